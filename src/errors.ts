@@ -1,0 +1,101 @@
+/**
+ * Every way evdb can fail on purpose. The code is stable and documented in docs/errors.md;
+ * messages may change, so match on the code.
+ */
+export type EvdbErrorCode =
+  // how evdb was called
+  | 'USAGE'
+  | 'CONFIG_INVALID'
+  | 'NOT_CONFIGURED'
+  | 'CONFIRM_REQUIRED'
+  | 'PROTECTED_ENVIRONMENT'
+  | 'FILE_EXISTS'
+  // the migration files
+  | 'MIGRATIONS_DIR_MISSING'
+  | 'MIGRATIONS_DIR_EMPTY'
+  | 'FILE_UNREADABLE'
+  | 'INVALID_NAME'
+  | 'DUPLICATE_VERSION'
+  | 'NOT_UTF8'
+  | 'NUL_BYTE'
+  | 'EMPTY_FILE'
+  | 'DIRECTIVE_INVALID'
+  | 'SYNTAX_ERROR'
+  | 'PSQL_COMMAND'
+  | 'TRANSACTION_CONTROL'
+  | 'NEEDS_NO_TRANSACTION'
+  | 'COPY_UNSUPPORTED'
+  | 'DOWN_WITHOUT_UP'
+  // files against the ledger
+  | 'CHANGED_MIGRATION'
+  | 'MISSING_MIGRATION'
+  | 'OUT_OF_ORDER'
+  | 'LEDGER_AHEAD'
+  | 'UNKNOWN_VERSION'
+  | 'MISSING_DOWN'
+  | 'IRREVERSIBLE'
+  | 'INCOMPLETE_MIGRATION'
+  | 'LEDGER_TOO_NEW'
+  // applying
+  | 'MIGRATION_FAILED'
+  | 'TARGET_SCHEMA'
+  | 'LOCKED'
+  | 'LOCK_TIMEOUT'
+  | 'OUTCOME_UNKNOWN'
+  | 'RESET_BLOCKED'
+  | 'INTERRUPTED'
+  // the connection
+  | 'CONNECTION_REFUSED'
+  | 'CONNECTION_LOST'
+  | 'CONNECT_TIMEOUT'
+  | 'UNKNOWN_HOST'
+  | 'AUTHENTICATION_FAILED'
+  | 'DATABASE_MISSING'
+  | 'TOO_MANY_CONNECTIONS'
+  | 'SERVER_STARTING'
+  | 'TLS_FAILED'
+  | 'PERMISSION_DENIED'
+  | 'READ_ONLY'
+  | 'POOLER_DETECTED'
+  | 'SERVER_UNSUPPORTED'
+  | 'QUERY_FAILED'
+  // the embedded server
+  | 'EMBEDDED_UNAVAILABLE'
+  | 'EMBEDDED_START_FAILED'
+  | 'EMBEDDED_STOP_FAILED'
+  | 'EMBEDDED_VERSION_MISMATCH'
+  | 'PORT_TAKEN'
+  | 'DISK_FULL'
+  | 'DISK_READ_ONLY'
+  // a fault in evdb itself
+  | 'INTERNAL';
+
+export interface EvdbErrorOptions {
+  /** What to do next, as one or two sentences without the code. */
+  hint?: string | undefined;
+  cause?: unknown;
+  /** Facts for programs: printed as they are by `--json`, never holding a secret. */
+  details?: Record<string, unknown> | undefined;
+}
+
+/**
+ * The one class of error that evdb throws on purpose.
+ *
+ * @example
+ * try { await migrateUp(options) } catch (error) {
+ *   if (error instanceof EvdbError && error.code === 'LOCKED') retryLater();
+ * }
+ */
+export class EvdbError extends Error {
+  readonly code: EvdbErrorCode;
+  readonly hint: string | undefined;
+  readonly details: Record<string, unknown>;
+
+  constructor(code: EvdbErrorCode, message: string, options: EvdbErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'EvdbError';
+    this.code = code;
+    this.hint = options.hint;
+    this.details = options.details ?? {};
+  }
+}

@@ -1,0 +1,57 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { TestProject } from 'vitest/node';
+import { listTestDatabases, removeOldTestDatabases } from './databases.ts';
+import { startTestServer, type TestServer } from './server.ts';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** URL of the run's server, with a role that may create databases. */
+    adminUrl: string;
+  }
+}
+
+interface Run {
+  projects: number;
+  server: Promise<TestServer>;
+}
+
+// Every project loads this file in a module graph of its own, but all in one process.
+const shared = globalThis as { [key: symbol]: Run | undefined };
+const runKey = Symbol.for('evdb.test.run');
+
+/** Builds the CLI and starts the server, once for all the projects of a run. */
+export async function setup(project: TestProject): Promise<void> {
+  const run = shared[runKey] ?? { projects: 0, server: prepare() };
+  shared[runKey] = run;
+  run.projects += 1;
+  project.provide('adminUrl', (await run.server).url);
+}
+
+/** Stops the server when the last project is done. */
+export async function teardown(): Promise<void> {
+  const run = shared[runKey];
+  if (!run) return;
+  run.projects -= 1;
+  if (run.projects > 0) return;
+  shared[runKey] = undefined;
+  const server = await run.server;
+  if (server.isThrowAway && !process.env.CI) {
+    const kept = await listTestDatabases(server.url);
+    if (kept.length > 0) {
+      console.error(`\nThe server stays up for ${kept.join(', ')} until the next test run.`);
+      return;
+    }
+  }
+  await server.stop();
+}
+
+async function prepare(): Promise<TestServer> {
+  const build = fileURLToPath(new URL('../../scripts/build.mjs', import.meta.url));
+  // Types have a check of their own; a wrong one must not hide what the tests say.
+  await promisify(execFile)(process.execPath, [build, '--if-stale', '--no-check']);
+  const server = await startTestServer();
+  if (!server.isThrowAway) await removeOldTestDatabases(server.url);
+  return server;
+}
