@@ -1,0 +1,130 @@
+import type { ParseFailure, SqlParser } from './parser.ts';
+import { createLocator, locate } from './position.ts';
+import { type Statement, splitStatements } from './statements.ts';
+
+/** A reason why a script cannot run, found without a database. */
+export interface ScriptProblem {
+  code: 'NUL_BYTE' | 'PSQL_COMMAND' | 'COPY_UNSUPPORTED' | 'SYNTAX_ERROR';
+  message: string;
+  /** From 1. */
+  line: number;
+  /** From 1, in code points. */
+  column: number;
+  hint?: string;
+  /** From 0, in the order of `splitStatements`; -1 where the script cannot be split. */
+  statementIndex: number;
+}
+
+/**
+ * Lists what is wrong with a script, in the order of the text and at most once a statement.
+ *
+ * Only `SYNTAX_ERROR` depends on the version of the grammar: PostgreSQL 18 refuses a few names
+ * that older servers accept. Statements too long for the parser count as good (`MAX_CHECKED_LENGTH`).
+ *
+ * @param parser from `loadParser()`
+ * @param statements what `splitStatements(text)` gave, where the caller has it already
+ */
+export function checkScript(
+  text: string,
+  parser: SqlParser,
+  statements?: Statement[],
+): ScriptProblem[] {
+  const nul = text.indexOf('\0');
+  if (nul >= 0) {
+    return [
+      {
+        code: 'NUL_BYTE',
+        message: 'The script holds a NUL byte, where PostgreSQL would stop reading.',
+        ...locate(text, nul),
+        hint: 'Remove the NUL byte; a file in UTF-16 has to be saved as UTF-8.',
+        statementIndex: -1,
+      },
+    ];
+  }
+  const locator = createLocator(text);
+  const problems: ScriptProblem[] = [];
+  const all = statements ?? splitStatements(text);
+  for (const statement of all) {
+    const finding = findProblem(statement, all, parser);
+    if (finding === null) continue;
+    const { offset, ...rest } = finding;
+    problems.push({
+      ...rest,
+      ...locator.locate(statement.start + offset),
+      statementIndex: statement.index,
+    });
+  }
+  return problems;
+}
+
+interface Finding {
+  code: ScriptProblem['code'];
+  message: string;
+  hint?: string;
+  /** In the statement, in UTF-16 units. */
+  offset: number;
+}
+
+function findProblem(statement: Statement, all: Statement[], parser: SqlParser): Finding | null {
+  if (statement.psqlCommand !== null) {
+    return {
+      code: 'PSQL_COMMAND',
+      message: `\\${statement.psqlCommand} is a command of psql, not SQL.`,
+      hint: PSQL_HINTS.get(statement.psqlCommand) ?? 'Remove it: only psql knows this command.',
+      offset: 0,
+    };
+  }
+  if (isPieceAroundPsqlCommand(statement, all)) return null;
+  const failure = failureOf(statement, parser);
+  if (failure !== null) {
+    return { code: 'SYNTAX_ERROR', message: failure.message, offset: failure.offsetUtf16 };
+  }
+  if (statement.copyData === null) return null;
+  return {
+    code: 'COPY_UNSUPPORTED',
+    message: 'copy … from stdin, with its rows in the script, is not supported.',
+    hint: 'Write the rows as insert statements; pg_dump does so with --inserts or --rows-per-insert.',
+    offset: 0,
+  };
+}
+
+// One that psql's command cuts in two is no statement, and its pieces tell nothing.
+function isPieceAroundPsqlCommand(statement: Statement, all: Statement[]): boolean {
+  const next = all[statement.index + 1];
+  if (next !== undefined && next.psqlCommand !== null && !statement.isTerminated) return true;
+  let before = statement.index - 1;
+  while (before >= 0 && all[before]?.psqlCommand !== null) before--;
+  return before < statement.index - 1 && all[before]?.isTerminated === false;
+}
+
+function failureOf(statement: Statement, parser: SqlParser): ParseFailure | null {
+  const { unterminated } = statement;
+  const failure = parser.check(statement.text);
+  if (unterminated === null) return failure;
+  const offset = unterminated.at - statement.start;
+  // An error before the open quote is the one the server would report.
+  if (failure !== null && failure.offsetUtf16 < offset) return failure;
+  return { message: UNTERMINATED[unterminated.what], offsetUtf16: offset };
+}
+
+const UNTERMINATED = {
+  string: 'unterminated quoted string',
+  dollar: 'unterminated dollar-quoted string',
+  comment: 'unterminated /* comment',
+  identifier: 'unterminated quoted identifier',
+};
+
+const INCLUDE_HINT = 'Copy the statements of that file into this one: a migration is one file.';
+
+const PSQL_HINTS = new Map([
+  ['i', INCLUDE_HINT],
+  ['ir', INCLUDE_HINT],
+  ['include', INCLUDE_HINT],
+  ['include_relative', INCLUDE_HINT],
+  ['copy', 'Write the rows as insert statements.'],
+  ['c', 'Remove it: a migration runs in the database that evdb is connected to.'],
+  ['connect', 'Remove it: a migration runs in the database that evdb is connected to.'],
+  ['gexec', 'Use a do block with execute, and end the statement with a semicolon.'],
+  ['g', 'End the statement with a semicolon instead.'],
+  ['.', 'It ends the rows of a copy … from stdin, and there is none here.'],
+]);

@@ -1,0 +1,201 @@
+import { advance, isPunctuation, openCursor } from './lexer.ts';
+import type { Statement } from './statements.ts';
+
+/** What the runner has to know about a statement before it runs it. */
+export interface StatementKind {
+  /** Whether it begins, ends or prepares a transaction. Savepoints do not count. */
+  isTransactionControl: boolean;
+  /** Whether PostgreSQL certainly refuses it inside a transaction. */
+  needsNoTransaction: boolean;
+  /** Whether it says `concurrently`, as `refresh materialized view concurrently` does too. */
+  isConcurrently: boolean;
+  /** `data` reads or writes rows; `ddl` is everything that may take strong locks on tables. */
+  lockClass: 'data' | 'ddl';
+  /** The statement in a few words for a message, such as `create index concurrently`. */
+  label: string;
+}
+
+/**
+ * Classifies a statement by its keywords, without a parser and without a database.
+ *
+ * What depends on the database, such as `drop subscription` or `cluster` of a partitioned table,
+ * counts as fit for a transaction: the server refuses it where it is not.
+ *
+ * @example
+ * classifyStatement({ command: 'vacuum', text: 'vacuum' }).needsNoTransaction // true
+ */
+export function classifyStatement(statement: Pick<Statement, 'command' | 'text'>): StatementKind {
+  const { command, text } = statement;
+  if (ALWAYS_DATA.has(command)) {
+    return {
+      isTransactionControl: false,
+      needsNoTransaction: false,
+      isConcurrently: false,
+      lockClass: 'data',
+      label: command,
+    };
+  }
+  const words = MAY_MATTER.test(command) ? readOuterWords(text) : [];
+  const isConcurrently = saysConcurrently(command, words, text);
+  return {
+    isTransactionControl: isTransactionControl(command, words),
+    needsNoTransaction: needsNoTransaction(command, words, text, isConcurrently),
+    isConcurrently,
+    lockClass: command === 'do' && !mentionsDdl(text) ? 'data' : 'ddl',
+    label: isConcurrently ? `${labelOf(command, words)} concurrently` : labelOf(command, words),
+  };
+}
+
+const ALWAYS_DATA = new Set([
+  'select',
+  'insert',
+  'update',
+  'delete',
+  'merge',
+  'with',
+  'values',
+  'table',
+  'copy',
+  'call',
+  'explain',
+  'execute',
+]);
+
+// The commands for which the words after the command decide.
+const MAY_MATTER =
+  /^(?:rollback|cluster|reindex|(?:create|drop) index|refresh|alter (?:table|database|subscription)|create subscription)/;
+
+// The words outside parentheses, in lower case, up to a bound: options stand near either end.
+function readOuterWords(text: string): string[] {
+  const cursor = openCursor(text);
+  const words: string[] = [];
+  let depth = 0;
+  while (words.length < MAX_WORDS && advance(cursor)) {
+    if (isPunctuation(cursor, '(')) depth++;
+    else if (isPunctuation(cursor, ')')) depth--;
+    else if (depth === 0 && cursor.kind === 'word') {
+      words.push(text.slice(cursor.start, cursor.end).toLowerCase());
+    }
+  }
+  return words;
+}
+
+const MAX_WORDS = 200;
+
+function isTransactionControl(command: string, words: string[]): boolean {
+  switch (command) {
+    case 'begin':
+    case 'start transaction':
+    case 'commit':
+    case 'commit prepared':
+    case 'end':
+    case 'abort':
+    case 'prepare transaction':
+    case 'rollback prepared':
+      return true;
+    case 'rollback':
+      return !words.includes('to');
+    default:
+      return false;
+  }
+}
+
+function saysConcurrently(command: string, words: string[], text: string): boolean {
+  switch (command) {
+    case 'create index': {
+      const index = words.indexOf('index');
+      return words[index + 1] === 'concurrently';
+    }
+    case 'drop index':
+      return words[2] === 'concurrently';
+    case 'refresh materialized view':
+      return words[3] === 'concurrently';
+    case 'reindex':
+      return words[2] === 'concurrently' || REINDEX_OPTION.test(text);
+    case 'alter table': {
+      const detach = words.lastIndexOf('detach');
+      return detach > 0 && words[detach + 1] === 'partition' && words.at(-1) === 'concurrently';
+    }
+    default:
+      return false;
+  }
+}
+
+const OFF = String.raw`\s*=?\s*'?(?:false|off|0)\b`;
+const REINDEX_OPTION = new RegExp(String.raw`^reindex\s*\([^)]*\bconcurrently\b(?!${OFF})`, 'i');
+
+function needsNoTransaction(
+  command: string,
+  words: string[],
+  text: string,
+  isConcurrently: boolean,
+): boolean {
+  switch (command) {
+    case 'vacuum':
+    case 'alter system':
+    case 'create database':
+    case 'drop database':
+    case 'create tablespace':
+    case 'drop tablespace':
+      return true;
+    case 'create index':
+    case 'drop index':
+    case 'alter table':
+      return isConcurrently;
+    case 'reindex':
+      return isConcurrently || REINDEX_WHOLE.has(words[1] ?? '');
+    case 'cluster':
+      return words.every((word) => word === 'cluster' || word === 'verbose') && !QUOTED.test(text);
+    case 'discard all':
+      return true;
+    case 'alter database':
+      return words.includes('tablespace') && words[words.indexOf('tablespace') - 1] === 'set';
+    case 'create subscription':
+      return !WITHOUT_SLOT.test(text);
+    case 'alter subscription':
+      return refreshesSubscription(words, text);
+    default:
+      return false;
+  }
+}
+
+const REINDEX_WHOLE = new Set(['database', 'system', 'schema']);
+const QUOTED = /"/;
+const WITHOUT_SLOT = new RegExp(String.raw`\b(?:create_slot|connect)${OFF}`, 'i');
+const WITHOUT_REFRESH = new RegExp(String.raw`\brefresh${OFF}`, 'i');
+
+function refreshesSubscription(words: string[], text: string): boolean {
+  const publication = words.indexOf('publication');
+  const verb = words[publication - 1] ?? '';
+  if (verb === 'refresh') return true;
+  return ['set', 'add', 'drop'].includes(verb) && !WITHOUT_REFRESH.test(text);
+}
+
+function labelOf(command: string, words: string[]): string {
+  switch (command) {
+    case 'reindex':
+      return REINDEX_WHOLE.has(words[1] ?? '') ? `reindex ${words[1]}` : 'reindex';
+    case 'alter table':
+      return words.includes('detach') ? 'alter table … detach partition' : command;
+    case 'alter database':
+      return words.includes('tablespace') ? 'alter database … set tablespace' : command;
+    default:
+      return command;
+  }
+}
+
+const DDL_WORD =
+  /\b(?:alter|create|drop|truncate|lock|execute|reindex|refresh|cluster|vacuum|comment|grant|revoke)\b/i;
+
+// A block in another language keeps its SQL in strings of that language.
+const OTHER_LANGUAGE = /\blanguage\s+(?!plpgsql\b|'plpgsql'|"plpgsql")/i;
+
+function mentionsDdl(text: string): boolean {
+  if (OTHER_LANGUAGE.test(text)) return true;
+  const cursor = openCursor(text);
+  while (advance(cursor)) {
+    if (cursor.kind !== 'dollar' && cursor.kind !== 'string') continue;
+    if (DDL_WORD.test(text.slice(cursor.start, cursor.end))) return true;
+  }
+  return false;
+}
