@@ -1,0 +1,146 @@
+import { EvdbError } from '../errors.ts';
+import { connectError } from './connect-error.ts';
+import { createDriver, type Driver } from './driver.ts';
+import type { ConnectionOptions, HostAddress } from './options.ts';
+
+export interface SessionFacts {
+  pid: number;
+  /** As in server_version_num: 180004 is 18.4. */
+  serverVersion: number;
+  user: string;
+  isInRecovery: boolean;
+  isReadOnly: boolean;
+}
+
+export type Row = Record<string, unknown>;
+
+/** One connection of its own. A session that lost its socket stays lost: it never reconnects. */
+export interface Session {
+  readonly facts: SessionFacts;
+  readonly options: ConnectionOptions;
+  readonly isClosed: boolean;
+  /**
+   * Sends text as one simple-protocol message, several statements at will, and returns the rows
+   * of the last statement that returned any. Throws the server's error (with `code`, `position`).
+   */
+  run(text: string): Promise<Row[]>;
+  /** Ends the connection; at once when `force` is set, whatever is running. */
+  close(options?: { force?: boolean }): Promise<void>;
+}
+
+export interface OpenSessionOptions {
+  /** Called with each notice of the server; default: notices are dropped. */
+  onNotice?: ((notice: { severity: string; message: string }) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+const FACTS = `select pg_catalog.pg_backend_pid() as "pid",
+  pg_catalog.current_setting('server_version_num')::int as "serverVersion",
+  session_user as "user",
+  pg_catalog.pg_is_in_recovery() as "isInRecovery",
+  pg_catalog.current_setting('transaction_read_only') = 'on' as "isReadOnly"`;
+
+/**
+ * Opens one session, trying the hosts in their order. The deadline of `connectTimeoutMs` holds
+ * for each host from the first packet to the answer of the first query.
+ *
+ * @throws {EvdbError} CONNECTION_REFUSED, UNKNOWN_HOST, CONNECT_TIMEOUT, AUTHENTICATION_FAILED,
+ *   DATABASE_MISSING, TOO_MANY_CONNECTIONS, SERVER_STARTING, TLS_FAILED, CONNECTION_LOST
+ */
+export async function openSession(
+  options: ConnectionOptions,
+  { onNotice, signal }: OpenSessionOptions = {},
+): Promise<Session> {
+  const wanted = options.targetSessionAttrs ?? 'any';
+  // prefer-standby settles for any server once no standby answered
+  const rounds = wanted === 'prefer-standby' ? (['standby', 'any'] as const) : [wanted];
+  let failure: unknown;
+  for (const round of rounds) {
+    for (const address of options.hosts) {
+      try {
+        signal?.throwIfAborted();
+        const driver = await createDriver(options, address, { onNotice, signal });
+        const facts = await readFacts(driver, options, address);
+        if (fits(facts, round)) return makeSession(driver, facts, options);
+        await driver.end();
+        failure = wrongKind(address, wanted);
+      } catch (error) {
+        if (signal?.aborted) throw signal.reason;
+        failure = connectError(error, options, address);
+      }
+    }
+  }
+  throw failure;
+}
+
+async function readFacts(
+  driver: Driver,
+  options: ConnectionOptions,
+  address: HostAddress,
+): Promise<SessionFacts> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' })),
+      options.connectTimeoutMs,
+    );
+  });
+  try {
+    const rows = await Promise.race([driver.run(FACTS), deadline]);
+    const facts = rows[0] as unknown as SessionFacts;
+    if (facts.serverVersion < 140000) throw tooOld(facts, address);
+    return facts;
+  } catch (error) {
+    driver.destroy();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function tooOld(facts: SessionFacts, address: HostAddress): EvdbError {
+  const major = Math.floor(facts.serverVersion / 10000);
+  return new EvdbError(
+    'SERVER_UNSUPPORTED',
+    `the server at ${address.host} is PostgreSQL ${major}; evdb works with 14 and later`,
+    { hint: 'Upgrade the server.' },
+  );
+}
+
+function fits(facts: SessionFacts, wanted: ConnectionOptions['targetSessionAttrs']): boolean {
+  switch (wanted) {
+    case 'read-write':
+      return !facts.isReadOnly;
+    case 'read-only':
+      return facts.isReadOnly;
+    case 'primary':
+      return !facts.isInRecovery;
+    case 'standby':
+      return facts.isInRecovery;
+    default:
+      return true;
+  }
+}
+
+function wrongKind(address: HostAddress, wanted: string): EvdbError {
+  return new EvdbError(
+    'CONNECTION_REFUSED',
+    `${address.host}:${address.port} answers, but is not what target_session_attrs=${wanted} asks for`,
+    { hint: 'Name a host that fits, or change target_session_attrs.' },
+  );
+}
+
+function makeSession(driver: Driver, facts: SessionFacts, options: ConnectionOptions): Session {
+  return {
+    facts,
+    options,
+    get isClosed() {
+      return driver.isClosed;
+    },
+    run: (text) => driver.run(text),
+    close: async ({ force = false } = {}) => {
+      if (force) driver.destroy();
+      else await driver.end();
+    },
+  };
+}
