@@ -1,0 +1,102 @@
+import { chownSync, readFileSync, statSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { dirname } from 'node:path';
+import { EvdbError } from '../../errors.ts';
+
+/** The unprivileged user that runs PostgreSQL in root's place. */
+export interface RunAs {
+  uid: number;
+  gid: number;
+  name: string;
+}
+
+/**
+ * Decides who runs PostgreSQL on existing data: it refuses root, and data that is not its own.
+ * Undefined means the current user.
+ */
+export function findDataOwner(dataDirectory: string): RunAs | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  const { uid, gid } = statSync(dataDirectory);
+  return { uid, gid, name: String(uid) };
+}
+
+/**
+ * Decides who runs PostgreSQL on a new cluster. Undefined means the current user. As root it is
+ * the owner of the folder (so that `sudo` leaves nothing behind that the owner cannot use), else
+ * `nobody`.
+ *
+ * @throws {EvdbError} EMBEDDED_UNAVAILABLE when the user has no passwd entry, which initdb needs
+ */
+export function chooseRunAs(folder: string): RunAs | undefined {
+  const uid = process.getuid?.();
+  if (uid === undefined) return undefined;
+  if (uid !== 0) {
+    requirePasswdEntry(uid);
+    return undefined;
+  }
+  const owner = statSync(folder).uid;
+  const found =
+    (owner === 0 ? undefined : findUser((user) => user.uid === owner)) ??
+    findUser((user) => user.name === 'nobody');
+  if (found) return found;
+  throw new EvdbError(
+    'EMBEDDED_UNAVAILABLE',
+    'PostgreSQL refuses to run as root, and there is no user "nobody" to run it as',
+    { hint: 'Run evdb as an ordinary user, or set EVDB_URL to a PostgreSQL server.' },
+  );
+}
+
+function requirePasswdEntry(uid: number): void {
+  try {
+    userInfo();
+  } catch (cause) {
+    throw new EvdbError(
+      'EMBEDDED_UNAVAILABLE',
+      `the user id ${uid} has no entry in /etc/passwd, and PostgreSQL's initdb refuses such users`,
+      {
+        hint: `Run as a user that the system knows, let root add this one (echo "evdb:x:${uid}:0::/tmp:/bin/sh" >> /etc/passwd), or set EVDB_URL to a PostgreSQL server.`,
+        cause,
+        details: { uid },
+      },
+    );
+  }
+}
+
+function findUser(matches: (user: RunAs) => boolean): RunAs | undefined {
+  let passwd: string;
+  try {
+    passwd = readFileSync('/etc/passwd', 'utf8');
+  } catch {
+    return undefined;
+  }
+  for (const line of passwd.split('\n')) {
+    const [name, , uid, gid] = line.split(':');
+    if (!name || !uid || !gid) continue;
+    // some systems write the id of nobody as a negative number
+    const user = { name, uid: Number(uid) >>> 0, gid: Number(gid) >>> 0 };
+    if (user.uid !== 0 && matches(user)) return user;
+  }
+  return undefined;
+}
+
+/** Whether the user may enter a folder and every folder above it. */
+export function canEnter(folder: string, user: RunAs): boolean {
+  for (let at = folder; ; at = dirname(at)) {
+    if (!hasMode(at, user, 0o1)) return false;
+    if (at === dirname(at)) return true;
+  }
+}
+
+/** Whether the permission bits (4 read, 2 write, 1 execute or enter) hold for the user. */
+export function hasMode(path: string, user: RunAs, bits: number): boolean {
+  const { uid, gid, mode } = statSync(path);
+  const shift = uid === user.uid ? 6 : gid === user.gid ? 3 : 0;
+  return ((mode >> shift) & bits) === bits;
+}
+
+/** As root, gives a file to the owner of the folder it lies in; a no-op for everyone else. */
+export function giveToFolderOwner(path: string, folder: string): void {
+  if (process.getuid?.() !== 0) return;
+  const { uid, gid } = statSync(folder);
+  if (uid !== 0) chownSync(path, uid, gid);
+}

@@ -1,0 +1,78 @@
+import type { ConnectionOptions } from '../options.ts';
+import { findRunningServer, requirePort } from './running.ts';
+import { embeddedServerUrl } from './url.ts';
+
+export interface EnsureServerOptions {
+  /** The folder for the server's files, by convention `.evdb` beside the migrations. */
+  directory: string;
+  /** PostgreSQL binaries to use; default: the optional dependency of evdb (PostgreSQL 18). */
+  binariesDir?: string | undefined;
+  /** Server settings for a start, such as `{ fsync: 'off' }`; a server that runs keeps its own. */
+  settings?: Record<string, string | number | boolean> | undefined;
+  /** Created where it is missing. Default `evdb`. */
+  database?: string | undefined;
+  /** A port that must be had; default: the last one, or a free one. */
+  port?: number | undefined;
+  onProgress?: ((message: string) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export interface EnsuredServer {
+  connection: ConnectionOptions;
+  /** Whether this call started it. */
+  started: boolean;
+  /** Whether this call made the cluster. */
+  initialised: boolean;
+  dataDirectory: string;
+  port: number;
+  pid: number;
+  /** Such as `18.4`. */
+  version: string;
+  /** With its password: for programs, never for a log. */
+  url: string;
+}
+
+/**
+ * Makes sure that the embedded server of a folder runs and has the database; makes the cluster
+ * and starts the server where needed. The server outlives this process. Callers in several
+ * processes share one server.
+ *
+ * @throws {EvdbError} EMBEDDED_UNAVAILABLE, EMBEDDED_START_FAILED, EMBEDDED_VERSION_MISMATCH,
+ *   PORT_TAKEN, DISK_FULL, DISK_READ_ONLY, PERMISSION_DENIED
+ *
+ * @example
+ * const { connection } = await ensureEmbeddedServer({ directory: '.evdb' });
+ * const session = await openSession(connection);
+ */
+export async function ensureEmbeddedServer(options: EnsureServerOptions): Promise<EnsuredServer> {
+  const running = findRunning(options);
+  if (running) return running;
+  const { ensureDirectory } = await import('./home.ts');
+  const directory = ensureDirectory(options.directory);
+  const { withServerLock } = await import('./lock.ts');
+  return withServerLock(
+    directory,
+    async () => {
+      const { bringUpServer } = await import('./bring-up.ts');
+      return findRunning(options) ?? (await bringUpServer({ ...options, directory }));
+    },
+    // whoever holds the lock may just be starting it
+    { signal: options.signal, isSettled: () => findRunning(options) },
+  );
+}
+
+function findRunning({
+  directory,
+  database,
+  port,
+}: EnsureServerOptions): EnsuredServer | undefined {
+  const running = findRunningServer(directory, database);
+  if (!running) return undefined;
+  requirePort(port, running.port);
+  return {
+    ...running,
+    url: embeddedServerUrl(running.connection),
+    started: false,
+    initialised: false,
+  };
+}

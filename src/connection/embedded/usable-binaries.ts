@@ -1,0 +1,159 @@
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
+import { chmod, copyFile, mkdir, readdir, readlink, symlink } from 'node:fs/promises';
+import { basename, dirname, join, relative } from 'node:path';
+import { EvdbError } from '../../errors.ts';
+import { type EmbeddedBinaries, findEmbeddedBinaries, withExe } from './binaries.ts';
+import { fileError } from './disk.ts';
+import { runProgram, serverEnvironment } from './program.ts';
+import { canEnter, hasMode, type RunAs } from './run-as.ts';
+
+/** Binaries that the user who runs the server can start. */
+export interface UsableBinaries {
+  postgres: string;
+  initdb: string;
+  pgCtl: string;
+  env: NodeJS.ProcessEnv;
+  /** Such as `18.4`. */
+  version: string;
+  major: number;
+}
+
+export interface PrepareBinariesOptions {
+  binariesDir?: string | undefined;
+  /** Where links and copies go: a folder of our own that `runAs` can enter. */
+  workDirectory: string;
+  runAs: RunAs | undefined;
+  onProgress?: ((message: string) => void) | undefined;
+}
+
+/**
+ * Makes the binaries startable without touching the folder they were installed in, which may be
+ * read-only, lack its links, or lie where the unprivileged user cannot go.
+ *
+ * @throws {EvdbError} EMBEDDED_UNAVAILABLE, DISK_FULL, DISK_READ_ONLY, PERMISSION_DENIED
+ */
+export async function ensureUsableBinaries(
+  options: PrepareBinariesOptions,
+): Promise<UsableBinaries> {
+  const { runAs, workDirectory, onProgress } = options;
+  const found = findEmbeddedBinaries(options.binariesDir);
+  const lacksLinks = found.missingLinks.length > 0;
+  let { root } = found;
+  let libraryPath: string | undefined;
+  if (runAs && !canUse(root, runAs)) {
+    root = await ensureCopy(found, workDirectory, onProgress);
+  } else if (lacksLinks && process.platform === 'linux') {
+    libraryPath = `${ensureLinks(found, workDirectory)}:${join(root, 'lib')}`;
+  } else if (lacksLinks) {
+    // macOS strips its library path from every shell, and initdb goes through one
+    root = await ensureCopy(found, workDirectory, onProgress);
+  }
+  const env = serverEnvironment(libraryPath);
+  const program = (name: string) => join(root, 'bin', withExe(name));
+  const postgres = program('postgres');
+  const version = await readVersion(postgres, env, runAs);
+  return {
+    postgres,
+    initdb: program('initdb'),
+    pgCtl: program('pg_ctl'),
+    env,
+    version,
+    major: Number.parseInt(version, 10),
+  };
+}
+
+function canUse(root: string, runAs: RunAs): boolean {
+  return (
+    canEnter(join(root, 'bin'), runAs) &&
+    canEnter(join(root, 'lib'), runAs) &&
+    hasMode(join(root, 'bin', withExe('postgres')), runAs, 0o5)
+  );
+}
+
+/** A name that changes with the place and the build, so that an upgrade makes a new folder. */
+function keyOf(root: string): string {
+  const { size, mtimeMs } = statSync(join(root, 'bin', withExe('postgres')));
+  return createHash('sha256').update(`${root}\n${size}\n${mtimeMs}`).digest('hex').slice(0, 12);
+}
+
+function ensureLinks({ root, missingLinks }: EmbeddedBinaries, workDirectory: string): string {
+  const folder = join(workDirectory, `libraries-${keyOf(root)}`);
+  try {
+    mkdirSync(folder, { recursive: true });
+    // whatever the umask says: the server may run as another user
+    chmodSync(folder, 0o755);
+    for (const { source, target } of missingLinks) {
+      const link = join(folder, basename(target));
+      if (!existsSync(link)) {
+        rmSync(link, { force: true });
+        symlinkSync(join(root, source), link);
+      }
+    }
+  } catch (error) {
+    throw fileError(error, 'link the libraries of PostgreSQL in', folder);
+  }
+  return folder;
+}
+
+async function ensureCopy(
+  { root, missingLinks }: EmbeddedBinaries,
+  workDirectory: string,
+  onProgress: PrepareBinariesOptions['onProgress'],
+): Promise<string> {
+  const folder = join(workDirectory, `binaries-${keyOf(root)}`);
+  if (existsSync(folder)) return folder;
+  onProgress?.(`copying the PostgreSQL binaries to ${folder} (once)`);
+  const temporary = `${folder}.${randomBytes(6).toString('hex')}`;
+  try {
+    await copyTree(root, temporary);
+    for (const { source, target } of missingLinks) {
+      await symlink(relative(dirname(target), source), join(temporary, target));
+    }
+    renameSync(temporary, folder);
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true });
+    // another project may have made the same copy meanwhile
+    if (existsSync(folder)) return folder;
+    throw fileError(error, 'copy the PostgreSQL binaries to', folder);
+  }
+  return folder;
+}
+
+/** Copies so that everyone may read and run, whatever umask the package was installed with. */
+async function copyTree(from: string, to: string): Promise<void> {
+  await mkdir(to, { recursive: true });
+  await chmod(to, 0o755);
+  for (const entry of await readdir(from, { withFileTypes: true })) {
+    const [source, target] = [join(from, entry.name), join(to, entry.name)];
+    if (entry.isDirectory()) await copyTree(source, target);
+    else if (entry.isSymbolicLink()) await symlink(await readlink(source), target);
+    // static libraries only serve to build PostgreSQL extensions
+    else if (!entry.name.endsWith('.a')) {
+      await copyFile(source, target);
+      await chmod(target, 0o755);
+    }
+  }
+}
+
+async function readVersion(
+  postgres: string,
+  env: NodeJS.ProcessEnv,
+  runAs: RunAs | undefined,
+): Promise<string> {
+  const { exitCode, stdout, stderr, errno } = await runProgram(postgres, ['-V'], { env, runAs });
+  const version = /\(PostgreSQL\) (\d+\S*)/.exec(stdout)?.[1];
+  if (exitCode === 0 && version) return version;
+  throw new EvdbError('EMBEDDED_UNAVAILABLE', 'the embedded PostgreSQL does not run here', {
+    hint: 'The binaries need glibc (Alpine has none) and the processor they were built for; set EVDB_URL to a server instead.',
+    details: { program: postgres, exitCode, errno, output: stderr.trim().slice(-2000) },
+  });
+}
