@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Variables of one origin, as in `process.env`. */
+export type Variables = Readonly<Record<string, string | undefined>>;
+
+/** The real environment and what `.env` adds to it. */
+export interface Environment {
+  real: Variables;
+  dotenv: Variables;
+}
+
+/** A variable that has a value. */
+export interface FoundVariable {
+  value: string;
+  /** `environment NAME` or `.env NAME`. */
+  source: string;
+}
+
+/**
+ * Reads a variable from one origin. An empty value counts as not set, as many tools cannot
+ * unset a variable; an empty one in the real environment still hides that of `.env`.
+ */
+export function readVariable(
+  environment: Environment,
+  origin: 'environment' | '.env',
+  name: string,
+): FoundVariable | undefined {
+  const real = environment.real[name];
+  if (origin === '.env' && real !== undefined) return undefined;
+  const value = origin === 'environment' ? real : environment.dotenv[name];
+  return value === undefined || value === '' ? undefined : { value, source: `${origin} ${name}` };
+}
+
+/** Reads a variable from the real environment, else from `.env`. */
+export function findVariable(environment: Environment, name: string): FoundVariable | undefined {
+  return readVariable(environment, 'environment', name) ?? readVariable(environment, '.env', name);
+}
+
+/**
+ * Reads the `.env` of a folder, in the syntax of `node --env-file`.
+ * `process.env` stays as it is: a library does not change its host.
+ *
+ * @returns no variables where there is no such file; one that may not be read is a warning
+ */
+export async function readDotenv(
+  directory: string,
+): Promise<{ variables: Variables; warnings: string[] }> {
+  const path = join(directory, '.env');
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    // A folder of that name is a Python environment, nothing of ours.
+    const isAbsent = ['ENOENT', 'EISDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
+    return { variables: {}, warnings: isAbsent ? [] : [`${path} cannot be read; it is ignored`] };
+  }
+  const { parseEnv } = await import('node:util');
+  return { variables: parseEnv(text.replace(/^\uFEFF/, '')), warnings: [] };
+}

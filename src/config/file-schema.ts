@@ -1,0 +1,146 @@
+import { EvdbError } from '../errors.ts';
+import { SETTING_KINDS, type SettingKey } from './layers.ts';
+import { renderSuggestion } from './suggest.ts';
+
+/** Values of a config file or of one of its environments, of the right types. */
+export type FileSettings = Partial<Record<SettingKey, unknown>>;
+
+interface InputOfKind {
+  string: string;
+  list: readonly string[];
+  boolean: boolean;
+  duration: string | number;
+  size: string | number;
+}
+
+/** Settings as a config file may write them; what is null, undefined or empty is not set. */
+export type SettingsInput = {
+  [key in SettingKey]?: InputOfKind[(typeof SETTING_KINDS)[key]] | null | undefined;
+};
+
+/** What a config file exports, for editors: `@type {import('evdb').ConfigFileInput}`. */
+export interface ConfigFileInput extends SettingsInput {
+  /** Settings that `--env <name>` or `EVDB_ENV` puts over the others. */
+  environments?: Readonly<Record<string, SettingsInput>> | null | undefined;
+}
+
+/** A checked config file. */
+export interface ConfigFile {
+  /** Absolute path. */
+  path: string;
+  settings: FileSettings;
+  environments: ReadonlyMap<string, FileSettings>;
+}
+
+const TYPE_OF_KIND = {
+  string: 'a string',
+  list: 'a list of strings',
+  boolean: 'true or false',
+  duration: 'a duration such as "2s", or milliseconds',
+  size: 'a size such as "1MB", or bytes',
+} as const;
+
+function fitsKind(value: unknown, kind: keyof typeof TYPE_OF_KIND): boolean {
+  if (kind === 'boolean') return typeof value === 'boolean';
+  if (kind === 'list') {
+    return Array.isArray(value) && value.every((item) => typeof item === 'string');
+  }
+  return typeof value === 'string' || (kind !== 'string' && typeof value === 'number');
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isSettingKey(key: string): key is SettingKey {
+  return Object.hasOwn(SETTING_KINDS, key);
+}
+
+/** What is absent, null or empty counts as not set, so `url: process.env.SHOP_URL` may be. */
+function isSet(value: unknown): boolean {
+  return value !== undefined && value !== null && value !== '';
+}
+
+function checkSettings(
+  value: Record<string, unknown>,
+  prefix: string,
+  otherKeys: readonly string[],
+  problems: string[],
+): FileSettings {
+  const settings: FileSettings = {};
+  for (const [key, entry] of Object.entries(value)) {
+    if (otherKeys.includes(key)) continue;
+    if (!isSettingKey(key)) {
+      const known = [...Object.keys(SETTING_KINDS), ...otherKeys];
+      problems.push(`unknown key "${prefix}${key}"${renderSuggestion(key, known)}`);
+    } else if (isSet(entry)) {
+      const kind = SETTING_KINDS[key];
+      if (fitsKind(entry, kind)) settings[key] = entry;
+      else problems.push(`"${prefix}${key}" must be ${TYPE_OF_KIND[kind]}`);
+    }
+  }
+  return settings;
+}
+
+function checkEnvironments(value: unknown, problems: string[]): Map<string, FileSettings> {
+  const environments = new Map<string, FileSettings>();
+  if (!isSet(value)) return environments;
+  if (!isRecord(value)) {
+    problems.push('"environments" must be an object with one entry for each environment');
+    return environments;
+  }
+  for (const [name, entry] of Object.entries(value)) {
+    const key = `environments.${name}`;
+    if (isRecord(entry)) environments.set(name, checkSettings(entry, `${key}.`, [], problems));
+    else problems.push(`"${key}" must be an object with settings`);
+  }
+  return environments;
+}
+
+/**
+ * Checks names and types of everything that a config file holds, also of the environments that
+ * are not in use. Values are checked where they are used.
+ *
+ * @param value what the file contains
+ * @param path absolute path of the file
+ * @throws EvdbError `CONFIG_INVALID` that names every problem at once
+ */
+export function checkConfigFile(value: unknown, path: string): ConfigFile {
+  if (!isRecord(value)) {
+    throw new EvdbError('CONFIG_INVALID', `${path} must contain an object with settings`, {
+      hint: 'For a file to begin with, run: evdb init',
+    });
+  }
+  const problems: string[] = [];
+  const settings = checkSettings(value, '', ['environments', '$schema'], problems);
+  const environments = checkEnvironments(value.environments, problems);
+  if (problems.length > 0) {
+    throw new EvdbError('CONFIG_INVALID', `${path}: ${problems.join('; ')}`, {
+      hint: `The keys are: ${Object.keys(SETTING_KINDS).join(', ')}, environments.`,
+      details: { path, problems },
+    });
+  }
+  return { path, settings, environments };
+}
+
+/**
+ * Selects the settings of one environment.
+ *
+ * @throws EvdbError `CONFIG_INVALID` where it is not defined, also where there is no config file:
+ *   going on without it would lose its `protected`
+ */
+export function selectEnvironment(file: ConfigFile | undefined, name: string): FileSettings {
+  const settings = file?.environments.get(name);
+  if (settings !== undefined) return settings;
+  const known = [...(file?.environments.keys() ?? [])];
+  const where = file === undefined ? 'no config file was found' : `not in ${file.path}`;
+  const suggestion = renderSuggestion(name, known);
+  const problem = `the environment "${name}" is not defined: ${where}${suggestion}`;
+  throw new EvdbError('CONFIG_INVALID', problem, {
+    hint:
+      known.length > 0
+        ? `Defined are: ${known.join(', ')}.`
+        : `Define it as environments.${name} in a config file, or leave out --env and EVDB_ENV.`,
+    details: { environment: name, known },
+  });
+}

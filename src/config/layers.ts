@@ -1,0 +1,136 @@
+import { EvdbError } from '../errors.ts';
+import { type Environment, readVariable } from './environment.ts';
+import type { FileSettings } from './file-schema.ts';
+
+/** Every setting, by its key in the config file, with the kind of value it takes. */
+export const SETTING_KINDS = {
+  url: 'string',
+  migrationUrl: 'string',
+  migrationsDir: 'string',
+  schema: 'string',
+  ledgerSchema: 'string',
+  searchPath: 'list',
+  protected: 'boolean',
+  lockWait: 'duration',
+  lockTimeout: 'duration',
+  dataLockTimeout: 'duration',
+  statementTimeout: 'duration',
+  storedTextLimit: 'size',
+} as const;
+
+export type SettingKey = keyof typeof SETTING_KINDS;
+
+/** `--migrations-dir` for `migrationsDir`. */
+function renderFlag(key: SettingKey): string {
+  return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/** `EVDB_MIGRATIONS_DIR` for `migrationsDir`. */
+function renderVariable(key: SettingKey): string {
+  return `EVDB_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
+
+/** Settings as they come from the command line, or from a program: strings or values. */
+export type SettingFlags = {
+  [key in Exclude<SettingKey, 'protected'>]?: string | number | readonly string[] | undefined;
+};
+
+/** The order of the sources; the lowest number wins. */
+export const RANK = {
+  flag: 0,
+  environment: 1,
+  dotenv: 2,
+  fileEnvironment: 3,
+  file: 4,
+  libpq: 5,
+  none: 6,
+} as const;
+
+/** The value of a setting where one source has it. */
+export interface FoundSetting {
+  /** Not checked yet: text from flags and variables, any allowed type from a config file. */
+  raw: unknown;
+  /** Such as `flag --schema`, `environment EVDB_SCHEMA`, `.env EVDB_SCHEMA`, `evdb.config.js`. */
+  source: string;
+  rank: number;
+  /** What a relative path is relative to. */
+  baseDir: string;
+}
+
+/** One source of settings. */
+export interface Layer {
+  rank: number;
+  find(key: SettingKey): FoundSetting | undefined;
+}
+
+function flagLayer(flags: SettingFlags, baseDir: string): Layer {
+  const values: Partial<Record<SettingKey, unknown>> = flags;
+  const find = (key: SettingKey): FoundSetting | undefined => {
+    const raw = values[key];
+    if (raw === undefined) return undefined;
+    const source = `flag ${renderFlag(key)}`;
+    // `--url "$UNSET"` must not fall back to another database.
+    if (raw === '') {
+      throw new EvdbError('CONFIG_INVALID', `${source}: the value is empty`, {
+        hint: 'Give it a value or leave the flag out. Is the variable that you pass set?',
+      });
+    }
+    return { raw, source, rank: RANK.flag, baseDir };
+  };
+  return { rank: RANK.flag, find };
+}
+
+function variableLayer(
+  environment: Environment,
+  origin: 'environment' | '.env',
+  baseDir: string,
+): Layer {
+  const rank = origin === 'environment' ? RANK.environment : RANK.dotenv;
+  const find = (key: SettingKey): FoundSetting | undefined => {
+    const found = readVariable(environment, origin, renderVariable(key));
+    return found && { raw: found.value, source: found.source, rank, baseDir };
+  };
+  return { rank, find };
+}
+
+function fileLayer(settings: FileSettings, source: string, rank: number, baseDir: string): Layer {
+  const find = (key: SettingKey): FoundSetting | undefined => {
+    const raw = settings[key];
+    return raw === undefined ? undefined : { raw, source, rank, baseDir };
+  };
+  return { rank, find };
+}
+
+/** What the layers are made of. */
+export interface LayerInput {
+  flags: SettingFlags;
+  environment: Environment;
+  /** What the config file says, the strongest first, each with the name that messages use. */
+  files: readonly { settings: FileSettings; source: string; rank: number }[];
+  cwd: string;
+  projectDir: string;
+}
+
+/**
+ * Puts the sources of settings in order: flags, environment, `.env`, the chosen environment of
+ * the config file, the rest of the config file. Paths in flags and in the environment are
+ * relative to the working folder, those in files relative to the folder of the file.
+ */
+export function planLayers(input: LayerInput): Layer[] {
+  const { flags, environment, files, cwd, projectDir } = input;
+  return [
+    flagLayer(flags, cwd),
+    variableLayer(environment, 'environment', cwd),
+    variableLayer(environment, '.env', projectDir),
+    ...files.map(({ settings, source, rank }) => fileLayer(settings, source, rank, projectDir)),
+  ];
+}
+
+/** Finds a setting in the first layer that has it. */
+export function findSetting(layers: readonly Layer[], key: SettingKey): FoundSetting | undefined {
+  for (const layer of layers) {
+    const found = layer.find(key);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}

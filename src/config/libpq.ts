@@ -1,0 +1,165 @@
+import type { ConnectionOptions } from '../connection/options.ts';
+import { type Environment, findVariable } from './environment.ts';
+import { type ParameterSet, planConnectionOptions, selectParameters } from './parameters.ts';
+
+const PARAMETER_OF_VARIABLE: ReadonlyMap<string, string> = new Map([
+  ['PGHOST', 'host'],
+  ['PGHOSTADDR', 'hostaddr'],
+  ['PGPORT', 'port'],
+  ['PGDATABASE', 'dbname'],
+  ['PGUSER', 'user'],
+  ['PGPASSWORD', 'password'],
+  ['PGPASSFILE', 'passfile'],
+  ['PGSSLMODE', 'sslmode'],
+  ['PGSSLROOTCERT', 'sslrootcert'],
+  ['PGSSLCERT', 'sslcert'],
+  ['PGSSLKEY', 'sslkey'],
+  ['PGOPTIONS', 'options'],
+  ['PGCONNECT_TIMEOUT', 'connect_timeout'],
+  ['PGTARGETSESSIONATTRS', 'target_session_attrs'],
+  ['PGAPPNAME', 'application_name'],
+  // Not supported; named here so that asking for them is answered with a warning.
+  ['PGCHANNELBINDING', 'channel_binding'],
+  ['PGREQUIREAUTH', 'require_auth'],
+  ['PGGSSENCMODE', 'gssencmode'],
+  ['PGSSLCRL', 'sslcrl'],
+]);
+
+/** Reads what libpq's own variables (`PGHOST`, …) say. */
+function readLibpqVariables(environment: Environment): ReturnType<typeof selectParameters> {
+  const given: Record<string, string> = {};
+  const sources = new Map<string, string>();
+  for (const [variable, parameter] of PARAMETER_OF_VARIABLE) {
+    const found = findVariable(environment, variable);
+    if (found === undefined) continue;
+    given[parameter] = found.value;
+    sources.set(parameter, found.source);
+  }
+  return selectParameters(given, (parameter) => sources.get(parameter) ?? 'environment');
+}
+
+function fillGaps(target: ParameterSet, source: ParameterSet): void {
+  // An address that goes with another host must not follow the chosen one.
+  const hasHost = target.has('host') || target.has('hostaddr');
+  for (const [name, parameter] of source) {
+    const isHost = name === 'host' || name === 'hostaddr';
+    if (!target.has(name) && !(isHost && hasHost)) target.set(name, parameter);
+  }
+}
+
+async function findUserFolder(environment: Environment): Promise<string> {
+  const { homedir } = await import('node:os');
+  const appData = findVariable(environment, 'APPDATA')?.value;
+  if (process.platform === 'win32' && appData !== undefined) return `${appData}\\postgresql`;
+  return findVariable(environment, 'HOME')?.value ?? homedir();
+}
+
+async function findUserName(environment: Environment): Promise<string> {
+  const { userInfo } = await import('node:os');
+  try {
+    return userInfo().username;
+  } catch {
+    // A user id without an entry in the passwd database, as in many containers.
+    return findVariable(environment, 'USER')?.value ?? 'postgres';
+  }
+}
+
+/** Like libpq, prefers the socket of a server on this machine where nobody named a host. */
+async function findDefaultHost(port: string): Promise<string> {
+  if (process.platform === 'win32') return 'localhost';
+  const { existsSync } = await import('node:fs');
+  const folders = ['/var/run/postgresql', '/tmp'];
+  return folders.find((folder) => existsSync(`${folder}/.s.PGSQL.${port}`)) ?? 'localhost';
+}
+
+async function addDefaults(
+  parameters: ParameterSet,
+  environment: Environment,
+  defaultHost: string | undefined,
+): Promise<void> {
+  if (!parameters.has('host') && !parameters.has('hostaddr')) {
+    const host = defaultHost ?? (await findDefaultHost(parameters.get('port')?.value ?? '5432'));
+    parameters.set('host', { value: host, source: 'default' });
+  }
+  if (!parameters.has('user')) {
+    const user = await findUserName(environment);
+    parameters.set('user', { value: user, source: 'default: name of the system user' });
+  }
+  if (!parameters.has('dbname')) {
+    const user = parameters.get('user')?.value ?? '';
+    parameters.set('dbname', { value: user, source: 'default: name of the user' });
+  }
+}
+
+async function addService(parameters: ParameterSet, environment: Environment): Promise<string[]> {
+  const name = parameters.get('service')?.value ?? findVariable(environment, 'PGSERVICE')?.value;
+  if (name === undefined) return [];
+  const { readService } = await import('./service.ts');
+  const service = readService(name, environment, await findUserFolder(environment));
+  const source = `service ${name} in ${service.file}`;
+  const selected = selectParameters(service.parameters, source);
+  fillGaps(parameters, selected.parameters);
+  return selected.warnings;
+}
+
+async function addPassword(
+  parameters: ParameterSet,
+  environment: Environment,
+  options: ConnectionOptions,
+): Promise<string[]> {
+  const { readPassword } = await import('./passfile.ts');
+  const { join } = await import('node:path');
+  const named = parameters.get('passfile')?.value;
+  const defaultName = process.platform === 'win32' ? 'pgpass.conf' : '.pgpass';
+  const file = named ?? join(await findUserFolder(environment), defaultName);
+  const found = readPassword(file, named !== undefined, options.hosts, options);
+  if (found.password !== undefined) {
+    options.password = found.password;
+    parameters.set('password', { value: found.password, source: `password file ${file}` });
+  }
+  return found.warnings;
+}
+
+/** A connection with every gap filled. */
+export interface CompleteConnection {
+  options: ConnectionOptions;
+  /** What the options are made of, each with its source. */
+  parameters: ParameterSet;
+  warnings: string[];
+}
+
+/**
+ * Fills the gaps of a connection in libpq's order: the service that it or `PGSERVICE` names,
+ * then the `PG…` variables, then defaults (this machine's socket or `localhost`, the system
+ * user, the user's name as the database), at last the password file.
+ *
+ * @param given what the chosen source says
+ * @param defaultHost the host where nobody names one; default the socket of a server on this
+ *   machine if there is one, else `localhost`
+ * @throws EvdbError `CONFIG_INVALID` for a value that cannot be used or an unknown service
+ */
+export async function completeConnection(
+  given: ParameterSet,
+  environment: Environment,
+  defaultHost?: string,
+): Promise<CompleteConnection> {
+  const parameters: ParameterSet = new Map(given);
+  const warnings = await addService(parameters, environment);
+  const variables = readLibpqVariables(environment);
+  fillGaps(parameters, variables.parameters);
+  await addDefaults(parameters, environment, defaultHost);
+  const options: ConnectionOptions = {
+    hosts: [],
+    database: '',
+    user: '',
+    sslMode: 'prefer',
+    applicationName: 'evdb',
+    connectTimeoutMs: 10_000,
+    ...planConnectionOptions(parameters),
+  };
+  warnings.push(...variables.warnings);
+  if (options.password === undefined) {
+    warnings.push(...(await addPassword(parameters, environment, options)));
+  }
+  return { options, parameters, warnings };
+}

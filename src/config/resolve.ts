@@ -1,0 +1,183 @@
+import { dirname, relative, resolve } from 'node:path';
+import { EvdbError } from '../errors.ts';
+import {
+  type EmbeddedConnection,
+  resolveConnections,
+  type ServerConnection,
+} from './connection.ts';
+import { type Environment, findVariable, readDotenv, type Variables } from './environment.ts';
+import type { ConfigFile } from './file-schema.ts';
+import { type LayerInput, planLayers, RANK, type SettingFlags } from './layers.ts';
+import { findProject } from './project.ts';
+import { parseSettings, type Settings } from './values.ts';
+
+/** What the command line says; a program may pass the same. */
+export interface ConfigFlags extends SettingFlags {
+  /** Use the embedded PostgreSQL. */
+  embedded?: boolean | undefined;
+  /** Path of the config file, instead of searching for one. */
+  config?: string | undefined;
+  /** Name of an entry of `environments` in the config file. */
+  env?: string | undefined;
+}
+
+/** One line of `evdb config`. */
+export interface ConfigEntry {
+  key: string;
+  /** Secrets are masked. */
+  value: string | number | boolean | readonly string[] | null;
+  /** Such as `flag --url`, `environment EVDB_URL`, `.env DB_HOST`, `evdb.config.js`, `default`. */
+  source: string;
+}
+
+/** Everything that evdb can be told, checked and complete. */
+export interface Config extends Settings {
+  connection: ServerConnection | EmbeddedConnection;
+  /** Migrations run on this one where it is set: past a pooler, or as another role. */
+  migrationConnection?: ServerConnection;
+  /** Absolute; the folder of the nearest config file or `package.json`, else the working folder. */
+  projectDir: string;
+  /** Absolute path of the config file that was read. */
+  configFile?: string;
+  /** Name of the chosen entry of `environments`. */
+  environment?: string;
+  /** What somebody should know, one sentence each, without secrets. */
+  warnings: string[];
+  /** Each value with its source, for `evdb config`; secrets are masked. */
+  entries: ConfigEntry[];
+}
+
+interface Scope {
+  projectDir: string;
+  file: ConfigFile | undefined;
+  environment: Environment;
+  warnings: string[];
+}
+
+function findConfigFile(
+  flags: ConfigFlags,
+  env: Variables,
+  cwd: string,
+): { directory: string; configFile?: string; warnings: string[] } {
+  if (flags.config === '') {
+    throw new EvdbError('CONFIG_INVALID', 'flag --config: the value is empty', {
+      hint: 'Give it a path or leave it out. Is the variable that you pass set?',
+    });
+  }
+  const named = flags.config ?? (env.EVDB_CONFIG || undefined);
+  if (named === undefined) return findProject(cwd);
+  const configFile = resolve(cwd, named);
+  return { directory: dirname(configFile), configFile, warnings: [] };
+}
+
+async function readScope(flags: ConfigFlags, env: Variables, cwd: string): Promise<Scope> {
+  const { directory, configFile, warnings } = findConfigFile(flags, env, cwd);
+  const dotenv = await readDotenv(directory);
+  let file: ConfigFile | undefined;
+  if (configFile !== undefined) {
+    const { loadConfigFile } = await import('./file.ts');
+    file = await loadConfigFile(configFile);
+  }
+  return {
+    projectDir: directory,
+    file,
+    environment: { real: env, dotenv: dotenv.variables },
+    warnings: [...warnings, ...dotenv.warnings],
+  };
+}
+
+function chooseEnvironmentName(
+  flags: ConfigFlags,
+  environment: Environment,
+): { value: string; source: string } | undefined {
+  if (flags.env === undefined) return findVariable(environment, 'EVDB_ENV');
+  return { value: flags.env, source: 'flag --env' };
+}
+
+async function selectFileSettings(
+  { file }: Scope,
+  label: string,
+  environmentName: string | undefined,
+): Promise<LayerInput['files']> {
+  const files = [];
+  if (environmentName !== undefined) {
+    const { selectEnvironment } = await import('./file-schema.ts');
+    const settings = selectEnvironment(file, environmentName);
+    const source = `${label} environments.${environmentName}`;
+    files.push({ settings, source, rank: RANK.fileEnvironment });
+  }
+  if (file !== undefined) files.push({ settings: file.settings, source: label, rank: RANK.file });
+  return files;
+}
+
+function listScopeEntries(
+  scope: Scope,
+  fileSource: string,
+  chosen: { value: string; source: string } | undefined,
+): ConfigEntry[] {
+  const path = scope.file?.path;
+  return [
+    { key: 'projectDir', value: scope.projectDir, source: fileSource },
+    { key: 'configFile', value: path ?? null, source: fileSource },
+    { key: 'environment', value: chosen?.value ?? null, source: chosen?.source ?? 'default' },
+  ];
+}
+
+/** What `resolveConfig` reads. */
+export interface ResolveInput {
+  /** Default none. */
+  flags?: ConfigFlags;
+  /** Default `process.env`. */
+  env?: Variables;
+  /** The folder to search from, and that relative paths of flags refer to; default the working folder. */
+  cwd?: string;
+}
+
+/**
+ * Finds out what is in force. Every setting is taken from the first of these that has it:
+ *
+ * 1. flags (`--schema`)
+ * 2. the environment (`EVDB_SCHEMA`)
+ * 3. `.env` beside the config file or `package.json`; a variable that the environment has, even
+ *    an empty one, hides that of `.env`
+ * 4. the config file: the entry of `environments` that `--env` or `EVDB_ENV` names, then the top
+ * 5. defaults
+ *
+ * The database is named by one source as a whole, in the same order; within 2 and 3 `EVDB_URL`
+ * comes before `DATABASE_URL`, and that before the set `DB_HOST DB_PORT DB_NAME DB_USER
+ * DB_PASSWORD DB_SSL`, which counts where `DB_HOST` or `DB_NAME` is set. What that source leaves
+ * out is filled as libpq does: service, `PGHOST` and its like, defaults, password file. These
+ * libpq variables name the database on their own only where nothing else does, also not the
+ * config file. A migration URL counts only from the same source or a stronger one. With nothing
+ * at all it is the embedded PostgreSQL, `implicit: true`; a command that needs a database then
+ * asks `assertConnectionConfigured`.
+ *
+ * Reads files, changes nothing, also not `process.env`, and opens no connection.
+ *
+ * @throws EvdbError `CONFIG_INVALID` for what cannot be used, `USAGE` for flags that exclude each
+ *   other; no message holds a password
+ * @example
+ * const config = await resolveConfig({ flags: { url: 'postgres://app@localhost/shop' } });
+ * config.connection // { kind: 'server', options: { hosts: [{ host: 'localhost', port: 5432 }], … } }
+ */
+export async function resolveConfig(input: ResolveInput = {}): Promise<Config> {
+  const { flags = {}, env = process.env } = input;
+  const cwd = resolve(input.cwd ?? process.cwd());
+  const scope = await readScope(flags, env, cwd);
+  const { projectDir, file, environment } = scope;
+  const chosen = chooseEnvironmentName(flags, environment);
+  const fileLabel = file === undefined ? 'default' : relative(projectDir, file.path);
+  const files = await selectFileSettings(scope, fileLabel, chosen?.value);
+  const layers = planLayers({ flags, environment, files, cwd, projectDir });
+  const connections = await resolveConnections(layers, environment, flags.embedded === true);
+  const { settings, entries } = parseSettings(layers, projectDir);
+  return {
+    ...connections,
+    ...settings,
+    projectDir,
+    ...(file !== undefined && { configFile: file.path }),
+    ...(chosen !== undefined && { environment: chosen.value }),
+    warnings: [...scope.warnings, ...connections.warnings],
+    entries: [...connections.entries, ...listScopeEntries(scope, fileLabel, chosen), ...entries],
+  };
+}

@@ -1,0 +1,196 @@
+import { resolve } from 'node:path';
+import { EvdbError } from '../errors.ts';
+import { parseDuration, renderDuration } from './duration.ts';
+import { type FoundSetting, findSetting, type Layer, RANK, type SettingKey } from './layers.ts';
+import type { ConfigEntry } from './resolve.ts';
+import { checkOwnSchema, checkSearchPathEntry } from './schema-name.ts';
+
+/** The settings beside the connection. */
+export interface Settings {
+  /** Absolute; default `migrations` in the project folder. */
+  migrationsDir: string;
+  /** The target of migrations; default `public`. */
+  schema: string;
+  /** Where the ledger lives; default `evdb`. */
+  ledgerSchema: string;
+  /** What follows the target in the search path of a migration; default nothing. */
+  searchPath: string[];
+  /** Asks for more consent: `reset` is refused, `down` needs `--confirm`. Default false. */
+  isProtected: boolean;
+  /** How long to wait for another runner; default 60000, 0 does not wait. */
+  lockWaitMs: number;
+  /** Replaces the ladder of short timeouts around statements that lock tables. */
+  lockTimeoutMs?: number;
+  /** How long a data statement waits for a row; default 10000. */
+  dataLockTimeoutMs: number;
+  /** Limit of a single statement; 0 is none. Default: what the server says. */
+  statementTimeoutMs?: number;
+  /** The ledger keeps the text of a migration up to this size; default 1 MiB. */
+  storedTextLimitBytes: number;
+}
+
+/** Reads settings one by one and remembers where each came from. */
+interface Reader {
+  entries: ConfigEntry[];
+  read<T>(
+    key: SettingKey,
+    parse: (found: FoundSetting) => T,
+    fallback: T,
+    render: (value: T) => ConfigEntry['value'],
+  ): T;
+}
+
+function createReader(layers: readonly Layer[]): Reader {
+  const entries: ConfigEntry[] = [];
+  return {
+    entries,
+    read(key, parse, fallback, render) {
+      const found = findSetting(layers, key);
+      const value = found === undefined ? fallback : parse(found);
+      entries.push({ key, value: render(value), source: found?.source ?? 'default' });
+      return value;
+    },
+  };
+}
+
+function parseText(found: FoundSetting): string {
+  return String(found.raw);
+}
+
+function parseList(found: FoundSetting): string[] {
+  const items = Array.isArray(found.raw) ? found.raw.map(String) : parseText(found).split(',');
+  const names = items.map((name) => checkSearchPathEntry(name.trim(), found.source));
+  return [...new Set(names)];
+}
+
+function parseFoundDuration(found: FoundSetting): number {
+  const { raw, source } = found;
+  return parseDuration(typeof raw === 'number' ? raw : String(raw), source);
+}
+
+function parseLockTimeout(found: FoundSetting): number {
+  const durationMs = parseFoundDuration(found);
+  if (durationMs > 0) return durationMs;
+  const problem = `${found.source}: a lock timeout of 0 would wait without an end`;
+  throw new EvdbError('CONFIG_INVALID', problem, {
+    hint: 'Every lock is asked for with a timeout: give at least 1ms.',
+  });
+}
+
+const BYTES_PER_UNIT: ReadonlyMap<string, number> = new Map([
+  ...['', 'b'].map((unit) => [unit, 1] as const),
+  ...['kb', 'kib'].map((unit) => [unit, 1024] as const),
+  ...['mb', 'mib'].map((unit) => [unit, 1024 ** 2] as const),
+  ...['gb', 'gib'].map((unit) => [unit, 1024 ** 3] as const),
+]);
+
+/** As in PostgreSQL, kB and KiB both mean 1024 bytes. */
+function parseByteSize({ raw, source }: FoundSetting): number {
+  const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(String(raw));
+  const factor = BYTES_PER_UNIT.get(match?.[2]?.toLowerCase() ?? '');
+  const bytes = Math.round(Number(match?.[1]) * (factor ?? Number.NaN));
+  if (Number.isSafeInteger(bytes)) return bytes;
+  throw new EvdbError('CONFIG_INVALID', `${source}: "${raw}" is not a size`, {
+    hint: 'Write a number of bytes, or a number with kB, MB or GB, for example 1MB.',
+  });
+}
+
+const BOOLEAN_WORDS: ReadonlyMap<string, boolean> = new Map([
+  ...['true', '1', 'yes', 'on'].map((word) => [word, true] as const),
+  ...['false', '0', 'no', 'off'].map((word) => [word, false] as const),
+]);
+
+function parseBoolean(found: FoundSetting): boolean {
+  const value = BOOLEAN_WORDS.get(String(found.raw).trim().toLowerCase());
+  if (value !== undefined) return value;
+  throw new EvdbError('CONFIG_INVALID', `${found.source}: neither true nor false`, {
+    hint: 'Write true or false.',
+  });
+}
+
+/** A variable can only add protection: consent is given on the command line and nowhere else. */
+function readProtected(layers: readonly Layer[], entries: ConfigEntry[]): boolean {
+  const variables = layers.filter((layer) => layer.rank < RANK.fileEnvironment);
+  const files = layers.filter((layer) => layer.rank >= RANK.fileEnvironment);
+  const fromVariable = findSetting(variables, 'protected');
+  const fromFile = findSetting(files, 'protected');
+  const found = fromVariable && parseBoolean(fromVariable) ? fromVariable : fromFile;
+  const isProtected = found !== undefined && parseBoolean(found);
+  entries.push({ key: 'protected', value: isProtected, source: found?.source ?? 'default' });
+  return isProtected;
+}
+
+function readSchemas(reader: Reader): Pick<Settings, 'schema' | 'ledgerSchema' | 'searchPath'> {
+  const parseSchema = (found: FoundSetting) => checkOwnSchema(parseText(found), found.source);
+  const asIs = (value: string) => value;
+  const schema = reader.read('schema', parseSchema, 'public', asIs);
+  const ledgerSchema = reader.read('ledgerSchema', parseSchema, 'evdb', asIs);
+  const searchPath = reader.read('searchPath', parseList, [], (names) => names);
+  if (schema !== ledgerSchema) return { schema, ledgerSchema, searchPath };
+  const problem = `the schema "${schema}" cannot be the target and hold the ledger`;
+  throw new EvdbError('CONFIG_INVALID', problem, {
+    hint: 'Choose another target with --schema, or another ledger with EVDB_LEDGER_SCHEMA.',
+  });
+}
+
+function readTimeouts(
+  reader: Reader,
+): Pick<
+  Settings,
+  | 'lockWaitMs'
+  | 'lockTimeoutMs'
+  | 'dataLockTimeoutMs'
+  | 'statementTimeoutMs'
+  | 'storedTextLimitBytes'
+> {
+  const render = (durationMs: number | undefined) =>
+    durationMs === undefined ? null : renderDuration(durationMs);
+  const lockWaitMs = reader.read('lockWait', parseFoundDuration, 60_000, render);
+  const lockTimeoutMs = reader.read<number | undefined>(
+    'lockTimeout',
+    parseLockTimeout,
+    undefined,
+    render,
+  );
+  const dataLockTimeoutMs = reader.read('dataLockTimeout', parseLockTimeout, 10_000, render);
+  const statementTimeoutMs = reader.read<number | undefined>(
+    'statementTimeout',
+    parseFoundDuration,
+    undefined,
+    render,
+  );
+  return {
+    lockWaitMs,
+    ...(lockTimeoutMs !== undefined && { lockTimeoutMs }),
+    dataLockTimeoutMs,
+    ...(statementTimeoutMs !== undefined && { statementTimeoutMs }),
+    storedTextLimitBytes: reader.read(
+      'storedTextLimit',
+      parseByteSize,
+      1024 ** 2,
+      (bytes) => bytes,
+    ),
+  };
+}
+
+/**
+ * Reads and checks every setting beside the connection.
+ *
+ * @throws EvdbError `CONFIG_INVALID` that names the source of the value
+ */
+export function parseSettings(
+  layers: readonly Layer[],
+  projectDir: string,
+): { settings: Settings; entries: ConfigEntry[] } {
+  const reader = createReader(layers);
+  const parseDir = (found: FoundSetting) => resolve(found.baseDir, parseText(found));
+  const asIs = (value: string) => value;
+  const fallback = resolve(projectDir, 'migrations');
+  const settings = {
+    migrationsDir: reader.read('migrationsDir', parseDir, fallback, asIs),
+    ...readSchemas(reader),
+    isProtected: readProtected(layers, reader.entries),
+    ...readTimeouts(reader),
+  };
+  return { settings, entries: reader.entries };
+}

@@ -1,0 +1,40 @@
+// Configuration of evdb. Every setting is optional; `evdb config` shows what is in force and why.
+// Flags come before the environment, that before .env, and that before this file.
+// Keep passwords out of here: put the database into .env, see .env.example.
+
+/** @type {import('evdb').ConfigFileInput} */
+export default {
+  // The database, where neither a flag nor EVDB_URL, DATABASE_URL or DB_HOST names one.
+  // Without any, evdb starts an embedded PostgreSQL; 'embedded:' asks for it.
+  // url: 'postgres://app@localhost:5432/events',
+
+  // Migrations connect here instead: past a pooler, or as the role that owns the tables.
+  // migrationUrl: 'postgres://owner@localhost:5432/events',
+
+  // Where the SQL files are, relative to this file.
+  migrationsDir: 'migrations',
+
+  // The schema that migrations work in, and the one that holds evdb's own tables.
+  schema: 'public',
+  ledgerSchema: 'evdb',
+
+  // Further schemas that migrations find without a prefix, such as one for extensions.
+  // searchPath: ['extensions'],
+
+  // Durations are text such as '500ms', '2s' or '10min', or numbers of milliseconds.
+  // lockWait: '60s', // how long to wait while another evdb migrates
+  // lockTimeout: '2s', // for a table lock, instead of the ladder of short timeouts
+  // dataLockTimeout: '10s', // for a row lock of a statement that changes data
+  // statementTimeout: '15min', // for a single statement; default: what the server says
+
+  // The ledger keeps the text of a migration up to this size.
+  // storedTextLimit: '1MB',
+
+  // `--env production` (or EVDB_ENV) puts its settings over those above.
+  environments: {
+    production: {
+      // On a protected environment `reset` is refused and `down` needs --confirm.
+      protected: true,
+    },
+  },
+};

@@ -1,0 +1,4 @@
+-- {{name}}
+--
+-- Say why, which locks it takes, and whether the running application still works with it.
+

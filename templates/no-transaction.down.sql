@@ -1,0 +1,3 @@
+-- evdb: no-transaction
+-- Takes back: {{name}}
+
