@@ -1,0 +1,5 @@
+-- Undoes 003_create_registrations_table: drops every registration.
+-- Locks: access exclusive on registrations, events and users.
+
+drop table registrations;
+drop domain registration_status;
