@@ -1,0 +1,78 @@
+import type { Session } from '../connection/session.ts';
+import type { Blocker } from './blockers.ts';
+import type { LedgerKey } from './ledger.ts';
+import type { Step } from './prepare.ts';
+import type { OnProgress, StepName } from './progress.ts';
+import type { Provenance } from './provenance.ts';
+import { LADDER, type Rung } from './retry.ts';
+import { watchBlockers } from './watch.ts';
+
+/** What applying needs beside the step. */
+export interface ApplyContext {
+  /** Holds the runner's lock and does the work. */
+  worker: Session;
+  /** Looks on from outside, and keeps the books where the worker has no transaction. */
+  observer: Session;
+  key: LedgerKey;
+  settings: ApplySettings;
+  /** Whether the target schema has to be created first. */
+  createTarget: boolean;
+  provenance: Provenance;
+  onProgress: OnProgress;
+  signal: AbortSignal | undefined;
+}
+
+export interface ApplySettings {
+  /** Follows the target on the search_path; pg_temp stays last. */
+  searchPath: string[];
+  /** In place of the ladder's timeouts. */
+  lockTimeoutMs?: number | undefined;
+  /** For statements that wait for rows rather than for tables. */
+  dataLockTimeoutMs: number;
+  statementTimeoutMs?: number | undefined;
+}
+
+export function stepName({ version, label, name }: StepName): StepName {
+  return { version, label, name };
+}
+
+/** The ladder with the timeout that the file's header, else the configuration, asks for. */
+export function ladderFor(step: Step, settings: ApplySettings): readonly Rung[] {
+  const lockTimeoutMs = step.script.directives.lockTimeoutMs ?? settings.lockTimeoutMs;
+  return lockTimeoutMs === undefined ? LADDER : LADDER.map((rung) => ({ ...rung, lockTimeoutMs }));
+}
+
+/** How long the statements of a step may wait for locks on one rung. */
+export function lockTimeouts(rung: Rung, settings: ApplySettings) {
+  return {
+    ddl: rung.lockTimeoutMs,
+    data: Math.max(rung.lockTimeoutMs, settings.dataLockTimeoutMs),
+  };
+}
+
+/** Runs work while the observer looks who blocks it; the last seen blockers go to `seen`. */
+export function withBlockersWatched<T>(
+  work: () => Promise<T>,
+  {
+    step,
+    context,
+    lockTimeoutMs,
+    seen,
+  }: {
+    step: Step;
+    context: ApplyContext;
+    lockTimeoutMs: number;
+    seen: { blockers: Blocker[] };
+  },
+): Promise<T> {
+  return watchBlockers(work, {
+    observer: context.observer,
+    pid: context.worker.facts.pid,
+    // Late enough that short waits stay unmentioned, early enough to ask before the timeout.
+    afterMs: lockTimeoutMs * 0.6,
+    onBlocked: (blockers) => {
+      seen.blockers = blockers;
+      context.onProgress({ kind: 'blocked', step: stepName(step), blockers });
+    },
+  });
+}

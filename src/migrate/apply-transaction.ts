@@ -1,0 +1,167 @@
+import { isConnectionLoss } from '../connection/query-error.ts';
+import { classifyStatement } from '../sql/kind.ts';
+import type { Statement } from '../sql/statements.ts';
+import {
+  type ApplyContext,
+  ladderFor,
+  lockTimeouts,
+  stepName,
+  withBlockersWatched,
+} from './apply-context.ts';
+import type { Blocker } from './blockers.ts';
+import { describeFailure } from './failure.ts';
+import { targetExistsSql } from './ledger.ts';
+import { resolveOutcome } from './outcome.ts';
+import type { Step } from './prepare.ts';
+import { deleteMigrationSql, insertHistorySql, insertMigrationSql } from './record.ts';
+import { type Rung, withLockRetries } from './retry.ts';
+import { statementError } from './script-error.ts';
+import { beginSql, RESET_SESSION, wrongTarget } from './session-settings.ts';
+
+/** How many statements are sent before the first answer is read. */
+const PIPELINE_DEPTH = 64;
+
+/** Applies a step in one transaction together with its ledger row; gives its duration in ms. */
+export async function applyInTransaction(step: Step, context: ApplyContext): Promise<number> {
+  const seen: { blockers: Blocker[] } = { blockers: [] };
+  try {
+    return await withLockRetries((rung) => attempt(step, rung, context, seen), {
+      ladder: ladderFor(step, context.settings),
+      signal: context.signal,
+      onRetry: ({ attempt, attempts, pauseMs }) =>
+        context.onProgress({
+          kind: 'retry',
+          step: stepName(step),
+          attempt,
+          attempts,
+          pauseMs,
+          ...seen,
+        }),
+    });
+  } catch (error) {
+    throw await describeFailure(error, { step, context, blockers: seen.blockers });
+  }
+}
+
+async function attempt(
+  step: Step,
+  rung: Rung,
+  context: ApplyContext,
+  seen: { blockers: Blocker[] },
+): Promise<number> {
+  const { worker } = context;
+  const startedAt = performance.now();
+  let transactionId: string;
+  try {
+    await beginTransaction(step, rung, context);
+    await withBlockersWatched(() => runStatements(step, rung, context), {
+      step,
+      context,
+      lockTimeoutMs: rung.lockTimeoutMs,
+      seen,
+    });
+    transactionId = await recordStep(step, performance.now() - startedAt, context);
+    context.signal?.throwIfAborted();
+  } catch (error) {
+    if (!worker.isClosed) await worker.run(`rollback; ${RESET_SESSION}`).catch(() => undefined);
+    throw error;
+  }
+  await commit(step, transactionId, context);
+  return performance.now() - startedAt;
+}
+
+async function beginTransaction(step: Step, rung: Rung, context: ApplyContext): Promise<void> {
+  const { key, settings, createTarget } = context;
+  const [row] = await context.worker.run(
+    beginSql({
+      targetSchema: key.targetSchema,
+      searchPath: settings.searchPath,
+      createTarget,
+      lockTimeoutMs: rung.lockTimeoutMs,
+      statementTimeoutMs: step.script.directives.statementTimeoutMs ?? settings.statementTimeoutMs,
+    }),
+  );
+  if (row?.currentSchema !== key.targetSchema) throw wrongTarget(key.targetSchema, 'before');
+}
+
+async function runStatements(step: Step, rung: Rung, context: ApplyContext): Promise<void> {
+  const timeouts = lockTimeouts(rung, context.settings);
+  let current = rung.lockTimeoutMs;
+  for (let from = 0; from < step.statements.length; from += PIPELINE_DEPTH) {
+    const sent: Promise<void>[] = [];
+    for (const statement of step.statements.slice(from, from + PIPELINE_DEPTH)) {
+      const wanted = timeouts[classifyStatement(statement).lockClass];
+      if (wanted !== current) sent.push(setLockTimeout(wanted, context));
+      current = wanted;
+      sent.push(runStatement(statement, step, context));
+    }
+    await firstFailure(sent);
+  }
+}
+
+async function setLockTimeout(timeoutMs: number, { worker }: ApplyContext): Promise<void> {
+  await worker.run(`set local lock_timeout = ${timeoutMs}`);
+}
+
+async function runStatement(
+  statement: Statement,
+  step: Step,
+  context: ApplyContext,
+): Promise<void> {
+  const startedAt = performance.now();
+  try {
+    await context.worker.run(statement.text);
+  } catch (error) {
+    throw isConnectionLoss(error) ? error : statementError(error, step.script, statement);
+  }
+  context.onProgress({
+    kind: 'statement',
+    step: stepName(step),
+    line: statement.line,
+    command: statement.command,
+    durationMs: performance.now() - startedAt,
+  });
+}
+
+/** Waits for all: those behind a failed statement fail too, because the transaction is aborted. */
+async function firstFailure(sent: Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(sent)) {
+    if (result.status === 'rejected') throw result.reason;
+  }
+}
+
+/** Writes the ledger in the same transaction and gives the transaction's id. */
+async function recordStep(
+  step: Step,
+  durationMs: number,
+  { worker, key, provenance }: ApplyContext,
+): Promise<string> {
+  const { version, label, name, script, direction } = step;
+  const change = step.entry
+    ? insertMigrationSql(key, step.entry, { state: 'applied', durationMs })
+    : deleteMigrationSql(key, version);
+  const [row] = await worker.run(`
+set constraints all immediate;
+reset session authorization;
+reset role;
+${change}
+${insertHistorySql(key, { action: direction, version, label, name, checksum: script.checksum, durationMs }, provenance)}
+select
+    ${targetExistsSql(key.targetSchema)} as "targetExists",
+    pg_catalog.pg_current_xact_id()::text as "transactionId",
+    case
+        when pg_catalog.current_setting('synchronous_commit') = 'off'
+            then pg_catalog.set_config('synchronous_commit', 'on', true)
+    end`);
+  if (row?.targetExists !== true) throw wrongTarget(key.targetSchema, 'after');
+  return row.transactionId as string;
+}
+
+async function commit(step: Step, transactionId: string, context: ApplyContext): Promise<void> {
+  try {
+    await context.worker.run('commit');
+  } catch (error) {
+    if (!isConnectionLoss(error)) throw error;
+    await resolveOutcome(step, transactionId, context, error);
+  }
+}

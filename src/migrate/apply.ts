@@ -1,0 +1,22 @@
+import { type ApplyContext, stepName } from './apply-context.ts';
+import { applyStatements } from './apply-statements.ts';
+import { applyInTransaction } from './apply-transaction.ts';
+import type { Step } from './prepare.ts';
+import type { StepName } from './progress.ts';
+
+export interface StepResult extends StepName {
+  durationMs: number;
+}
+
+/**
+ * Runs one step whole or not at all; a no-transaction step statement by statement.
+ *
+ * @throws {ScriptError} MIGRATION_FAILED, LOCK_TIMEOUT at a place of the script
+ * @throws {EvdbError} TARGET_SCHEMA, CONNECTION_LOST, OUTCOME_UNKNOWN
+ */
+export async function applyStep(step: Step, context: ApplyContext): Promise<StepResult> {
+  const durationMs = step.isTransactional
+    ? await applyInTransaction(step, context)
+    : await applyStatements(step, context);
+  return { ...stepName(step), durationMs };
+}

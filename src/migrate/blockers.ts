@@ -1,0 +1,73 @@
+import type { Row, Session } from '../connection/session.ts';
+
+/** A session that stands in the way. */
+export interface Blocker {
+  pid: number;
+  user: string | null;
+  application: string | null;
+  client: string | null;
+  state: string | null;
+  /** Age of its transaction, or of its session where it has none. */
+  sinceMs: number | null;
+  query: string | null;
+}
+
+const COLUMNS = `
+    a.pid as "pid",
+    a.usename as "user",
+    nullif(a.application_name, '') as "application",
+    coalesce(host(a.client_addr), case when a.client_port = -1 then 'local socket' end) as "client",
+    a.state as "state",
+    (extract(epoch from pg_catalog.clock_timestamp() - coalesce(a.xact_start, a.backend_start)) * 1000)::float8 as "sinceMs",
+    pg_catalog.left(pg_catalog.regexp_replace(a.query, '\\s+', ' ', 'g'), 120) as "query"`;
+
+/** Lists who blocks a backend, asked from another session. */
+export async function listBlockers(observer: Session, pid: number): Promise<Blocker[]> {
+  const rows = await observer.run(`
+select ${COLUMNS}
+from pg_catalog.unnest(pg_catalog.pg_blocking_pids(${pid})) as blocker (pid)
+join pg_catalog.pg_stat_activity as a using (pid)
+order by a.xact_start`);
+  return rows.map(asBlocker);
+}
+
+/** Lists who holds an advisory lock given as two integers. */
+export async function listLockHolders(
+  session: Session,
+  [classId, objectId]: readonly [number, number],
+): Promise<Blocker[]> {
+  const rows = await session.run(`
+select ${COLUMNS}
+from pg_catalog.pg_locks as l
+join pg_catalog.pg_stat_activity as a using (pid)
+where l.locktype = 'advisory'
+    and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
+    and l.classid = ${classId >>> 0}
+    and l.objid = ${objectId >>> 0}
+    and l.objsubid = 2
+    and l.granted`);
+  return rows.map(asBlocker);
+}
+
+function asBlocker(row: Row): Blocker {
+  return row as unknown as Blocker;
+}
+
+/** `pid 4711 (evdb, app@10.0.0.7, idle in transaction for 12 s): update events …` */
+export function describeBlocker(blocker: Blocker): string {
+  const who = [
+    blocker.application,
+    [blocker.user, blocker.client].filter(Boolean).join('@'),
+    [blocker.state, blocker.sinceMs === null ? '' : `for ${describeAge(blocker.sinceMs)}`]
+      .filter(Boolean)
+      .join(' '),
+  ].filter(Boolean);
+  const query = blocker.query ? `: ${blocker.query}` : '';
+  return `pid ${blocker.pid} (${who.join(', ')})${query}`;
+}
+
+function describeAge(sinceMs: number): string {
+  if (sinceMs < 1000) return `${Math.round(sinceMs)} ms`;
+  if (sinceMs < 120_000) return `${Math.round(sinceMs / 1000)} s`;
+  return `${Math.round(sinceMs / 60_000)} min`;
+}

@@ -1,0 +1,109 @@
+import type { EvdbErrorCode } from '../errors.ts';
+import { checkScript } from '../sql/check.ts';
+import { classifyStatement } from '../sql/kind.ts';
+import { advance, isPunctuation, isWord, openCursor } from '../sql/lexer.ts';
+import type { SqlParser } from '../sql/parser.ts';
+import type { Statement } from '../sql/statements.ts';
+import type { Script } from './source.ts';
+
+/** Something wrong with a script, at a place. */
+export interface ScriptProblem {
+  code: EvdbErrorCode;
+  /** A warning where an older server may accept what the parser's grammar does not. */
+  severity: 'error' | 'warning';
+  message: string;
+  line: number;
+  column: number;
+  hint?: string;
+}
+
+/** The version of PostgreSQL whose grammar the parser has. */
+const GRAMMAR_VERSION = 180000;
+
+/** All that can be known to be wrong with a script without running it. Pure. */
+export function checkStatements(
+  script: Script,
+  statements: Statement[],
+  parser: SqlParser,
+  serverVersion = GRAMMAR_VERSION,
+): ScriptProblem[] {
+  if (statements.length === 0) return [emptyFile(script)];
+  const severity = serverVersion < GRAMMAR_VERSION ? 'warning' : 'error';
+  const syntax = checkScript(script.text, parser, statements).map((problem) => ({
+    ...problem,
+    severity:
+      problem.code === 'SYNTAX_ERROR' ? (severity as 'error' | 'warning') : ('error' as const),
+  }));
+  return [
+    ...syntax,
+    ...checkControl(statements),
+    ...checkCopies(statements),
+    ...(script.directives.noTransaction ? [] : checkTransactional(statements)),
+  ].sort((a, b) => a.line - b.line || a.column - b.column);
+}
+
+function emptyFile(script: Script): ScriptProblem {
+  return {
+    code: 'EMPTY_FILE',
+    severity: 'error',
+    message: `${script.path} holds no statement`,
+    line: 1,
+    column: 1,
+    hint: 'Write the SQL, or remove the file.',
+  };
+}
+
+function checkControl(statements: Statement[]): ScriptProblem[] {
+  return statements
+    .filter((statement) => classifyStatement(statement).isTransactionControl)
+    .map(({ line, column, command }) => ({
+      code: 'TRANSACTION_CONTROL',
+      severity: 'error',
+      message: `"${command}" in a migration: evdb begins and commits itself`,
+      line,
+      column,
+      hint: 'Remove it: a migration is applied whole or not at all. What has to commit in between belongs into a file of its own.',
+    }));
+}
+
+/** Nobody reads what the server would send, and the connection would wait for that. */
+function checkCopies(statements: Statement[]): ScriptProblem[] {
+  return statements
+    .filter(({ command, text }) => command === 'copy' && isCopyToStdout(text))
+    .map(({ line, column }) => ({
+      code: 'COPY_UNSUPPORTED',
+      severity: 'error',
+      message: 'copy … to stdout has nobody to send its rows to',
+      line,
+      column,
+      hint: 'Remove it: a migration changes the database, and prints nothing.',
+    }));
+}
+
+function isCopyToStdout(statementText: string): boolean {
+  const cursor = openCursor(statementText);
+  let depth = 0;
+  let isAfterTo = false;
+  while (advance(cursor)) {
+    if (isPunctuation(cursor, '(')) depth++;
+    else if (isPunctuation(cursor, ')')) depth--;
+    if (depth > 0) continue;
+    if (isAfterTo) return isWord(cursor, 'stdout');
+    isAfterTo = isWord(cursor, 'to');
+  }
+  return false;
+}
+
+function checkTransactional(statements: Statement[]): ScriptProblem[] {
+  return statements
+    .map((statement) => ({ statement, kind: classifyStatement(statement) }))
+    .filter(({ kind }) => kind.needsNoTransaction)
+    .map(({ statement: { line, column }, kind }) => ({
+      code: 'NEEDS_NO_TRANSACTION',
+      severity: 'error',
+      message: `"${kind.label}" cannot run inside a transaction`,
+      line,
+      column,
+      hint: 'Move it into a migration of its own that starts with the line: -- evdb: no-transaction',
+    }));
+}

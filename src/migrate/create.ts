@@ -1,0 +1,109 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { EvdbError } from '../errors.ts';
+import { listMigrations, type MigrationFile } from './source.ts';
+import { compareVersions, MAX_VERSION_DIGITS, parseVersion } from './version.ts';
+
+export interface CreateOptions {
+  directory: string;
+  /** Words, such as `add venues`; becomes `add_venues`. */
+  name: string;
+  /** Default: as the folder does it, timestamps in an empty one. */
+  numbering?: 'timestamp' | 'sequential' | undefined;
+  /** For statements that PostgreSQL refuses inside a transaction. */
+  noTransaction?: boolean | undefined;
+  /** No down script, and a header that says why. */
+  irreversible?: boolean | undefined;
+  /** Default: now. */
+  now?: Date | undefined;
+}
+
+export interface CreatedMigration {
+  version: string;
+  name: string;
+  /** Absolute paths: up, and down unless irreversible. */
+  files: string[];
+}
+
+const LONGEST_NAME = 100;
+const TIMESTAMP_DIGITS = 14;
+
+/**
+ * Writes the skeleton of a new migration. Never overwrites.
+ *
+ * @throws {EvdbError} INVALID_NAME, FILE_EXISTS, and those of `listMigrations` for a broken folder
+ */
+export function createMigration(options: CreateOptions): CreatedMigration {
+  const name = slug(options.name);
+  mkdirSync(options.directory, { recursive: true });
+  const version = nextVersion(listMigrations(options.directory), options);
+  const base = join(options.directory, `${version}_${name}`);
+  const template = options.noTransaction ? 'no-transaction' : 'migration';
+  const files = [[`${base}.sql`, renderTemplate(`${template}.sql`, options)]];
+  if (!options.irreversible) {
+    files.push([`${base}.down.sql`, renderTemplate(`${template}.down.sql`, options)]);
+  }
+  for (const [path, text] of files) writeNew(path as string, text as string);
+  return { version, name, files: files.map(([path]) => path as string) };
+}
+
+/** Letters, digits and `_` only: the name becomes a file name on every system. */
+function slug(words: string): string {
+  const name = words.trim().replace(/[\s-]+/g, '_');
+  if (/^[A-Za-z0-9_]+$/.test(name) && name.length <= LONGEST_NAME && /[A-Za-z0-9]/.test(name)) {
+    return name.replace(/^_+/, '');
+  }
+  const problem =
+    name.length > LONGEST_NAME
+      ? `is longer than ${LONGEST_NAME} characters`
+      : 'cannot be a file name';
+  const shown = JSON.stringify(words.length > 60 ? `${words.slice(0, 60)}…` : words);
+  throw new EvdbError('INVALID_NAME', `the name ${shown} ${problem}`, {
+    hint: 'Use letters, digits, spaces, "-" and "_", for example: evdb migrate create "add venues"',
+  });
+}
+
+function nextVersion(files: MigrationFile[], options: CreateOptions): string {
+  const last = files.at(-1);
+  const isSequential = last !== undefined && last.version.length < TIMESTAMP_DIGITS;
+  const numbering = options.numbering ?? (isSequential ? 'sequential' : 'timestamp');
+  const after = String(BigInt(last?.version ?? '0') + 1n);
+  if (numbering === 'timestamp') {
+    const now = (options.now ?? new Date())
+      .toISOString()
+      .replace(/\D/g, '')
+      .slice(0, TIMESTAMP_DIGITS);
+    // Two in one second, or a clock behind the last author's: still the newest.
+    return compareVersions(now, after) < 0 ? after : now;
+  }
+  if (after.length > MAX_VERSION_DIGITS) {
+    throw new EvdbError('INVALID_NAME', `there is no version after ${last?.label}`, {
+      hint: 'Use --timestamp.',
+    });
+  }
+  return parseVersion(after).padStart(last?.label.length ?? 3, '0');
+}
+
+function renderTemplate(file: string, { name, irreversible }: CreateOptions): string {
+  const text = readFileSync(new URL(`../../templates/${file}`, import.meta.url), 'utf8');
+  const header = irreversible ? '-- evdb: irreversible <say why there is no way back>\n' : '';
+  return header + text.replaceAll('{{name}}', name.trim());
+}
+
+function writeNew(path: string, text: string): void {
+  try {
+    writeFileSync(path, text, { flag: 'wx' });
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'EEXIST') {
+      throw new EvdbError('FILE_EXISTS', `${path} is there already`, {
+        hint: 'Choose another name.',
+        cause,
+      });
+    }
+    throw new EvdbError('FILE_UNREADABLE', `cannot write ${path} (${code})`, {
+      hint: 'Check the permissions and the space of the folder.',
+      cause,
+    });
+  }
+}

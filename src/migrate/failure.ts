@@ -1,0 +1,93 @@
+import { codeOf, isConnectionLoss } from '../connection/query-error.ts';
+import { EvdbError } from '../errors.ts';
+import type { ApplyContext } from './apply-context.ts';
+import { type Blocker, describeBlocker } from './blockers.ts';
+import { fullName } from './plan.ts';
+import type { Step } from './prepare.ts';
+import { insertHistorySql } from './record.ts';
+import { isWorthARetry } from './retry.ts';
+import { ScriptError } from './script-error.ts';
+
+/** Says what a failure means for the database, and writes it into the history. */
+export async function describeFailure(
+  error: unknown,
+  { step, context, blockers }: { step: Step; context: ApplyContext; blockers: Blocker[] },
+): Promise<unknown> {
+  const described = context.signal?.aborted
+    ? context.signal.reason
+    : describe(error, step, blockers);
+  await recordFailure(described, step, context);
+  return described;
+}
+
+function describe(error: unknown, step: Step, blockers: Blocker[]): unknown {
+  if (isWorthARetry(error)) return lockTimeout(error, step, blockers);
+  if (error instanceof ScriptError) return withAdvice(error, step);
+  if (error instanceof EvdbError) return error;
+  if (isConnectionLoss(error)) {
+    return connectionLost(error, step);
+  }
+  // Neither a statement of the script nor the connection: the ledger, or a deferred constraint.
+  const { message, detail, hint } = error as { message?: string; detail?: string; hint?: string };
+  const place = { script: step.script, line: 1, column: 1 };
+  return new ScriptError('MIGRATION_FAILED', `${message} (when the transaction ended)`, place, {
+    cause: error,
+    server: { sqlstate: codeOf(error) ?? '', detail, hint },
+  });
+}
+
+/** Says what the failed statement means for the rest of its script. */
+function withAdvice(error: ScriptError, step: Step): ScriptError {
+  const { code, message, location, server, cause } = error;
+  const hint = step.isTransactional
+    ? `Nothing of ${fullName(step)} was ${step.direction === 'up' ? 'applied' : 'taken back'}; what ran before it stays. Mend the file and run the command again.`
+    : `${fullName(step)} runs outside a transaction: the statements before this one are committed. \`evdb migrate down\` takes them back with its down script.`;
+  const place = { script: step.script, line: location.line, column: location.column };
+  return new ScriptError(code, message, place, { hint, cause, ...(server && { server }) });
+}
+
+function connectionLost(cause: unknown, step: Step): EvdbError {
+  const name = fullName(step);
+  const verb = step.direction === 'up' ? 'applied' : 'taken back';
+  if (step.isTransactional) {
+    return new EvdbError(
+      'CONNECTION_LOST',
+      `the connection was lost while ${name} ran; nothing of it was ${verb}`,
+      { hint: 'Run the command again.', cause },
+    );
+  }
+  return new EvdbError('CONNECTION_LOST', `the connection was lost while ${name} ran`, {
+    hint: 'It runs outside a transaction, so its first statements stay: `evdb migrate status` tells how far it came.',
+    cause,
+  });
+}
+
+function lockTimeout(error: unknown, step: Step, blockers: Blocker[]): EvdbError {
+  const who = blockers.length > 0 ? `: ${blockers.map(describeBlocker).join('; ')}` : '';
+  const hint =
+    'Nothing was changed. Try again at a quieter time, end the blocker (select pg_terminate_backend(<pid>);), or give the file more patience: -- evdb: lock-timeout 5s';
+  const message = `${fullName(step)} did not get its locks${who}`;
+  if (!(error instanceof ScriptError))
+    return new EvdbError('LOCK_TIMEOUT', message, { hint, cause: error });
+  const { line, column } = error.location;
+  const options = { hint, cause: error, ...(error.server && { server: error.server }) };
+  return new ScriptError('LOCK_TIMEOUT', message, { script: step.script, line, column }, options);
+}
+
+/** A failure that cannot be written down must not hide the failure itself. */
+async function recordFailure(error: unknown, step: Step, context: ApplyContext): Promise<void> {
+  const { version, label, name, script } = step;
+  const sql = insertHistorySql(
+    context.key,
+    {
+      action: 'failed',
+      version,
+      label,
+      name,
+      checksum: script.checksum,
+      error: error instanceof Error ? error.message : String(error),
+    },
+    context.provenance,
+  );
+  await context.observer.run(sql).catch(() => undefined);
+}

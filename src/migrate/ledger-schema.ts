@@ -1,0 +1,166 @@
+import type { Session } from '../connection/session.ts';
+import { EvdbError } from '../errors.ts';
+import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
+
+/** Raised when the layout below changes; a ledger with a higher one belongs to a newer evdb. */
+export const LEDGER_FORMAT = 1;
+
+/**
+ * The ledger's own objects. One table says what is applied now, one what ever happened. The
+ * texts lie apart from both, so that a monitoring role can be given the rest without them.
+ */
+function ledgerDdl(schema: string): string {
+  const s = quoteIdent(schema);
+  return `
+create table if not exists ${s}.ledger_format (
+    format integer not null,
+    is_only boolean not null default true,
+    constraint ledger_format_pkey primary key (is_only),
+    constraint ledger_format_has_one_row check (is_only)
+);
+insert into ${s}.ledger_format (format) values (${LEDGER_FORMAT}) on conflict do nothing;
+
+create table if not exists ${s}.migration (
+    target_schema text not null,
+    version bigint not null,
+    label text not null,
+    name text not null,
+    checksum text not null,
+    token_checksum text not null,
+    state text not null,
+    statements_done integer not null default 0,
+    statements_total integer not null,
+    applied_at timestamptz not null default pg_catalog.clock_timestamp(),
+    duration_ms double precision,
+    transaction_id xid8 not null default pg_catalog.pg_current_xact_id(),
+    constraint migration_pkey primary key (target_schema, version),
+    constraint migration_state_is_known check (state in ('applied', 'applying', 'reverting')),
+    constraint migration_version_is_positive check (version > 0)
+);
+
+create table if not exists ${s}.migration_text (
+    target_schema text not null,
+    version bigint not null,
+    up_text text,
+    down_text text,
+    constraint migration_text_pkey primary key (target_schema, version),
+    constraint migration_text_belongs_to_a_migration
+        foreign key (target_schema, version)
+        references ${s}.migration (target_schema, version)
+        on delete cascade
+);
+
+create table if not exists ${s}.history (
+    id bigint not null generated always as identity,
+    target_schema text not null,
+    version bigint,
+    label text,
+    name text,
+    action text not null,
+    checksum text,
+    error text,
+    duration_ms double precision,
+    occurred_at timestamptz not null default pg_catalog.clock_timestamp(),
+    database_user text not null default session_user,
+    client_address inet default pg_catalog.inet_client_addr(),
+    os_user text,
+    host_name text,
+    tool_version text not null,
+    git_commit text,
+    ci_url text,
+    transaction_id xid8 not null default pg_catalog.pg_current_xact_id(),
+    constraint history_pkey primary key (id),
+    constraint history_action_is_known
+        check (action in ('up', 'down', 'failed', 'repaired', 'baseline', 'reset'))
+);
+${ledgerGuards(s)}
+${ledgerComments(s)}
+${ledgerPrivileges(schema)}`;
+}
+
+function ledgerGuards(s: string): string {
+  return `
+create or replace function ${s}.refuse_history_change()
+returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    raise exception 'the migration history is append-only: % is refused', lower(tg_op)
+        using errcode = 'insufficient_privilege';
+end
+$$;
+create or replace trigger history_is_append_only
+    before update or delete or truncate on ${s}.history
+    for each statement execute function ${s}.refuse_history_change();`;
+}
+
+function ledgerComments(s: string): string {
+  return `
+comment on schema ${s} is 'Ledger of evdb: which migrations are applied, and all that ever happened';
+comment on table ${s}.ledger_format is 'Layout of this ledger; a higher number belongs to a newer evdb';
+comment on table ${s}.migration is 'What is applied now, one row a migration and target schema';
+comment on column ${s}.migration.label is 'The version as the file name writes it, such as 001';
+comment on column ${s}.migration.checksum is 'sha-256 of the up text, without byte order mark, with LF line ends';
+comment on column ${s}.migration.token_checksum is 'The same without comments and white space: tells a reworded comment from changed SQL';
+comment on column ${s}.migration.state is 'applied; applying or reverting: a no-transaction migration stopped half way';
+comment on column ${s}.migration.statements_done is 'How many statements have committed (no-transaction migrations)';
+comment on column ${s}.migration.transaction_id is 'Tells after a lost connection whether the commit happened (pg_xact_status)';
+comment on table ${s}.migration_text is 'The scripts as they ran, for down --from-ledger and for diffs; may hold secrets, so only its owner may read it';
+comment on table ${s}.history is 'Append-only: every up, down, failure, repair, baseline and reset';
+comment on function ${s}.refuse_history_change() is 'Keeps the history append-only';`;
+}
+
+/** Default privileges of the database may have granted the texts to others. */
+function ledgerPrivileges(schema: string): string {
+  const table = quoteLiteral(`${quoteIdent(schema)}.migration_text`);
+  return `
+do $$
+declare
+    v_grantee text;
+begin
+    for v_grantee in
+        select distinct
+            case
+                when acl.grantee = 0 then 'public'
+                else pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(acl.grantee))
+            end
+        from pg_catalog.pg_class as rel
+        cross join lateral pg_catalog.aclexplode(rel.relacl) as acl
+        where rel.oid = ${table}::regclass
+            and acl.grantee <> rel.relowner
+    loop
+        execute pg_catalog.format('revoke all on ${quoteIdent(schema).replaceAll('%', '%%').replaceAll("'", "''")}.migration_text from %s', v_grantee);
+    end loop;
+end
+$$;`;
+}
+
+/**
+ * Creates what is missing of the ledger, in one transaction. The caller holds the ledger's lock,
+ * because `create … if not exists` fails when two run it at once.
+ *
+ * @throws {EvdbError} PERMISSION_DENIED with the statement an administrator has to run
+ */
+export async function createLedger(session: Session, schema: string): Promise<void> {
+  const exists = await session.run(
+    `select pg_catalog.count(*)::int as n from pg_catalog.pg_namespace where nspname = ${quoteLiteral(schema)}`,
+  );
+  // `if not exists` asks for the privilege to create even where nothing has to be created
+  const create = exists[0]?.n === 0 ? `create schema ${quoteIdent(schema)};` : '';
+  try {
+    await session.run(`begin; ${create} ${ledgerDdl(schema)} commit;`);
+  } catch (error) {
+    if (!session.isClosed) await session.run('rollback');
+    if ((error as { code?: string }).code !== '42501') throw error;
+    const user = quoteIdent(session.facts.user);
+    throw new EvdbError(
+      'PERMISSION_DENIED',
+      `user "${session.facts.user}" may not create the ledger in schema "${schema}"`,
+      {
+        hint: `Let an administrator run: create schema if not exists ${quoteIdent(schema)} authorization ${user};`,
+        cause: error,
+      },
+    );
+  }
+}

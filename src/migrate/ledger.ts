@@ -1,0 +1,147 @@
+import type { Session } from '../connection/session.ts';
+import { EvdbError } from '../errors.ts';
+import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
+import { LEDGER_FORMAT } from './ledger-schema.ts';
+import type { Version } from './version.ts';
+
+/** Which ledger, and which copy of the schema in it. */
+export interface LedgerKey {
+  ledgerSchema: string;
+  /** The PostgreSQL schema that the migrations are applied to. */
+  targetSchema: string;
+}
+
+/** `applying` and `reverting`: a no-transaction script stopped between its statements. */
+export type LedgerState = 'applied' | 'applying' | 'reverting';
+
+export interface LedgerRow {
+  version: Version;
+  label: string;
+  name: string;
+  checksum: string;
+  tokenChecksum: string;
+  state: LedgerState;
+  statementsDone: number;
+  statementsTotal: number;
+  /** ISO 8601 with offset. */
+  appliedAt: string;
+  durationMs: number | null;
+}
+
+export interface Ledger {
+  exists: boolean;
+  targetExists: boolean;
+  /** In version order. */
+  rows: LedgerRow[];
+}
+
+/**
+ * Reads what is applied. Writes nothing: a database without a ledger reads as one where nothing
+ * is applied.
+ *
+ * @throws {EvdbError} LEDGER_TOO_NEW, PERMISSION_DENIED
+ */
+export async function readLedger(session: Session, key: LedgerKey): Promise<Ledger> {
+  try {
+    const [row] = await session.run(readLedgerSql(key));
+    const { format, targetExists, rows } = row as {
+      format: number;
+      targetExists: boolean;
+      rows: LedgerRow[];
+    };
+    if (format > LEDGER_FORMAT) throw tooNew(format, key);
+    return { exists: true, targetExists, rows };
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code === '42P01' || code === '3F000') {
+      return { exists: false, targetExists: await readTargetExists(session, key), rows: [] };
+    }
+    if (code === '42501') throw denied(session, key, error);
+    throw error;
+  }
+}
+
+function readLedgerSql({ ledgerSchema, targetSchema }: LedgerKey): string {
+  const s = quoteIdent(ledgerSchema);
+  return `select
+    (select format from ${s}.ledger_format) as "format",
+    ${targetExistsSql(targetSchema)} as "targetExists",
+    (
+        select coalesce(pg_catalog.json_agg(m), '[]')
+        from (
+            select
+                version::text as "version",
+                label as "label",
+                name as "name",
+                checksum as "checksum",
+                token_checksum as "tokenChecksum",
+                state as "state",
+                statements_done as "statementsDone",
+                statements_total as "statementsTotal",
+                applied_at as "appliedAt",
+                duration_ms as "durationMs"
+            from ${s}.migration
+            where target_schema = ${quoteLiteral(targetSchema)}
+            order by migration.version
+        ) as m
+    ) as "rows"`;
+}
+
+async function readTargetExists(session: Session, key: LedgerKey): Promise<boolean> {
+  const [row] = await session.run(`select ${targetExistsSql(key.targetSchema)} as "targetExists"`);
+  return row?.targetExists === true;
+}
+
+export function targetExistsSql(targetSchema: string): string {
+  return `exists (select from pg_catalog.pg_namespace where nspname = ${quoteLiteral(targetSchema)})`;
+}
+
+export interface StoredText {
+  up: string | null;
+  down: string | null;
+}
+
+/**
+ * Reads the scripts that the ledger kept for some versions.
+ *
+ * @throws {EvdbError} PERMISSION_DENIED: only the ledger's owner may
+ */
+export async function readStoredTexts(
+  session: Session,
+  key: LedgerKey,
+  versions: Version[],
+): Promise<Map<Version, StoredText>> {
+  if (versions.length === 0) return new Map();
+  try {
+    const rows = await session.run(`
+      select version::text as "version", up_text as "up", down_text as "down"
+      from ${quoteIdent(key.ledgerSchema)}.migration_text
+      where target_schema = ${quoteLiteral(key.targetSchema)}
+          and version in (${versions.join(', ')})`);
+    return new Map(rows.map((row) => [row.version as string, row as unknown as StoredText]));
+  } catch (error) {
+    if ((error as { code?: string }).code === '42501') throw denied(session, key, error);
+    throw error;
+  }
+}
+
+function tooNew(format: number, key: LedgerKey): EvdbError {
+  return new EvdbError(
+    'LEDGER_TOO_NEW',
+    `the ledger in schema "${key.ledgerSchema}" has format ${format}; this evdb knows up to ${LEDGER_FORMAT}`,
+    { hint: 'A newer evdb wrote it. Upgrade evdb here.' },
+  );
+}
+
+function denied(session: Session, { ledgerSchema }: LedgerKey, cause: unknown): EvdbError {
+  const s = quoteIdent(ledgerSchema);
+  const user = quoteIdent(session.facts.user);
+  return new EvdbError(
+    'PERMISSION_DENIED',
+    `user "${session.facts.user}" may not read the ledger in schema "${ledgerSchema}"`,
+    {
+      hint: `To read the status, let its owner run: grant usage on schema ${s} to ${user}; grant select on ${s}.ledger_format, ${s}.migration, ${s}.history to ${user}; The stored scripts are for the owner alone.`,
+      cause,
+    },
+  );
+}

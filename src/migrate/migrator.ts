@@ -1,0 +1,181 @@
+import type { Session } from '../connection/session.ts';
+import { EvdbError } from '../errors.ts';
+import { applyStep, type StepResult } from './apply.ts';
+import { type ApplyContext, stepName } from './apply-context.ts';
+import { readDiffs, withDiffs } from './changes.ts';
+import type { LedgerRow } from './ledger.ts';
+import { DEFAULT_STORED_TEXT_LIMIT_BYTES, ledgerKey, type MigrateOptions } from './options.ts';
+import type { Direction, PlanWarning, Selection } from './plan.ts';
+import { prepareSteps, type Step } from './prepare.ts';
+import { readStanding, type Standing, withSession } from './read.ts';
+import { withRunner } from './runner.ts';
+import type { MigrationFile } from './source.ts';
+import { readStoredDownScripts } from './stored-down.ts';
+
+/** What would run, in this order. */
+export interface MigrationPlan {
+  schema: string;
+  steps: Step[];
+  warnings: PlanWarning[];
+}
+
+/** What ran. */
+export interface MigrationResult {
+  schema: string;
+  steps: (StepResult & { direction: Direction })[];
+  warnings: PlanWarning[];
+  durationMs: number;
+}
+
+/** Decides what to do about what stands there; several selections run one after the other. */
+export type Select = (standing: Standing) => Selection[];
+
+export interface RunOptions extends MigrateOptions {
+  /** Take the down scripts from the ledger instead of the files. */
+  fromLedger?: boolean | undefined;
+}
+
+/** Reads, selects and prepares; writes nothing. */
+export function planMigrations(
+  options: RunOptions,
+  files: MigrationFile[],
+  select: Select,
+): Promise<MigrationPlan> {
+  return withSession(
+    options,
+    async (session) => (await makePlan(session, options, files, select)).plan,
+  );
+}
+
+/**
+ * Plans, and where there is something to do takes the lock and applies it. After the lock is
+ * taken the ledger is read again: another runner may have done the work while this one waited.
+ */
+export function runMigrations(
+  options: RunOptions,
+  files: MigrationFile[],
+  select: Select,
+): Promise<MigrationResult> {
+  const startedAt = performance.now();
+  return withSession(options, async (worker) => {
+    const first = await makePlan(worker, options, files, select);
+    const steps =
+      first.plan.steps.length === 0
+        ? []
+        : await runLocked(worker, options, files, { select, first });
+    return {
+      schema: first.plan.schema,
+      steps,
+      warnings: first.plan.warnings,
+      durationMs: performance.now() - startedAt,
+    };
+  });
+}
+
+function runLocked(
+  worker: Session,
+  options: RunOptions,
+  files: MigrationFile[],
+  { select, first }: { select: Select; first: Planned },
+): Promise<MigrationResult['steps']> {
+  return withRunner(worker, options, async (context, rows) => {
+    const isUnchanged = JSON.stringify(rows) === JSON.stringify(first.rows);
+    const { plan } = isUnchanged ? first : await makePlan(worker, options, files, select);
+    for (const warning of plan.warnings) context.onProgress({ kind: 'warning', warning });
+    return applySteps(plan.steps, context);
+  });
+}
+
+interface Planned {
+  plan: MigrationPlan;
+  rows: LedgerRow[];
+}
+
+async function makePlan(
+  session: Session,
+  options: RunOptions,
+  files: MigrationFile[],
+  select: Select,
+): Promise<Planned> {
+  const standing = await readStanding(session, options, files);
+  const selections = await selectOrExplain(session, options, standing, select);
+  const warnings = selections.flatMap((selection) => selection.warnings);
+  const steps: Step[] = [];
+  for (const selection of selections) {
+    const prepared = await prepareSteps(selection, {
+      storedTextLimitBytes: options.storedTextLimitBytes ?? DEFAULT_STORED_TEXT_LIMIT_BYTES,
+      serverVersion: session.facts.serverVersion,
+      ...(selection.direction === 'down' &&
+        options.fromLedger && {
+          downScriptOf: await readStoredDownScripts(session, options, selection.migrations),
+        }),
+    });
+    steps.push(...prepared.steps);
+    warnings.push(...prepared.warnings);
+  }
+  const diffs =
+    warnings.length > 0 ? await readDiffs(session, options, standing.statuses) : new Map();
+  return {
+    plan: { schema: ledgerKey(options).targetSchema, steps, warnings: withDiffs(warnings, diffs) },
+    rows: standing.ledger.rows,
+  };
+}
+
+/** Refusing a changed file shows what changed. */
+async function selectOrExplain(
+  session: Session,
+  options: RunOptions,
+  standing: Standing,
+  select: Select,
+): Promise<Selection[]> {
+  try {
+    return select(standing);
+  } catch (error) {
+    if (!(error instanceof EvdbError) || error.code !== 'CHANGED_MIGRATION') throw error;
+    const diffs = await readDiffs(session, options, standing.statuses);
+    const { code, message, hint, details } = error;
+    throw new EvdbError(code, message, {
+      hint,
+      details: { ...details, diff: [...diffs.values()].join('\n') || undefined },
+    });
+  }
+}
+
+/** Runs the steps in order; an error tells in `details.completed` which were done before it. */
+export async function applySteps(
+  steps: Step[],
+  context: ApplyContext,
+): Promise<MigrationResult['steps']> {
+  const completed: MigrationResult['steps'] = [];
+  let { createTarget } = context;
+  for (const [index, step] of steps.entries()) {
+    const { direction } = step;
+    const name = stepName(step);
+    try {
+      context.signal?.throwIfAborted();
+      context.onProgress({
+        kind: 'step-started',
+        direction,
+        step: name,
+        index,
+        total: steps.length,
+      });
+      const result = await applyStep(step, {
+        ...context,
+        createTarget: createTarget && direction === 'up',
+      });
+      createTarget = false;
+      completed.push({ ...result, direction });
+      context.onProgress({
+        kind: 'step-done',
+        direction,
+        step: name,
+        durationMs: result.durationMs,
+      });
+    } catch (error) {
+      if (error instanceof EvdbError) Object.assign(error.details, { completed });
+      throw error;
+    }
+  }
+  return completed;
+}

@@ -1,0 +1,57 @@
+import type { ConnectionOptions } from '../connection/options.ts';
+import { EvdbError } from '../errors.ts';
+import type { ApplySettings } from './apply-context.ts';
+import type { LedgerKey } from './ledger.ts';
+import type { OnProgress } from './progress.ts';
+
+/** What every command on migrations needs to know. */
+export interface MigrateOptions {
+  connection: ConnectionOptions;
+  /** The folder with the migration files. */
+  directory: string;
+  /** The PostgreSQL schema to migrate; default `public`. */
+  schema?: string | undefined;
+  /** Where the ledger lives; default `evdb`. */
+  ledgerSchema?: string | undefined;
+  /** Schemas to put on the search_path behind the target; default none. */
+  searchPath?: string[] | undefined;
+  /** How long to wait for another runner, in ms; default 60000. */
+  lockWaitMs?: number | undefined;
+  /** How long a statement may wait for table locks, in ms; default: a ladder of short tries. */
+  lockTimeoutMs?: number | undefined;
+  /** The same for statements that wait for rows, in ms; default 10000. */
+  dataLockTimeoutMs?: number | undefined;
+  /** How long a statement may run, in ms; default: what the server says. */
+  statementTimeoutMs?: number | undefined;
+  /** Longer scripts are not kept in the ledger; in bytes, default 1 MiB. */
+  storedTextLimitBytes?: number | undefined;
+  onProgress?: OnProgress | undefined;
+  /** Rolls back what is under way, releases the lock and throws the signal's reason. */
+  signal?: AbortSignal | undefined;
+  /** Where the history's provenance is read from; default `process.env`. */
+  env?: NodeJS.ProcessEnv | undefined;
+}
+
+/** @throws {EvdbError} CONFIG_INVALID when both are the same schema: reset would drop the ledger */
+export function ledgerKey({ ledgerSchema = 'evdb', schema = 'public' }: MigrateOptions): LedgerKey {
+  if (schema !== ledgerSchema) return { ledgerSchema, targetSchema: schema };
+  throw new EvdbError(
+    'CONFIG_INVALID',
+    `schema "${schema}" holds the ledger and cannot be migrated`,
+    {
+      hint: 'Choose another schema, or another one for the ledger.',
+    },
+  );
+}
+
+export function applySettings(options: MigrateOptions): ApplySettings {
+  return {
+    searchPath: options.searchPath ?? [],
+    lockTimeoutMs: options.lockTimeoutMs,
+    dataLockTimeoutMs: options.dataLockTimeoutMs ?? 10_000,
+    statementTimeoutMs: options.statementTimeoutMs,
+  };
+}
+
+export const DEFAULT_LOCK_WAIT_MS = 60_000;
+export const DEFAULT_STORED_TEXT_LIMIT_BYTES = 1024 * 1024;

@@ -1,0 +1,164 @@
+import { EvdbError } from '../errors.ts';
+import { loadParser, type SqlParser } from '../sql/parser.ts';
+import { type Statement, splitStatements } from '../sql/statements.ts';
+import { checkStatements, type ScriptProblem } from './check.ts';
+import type { MigrationStatus } from './compare.ts';
+import { type Direction, fullName, type PlanWarning, type Selection } from './plan.ts';
+import type { LedgerEntry } from './record.ts';
+import { ScriptError } from './script-error.ts';
+import { readScript, type Script } from './source.ts';
+import { tokenChecksum } from './token-checksum.ts';
+import type { Version } from './version.ts';
+
+/** One migration, read and checked, ready to run. */
+export interface Step {
+  direction: Direction;
+  version: Version;
+  label: string;
+  name: string;
+  script: Script;
+  statements: Statement[];
+  /** False for `-- evdb: no-transaction`. */
+  isTransactional: boolean;
+  /** What the ledger will hold; for steps up. */
+  entry?: LedgerEntry;
+}
+
+export interface PrepareOptions {
+  storedTextLimitBytes: number;
+  /** As in server_version_num; default: the newest. */
+  serverVersion?: number;
+  /** Where the down scripts come from; default: the files. */
+  downScriptOf?: (status: MigrationStatus) => Script;
+}
+
+/**
+ * Reads and checks the scripts of a selection, all of them before any runs.
+ *
+ * @throws {ScriptError} SYNTAX_ERROR, PSQL_COMMAND, TRANSACTION_CONTROL, NEEDS_NO_TRANSACTION,
+ *   COPY_UNSUPPORTED
+ * @throws {EvdbError} EMPTY_FILE, MISSING_DOWN, IRREVERSIBLE, and those of `readScript`
+ */
+export async function prepareSteps(
+  { direction, migrations }: Selection,
+  options: PrepareOptions,
+): Promise<{ steps: Step[]; warnings: PlanWarning[] }> {
+  if (migrations.length === 0) return { steps: [], warnings: [] };
+  const parser = await loadParser();
+  const warnings: PlanWarning[] = [];
+  const steps = migrations.map((status) => {
+    const script = direction === 'up' ? upScript(status) : downScript(status, options);
+    const { statements, problems } = readStatements(script, parser, options.serverVersion);
+    warnings.push(...refuseProblems(script, status, problems));
+    return makeStep({ direction, status, script, statements, options });
+  });
+  return { steps, warnings };
+}
+
+/** The statements of a script and all that is wrong with them. */
+export function readStatements(script: Script, parser: SqlParser, serverVersion?: number) {
+  const statements = splitStatements(script.text);
+  return { statements, problems: checkStatements(script, statements, parser, serverVersion) };
+}
+
+function upScript(status: MigrationStatus): Script {
+  if (status.file) return readScript(status.file.upPath);
+  throw new EvdbError('FILE_UNREADABLE', `${fullName(status)} has no file`, {
+    hint: 'Bring it back.',
+  });
+}
+
+function downScript(status: MigrationStatus, options: PrepareOptions): Script {
+  return options.downScriptOf ? options.downScriptOf(status) : readDownScript(status);
+}
+
+function readDownScript(status: MigrationStatus): Script {
+  const { file } = status;
+  if (file) refuseIrreversible(status, readScript(file.upPath));
+  if (file?.downPath) return readScript(file.downPath);
+  throw new EvdbError(
+    'MISSING_DOWN',
+    file
+      ? `${fullName(status)} has no down script`
+      : `the files of ${fullName(status)} are not here`,
+    {
+      hint: file
+        ? `Write ${fullName(status)}.down.sql, or say in the header why there is none: -- evdb: irreversible <reason>`
+        : 'Bring them back, or use the script that the ledger kept: --from-ledger.',
+      details: { version: status.version },
+    },
+  );
+}
+
+export function refuseIrreversible(status: MigrationStatus, up: Script): void {
+  if (up.directives.irreversible === undefined) return;
+  throw new EvdbError(
+    'IRREVERSIBLE',
+    `${fullName(status)} cannot be taken back: ${up.directives.irreversible}`,
+    {
+      hint: 'Write a new migration that goes forward.',
+      details: { version: status.version, reason: up.directives.irreversible },
+    },
+  );
+}
+
+function refuseProblems(
+  script: Script,
+  status: MigrationStatus,
+  problems: ScriptProblem[],
+): PlanWarning[] {
+  const [first, ...others] = problems.filter(({ severity }) => severity === 'error');
+  if (first) {
+    const more = others.length > 0 ? ` (and ${others.length} more: evdb migrate validate)` : '';
+    throw new ScriptError(first.code, first.message + more, { script, ...first }, first);
+  }
+  return problems.map((problem) => ({
+    code: 'SYNTAX_UNSURE',
+    version: status.version,
+    message: `${script.path}:${problem.line}:${problem.column}: ${problem.message}`,
+  }));
+}
+
+function makeStep(from: {
+  direction: Direction;
+  status: MigrationStatus;
+  script: Script;
+  statements: Statement[];
+  options: PrepareOptions;
+}): Step {
+  const { direction, status, script, statements, options } = from;
+  const { version, label, name } = status;
+  return {
+    direction,
+    version,
+    label,
+    name,
+    script,
+    statements,
+    isTransactional: !script.directives.noTransaction,
+    ...(direction === 'up' && {
+      entry: ledgerEntry(status, script, statements.length, options.storedTextLimitBytes),
+    }),
+  };
+}
+
+function ledgerEntry(
+  { version, label, name, file }: MigrationStatus,
+  up: Script,
+  statementsTotal: number,
+  limitBytes: number,
+): LedgerEntry {
+  const downText = file?.downPath ? readScript(file.downPath).text : null;
+  const keep = (text: string | null) =>
+    text !== null && Buffer.byteLength(text) <= limitBytes ? text : null;
+  return {
+    version,
+    label,
+    name,
+    checksum: up.checksum,
+    tokenChecksum: tokenChecksum(up.text),
+    statementsTotal,
+    upText: keep(up.text),
+    downText: keep(downText),
+  };
+}

@@ -1,0 +1,114 @@
+import { openSession, type Session } from '../connection/session.ts';
+import { EvdbError } from '../errors.ts';
+import type { ApplyContext } from './apply-context.ts';
+import { type Ledger, type LedgerRow, readLedger } from './ledger.ts';
+import { createLedger } from './ledger-schema.ts';
+import { acquireLock, ledgerLock, refusePooler, releaseLock, runnerLock } from './lock.ts';
+import { applySettings, DEFAULT_LOCK_WAIT_MS, ledgerKey, type MigrateOptions } from './options.ts';
+import { readProvenance } from './provenance.ts';
+
+/**
+ * Makes the session the one runner of its target while `work` goes on: no pooler in between, the
+ * lock held, the ledger there. `work` gets the ledger's rows as they are under the lock.
+ *
+ * @throws {EvdbError} READ_ONLY, POOLER_DETECTED, LOCKED, PERMISSION_DENIED
+ */
+export async function withRunner<T>(
+  worker: Session,
+  options: MigrateOptions,
+  work: (context: ApplyContext, rows: LedgerRow[]) => Promise<T>,
+): Promise<T> {
+  refuseReadOnly(worker);
+  const observer = await openSession(options.connection, { signal: options.signal });
+  const stopCancelling = cancelOnAbort(worker, observer, options.signal);
+  try {
+    await refusePooler(worker, observer);
+    return await withLock(worker, options, async () => {
+      const ledger = await ensureLedger(worker, options);
+      return work(makeContext({ worker, observer, ledger, options }), ledger.rows);
+    });
+  } finally {
+    stopCancelling();
+    await observer.close();
+  }
+}
+
+function refuseReadOnly({ facts }: Session): void {
+  if (!facts.isInRecovery && !facts.isReadOnly) return;
+  throw new EvdbError(
+    'READ_ONLY',
+    facts.isInRecovery
+      ? 'the server is a standby: it only replays what the primary does'
+      : 'this connection is read-only (default_transaction_read_only)',
+    {
+      hint: facts.isInRecovery
+        ? 'Connect to the primary; with several hosts, target_session_attrs=read-write in the URL finds it.'
+        : 'Use a role or database without that setting.',
+    },
+  );
+}
+
+async function withLock<T>(
+  worker: Session,
+  options: MigrateOptions,
+  work: () => Promise<T>,
+): Promise<T> {
+  const id = runnerLock(ledgerKey(options));
+  await acquireLock(worker, id, {
+    waitMs: options.lockWaitMs ?? DEFAULT_LOCK_WAIT_MS,
+    signal: options.signal,
+    onWait: (holders, waitedMs) => options.onProgress?.({ kind: 'lock-wait', holders, waitedMs }),
+  });
+  try {
+    return await work();
+  } finally {
+    // A lost session has lost its lock already.
+    if (!worker.isClosed) await releaseLock(worker, id).catch(() => undefined);
+  }
+}
+
+async function ensureLedger(worker: Session, options: MigrateOptions): Promise<Ledger> {
+  const key = ledgerKey(options);
+  const ledger = await readLedger(worker, key);
+  if (ledger.exists) return ledger;
+  const id = ledgerLock(key);
+  await acquireLock(worker, id, { waitMs: DEFAULT_LOCK_WAIT_MS, signal: options.signal });
+  try {
+    await createLedger(worker, key.ledgerSchema);
+  } finally {
+    if (!worker.isClosed) await releaseLock(worker, id);
+  }
+  return readLedger(worker, key);
+}
+
+function makeContext(from: {
+  worker: Session;
+  observer: Session;
+  ledger: Ledger;
+  options: MigrateOptions;
+}): ApplyContext {
+  const { worker, observer, ledger, options } = from;
+  return {
+    worker,
+    observer,
+    key: ledgerKey(options),
+    settings: applySettings(options),
+    createTarget: !ledger.targetExists,
+    provenance: readProvenance(options.directory, options.env),
+    onProgress: options.onProgress ?? (() => undefined),
+    signal: options.signal,
+  };
+}
+
+/** Cancels what the worker runs; closing its socket would leave the statement running. */
+function cancelOnAbort(
+  worker: Session,
+  observer: Session,
+  signal: AbortSignal | undefined,
+): () => void {
+  const cancel = () => {
+    observer.run(`select pg_catalog.pg_cancel_backend(${worker.facts.pid})`).catch(() => undefined);
+  };
+  signal?.addEventListener('abort', cancel, { once: true });
+  return () => signal?.removeEventListener('abort', cancel);
+}

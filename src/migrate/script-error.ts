@@ -1,0 +1,88 @@
+import { EvdbError, type EvdbErrorCode } from '../errors.ts';
+import { renderExcerpt } from '../sql/excerpt.ts';
+import { locate, offsetOfCodePoint } from '../sql/position.ts';
+import type { Statement } from '../sql/statements.ts';
+import type { Script } from './source.ts';
+
+export interface ScriptLocation {
+  file: string;
+  /** From 1. */
+  line: number;
+  /** From 1, in code points. */
+  column: number;
+}
+
+/** What PostgreSQL says beside its message. */
+export interface ServerReport {
+  sqlstate: string;
+  detail?: string | undefined;
+  hint?: string | undefined;
+  /** The call stack of functions and triggers. */
+  where?: string | undefined;
+  constraint?: string | undefined;
+  table?: string | undefined;
+}
+
+/** An error at a place in a script. */
+export class ScriptError extends EvdbError {
+  readonly location: ScriptLocation;
+  /** The line with a caret under the place, ready to print. */
+  readonly excerpt: string;
+  readonly server: ServerReport | undefined;
+
+  constructor(
+    code: EvdbErrorCode,
+    message: string,
+    place: { script: Script; line: number; column: number },
+    options: { hint?: string | undefined; cause?: unknown; server?: ServerReport } = {},
+  ) {
+    const location = { file: place.script.path, line: place.line, column: place.column };
+    super(code, message, { ...options, details: { ...location, ...options.server } });
+    this.name = 'ScriptError';
+    this.location = location;
+    this.excerpt = renderExcerpt(place.script.text, place.line, place.column);
+    this.server = options.server;
+  }
+}
+
+interface DriverError {
+  code?: string;
+  message?: string;
+  position?: string;
+  detail?: string;
+  hint?: string;
+  where?: string;
+  constraint_name?: string;
+  table_name?: string;
+}
+
+/**
+ * Turns the server's refusal of a statement into an error at its file, line and column. Where the
+ * server gives no position the statement's start stands for it.
+ */
+export function statementError(cause: unknown, script: Script, statement: Statement): ScriptError {
+  const error = cause as DriverError;
+  const place = error.position
+    ? locate(
+        script.text,
+        statement.start + offsetOfCodePoint(statement.text, Number(error.position) - 1),
+      )
+    : { line: statement.line, column: statement.column };
+  return new ScriptError(
+    'MIGRATION_FAILED',
+    error.message ?? 'the statement failed',
+    { script, ...place },
+    { cause, server: serverReport(error) },
+  );
+}
+
+function serverReport(error: DriverError): ServerReport {
+  return {
+    sqlstate: error.code ?? '',
+    detail: error.detail,
+    hint: error.hint,
+    where: error.where,
+    constraint: error.constraint_name,
+    table: error.table_name,
+  };
+}

@@ -1,0 +1,179 @@
+import { isUtf8 } from 'node:buffer';
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { EvdbError } from '../errors.ts';
+import { type Directives, parseDirectives } from './directives.ts';
+import { compareVersions, MAX_VERSION_DIGITS, parseVersion, type Version } from './version.ts';
+
+/** A migration as the folder listing shows it; nothing is read yet. */
+export interface MigrationFile {
+  version: Version;
+  /** The digits as the file name has them, such as `001`. */
+  label: string;
+  name: string;
+  upPath: string;
+  downPath?: string;
+}
+
+/** The text of one file with what its header asks for. */
+export interface Script {
+  /** As shown to people: relative to the working folder where that is shorter. */
+  path: string;
+  /** Without byte order mark and with `\n` line ends; what runs and what the checksum is over. */
+  text: string;
+  checksum: string;
+  directives: Directives;
+}
+
+const FILE_NAME = /^(\d+)_([A-Za-z0-9][A-Za-z0-9_.-]*?)(\.down)?\.sql$/;
+
+/**
+ * Lists the migrations of a folder in version order. Files that do not end in `.sql` are left
+ * alone; one that does and does not fit `NNN_name.sql` is an error, because leaving it out
+ * silently would look like success.
+ *
+ * @throws {EvdbError} MIGRATIONS_DIR_MISSING, INVALID_NAME, DUPLICATE_VERSION, DOWN_WITHOUT_UP
+ */
+export function listMigrations(directory: string): MigrationFile[] {
+  const ups = new Map<Version, MigrationFile>();
+  const downs = new Map<Version, { path: string; name: string }>();
+  for (const fileName of readFileNames(directory)) {
+    const { version, label, name, isDown } = parseFileName(fileName, directory);
+    const path = join(directory, fileName);
+    const earlier = isDown ? downs.get(version)?.path : ups.get(version)?.upPath;
+    if (earlier) throw duplicate(version, earlier, path);
+    if (isDown) downs.set(version, { path, name });
+    else ups.set(version, { version, label, name, upPath: path });
+  }
+  for (const [version, down] of downs) {
+    const up = ups.get(version);
+    if (!up || up.name !== down.name) throw downWithoutUp(down.path, up);
+    up.downPath = down.path;
+  }
+  return [...ups.values()].sort((a, b) => compareVersions(a.version, b.version));
+}
+
+function readFileNames(directory: string): string[] {
+  try {
+    return readdirSync(directory).filter((name) => name.endsWith('.sql'));
+  } catch (cause) {
+    throw new EvdbError('MIGRATIONS_DIR_MISSING', `there is no folder ${displayPath(directory)}`, {
+      hint: 'Run `evdb init` to start with the event schema, `evdb migrate create <name>` to start empty, or name the folder with --migrations-dir.',
+      cause,
+      details: { directory },
+    });
+  }
+}
+
+function parseFileName(fileName: string, directory: string) {
+  const match = FILE_NAME.exec(fileName);
+  const digits = match?.[1] ?? '';
+  const version = parseVersion(digits);
+  if (!match || version.length > MAX_VERSION_DIGITS || version === '0') {
+    throw new EvdbError(
+      'INVALID_NAME',
+      `the file name ${JSON.stringify(fileName)} in ${displayPath(directory)} does not fit NNN_name.sql`,
+      {
+        hint: `Name it like 007_add_venues.sql and 007_add_venues.down.sql: a version above 0 of at most ${MAX_VERSION_DIGITS} digits, "_", then letters, digits, "_", "-" or ".".`,
+        details: { file: fileName },
+      },
+    );
+  }
+  return { version, label: digits, name: match[2] ?? '', isDown: match[3] !== undefined };
+}
+
+function duplicate(version: Version, first: string, second: string): EvdbError {
+  const files = [first, second].map(displayPath).sort();
+  return new EvdbError(
+    'DUPLICATE_VERSION',
+    `two files have version ${version}: ${files.join(' and ')}`,
+    {
+      hint: 'Versions compare as numbers (001 is 1). Rename the newer one to a version that is not taken.',
+      details: { version, files },
+    },
+  );
+}
+
+function downWithoutUp(path: string, up: MigrationFile | undefined): EvdbError {
+  const reason = up
+    ? `belongs to no migration: version ${up.version} is ${displayPath(up.upPath)}`
+    : 'belongs to no migration';
+  return new EvdbError('DOWN_WITHOUT_UP', `${displayPath(path)} ${reason}`, {
+    hint: 'Give the pair the same version and name, or remove the file.',
+    details: { file: path },
+  });
+}
+
+/** The checksum alone: what comparing a thousand applied files with the ledger needs. */
+export function readChecksum(path: string): string {
+  const bytes = readBytes(path);
+  return isPlain(bytes) ? sha256(bytes) : sha256(decode(bytes, path));
+}
+
+/**
+ * Reads one script.
+ *
+ * @throws {EvdbError} FILE_UNREADABLE, NOT_UTF8, NUL_BYTE, DIRECTIVE_INVALID
+ */
+export function readScript(path: string): Script {
+  const text = decode(readBytes(path), path);
+  const shown = displayPath(path);
+  return { path: shown, text, checksum: sha256(text), directives: parseDirectives(text, shown) };
+}
+
+/** A script whose text comes from the ledger instead of a file. */
+export function scriptFromText(path: string, text: string): Script {
+  return { path, text, checksum: sha256(text), directives: parseDirectives(text, path) };
+}
+
+function readBytes(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new EvdbError('FILE_UNREADABLE', `cannot read ${displayPath(path)}`, {
+      hint: 'Check that it is a file and that you may read it.',
+      cause,
+      details: { file: path },
+    });
+  }
+}
+
+/** Most files need no normalising, so their bytes are hashed as they are. */
+function isPlain(bytes: Buffer): boolean {
+  return bytes[0] !== 0xef && !bytes.includes(0x0d);
+}
+
+function decode(bytes: Buffer, path: string): string {
+  const shown = displayPath(path);
+  if (!isUtf8(bytes)) {
+    throw new EvdbError('NOT_UTF8', `${shown} is not UTF-8`, {
+      hint: `Convert it, for example: iconv -f WINDOWS-1252 -t UTF-8 ${shown}`,
+      details: { file: shown },
+    });
+  }
+  const nul = bytes.indexOf(0);
+  if (nul !== -1) {
+    throw new EvdbError('NUL_BYTE', `${shown} holds a NUL byte (at byte ${nul + 1})`, {
+      hint: 'PostgreSQL text cannot hold one, and it would cut the file short. Remove it.',
+      details: { file: shown, byte: nul + 1 },
+    });
+  }
+  const text = bytes.toString('utf8');
+  return normalise(text);
+}
+
+/** Line ends and byte order mark depend on the checkout, not on the author. */
+function normalise(text: string): string {
+  const withoutBom = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
+  return withoutBom.includes('\r\n') ? withoutBom.replaceAll('\r\n', '\n') : withoutBom;
+}
+
+function sha256(content: string | Buffer): string {
+  return createHash('sha256').update(content).digest('hex');
+}
+
+function displayPath(path: string): string {
+  const fromHere = relative(process.cwd(), path);
+  return fromHere !== '' && fromHere.length < path.length ? fromHere : path;
+}

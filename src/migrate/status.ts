@@ -1,0 +1,76 @@
+import type { MigrationState } from './compare.ts';
+import { ledgerKey, type MigrateOptions } from './options.ts';
+import { readStanding, requireMigrations, withSession } from './read.ts';
+import type { Version } from './version.ts';
+
+/** One line of the status. */
+export interface StatusEntry {
+  version: Version;
+  label: string;
+  name: string;
+  state: MigrationState;
+  /** ISO 8601; null where it is not applied. */
+  appliedAt: string | null;
+  durationMs: number | null;
+  /** Set for a no-transaction script that stopped half way. */
+  progress?: { statementsDone: number; statementsTotal: number };
+}
+
+export interface MigrationsStatus {
+  schema: string;
+  /** False where no migration has ever run on this database. */
+  hasLedger: boolean;
+  migrations: StatusEntry[];
+  counts: Record<MigrationState, number>;
+}
+
+/**
+ * Tells where each migration stands. Writes nothing, not even the ledger.
+ *
+ * @throws {EvdbError} MIGRATIONS_DIR_MISSING, MIGRATIONS_DIR_EMPTY, INVALID_NAME,
+ *   DUPLICATE_VERSION, LEDGER_TOO_NEW, PERMISSION_DENIED, and those of `openSession`
+ * @example
+ * const { counts } = await readStatus({ connection, directory: 'migrations' });
+ * if (counts.pending > 0) console.error(`${counts.pending} migrations are pending`);
+ */
+export async function readStatus(options: MigrateOptions): Promise<MigrationsStatus> {
+  const files = requireMigrations(options);
+  return withSession(options, async (session) => {
+    const { ledger, statuses } = await readStanding(session, options, files);
+    const migrations = statuses.map(
+      ({ version, label, name, state, row }): StatusEntry => ({
+        version,
+        label,
+        name,
+        state,
+        appliedAt: row && row.state === 'applied' ? new Date(row.appliedAt).toISOString() : null,
+        durationMs: row?.durationMs ?? null,
+        ...(row &&
+          row.state !== 'applied' && {
+            progress: { statementsDone: row.statementsDone, statementsTotal: row.statementsTotal },
+          }),
+      }),
+    );
+    return {
+      schema: ledgerKey(options).targetSchema,
+      hasLedger: ledger.exists,
+      migrations,
+      counts: countStates(migrations),
+    };
+  });
+}
+
+function countStates(migrations: StatusEntry[]): Record<MigrationState, number> {
+  const counts: Record<MigrationState, number> = {
+    applied: 0,
+    pending: 0,
+    reworded: 0,
+    changed: 0,
+    missing: 0,
+    ahead: 0,
+    'out-of-order': 0,
+    incomplete: 0,
+  };
+  for (const { state } of migrations) counts[state] += 1;
+  return counts;
+}

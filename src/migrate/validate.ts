@@ -1,0 +1,176 @@
+import { EvdbError, type EvdbErrorCode } from '../errors.ts';
+import { loadParser, type SqlParser } from '../sql/parser.ts';
+import { readDiffs } from './changes.ts';
+import type { MigrationState, MigrationStatus } from './compare.ts';
+import type { MigrateOptions } from './options.ts';
+import { fullName } from './plan.ts';
+import { readStatements } from './prepare.ts';
+import { readStanding, requireMigrations, withSession } from './read.ts';
+import { ScriptError } from './script-error.ts';
+import { type MigrationFile, readScript, type Script } from './source.ts';
+
+/** Something that `validate` found. */
+export interface Finding {
+  severity: 'error' | 'warning';
+  code: EvdbErrorCode | 'REWORDED' | 'NO_DOWN';
+  message: string;
+  hint?: string | undefined;
+  file?: string;
+  line?: number;
+  column?: number;
+  /** The line with a caret. */
+  excerpt?: string;
+  diff?: string;
+}
+
+export interface ValidationResult {
+  /** How many migrations were looked at. */
+  migrations: number;
+  findings: Finding[];
+  /** The checks that could not be made, each with its reason. */
+  skipped: { check: string; reason: string }[];
+}
+
+export interface ValidateOptions extends Omit<MigrateOptions, 'connection'> {
+  /** Without one only the files are checked. */
+  connection?: MigrateOptions['connection'] | undefined;
+  /** Why there is no connection, for the report. */
+  noConnectionReason?: string | undefined;
+}
+
+/**
+ * Checks every file, applied or not, and where a database is given, the files against its ledger.
+ * Problems become findings; only what keeps it from looking at all is thrown.
+ *
+ * @throws {EvdbError} MIGRATIONS_DIR_MISSING, MIGRATIONS_DIR_EMPTY, and those of `openSession`
+ */
+export async function validateMigrations(options: ValidateOptions): Promise<ValidationResult> {
+  const listed = listOrFind(options);
+  if ('finding' in listed) {
+    return {
+      migrations: 0,
+      findings: [listed.finding],
+      skipped: [skippedFor("the files' contents", 'their names have to be right first')],
+    };
+  }
+  const parser = await loadParser();
+  const findings = listed.files.flatMap((file) => checkFile(file, parser));
+  const { connection } = options;
+  if (!connection) {
+    const reason = options.noConnectionReason ?? 'no database is configured';
+    return {
+      migrations: listed.files.length,
+      findings,
+      skipped: [skippedFor('applied migrations against their files', reason)],
+    };
+  }
+  const found = await checkLedger({ ...options, connection }, listed.files);
+  return { migrations: listed.files.length, findings: [...findings, ...found], skipped: [] };
+}
+
+function skippedFor(check: string, reason: string) {
+  return { check, reason };
+}
+
+function listOrFind(options: {
+  directory: string;
+}): { files: MigrationFile[] } | { finding: Finding } {
+  try {
+    return { files: requireMigrations(options) };
+  } catch (error) {
+    if (!(error instanceof EvdbError) || error.code.startsWith('MIGRATIONS_DIR')) throw error;
+    return { finding: findingOf(error) };
+  }
+}
+
+function checkFile(file: MigrationFile, parser: SqlParser): Finding[] {
+  return collect(() => {
+    const up = readScript(file.upPath);
+    const findings = checkScriptFile(up, parser);
+    if (file.downPath)
+      return [
+        ...findings,
+        ...collect(() => checkScriptFile(readScript(file.downPath as string), parser)),
+      ];
+    if (up.directives.irreversible !== undefined) return findings;
+    return [...findings, noDown(file, up)];
+  });
+}
+
+function collect(check: () => Finding[]): Finding[] {
+  try {
+    return check();
+  } catch (error) {
+    if (error instanceof EvdbError) return [findingOf(error)];
+    throw error;
+  }
+}
+
+function checkScriptFile(script: Script, parser: SqlParser): Finding[] {
+  const { problems } = readStatements(script, parser);
+  return problems.map((problem) => {
+    const error = new ScriptError(problem.code, problem.message, { script, ...problem }, problem);
+    return { ...findingOf(error), severity: problem.severity };
+  });
+}
+
+function noDown(file: MigrationFile, up: Script): Finding {
+  return {
+    severity: 'warning',
+    code: 'NO_DOWN',
+    message: `${fullName(file)} has no down script`,
+    hint: `Write ${fullName(file)}.down.sql, or say why there is none: -- evdb: irreversible <reason>`,
+    file: up.path,
+    line: 1,
+    column: 1,
+  };
+}
+
+function findingOf(error: EvdbError): Finding {
+  const { code, message, hint } = error;
+  const finding: Finding = { severity: 'error', code, message, hint };
+  if (!(error instanceof ScriptError)) {
+    const { file, line } = error.details;
+    return {
+      ...finding,
+      ...(typeof file === 'string' && { file }),
+      ...(typeof line === 'number' && { line, column: 1 }),
+    };
+  }
+  return { ...finding, ...error.location, excerpt: error.excerpt };
+}
+
+const LEDGER_FINDINGS: Partial<
+  Record<MigrationState, [Finding['severity'], Finding['code'], string]>
+> = {
+  changed: ['error', 'CHANGED_MIGRATION', 'changed after it was applied'],
+  reworded: [
+    'warning',
+    'REWORDED',
+    'differs from what was applied, but only in comments or white space',
+  ],
+  missing: ['error', 'MISSING_MIGRATION', 'is applied, but its file is gone'],
+  ahead: [
+    'warning',
+    'LEDGER_AHEAD',
+    'is applied and not here: this checkout is older than the database',
+  ],
+  'out-of-order': ['error', 'OUT_OF_ORDER', 'is pending, but a newer migration is applied'],
+  incomplete: ['error', 'INCOMPLETE_MIGRATION', 'stopped between its statements'],
+};
+
+async function checkLedger(options: MigrateOptions, files: MigrationFile[]): Promise<Finding[]> {
+  return withSession(options, async (session) => {
+    const { statuses } = await readStanding(session, options, files);
+    const diffs = await readDiffs(session, options, statuses);
+    return statuses.flatMap((status) => ledgerFinding(status, diffs.get(status.version)));
+  });
+}
+
+function ledgerFinding(status: MigrationStatus, diff: string | undefined): Finding[] {
+  const known = LEDGER_FINDINGS[status.state];
+  if (!known) return [];
+  const [severity, code, says] = known;
+  const message = `${fullName(status)} ${says}`;
+  return [{ severity, code, message, ...(diff !== undefined && { diff }) }];
+}
