@@ -1,0 +1,70 @@
+import { assertConnectionConfigured } from '../../config/configured.ts';
+import type { Config } from '../../config/resolve.ts';
+import type { ConnectionOptions } from '../../connection/options.ts';
+import { loadTable } from '../context.ts';
+import type { CommandInput, CommandResult } from '../define.ts';
+import { EXIT } from '../exit-codes.ts';
+import { embeddedDirectory, loadConfig, loadMigrateOptions, migrateSettings } from '../settings.ts';
+
+/** On a terminal a long history is cut to what one screen shows. */
+const APPLIED_ROWS_ON_TERMINAL = 20;
+
+export async function handleStatus(input: CommandInput): Promise<CommandResult> {
+  const [{ readStatus }, { renderStatus }, { options }] = await Promise.all([
+    import('../../migrate/status.ts'),
+    import('../../report/status.ts'),
+    loadMigrateOptions(input),
+  ]);
+  const { context, flags, style } = input;
+  const status = await readStatus(options);
+  const isCut = context.isOutTerminal && !flags.all;
+  const { applied, reworded, ...others } = status.counts;
+  const isClean = Object.values(others).every((count) => count === 0);
+  return {
+    data: status,
+    text: renderStatus(status, {
+      style,
+      table: await loadTable(context),
+      ...(isCut && { appliedLimit: APPLIED_ROWS_ON_TERMINAL }),
+    }),
+    exitCode: flags.check && !isClean ? EXIT.found : EXIT.done,
+  };
+}
+
+export async function handleValidate(input: CommandInput): Promise<CommandResult> {
+  const { validateMigrations } = await import('../../migrate/validate.ts');
+  const { renderValidation } = await import('../../report/validation.ts');
+  const config = await loadConfig(input);
+  const result = await validateMigrations({
+    ...migrateSettings(config, input.context),
+    ...(await connectionForValidate(config, input)),
+  });
+  const hasErrors = result.findings.some(({ severity }) => severity === 'error');
+  return {
+    data: { valid: !hasErrors, ...result },
+    text: renderValidation(result, input.style),
+    exitCode: hasErrors ? EXIT.found : EXIT.done,
+  };
+}
+
+/** Validating never starts a server: without one the files are checked alone. */
+async function connectionForValidate(
+  config: Config,
+  { context }: CommandInput,
+): Promise<{ connection?: ConnectionOptions; noConnectionReason?: string }> {
+  const { connection, migrationConnection } = config;
+  if (migrationConnection) return { connection: migrationConnection.options };
+  if (connection.kind === 'server') return { connection: connection.options };
+  if (!connection.implicit) assertConnectionConfigured(config, context.env);
+  const { readEmbeddedServer } = await import('../../connection/embedded/status.ts');
+  const directory = embeddedDirectory(config);
+  const { running } = await readEmbeddedServer({ directory });
+  if (!running) {
+    const noConnectionReason = connection.implicit
+      ? 'no database is configured'
+      : 'the embedded server is not running';
+    return { noConnectionReason };
+  }
+  const { ensureEmbeddedServer } = await import('../../connection/embedded/server.ts');
+  return { connection: (await ensureEmbeddedServer({ directory })).connection };
+}

@@ -1,0 +1,181 @@
+import { relative } from 'node:path';
+import type { Config } from '../../config/resolve.ts';
+import { EvdbError } from '../../errors.ts';
+import type { MigrationPlan, MigrationResult } from '../../migrate/migrator.ts';
+import type { MigrateOptions } from '../../migrate/options.ts';
+import type { OnProgress } from '../../migrate/progress.ts';
+import { renderPlan, renderSummary, renderWarning } from '../../report/migration.ts';
+import type { CommandInput, CommandResult } from '../define.ts';
+import { EXIT } from '../exit-codes.ts';
+import { createProgress } from '../progress.ts';
+import { loadConfig, loadMigrateOptions, withInterrupt } from '../settings.ts';
+
+export { handleStatus, handleValidate } from './migrate-checks.ts';
+
+export async function handleUp(input: CommandInput): Promise<CommandResult> {
+  const { planMigrateUp, migrateUp } = await import('../../migrate/commands.ts');
+  const { to, steps, strict, outOfOrder } = input.flags as Record<string, never>;
+  const { options } = await loadMigrateOptions(input);
+  return planOrRun(
+    input,
+    { ...options, to, steps, strict, outOfOrder },
+    {
+      plan: planMigrateUp,
+      run: migrateUp,
+      nothing: 'nothing to apply: everything is applied',
+    },
+  );
+}
+
+export async function handleDown(input: CommandInput): Promise<CommandResult> {
+  const { planMigrateDown, migrateDown } = await import('../../migrate/commands.ts');
+  const { to, steps, fromLedger } = input.flags as Record<string, never>;
+  const { config, options } = await loadMigrateOptions(input);
+  if (!input.flags.dryRun) requireConsent(input, config, 'down');
+  return planOrRun(
+    input,
+    { ...options, to, steps, fromLedger },
+    {
+      plan: planMigrateDown,
+      run: migrateDown,
+      nothing: 'nothing to take back',
+    },
+  );
+}
+
+export async function handleRedo(input: CommandInput): Promise<CommandResult> {
+  const { planMigrateRedo, migrateRedo } = await import('../../migrate/commands.ts');
+  const { config, options } = await loadMigrateOptions(input);
+  if (!input.flags.dryRun) requireConsent(input, config, 'redo');
+  return planOrRun(input, options, {
+    plan: planMigrateRedo,
+    run: migrateRedo,
+    nothing: 'nothing to redo: no migration is applied',
+  });
+}
+
+export async function handleReset(input: CommandInput): Promise<CommandResult> {
+  const config = await loadConfig({
+    ...input,
+    context: { ...input.context, err: () => undefined },
+  });
+  if (config.isProtected) {
+    throw new EvdbError(
+      'PROTECTED_ENVIRONMENT',
+      `reset is refused: ${environmentName(config)} is protected`,
+      {
+        hint: 'Nothing was changed. Where it really has to go, take `protected` out of the config file first.',
+      },
+    );
+  }
+  if (!input.flags.confirm) {
+    throw new EvdbError('CONFIRM_REQUIRED', `reset drops everything in schema "${config.schema}"`, {
+      hint: 'Nothing was changed. When that is meant: evdb migrate reset --confirm',
+    });
+  }
+  const { resetSchema } = await import('../../migrate/reset.ts');
+  const { options } = await loadMigrateOptions(input);
+  return runWithProgress(input, { ...options, confirm: true }, resetSchema, 'nothing to apply');
+}
+
+export async function handleCreate(input: CommandInput): Promise<CommandResult> {
+  const { createMigration } = await import('../../migrate/create.ts');
+  const { flags, context, args } = input;
+  const config = await loadConfig(input);
+  const created = createMigration({
+    directory: config.migrationsDir,
+    name: args[0] ?? '',
+    numbering: flags.timestamp ? 'timestamp' : flags.sequential ? 'sequential' : undefined,
+    noTransaction: flags.transaction === false,
+    irreversible: flags.irreversible === true,
+  });
+  const files = created.files.map((path) => relative(context.cwd, path));
+  return { data: { ...created, files }, text: files.map((file) => `created  ${file}`).join('\n') };
+}
+
+/** `--confirm` is the only word for consent, and `down` asks for it only where it is protected. */
+function requireConsent({ flags }: CommandInput, config: Config, command: string): void {
+  if (!config.isProtected || flags.confirm) return;
+  throw new EvdbError('CONFIRM_REQUIRED', `${environmentName(config)} is protected`, {
+    hint: `Nothing was changed. Look first (--dry-run), then: evdb migrate ${command} --confirm`,
+  });
+}
+
+function environmentName({ environment }: Config): string {
+  return environment === undefined ? 'this project' : `environment "${environment}"`;
+}
+
+async function planOrRun<Options extends MigrateOptions>(
+  input: CommandInput,
+  options: Options,
+  command: {
+    plan(options: Options): Promise<MigrationPlan>;
+    run(options: Options): Promise<MigrationResult>;
+    nothing: string;
+  },
+): Promise<CommandResult> {
+  if (!input.flags.dryRun) return runWithProgress(input, options, command.run, command.nothing);
+  const plan = await command.plan(options);
+  const { style, flags, context } = input;
+  for (const warning of plan.warnings) context.err(`${renderWarning(warning, style)}\n`);
+  const text = renderPlan(plan, {
+    nothing: command.nothing,
+    verbose: flags.verbose === true,
+    style,
+  });
+  return { data: { dryRun: true, ...planData(plan) }, text };
+}
+
+function planData({ schema, steps, warnings }: MigrationPlan): object {
+  return {
+    schema,
+    steps: steps.map(
+      ({ direction, version, label, name, script, isTransactional, statements }) => ({
+        direction,
+        version,
+        label,
+        name,
+        file: script.path,
+        isTransactional,
+        statements: statements.map(({ line, command, text }) => ({ line, command, text })),
+      }),
+    ),
+    warnings,
+  };
+}
+
+async function runWithProgress<Options extends MigrateOptions>(
+  input: CommandInput,
+  options: Options,
+  run: (options: Options) => Promise<MigrationResult>,
+  nothing: string,
+): Promise<CommandResult> {
+  const { context, style, flags } = input;
+  const progress = await createProgress({
+    context,
+    style,
+    json: flags.json === true,
+    verbose: flags.verbose === true,
+  });
+  try {
+    const told = new Set<string>();
+    const onProgress: OnProgress = (event) => {
+      if (event.kind === 'warning') told.add(event.warning.message);
+      progress.onProgress(event);
+    };
+    const result = await withInterrupt(context, (signal) =>
+      run({ ...options, signal, onProgress }),
+    );
+    // Where nothing has to be done, the result alone has them.
+    for (const warning of result.warnings) {
+      if (!told.has(warning.message)) progress.onProgress({ kind: 'warning', warning });
+    }
+    return {
+      data: { dryRun: false, ...result },
+      text: renderSummary(result, nothing),
+      exitCode: EXIT.done,
+    };
+  } finally {
+    progress.stop();
+  }
+}

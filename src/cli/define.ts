@@ -1,0 +1,85 @@
+import { Argument, type Command, Option } from 'commander';
+import type { Style } from '../report/style.ts';
+import { type CliContext, loadStyle } from './context.ts';
+import { readNpmFlags } from './npm-flags.ts';
+import { toJson } from './output.ts';
+import type { CliState } from './run.ts';
+
+/** What a command gives back: the same result as data and as text. */
+export interface CommandResult {
+  data: object;
+  text: string;
+  /** Default 0. */
+  exitCode?: number;
+}
+
+export interface CommandInput {
+  context: CliContext;
+  /** Positional arguments, in order. */
+  args: string[];
+  flags: Flags;
+  /** Of the results on stdout. */
+  style: Style;
+}
+
+export type Flags = Record<string, string | number | boolean | undefined>;
+
+export interface CommandSpec {
+  name: string;
+  summary: string;
+  /** Longer text for `--help`. */
+  description?: string;
+  /** Such as `<name>`, with its description. */
+  arguments?: [syntax: string, description: string][];
+  options?: Option[];
+  /** Command lines, without the leading `evdb`. */
+  examples: string[];
+  run(input: CommandInput): Promise<CommandResult>;
+}
+
+/** Adds a command that calls `run` and prints what it gives. */
+export function defineCommand(
+  parent: Command,
+  spec: CommandSpec,
+  { context, state }: { context: CliContext; state: CliState },
+): void {
+  const command = parent.command(spec.name).summary(spec.summary);
+  command.description(spec.description ?? spec.summary);
+  for (const [syntax, description] of spec.arguments ?? []) {
+    command.addArgument(new Argument(syntax, description));
+  }
+  for (const option of spec.options ?? []) command.addOption(option);
+  command.addOption(new Option('--json', 'print the result as JSON'));
+  command.addHelpText('after', renderExamples(spec.examples));
+  command.action(async () => {
+    state.command = commandPath(command);
+    const flags = readNpmFlags(command, context.env) as Flags;
+    const style = await loadStyle(context.outColour && !flags.json);
+    const args = command.processedArgs.filter((arg) => arg !== undefined).flat() as string[];
+    const result = await spec.run({ context, args, flags, style });
+    if (flags.json) context.out(toJson(state.command, result.data));
+    else if (result.text !== '') context.out(`${result.text}\n`);
+    state.exitCode = result.exitCode ?? 0;
+  });
+}
+
+/** Adds a group of commands, such as `migrate`. */
+export function defineGroup(
+  parent: Command,
+  { name, summary, examples }: Pick<CommandSpec, 'name' | 'summary' | 'examples'>,
+): Command {
+  const group = parent.command(name).summary(summary).description(summary);
+  return group.addHelpText('after', renderExamples(examples));
+}
+
+function renderExamples(examples: string[]): string {
+  const title = examples.length === 1 ? 'Example' : 'Examples';
+  return `\n${title}:\n${examples.map((example) => `  $ evdb ${example}`).join('\n')}\n`;
+}
+
+/** Such as `migrate up`; empty for evdb itself. */
+export function commandPath(command: Command): string {
+  const names: string[] = [];
+  for (let at: Command | null = command; at?.parent; at = at.parent) names.unshift(at.name());
+  return names.join(' ');
+}

@@ -1,0 +1,36 @@
+import type { EvdbErrorCode } from '../errors.ts';
+
+export const EXIT = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  found: 3,
+  temporary: 4,
+  interrupted: 130,
+} as const;
+
+const CODES: Partial<Record<EvdbErrorCode, number>> = {
+  USAGE: EXIT.usage,
+  CONFIG_INVALID: EXIT.usage,
+  NOT_CONFIGURED: EXIT.usage,
+  CONFIRM_REQUIRED: EXIT.usage,
+  PROTECTED_ENVIRONMENT: EXIT.usage,
+  MIGRATIONS_DIR_MISSING: EXIT.usage,
+  MIGRATIONS_DIR_EMPTY: EXIT.usage,
+  UNKNOWN_VERSION: EXIT.usage,
+  LOCKED: EXIT.temporary,
+  LOCK_TIMEOUT: EXIT.temporary,
+  OUTCOME_UNKNOWN: EXIT.temporary,
+  CONNECTION_REFUSED: EXIT.temporary,
+  CONNECTION_LOST: EXIT.temporary,
+  CONNECT_TIMEOUT: EXIT.temporary,
+  UNKNOWN_HOST: EXIT.temporary,
+  TOO_MANY_CONNECTIONS: EXIT.temporary,
+  SERVER_STARTING: EXIT.temporary,
+  INTERRUPTED: EXIT.interrupted,
+};
+
+/** What the shell gets for an error; 1 unless it was the call, or trying again makes sense. */
+export function exitCodeFor(code: EvdbErrorCode): number {
+  return CODES[code] ?? EXIT.failed;
+}

@@ -1,0 +1,47 @@
+import { InvalidArgumentError, Option } from 'commander';
+
+/** The options of every command that talks to a database. */
+function connectionOptions(): Option[] {
+  return [
+    new Option('--url <url>', 'connection URL (else EVDB_URL, DATABASE_URL, DB_*, PG*)'),
+    new Option('--embedded', 'use the embedded PostgreSQL in .evdb'),
+    ...configOptions(),
+  ];
+}
+
+/** The options of commands that read the configuration. */
+export function configOptions(): Option[] {
+  return [
+    new Option('--env <name>', 'environment of the config file (else EVDB_ENV)'),
+    new Option('--config <path>', 'config file, instead of searching for one'),
+  ];
+}
+
+/** The options of every command on migrations. */
+export function migrateOptions(): Option[] {
+  return [
+    ...connectionOptions(),
+    new Option('--schema <name>', 'schema to migrate (default: public)'),
+    new Option('--migrations-dir <path>', 'folder of the migrations (default: migrations)'),
+  ];
+}
+
+/** The options of commands that take the runner's lock. */
+export function runOptions(): Option[] {
+  return [
+    ...migrateOptions(),
+    new Option('--lock-wait <duration>', 'how long to wait for another runner (default: 60s)'),
+    new Option('--lock-timeout <duration>', 'how long a statement may wait for table locks'),
+    new Option('--statement-timeout <duration>', 'how long a statement may run'),
+    new Option('--verbose', 'show each statement with its duration'),
+  ];
+}
+
+export function stepsOption(description: string): Option {
+  return new Option('--steps <n>', description).argParser(parseCount);
+}
+
+function parseCount(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It must be a positive whole number.');
+}

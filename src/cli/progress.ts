@@ -1,0 +1,121 @@
+import type { Ora } from 'ora';
+import { describeBlocker } from '../migrate/blockers.ts';
+import type { OnProgress, Progress, StepName } from '../migrate/progress.ts';
+import { renderStepDone, renderWarning } from '../report/migration.ts';
+import type { Style } from '../report/style.ts';
+import { renderDuration } from '../report/units.ts';
+import { type CliContext, loadStyle } from './context.ts';
+
+/** A step that takes longer gets a spinner; loading one costs more than most steps take. */
+const SPINNER_AFTER_MS = 300;
+
+export interface ProgressPrinter {
+  onProgress: OnProgress;
+  /** Takes the spinner away; call it whatever happens. */
+  stop(): void;
+}
+
+interface Options {
+  context: CliContext;
+  /** Of stdout, where finished steps are listed; not with --json. */
+  style: Style;
+  json: boolean;
+  verbose: boolean;
+}
+
+/** Lists finished steps on stdout, and tells of waiting and warnings on stderr. */
+export async function createProgress(options: Options): Promise<ProgressPrinter> {
+  const { context, style, json, verbose } = options;
+  const errStyle = await loadStyle(context.errColour);
+  const spinner = createSpinner(context);
+  const say = (text: string) => {
+    spinner.hide();
+    context.err(`${text}\n`);
+    spinner.show();
+  };
+  return {
+    stop: () => spinner.stop(),
+    onProgress: (progress) => {
+      if (progress.kind === 'step-started') spinner.start(stepText(progress));
+      else if (progress.kind === 'step-done') {
+        spinner.stop();
+        if (!json) context.out(`${renderStepDone(progress, style)}\n`);
+      } else {
+        const text = describe(progress, errStyle, verbose);
+        if (text !== undefined) say(text);
+      }
+    },
+  };
+}
+
+function stepText(progress: Extract<Progress, { kind: 'step-started' }>): string {
+  const verb = progress.direction === 'up' ? 'applying' : 'taking back';
+  return `${verb} ${nameOf(progress.step)} (${progress.index + 1} of ${progress.total})`;
+}
+
+function nameOf({ label, name }: StepName): string {
+  return `${label}_${name}`;
+}
+
+function describe(progress: Progress, style: Style, verbose: boolean): string | undefined {
+  switch (progress.kind) {
+    case 'warning':
+      return renderWarning(progress.warning, style);
+    case 'lock-wait': {
+      const who = progress.holders.map(describeBlocker).join('; ') || 'another runner';
+      return `waiting for ${who} (${renderDuration(progress.waitedMs)})`;
+    }
+    case 'blocked':
+      return `${nameOf(progress.step)} waits for ${progress.blockers.map(describeBlocker).join('; ')}`;
+    case 'retry':
+      return `${nameOf(progress.step)} did not get its locks (try ${progress.attempt} of ${progress.attempts}), again in ${renderDuration(progress.pauseMs)}`;
+    case 'statement':
+      if (!verbose) return undefined;
+      return style.dim(
+        `  ${nameOf(progress.step)}:${progress.line}  ${progress.command}  ${renderDuration(progress.durationMs)}`,
+      );
+    default:
+      return undefined;
+  }
+}
+
+interface Spinner {
+  start(text: string): void;
+  stop(): void;
+  hide(): void;
+  show(): void;
+}
+
+function createSpinner({ isInteractive }: CliContext): Spinner {
+  let timer: NodeJS.Timeout | undefined;
+  let clock: NodeJS.Timeout | undefined;
+  let spinner: Ora | undefined;
+  let text = '';
+  let isRunning = false;
+  const begin = async () => {
+    const { default: ora } = await import('ora');
+    if (!isRunning) return;
+    const shown = ora({ text, discardStdin: false }).start();
+    const startedAt = Date.now();
+    clock = setInterval(() => {
+      shown.text = `${text} ${renderDuration(Math.floor((Date.now() - startedAt) / 1000) * 1000)}`;
+    }, 1000);
+    spinner = shown;
+  };
+  return {
+    start(nextText) {
+      text = nextText;
+      isRunning = true;
+      if (isInteractive) timer = setTimeout(() => void begin(), SPINNER_AFTER_MS);
+    },
+    stop() {
+      isRunning = false;
+      clearTimeout(timer);
+      clearInterval(clock);
+      spinner?.stop();
+      spinner = undefined;
+    },
+    hide: () => void spinner?.stop(),
+    show: () => void spinner?.start(),
+  };
+}

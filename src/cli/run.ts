@@ -1,0 +1,71 @@
+import type { CommanderError } from 'commander';
+import { EvdbError } from '../errors.ts';
+import { renderError } from '../report/error.ts';
+import { type CliContext, loadStyle } from './context.ts';
+import { EXIT, exitCodeFor } from './exit-codes.ts';
+import { isJsonByNpm, isRunByNpm, npmWithDashes } from './npm-flags.ts';
+import { toJson } from './output.ts';
+import { buildProgram } from './program.ts';
+
+/**
+ * Runs one command line and gives its exit code. Nothing escapes as an exception; a fault in evdb
+ * itself shows its stack.
+ */
+export async function runCli(args: string[], context: CliContext): Promise<number> {
+  const state: CliState = { exitCode: EXIT.done, command: '' };
+  try {
+    const program = buildProgram(context, state);
+    await program.parseAsync(args, { from: 'user' });
+    return state.exitCode;
+  } catch (error) {
+    if (isHelp(error)) return (error as CommanderError).exitCode === 0 ? EXIT.done : EXIT.usage;
+    return reportError(asEvdbError(error, context, state), { args, context, state });
+  }
+}
+
+/** What the command that ran leaves behind. */
+export interface CliState {
+  exitCode: number;
+  /** Such as `migrate up`; empty until one was found. */
+  command: string;
+}
+
+function isHelp(error: unknown): boolean {
+  const code = (error as { code?: string }).code ?? '';
+  return code === 'commander.helpDisplayed' || code === 'commander.help';
+}
+
+function asEvdbError(error: unknown, { env }: CliContext, { command }: CliState): EvdbError {
+  if (error instanceof EvdbError) return error;
+  const { code = '', message } = error as { code?: string; message: string };
+  if (code.startsWith('commander.')) {
+    const [said = '', suggestion] = message.replace(/^error: /, '').split('\n');
+    const isSurplusOfNpm = code === 'commander.excessArguments' && isRunByNpm(env);
+    const hint = isSurplusOfNpm
+      ? `Nothing was done. Put two dashes before flags, and quotes around a name of several words: ${npmWithDashes(env)} …`
+      : suggestion?.replace(/^\(|\)$/g, '');
+    return new EvdbError('USAGE', said, {
+      hint: hint || `See: evdb ${command ? `${command} ` : ''}--help`,
+    });
+  }
+  return new EvdbError('INTERNAL', error instanceof Error ? error.message : String(error), {
+    hint: 'This is a fault in evdb: please report it with the lines above.',
+    cause: error,
+  });
+}
+
+async function reportError(
+  error: EvdbError,
+  { args, context, state }: { args: string[]; context: CliContext; state: CliState },
+): Promise<number> {
+  const style = await loadStyle(context.errColour);
+  if (error.code === 'INTERNAL' && error.cause instanceof Error) {
+    context.err(`${error.cause.stack ?? ''}\n`);
+  }
+  context.err(`${renderError(error, style)}\n`);
+  if (args.includes('--json') || isJsonByNpm(context.env)) {
+    const { code, message, hint, details } = error;
+    context.out(toJson(state.command, { ok: false, error: { code, message, hint, details } }));
+  }
+  return exitCodeFor(error.code);
+}

@@ -1,0 +1,120 @@
+import { dirname, join } from 'node:path';
+import { assertConnectionConfigured } from '../config/configured.ts';
+import { type Config, resolveConfig } from '../config/resolve.ts';
+import type { ConnectionOptions } from '../connection/options.ts';
+import { EvdbError } from '../errors.ts';
+import type { MigrateOptions } from '../migrate/options.ts';
+import type { CliContext } from './context.ts';
+import type { CommandInput, Flags } from './define.ts';
+
+/** Reads the configuration for a command, and says on stderr what is odd about it. */
+export async function loadConfig({ context, flags }: CommandInput): Promise<Config> {
+  const config = await resolveConfig({
+    flags: configFlags(flags),
+    env: context.env,
+    cwd: context.cwd,
+  });
+  for (const warning of config.warnings) context.err(`warning  ${warning}\n`);
+  return config;
+}
+
+function configFlags(flags: Flags): Record<string, string | boolean | undefined> {
+  const { url, embedded, env, config, schema, migrationsDir } = flags as Record<string, string>;
+  const { lockWait, lockTimeout, statementTimeout } = flags as Record<string, string>;
+  const given = {
+    url,
+    env,
+    config,
+    schema,
+    migrationsDir,
+    lockWait,
+    lockTimeout,
+    statementTimeout,
+  };
+  return {
+    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+    embedded: flags.embedded === true || (embedded as unknown) === true,
+  };
+}
+
+/** Where the embedded server of a project keeps its files. */
+export function embeddedDirectory(config: Config): string {
+  return join(dirname(config.migrationsDir), '.evdb');
+}
+
+/**
+ * The connection that a command uses; starts the embedded server where that is meant.
+ *
+ * @throws {EvdbError} NOT_CONFIGURED, and those of `ensureEmbeddedServer`
+ */
+async function resolveConnection(config: Config, context: CliContext): Promise<ConnectionOptions> {
+  assertConnectionConfigured(config, context.env);
+  const { connection } = config;
+  if (connection.kind === 'server') return connection.options;
+  if (connection.implicit) {
+    context.err(
+      'no database is configured: using the embedded PostgreSQL (--url or EVDB_URL names another)\n',
+    );
+  }
+  const { ensureEmbeddedServer } = await import('../connection/embedded/server.ts');
+  const server = await ensureEmbeddedServer({
+    directory: embeddedDirectory(config),
+    onProgress: (message) => context.err(`${message}\n`),
+  });
+  if (server.started) {
+    context.err(
+      `the embedded PostgreSQL stays up on port ${server.port}; \`evdb server stop\` ends it\n`,
+    );
+  }
+  return server.connection;
+}
+
+/** What the migrate commands hand to the library. */
+export async function loadMigrateOptions(
+  input: CommandInput,
+): Promise<{ config: Config; options: MigrateOptions }> {
+  const config = await loadConfig(input);
+  const migration = config.migrationConnection;
+  const connection = migration ? migration.options : await resolveConnection(config, input.context);
+  return { config, options: { ...migrateSettings(config, input.context), connection } };
+}
+
+/** The same without the connection, for commands that can do without. */
+export function migrateSettings(
+  config: Config,
+  { env }: CliContext,
+): Omit<MigrateOptions, 'connection'> {
+  return {
+    directory: config.migrationsDir,
+    schema: config.schema,
+    ledgerSchema: config.ledgerSchema,
+    searchPath: config.searchPath,
+    lockWaitMs: config.lockWaitMs,
+    lockTimeoutMs: config.lockTimeoutMs,
+    dataLockTimeoutMs: config.dataLockTimeoutMs,
+    statementTimeoutMs: config.statementTimeoutMs,
+    storedTextLimitBytes: config.storedTextLimitBytes,
+    env,
+  };
+}
+
+/** Runs work that Ctrl-C ends in an orderly way. */
+export async function withInterrupt<T>(
+  context: CliContext,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const controller = new AbortController();
+  const stop = context.onInterrupt(() => {
+    context.err('\ninterrupted: rolling back (once more ends evdb at once)\n');
+    controller.abort(
+      new EvdbError('INTERRUPTED', 'interrupted: the transaction under way was rolled back', {
+        hint: '`evdb migrate status` shows what is applied.',
+      }),
+    );
+  });
+  try {
+    return await work(controller.signal);
+  } finally {
+    stop();
+  }
+}

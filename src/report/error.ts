@@ -1,0 +1,27 @@
+import type { EvdbError } from '../errors.ts';
+import { renderDiff } from './migration.ts';
+import type { Style } from './style.ts';
+
+/** The parts of an error that has a place in a script. */
+interface Located {
+  location?: { file: string; line: number; column: number };
+  excerpt?: string;
+  server?: { sqlstate: string; detail?: string; hint?: string; where?: string } | undefined;
+}
+
+/** What happened, where, what PostgreSQL adds, and what to do next. */
+export function renderError(error: EvdbError & Located, style: Style): string {
+  const { location, excerpt, server, details } = error;
+  const place = location ? `${location.file}:${location.line}:${location.column}: ` : '';
+  const lines = [`${style.bad('error')} ${style.dim(error.code)}  ${place}${error.message}`];
+  if (excerpt) lines.push(excerpt);
+  if (server?.detail) lines.push(`  detail: ${server.detail}`);
+  if (server?.hint) lines.push(`  server's hint: ${server.hint}`);
+  if (server?.where) lines.push(`  where: ${server.where.replaceAll('\n', '\n         ')}`);
+  if (server?.sqlstate) lines.push(`  sqlstate: ${server.sqlstate}`);
+  if (typeof details.diff === 'string') lines.push(renderDiff(details.diff, style));
+  if (Array.isArray(details.logTail))
+    lines.push(...details.logTail.map((line) => `  log: ${line}`));
+  if (error.hint) lines.push(`  ${style.bold('hint:')} ${error.hint}`);
+  return lines.join('\n');
+}

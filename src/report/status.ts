@@ -1,0 +1,80 @@
+import type { MigrationState } from '../migrate/compare.ts';
+import type { MigrationsStatus, StatusEntry } from '../migrate/status.ts';
+import type { Style } from './style.ts';
+import { type Cell, renderTable, type TableRenderer } from './table.ts';
+import { renderCount, renderDuration, renderTime } from './units.ts';
+
+const COLOURS: Record<MigrationState, keyof Style> = {
+  applied: 'good',
+  pending: 'warn',
+  reworded: 'warn',
+  ahead: 'warn',
+  'out-of-order': 'bad',
+  changed: 'bad',
+  missing: 'bad',
+  incomplete: 'bad',
+};
+
+/** What each state that is not plain means, said under the table. */
+const MEANINGS: Partial<Record<MigrationState, string>> = {
+  reworded: 'the file differs from what was applied, but only in comments or white space',
+  changed: 'the SQL of the file differs from what was applied',
+  missing: 'applied, but the file is gone',
+  ahead: 'applied, and not in this older checkout',
+  'out-of-order': 'pending, although a newer migration is applied',
+  incomplete: 'stopped between its statements (no-transaction)',
+};
+
+export interface StatusRenderOptions {
+  style: Style;
+  /** Show so many plain applied rows at most, the newest; default: all. */
+  appliedLimit?: number | undefined;
+  /** Default `renderTable`. */
+  table?: TableRenderer | undefined;
+}
+
+/** The status as a table, a line that counts, and what the unusual states mean. */
+export function renderStatus(status: MigrationsStatus, options: StatusRenderOptions): string {
+  const { style, appliedLimit = Number.POSITIVE_INFINITY, table = renderTable } = options;
+  const applied = status.migrations.filter(({ state }) => state === 'applied');
+  const hidden = new Set(applied.slice(0, Math.max(0, applied.length - appliedLimit)));
+  const shown = status.migrations.filter((entry) => !hidden.has(entry));
+  const columns = [
+    { title: 'Version' },
+    { title: 'Name' },
+    { title: 'State' },
+    { title: 'Applied' },
+    { title: 'Duration', align: 'right' as const },
+  ];
+  const parts = [
+    hidden.size > 0
+      ? style.dim(`… ${hidden.size} earlier ones are applied (--all shows them)`)
+      : '',
+    table(columns, shown.map(renderRow), style),
+    ...(table === renderTable ? [''] : []),
+    renderCounts(status),
+    ...Object.entries(MEANINGS)
+      .filter(([state]) => status.counts[state as MigrationState] > 0)
+      .map(([state, meaning]) => style.dim(`${state}: ${meaning}`)),
+  ];
+  return parts.filter((part, index) => index > 0 || part !== '').join('\n');
+}
+
+function renderRow(entry: StatusEntry): Cell[] {
+  const { label, name, state, appliedAt, durationMs, progress } = entry;
+  const where = progress ? ` (${progress.statementsDone} of ${progress.statementsTotal})` : '';
+  return [
+    { text: label },
+    { text: name },
+    { text: state + where, colour: COLOURS[state] },
+    { text: appliedAt ? renderTime(appliedAt) : '-' },
+    { text: durationMs === null || !appliedAt ? '-' : renderDuration(durationMs) },
+  ];
+}
+
+function renderCounts({ counts, migrations, schema }: MigrationsStatus): string {
+  const said = Object.entries(counts)
+    .filter(([, count]) => count > 0)
+    .map(([state, count]) => `${count} ${state}`);
+  return `${renderCount(migrations.length, 'migration')} in schema ${schema}: ${said.join(', ')}`;
+}
