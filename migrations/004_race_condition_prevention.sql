@@ -9,20 +9,27 @@
 -- A statement has locked the rows it changes before any trigger can run, so the event row has to come
 -- after them. A direct insert of a user and event for whom a call is under way would hold the entry in
 -- the unique index and wait for the event row, while the call holds the row and waits for the entry:
--- hence the shared lock. Only the deletion of an event goes the other way round and may be told 40P01.
+-- hence the shared lock. Only the deletion of an event, or of a user who created events, goes the other
+-- way round: whoever meets it may be told 40P01. So may a transaction that makes several calls.
 --
 -- The advisory lock keeps a crowd on one event in one cheap queue instead of on the row itself. Its
 -- class is the oid of this schema's events table: tenants in one database cannot meet in it, and
 -- `select classid::regclass, objid from pg_locks where locktype = 'advisory'` names the table. Its key
 -- is the id modulo 1024, so that a load of registrations for every event does not fill the lock table.
+--
+-- enable_seqscan is off in the functions that everybody calls: a session that planned them while the
+-- tables were small would go on reading whole tables in the first rush, until statistics catch up.
 
 create function join_registration_queue()
 returns trigger
 language plpgsql
 set search_path from current
 as $$
+declare
+    v_ignored boolean;
 begin
-    perform pg_advisory_xact_lock_shared('events'::regclass::oid::integer, new.event_id % 1024);
+    -- An assignment, because perform sets up a query, and this runs for every row.
+    v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, new.event_id % 1024) is null;
     return new;
 end
 $$;
@@ -90,6 +97,7 @@ create function sync_registration_count()
 returns trigger
 language plpgsql
 set search_path from current
+set enable_seqscan to off
 as $$
 declare
     v_changes refcursor;
@@ -100,9 +108,8 @@ begin
             select n.event_id,
                 count(*) filter (where n.status = 'confirmed') as seats,
                 true as joins,
-                bool_and(u.is_active) as users_are_active
+                bool_and((select u.is_active from users u where u.id = n.user_id)) as users_are_active
             from new_rows n
-            join users u on u.id = n.user_id
             where n.status <> 'cancelled'
             group by n.event_id
             order by n.event_id;
@@ -118,7 +125,7 @@ begin
                 where o.status = 'confirmed'
                 union all
                 -- Whoever held the seat before the statement keeps it, active or not.
-                select n.event_id, 1, u.is_active or exists (
+                select n.event_id, 1, (select u.is_active from users u where u.id = n.user_id) or exists (
                     select
                     from old_rows o
                     where o.id = n.id
@@ -127,7 +134,6 @@ begin
                         and o.status = 'confirmed'
                 )
                 from new_rows n
-                join users u on u.id = n.user_id
                 where n.status = 'confirmed'
             ) c
             group by c.event_id
@@ -264,6 +270,7 @@ create function safe_event_registration(
 returns json
 language plpgsql
 set search_path from current
+set enable_seqscan to off
 as $$
 declare
     v_event record;
@@ -352,6 +359,7 @@ create function safe_event_unregistration(
 returns json
 language plpgsql
 set search_path from current
+set enable_seqscan to off
 as $$
 declare
     v_event record;
@@ -419,6 +427,7 @@ create function batch_event_registration(
 returns json
 language plpgsql
 set search_path from current
+set enable_seqscan to off
 as $$
 declare
     v_event record;
@@ -429,12 +438,13 @@ begin
     perform pg_advisory_xact_lock('events'::regclass::oid::integer, p_event_id % 1024);
     perform 1 from users u where u.id = any (p_user_ids) order by u.id for share;
     perform 1
-    from registrations r
-    where r.event_id = p_event_id
-        and r.user_id = any (p_user_ids)
-        and r.status <> 'confirmed'
-    order by r.id
-    for no key update;
+    from (select distinct a.user_id from unnest(p_user_ids) as a (user_id) order by a.user_id) a
+    cross join lateral (
+        select
+        from registrations r
+        where r.user_id = a.user_id and r.event_id = p_event_id and r.status <> 'confirmed'
+        for no key update
+    ) r;
 
     select e.date_time, e.is_active, e.capacity, e.current_registrations into v_event
     from events e
@@ -447,8 +457,8 @@ begin
     end;
     v_free_seats := greatest(v_event.capacity - v_event.current_registrations, 0);
 
-    -- Windows rather than joins between these lists: they are guessed to be short, and a nested loop
-    -- over two of them costs the square of their length.
+    -- The lists are guessed to be short, and a plain join of two of them can cost the product of their
+    -- lengths: hence windows between the lists and subqueries into the tables.
     with asked as (
         select a.user_id, a.position,
             row_number() over (partition by a.user_id order by a.position) as occurrence
@@ -458,12 +468,16 @@ begin
         select a.user_id, a.position, a.occurrence, r.id as registration_id,
             case
                 when v_event_error_code is not null then v_event_error_code
-                when u.is_active is not true then 'P0006'
+                when (select u.is_active from users u where u.id = a.user_id) is not true then 'P0006'
                 when r.status = 'confirmed' then 'P0003'
             end as error_code
         from asked a
-        left join users u on u.id = a.user_id
-        left join registrations r on r.user_id = a.user_id and r.event_id = p_event_id
+        left join lateral (
+            select g.id, g.status
+            from registrations g
+            where g.user_id = a.user_id and g.event_id = p_event_id
+            offset 0
+        ) r on true
     ),
     ranked as materialized (
         select j.user_id, j.position, j.occurrence, j.registration_id, j.error_code,

@@ -77,8 +77,9 @@ as $$
             end as size_bytes
         from pg_index i
         join pg_class c on c.oid = i.indexrelid
+        join pg_namespace n on n.oid = c.relnamespace
         join pg_stat_all_indexes s on s.indexrelid = i.indexrelid
-        where c.relnamespace = current_schema()::regnamespace
+        where n.nspname = current_schema()
             and c.relkind = 'i'
     ),
     whole as (

@@ -212,9 +212,14 @@ create trigger events_90_audit_update
 after update of id, title, description, date_time, location, capacity, created_by, is_active on events
 for each row
 when (
-    (old.id, old.title, old.description, old.date_time, old.location, old.capacity, old.created_by, old.is_active)
-    is distinct from
-    (new.id, new.title, new.description, new.date_time, new.location, new.capacity, new.created_by, new.is_active)
+    old.id is distinct from new.id
+    or old.title is distinct from new.title
+    or old.description is distinct from new.description
+    or old.date_time is distinct from new.date_time
+    or old.location is distinct from new.location
+    or old.capacity is distinct from new.capacity
+    or old.created_by is distinct from new.created_by
+    or old.is_active is distinct from new.is_active
 )
 execute function audit_changes();
 
