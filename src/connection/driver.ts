@@ -59,7 +59,11 @@ export async function createDriver(
       if (state.isClosed) throw lost(address);
       return lastRows(await sql.unsafe(text).simple());
     },
-    end: () => sql.end({ timeout: 1 }),
+    end: () => {
+      // Once the goodbye is on its way there is nothing to wait for.
+      socket.once('finish', () => socket.destroy());
+      return sql.end({ timeout: 1 });
+    },
     destroy: () => {
       state.isClosed = true;
       socket.destroy();

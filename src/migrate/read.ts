@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { queryError } from '../connection/query-error.ts';
 import { openSession, type Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
@@ -44,19 +45,40 @@ export function requireMigrations({ directory }: { directory: string }): Migrati
   });
 }
 
-/** Reads the ledger and compares the files with it. */
+/**
+ * Reads the ledger and compares the files with it.
+ *
+ * @param known checksums that were read already, by path
+ */
 export async function readStanding(
   session: Session,
   options: MigrateOptions,
   files: MigrationFile[],
+  known?: Promise<Map<string, string>>,
 ): Promise<Standing> {
   const ledger = await readLedger(session, ledgerKey(options));
-  return { files, ledger, statuses: compareWithLedger(files, ledger.rows, readChecksums) };
+  const checksums = await known;
+  const checksumsOf = ({ upPath }: MigrationFile): FileChecksums => ({
+    checksum: checksums?.get(upPath) ?? readChecksum(upPath),
+    tokenChecksum: () => tokenChecksum(readScript(upPath).text),
+  });
+  return { files, ledger, statuses: compareWithLedger(files, ledger.rows, checksumsOf) };
 }
 
-function readChecksums(file: MigrationFile): FileChecksums {
-  return {
-    checksum: readChecksum(file.upPath),
-    tokenChecksum: () => tokenChecksum(readScript(file.upPath).text),
-  };
+/** So many files are read before the connection gets its turn. */
+const SLICE = 50;
+
+/** Reads the checksums while a connection is being made; ends early when `signal` aborts. */
+export async function readChecksums(
+  files: MigrationFile[],
+  signal: AbortSignal,
+): Promise<Map<string, string>> {
+  const checksums = new Map<string, string>();
+  for (let from = 0; from < files.length && !signal.aborted; from += SLICE) {
+    for (const { upPath } of files.slice(from, from + SLICE)) {
+      checksums.set(upPath, readChecksum(upPath));
+    }
+    await setImmediate();
+  }
+  return checksums;
 }

@@ -1,6 +1,6 @@
-import type { MigrationState } from './compare.ts';
+import type { MigrationState, MigrationStatus } from './compare.ts';
 import { ledgerKey, type MigrateOptions } from './options.ts';
-import { readStanding, requireMigrations, withSession } from './read.ts';
+import { readChecksums, readStanding, requireMigrations, withSession } from './read.ts';
 import type { Version } from './version.ts';
 
 /** One line of the status. */
@@ -35,29 +35,40 @@ export interface MigrationsStatus {
  */
 export async function readStatus(options: MigrateOptions): Promise<MigrationsStatus> {
   const files = requireMigrations(options);
-  return withSession(options, async (session) => {
-    const { ledger, statuses } = await readStanding(session, options, files);
-    const migrations = statuses.map(
-      ({ version, label, name, state, row }): StatusEntry => ({
-        version,
-        label,
-        name,
-        state,
-        appliedAt: row && row.state === 'applied' ? new Date(row.appliedAt).toISOString() : null,
-        durationMs: row?.durationMs ?? null,
-        ...(row &&
-          row.state !== 'applied' && {
-            progress: { statementsDone: row.statementsDone, statementsTotal: row.statementsTotal },
-          }),
+  const reading = new AbortController();
+  const checksums = readChecksums(files, reading.signal);
+  // whoever fails first, the other must not fail unheard
+  checksums.catch(() => undefined);
+  try {
+    return await withSession(options, async (session) => {
+      const { ledger, statuses } = await readStanding(session, options, files, checksums);
+      const migrations = statuses.map(statusEntry);
+      return {
+        schema: ledgerKey(options).targetSchema,
+        hasLedger: ledger.exists,
+        migrations,
+        counts: countStates(migrations),
+      };
+    });
+  } finally {
+    reading.abort();
+  }
+}
+
+function statusEntry({ version, label, name, state, row }: MigrationStatus): StatusEntry {
+  const isDone = row?.state === 'applied';
+  return {
+    version,
+    label,
+    name,
+    state,
+    appliedAt: isDone ? new Date(row.appliedAt).toISOString() : null,
+    durationMs: row?.durationMs ?? null,
+    ...(row &&
+      !isDone && {
+        progress: { statementsDone: row.statementsDone, statementsTotal: row.statementsTotal },
       }),
-    );
-    return {
-      schema: ledgerKey(options).targetSchema,
-      hasLedger: ledger.exists,
-      migrations,
-      counts: countStates(migrations),
-    };
-  });
+  };
 }
 
 function countStates(migrations: StatusEntry[]): Record<MigrationState, number> {

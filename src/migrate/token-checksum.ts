@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { normaliseTokens } from '../sql/lexical.ts';
 
 /** sha-256 over the text without comments and white space. */
 export function tokenChecksum(text: string): string {
-  return createHash('sha256').update(normaliseTokens(text)).digest('hex');
+  return hash('sha256', normaliseTokens(text), 'hex');
 }
