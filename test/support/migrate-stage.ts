@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type postgres from 'postgres';
-import { inject } from 'vitest';
+import { inject, vi } from 'vitest';
 import { type MigrateOptions, type Progress, resolveConfig } from '../../src/index.ts';
 import { runnerLock } from '../../src/migrate/lock.ts';
 import { closeSql, openSql } from './databases.ts';
@@ -146,6 +146,17 @@ export async function holdRunnerLock(
   const holder = stage.openOther();
   await holder`select pg_advisory_lock(${classId}::int, ${objectId}::int)`;
   return holder;
+}
+
+/** Waits until a runner has told of something, and gives what it told. */
+export function untilHeard<Kind extends Progress['kind']>(
+  heard: Progress[],
+  kind: Kind,
+): Promise<Extract<Progress, { kind: Kind }>> {
+  return vi.waitUntil(
+    () => heard.find((progress) => progress.kind === kind) as Extract<Progress, { kind: Kind }>,
+    { timeout: 30_000 },
+  );
 }
 
 /** Whether the run's role may do what only superusers may. */

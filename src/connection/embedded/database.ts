@@ -1,9 +1,12 @@
 import { EvdbError } from '../../errors.ts';
 import type { ConnectionOptions } from '../options.ts';
+import type { Session } from '../session.ts';
 import { diskFull } from './disk.ts';
 
 const MAX_NAME_BYTES = 63;
 const SQLSTATE_DISK_FULL = '53100';
+const SQLSTATE_DUPLICATE_DATABASE = '42P04';
+const SQLSTATE_UNIQUE_VIOLATION = '23505';
 
 export interface EnsuredDatabase {
   /** Names the folder of the database in the data folder. */
@@ -29,7 +32,7 @@ export async function ensureDatabase(
       where datname = ${quoteLiteral(connection.database)}`;
     let [found] = await session.run(find);
     if (!found) {
-      await session.run(`create database ${quoteIdentifier(connection.database)}`);
+      await createUnlessPresent(session, connection.database);
       [found] = await session.run(find);
     }
     const { serverVersion } = session.facts;
@@ -41,6 +44,16 @@ export async function ensureDatabase(
     throw createError(error, connection.database);
   } finally {
     await session.close();
+  }
+}
+
+/** A caller that was killed meanwhile leaves a session that is still creating the same database. */
+async function createUnlessPresent(session: Session, database: string): Promise<void> {
+  try {
+    await session.run(`create database ${quoteIdentifier(database)}`);
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code !== SQLSTATE_DUPLICATE_DATABASE && code !== SQLSTATE_UNIQUE_VIOLATION) throw error;
   }
 }
 

@@ -47,7 +47,8 @@ function makeDirectory(directory: string): void {
  */
 export function findHome(directory: string): string | undefined {
   const remembered = readState(directory)?.home;
-  const candidates = [remembered, insideHome(directory), ...outsideHomes(directory)];
+  const outside = outsideHomes(directory).filter((home) => isOwnFolder(dirname(home)));
+  const candidates = [remembered, insideHome(directory), ...outside];
   return candidates.find((home) => home !== undefined && mayExist(dataDirectoryOf(home)));
 }
 
@@ -93,15 +94,19 @@ function outsideHomes(directory: string): string[] {
   return ['/var/lib', '/var/tmp', tmpdir()].map((base) => join(base, 'evdb', key));
 }
 
-/** Others may write to /var/tmp: what they put there under our name is not ours to use. */
 function ensureOwnFolder(folder: string): boolean {
   try {
     mkdirSync(folder);
     // whatever the umask says
     chmodSync(folder, 0o755);
   } catch {
-    // it exists, or cannot be made: the look below tells
+    // it exists, or cannot be made: the look tells
   }
+  return isOwnFolder(folder);
+}
+
+/** Others may write to /var/tmp: what they put there under our name is not ours to use. */
+function isOwnFolder(folder: string): boolean {
   const found = lstatSync(folder, { throwIfNoEntry: false });
   return found?.isDirectory() === true && found.uid === 0 && (found.mode & 0o022) === 0;
 }

@@ -13,11 +13,22 @@ export interface RunAs {
 /**
  * Decides who runs PostgreSQL on existing data: it refuses root, and data that is not its own.
  * Undefined means the current user.
+ *
+ * @throws {EvdbError} EMBEDDED_START_FAILED when the data belongs to root
  */
 export function findDataOwner(dataDirectory: string): RunAs | undefined {
   if (process.getuid?.() !== 0) return undefined;
   const { uid, gid } = statSync(dataDirectory);
-  return { uid, gid, name: String(uid) };
+  if (uid !== 0) return { uid, gid, name: String(uid) };
+  const home = dirname(dataDirectory);
+  throw new EvdbError(
+    'EMBEDDED_START_FAILED',
+    `the data in ${dataDirectory} belongs to root, and PostgreSQL refuses to run as root`,
+    {
+      hint: `Give it to an ordinary user: chown -R nobody ${home}`,
+      details: { dataDirectory },
+    },
+  );
 }
 
 /**

@@ -49,13 +49,10 @@ export async function ensureUsableBinaries(
   const lacksLinks = found.missingLinks.length > 0;
   let { root } = found;
   let libraryPath: string | undefined;
-  if (runAs && !canUse(root, runAs)) {
+  if ((runAs && !canUse(root, runAs)) || (lacksLinks && !canNameLibraries(root, workDirectory))) {
     root = await ensureCopy(found, workDirectory, onProgress);
-  } else if (lacksLinks && process.platform === 'linux') {
-    libraryPath = `${ensureLinks(found, workDirectory)}:${join(root, 'lib')}`;
   } else if (lacksLinks) {
-    // macOS strips its library path from every shell, and initdb goes through one
-    root = await ensureCopy(found, workDirectory, onProgress);
+    libraryPath = `${ensureLinks(found, workDirectory)}:${join(root, 'lib')}`;
   }
   const env = serverEnvironment(libraryPath);
   const program = (name: string) => join(root, 'bin', withExe(name));
@@ -79,6 +76,14 @@ function canUse(root: string, runAs: RunAs): boolean {
   );
 }
 
+/**
+ * Whether LD_LIBRARY_PATH can make up for missing links. macOS strips its own kind of it from
+ * every shell, and initdb goes through one; and a colon in a path would cut it in two.
+ */
+function canNameLibraries(...folders: string[]): boolean {
+  return process.platform === 'linux' && !folders.some((folder) => /[:;$]/.test(folder));
+}
+
 /** A name that changes with the place and the build, so that an upgrade makes a new folder. */
 function keyOf(root: string): string {
   const { size, mtimeMs } = statSync(join(root, 'bin', withExe('postgres')));
@@ -92,16 +97,20 @@ function ensureLinks({ root, missingLinks }: EmbeddedBinaries, workDirectory: st
     // whatever the umask says: the server may run as another user
     chmodSync(folder, 0o755);
     for (const { source, target } of missingLinks) {
-      const link = join(folder, basename(target));
-      if (!existsSync(link)) {
-        rmSync(link, { force: true });
-        symlinkSync(join(root, source), link);
-      }
+      ensureLink(join(root, source), join(folder, basename(target)));
     }
   } catch (error) {
     throw fileError(error, 'link the libraries of PostgreSQL in', folder);
   }
   return folder;
+}
+
+function ensureLink(target: string, link: string): void {
+  try {
+    symlinkSync(target, link);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
 }
 
 async function ensureCopy(
@@ -152,7 +161,8 @@ async function readVersion(
   const { exitCode, stdout, stderr, errno } = await runProgram(postgres, ['-V'], { env, runAs });
   const version = /\(PostgreSQL\) (\d+\S*)/.exec(stdout)?.[1];
   if (exitCode === 0 && version) return version;
-  throw new EvdbError('EMBEDDED_UNAVAILABLE', 'the embedded PostgreSQL does not run here', {
+  const reason = errno ?? `exit code ${exitCode}`;
+  throw new EvdbError('EMBEDDED_UNAVAILABLE', `the embedded PostgreSQL does not run: ${reason}`, {
     hint: 'The binaries need glibc (Alpine has none) and the processor they were built for; set EVDB_URL to a server instead.',
     details: { program: postgres, exitCode, errno, output: stderr.trim().slice(-2000) },
   });
