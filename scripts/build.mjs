@@ -79,23 +79,50 @@ async function compile() {
     });
     if (status !== 0) return status ?? 1;
   }
+  await bundleCli();
+  await bundleLibrary();
+  return 0;
+}
+
+// Both are two folders below the package's root, where templates and package.json are looked for.
+
+/** As CommonJS: an empty ES module alone makes a start a fifth slower. */
+function bundleCli() {
+  return bundleInto(
+    {
+      input: { main: join(root, 'src/cli/main.ts') },
+      external: (id) => isPackage(id) && !INLINED.test(id),
+    },
+    {
+      dir: join(staging, 'cli'),
+      format: 'cjs',
+      entryFileNames: '[name].cjs',
+      chunkFileNames: '[name].cjs',
+      codeSplitting: { groups: CHUNKS },
+    },
+  );
+}
+
+function bundleLibrary() {
+  return bundleInto(
+    { input: { index: join(root, 'src/index.ts') }, external: isPackage },
+    { dir: join(staging, 'lib'), format: 'esm', chunkFileNames: '[name].js' },
+  );
+}
+
+async function bundleInto(input, output) {
   const bundle = await rolldown({
-    input: { 'cli/main': join(root, 'src/cli/main.ts'), 'lib/index': join(root, 'src/index.ts') },
+    ...input,
     platform: 'node',
-    external: (id) => !INLINED.test(id) && !/^[./]|^[A-Z]:/.test(id),
     // src/index.ts needs everything at once, and so defeats on purpose what the CLI loads late
     checks: { ineffectiveDynamicImport: false },
   });
-  await bundle.write({
-    dir: staging,
-    format: 'esm',
-    // Each two folders below the package's root, where templates and package.json are looked for.
-    entryFileNames: '[name].js',
-    chunkFileNames: 'chunks/[name].js',
-    codeSplitting: { groups: CHUNKS },
-  });
+  await bundle.write(output);
   await bundle.close();
-  return 0;
+}
+
+function isPackage(id) {
+  return !/^(\.|\/|[A-Z]:)/.test(id);
 }
 
 /** File by file, so that a command which starts meanwhile never finds an empty folder. */

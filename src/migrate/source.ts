@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { hash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
+import { join, relative, sep } from 'node:path';
 import { EvdbError } from '../errors.ts';
 import { type Directives, parseDirectives } from './directives.ts';
 import { compareVersions, MAX_VERSION_DIGITS, parseVersion, type Version } from './version.ts';
@@ -26,7 +26,8 @@ export interface Script {
   directives: Directives;
 }
 
-const FILE_NAME = /^(\d+)_([A-Za-z0-9][A-Za-z0-9_.-]*?)(\.down)?\.sql$/;
+const FILE_NAME = /^(\d+)_([A-Za-z0-9][A-Za-z0-9_.-]*)\.sql$/;
+const DOWN = '.down';
 
 /**
  * Lists the migrations of a folder in version order. Files that do not end in `.sql` are left
@@ -38,9 +39,11 @@ const FILE_NAME = /^(\d+)_([A-Za-z0-9][A-Za-z0-9_.-]*?)(\.down)?\.sql$/;
 export function listMigrations(directory: string): MigrationFile[] {
   const ups = new Map<Version, MigrationFile>();
   const downs = new Map<Version, { path: string; name: string }>();
+  // The folder's path is normalised once, not with each of its files.
+  const prefix = join(directory, sep);
   for (const fileName of readFileNames(directory)) {
     const { version, label, name, isDown } = parseFileName(fileName, directory);
-    const path = join(directory, fileName);
+    const path = prefix + fileName;
     const earlier = isDown ? downs.get(version)?.path : ups.get(version)?.upPath;
     if (earlier) throw duplicate(version, earlier, path);
     if (isDown) downs.set(version, { path, name });
@@ -80,7 +83,9 @@ function parseFileName(fileName: string, directory: string) {
       },
     );
   }
-  return { version, label: digits, name: match[2] ?? '', isDown: match[3] !== undefined };
+  const name = match[2] ?? '';
+  const isDown = name.endsWith(DOWN);
+  return { version, label: digits, name: isDown ? name.slice(0, -DOWN.length) : name, isDown };
 }
 
 function duplicate(version: Version, first: string, second: string): EvdbError {
@@ -107,7 +112,7 @@ function downWithoutUp(path: string, up: MigrationFile | undefined): EvdbError {
 
 /** The checksum alone: what comparing a thousand applied files with the ledger needs. */
 export function readChecksum(path: string): string {
-  const bytes = readBytes(path);
+  const bytes = readSmall(path) ?? readBytes(path);
   return isPlain(bytes) ? sha256(bytes) : sha256(decode(bytes, path));
 }
 
@@ -125,6 +130,23 @@ export function readScript(path: string): Script {
 /** A script whose text comes from the ledger instead of a file. */
 export function scriptFromText(path: string, text: string): Script {
   return { path, text, checksum: sha256(text), directives: parseDirectives(text, path) };
+}
+
+/** Shared, because reading a thousand small files into buffers of their own keeps the collector busy. */
+const SMALL = Buffer.allocUnsafe(64 * 1024);
+
+/** The bytes of a file that fits, valid until the next call; undefined for a longer one or a failure. */
+function readSmall(path: string): Buffer | undefined {
+  let file: number | undefined;
+  try {
+    file = openSync(path, 'r');
+    const length = readSync(file, SMALL);
+    return length < SMALL.length ? SMALL.subarray(0, length) : undefined;
+  } catch {
+    return undefined;
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
 }
 
 function readBytes(path: string): Buffer {

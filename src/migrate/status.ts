@@ -62,7 +62,7 @@ function statusEntry({ version, label, name, state, row }: MigrationStatus): Sta
     label,
     name,
     state,
-    appliedAt: isDone ? new Date(row.appliedAt).toISOString() : null,
+    appliedAt: isDone ? row.appliedAt : null,
     durationMs: row?.durationMs ?? null,
     ...(row &&
       !isDone && {

@@ -10,9 +10,9 @@ export function renderDuration(durationMs: number): string {
 /** `2026-11-22 14:03:05`, in the time zone of whoever reads it. */
 export function renderTime(iso: string): string {
   const date = new Date(iso);
-  const pad = (value: number) => String(value).padStart(2, '0');
-  const day = `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`;
-  return `${day} ${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`;
+  // The offset from UTC, asked for once, costs less than each local part on its own.
+  const local = new Date(date.getTime() - date.getTimezoneOffset() * 60_000);
+  return local.toISOString().slice(0, 19).replace('T', ' ');
 }
 
 /** `1 migration`, `3 migrations`. */
