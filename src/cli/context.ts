@@ -22,7 +22,7 @@ export interface CliContext {
 /** The context of a real process. */
 export function processContext(proc: NodeJS.Process): CliContext {
   const { env, stdout, stderr } = proc;
-  quietBrokenPipe(stdout);
+  for (const stream of [stdout, stderr]) quietBrokenPipe(stream);
   return {
     env,
     cwd: proc.cwd(),
@@ -59,9 +59,9 @@ function onSignals(proc: NodeJS.Process, callback: () => void): () => void {
   return stop;
 }
 
-/** `evdb … | head` ends the reader early; that is no error. */
-function quietBrokenPipe(stdout: NodeJS.WriteStream): void {
-  stdout.on('error', (error: NodeJS.ErrnoException) => {
+/** `evdb … | head` ends the reader early; that is no error, and must not end a migration. */
+function quietBrokenPipe(stream: NodeJS.WriteStream): void {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
   });
 }

@@ -69,11 +69,17 @@ async function resolveConnection(config: Config, context: CliContext): Promise<C
   return server.connection;
 }
 
-/** What the migrate commands hand to the library. */
+/**
+ * What the migrate commands hand to the library.
+ *
+ * @param requireConsent throws before a server is started or asked
+ */
 export async function loadMigrateOptions(
   input: CommandInput,
+  requireConsent?: (config: Config) => void,
 ): Promise<{ config: Config; options: MigrateOptions }> {
   const config = await loadConfig(input);
+  requireConsent?.(config);
   const migration = config.migrationConnection;
   const connection = migration ? migration.options : await resolveConnection(config, input.context);
   return { config, options: { ...migrateSettings(config, input.context), connection } };
@@ -107,7 +113,7 @@ export async function withInterrupt<T>(
   const stop = context.onInterrupt(() => {
     context.err('\ninterrupted: rolling back (once more ends evdb at once)\n');
     controller.abort(
-      new EvdbError('INTERRUPTED', 'interrupted: the transaction under way was rolled back', {
+      new EvdbError('INTERRUPTED', 'interrupted: what ran in a transaction was rolled back', {
         hint: '`evdb migrate status` shows what is applied.',
       }),
     );

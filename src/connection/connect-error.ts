@@ -110,6 +110,14 @@ export function connectError(
       details,
     });
   }
+  // Any other SQLSTATE is the server's considered no, such as for a bad `options=`.
+  if (/^(?!08|57P)[0-9A-Z]{5}$/.test(code ?? '')) {
+    return new EvdbError('QUERY_FAILED', `${place.address} refused the connection: ${message}`, {
+      hint: 'Check the parameters of the URL with `evdb config`.',
+      cause,
+      details,
+    });
+  }
   return new EvdbError(
     'CONNECTION_LOST',
     `cannot connect to ${place.address}: ${message || code}`,

@@ -23,41 +23,32 @@ export async function createDriver(
   address: HostAddress,
   { onNotice, signal }: OpenSessionOptions,
 ): Promise<Driver> {
+  const settings = await driverOptions(options, address);
   const [{ default: postgres }, socket] = await Promise.all([
     import('postgres'),
     connectSocket(address, options.connectTimeoutMs, signal),
   ]);
-  const state = { isClosed: false };
+  const line = watchLine(socket);
+  if (settings.ssl !== false && settings.ssl !== 'prefer') refuseWithoutTls(socket, line.fail);
   let unused: Socket | undefined = socket;
   const sql = postgres({
-    ...(await driverOptions(options, address)),
-    socket: () => takeSocket(),
-    onnotice: (notice: unknown) => onNotice?.(notice as { severity: string; message: string }),
-    onclose: () => {
-      state.isClosed = true;
+    ...settings,
+    socket: () => {
+      const taken = unused;
+      unused = undefined;
+      if (!taken || line.isClosed) throw connectionClosed();
+      return taken;
     },
+    onnotice: (notice: unknown) => onNotice?.(notice as { severity: string; message: string }),
+    onclose: line.close,
   } as unknown as Options<Record<string, never>>);
-  socket.once('close', () => {
-    state.isClosed = true;
-  });
-
-  function takeSocket(): Socket {
-    if (!unused)
-      throw Object.assign(new Error('the server closed the connection'), {
-        code: 'CONNECTION_CLOSED',
-      });
-    const taken = unused;
-    unused = undefined;
-    return taken;
-  }
-
   return {
     get isClosed() {
-      return state.isClosed;
+      return line.isClosed;
     },
-    run: async (text) => {
-      if (state.isClosed) throw lost(address);
-      return lastRows(await sql.unsafe(text).simple());
+    run: (text) => {
+      if (line.isClosed) return Promise.reject(lost(address));
+      return line.orLoss(sql.unsafe(text).simple().then(lastRows));
     },
     end: () => {
       // Once the goodbye is on its way there is nothing to wait for.
@@ -65,10 +56,60 @@ export async function createDriver(
       return sql.end({ timeout: 1 });
     },
     destroy: () => {
-      state.isClosed = true;
+      line.close();
       socket.destroy();
     },
   };
+}
+
+/**
+ * Sees to it that no query outlives its connection. The driver forgets those that it queued behind
+ * the lost one, and those that were sent between the socket's error and its end: they would stay
+ * pending for ever, and the process would end as if all were done.
+ */
+function watchLine(socket: Socket) {
+  const pending = new Set<(error: Error) => void>();
+  let isClosed = socket.destroyed;
+  const close = () => {
+    isClosed = true;
+    // The driver's own answer to the loss, which may name its reason, comes first.
+    setImmediate(() => {
+      for (const reject of pending) reject(connectionClosed());
+    });
+  };
+  // TLS takes our listeners off, and the driver's `onclose` stands in for them then.
+  socket.on('error', close).once('close', close);
+  return {
+    get isClosed() {
+      return isClosed;
+    },
+    close,
+    fail: (error: Error) => {
+      isClosed = true;
+      for (const reject of pending) reject(error);
+      socket.destroy();
+    },
+    orLoss: <T>(query: Promise<T>): Promise<T> =>
+      new Promise((resolve, reject) => {
+        pending.add(reject);
+        query.then(resolve, reject).finally(() => pending.delete(reject));
+      }),
+  };
+}
+
+/** The driver goes on with TLS whatever the server answers, and waits for ever. */
+function refuseWithoutTls(socket: Socket, fail: (error: Error) => void): void {
+  socket.once('data', (answer: Buffer) => {
+    if (answer.toString('latin1', 0, 1) === 'S') return;
+    const error = new Error('the server does not offer it');
+    fail(Object.assign(error, { code: 'ERR_TLS_NOT_OFFERED' }));
+  });
+}
+
+function connectionClosed(): Error {
+  return Object.assign(new Error('the server closed the connection'), {
+    code: 'CONNECTION_CLOSED',
+  });
 }
 
 /** Every option is set, because the driver fills each gap from PG* variables of the environment. */
@@ -87,7 +128,7 @@ async function driverOptions(options: ConnectionOptions, address: HostAddress) {
     idle_timeout: 0,
     max_lifetime: 0,
     connect_timeout: 0,
-    max_pipeline: 1,
+    max_pipeline: 100,
     backoff: false,
     keep_alive: 60,
     prepare: false,

@@ -10,6 +10,8 @@ export interface SessionFacts {
   user: string;
   isInRecovery: boolean;
   isReadOnly: boolean;
+  /** Whether it can look out for a lost client while it works; elsewhere than on Linux not all can. */
+  canCheckClient: boolean;
 }
 
 export type Row = Record<string, unknown>;
@@ -38,7 +40,8 @@ const FACTS = `select pg_catalog.pg_backend_pid() as "pid",
   pg_catalog.current_setting('server_version_num')::int as "serverVersion",
   session_user as "user",
   pg_catalog.pg_is_in_recovery() as "isInRecovery",
-  pg_catalog.current_setting('transaction_read_only') = 'on' as "isReadOnly"`;
+  pg_catalog.current_setting('transaction_read_only') = 'on' as "isReadOnly",
+  pg_catalog.version() like '%linux%' as "canCheckClient"`;
 
 /**
  * Opens one session, trying the hosts in their order. The deadline of `connectTimeoutMs` holds

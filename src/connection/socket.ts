@@ -15,12 +15,13 @@ export async function connectSocket(
     : connect({ host: address.host, port: address.port, noDelay: true, keepAlive: true });
   // The driver reads the name for TLS's server name indication from here.
   Object.assign(socket, { host: address.host, port: address.port });
+  // Between the connect and the driver's own listener nobody else would hear of a reset.
+  socket.on('error', () => undefined);
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => fail(connectTimeout(address)), timeoutMs);
     const onAbort = () => fail(signal?.reason);
     const fail = (error: unknown) => {
       settle();
-      socket.on('error', () => undefined);
       socket.destroy();
       reject(error);
     };

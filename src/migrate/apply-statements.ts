@@ -20,7 +20,7 @@ import {
 } from './record.ts';
 import { type Rung, withLockRetries } from './retry.ts';
 import { statementError } from './script-error.ts';
-import { RESET_SESSION, searchPathSql, wrongTarget } from './session-settings.ts';
+import { resetSessionSql, searchPathSql, wrongTarget } from './session-settings.ts';
 
 /**
  * Applies a no-transaction step: each statement commits on its own, and the ledger is told before
@@ -43,18 +43,20 @@ export async function applyStatements(step: Step, context: ApplyContext): Promis
   } catch (error) {
     throw await describeFailure(error, { step, context, blockers: seen.blockers });
   } finally {
-    if (!context.worker.isClosed) await context.worker.run(RESET_SESSION).catch(() => undefined);
+    const { worker } = context;
+    if (!worker.isClosed) await worker.run(resetSessionSql(worker.facts)).catch(() => undefined);
   }
 }
 
 async function prepareSession(step: Step, { worker, key, settings, createTarget }: ApplyContext) {
   const timeoutMs = step.script.directives.statementTimeoutMs ?? settings.statementTimeoutMs;
-  const [row] = await worker.run(`${RESET_SESSION}
+  const [row] = await worker.run(`${resetSessionSql(worker.facts)}
 ${timeoutMs === undefined ? '' : `set statement_timeout = ${timeoutMs};`}
 ${createTarget ? `create schema if not exists ${quoteIdent(key.targetSchema)};` : ''}
 set search_path = ${searchPathSql({ ...settings, targetSchema: key.targetSchema })};
 select pg_catalog.current_schema() as "currentSchema"`);
-  if (row?.currentSchema !== key.targetSchema) throw wrongTarget(key.targetSchema, 'before');
+  if (row?.currentSchema !== key.targetSchema)
+    throw wrongTarget(key.targetSchema, 'before', worker.facts);
 }
 
 async function recordStart(step: Step, { observer, key }: ApplyContext): Promise<void> {

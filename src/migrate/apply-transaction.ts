@@ -1,4 +1,5 @@
-import { isConnectionLoss } from '../connection/query-error.ts';
+import { codeOf, isConnectionLoss } from '../connection/query-error.ts';
+import { EvdbError } from '../errors.ts';
 import { classifyStatement } from '../sql/kind.ts';
 import type { Statement } from '../sql/statements.ts';
 import {
@@ -11,14 +12,16 @@ import {
 import type { Blocker } from './blockers.ts';
 import { describeFailure } from './failure.ts';
 import { targetExistsSql } from './ledger.ts';
+import { retakeLockSql, runnerLock } from './lock.ts';
 import { resolveOutcome } from './outcome.ts';
+import { fullName } from './plan.ts';
 import type { Step } from './prepare.ts';
 import { deleteMigrationSql, insertHistorySql, insertMigrationSql } from './record.ts';
 import { type Rung, withLockRetries } from './retry.ts';
 import { statementError } from './script-error.ts';
-import { beginSql, RESET_SESSION, wrongTarget } from './session-settings.ts';
+import { beginSql, NOT_THE_TARGET, resetSessionSql, wrongTarget } from './session-settings.ts';
 
-/** How many statements are sent before the first answer is read. */
+/** So many statements are sent before an answer is waited for. */
 const PIPELINE_DEPTH = 64;
 
 /** Applies a step in one transaction together with its ledger row; gives its duration in ms. */
@@ -53,17 +56,17 @@ async function attempt(
   const startedAt = performance.now();
   let transactionId: string;
   try {
-    await beginTransaction(step, rung, context);
-    await withBlockersWatched(() => runStatements(step, rung, context), {
+    transactionId = await withBlockersWatched(() => runStatements(step, rung, context), {
       step,
       context,
       lockTimeoutMs: rung.lockTimeoutMs,
       seen,
     });
-    transactionId = await recordStep(step, performance.now() - startedAt, context);
     context.signal?.throwIfAborted();
   } catch (error) {
-    if (!worker.isClosed) await worker.run(`rollback; ${RESET_SESSION}`).catch(() => undefined);
+    if (!worker.isClosed) {
+      await worker.run(`rollback; ${resetSessionSql(worker.facts)}`).catch(() => undefined);
+    }
     throw error;
   }
   await commit(step, transactionId, context);
@@ -71,31 +74,45 @@ async function attempt(
 }
 
 async function beginTransaction(step: Step, rung: Rung, context: ApplyContext): Promise<void> {
-  const { key, settings, createTarget } = context;
-  const [row] = await context.worker.run(
-    beginSql({
-      targetSchema: key.targetSchema,
-      searchPath: settings.searchPath,
-      createTarget,
-      lockTimeoutMs: rung.lockTimeoutMs,
-      statementTimeoutMs: step.script.directives.statementTimeoutMs ?? settings.statementTimeoutMs,
-    }),
-  );
-  if (row?.currentSchema !== key.targetSchema) throw wrongTarget(key.targetSchema, 'before');
+  const { key, settings, createTarget, worker } = context;
+  const sql = beginSql({
+    facts: worker.facts,
+    targetSchema: key.targetSchema,
+    searchPath: settings.searchPath,
+    createTarget,
+    lockTimeoutMs: rung.lockTimeoutMs,
+    statementTimeoutMs: step.script.directives.statementTimeoutMs ?? settings.statementTimeoutMs,
+  });
+  try {
+    await worker.run(sql);
+  } catch (error) {
+    throw codeOf(error) === NOT_THE_TARGET
+      ? wrongTarget(key.targetSchema, 'before', worker.facts)
+      : error;
+  }
 }
 
-async function runStatements(step: Step, rung: Rung, context: ApplyContext): Promise<void> {
+/**
+ * Opens the transaction, runs the statements and writes the ledger row behind them, all sent in
+ * one go where they are few; gives the transaction's id.
+ */
+async function runStatements(step: Step, rung: Rung, context: ApplyContext): Promise<string> {
   const timeouts = lockTimeouts(rung, context.settings);
   let current = rung.lockTimeoutMs;
-  for (let from = 0; from < step.statements.length; from += PIPELINE_DEPTH) {
-    const sent: Promise<void>[] = [];
+  for (let from = 0; ; from += PIPELINE_DEPTH) {
+    context.signal?.throwIfAborted();
+    const sent: Promise<unknown>[] = from === 0 ? [beginTransaction(step, rung, context)] : [];
     for (const statement of step.statements.slice(from, from + PIPELINE_DEPTH)) {
       const wanted = timeouts[classifyStatement(statement).lockClass];
       if (wanted !== current) sent.push(setLockTimeout(wanted, context));
       current = wanted;
       sent.push(runStatement(statement, step, context));
     }
+    const isLast = from + PIPELINE_DEPTH >= step.statements.length;
+    const recorded = isLast ? recordStep(step, context) : undefined;
+    if (recorded) sent.push(recorded);
     await firstFailure(sent);
+    if (recorded) return recorded;
   }
 }
 
@@ -124,37 +141,47 @@ async function runStatement(
 }
 
 /** Waits for all: those behind a failed statement fail too, because the transaction is aborted. */
-async function firstFailure(sent: Promise<void>[]): Promise<void> {
+async function firstFailure(sent: Promise<unknown>[]): Promise<void> {
   for (const result of await Promise.allSettled(sent)) {
     if (result.status === 'rejected') throw result.reason;
   }
 }
 
 /** Writes the ledger in the same transaction and gives the transaction's id. */
-async function recordStep(
-  step: Step,
-  durationMs: number,
-  { worker, key, provenance }: ApplyContext,
-): Promise<string> {
+async function recordStep(step: Step, { worker, key, provenance }: ApplyContext): Promise<string> {
   const { version, label, name, script, direction } = step;
   const change = step.entry
-    ? insertMigrationSql(key, step.entry, { state: 'applied', durationMs })
+    ? insertMigrationSql(key, step.entry, { state: 'applied', durationMs: 'transaction' })
     : deleteMigrationSql(key, version);
+  // unlisten counts from the commit on, so the next transaction would be too late for it
   const [row] = await worker.run(`
 set constraints all immediate;
+unlisten *;
 reset session authorization;
 reset role;
 ${change}
-${insertHistorySql(key, { action: direction, version, label, name, checksum: script.checksum, durationMs }, provenance)}
+${insertHistorySql(key, { action: direction, version, label, name, checksum: script.checksum, durationMs: 'transaction' }, provenance)}
 select
     ${targetExistsSql(key.targetSchema)} as "targetExists",
+    ${retakeLockSql(runnerLock(key))} as "holdsLock",
     pg_catalog.pg_current_xact_id()::text as "transactionId",
     case
         when pg_catalog.current_setting('synchronous_commit') = 'off'
             then pg_catalog.set_config('synchronous_commit', 'on', true)
     end`);
-  if (row?.targetExists !== true) throw wrongTarget(key.targetSchema, 'after');
+  if (row?.targetExists !== true) throw wrongTarget(key.targetSchema, 'after', worker.facts);
+  if (row.holdsLock !== true) throw lockLost(step);
   return row.transactionId as string;
+}
+
+function lockLost(step: Step): EvdbError {
+  return new EvdbError(
+    'LOCKED',
+    `${fullName(step)} released the runner's lock, and another runner has taken it`,
+    {
+      hint: 'It was rolled back. Take pg_advisory_unlock_all() out of the script, or name the locks to release.',
+    },
+  );
 }
 
 async function commit(step: Step, transactionId: string, context: ApplyContext): Promise<void> {

@@ -2,6 +2,7 @@ import type { Row, Session } from '../connection/session.ts';
 
 /** A session that stands in the way. */
 export interface Blocker {
+  /** 0 for a prepared transaction, which no session has. */
   pid: number;
   user: string | null;
   application: string | null;
@@ -13,7 +14,6 @@ export interface Blocker {
 }
 
 const COLUMNS = `
-    a.pid as "pid",
     a.usename as "user",
     nullif(a.application_name, '') as "application",
     coalesce(host(a.client_addr), case when a.client_port = -1 then 'local socket' end) as "client",
@@ -24,9 +24,10 @@ const COLUMNS = `
 /** Lists who blocks a backend, asked from another session. */
 export async function listBlockers(observer: Session, pid: number): Promise<Blocker[]> {
   const rows = await observer.run(`
-select ${COLUMNS}
+select
+    pid as "pid",${COLUMNS}
 from pg_catalog.unnest(pg_catalog.pg_blocking_pids(${pid})) as blocker (pid)
-join pg_catalog.pg_stat_activity as a using (pid)
+left join pg_catalog.pg_stat_activity as a using (pid)
 order by a.xact_start`);
   return rows.map(asBlocker);
 }
@@ -37,7 +38,8 @@ export async function listLockHolders(
   [classId, objectId]: readonly [number, number],
 ): Promise<Blocker[]> {
   const rows = await session.run(`
-select ${COLUMNS}
+select
+    pid as "pid",${COLUMNS}
 from pg_catalog.pg_locks as l
 join pg_catalog.pg_stat_activity as a using (pid)
 where l.locktype = 'advisory'
@@ -55,6 +57,7 @@ function asBlocker(row: Row): Blocker {
 
 /** `pid 4711 (evdb, app@10.0.0.7, idle in transaction for 12 s): update events …` */
 export function describeBlocker(blocker: Blocker): string {
+  if (blocker.pid === 0) return 'a prepared transaction (see pg_prepared_xacts)';
   const who = [
     blocker.application,
     [blocker.user, blocker.client].filter(Boolean).join('@'),
@@ -63,7 +66,8 @@ export function describeBlocker(blocker: Blocker): string {
       .join(' '),
   ].filter(Boolean);
   const query = blocker.query ? `: ${blocker.query}` : '';
-  return `pid ${blocker.pid} (${who.join(', ')})${query}`;
+  const facts = who.length > 0 ? ` (${who.join(', ')})` : '';
+  return `pid ${blocker.pid}${facts}${query}`;
 }
 
 function describeAge(sinceMs: number): string {

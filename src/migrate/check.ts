@@ -15,6 +15,8 @@ export interface ScriptProblem {
   line: number;
   column: number;
   hint?: string;
+  /** From 0; where the problem is one of a statement. */
+  statementIndex?: number;
 }
 
 /** The version of PostgreSQL whose grammar the parser has. */

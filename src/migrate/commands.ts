@@ -17,7 +17,7 @@ export interface MigrateUpOptions extends MigrateOptions, UpOptions {}
 export interface MigrateDownOptions extends RunOptions, DownOptions {}
 
 /** Says what `migrateUp` would do; writes nothing and throws what `migrateUp` would refuse. */
-export function planMigrateUp(options: MigrateUpOptions): Promise<MigrationPlan> {
+export async function planMigrateUp(options: MigrateUpOptions): Promise<MigrationPlan> {
   return planMigrations(options, requireMigrations(options), selectUp(options));
 }
 
@@ -34,7 +34,7 @@ export async function migrateUp(options: MigrateUpOptions): Promise<MigrationRes
 }
 
 /** Says what `migrateDown` would do; writes nothing. */
-export function planMigrateDown(options: MigrateDownOptions): Promise<MigrationPlan> {
+export async function planMigrateDown(options: MigrateDownOptions): Promise<MigrationPlan> {
   return planMigrations(options, filesForDown(options), selectDown(options));
 }
 
@@ -48,7 +48,7 @@ export async function migrateDown(options: MigrateDownOptions): Promise<Migratio
 }
 
 /** Says what `migrateRedo` would do; writes nothing. */
-export function planMigrateRedo(options: MigrateOptions): Promise<MigrationPlan> {
+export async function planMigrateRedo(options: MigrateOptions): Promise<MigrationPlan> {
   return planMigrations(options, requireMigrations(options), selectRedo);
 }
 

@@ -31,11 +31,11 @@ const TIMESTAMP_DIGITS = 14;
 /**
  * Writes the skeleton of a new migration. Never overwrites.
  *
- * @throws {EvdbError} INVALID_NAME, FILE_EXISTS, and those of `listMigrations` for a broken folder
+ * @throws {EvdbError} INVALID_NAME, FILE_EXISTS, FILE_UNREADABLE, and those of `listMigrations` for a broken folder
  */
 export function createMigration(options: CreateOptions): CreatedMigration {
   const name = slug(options.name);
-  mkdirSync(options.directory, { recursive: true });
+  makeFolder(options.directory);
   const version = nextVersion(listMigrations(options.directory), options);
   const base = join(options.directory, `${version}_${name}`);
   const template = options.noTransaction ? 'no-transaction' : 'migration';
@@ -87,7 +87,16 @@ function nextVersion(files: MigrationFile[], options: CreateOptions): string {
 function renderTemplate(file: string, { name, irreversible }: CreateOptions): string {
   const text = readFileSync(new URL(`../../templates/${file}`, import.meta.url), 'utf8');
   const header = irreversible ? '-- evdb: irreversible <say why there is no way back>\n' : '';
-  return header + text.replaceAll('{{name}}', name.trim());
+  return header + text.replaceAll('{{name}}', name.trim().replace(/\s+/g, ' '));
+}
+
+/** Makes a folder and those above it. */
+export function makeFolder(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true });
+  } catch (cause) {
+    throw cannotWrite(directory, cause);
+  }
 }
 
 function writeNew(path: string, text: string): void {
@@ -101,9 +110,15 @@ function writeNew(path: string, text: string): void {
         cause,
       });
     }
-    throw new EvdbError('FILE_UNREADABLE', `cannot write ${path} (${code})`, {
-      hint: 'Check the permissions and the space of the folder.',
-      cause,
-    });
+    throw cannotWrite(path, cause);
   }
+}
+
+/** For a file or folder that the system does not let us make. */
+export function cannotWrite(path: string, cause: unknown): EvdbError {
+  const { code } = cause as NodeJS.ErrnoException;
+  return new EvdbError('FILE_UNREADABLE', `cannot write ${path} (${code})`, {
+    hint: 'Check the permissions and the space of the folder.',
+    cause,
+  });
 }

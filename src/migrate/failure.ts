@@ -13,20 +13,31 @@ export async function describeFailure(
   error: unknown,
   { step, context, blockers }: { step: Step; context: ApplyContext; blockers: Blocker[] },
 ): Promise<unknown> {
+  if (mayBeCommitted(error)) return error;
   const described = context.signal?.aborted
     ? context.signal.reason
-    : describe(error, step, blockers);
+    : describe(error, { step, context, blockers });
   await recordFailure(described, step, context);
   return described;
 }
 
-function describe(error: unknown, step: Step, blockers: Blocker[]): unknown {
+/** Neither "failed" nor "interrupted" would be true of it, and its history row may be there. */
+export function mayBeCommitted(error: unknown): boolean {
+  const { commit } = error instanceof EvdbError ? error.details : {};
+  return commit === 'committed' || commit === 'unknown';
+}
+
+function describe(
+  error: unknown,
+  { step, context, blockers }: { step: Step; context: ApplyContext; blockers: Blocker[] },
+): unknown {
   if (isWorthARetry(error)) return lockTimeout(error, step, blockers);
   if (error instanceof ScriptError) return withAdvice(error, step);
   if (error instanceof EvdbError) return error;
   if (isConnectionLoss(error)) {
     return connectionLost(error, step);
   }
+  if (codeOf(error) === '42501') return notAllowed(error, context);
   // Neither a statement of the script nor the connection: the ledger, or a deferred constraint.
   const { message, detail, hint } = error as { message?: string; detail?: string; hint?: string };
   const place = { script: step.script, line: 1, column: 1 };
@@ -34,6 +45,18 @@ function describe(error: unknown, step: Step, blockers: Blocker[]): unknown {
     cause: error,
     server: { sqlstate: codeOf(error) ?? '', detail, hint },
   });
+}
+
+function notAllowed(cause: unknown, { worker, key }: ApplyContext): EvdbError {
+  const { message } = cause as Error;
+  return new EvdbError(
+    'PERMISSION_DENIED',
+    `user "${worker.facts.user}" lacks a privilege that evdb itself needs: ${message}`,
+    {
+      hint: `Nothing was changed. evdb creates schema "${key.targetSchema}" where it is missing, and writes its ledger in schema "${key.ledgerSchema}": run it as their owner.`,
+      cause,
+    },
+  );
 }
 
 /** Says what the failed statement means for the rest of its script. */
@@ -64,8 +87,10 @@ function connectionLost(cause: unknown, step: Step): EvdbError {
 
 function lockTimeout(error: unknown, step: Step, blockers: Blocker[]): EvdbError {
   const who = blockers.length > 0 ? `: ${blockers.map(describeBlocker).join('; ')}` : '';
-  const hint =
-    'Nothing was changed. Try again at a quieter time, end the blocker (select pg_terminate_backend(<pid>);), or give the file more patience: -- evdb: lock-timeout 5s';
+  const left = step.isTransactional
+    ? 'Nothing was changed.'
+    : 'The statements before it are committed; `evdb migrate down` takes them back.';
+  const hint = `${left} Try again at a quieter time, end the blocker (select pg_terminate_backend(<pid>);), or give the file more patience: -- evdb: lock-timeout 5s`;
   const message = `${fullName(step)} did not get its locks${who}`;
   if (!(error instanceof ScriptError))
     return new EvdbError('LOCK_TIMEOUT', message, { hint, cause: error });

@@ -1,7 +1,8 @@
-import { copyFileSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EvdbError } from '../errors.ts';
+import { cannotWrite, makeFolder } from './create.ts';
 
 export interface InitResult {
   /** Relative to the project folder. */
@@ -12,32 +13,44 @@ export interface InitResult {
 
 const PACKAGE_ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
+const CONFIG_FILE = /^(evdb\.config\.\w+|\.evdbrc)$/;
+
 /**
  * Copies the event schema, a config file and `.env.example` into a project. What is there stays.
  *
- * @throws {EvdbError} FILE_EXISTS when the folder holds migrations of its own
+ * @throws {EvdbError} FILE_EXISTS when the folder holds migrations of its own, FILE_UNREADABLE
  */
 export function initProject(projectDir: string): InitResult {
   const source = join(PACKAGE_ROOT, 'migrations');
   const target = join(projectDir, 'migrations');
   const schemaFiles = readdirSync(source).filter((name) => name.endsWith('.sql'));
   refuseForeignMigrations(target, schemaFiles);
+  // A second config file would hide the first one, or be hidden by it.
+  const config = readdirSync(projectDir).find((name) => CONFIG_FILE.test(name));
   const copies = [
     ...schemaFiles.map((name) => [join(source, name), join('migrations', name)]),
-    [join(PACKAGE_ROOT, 'templates', 'evdb.config.js'), 'evdb.config.mjs'],
+    [join(PACKAGE_ROOT, 'templates', 'evdb.config.js'), config ?? 'evdb.config.mjs'],
     [join(PACKAGE_ROOT, '.env.example'), '.env.example'],
   ] as [from: string, to: string][];
-  mkdirSync(target, { recursive: true });
+  makeFolder(target);
   const result: InitResult = { created: [], kept: [] };
   for (const [from, to] of copies) {
     const path = join(projectDir, to);
     if (existsSync(path)) result.kept.push(to);
     else {
-      copyFileSync(from, path);
+      copyNew(from, path);
       result.created.push(to);
     }
   }
   return result;
+}
+
+function copyNew(from: string, to: string): void {
+  try {
+    copyFileSync(from, to);
+  } catch (cause) {
+    throw cannotWrite(to, cause);
+  }
 }
 
 function refuseForeignMigrations(target: string, schemaFiles: string[]): void {

@@ -43,11 +43,8 @@ create table if not exists ${s}.migration_text (
     version bigint not null,
     up_text text,
     down_text text,
-    constraint migration_text_pkey primary key (target_schema, version),
-    constraint migration_text_belongs_to_a_migration
-        foreign key (target_schema, version)
-        references ${s}.migration (target_schema, version)
-        on delete cascade
+    -- no foreign key: a script may switch their checks off for its own transaction
+    constraint migration_text_pkey primary key (target_schema, version)
 );
 
 create table if not exists ${s}.history (

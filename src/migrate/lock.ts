@@ -67,10 +67,18 @@ export async function releaseLock(session: Session, [classId, objectId]: LockId)
   await session.run(`select pg_catalog.pg_advisory_unlock(${classId}, ${objectId})`);
 }
 
-async function tryLock(session: Session, [classId, objectId]: LockId): Promise<boolean> {
-  const [row] = await session.run(
-    `select pg_catalog.pg_try_advisory_lock(${classId}, ${objectId}) as "isMine"`,
-  );
+/** Whatever a migration took, and the runner's own however often it was taken again. */
+export async function releaseAllLocks(session: Session): Promise<void> {
+  await session.run('select pg_catalog.pg_advisory_unlock_all()');
+}
+
+/** An expression that is true where this session has the lock, or could take it back. */
+export function retakeLockSql([classId, objectId]: LockId): string {
+  return `pg_catalog.pg_try_advisory_lock(${classId}, ${objectId})`;
+}
+
+async function tryLock(session: Session, id: LockId): Promise<boolean> {
+  const [row] = await session.run(`select ${retakeLockSql(id)} as "isMine"`);
   return row?.isMine === true;
 }
 

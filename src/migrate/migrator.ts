@@ -58,32 +58,43 @@ export function runMigrations(
 ): Promise<MigrationResult> {
   const startedAt = performance.now();
   return withSession(options, async (worker) => {
-    const first = await makePlan(worker, options, files, select);
-    const steps =
-      first.plan.steps.length === 0
-        ? []
-        : await runLocked(worker, options, files, { select, first });
+    const first = await makePlan(worker, options, files, select).catch(waitIfIncomplete);
+    const isDone = first?.plan.steps.length === 0;
+    if (isDone) tellWarnings(first.plan.warnings, options);
+    const { steps, warnings } = isDone
+      ? { steps: [], warnings: first.plan.warnings }
+      : await runLocked(worker, options, files, { select, first });
     return {
-      schema: first.plan.schema,
+      schema: ledgerKey(options).targetSchema,
       steps,
-      warnings: first.plan.warnings,
+      warnings,
       durationMs: performance.now() - startedAt,
     };
   });
+}
+
+/** What looks interrupted may be at work in another session: only the lock tells them apart. */
+function waitIfIncomplete(error: unknown): undefined {
+  if (error instanceof EvdbError && error.code === 'INCOMPLETE_MIGRATION') return undefined;
+  throw error;
 }
 
 function runLocked(
   worker: Session,
   options: RunOptions,
   files: MigrationFile[],
-  { select, first }: { select: Select; first: Planned },
-): Promise<MigrationResult['steps']> {
+  { select, first }: { select: Select; first: Planned | undefined },
+): Promise<Pick<MigrationResult, 'steps' | 'warnings'>> {
   return withRunner(worker, options, async (context, rows) => {
-    const isUnchanged = JSON.stringify(rows) === JSON.stringify(first.rows);
-    const { plan } = isUnchanged ? first : await makePlan(worker, options, files, select);
-    for (const warning of plan.warnings) context.onProgress({ kind: 'warning', warning });
-    return applySteps(plan.steps, context);
+    const isUnchanged = JSON.stringify(rows) === JSON.stringify(first?.rows);
+    const { plan } = first && isUnchanged ? first : await makePlan(worker, options, files, select);
+    tellWarnings(plan.warnings, options);
+    return { steps: await applySteps(plan.steps, context), warnings: plan.warnings };
   });
+}
+
+export function tellWarnings(warnings: PlanWarning[], { onProgress }: RunOptions): void {
+  for (const warning of warnings) onProgress?.({ kind: 'warning', warning });
 }
 
 interface Planned {
@@ -104,7 +115,7 @@ async function makePlan(
   for (const selection of selections) {
     const prepared = await prepareSteps(selection, {
       storedTextLimitBytes: options.storedTextLimitBytes ?? DEFAULT_STORED_TEXT_LIMIT_BYTES,
-      serverVersion: session.facts.serverVersion,
+      session,
       ...(selection.direction === 'down' &&
         options.fromLedger && {
           downScriptOf: await readStoredDownScripts(session, options, selection.migrations),

@@ -32,8 +32,12 @@ export interface MigrateOptions {
   env?: NodeJS.ProcessEnv | undefined;
 }
 
-/** @throws {EvdbError} CONFIG_INVALID when both are the same schema: reset would drop the ledger */
+/**
+ * @throws {EvdbError} CONFIG_INVALID when both are the same schema, because reset would drop the
+ *   ledger, and for the schemas of PostgreSQL itself
+ */
 export function ledgerKey({ ledgerSchema = 'evdb', schema = 'public' }: MigrateOptions): LedgerKey {
+  for (const name of [schema, ledgerSchema]) refuseSystemSchema(name);
   if (schema !== ledgerSchema) return { ledgerSchema, targetSchema: schema };
   throw new EvdbError(
     'CONFIG_INVALID',
@@ -42,6 +46,13 @@ export function ledgerKey({ ledgerSchema = 'evdb', schema = 'public' }: MigrateO
       hint: 'Choose another schema, or another one for the ledger.',
     },
   );
+}
+
+function refuseSystemSchema(name: string): void {
+  if (!/^pg_/.test(name) && name !== 'information_schema') return;
+  throw new EvdbError('CONFIG_INVALID', `schema "${name}" belongs to PostgreSQL itself`, {
+    hint: 'Choose a name that does not begin with pg_ and is not information_schema.',
+  });
 }
 
 export function applySettings(options: MigrateOptions): ApplySettings {

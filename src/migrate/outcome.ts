@@ -29,7 +29,7 @@ export async function resolveOutcome(
     throw new EvdbError(
       'CONNECTION_LOST',
       `the connection was lost while ${name} committed; the server says that ${outcome}`,
-      { hint: 'Run the command again: it goes on from there.', cause, details: { status } },
+      { hint: 'Run the command again: it goes on from there.', cause, details: { commit: status } },
     );
   }
   throw new EvdbError(
@@ -38,9 +38,14 @@ export async function resolveOutcome(
     {
       hint: 'It is either whole or not there at all. When the server is back, `evdb migrate status` tells.',
       cause,
-      details: { transactionId },
+      details: { commit: 'unknown', transactionId },
     },
   );
+}
+
+/** Where another runner has the lock by now, the old session is gone as well. */
+function refuseUnlessLocked(error: unknown): void {
+  if (!(error instanceof EvdbError) || error.code !== 'LOCKED') throw error;
 }
 
 async function readOutcome(transactionId: string, context: ApplyContext): Promise<unknown> {
@@ -50,7 +55,7 @@ async function readOutcome(transactionId: string, context: ApplyContext): Promis
     await acquireLock(session, runnerLock(context.key), {
       waitMs: SETTLE_MS,
       signal: context.signal,
-    });
+    }).catch(refuseUnlessLocked);
     const [row] = await session.run(
       `select pg_catalog.pg_xact_status('${transactionId}') as "status"`,
     );

@@ -1,3 +1,4 @@
+import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { loadParser, type SqlParser } from '../sql/parser.ts';
 import { type Statement, splitStatements } from '../sql/statements.ts';
@@ -6,7 +7,8 @@ import type { MigrationStatus } from './compare.ts';
 import { type Direction, fullName, type PlanWarning, type Selection } from './plan.ts';
 import type { LedgerEntry } from './record.ts';
 import { ScriptError } from './script-error.ts';
-import { readScript, type Script } from './source.ts';
+import { readScript, readText, type Script } from './source.ts';
+import { isAcceptedByServer } from './syntax.ts';
 import { tokenChecksum } from './token-checksum.ts';
 import type { Version } from './version.ts';
 
@@ -26,8 +28,8 @@ export interface Step {
 
 export interface PrepareOptions {
   storedTextLimitBytes: number;
-  /** As in server_version_num; default: the newest. */
-  serverVersion?: number;
+  /** Of the server that the scripts are for; older ones are asked about their grammar. */
+  session: Session;
   /** Where the down scripts come from; default: the files. */
   downScriptOf?: (status: MigrationStatus) => Script;
 }
@@ -46,13 +48,34 @@ export async function prepareSteps(
   if (migrations.length === 0) return { steps: [], warnings: [] };
   const parser = await loadParser();
   const warnings: PlanWarning[] = [];
-  const steps = migrations.map((status) => {
+  const steps: Step[] = [];
+  for (const status of migrations) {
     const script = direction === 'up' ? upScript(status) : downScript(status, options);
-    const { statements, problems } = readStatements(script, parser, options.serverVersion);
-    warnings.push(...refuseProblems(script, status, problems));
-    return makeStep({ direction, status, script, statements, options });
-  });
+    const { serverVersion } = options.session.facts;
+    const { statements, problems } = readStatements(script, parser, serverVersion);
+    if (problems.length > 0) {
+      const judged = await askServer(problems, statements, options.session);
+      warnings.push(...refuseProblems(script, status, judged));
+    }
+    steps.push(makeStep({ direction, status, script, statements, options }));
+  }
   return { steps, warnings };
+}
+
+/** What the parser's grammar refuses may be good for an older server: that one decides. */
+async function askServer(
+  problems: ScriptProblem[],
+  statements: Statement[],
+  session: Session,
+): Promise<ScriptProblem[]> {
+  const judged: ScriptProblem[] = [];
+  for (const problem of problems) {
+    const { text } = statements[problem.statementIndex ?? -1] ?? {};
+    const isUnsure = problem.severity === 'warning' && text !== undefined;
+    const isWrong = isUnsure && !(await isAcceptedByServer(session, text));
+    judged.push(isWrong ? { ...problem, severity: 'error' } : problem);
+  }
+  return judged;
 }
 
 /** The statements of a script and all that is wrong with them. */
@@ -110,7 +133,8 @@ function refuseProblems(
   const [first, ...others] = problems.filter(({ severity }) => severity === 'error');
   if (first) {
     const more = others.length > 0 ? ` (and ${others.length} more: evdb migrate validate)` : '';
-    throw new ScriptError(first.code, first.message + more, { script, ...first }, first);
+    const { hint = 'Nothing was run. Mend the file and run the command again.' } = first;
+    throw new ScriptError(first.code, first.message + more, { script, ...first }, { hint });
   }
   return problems.map((problem) => ({
     code: 'SYNTAX_UNSURE',
@@ -137,7 +161,7 @@ function makeStep(from: {
     statements,
     isTransactional: !script.directives.noTransaction,
     ...(direction === 'up' && {
-      entry: ledgerEntry(status, script, statements.length, options.storedTextLimitBytes),
+      entry: ledgerEntry(status, script, statements, options.storedTextLimitBytes),
     }),
   };
 }
@@ -145,10 +169,10 @@ function makeStep(from: {
 function ledgerEntry(
   { version, label, name, file }: MigrationStatus,
   up: Script,
-  statementsTotal: number,
+  statements: Statement[],
   limitBytes: number,
 ): LedgerEntry {
-  const downText = file?.downPath ? readScript(file.downPath).text : null;
+  const downText = file?.downPath ? readText(file.downPath) : null;
   const keep = (text: string | null) =>
     text !== null && Buffer.byteLength(text) <= limitBytes ? text : null;
   return {
@@ -156,8 +180,8 @@ function ledgerEntry(
     label,
     name,
     checksum: up.checksum,
-    tokenChecksum: tokenChecksum(up.text),
-    statementsTotal,
+    tokenChecksum: tokenChecksum(up.text, statements),
+    statementsTotal: statements.length,
     upText: keep(up.text),
     downText: keep(downText),
   };

@@ -50,30 +50,37 @@ function readCiUrl(env: NodeJS.ProcessEnv): string | undefined {
 /** Follows `.git/HEAD` by hand: starting git would cost more than a migration. */
 function readGitCommit(directory: string): string | undefined {
   for (let folder = resolve(directory); ; folder = dirname(folder)) {
-    try {
-      const head = readFileSync(join(folder, '.git', 'HEAD'), 'utf8').trim();
-      return head.startsWith('ref: ') ? readGitRef(join(folder, '.git'), head.slice(5)) : head;
-    } catch {
-      if (dirname(folder) === folder) return undefined;
-    }
+    const git = findGitDirectory(folder);
+    const head = readText(join(git, 'HEAD'));
+    if (head !== undefined) return head.startsWith('ref: ') ? readGitRef(git, head.slice(5)) : head;
+    if (dirname(folder) === folder) return undefined;
   }
 }
 
-function readGitRef(gitDirectory: string, ref: string): string | undefined {
-  try {
-    return readFileSync(join(gitDirectory, ref), 'utf8').trim();
-  } catch {
-    return readPackedRef(gitDirectory, ref);
-  }
+/** In a worktree or submodule `.git` is a file that names the folder. */
+function findGitDirectory(folder: string): string {
+  const pointer = readText(join(folder, '.git'));
+  return pointer?.startsWith('gitdir: ')
+    ? resolve(folder, pointer.slice('gitdir: '.length))
+    : join(folder, '.git');
 }
 
-function readPackedRef(gitDirectory: string, ref: string): string | undefined {
+/** The worktrees of a repository share its branches. */
+function readGitRef(git: string, ref: string): string | undefined {
+  const shared = resolve(git, readText(join(git, 'commondir')) ?? '.');
+  return readText(join(git, ref)) ?? readText(join(shared, ref)) ?? readPackedRef(shared, ref);
+}
+
+function readPackedRef(git: string, ref: string): string | undefined {
+  return readText(join(git, 'packed-refs'))
+    ?.split('\n')
+    .find((line) => line.endsWith(` ${ref}`))
+    ?.split(' ')[0];
+}
+
+function readText(path: string): string | undefined {
   try {
-    const packed = readFileSync(join(gitDirectory, 'packed-refs'), 'utf8');
-    return packed
-      .split('\n')
-      .find((line) => line.endsWith(` ${ref}`))
-      ?.split(' ')[0];
+    return readFileSync(path, 'utf8').trim();
   } catch {
     return undefined;
   }

@@ -3,6 +3,7 @@ import { queryError } from '../connection/query-error.ts';
 import { openSession, type Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { compareWithLedger, type FileChecksums, type MigrationStatus } from './compare.ts';
+import { mayBeCommitted } from './failure.ts';
 import { type Ledger, readLedger } from './ledger.ts';
 import { ledgerKey, type MigrateOptions } from './options.ts';
 import { listMigrations, type MigrationFile, readChecksum, readScript } from './source.ts';
@@ -25,7 +26,9 @@ export async function withSession<T>(
     session = await openSession(options.connection, { signal: options.signal });
     return await work(session);
   } catch (error) {
-    throw options.signal?.aborted ? options.signal.reason : queryError(error);
+    // A commit whose outcome is told, or unknown, must not be called interrupted.
+    const isInterrupted = options.signal?.aborted && !mayBeCommitted(error);
+    throw isInterrupted ? options.signal?.reason : queryError(error);
   } finally {
     await session?.close({ force: options.signal?.aborted === true });
   }

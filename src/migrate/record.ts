@@ -24,20 +24,23 @@ export interface HistoryEntry {
   name?: string;
   checksum?: string;
   error?: string;
-  durationMs?: number;
+  durationMs?: Duration;
 }
+
+/** `transaction` lets the server say how long the transaction has been going on. */
+type Duration = number | 'transaction';
 
 /** The rows of a migration that has just run, as statements for the message that ends it. */
 export function insertMigrationSql(
   key: LedgerKey,
   entry: LedgerEntry,
-  { state, durationMs }: { state: LedgerState; durationMs: number | null },
+  { state, durationMs }: { state: LedgerState; durationMs: Duration | null },
 ): string {
   const s = quoteIdent(key.ledgerSchema);
   const done = state === 'applied' ? entry.statementsTotal : 0;
   const id = `${quoteLiteral(key.targetSchema)}, ${entry.version}`;
   return `insert into ${s}.migration (target_schema, version, label, name, checksum, token_checksum, state, statements_done, statements_total, duration_ms)
-values (${id}, ${literals(entry.label, entry.name, entry.checksum, entry.tokenChecksum, state)}, ${done}, ${entry.statementsTotal}, ${durationMs ?? 'null'});
+values (${id}, ${literals(entry.label, entry.name, entry.checksum, entry.tokenChecksum, state)}, ${done}, ${entry.statementsTotal}, ${durationSql(durationMs)});
 insert into ${s}.migration_text (target_schema, version, up_text, down_text)
 values (${id}, ${literals(entry.upText, entry.downText)});`;
 }
@@ -64,16 +67,26 @@ export function updateStateSql(
 }
 
 export function deleteMigrationSql(key: LedgerKey, version: Version): string {
-  return `delete from ${quoteIdent(key.ledgerSchema)}.migration where ${rowOf(key, version)};`;
+  const s = quoteIdent(key.ledgerSchema);
+  return `delete from ${s}.migration_text where ${rowOf(key, version)};
+delete from ${s}.migration where ${rowOf(key, version)};`;
 }
 
 export function deleteTargetSql(key: LedgerKey): string {
-  return `delete from ${quoteIdent(key.ledgerSchema)}.migration where target_schema = ${quoteLiteral(key.targetSchema)};`;
+  const s = quoteIdent(key.ledgerSchema);
+  const ofTarget = `target_schema = ${quoteLiteral(key.targetSchema)}`;
+  return `delete from ${s}.migration_text where ${ofTarget};
+delete from ${s}.migration where ${ofTarget};`;
 }
 
 export function insertHistorySql(key: LedgerKey, entry: HistoryEntry, by: Provenance): string {
   return `insert into ${quoteIdent(key.ledgerSchema)}.history (target_schema, version, label, name, action, checksum, error, duration_ms, os_user, host_name, tool_version, git_commit, ci_url)
-values (${quoteLiteral(key.targetSchema)}, ${entry.version ?? 'null'}, ${literals(entry.label, entry.name, entry.action, entry.checksum, entry.error)}, ${entry.durationMs ?? 'null'}, ${literals(by.osUser, by.hostName, by.toolVersion, by.gitCommit, by.ciUrl)});`;
+values (${quoteLiteral(key.targetSchema)}, ${entry.version ?? 'null'}, ${literals(entry.label, entry.name, entry.action, entry.checksum, entry.error)}, ${durationSql(entry.durationMs)}, ${literals(by.osUser, by.hostName, by.toolVersion, by.gitCommit, by.ciUrl)});`;
+}
+
+function durationSql(durationMs: Duration | null | undefined): string {
+  if (durationMs !== 'transaction') return String(durationMs ?? 'null');
+  return '(extract(epoch from pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) * 1000)::float8';
 }
 
 function rowOf(key: LedgerKey, version: Version): string {

@@ -2,7 +2,7 @@ import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { compareWithLedger } from './compare.ts';
-import { applySteps, type MigrationResult } from './migrator.ts';
+import { applySteps, type MigrationResult, tellWarnings } from './migrator.ts';
 import { DEFAULT_STORED_TEXT_LIMIT_BYTES, ledgerKey, type MigrateOptions } from './options.ts';
 import { planUp } from './plan.ts';
 import { prepareSteps, type Step } from './prepare.ts';
@@ -11,7 +11,7 @@ import { deleteTargetSql, insertHistorySql } from './record.ts';
 import { dropContentsSql, lostOutsideSql, rememberOutsideSql } from './reset-sql.ts';
 import { withLockRetries } from './retry.ts';
 import { withRunner } from './runner.ts';
-import { RESET_SESSION } from './session-settings.ts';
+import { resetSessionSql } from './session-settings.ts';
 import type { MigrationFile } from './source.ts';
 
 export interface ResetOptions extends MigrateOptions {
@@ -38,6 +38,7 @@ export async function resetSchema(options: ResetOptions): Promise<ResetResult> {
   const files = requireMigrations(options);
   return withSession(options, async (worker) => {
     const { steps, warnings } = await prepareAll(worker, options, files);
+    tellWarnings(warnings, options);
     return withRunner(worker, options, async (context, rows) => {
       await dropContents(context);
       const applied = await applySteps(steps, context);
@@ -67,7 +68,7 @@ function prepareAll(
   const statuses = compareWithLedger(files, [], () => ({ checksum: '', tokenChecksum: () => '' }));
   return prepareSteps(planUp(statuses), {
     storedTextLimitBytes: options.storedTextLimitBytes ?? DEFAULT_STORED_TEXT_LIMIT_BYTES,
-    serverVersion: worker.facts.serverVersion,
+    session: worker,
   });
 }
 
@@ -76,7 +77,9 @@ async function dropContents({ worker, key, provenance, signal }: ApplyContext): 
   await withLockRetries(
     async ({ lockTimeoutMs }) => {
       try {
-        await worker.run(`${RESET_SESSION} begin; set local lock_timeout = ${lockTimeoutMs};`);
+        await worker.run(
+          `${resetSessionSql(worker.facts)} begin isolation level read committed; set local lock_timeout = ${lockTimeoutMs};`,
+        );
         await worker.run(rememberOutsideSql(targetSchema));
         await worker.run(dropContentsSql(targetSchema));
         const lost = await worker.run(lostOutsideSql(targetSchema));

@@ -3,7 +3,14 @@ import { EvdbError } from '../errors.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { type Ledger, type LedgerRow, readLedger } from './ledger.ts';
 import { createLedger } from './ledger-schema.ts';
-import { acquireLock, ledgerLock, refusePooler, releaseLock, runnerLock } from './lock.ts';
+import {
+  acquireLock,
+  ledgerLock,
+  refusePooler,
+  releaseAllLocks,
+  releaseLock,
+  runnerLock,
+} from './lock.ts';
 import { applySettings, DEFAULT_LOCK_WAIT_MS, ledgerKey, type MigrateOptions } from './options.ts';
 import { readProvenance } from './provenance.ts';
 
@@ -63,7 +70,7 @@ async function withLock<T>(
     return await work();
   } finally {
     // A lost session has lost its lock already.
-    if (!worker.isClosed) await releaseLock(worker, id).catch(() => undefined);
+    if (!worker.isClosed) await releaseAllLocks(worker).catch(() => undefined);
   }
 }
 
@@ -74,7 +81,9 @@ async function ensureLedger(worker: Session, options: MigrateOptions): Promise<L
   const id = ledgerLock(key);
   await acquireLock(worker, id, { waitMs: DEFAULT_LOCK_WAIT_MS, signal: options.signal });
   try {
-    await createLedger(worker, key.ledgerSchema);
+    // Creating it again would wait for the migrations of another tenant that has just begun.
+    const meanwhile = await readLedger(worker, key);
+    if (!meanwhile.exists) await createLedger(worker, key.ledgerSchema);
   } finally {
     if (!worker.isClosed) await releaseLock(worker, id);
   }

@@ -1,22 +1,34 @@
+import type { SessionFacts } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
-import { quoteIdent } from '../sql/quote.ts';
+import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 
 /**
  * Takes back what a migration may have left in the session. Not `discard all`: that would drop
  * the runner's lock. The last setting makes the server notice within seconds that a killed runner
  * is gone, instead of finishing its statement and keeping its locks until then.
  */
-export const RESET_SESSION = `reset session authorization;
+function resetSql({ canCheckClient }: Pick<SessionFacts, 'canCheckClient'>): string {
+  return `reset session authorization;
 reset role;
 reset all;
+close all;
+deallocate all;
+discard sequences;
 discard temp;
 unlisten *;
-set client_connection_check_interval = '2s';`;
+${canCheckClient ? "set client_connection_check_interval = '2s';" : ''}`;
+}
+
+/** The same as a transaction of its own, so that no later rollback brings the old settings back. */
+export function resetSessionSql(facts: Pick<SessionFacts, 'canCheckClient'>): string {
+  return `begin;\n${resetSql(facts)}\ncommit;`;
+}
 
 /** A runner that hangs inside a transaction must not hold its locks for longer. */
 const IDLE_IN_TRANSACTION_TIMEOUT = '30s';
 
 export interface TransactionSettings {
+  facts: SessionFacts;
   targetSchema: string;
   searchPath: string[];
   createTarget: boolean;
@@ -24,27 +36,39 @@ export interface TransactionSettings {
   statementTimeoutMs: number | undefined;
 }
 
-/** One message: a clean session, a transaction, its settings, and a row with `currentSchema`. */
+/**
+ * One message that opens a transaction, cleans the session and makes the settings. `begin` comes
+ * first and says all that the session's own defaults could change: whatever fails behind it leaves
+ * an aborted transaction, so that statements sent along with this message cannot run without one.
+ * Where the target is not the current schema the cast at the end fails (22P02).
+ */
 export function beginSql(settings: TransactionSettings): string {
-  return `${RESET_SESSION}
-begin isolation level read committed;
+  return `begin isolation level read committed, read write;
+${resetSql(settings.facts)}
 set local lock_timeout = ${settings.lockTimeoutMs};
 set local idle_in_transaction_session_timeout = '${IDLE_IN_TRANSACTION_TIMEOUT}';
 ${settings.statementTimeoutMs === undefined ? '' : `set local statement_timeout = ${settings.statementTimeoutMs};`}
 ${settings.createTarget ? `create schema if not exists ${quoteIdent(settings.targetSchema)};` : ''}
 set local search_path = ${searchPathSql(settings)};
-select pg_catalog.current_schema() as "currentSchema"`;
+select (case when pg_catalog.current_schema() = ${quoteLiteral(settings.targetSchema)} then 'true' else 'the target is not the current schema' end)::boolean`;
 }
+
+/** What the cast at the end of `beginSql` fails with. */
+export const NOT_THE_TARGET = '22P02';
 
 /** The target first, so that everything unqualified lands there; pg_temp last, so that nothing is shadowed. */
 export function searchPathSql(settings: { targetSchema: string; searchPath: string[] }): string {
   return [settings.targetSchema, ...settings.searchPath, 'pg_temp'].map(quoteIdent).join(', ');
 }
 
-export function wrongTarget(targetSchema: string, when: 'before' | 'after'): EvdbError {
+export function wrongTarget(
+  targetSchema: string,
+  when: 'before' | 'after',
+  { user }: Pick<SessionFacts, 'user'>,
+): EvdbError {
   return when === 'before'
     ? new EvdbError('TARGET_SCHEMA', `the target schema "${targetSchema}" cannot be used`, {
-        hint: `It does not exist, or this user lacks the privilege: grant usage, create on schema ${quoteIdent(targetSchema)} to <user>;`,
+        hint: `It does not exist, or this user lacks the privilege: grant usage, create on schema ${quoteIdent(targetSchema)} to ${quoteIdent(user)};`,
       })
     : new EvdbError(
         'TARGET_SCHEMA',

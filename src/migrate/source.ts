@@ -122,9 +122,14 @@ export function readChecksum(path: string): string {
  * @throws {EvdbError} FILE_UNREADABLE, NOT_UTF8, NUL_BYTE, DIRECTIVE_INVALID
  */
 export function readScript(path: string): Script {
-  const text = decode(readBytes(path), path);
+  const text = readText(path);
   const shown = displayPath(path);
   return { path: shown, text, checksum: sha256(text), directives: parseDirectives(text, shown) };
+}
+
+/** The text of a file alone. */
+export function readText(path: string): string {
+  return decode(readSmall(path) ?? readBytes(path), path);
 }
 
 /** A script whose text comes from the ledger instead of a file. */
@@ -135,7 +140,7 @@ export function scriptFromText(path: string, text: string): Script {
 /** Shared, because reading a thousand small files into buffers of their own keeps the collector busy. */
 const SMALL = Buffer.allocUnsafe(64 * 1024);
 
-/** The bytes of a file that fits, valid until the next call; undefined for a longer one or a failure. */
+/** The bytes of a file that fits, valid until the next call; undefined where `readBytes` has to tell. */
 function readSmall(path: string): Buffer | undefined {
   let file: number | undefined;
   try {
@@ -167,8 +172,8 @@ function isPlain(bytes: Buffer): boolean {
 }
 
 function decode(bytes: Buffer, path: string): string {
-  const shown = displayPath(path);
   if (!isUtf8(bytes)) {
+    const shown = displayPath(path);
     throw new EvdbError('NOT_UTF8', `${shown} is not UTF-8`, {
       hint: `Convert it, for example: iconv -f WINDOWS-1252 -t UTF-8 ${shown}`,
       details: { file: shown },
@@ -176,6 +181,7 @@ function decode(bytes: Buffer, path: string): string {
   }
   const nul = bytes.indexOf(0);
   if (nul !== -1) {
+    const shown = displayPath(path);
     throw new EvdbError('NUL_BYTE', `${shown} holds a NUL byte (at byte ${nul + 1})`, {
       hint: 'PostgreSQL text cannot hold one, and it would cut the file short. Remove it.',
       details: { file: shown, byte: nul + 1 },
@@ -195,7 +201,10 @@ function sha256(content: string | Buffer): string {
   return hash('sha256', content, 'hex');
 }
 
+/** `path.relative` for each of a thousand files would take longer than reading them. */
 function displayPath(path: string): string {
-  const fromHere = relative(process.cwd(), path);
+  const here = process.cwd() + sep;
+  if (path.startsWith(here)) return path.slice(here.length);
+  const fromHere = relative(here, path);
   return fromHere !== '' && fromHere.length < path.length ? fromHere : path;
 }

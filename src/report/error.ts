@@ -1,12 +1,13 @@
 import type { EvdbError } from '../errors.ts';
+import type { ScriptLocation, ServerReport } from '../migrate/script-error.ts';
 import { renderDiff } from './migration.ts';
 import type { Style } from './style.ts';
 
 /** The parts of an error that has a place in a script. */
 interface Located {
-  location?: { file: string; line: number; column: number };
+  location?: ScriptLocation;
   excerpt?: string;
-  server?: { sqlstate: string; detail?: string; hint?: string; where?: string } | undefined;
+  server?: ServerReport | undefined;
 }
 
 /** What happened, where, what PostgreSQL adds, and what to do next. */

@@ -10,9 +10,9 @@ import { splitStatements } from './statements.ts';
  * @example
  * normaliseTokens('select a,b -- both\nfrom t;') === normaliseTokens('select a, b from t') // true
  */
-export function normaliseTokens(text: string): string {
+export function normaliseTokens(text: string, statements = splitStatements(text)): string {
   const folded = createCollector();
-  for (const statement of splitStatements(text)) {
+  for (const statement of statements) {
     foldTokens(statement.text, folded);
     folded.add(';\n');
     const rows = statement.copyData;

@@ -5,6 +5,7 @@ import { loadTable } from '../context.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
 import { embeddedDirectory, loadConfig, loadMigrateOptions, migrateSettings } from '../settings.ts';
+import { tuneForParser } from '../v8-flags.ts';
 
 /** On a terminal a long history is cut to what one screen shows. */
 const APPLIED_ROWS_ON_TERMINAL = 20;
@@ -32,6 +33,7 @@ export async function handleStatus(input: CommandInput): Promise<CommandResult> 
 }
 
 export async function handleValidate(input: CommandInput): Promise<CommandResult> {
+  await tuneForParser();
   const { validateMigrations } = await import('../../migrate/validate.ts');
   const { renderValidation } = await import('../../report/validation.ts');
   const config = await loadConfig(input);

@@ -9,10 +9,12 @@ import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
 import { createProgress } from '../progress.ts';
 import { loadConfig, loadMigrateOptions, withInterrupt } from '../settings.ts';
+import { tuneForParser } from '../v8-flags.ts';
 
 export { handleStatus, handleValidate } from './migrate-checks.ts';
 
 export async function handleUp(input: CommandInput): Promise<CommandResult> {
+  await tuneForParser();
   const { planMigrateUp, migrateUp } = await import('../../migrate/commands.ts');
   const { to, steps, strict, outOfOrder } = input.flags as Record<string, never>;
   const { options } = await loadMigrateOptions(input);
@@ -28,10 +30,12 @@ export async function handleUp(input: CommandInput): Promise<CommandResult> {
 }
 
 export async function handleDown(input: CommandInput): Promise<CommandResult> {
+  await tuneForParser();
   const { planMigrateDown, migrateDown } = await import('../../migrate/commands.ts');
   const { to, steps, fromLedger } = input.flags as Record<string, never>;
-  const { config, options } = await loadMigrateOptions(input);
-  if (!input.flags.dryRun) requireConsent(input, config, 'down');
+  const { options } = await loadMigrateOptions(input, (config) =>
+    requireConsent(input, config, 'down'),
+  );
   return planOrRun(
     input,
     { ...options, to, steps, fromLedger },
@@ -44,9 +48,11 @@ export async function handleDown(input: CommandInput): Promise<CommandResult> {
 }
 
 export async function handleRedo(input: CommandInput): Promise<CommandResult> {
+  await tuneForParser();
   const { planMigrateRedo, migrateRedo } = await import('../../migrate/commands.ts');
-  const { config, options } = await loadMigrateOptions(input);
-  if (!input.flags.dryRun) requireConsent(input, config, 'redo');
+  const { options } = await loadMigrateOptions(input, (config) =>
+    requireConsent(input, config, 'redo'),
+  );
   return planOrRun(input, options, {
     plan: planMigrateRedo,
     run: migrateRedo,
@@ -55,10 +61,15 @@ export async function handleRedo(input: CommandInput): Promise<CommandResult> {
 }
 
 export async function handleReset(input: CommandInput): Promise<CommandResult> {
-  const config = await loadConfig({
-    ...input,
-    context: { ...input.context, err: () => undefined },
-  });
+  await tuneForParser();
+  const { resetSchema } = await import('../../migrate/reset.ts');
+  const { options } = await loadMigrateOptions(input, (config) =>
+    requireResetConsent(input, config),
+  );
+  return runWithProgress(input, { ...options, confirm: true }, resetSchema, 'nothing to apply');
+}
+
+function requireResetConsent({ flags }: CommandInput, config: Config): void {
   if (config.isProtected) {
     throw new EvdbError(
       'PROTECTED_ENVIRONMENT',
@@ -68,14 +79,10 @@ export async function handleReset(input: CommandInput): Promise<CommandResult> {
       },
     );
   }
-  if (!input.flags.confirm) {
-    throw new EvdbError('CONFIRM_REQUIRED', `reset drops everything in schema "${config.schema}"`, {
-      hint: 'Nothing was changed. When that is meant: evdb migrate reset --confirm',
-    });
-  }
-  const { resetSchema } = await import('../../migrate/reset.ts');
-  const { options } = await loadMigrateOptions(input);
-  return runWithProgress(input, { ...options, confirm: true }, resetSchema, 'nothing to apply');
+  if (flags.confirm) return;
+  throw new EvdbError('CONFIRM_REQUIRED', `reset drops everything in schema "${config.schema}"`, {
+    hint: 'Nothing was changed. When that is meant: evdb migrate reset --confirm',
+  });
 }
 
 export async function handleCreate(input: CommandInput): Promise<CommandResult> {
@@ -95,7 +102,7 @@ export async function handleCreate(input: CommandInput): Promise<CommandResult> 
 
 /** `--confirm` is the only word for consent, and `down` asks for it only where it is protected. */
 function requireConsent({ flags }: CommandInput, config: Config, command: string): void {
-  if (!config.isProtected || flags.confirm) return;
+  if (!config.isProtected || flags.confirm || flags.dryRun) return;
   throw new EvdbError('CONFIRM_REQUIRED', `${environmentName(config)} is protected`, {
     hint: `Nothing was changed. Look first (--dry-run), then: evdb migrate ${command} --confirm`,
   });
