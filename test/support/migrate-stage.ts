@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type postgres from 'postgres';
-import { inject, vi } from 'vitest';
+import { vi } from 'vitest';
 import { type MigrateOptions, type Progress, resolveConfig } from '../../src/index.ts';
 import { runnerLock } from '../../src/migrate/lock.ts';
 import { closeSql, openSql } from './databases.ts';
@@ -42,7 +42,7 @@ export interface MigrateStage {
   optionsFor(url: string): Promise<MigrateOptions>;
 }
 
-/** `test` with a stage; the server's version decides which of PostgreSQL's errors to expect. */
+/** `test` with a stage. */
 export const test = base.extend<{ $test: { stage: MigrateStage } }>({
   stage: async ({ emptyDb, project }, use) => {
     const cleanUps: (() => Promise<void>)[] = [];
@@ -163,15 +163,4 @@ export function untilHeard<Kind extends Progress['kind']>(
 export async function isSuperuser(sql: postgres.Sql): Promise<boolean> {
   const [row] = await sql`select rolsuper from pg_roles where rolname = current_user`;
   return row?.rolsuper === true;
-}
-
-/** As in server_version_num. */
-export async function readServerVersion(): Promise<number> {
-  const sql = openSql(inject('adminUrl'), 1);
-  try {
-    const [row] = await sql`select current_setting('server_version_num')::int as version`;
-    return row?.version;
-  } finally {
-    await closeSql(sql);
-  }
 }

@@ -1,0 +1,112 @@
+import { expect } from 'vitest';
+import { test as base } from '../support/fixture.ts';
+import { type CliResult, runCli } from '../support/run-cli.ts';
+import { expectError, expectHint, readContents } from './expectations.ts';
+
+interface Applied {
+  dir: string;
+  evdb(...args: string[]): Promise<CliResult>;
+  contents(): Promise<string[]>;
+}
+
+/** `applied`: two migrations are applied, and the environment `production` is protected. */
+const test = base.extend<{ applied: Applied }>({
+  applied: async ({ project, emptyDb }, use) => {
+    await project.migration('001_users', 'create table users (id integer);', 'drop table users;');
+    await project.migration(
+      '002_events',
+      'create table events (id integer);',
+      'drop table events;',
+    );
+    const config = { environments: { production: { protected: true } } };
+    await project.write('evdb.config.json', JSON.stringify(config));
+    const env = { EVDB_URL: emptyDb.url };
+    const evdb = (...args: string[]) => runCli(args, { cwd: project.dir, env });
+    expect(await evdb('migrate', 'up')).toMatchObject({ code: 0 });
+    await use({ dir: project.dir, evdb, contents: () => readContents(emptyDb.sql) });
+  },
+});
+
+test('does not reset without --confirm, and changes nothing', async ({ applied }) => {
+  const before = await applied.contents();
+  const result = await applied.evdb('migrate', 'reset');
+  expectError(result, 'CONFIRM_REQUIRED', 2);
+  expect(result.stderr).toContain('reset drops everything in schema "public"');
+  expect(result.stderr).toContain('evdb migrate reset --confirm');
+  expect(await applied.contents()).toEqual(before);
+});
+
+test('asks for --confirm before it looks at files or database', async ({ project }) => {
+  const env = { EVDB_URL: 'postgres://app@127.0.0.1:1/app' };
+  const result = await runCli(['migrate', 'reset'], { cwd: project.dir, env });
+  expectError(result, 'CONFIRM_REQUIRED', 2);
+});
+
+test('takes no other word for consent', async ({ applied }) => {
+  const before = await applied.contents();
+  for (const word of ['--yes', '-y', '--force', '-f']) {
+    expectError(await applied.evdb('migrate', 'reset', word), 'USAGE', 2);
+  }
+  expect(await applied.contents()).toEqual(before);
+});
+
+test('resets with --confirm', async ({ applied, emptyDb }) => {
+  await emptyDb.sql`insert into users values (1)`;
+  await emptyDb.sql`create table stray (id integer)`;
+  const { code, stdout } = await applied.evdb('migrate', 'reset', '--confirm');
+  expect(stdout).toMatch(/applied {4}001_users.*\napplied {4}002_events/);
+  expect(code).toBe(0);
+  expect(await emptyDb.sql`select to_regclass('stray') as stray`).toEqual([{ stray: null }]);
+  expect(await emptyDb.sql`select * from users`).toEqual([]);
+});
+
+test('refuses to reset a protected environment, whatever is confirmed', async ({ applied }) => {
+  const before = await applied.contents();
+  for (const flags of [[], ['--confirm']]) {
+    const result = await applied.evdb('migrate', 'reset', '--env', 'production', ...flags);
+    expectError(result, 'PROTECTED_ENVIRONMENT', 2);
+    expectHint(result);
+    expect(result.stderr).toContain('environment "production" is protected');
+  }
+  expect(await applied.contents()).toEqual(before);
+});
+
+test('refuses to reset what the environment variable protects', async ({ project, emptyDb }) => {
+  const env = { EVDB_URL: emptyDb.url, EVDB_PROTECTED: 'true' };
+  const result = await runCli(['migrate', 'reset', '--confirm'], { cwd: project.dir, env });
+  expectError(result, 'PROTECTED_ENVIRONMENT', 2);
+});
+
+test.for(['down', 'redo'])(
+  'asks for --confirm before %s of a protected environment',
+  async (command, { applied }) => {
+    const before = await applied.contents();
+    const result = await applied.evdb('migrate', command, '--env', 'production');
+    expectError(result, 'CONFIRM_REQUIRED', 2);
+    expect(result.stderr).toContain('environment "production" is protected');
+    expect(result.stderr).toContain(`evdb migrate ${command} --confirm`);
+    expect(await applied.contents()).toEqual(before);
+
+    const dryRun = await applied.evdb('migrate', command, '--env', 'production', '--dry-run');
+    expect(dryRun.stdout).toContain('down  002_events');
+    expect(dryRun.code).toBe(0);
+    expect(await applied.contents()).toEqual(before);
+
+    const confirmed = await applied.evdb('migrate', command, '--env', 'production', '--confirm');
+    expect(confirmed.stdout).toContain('took back  002_events');
+    expect(confirmed.code).toBe(0);
+  },
+);
+
+test('asks nothing before up, also where it is protected', async ({ applied, project }) => {
+  await project.migration('003_venues', 'create table venues (id integer);');
+  const { code, stdout } = await applied.evdb('migrate', 'up', '--env', 'production');
+  expect(stdout).toContain('applied    003_venues');
+  expect(code).toBe(0);
+});
+
+test.for(['down', 'redo'])('asks nothing before %s elsewhere', async (command, { applied }) => {
+  const { code, stdout } = await applied.evdb('migrate', command);
+  expect(stdout).toContain('took back  002_events');
+  expect(code).toBe(0);
+});

@@ -1,0 +1,52 @@
+import type postgres from 'postgres';
+import { expect } from 'vitest';
+import type { EvdbErrorCode } from '../../src/errors.ts';
+import type { CliResult } from '../support/run-cli.ts';
+
+/** Expects an error as people see one: its code, no stack, and nothing on stdout. */
+export function expectError(result: CliResult, code: EvdbErrorCode, exitCode: number): void {
+  expect(result.stderr).toMatch(new RegExp(`^error ${code}  \\S`, 'm'));
+  expect(result).toMatchObject({ code: exitCode, stdout: '' });
+  expectNoStack(result);
+}
+
+/** Expects that the error says what to do next. */
+export function expectHint({ stderr }: CliResult): void {
+  expect(stderr).toMatch(/^ {2}hint: \S/m);
+}
+
+/** Expects that no line looks like one of a stack trace. */
+export function expectNoStack({ stdout, stderr }: CliResult): void {
+  expect(stdout + stderr).not.toMatch(/^\s+at .+[:(]|node:internal|\[cause\]/m);
+}
+
+/** What `--json` printed, which must be all that there is on stdout. */
+export function parseJson(result: CliResult): Record<string, unknown> & { command: string } {
+  const value: unknown = JSON.parse(result.stdout);
+  expect(value).toMatchObject({ formatVersion: 1, command: expect.any(String) });
+  return value as Record<string, unknown> & { command: string };
+}
+
+/** Everything that a command could leave in a database: its objects, and the rows of tables. */
+export async function readContents(sql: postgres.Sql): Promise<string[]> {
+  const objects = await sql<{ name: string; isTable: boolean }[]>`
+    select format('%I.%I', n.nspname, c.relname) as name, c.relkind = 'r' as "isTable"
+    from pg_class as c
+    join pg_namespace as n on n.oid = c.relnamespace
+    where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+    union all
+    select format('schema %I of %s', nspname, pg_get_userbyid(nspowner)), false
+    from pg_namespace
+    where nspname !~ '^pg_'
+    union all
+    select format('function %s', oid::regprocedure), false
+    from pg_proc
+    where pronamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+    order by name`;
+  const contents: string[] = [];
+  for (const { name, isTable } of objects) {
+    const rows = isTable ? await sql.unsafe(`select t.* from ${name} as t order by t::text`) : [];
+    contents.push(name, ...rows.map((row) => JSON.stringify(row)));
+  }
+  return contents;
+}

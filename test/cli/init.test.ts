@@ -1,0 +1,83 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
+import { test } from '../support/fixture.ts';
+import { runCli } from '../support/run-cli.ts';
+import { expectError, expectHint, parseJson } from './expectations.ts';
+
+const bundled = fileURLToPath(new URL('../../migrations/', import.meta.url));
+
+async function listSchemaFiles(): Promise<string[]> {
+  return (await readdir(bundled)).filter((name) => name.endsWith('.sql'));
+}
+
+test('copies the event schema, a config file and an example of .env', async ({ project }) => {
+  const { code, stdout } = await runCli(['init'], { cwd: project.dir });
+  expect(code).toBe(0);
+  const files = await listSchemaFiles();
+  expect((await readdir(join(project.dir, 'migrations'))).sort()).toEqual(files.sort());
+  for (const name of files) {
+    const [copy, original] = await Promise.all([
+      readFile(join(project.dir, 'migrations', name), 'utf8'),
+      readFile(join(bundled, name), 'utf8'),
+    ]);
+    expect(copy).toBe(original);
+    expect(stdout).toContain(`created  migrations/${name}\n`);
+  }
+  expect(await readFile(join(project.dir, '.env.example'), 'utf8')).toContain('DB_HOST=');
+  expect(stdout).toContain('evdb migrate up --embedded');
+});
+
+test('makes a project that evdb takes as it is', async ({ project, emptyDb }) => {
+  await runCli(['init'], { cwd: project.dir });
+  const env = { EVDB_URL: emptyDb.url };
+  const up = await runCli(['migrate', 'up', '--json'], { cwd: project.dir, env });
+  expect(parseJson(up)).toMatchObject({ ok: true, warnings: [] });
+  expect(await emptyDb.sql`select to_regclass('public.registrations') is not null as made`).toEqual(
+    [{ made: true }],
+  );
+});
+
+test('keeps what is there, also where it was changed', async ({ project }) => {
+  await runCli(['init'], { cwd: project.dir });
+  await project.write('evdb.config.mjs', 'export default {};\n');
+  const [first = ''] = await listSchemaFiles();
+  await project.write(`migrations/${first}`, '-- mine');
+  const again = await runCli(['init', '--json'], { cwd: project.dir });
+  expect(parseJson(again)).toMatchObject({ ok: true, created: [] });
+  expect(await readFile(join(project.dir, 'migrations', first), 'utf8')).toBe('-- mine');
+  expect(await readFile(join(project.dir, 'evdb.config.mjs'), 'utf8')).toBe('export default {};\n');
+});
+
+test('completes what is only there in part', async ({ project }) => {
+  await runCli(['init'], { cwd: project.dir });
+  const { rm } = await import('node:fs/promises');
+  await rm(join(project.dir, '.env.example'));
+  const again = await runCli(['init', '--json'], { cwd: project.dir });
+  expect(parseJson(again)).toMatchObject({ created: ['.env.example'] });
+});
+
+test('refuses a project that has migrations of its own', async ({ project }) => {
+  await project.migration('001_my_users', 'create table users (id integer);');
+  const result = await runCli(['init'], { cwd: project.dir });
+  expectError(result, 'FILE_EXISTS', 1);
+  expectHint(result);
+  expect(result.stderr).toContain('001_my_users.sql');
+  expect((await readdir(project.dir)).sort()).toEqual(['migrations', 'package.json']);
+});
+
+test('writes a config file that Node reads without a warning, whatever package.json says', async ({
+  project,
+}) => {
+  await runCli(['init'], { cwd: project.dir });
+  const { stderr } = await runCli(['config'], { cwd: project.dir });
+  expect(stderr).toBe('');
+});
+
+test('writes no second config file beside one that is there', async ({ project }) => {
+  await project.write('evdb.config.json', '{ "schema": "tenant" }');
+  await runCli(['init'], { cwd: project.dir });
+  const { stdout } = await runCli(['config'], { cwd: project.dir });
+  expect(stdout).toMatch(/^schema +tenant +evdb\.config\.json$/m);
+});

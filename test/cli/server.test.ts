@@ -1,0 +1,137 @@
+import { chmod, readdir } from 'node:fs/promises';
+import { expect } from 'vitest';
+import { closeSql, openSql } from '../support/databases.ts';
+import { test as base } from '../support/fixture.ts';
+import { type CliResult, runCli } from '../support/run-cli.ts';
+import { expectError, expectHint, parseJson } from './expectations.ts';
+
+interface Embedded {
+  dir: string;
+  evdb(args: string[], env?: Record<string, string>): Promise<CliResult>;
+}
+
+/** `embedded`: a project with two migrations, whose server is stopped at the end. */
+const test = base.extend<{ embedded: Embedded }>({
+  embedded: async ({ project }, use) => {
+    // As root the server runs as another user, who has to enter the folder.
+    await chmod(project.dir, 0o755);
+    await project.migration('001_users', 'create table users (id integer);', 'drop table users;');
+    await project.migration(
+      '002_events',
+      'create table events (id integer);',
+      'drop table events;',
+    );
+    const evdb: Embedded['evdb'] = (args, env = {}) => runCli(args, { cwd: project.dir, env });
+    await use({ dir: project.dir, evdb });
+    expect(await evdb(['server', 'stop'])).toMatchObject({ code: 0 });
+  },
+});
+
+test('is there for whoever asks, and goes when it is told', async ({ embedded: { evdb } }) => {
+  const none = await evdb(['server', 'status']);
+  expect(none.stdout).toMatch(/^state +stopped$/m);
+  expectError(await evdb(['server', 'url']), 'CONNECTION_REFUSED', 4);
+
+  const start = parseJson(await evdb(['server', 'start', '--json']));
+  expect(start).toMatchObject({ command: 'server start', running: true, started: true });
+  const again = await evdb(['server', 'start']);
+  expect(again.stdout).toContain(`already running: PostgreSQL ${start.version}`);
+  const status = await evdb(['server', 'status']);
+  expect(status.stdout).toMatch(/^state +running$/m);
+  expect(status.stdout).toMatch(new RegExp(`^pid +${start.pid}$`, 'm'));
+  expect(status.stdout).toMatch(new RegExp(`^port +${start.port}$`, 'm'));
+
+  const { stdout: url } = await evdb(['server', 'url']);
+  const sql = openSql(url.trim(), 1);
+  const [row] = await sql`select current_database() as name, pg_backend_pid() > 0 as alive`;
+  expect(row).toEqual({ name: 'evdb', alive: true });
+  await closeSql(sql);
+
+  const stop = await evdb(['server', 'stop']);
+  expect(stop.stdout).toContain(`stopped PostgreSQL (pid ${start.pid}); its data stays`);
+  const nothing = await evdb(['server', 'stop']);
+  expect(nothing).toMatchObject({ code: 0, stdout: 'not running: nothing to stop\n' });
+});
+
+test('prints its password for no command but url', async ({ embedded: { evdb } }) => {
+  const outputs = [
+    await evdb(['migrate', 'up', '--embedded', '--verbose']),
+    await evdb(['server', 'start', '--json']),
+    await evdb(['server', 'status', '--json']),
+    await evdb(['server', 'status']),
+    await evdb(['config', '--embedded', '--json']),
+    await evdb(['migrate', 'status', '--embedded', '--json']),
+  ];
+  const { stdout: url } = await evdb(['server', 'url']);
+  const { password } = new URL(url.trim());
+  expect(password.length).toBeGreaterThan(20);
+  for (const { stdout, stderr } of outputs) expect(stdout + stderr).not.toContain(password);
+});
+
+test('keeps what was migrated from one start to the next', async ({ embedded: { evdb } }) => {
+  const up = await evdb(['migrate', 'up', '--embedded']);
+  expect(up.stderr).toContain('`evdb server stop` ends it');
+  expect(up.code).toBe(0);
+  await evdb(['server', 'stop']);
+  const status = await evdb(['migrate', 'status', '--check'], { EVDB_URL: 'embedded:' });
+  expect(status.stdout).toContain('2 applied');
+  expect(status.code).toBe(0);
+});
+
+test('says on stderr that it is used where nothing is configured', async ({
+  embedded: { evdb },
+}) => {
+  const result = await evdb(['migrate', 'up', '--json']);
+  expect(parseJson(result)).toMatchObject({ ok: true });
+  expect(result.stderr).toContain('no database is configured: using the embedded PostgreSQL');
+  const asked = await evdb(['migrate', 'up', '--embedded']);
+  expect(asked.stderr).toBe('');
+});
+
+test.for([{ CI: 'true' }, { CI: '1' }, { NODE_ENV: 'production' }])(
+  'refuses to be used unasked with %o',
+  async (env, { embedded: { evdb, dir } }) => {
+    for (const args of [
+      ['up'],
+      ['status'],
+      ['down'],
+      ['up', '--dry-run'],
+      ['reset', '--confirm'],
+    ]) {
+      const result = await evdb(['migrate', ...args], env as Record<string, string>);
+      expectError(result, 'NOT_CONFIGURED', 2);
+      expectHint(result);
+    }
+    expect(await readdir(dir)).not.toContain('.evdb');
+  },
+);
+
+test('is used in a pipeline that asks for it', async ({ embedded: { evdb } }) => {
+  const result = await evdb(['migrate', 'up', '--embedded'], { CI: 'true' });
+  expect(result.stdout).toContain('applied 2 migrations');
+  expect(result.code).toBe(0);
+});
+
+test('is shared by two commands that start at the same moment', async ({ embedded: { evdb } }) => {
+  const both = await Promise.all([
+    evdb(['migrate', 'up', '--embedded', '--json']),
+    evdb(['migrate', 'up', '--embedded', '--json']),
+  ]);
+  for (const { code, stderr } of both) expect({ code, stderr }).toMatchObject({ code: 0 });
+  const applied = both.flatMap((result) => parseJson(result).steps as { label: string }[]);
+  expect(applied.map(({ label }) => label).sort()).toEqual(['001', '002']);
+  const starts = both.filter(({ stderr }) => stderr.includes('stays up on port'));
+  expect(starts).toHaveLength(1);
+});
+
+test('refuses a port that is taken, and names it', async ({
+  embedded: { evdb },
+  emptyDb,
+  skip,
+}) => {
+  const { hostname, port } = new URL(emptyDb.url);
+  skip(hostname !== '127.0.0.1', 'the server of the tests is not on this machine');
+  const result = await evdb(['server', 'start', '--port', port]);
+  expectError(result, 'PORT_TAKEN', 1);
+  expect(result.stderr).toContain(port);
+});

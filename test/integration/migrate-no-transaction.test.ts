@@ -1,0 +1,184 @@
+import { describe, expect, vi } from 'vitest';
+import { migrateDown, migrateUp, readStatus } from '../../src/index.ts';
+import { type MigrateStage, test, untilHeard } from '../support/migrate-stage.ts';
+
+const HEADER = '-- evdb: no-transaction\n';
+
+/** Applies what it can of a script whose second of three statements fails. */
+async function interrupt(stage: MigrateStage, down?: string): Promise<unknown> {
+  const text = `${HEADER}create table a (id int);\ninsert into a select 1/0;\ncreate table b ();`;
+  await stage.migration('001_a', text, down);
+  return migrateUp(stage.options).catch((error: unknown) => error);
+}
+
+describe('a migration without a transaction', () => {
+  test('may hold what PostgreSQL refuses inside one', async ({ stage }) => {
+    await stage.migration('001_a', 'create table a (id int);');
+    await stage.migration(
+      '002_b',
+      `${HEADER}create index concurrently a_id_idx on a (id);\nvacuum a;\nreindex index concurrently a_id_idx;`,
+      `${HEADER}drop index concurrently a_id_idx;`,
+    );
+    await migrateUp(stage.options);
+    expect(await stage.relations()).toEqual(['a', 'a_id_idx']);
+    expect(await stage.ledger()).toEqual(['001 applied', '002 applied']);
+    const [row] = await stage.sql`
+      select statements_done, statements_total, duration_ms from evdb.migration where version = 2`;
+    expect(row).toEqual({
+      statements_done: 3,
+      statements_total: 3,
+      duration_ms: expect.any(Number),
+    });
+    await migrateDown(stage.options);
+    expect(await stage.relations()).toEqual(['a']);
+    expect(await stage.history()).toEqual(['up 001', 'up 002', 'down 002']);
+  });
+
+  test('runs each statement in a transaction of its own', async ({ stage }) => {
+    await stage.sql`create table seen (xid xid8)`;
+    const note = 'insert into seen values (pg_current_xact_id());';
+    await stage.migration('001_a', `${HEADER}${note}\n${note}\n${note}`);
+    await migrateUp(stage.options);
+    expect(await stage.sql`select count(distinct xid)::int as transactions from seen`).toEqual([
+      { transactions: 3 },
+    ]);
+  });
+
+  test('is refused where it begins a transaction itself', async ({ stage }) => {
+    await stage.migration('001_a', `${HEADER}begin;\ncreate table a ();\ncommit;`);
+    await expect(migrateUp(stage.options)).rejects.toMatchObject({
+      code: 'TRANSACTION_CONTROL',
+      location: { line: 2 },
+    });
+  });
+
+  test('that fails keeps what it did, is recorded at its statement, and stops the next up', async ({
+    stage,
+  }) => {
+    expect(await interrupt(stage)).toMatchObject({
+      code: 'MIGRATION_FAILED',
+      location: { line: 3, column: 1 },
+      server: { sqlstate: '22012' },
+      hint: expect.stringContaining('the statements before this one are committed'),
+    });
+    expect(await stage.relations()).toEqual(['a']);
+    expect(await stage.ledger()).toEqual(['001 applying']);
+    expect(await stage.history()).toEqual(['failed 001']);
+
+    await stage.migration('002_b', 'create table c ();');
+    await expect(migrateUp(stage.options)).rejects.toMatchObject({
+      code: 'INCOMPLETE_MIGRATION',
+      message: 'applying 001_a stopped at statement 2 of 3; the 1 before it are committed',
+      hint: expect.stringContaining('evdb migrate down'),
+      details: { version: '1', state: 'applying', statementsDone: 1, statementsTotal: 3 },
+    });
+    expect(await readStatus(stage.options)).toMatchObject({
+      migrations: [
+        {
+          label: '001',
+          state: 'incomplete',
+          appliedAt: null,
+          progress: { statementsDone: 1, statementsTotal: 3 },
+        },
+        { label: '002', state: 'pending' },
+      ],
+      counts: { incomplete: 1, pending: 1 },
+    });
+    expect(await stage.relations()).toEqual(['a']);
+  });
+
+  test('that failed is taken back by its down script, and applied again', async ({ stage }) => {
+    await interrupt(stage, 'drop table a; drop table if exists b;');
+    await migrateDown(stage.options);
+    expect(await stage.ledger()).toEqual([]);
+    await stage.migration('001_a', `${HEADER}create table a (id int);\ncreate table b ();`);
+    await migrateUp(stage.options);
+    expect(await stage.relations()).toEqual(['a', 'b']);
+    expect(await stage.history()).toEqual(['failed 001', 'down 001', 'up 001']);
+  });
+
+  test('whose down script fails half way stops the next up, and down goes on', async ({
+    stage,
+  }) => {
+    await stage.migration(
+      '001_a',
+      'create table a (); create table b ();',
+      `${HEADER}drop table if exists a;\ndrop table missing;\ndrop table b;`,
+    );
+    await migrateUp(stage.options);
+    await expect(migrateDown(stage.options)).rejects.toMatchObject({ code: 'MIGRATION_FAILED' });
+    expect(await stage.ledger()).toEqual(['001 reverting']);
+    await expect(migrateUp(stage.options)).rejects.toMatchObject({
+      code: 'INCOMPLETE_MIGRATION',
+      message: 'taking back 001_a stopped at statement 2 of 3; the 1 before it are committed',
+    });
+    await stage.migration(
+      '001_a',
+      'create table a (); create table b ();',
+      `${HEADER}drop table if exists a;\ndrop table b;`,
+    );
+    await migrateDown(stage.options);
+    expect(await stage.relations()).toEqual([]);
+    expect(await stage.ledger()).toEqual([]);
+  });
+
+  test('whose connection dies is recorded at its statement', async ({ stage }) => {
+    await stage.migration('001_a', `${HEADER}create table a ();\nselect pg_sleep(60);\nselect 1;`);
+    const run = migrateUp(stage.options);
+    run.catch(() => undefined);
+    await untilHeard(stage.heard, 'statement');
+    await vi.waitUntil(async () => {
+      const ended = await stage.sql`
+        select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and query = 'select pg_sleep(60)'`;
+      return ended.length > 0;
+    });
+    await expect(run).rejects.toMatchObject({
+      code: 'CONNECTION_LOST',
+      message: 'the connection was lost while 001_a ran',
+    });
+    expect(await stage.ledger()).toEqual(['001 applying']);
+    expect(await stage.history()).toEqual(['failed 001']);
+    await expect(migrateUp(stage.options)).rejects.toMatchObject({
+      code: 'INCOMPLETE_MIGRATION',
+      details: { statementsDone: 1, statementsTotal: 3 },
+    });
+  });
+
+  test('that another runner is applying is waited for, not taken for interrupted', async ({
+    stage,
+  }) => {
+    await stage.migration('001_a', `${HEADER}create table a ();\nselect pg_advisory_lock(42);`);
+    const other = stage.openOther();
+    await other`select pg_advisory_lock(42)`;
+    const first = migrateUp(stage.options);
+    await untilHeard(stage.heard, 'statement');
+    const impatient = migrateUp({ ...stage.options, lockWaitMs: 0 });
+    await expect(impatient).rejects.toMatchObject({ code: 'LOCKED' });
+    const second = migrateUp(stage.options);
+    await untilHeard(stage.heard, 'lock-wait');
+    await other`select pg_advisory_unlock(42)`;
+    expect((await first).steps).toHaveLength(1);
+    expect((await second).steps).toEqual([]);
+  });
+
+  test('creates its target schema where that is missing', async ({ stage }) => {
+    await stage.migration('001_a', `${HEADER}create table a ();`);
+    await migrateUp({ ...stage.options, schema: 'fresh' });
+    expect(await stage.relations('fresh')).toEqual(['a']);
+  });
+
+  test('keeps its books although the script changes role and search_path', async ({ stage }) => {
+    const { name } = await stage.createRole();
+    await stage.sql.unsafe(`grant create on schema public to ${name}`);
+    await stage.migration(
+      '001_a',
+      `${HEADER}set role ${name};\ncreate table a ();\nset search_path = '';\nselect 1;`,
+    );
+    await migrateUp(stage.options);
+    expect(await stage.ledger()).toEqual(['001 applied']);
+    expect(await stage.sql`select tableowner from pg_tables where tablename = 'a'`).toEqual([
+      { tableowner: name },
+    ]);
+  });
+});

@@ -1,0 +1,261 @@
+import { describe, expect, it } from 'vitest';
+import { EvdbError } from '../../src/errors.ts';
+import type { MigrationPlan, MigrationResult } from '../../src/migrate/migrator.ts';
+import type { Step } from '../../src/migrate/prepare.ts';
+import { ScriptError } from '../../src/migrate/script-error.ts';
+import { scriptFromText } from '../../src/migrate/source.ts';
+import type { MigrationsStatus, StatusEntry } from '../../src/migrate/status.ts';
+import { renderError } from '../../src/report/error.ts';
+import {
+  renderDiff,
+  renderPlan,
+  renderStepDone,
+  renderSummary,
+  renderWarning,
+} from '../../src/report/migration.ts';
+import { renderStatus } from '../../src/report/status.ts';
+import { PLAIN, type Style } from '../../src/report/style.ts';
+import { renderTime } from '../../src/report/units.ts';
+import { renderValidation } from '../../src/report/validation.ts';
+import { splitStatements } from '../../src/sql/statements.ts';
+
+/** Shows where a colour starts and ends. */
+const MARKED: Style = {
+  bold: (text) => `<b>${text}</b>`,
+  dim: (text) => `<d>${text}</d>`,
+  good: (text) => `<+>${text}</+>`,
+  warn: (text) => `<!>${text}</!>`,
+  bad: (text) => `<->${text}</->`,
+};
+
+describe('an error', () => {
+  const script = scriptFromText('migrations/001_a.sql', 'select 1;\nselect missing;\n');
+
+  it('shows its place, the line with a caret, what the server adds, and the hint last', () => {
+    const error = new ScriptError(
+      'MIGRATION_FAILED',
+      'column "missing" does not exist',
+      { script, line: 2, column: 8 },
+      {
+        hint: 'Mend the file.',
+        server: {
+          sqlstate: '42703',
+          detail: 'the detail',
+          hint: 'the hint',
+          where: 'line 1\nline 2',
+        },
+      },
+    );
+    expect(
+      renderError(error, PLAIN),
+    ).toBe(`error MIGRATION_FAILED  migrations/001_a.sql:2:8: column "missing" does not exist
+  2 | select missing;
+    |        ^
+  detail: the detail
+  server's hint: the hint
+  where: line 1
+         line 2
+  sqlstate: 42703
+  hint: Mend the file.`);
+  });
+
+  it('is short where it has no place', () => {
+    const error = new EvdbError('LOCKED', 'another runner is at work');
+    expect(renderError(error, MARKED)).toBe(
+      '<->error</-> <d>LOCKED</d>  another runner is at work',
+    );
+  });
+
+  it('shows the difference of a changed file, and the end of a log', () => {
+    const error = new EvdbError('CHANGED_MIGRATION', 'changed', {
+      details: { diff: '--- a\n+++ b\n-old\n+new\n', logTail: ['first', 'last'] },
+    });
+    expect(renderError(error, PLAIN).split('\n').slice(1)).toEqual([
+      '    --- a',
+      '    +++ b',
+      '    -old',
+      '    +new',
+      '  log: first',
+      '  log: last',
+    ]);
+  });
+});
+
+describe('a run', () => {
+  const step = { version: '1', label: '001', name: 'a' };
+  const result = (...directions: ('up' | 'down')[]): MigrationResult => ({
+    schema: 'public',
+    steps: directions.map((direction) => ({ ...step, direction, durationMs: 1 })),
+    warnings: [],
+    durationMs: 1234,
+  });
+
+  it('is summed up in one line', () => {
+    expect(renderSummary(result(), 'nothing to do')).toBe('nothing to do');
+    expect(renderSummary(result('up'), '')).toBe('applied 1 migration in 1.2 s (schema public)');
+    expect(renderSummary(result('down', 'up', 'up'), '')).toBe(
+      'took back 1 migration, applied 2 migrations in 1.2 s (schema public)',
+    );
+  });
+
+  it('shows each step when it is done', () => {
+    const done = { step, durationMs: 12 };
+    expect(renderStepDone({ ...done, direction: 'up' }, PLAIN)).toBe('applied    001_a  12 ms');
+    expect(renderStepDone({ ...done, direction: 'down' }, PLAIN)).toBe('took back  001_a  12 ms');
+  });
+
+  it('shows a warning with its difference in colours', () => {
+    const warning = { code: 'REWORDED', message: 'differs', diff: '@@\n-a\n+b\n c' } as const;
+    expect(renderWarning(warning, MARKED)).toBe(`<!>warning</!>  differs
+    <d>@@</d>
+    <->-a</->
+    <+>+b</+>
+    <d> c</d>`);
+  });
+
+  it('leaves the noise of a patch out', () => {
+    expect(renderDiff('====\n--- a\n-x\n\\ No newline at end of file\n', PLAIN)).toBe(
+      '    --- a\n    -x',
+    );
+  });
+});
+
+describe('a plan', () => {
+  const text = 'create table a (\n  id int\n);\ncreate table b ();';
+  const script = scriptFromText('migrations/001_a.sql', text);
+  const step: Step = {
+    ...{
+      direction: 'up' as const,
+      version: '1',
+      label: '001',
+      name: 'a',
+      script,
+      isTransactional: true,
+    },
+    statements: splitStatements(text).map((statement) => ({
+      ...statement,
+      lockClass: 'ddl' as const,
+      isConcurrently: false,
+    })),
+  };
+  const plan: MigrationPlan = { schema: 'public', steps: [step], warnings: [] };
+  const options = { nothing: 'nothing to do', verbose: false, style: PLAIN };
+
+  it('lists what would run and says that nothing did', () => {
+    expect(
+      renderPlan(plan, options),
+    ).toBe(`Would run 1 migration in schema public, each in a transaction of its own:
+  up    001_a  2 statements
+Nothing was changed (--dry-run).`);
+    expect(renderPlan({ ...plan, steps: [] }, options)).toBe('nothing to do');
+  });
+
+  it('shows each statement with its place where more is asked for', () => {
+    expect(
+      renderPlan(plan, { ...options, verbose: true })
+        .split('\n')
+        .slice(2, 4),
+    ).toEqual([
+      '        migrations/001_a.sql:1  create table a ( …',
+      '        migrations/001_a.sql:4  create table b ()',
+    ]);
+  });
+
+  it('says which step runs without a transaction', () => {
+    const steps = [step, { ...step, direction: 'down' as const, isTransactional: false }];
+    const rendered = renderPlan({ ...plan, steps }, options);
+    expect(rendered).toContain('each in a transaction of its own unless it says otherwise:');
+    expect(rendered).toContain('  down  001_a  2 statements, without a transaction');
+  });
+});
+
+describe('a status', () => {
+  const counts = {
+    ...{ applied: 0, pending: 0, reworded: 0, changed: 0, missing: 0, ahead: 0 },
+    ...{ 'out-of-order': 0, incomplete: 0 },
+  };
+  const appliedAt = '2026-11-22T14:03:05.678Z';
+  const entry = (label: string, state: StatusEntry['state']): StatusEntry => ({
+    ...{ version: label, label, name: 'm', state },
+    ...(state === 'pending' ? { appliedAt: null, durationMs: null } : { appliedAt, durationMs: 7 }),
+  });
+  const countStates = (entries: StatusEntry[]) => {
+    const counted = { ...counts };
+    for (const { state } of entries) counted[state] += 1;
+    return counted;
+  };
+  const status = (migrations: StatusEntry[]): MigrationsStatus => ({
+    schema: 'public',
+    hasLedger: true,
+    migrations,
+    counts: countStates(migrations),
+  });
+
+  it('is a table, a line that counts, and the meaning of what is not plain', () => {
+    const entries = [entry('001', 'applied'), entry('002', 'changed'), entry('3', 'pending')];
+    const time = renderTime(appliedAt);
+    expect(renderStatus(status(entries), { style: PLAIN })).toBe(
+      `Version  Name  State    Applied              Duration
+001      m     applied  ${time}      7 ms
+002      m     changed  ${time}      7 ms
+3        m     pending  -                           -
+
+3 migrations in schema public: 1 applied, 1 pending, 1 changed
+changed: the SQL of the file differs from what was applied`,
+    );
+  });
+
+  it('tells how far an interrupted one came', () => {
+    const progress = { statementsDone: 1, statementsTotal: 3 };
+    const incomplete = { ...entry('001', 'incomplete'), appliedAt: null, progress };
+    expect(renderStatus(status([incomplete]), { style: PLAIN })).toContain(
+      '001      m     incomplete (1 of 3)  -               -\n',
+    );
+  });
+
+  it('leaves out the oldest plain ones where it is asked to, and says so', () => {
+    const entries = [
+      ...[entry('1', 'applied'), entry('2', 'changed'), entry('3', 'applied')],
+      ...[entry('4', 'applied'), entry('5', 'pending')],
+    ];
+    const shown = renderStatus(status(entries), { style: PLAIN, appliedLimit: 1 });
+    expect(shown).toMatch(/^… 2 earlier ones are applied \(--all shows them\)\nVersion/);
+    expect(shown.match(/^\d(?= )/gm)?.slice(0, 3)).toEqual(['2', '4', '5']);
+    expect(renderStatus(status(entries), { style: PLAIN, appliedLimit: 3 })).not.toContain('…');
+  });
+});
+
+describe('a validation', () => {
+  it('says that there is nothing to say', () => {
+    expect(renderValidation({ migrations: 2, findings: [], skipped: [] }, PLAIN)).toBe(
+      '2 migrations checked: no problems',
+    );
+  });
+
+  it('lists findings with their places, and what was skipped', () => {
+    expect(
+      renderValidation(
+        {
+          migrations: 1,
+          findings: [
+            {
+              ...{ severity: 'error', code: 'SYNTAX_ERROR', message: 'syntax error' },
+              ...{ file: 'migrations/001_a.sql', line: 3, column: 5 },
+              excerpt: '  3 | creat\n    |     ^',
+              hint: 'Mend it.',
+            },
+            { severity: 'warning', code: 'NO_DOWN', message: 'no way back', file: 'f.sql' },
+          ],
+          skipped: [{ check: 'the ledger', reason: 'no database' }],
+        },
+        PLAIN,
+      ),
+    ).toBe(`error SYNTAX_ERROR  migrations/001_a.sql:3:5: syntax error
+  3 | creat
+    |     ^
+  hint: Mend it.
+warning NO_DOWN  f.sql: no way back
+skipped  the ledger: no database
+1 migration checked: 1 error, 1 warning`);
+  });
+});
