@@ -36,7 +36,7 @@ function isCore(id) {
 
 const CORE = [
   /^errors\.ts$/,
-  /^cli\/(?!main\.ts|commands\/.*-handlers\.ts)/,
+  /^cli\/(?!(main|v8-flags)\.ts|commands\/.*-handlers\.ts)/,
   /^config\//,
   /^connection\/[a-z-]+\.ts$/,
   /^connection\/embedded\/(server|running|state|postmaster|url)\.ts$/,
