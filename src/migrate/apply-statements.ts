@@ -20,7 +20,7 @@ import {
 } from './record.ts';
 import { type Rung, withLockRetries } from './retry.ts';
 import { statementError } from './script-error.ts';
-import { resetSessionSql, searchPathSql, wrongTarget } from './session-settings.ts';
+import { openSessionSql, resetSessionSql, searchPathSql, wrongTarget } from './session-settings.ts';
 
 /**
  * Applies a no-transaction step: each statement commits on its own, and the ledger is told before
@@ -50,7 +50,7 @@ export async function applyStatements(step: Step, context: ApplyContext): Promis
 
 async function prepareSession(step: Step, { worker, key, settings, createTarget }: ApplyContext) {
   const timeoutMs = step.script.directives.statementTimeoutMs ?? settings.statementTimeoutMs;
-  const [row] = await worker.run(`${resetSessionSql(worker.facts)}
+  const [row] = await worker.run(`${openSessionSql(worker.facts)}
 ${timeoutMs === undefined ? '' : `set statement_timeout = ${timeoutMs};`}
 ${createTarget ? `create schema if not exists ${quoteIdent(key.targetSchema)};` : ''}
 set search_path = ${searchPathSql({ ...settings, targetSchema: key.targetSchema })};
@@ -61,7 +61,7 @@ select pg_catalog.current_schema() as "currentSchema"`);
 
 async function recordStart(step: Step, { observer, key }: ApplyContext): Promise<void> {
   const sql = step.entry
-    ? insertMigrationSql(key, step.entry, { state: 'applying', durationMs: null })
+    ? insertMigrationSql(key, step.entry)
     : updateStateSql(key, step.version, {
         state: 'reverting',
         statementsDone: 0,

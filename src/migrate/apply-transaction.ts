@@ -12,11 +12,12 @@ import {
 import type { Blocker } from './blockers.ts';
 import { describeFailure } from './failure.ts';
 import { targetExistsSql } from './ledger.ts';
+import { recordUpSql } from './ledger-functions.ts';
 import { retakeLockSql, runnerLock } from './lock.ts';
 import { resolveOutcome } from './outcome.ts';
 import { fullName } from './plan.ts';
 import type { Step } from './prepare.ts';
-import { deleteMigrationSql, insertHistorySql, insertMigrationSql } from './record.ts';
+import { deleteMigrationSql, insertHistorySql } from './record.ts';
 import { type Rung, withLockRetries } from './retry.ts';
 import { statementError } from './script-error.ts';
 import { beginSql, NOT_THE_TARGET, resetSessionSql, wrongTarget } from './session-settings.ts';
@@ -148,19 +149,16 @@ async function firstFailure(sent: Promise<unknown>[]): Promise<void> {
 }
 
 /** Writes the ledger in the same transaction and gives the transaction's id. */
-async function recordStep(step: Step, { worker, key, provenance }: ApplyContext): Promise<string> {
-  const { version, label, name, script, direction } = step;
-  const change = step.entry
-    ? insertMigrationSql(key, step.entry, { state: 'applied', durationMs: 'transaction' })
-    : deleteMigrationSql(key, version);
-  // unlisten counts from the commit on, so the next transaction would be too late for it
+async function recordStep(step: Step, context: ApplyContext): Promise<string> {
+  const { worker, key } = context;
+  // these count from the commit on, so the next transaction would be too late for them
   const [row] = await worker.run(`
 set constraints all immediate;
 unlisten *;
+set default_transaction_read_only = on;
 reset session authorization;
 reset role;
-${change}
-${insertHistorySql(key, { action: direction, version, label, name, checksum: script.checksum, durationMs: 'transaction' }, provenance)}
+${recordSql(step, context)}
 select
     ${targetExistsSql(key.targetSchema)} as "targetExists",
     ${retakeLockSql(runnerLock(key))} as "holdsLock",
@@ -172,6 +170,15 @@ select
   if (row?.targetExists !== true) throw wrongTarget(key.targetSchema, 'after', worker.facts);
   if (row.holdsLock !== true) throw lockLost(step);
   return row.transactionId as string;
+}
+
+function recordSql({ entry, ...step }: Step, { key, provenance }: ApplyContext): string {
+  if (entry) return recordUpSql(key, entry, provenance);
+  const { version, label, name, script } = step;
+  const { checksum } = script;
+  const history = { action: 'down', version, label, name, checksum } as const;
+  const down = insertHistorySql(key, { ...history, durationMs: 'transaction' }, provenance);
+  return `${deleteMigrationSql(key, version)} ${down}`;
 }
 
 function lockLost(step: Step): EvdbError {

@@ -1,6 +1,7 @@
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
+import { ledgerFunctionsDdl } from './ledger-functions.ts';
 
 /** Raised when the layout below changes; a ledger with a higher one belongs to a newer evdb. */
 export const LEDGER_FORMAT = 1;
@@ -71,6 +72,7 @@ create table if not exists ${s}.history (
         check (action in ('up', 'down', 'failed', 'repaired', 'baseline', 'reset'))
 );
 ${ledgerGuards(s)}
+${ledgerFunctionsDdl(s)}
 ${ledgerComments(s)}
 ${ledgerPrivileges(schema)}`;
 }

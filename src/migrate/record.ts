@@ -30,17 +30,12 @@ export interface HistoryEntry {
 /** `transaction` lets the server say how long the transaction has been going on. */
 type Duration = number | 'transaction';
 
-/** The rows of a migration that has just run, as statements for the message that ends it. */
-export function insertMigrationSql(
-  key: LedgerKey,
-  entry: LedgerEntry,
-  { state, durationMs }: { state: LedgerState; durationMs: Duration | null },
-): string {
+/** The rows of a no-transaction migration that is about to run, `applying`. */
+export function insertMigrationSql(key: LedgerKey, entry: LedgerEntry): string {
   const s = quoteIdent(key.ledgerSchema);
-  const done = state === 'applied' ? entry.statementsTotal : 0;
   const id = `${quoteLiteral(key.targetSchema)}, ${entry.version}`;
-  return `insert into ${s}.migration (target_schema, version, label, name, checksum, token_checksum, state, statements_done, statements_total, duration_ms)
-values (${id}, ${literals(entry.label, entry.name, entry.checksum, entry.tokenChecksum, state)}, ${done}, ${entry.statementsTotal}, ${durationSql(durationMs)});
+  return `insert into ${s}.migration (target_schema, version, label, name, checksum, token_checksum, state, statements_total)
+values (${id}, ${literals(entry.label, entry.name, entry.checksum, entry.tokenChecksum, 'applying')}, ${entry.statementsTotal});
 insert into ${s}.migration_text (target_schema, version, up_text, down_text)
 values (${id}, ${literals(entry.upText, entry.downText)});`;
 }

@@ -78,7 +78,7 @@ async function dropContents({ worker, key, provenance, signal }: ApplyContext): 
     async ({ lockTimeoutMs }) => {
       try {
         await worker.run(
-          `${resetSessionSql(worker.facts)} begin isolation level read committed; set local lock_timeout = ${lockTimeoutMs};`,
+          `${resetSessionSql(worker.facts)} begin isolation level read committed, read write; set local lock_timeout = ${lockTimeoutMs};`,
         );
         await worker.run(rememberOutsideSql(targetSchema));
         await worker.run(dropContentsSql(targetSchema));

@@ -13,6 +13,7 @@ import {
 } from './lock.ts';
 import { applySettings, DEFAULT_LOCK_WAIT_MS, ledgerKey, type MigrateOptions } from './options.ts';
 import { readProvenance } from './provenance.ts';
+import { resetSessionSql } from './session-settings.ts';
 
 /**
  * Makes the session the one runner of its target while `work` goes on: no pooler in between, the
@@ -32,6 +33,7 @@ export async function withRunner<T>(
     await refusePooler(worker, observer);
     return await withLock(worker, options, async () => {
       const ledger = await ensureLedger(worker, options);
+      await worker.run(resetSessionSql(worker.facts));
       return work(makeContext({ worker, observer, ledger, options }), ledger.rows);
     });
   } finally {

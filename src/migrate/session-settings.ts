@@ -4,7 +4,9 @@ import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 
 /**
  * Takes back what a migration may have left in the session. Not `discard all`: that would drop
- * the runner's lock. The last setting makes the server notice within seconds that a killed runner
+ * the runner's lock. Outside a transaction that says otherwise the session only reads: a cancel
+ * can hit the message of `beginSql` before it begins, and what was sent along with that would
+ * commit statement by statement. The last setting makes the server notice within seconds that a killed runner
  * is gone, instead of finishing its statement and keeping its locks until then.
  */
 function resetSql({ canCheckClient }: Pick<SessionFacts, 'canCheckClient'>): string {
@@ -16,12 +18,18 @@ deallocate all;
 discard sequences;
 discard temp;
 unlisten *;
+set default_transaction_read_only = on;
 ${canCheckClient ? "set client_connection_check_interval = '2s';" : ''}`;
 }
 
 /** The same as a transaction of its own, so that no later rollback brings the old settings back. */
 export function resetSessionSql(facts: Pick<SessionFacts, 'canCheckClient'>): string {
   return `begin;\n${resetSql(facts)}\ncommit;`;
+}
+
+/** The same for a script without a transaction, whose statements have to write on their own. */
+export function openSessionSql(facts: Pick<SessionFacts, 'canCheckClient'>): string {
+  return `begin;\n${resetSql(facts)}\nset default_transaction_read_only = off;\ncommit;`;
 }
 
 /** A runner that hangs inside a transaction must not hold its locks for longer. */

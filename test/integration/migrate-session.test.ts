@@ -1,5 +1,7 @@
 import { describe, expect } from 'vitest';
+import { openSession } from '../../src/connection/session.ts';
 import { migrateDown, migrateUp } from '../../src/index.ts';
+import { beginSql, resetSessionSql } from '../../src/migrate/session-settings.ts';
 import { isSuperuser, test } from '../support/migrate-stage.ts';
 
 describe('a migration', () => {
@@ -153,6 +155,38 @@ create table found as select
     await stage.sql`delete from evdb.migration where version = 2`;
     await migrateDown(stage.options);
     expect(await stage.history()).toEqual(['up 001', 'up 002', 'down 001']);
+  });
+
+  test('writes nothing outside its transaction, where a cancel hits the message that begins it', async ({
+    stage,
+  }) => {
+    await stage.sql`create table written (n int)`;
+    const session = await openSession(stage.options.connection);
+    const other = stage.openOther();
+    const { facts } = session;
+    const begin = beginSql({
+      ...{ facts, targetSchema: 'public', searchPath: [], createTarget: false },
+      ...{ lockTimeoutMs: 200, statementTimeoutMs: undefined },
+    });
+    await session.run(resetSessionSql(facts));
+    for (let n = 0; n < 300; n++) {
+      const cancels = other`select pg_cancel_backend(${facts.pid}) from generate_series(1, 20)`;
+      await Promise.allSettled([
+        cancels,
+        session.run(begin),
+        session.run(`insert into written values (${n})`),
+      ]);
+      await session.run('rollback').catch(() => undefined);
+    }
+    expect(await stage.sql`select * from written`).toEqual([]);
+
+    await session.run(begin);
+    await session.run('insert into written values (1); commit');
+    expect(await stage.sql`select * from written`).toEqual([{ n: 1 }]);
+    await expect(session.run('insert into written values (2)')).rejects.toMatchObject({
+      code: '25006',
+    });
+    await session.close();
   });
 
   test('that makes its transaction read-only cannot be recorded, and is rolled back', async ({
