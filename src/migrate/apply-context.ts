@@ -17,6 +17,8 @@ export interface ApplyContext {
   settings: ApplySettings;
   /** Whether the target schema has to be created first. */
   createTarget: boolean;
+  /** Settles when the step before is committed, and rejects with its failure. */
+  previous: Promise<unknown>;
   provenance: Provenance;
   onProgress: OnProgress;
   signal: AbortSignal | undefined;

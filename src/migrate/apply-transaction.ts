@@ -25,11 +25,26 @@ import { beginSql, NOT_THE_TARGET, resetSessionSql, wrongTarget } from './sessio
 /** So many statements are sent before an answer is waited for. */
 const PIPELINE_DEPTH = 64;
 
-/** Applies a step in one transaction together with its ledger row; gives its duration in ms. */
-export async function applyInTransaction(step: Step, context: ApplyContext): Promise<number> {
+/** A step whose commit is on its way; the next step may be sent behind it. */
+export interface Committing {
+  /** Gives the duration in ms once the server has answered. */
+  committed: Promise<number>;
+}
+
+/**
+ * Applies a step in one transaction together with its ledger row. It comes back as soon as the
+ * commit is sent, so that the next step travels along; that one waits for this answer before it
+ * commits itself (`context.previous`), and is rolled back where this one failed.
+ */
+export async function applyInTransaction(step: Step, context: ApplyContext): Promise<Committing> {
   const seen: { blockers: Blocker[] } = { blockers: [] };
+  let isPreviousLost = false;
+  context.previous.catch(() => {
+    isPreviousLost = true;
+  });
   try {
     return await withLockRetries((rung) => attempt(step, rung, context, seen), {
+      isHopeless: () => isPreviousLost,
       ladder: ladderFor(step, context.settings),
       signal: context.signal,
       onRetry: ({ attempt, attempts, pauseMs }) =>
@@ -43,6 +58,8 @@ export async function applyInTransaction(step: Step, context: ApplyContext): Pro
         }),
     });
   } catch (error) {
+    // Where the step before did not commit, that is what happened.
+    await context.previous;
     throw await describeFailure(error, { step, context, blockers: seen.blockers });
   }
 }
@@ -52,26 +69,29 @@ async function attempt(
   rung: Rung,
   context: ApplyContext,
   seen: { blockers: Blocker[] },
-): Promise<number> {
-  const { worker } = context;
-  const startedAt = performance.now();
-  let transactionId: string;
+): Promise<Committing> {
+  const { worker, previous } = context;
+  let startedAt = performance.now();
+  const setClock = () => {
+    startedAt = performance.now();
+  };
+  previous.then(setClock, setClock);
   try {
-    transactionId = await withBlockersWatched(() => runStatements(step, rung, context), {
+    const transactionId = await withBlockersWatched(() => runStatements(step, rung, context), {
       step,
       context,
       lockTimeoutMs: rung.lockTimeoutMs,
       seen,
     });
+    await previous;
     context.signal?.throwIfAborted();
+    return { committed: commit(step, transactionId, context, startedAt) };
   } catch (error) {
     if (!worker.isClosed) {
       await worker.run(`rollback; ${resetSessionSql(worker.facts)}`).catch(() => undefined);
     }
     throw error;
   }
-  await commit(step, transactionId, context);
-  return performance.now() - startedAt;
 }
 
 async function beginTransaction(step: Step, rung: Rung, context: ApplyContext): Promise<void> {
@@ -191,11 +211,19 @@ function lockLost(step: Step): EvdbError {
   );
 }
 
-async function commit(step: Step, transactionId: string, context: ApplyContext): Promise<void> {
+async function commit(
+  step: Step,
+  transactionId: string,
+  context: ApplyContext,
+  startedAt: number,
+): Promise<number> {
   try {
     await context.worker.run('commit');
+    return performance.now() - startedAt;
   } catch (error) {
-    if (!isConnectionLoss(error)) throw error;
-    await resolveOutcome(step, transactionId, context, error);
+    const outcome = isConnectionLoss(error)
+      ? await resolveOutcome(step, transactionId, context, error)
+      : error;
+    throw await describeFailure(outcome, { step, context, blockers: [] });
   }
 }

@@ -9,14 +9,21 @@ export interface StepResult extends StepName {
 }
 
 /**
- * Runs one step whole or not at all; a no-transaction step statement by statement.
+ * Runs one step whole or not at all; a no-transaction step statement by statement. Comes back when
+ * the next step may be sent; `done` tells when this one is committed.
  *
  * @throws {ScriptError} MIGRATION_FAILED, LOCK_TIMEOUT at a place of the script
  * @throws {EvdbError} TARGET_SCHEMA, CONNECTION_LOST, OUTCOME_UNKNOWN
  */
-export async function applyStep(step: Step, context: ApplyContext): Promise<StepResult> {
-  const durationMs = step.isTransactional
-    ? await applyInTransaction(step, context)
-    : await applyStatements(step, context);
-  return { ...stepName(step), durationMs };
+export async function applyStep(
+  step: Step,
+  context: ApplyContext,
+): Promise<{ done: Promise<StepResult> }> {
+  if (step.isTransactional) {
+    const { committed } = await applyInTransaction(step, context);
+    return { done: committed.then((durationMs) => ({ ...stepName(step), durationMs })) };
+  }
+  await context.previous;
+  const durationMs = await applyStatements(step, context);
+  return { done: Promise.resolve({ ...stepName(step), durationMs }) };
 }

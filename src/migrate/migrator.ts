@@ -7,6 +7,7 @@ import type { LedgerRow } from './ledger.ts';
 import { DEFAULT_STORED_TEXT_LIMIT_BYTES, ledgerKey, type MigrateOptions } from './options.ts';
 import type { Direction, PlanWarning, Selection } from './plan.ts';
 import { prepareSteps, type Step } from './prepare.ts';
+import type { StepName } from './progress.ts';
 import { readStanding, type Standing, withSession } from './read.ts';
 import { withRunner } from './runner.ts';
 import type { MigrationFile } from './source.ts';
@@ -152,41 +153,56 @@ async function selectOrExplain(
   }
 }
 
-/** Runs the steps in order; an error tells in `details.completed` which were done before it. */
+/**
+ * Runs the steps in order, each sent while the one before commits; an error tells in
+ * `details.completed` which were done before it.
+ */
 export async function applySteps(
   steps: Step[],
   context: ApplyContext,
 ): Promise<MigrationResult['steps']> {
   const completed: MigrationResult['steps'] = [];
-  let { createTarget } = context;
-  for (const [index, step] of steps.entries()) {
-    const { direction } = step;
-    const name = stepName(step);
-    try {
+  let { createTarget, previous } = context;
+  try {
+    for (const [index, step] of steps.entries()) {
+      if (context.signal?.aborted) await previous;
       context.signal?.throwIfAborted();
-      context.onProgress({
-        kind: 'step-started',
-        direction,
-        step: name,
-        index,
-        total: steps.length,
-      });
-      const result = await applyStep(step, {
+      const { direction } = step;
+      tellStarted(
+        previous,
+        { direction, step: stepName(step), index, total: steps.length },
+        context,
+      );
+      const { done } = await applyStep(step, {
         ...context,
+        previous,
         createTarget: createTarget && direction === 'up',
       });
       createTarget = false;
-      completed.push({ ...result, direction });
-      context.onProgress({
-        kind: 'step-done',
-        direction,
-        step: name,
-        durationMs: result.durationMs,
+      previous = done.then((result) => {
+        completed.push({ ...result, direction });
+        const { durationMs } = result;
+        context.onProgress({ kind: 'step-done', direction, step: stepName(step), durationMs });
       });
-    } catch (error) {
-      if (error instanceof EvdbError) Object.assign(error.details, { completed });
-      throw error;
+      // It is heard by the next step, or at the end.
+      previous.catch(() => undefined);
     }
+    await previous;
+  } catch (error) {
+    if (error instanceof EvdbError) Object.assign(error.details, { completed });
+    throw error;
   }
   return completed;
+}
+
+/** Not before the last one is done, so that what is told comes in order. */
+function tellStarted(
+  previous: Promise<unknown>,
+  started: { direction: Direction; step: StepName; index: number; total: number },
+  { onProgress }: ApplyContext,
+): void {
+  previous.then(
+    () => onProgress({ kind: 'step-started', ...started }),
+    () => undefined,
+  );
 }

@@ -12,27 +12,27 @@ const SETTLE_MS = 30_000;
  * Finds out what became of a commit whose answer never came. The runner's lock is taken first:
  * while the old session lives it may still be committing.
  *
- * @throws {EvdbError} CONNECTION_LOST when it is known what happened, OUTCOME_UNKNOWN when not
+ * @returns CONNECTION_LOST when it is known what happened, OUTCOME_UNKNOWN when not
  */
 export async function resolveOutcome(
   step: Step,
   transactionId: string,
   context: ApplyContext,
   cause: unknown,
-): Promise<never> {
+): Promise<EvdbError> {
   const status = await readOutcome(transactionId, context).catch(() => undefined);
   const name = fullName(step);
   const verb = step.direction === 'up' ? 'applied' : 'taken back';
   if (status === 'committed' || status === 'aborted') {
     const outcome =
       status === 'committed' ? `it was ${verb}` : `it was rolled back, nothing was ${verb}`;
-    throw new EvdbError(
+    return new EvdbError(
       'CONNECTION_LOST',
       `the connection was lost while ${name} committed; the server says that ${outcome}`,
       { hint: 'Run the command again: it goes on from there.', cause, details: { commit: status } },
     );
   }
-  throw new EvdbError(
+  return new EvdbError(
     'OUTCOME_UNKNOWN',
     `the connection was lost while ${name} committed, and the server cannot be asked whether it was ${verb}`,
     {

@@ -45,6 +45,8 @@ export async function withLockRetries<T>(
   attempt: (rung: Rung) => Promise<T>,
   options: {
     ladder?: readonly Rung[] | undefined;
+    /** Ends the tries early, whatever failed. */
+    isHopeless?: (() => boolean) | undefined;
     onRetry?: ((failed: FailedTry) => void) | undefined;
     signal?: AbortSignal | undefined;
   } = {},
@@ -56,7 +58,7 @@ export async function withLockRetries<T>(
       return await attempt(rung);
     } catch (cause) {
       const isLast = index === ladder.length - 1;
-      if (isLast || !isWorthARetry(cause)) throw cause;
+      if (isLast || options.isHopeless?.() || !isWorthARetry(cause)) throw cause;
       const pauseMs = Math.round(rung.pauseMs * (0.75 + Math.random() / 2));
       options.onRetry?.({ attempt: index + 1, attempts: ladder.length, pauseMs, cause });
       await sleep(pauseMs, undefined, { signal: options.signal });

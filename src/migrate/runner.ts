@@ -105,6 +105,7 @@ function makeContext(from: {
     key: ledgerKey(options),
     settings: applySettings(options),
     createTarget: !ledger.targetExists,
+    previous: Promise.resolve(),
     provenance: readProvenance(options.directory, options.env),
     onProgress: options.onProgress ?? (() => undefined),
     signal: options.signal,
