@@ -64,7 +64,7 @@ describe.runIf(mayMount)('a full disk (made with the right to mount)', () => {
       code: 'DISK_FULL',
       message: expect.stringMatching(/needs about 100 MB, .* has \d+ MB left/),
     });
-    expect(readdirSync(directory)).toEqual(['.gitignore']);
+    expect(listMade(directory)).toEqual(['.gitignore']);
   });
 
   test('is named when it is full to the last byte', async () => {
@@ -76,7 +76,7 @@ describe.runIf(mayMount)('a full disk (made with the right to mount)', () => {
   test('is named when initdb meets it, and leaves nothing behind', async () => {
     const directory = projectOnDisk('size=300m,nr_inodes=300');
     await expect(ensureEmbeddedServer({ directory })).rejects.toMatchObject({ code: 'DISK_FULL' });
-    expect(readdirSync(directory)).toEqual(['.gitignore']);
+    expect(listMade(directory)).toEqual(['.gitignore']);
   });
 
   test('keeps an existing server from starting, and its data is there once there is space', async () => {
@@ -118,3 +118,8 @@ describe.runIf(mayMount)('a read-only disk (made with the right to mount)', () =
     await expectKept(directory);
   });
 });
+
+/** Without the links to libraries, which are needed where install scripts were blocked. */
+function listMade(directory: string): string[] {
+  return readdirSync(directory).filter((name) => !name.startsWith('libraries-'));
+}

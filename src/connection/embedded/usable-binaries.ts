@@ -93,9 +93,7 @@ function keyOf(root: string): string {
 function ensureLinks({ root, missingLinks }: EmbeddedBinaries, workDirectory: string): string {
   const folder = join(workDirectory, `libraries-${keyOf(root)}`);
   try {
-    mkdirSync(folder, { recursive: true });
-    // whatever the umask says: the server may run as another user
-    chmodSync(folder, 0o755);
+    ensureOpenFolder(folder);
     for (const { source, target } of missingLinks) {
       ensureLink(join(root, source), join(folder, basename(target)));
     }
@@ -105,7 +103,22 @@ function ensureLinks({ root, missingLinks }: EmbeddedBinaries, workDirectory: st
   return folder;
 }
 
+/** One that another user made is left as it is. */
+function ensureOpenFolder(folder: string): void {
+  try {
+    // not recursive, which hides a read-only disk behind ENOENT
+    mkdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return;
+    throw error;
+  }
+  // whatever the umask says: the server may run as another user
+  chmodSync(folder, 0o755);
+}
+
 function ensureLink(target: string, link: string): void {
+  // asked first, because where only another user may write that is what a new link fails with
+  if (existsSync(link)) return;
   try {
     symlinkSync(target, link);
   } catch (error) {
