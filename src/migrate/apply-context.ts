@@ -4,7 +4,7 @@ import type { LedgerKey } from './ledger.ts';
 import type { Step } from './prepare.ts';
 import type { OnProgress, StepName } from './progress.ts';
 import type { Provenance } from './provenance.ts';
-import { LADDER, type Rung } from './retry.ts';
+import { type FailedTry, LADDER, type Rung } from './retry.ts';
 import { watchBlockers } from './watch.ts';
 
 /** What applying needs beside the step. */
@@ -39,7 +39,7 @@ export function stepName({ version, label, name }: StepName): StepName {
 }
 
 /** The ladder with the timeout that the file's header, else the configuration, asks for. */
-export function ladderFor(step: Step, settings: ApplySettings): readonly Rung[] {
+function ladderFor(step: Step, settings: ApplySettings): readonly Rung[] {
   const lockTimeoutMs = step.script.directives.lockTimeoutMs ?? settings.lockTimeoutMs;
   return lockTimeoutMs === undefined ? LADDER : LADDER.map((rung) => ({ ...rung, lockTimeoutMs }));
 }
@@ -49,6 +49,23 @@ export function lockTimeouts(rung: Rung, settings: ApplySettings) {
   return {
     ddl: rung.lockTimeoutMs,
     data: Math.max(rung.lockTimeoutMs, settings.dataLockTimeoutMs),
+  };
+}
+
+/** The options of `withLockRetries` that both ways of applying share: who waits says so. */
+export function retryOptions(step: Step, context: ApplyContext, seen: { blockers: Blocker[] }) {
+  return {
+    ladder: ladderFor(step, context.settings),
+    signal: context.signal,
+    onRetry: ({ attempt, attempts, pauseMs }: FailedTry) =>
+      context.onProgress({
+        kind: 'retry',
+        step: stepName(step),
+        attempt,
+        attempts,
+        pauseMs,
+        ...seen,
+      }),
   };
 }
 

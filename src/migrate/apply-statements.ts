@@ -4,8 +4,8 @@ import { quoteIdent } from '../sql/quote.ts';
 import type { Statement } from '../sql/statements.ts';
 import {
   type ApplyContext,
-  ladderFor,
   lockTimeouts,
+  retryOptions,
   stepName,
   withBlockersWatched,
 } from './apply-context.ts';
@@ -21,6 +21,8 @@ import {
 import { type Rung, withLockRetries } from './retry.ts';
 import { statementError } from './script-error.ts';
 import { openSessionSql, resetSessionSql, searchPathSql, wrongTarget } from './session-settings.ts';
+
+const ONE_TRY: Rung = { lockTimeoutMs: 0, pauseMs: 0 };
 
 /**
  * Applies a no-transaction step: each statement commits on its own, and the ledger is told before
@@ -79,20 +81,9 @@ async function runStatement(
   context.signal?.throwIfAborted();
   const startedAt = performance.now();
   await withLockRetries((rung) => attempt(statement, step, { rung, context, seen }), {
+    ...retryOptions(step, context, seen),
     // A failed concurrent build leaves an invalid index behind: trying again would trip over it.
-    ladder: classifyStatement(statement).isConcurrently
-      ? [{ lockTimeoutMs: 0, pauseMs: 0 }]
-      : ladderFor(step, context.settings),
-    signal: context.signal,
-    onRetry: ({ attempt, attempts, pauseMs }) =>
-      context.onProgress({
-        kind: 'retry',
-        step: stepName(step),
-        attempt,
-        attempts,
-        pauseMs,
-        ...seen,
-      }),
+    ...(classifyStatement(statement).isConcurrently && { ladder: [ONE_TRY] }),
   });
   context.onProgress({
     kind: 'statement',

@@ -4,8 +4,8 @@ import { classifyStatement } from '../sql/kind.ts';
 import type { Statement } from '../sql/statements.ts';
 import {
   type ApplyContext,
-  ladderFor,
   lockTimeouts,
+  retryOptions,
   stepName,
   withBlockersWatched,
 } from './apply-context.ts';
@@ -44,18 +44,8 @@ export async function applyInTransaction(step: Step, context: ApplyContext): Pro
   });
   try {
     return await withLockRetries((rung) => attempt(step, rung, context, seen), {
+      ...retryOptions(step, context, seen),
       isHopeless: () => isPreviousLost,
-      ladder: ladderFor(step, context.settings),
-      signal: context.signal,
-      onRetry: ({ attempt, attempts, pauseMs }) =>
-        context.onProgress({
-          kind: 'retry',
-          step: stepName(step),
-          attempt,
-          attempts,
-          pauseMs,
-          ...seen,
-        }),
     });
   } catch (error) {
     // Where the step before did not commit, that is what happened.
