@@ -23,10 +23,12 @@ export function quoteIdent(name: string): string {
  * Quotes text as an SQL string literal in pure ASCII, so that it means the same under every
  * `standard_conforming_strings`, `backslash_quote` and `client_encoding`.
  *
- * A lone surrogate, which no database encoding can hold, becomes U+FFFD.
+ * What is not ASCII is written as its UTF-8 bytes, which databases in UTF8 and in SQL_ASCII take as
+ * they are; escapes by code point fail in the latter. A database in another encoding keeps the bytes
+ * without knowing what they mean. A lone surrogate becomes U+FFFD.
  *
  * @throws EvdbError `NUL_BYTE` for text with a NUL in it, which PostgreSQL cannot store
- * @example quoteLiteral("it's ü") // E'it''s \u00FC'
+ * @example quoteLiteral("it's ü") // E'it''s \xC3\xBC'
  */
 export function quoteLiteral(text: string): string {
   return `E'${text.replace(UNSAFE, escapeCodePoint)}'`;
@@ -49,8 +51,8 @@ function escapeCodePoint(character: string): string {
         hint: 'Remove the NUL character.',
       });
   }
-  const code = character.codePointAt(0) ?? 0;
-  if (code >= 0xd800 && code <= 0xdfff) return '\\uFFFD';
-  const hex = code.toString(16).toUpperCase();
-  return hex.length <= 4 ? `\\u${hex.padStart(4, '0')}` : `\\U${hex.padStart(8, '0')}`;
+  // A lone surrogate becomes U+FFFD here.
+  return [...Buffer.from(character, 'utf8')]
+    .map((byte) => `\\x${byte.toString(16).toUpperCase().padStart(2, '0')}`)
+    .join('');
 }
