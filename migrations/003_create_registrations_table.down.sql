@@ -2,4 +2,5 @@
 -- Locks: access exclusive on registrations, events and users.
 
 drop table registrations;
+drop function keep_registration_status();
 drop domain registration_status;

@@ -16,6 +16,7 @@ create table registrations (
     event_id integer not null,
     registered_at timestamptz not null default now(),
     status registration_status not null default 'confirmed',
+    hold_expires_at timestamptz,
     constraint registrations_pkey primary key (id),
     constraint registrations_user_id_event_id_key unique (user_id, event_id),
     constraint registrations_user_id_fkey foreign key (user_id) references users (id) on delete cascade,
@@ -28,8 +29,66 @@ comment on column registrations.user_id is 'Who takes part.';
 comment on column registrations.event_id is 'In which event.';
 comment on column registrations.registered_at is
     'When the user registered; a registration that comes back after a cancellation gets a new time.';
-comment on column registrations.status is 'confirmed (takes a seat), cancelled, waitlist or pending.';
+comment on column registrations.status is
+    'confirmed (takes a seat), pending (holds a seat until hold_expires_at), waitlist or cancelled.';
+comment on column registrations.hold_expires_at is
+    'Until when a pending registration holds its seat; null for every other status.';
 comment on constraint registrations_user_id_event_id_key on registrations is
     'A user has one registration for an event; also serves the list of a user''s registrations.';
 comment on constraint registrations_user_id_fkey on registrations is 'Goes with its user.';
 comment on constraint registrations_event_id_fkey on registrations is 'Goes with its event.';
+
+-- The rules of a registration's life need the row before, which a check constraint does not see, and a
+-- check would be read anew for each registration. A new confirmed row, the common case, runs none of it.
+create function keep_registration_status()
+returns trigger
+language plpgsql
+set search_path from current
+as $$
+begin
+    if tg_op = 'UPDATE'
+        and new.status <> old.status
+        and (
+            (old.status = 'confirmed' and new.status <> 'cancelled')
+            or (old.status = 'pending' and new.status = 'waitlist')
+        )
+    then
+        raise exception using
+            errcode = 'check_violation',
+            message = format('Registration %s cannot go from %s to %s', new.id, old.status, new.status),
+            hint = 'Cancel it first; a cancelled registration can come back with any status.',
+            table = 'registrations',
+            column = 'status',
+            constraint = 'registrations_status_may_follow';
+    end if;
+
+    if new.status <> 'pending' then
+        new.hold_expires_at := null;
+    elsif new.hold_expires_at is null then
+        new.hold_expires_at := clock_timestamp() + interval '15 minutes';
+    end if;
+    return new;
+end
+$$;
+
+comment on function keep_registration_status() is
+    'Trigger: which status may follow which, and that exactly the pending registrations hold a seat until a time, 15 minutes unless said otherwise.';
+
+create trigger registrations_20_keep_status_insert
+before insert on registrations
+for each row
+when (new.status = 'pending' or new.hold_expires_at is not null)
+execute function keep_registration_status();
+
+create trigger registrations_20_keep_status_update
+before update of status, hold_expires_at on registrations
+for each row
+when (old.status is distinct from new.status or old.hold_expires_at is distinct from new.hold_expires_at)
+execute function keep_registration_status();
+
+comment on trigger registrations_20_keep_status_insert on registrations is 'A pending registration gets an end of its hold.';
+comment on trigger registrations_20_keep_status_update on registrations is
+    'Refuses a status that cannot follow, and keeps the end of the hold.';
+
+revoke execute on function keep_registration_status() from public;
+revoke usage on type registration_status from public;

@@ -58,6 +58,7 @@ describe('batch_event_registration', () => {
       event_id: event,
       user_id: eve,
       registered_at: expect.any(String),
+      status: 'confirmed',
       message: expect.any(String),
     });
     expect(result.details[7]).toEqual({
@@ -139,10 +140,14 @@ describe('get_event_registration_stats', () => {
       pending_registrations: 1,
       cancelled_registrations: 1,
       total_registrations: 5,
-      available_spots: 1,
-      is_full: false,
+      held_seats: 1,
+      available_spots: 0,
+      is_full: true,
       is_active: true,
     });
+    await sql`update registrations set hold_expires_at = now() where status = 'pending'`;
+    const [expired] = await sql`select get_event_registration_stats(${event}) as stats`;
+    expect(expired?.stats).toMatchObject({ held_seats: 0, available_spots: 1, is_full: false });
     await register(sql, only(users[5]), event);
     const [full] = await sql`select get_event_registration_stats(${event}) as stats`;
     expect(full?.stats).toMatchObject({ available_spots: 0, is_full: true });

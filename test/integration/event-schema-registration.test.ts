@@ -24,6 +24,7 @@ describe('safe_event_registration', () => {
       event_id: event,
       user_id: user,
       registered_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+      status: 'confirmed',
       message: expect.any(String),
     });
     expect(row?.status).toBe('confirmed');

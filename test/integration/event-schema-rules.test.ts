@@ -36,7 +36,7 @@ describe('direct statements', () => {
     expect(await seats()).toEqual([6, 6]);
     await sql`update registrations set status = 'cancelled' where user_id = ${only(users[0])}`;
     expect(await seats()).toEqual([5, 5]);
-    await sql`update registrations set status = 'waitlist' where event_id = ${one} and user_id = ${only(users[1])}`;
+    await sql`update registrations set status = 'cancelled' where event_id = ${one} and user_id = ${only(users[1])}`;
     expect(await seats()).toEqual([4, 5]);
     await sql`delete from registrations where event_id = ${two} and user_id = ${only(users[0])}`;
     await sql`

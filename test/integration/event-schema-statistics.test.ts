@@ -113,7 +113,9 @@ describe('get_unused_indexes', () => {
     expect(rows.map((row) => row.indexname)).toEqual([
       'audit_logs_row_idx',
       'registrations_confirmed_idx',
+      'registrations_pending_idx',
       'registrations_user_partial_idx',
+      'registrations_waitlist_idx',
       'users_name_idx',
     ]);
     expect(rows.at(-1)).toMatchObject({

@@ -1,0 +1,4 @@
+-- Undoes 007_batch_registration.
+-- Locks: none.
+
+drop function batch_event_registration(integer[], integer);
