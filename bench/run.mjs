@@ -9,6 +9,10 @@ for (const script of [
   'bench/startup.mjs',
   'bench/migrate-up.mjs',
   'bench/linear.mjs',
+  'bench/event-registration.mjs',
+  'bench/event-audit.mjs',
+  'bench/event-rules.mjs',
+  'bench/event-search.mjs',
 ]) {
   const args = script.startsWith('bench/') ? process.argv.slice(2) : ['--if-stale', '--no-check'];
   const { status } = spawnSync(process.execPath, [script, ...args], {

@@ -1,0 +1,126 @@
+// What a page of search_events() costs beside the bare query on the same index.
+// Usage: node bench/event-search.mjs [--rounds 5] [--events 1000000]
+import { readArguments } from './support/arguments.mjs';
+import { createEventDatabase, timeStatement, withSession } from './support/event-schema.mjs';
+import { round, writeReport } from './support/report.mjs';
+import { interleave, median, medianRatio } from './support/statistics.mjs';
+import { withWorkspace } from './support/workspace.mjs';
+
+const RATIO_LIMIT = 1.3;
+const REPEATS = 5;
+
+/** The nth of 20,000 words, by how often they are met, and what is typed with it. */
+const KINDS = {
+  'a word of every third event': { places: [10], type: (word) => word },
+  'of every eighth': { places: [30], type: (word) => word },
+  'of every 25th': { places: [100], type: (word) => word },
+  'of every 70th': { places: [300], type: (word) => word },
+  'of every 200th': { places: [1000], type: (word) => word },
+  'of every 3000th': { places: [10_000], type: (word) => word },
+  'two words': { places: [10, 100], type: (a, b) => `${a} ${b}` },
+  'one or the other': { places: [100, 300], type: (a, b) => `${a} or ${b}` },
+  'one without the other': { places: [300, 10], type: (a, b) => `${a} -${b}` },
+  'in this order': { places: [3, 10], type: (a, b) => `"${a} ${b}"` },
+  'no word': { places: [], type: () => '' },
+};
+
+const CONTENDERS = {
+  page: (query) => `select * from search_events('${query}')`,
+  plain: (query) => `select * from search_events('${query}', p_headline => false)`,
+  bare: (query) =>
+    query === ''
+      ? `select id from events where is_active and date_time >= now() order by date_time, id limit 20`
+      : `select event_id from event_search_documents
+         where document @@ event_search_query('${query}') and is_active and date_time >= now()
+         order by ts_rank(document, event_search_query('${query}'), 1) desc, date_time, event_id
+         limit 20`,
+};
+
+const { rounds, events } = readArguments({ rounds: 5, events: 1_000_000 });
+
+await withWorkspace(async (workspace) => {
+  console.log(`filling ${events} events`);
+  const url = await createEventDatabase(workspace, 'search', 'event-search.sql', { events });
+  const kinds = await withSession(url, readKinds);
+  await workspace.checkpoint();
+  const runs = Object.fromEntries(
+    kinds.flatMap(({ kind, query }) =>
+      Object.entries(CONTENDERS).map(([contender, render]) => [
+        `${kind}: ${contender}`,
+        () => withSession(url, (sql) => measure(sql, render(query))),
+      ]),
+    ),
+  );
+  const results = await interleave(runs, rounds, (index, name, { wallMs }) =>
+    console.log(`round ${index + 1} of ${rounds}: ${name}, ${round(wallMs)} ms`),
+  );
+  report(workspace.serverVersion, kinds, results);
+});
+
+/** @param {import('postgres').Sql} sql */
+async function readKinds(sql) {
+  const rows = await sql`select word from search_words order by place`;
+  const kinds = [];
+  for (const [kind, { places, type }] of Object.entries(KINDS)) {
+    const query = type(...places.map((place) => rows[place - 1].word));
+    const [{ matches }] = await sql`
+      select count(*)::int as matches from event_search_documents
+      where (${query} = '' or document @@ event_search_query(${query})) and is_active and date_time >= now()`;
+    kinds.push({ kind, query, matches });
+  }
+  return kinds;
+}
+
+/** The median of some executions after the first, which reads and prepares what the others find. */
+async function measure(sql, statement) {
+  await timeStatement(sql, statement);
+  const times = [];
+  for (let repeat = 0; repeat < REPEATS; repeat++) {
+    times.push((await timeStatement(sql, statement)).wallMs);
+  }
+  return { wallMs: median(times) };
+}
+
+function report(serverVersion, kinds, results) {
+  const timesOf = (kind, contender) => results[`${kind}: ${contender}`].map(({ wallMs }) => wallMs);
+  const summary = kinds.map(({ kind, query, matches }) => ({
+    kind,
+    query,
+    matches,
+    ...Object.fromEntries(
+      Object.keys(CONTENDERS).map((contender) => [
+        `${contender}Ms`,
+        median(timesOf(kind, contender)),
+      ]),
+    ),
+    pageRatio: medianRatio(timesOf(kind, 'page'), timesOf(kind, 'bare')),
+    plainRatio: medianRatio(timesOf(kind, 'plain'), timesOf(kind, 'bare')),
+  }));
+  writeReport('event-search', {
+    title: `a page of 20 by search_events() among ${events} events, beside the bare query that ranks every match and returns ids, ${rounds} rounds, PostgreSQL ${serverVersion}`,
+    head: [
+      'query',
+      'matches',
+      'page ms',
+      'no headline ms',
+      'bare ms',
+      'page / bare',
+      'no headline / bare',
+    ],
+    rows: summary.map((line) => [
+      line.kind,
+      line.matches,
+      round(line.pageMs),
+      round(line.plainMs),
+      round(line.bareMs),
+      round(line.pageRatio),
+      round(line.plainRatio),
+    ]),
+    targets: summary.map(({ kind, pageRatio }) => ({
+      name: `time of a page / the bare query, ${kind}`,
+      value: pageRatio,
+      limit: RATIO_LIMIT,
+    })),
+    data: { rounds, events, serverVersion, summary, results },
+  });
+}
