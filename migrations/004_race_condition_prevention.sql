@@ -4,29 +4,34 @@
 --     made; rows of events whose counters have to be corrected.
 -- Reversible: yes; the counters then stay as they are until this migration comes back and counts again.
 --
--- Order of locks, the same everywhere:
+-- The event's row is what everybody waits for, so it is locked last and for the shortest time: whoever
+-- registers reads without locks whether that can succeed, writes the registration, and only then does a
+-- trigger add to the counter, if the seat is still there. On one event, all but this one update of its
+-- row goes on side by side.
+--
+-- Order of locks, the same for calls and statements:
 --   1. the gate of this schema, shared; deleting events or users takes it exclusively
---   2. the user's row
---   3. the queue of the event: exclusive in functions, shared in inserts
---   4. the rows of registrations that the statement or call itself changes
---   5. event rows by id
---   6. new rows of registrations; rows of waiters and of expired holds, but only those nobody has locked
--- A statement has locked the rows it changes before any trigger can run, so the event row has to come
--- after them; and what a trigger changes on its own behalf (6) must not wait. A direct insert of a user
--- and event for whom a call is under way would hold the entry in the unique index and wait for the event
--- row, while the call holds the row and waits for the entry: hence the shared place in the queue. The
--- deletion of an event, or of a user, locks the event before its registrations and cannot do otherwise:
--- hence the gate. A transaction that makes several calls may be told 40P01, and then tries again.
+--   2. users' rows
+--   3. rows of registrations, old and new, that the call or statement itself changes
+--   4. the queue of the first event
+--   5. event rows, by id where a statement touches several
+--   6. rows of waiters, their users and expired holds, but only those that nobody has locked
+-- A statement has locked the rows it changes before any trigger can run, so the event has to come after
+-- them; and what a trigger changes on its own behalf (6) must not wait. The deletion of an event or a user
+-- locks the event before its registrations and cannot do otherwise: hence the gate. Statements that change
+-- several events, or registrations of several events with several actions, are outside of this order, and
+-- so are transactions of several calls: they may be told 40P01, and then try again.
 --
--- Gate and queue are advisory locks. They keep a crowd on one event in one cheap queue instead of on the
--- row itself. Their class is the oid of this schema's events table: tenants in one database cannot meet
--- in it, and `select classid::regclass, objid from pg_locks where locktype = 'advisory'` names the table.
--- The key of a queue is the id of the event modulo 1024, so that a load of registrations for every event
--- does not fill the lock table; the gate is 1024.
+-- Gate and queue are advisory locks. Their class is the oid of this schema's events table, so that tenants
+-- in one database cannot meet in them, and `select classid::regclass from pg_locks where locktype =
+-- 'advisory'` names the table. The key of the gate is 0. The queue spares a crowd on one event that all of
+-- them wake up for each change of its row; its key is 1 + the id modulo 1024, so that a statement on every
+-- event does not fill the lock table. Both are taken in assignments, because perform sets up a query.
 --
--- Advisory locks are taken in assignments, because perform sets up a query. enable_seqscan is off in the
--- functions that everybody calls: a session that planned them while the tables were small would go on
--- reading whole tables in the first rush, until statistics catch up.
+-- Row triggers here have no conditions: PostgreSQL parses a condition anew for each statement, which costs
+-- a registration more than the trigger does. enable_seqscan is off in the functions that everybody calls: a
+-- session that planned them while the tables were small would go on reading whole tables in the first rush,
+-- until statistics catch up.
 
 -- Waiters: where event_id = ? and status = 'waitlist' order by registered_at, id limit ?.
 create index registrations_waitlist_idx on registrations (event_id, registered_at, id)
@@ -40,69 +45,84 @@ comment on index registrations_waitlist_idx is 'Serves the promotion of waiters 
 comment on index registrations_pending_idx is 'Serves the settling of expired holds.';
 
 --
--- Gate and queue
+-- The gate
 --
 
-create function enter_registration_queue()
+-- Security definer, because whoever may change events or users need not be allowed to change registrations.
+create function enter_registration_gate()
 returns trigger
 language plpgsql
+security definer
 set search_path from current
 as $$
 declare
     v_ignored boolean;
 begin
-    v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 1024) is null;
-    if tg_level = 'ROW' then
-        v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, new.event_id % 1024) is null;
-        return new;
+    -- A cascade is behind the gate already, or has given it up.
+    if tg_op <> 'DELETE' or pg_trigger_depth() = 1 then
+        v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 0) is null;
+    end if;
+    -- What filling seats will lock anyway, but before the event rows: a truncate could stand in between.
+    if tg_table_name <> 'registrations' then
+        lock table registrations in row exclusive mode;
     end if;
     return null;
 end
 $$;
 
-comment on function enter_registration_queue() is
-    'Trigger: lets a statement on registrations wait for deletions of events and users, and a direct insert until calls for the same event are through, before they hold anything that these want.';
+comment on function enter_registration_gate() is
+    'Trigger: lets a statement wait for deletions of events and users before it holds anything that these want. Runs as the owner of the schema, because whoever may change events or users need not be allowed to change registrations.';
 
-create trigger registrations_00_enter_queue_insert
+create trigger registrations_00_gate_insert
 before insert on registrations
-for each row
-execute function enter_registration_queue();
+for each statement
+execute function enter_registration_gate();
 
-create trigger registrations_00_enter_queue_move
-before update of user_id, event_id on registrations
-for each row
-when (old.user_id is distinct from new.user_id or old.event_id is distinct from new.event_id)
-execute function enter_registration_queue();
-
-create trigger registrations_00_enter_gate_update
+create trigger registrations_00_gate_update
 before update on registrations
 for each statement
-execute function enter_registration_queue();
+execute function enter_registration_gate();
 
-create trigger registrations_00_enter_gate_delete
+create trigger registrations_00_gate_delete
 before delete on registrations
 for each statement
-execute function enter_registration_queue();
+execute function enter_registration_gate();
 
-comment on trigger registrations_00_enter_queue_insert on registrations is
-    'Keeps direct inserts and calls for the same user and event from deadlocking.';
-comment on trigger registrations_00_enter_queue_move on registrations is
-    'A registration that moves to another user or event is like a new one.';
-comment on trigger registrations_00_enter_gate_update on registrations is
-    'Keeps direct updates and deletions of events and users from deadlocking.';
-comment on trigger registrations_00_enter_gate_delete on registrations is
-    'Keeps direct deletes and deletions of events and users from deadlocking.';
+comment on trigger registrations_00_gate_insert on registrations is
+    'Keeps inserts and deletions of events and users from deadlocking.';
+comment on trigger registrations_00_gate_update on registrations is
+    'Keeps updates and deletions of events and users from deadlocking.';
+comment on trigger registrations_00_gate_delete on registrations is
+    'Keeps deletes and deletions of events and users from deadlocking.';
 
+create trigger events_00_gate_update
+before update of capacity, is_active, date_time on events
+for each statement
+execute function enter_registration_gate();
+
+create trigger users_00_gate_update
+before update of is_active on users
+for each statement
+execute function enter_registration_gate();
+
+comment on trigger events_00_gate_update on events is 'Takes the locks of events_30_fill in their order.';
+comment on trigger users_00_gate_update on users is 'Takes the locks of users_30_fill in their order.';
+
+-- Security definer, because whoever may delete an event need not be allowed to change registrations.
+-- The timeout is shorter than the usual deadlock_timeout, so that it comes first.
 create function close_registration_gate()
 returns trigger
 language plpgsql
+security definer
 set search_path from current
-set lock_timeout to '1s'
+set lock_timeout to '900ms'
 as $$
 declare
     v_ignored boolean;
 begin
-    v_ignored := pg_advisory_xact_lock('events'::regclass::oid::integer, 1024) is null;
+    v_ignored := pg_advisory_xact_lock('events'::regclass::oid::integer, 0) is null;
+    -- What the cascade will lock anyway, but before the event rows: a truncate could stand in between.
+    lock table registrations in row exclusive mode;
     return null;
 exception
     -- Somebody keeps a transaction open that registered: rather than hold up everyone behind this
@@ -113,20 +133,20 @@ end
 $$;
 
 comment on function close_registration_gate() is
-    'Trigger: a deletion of events or users waits, for a second at most, until nobody is changing registrations, and keeps others from it until its transaction ends.';
+    'Trigger: a deletion of events or users waits, for a second at most, until nobody is changing registrations, and keeps others from it until its transaction ends. Runs as the owner of the schema, because whoever may delete an event need not be allowed to change registrations.';
 
-create trigger events_00_close_gate
+create trigger events_00_gate_delete
 before delete on events
 for each statement
 execute function close_registration_gate();
 
-create trigger users_00_close_gate
+create trigger users_00_gate_delete
 before delete on users
 for each statement
 execute function close_registration_gate();
 
-comment on trigger events_00_close_gate on events is 'Keeps the cascade to registrations from deadlocking.';
-comment on trigger users_00_close_gate on users is 'Keeps the cascades to events and registrations from deadlocking.';
+comment on trigger events_00_gate_delete on events is 'Keeps the cascade to registrations from deadlocking.';
+comment on trigger users_00_gate_delete on users is 'Keeps the cascades to events and registrations from deadlocking.';
 
 --
 -- Waiters and holds of one event; the caller has locked the event's row
@@ -149,17 +169,19 @@ begin
         and e.date_time > statement_timestamp();
 
     if v_free_seats > 0 then
-        -- A waiter whose row somebody else is changing is passed over, because waiting for it here could
-        -- deadlock; the next call for the event looks again.
+        -- A waiter whom somebody else is changing is passed over, because waiting here could deadlock; the
+        -- next call for the event looks again. The user is locked lest he be deactivated in between.
         v_ids := array(
             select r.id
             from registrations r
+            join users u on u.id = r.user_id
             where r.event_id = p_event_id
                 and r.status = 'waitlist'
-                and (select u.is_active from users u where u.id = r.user_id)
+                and u.is_active
             order by r.registered_at, r.id
             limit v_free_seats
-            for no key update skip locked
+            for no key update of r skip locked
+            for share of u skip locked
         );
     end if;
 
@@ -220,7 +242,14 @@ begin
     from events e
     where e.id = p_event_id;
 
-    if v_event.is_active is not true then
+    if v_event is null then
+        raise exception using
+            errcode = 'foreign_key_violation',
+            message = format('Event %s does not exist', p_event_id),
+            hint = 'Register for an event that exists.',
+            table = 'registrations',
+            constraint = 'registrations_event_id_fkey';
+    elsif not v_event.is_active then
         raise exception using
             errcode = 'check_violation',
             message = format('Event %s is not active', p_event_id),
@@ -254,7 +283,76 @@ end
 $$;
 
 comment on function refuse_registrations(integer, integer, boolean) is
-    'Raises what speaks against registrations that a statement on the table tried to make: 23514 with a constraint name that a program can match on.';
+    'Raises what speaks against registrations that a statement on the table tried to make: 23514, or 23503 for an event that does not exist, with a constraint name that a program can match on.';
+
+create function change_event_seats(
+    p_event_id integer,
+    p_confirmed integer,
+    p_held integer,
+    p_joins boolean,
+    p_users_are_active boolean,
+    p_promote text,
+    p_queues boolean
+)
+returns boolean
+language plpgsql
+set search_path from current
+set enable_seqscan to off
+as $$
+declare
+    v_ignored boolean;
+begin
+    if p_queues then
+        v_ignored := pg_advisory_xact_lock('events'::regclass::oid::integer, 1 + p_event_id % 1024) is null;
+    end if;
+
+    -- Waiters come before newcomers; there are some beside a free seat only where they were passed over.
+    if p_promote = 'before' then
+        perform 1 from events e where e.id = p_event_id for no key update;
+        v_ignored := promote_waitlist(p_event_id) is null;
+    end if;
+
+    loop
+        -- Joining the waitlist adds nothing to the counters and updates the row all the same: whoever frees
+        -- a seat at this moment has to wait for the waiter, or at higher isolation levels to fail. The time
+        -- is that of the statement: a call that has just found the event upcoming must not be contradicted.
+        update events e
+        set current_registrations = e.current_registrations + p_confirmed,
+            held_seats = e.held_seats + p_held
+        where e.id = p_event_id
+            and (
+                not p_joins
+                or (
+                    e.is_active
+                    and e.date_time > statement_timestamp()
+                    and e.current_registrations + e.held_seats + p_confirmed + p_held <= e.capacity
+                    and p_users_are_active
+                )
+            );
+        exit when found or not p_joins;
+
+        -- Expired holds may be in the way. The event's lock comes first, so that nobody else settles the
+        -- same ones.
+        perform 1 from events e where e.id = p_event_id for no key update;
+        if expire_holds(p_event_id) = 0 then
+            perform refuse_registrations(p_event_id, p_confirmed + p_held, p_users_are_active);
+        end if;
+    end loop;
+
+    if p_confirmed + p_held < 0 then
+        v_ignored := promote_waitlist(p_event_id) is null;
+    elsif p_promote = 'after' then
+        -- Somebody started to wait, perhaps for a seat that is free or whose hold has expired.
+        if expire_holds(p_event_id) = 0 then
+            v_ignored := promote_waitlist(p_event_id) is null;
+        end if;
+    end if;
+    return true;
+end
+$$;
+
+comment on function change_event_seats(integer, integer, integer, boolean, boolean, text, boolean) is
+    'Adds to the counters of an event. Refuses users who would join an event that is inactive, past or full, or are inactive themselves; gives free seats to waiters. p_promote: ''before'' where somebody else waits already, ''after'' where somebody starts to. p_queues: whether to enter the event''s queue first.';
 
 -- Security definer, because nobody but this trigger is granted the counters.
 create function sync_registration_counts()
@@ -265,29 +363,67 @@ set search_path from current
 set enable_seqscan to off
 as $$
 declare
-    v_changes refcursor;
     v_change record;
+    v_queues boolean := pg_trigger_depth() = 1;
+    v_ignored boolean;
 begin
+    -- One event row after the other, by id: two statements that touch the same events cannot deadlock.
     if tg_op = 'INSERT' then
-        open v_changes for
+        for v_change in
             select n.event_id,
                 (count(*) filter (where n.status = 'confirmed'))::integer as confirmed,
                 (count(*) filter (where n.status = 'pending'))::integer as held,
-                true as joins,
-                bool_and((select u.is_active from users u where u.id = n.user_id)) as users_are_active
+                bool_or(n.status <> 'cancelled') as joins,
+                case
+                    when bool_or(n.status = 'waitlist') then 'after'
+                    when exists (
+                        select
+                        from registrations w
+                        where w.event_id = n.event_id and w.status = 'waitlist'
+                    ) then 'before'
+                end as promote,
+                bool_or((n.status = 'pending') <> (n.hold_expires_at is not null)) as hold_is_wrong,
+                bool_and(n.status = 'cancelled' or (select u.is_active from users u where u.id = n.user_id))
+                    as users_are_active
             from new_rows n
-            where n.status <> 'cancelled'
+            where n.status <> 'cancelled' or n.hold_expires_at is not null
             group by n.event_id
-            order by n.event_id;
+            order by n.event_id
+        loop
+            -- Corrected here rather than by a trigger before each row, which would cost every registration.
+            if v_change.hold_is_wrong then
+                update registrations r
+                set hold_expires_at = null
+                from new_rows n
+                where r.id = n.id
+                    and n.event_id = v_change.event_id
+                    and (n.status = 'pending') <> (n.hold_expires_at is not null);
+            end if;
+            if v_change.joins then
+                v_ignored := change_event_seats(
+                    v_change.event_id, v_change.confirmed, v_change.held,
+                    true, v_change.users_are_active, v_change.promote, v_queues
+                );
+                v_queues := false;
+            end if;
+        end loop;
     elsif tg_op = 'UPDATE' then
         -- A full join, because the planner takes both tables for short, and anything but a hash or a
         -- merge would compare every row with every other. What moved to another user or event counts as
         -- one row gone and one new.
-        open v_changes for
+        for v_change in
             select c.event_id,
                 sum(c.confirmed)::integer as confirmed,
                 sum(c.held)::integer as held,
                 bool_or(c.joins) as joins,
+                case
+                    when bool_or(c.joins and c.waits) then 'after'
+                    when bool_or(c.joins and c.is_newcomer) and exists (
+                        select
+                        from registrations w
+                        where w.event_id = c.event_id and w.status = 'waitlist'
+                    ) then 'before'
+                end as promote,
                 bool_and(not c.joins or (select u.is_active from users u where u.id = c.user_id)) as users_are_active
             from (
                 select
@@ -298,74 +434,38 @@ begin
                     coalesce((n.status = 'pending')::integer, 0) - coalesce((o.status = 'pending')::integer, 0) as held,
                     n.status <> 'cancelled'
                         and coalesce(o.status, 'cancelled') not in ('confirmed', 'pending')
-                        and n.status is distinct from o.status as joins
+                        and n.status is distinct from o.status as joins,
+                    n.status = 'waitlist' as waits,
+                    o.status is distinct from 'waitlist' as is_newcomer
                 from old_rows o
                 full join new_rows n on n.id = o.id and n.user_id = o.user_id and n.event_id = o.event_id
             ) c
             group by c.event_id
             having bool_or(c.joins) or sum(c.confirmed) <> 0 or sum(c.held) <> 0
-            order by c.event_id;
+            order by c.event_id
+        loop
+            v_ignored := change_event_seats(
+                v_change.event_id, v_change.confirmed, v_change.held,
+                coalesce(v_change.joins, false), v_change.users_are_active, v_change.promote, v_queues
+            );
+            v_queues := false;
+        end loop;
     else
-        open v_changes for
+        for v_change in
             select o.event_id,
                 -(count(*) filter (where o.status = 'confirmed'))::integer as confirmed,
-                -(count(*) filter (where o.status = 'pending'))::integer as held,
-                false as joins,
-                true as users_are_active
+                -(count(*) filter (where o.status = 'pending'))::integer as held
             from old_rows o
             where o.status in ('confirmed', 'pending')
             group by o.event_id
-            order by o.event_id;
-    end if;
-
-    -- One event row after the other, by id: two statements that touch the same events cannot deadlock.
-    loop
-        fetch v_changes into v_change;
-        exit when not found;
-
+            order by o.event_id
         loop
-            if v_change.confirmed = 0 and v_change.held = 0 then
-                perform 1
-                from events e
-                where e.id = v_change.event_id
-                    and e.is_active
-                    and e.date_time > statement_timestamp()
-                    and v_change.users_are_active;
-            else
-                -- The time of the statement, not of the clock: a call that has just found the event
-                -- upcoming must not be contradicted here.
-                update events e
-                set current_registrations = e.current_registrations + v_change.confirmed,
-                    held_seats = e.held_seats + v_change.held
-                where e.id = v_change.event_id
-                    and (
-                        not v_change.joins
-                        or (
-                            e.is_active
-                            and e.date_time > statement_timestamp()
-                            and e.current_registrations + e.held_seats + v_change.confirmed + v_change.held
-                                <= e.capacity
-                            and v_change.users_are_active
-                        )
-                    );
-            end if;
-            exit when found or not v_change.joins;
-
-            -- Expired holds may be in the way. The event's lock comes first, so that nobody else settles
-            -- the same ones.
-            perform 1 from events e where e.id = v_change.event_id for no key update;
-            if expire_holds(v_change.event_id) = 0 then
-                perform refuse_registrations(
-                    v_change.event_id, v_change.confirmed + v_change.held, v_change.users_are_active
-                );
-            end if;
+            v_ignored := change_event_seats(
+                v_change.event_id, v_change.confirmed, v_change.held, false, true, null, v_queues
+            );
+            v_queues := false;
         end loop;
-
-        if v_change.confirmed + v_change.held < 0 then
-            perform promote_waitlist(v_change.event_id);
-        end if;
-    end loop;
-    close v_changes;
+    end if;
     return null;
 end
 $$;
@@ -390,35 +490,40 @@ $$;
 comment on function reset_registration_counts() is
     'Trigger: nobody is registered for anything after a truncate. Runs as the owner of the schema, because nobody else may write the counters.';
 
-create trigger registrations_10_count_insert
+-- Last of all triggers, behind the audit: what comes after the event's row is locked keeps others waiting.
+create trigger registrations_95_count_insert
 after insert on registrations
 referencing new table as new_rows
 for each statement
 execute function sync_registration_counts();
 
-create trigger registrations_10_count_update
+create trigger registrations_95_count_update
 after update on registrations
 referencing old table as old_rows new table as new_rows
 for each statement
 execute function sync_registration_counts();
 
-create trigger registrations_10_count_delete
+create trigger registrations_95_count_delete
 after delete on registrations
 referencing old table as old_rows
 for each statement
 execute function sync_registration_counts();
 
-create trigger registrations_10_count_truncate
+create trigger registrations_95_count_truncate
 after truncate on registrations
 for each statement
 execute function reset_registration_counts();
 
-comment on trigger registrations_10_count_insert on registrations is 'Counts new registrations.';
-comment on trigger registrations_10_count_update on registrations is 'Counts changes of status, user and event.';
-comment on trigger registrations_10_count_delete on registrations is 'Gives seats back, also when a user or event is deleted.';
-comment on trigger registrations_10_count_truncate on registrations is 'Gives every seat back.';
+comment on trigger registrations_95_count_insert on registrations is 'Counts new registrations.';
+comment on trigger registrations_95_count_update on registrations is 'Counts changes of status, user and event.';
+comment on trigger registrations_95_count_delete on registrations is 'Gives seats back, also when a user or event is deleted.';
+comment on trigger registrations_95_count_truncate on registrations is 'Gives every seat back.';
 
 -- Rows that came before the triggers.
+update registrations r
+set hold_expires_at = case when r.status = 'pending' then now() + interval '15 minutes' end
+where (r.status = 'pending') <> (r.hold_expires_at is not null);
+
 update events e
 set current_registrations = c.confirmed,
     held_seats = c.held
@@ -433,6 +538,10 @@ from (
 where c.id = e.id
     and (e.current_registrations, e.held_seats) is distinct from (c.confirmed, c.held);
 
+--
+-- Seats that changes of events and users free
+--
+
 -- Security definer, because whoever may change an event need not be allowed to change registrations.
 create function fill_changed_event()
 returns trigger
@@ -440,14 +549,11 @@ language plpgsql
 security definer
 set search_path from current
 as $$
-declare
-    v_ignored boolean;
 begin
-    if tg_level = 'STATEMENT' then
-        -- Before the event rows are locked: afterwards, a truncate or a deletion could stand in between.
-        v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 1024) is null;
-        lock table registrations in row exclusive mode;
-    elsif expire_holds(new.id) = 0 then
+    if new.is_active
+        and (new.capacity > old.capacity or not old.is_active or new.date_time > old.date_time)
+        and expire_holds(new.id) = 0
+    then
         perform promote_waitlist(new.id);
     end if;
     return null;
@@ -457,22 +563,51 @@ $$;
 comment on function fill_changed_event() is
     'Trigger: gives the seats of an event that grew, opened again or was put off to the first waiters. Runs as the owner of the schema, because whoever may change events need not be allowed to change registrations.';
 
-create trigger events_00_enter_gate
-before update of capacity, is_active, date_time on events
-for each statement
-execute function fill_changed_event();
-
 create trigger events_30_fill
 after update of capacity, is_active, date_time on events
 for each row
-when (
-    new.is_active
-    and (new.capacity > old.capacity or not old.is_active or new.date_time > old.date_time)
-)
 execute function fill_changed_event();
 
-comment on trigger events_00_enter_gate on events is 'Takes the locks of events_30_fill in their order.';
 comment on trigger events_30_fill on events is 'Gives new seats to waiters.';
+
+-- Security definer, as above.
+create function fill_events_of_user()
+returns trigger
+language plpgsql
+security definer
+set search_path from current
+set enable_seqscan to off
+as $$
+declare
+    v_event_id integer;
+begin
+    if new.is_active and not old.is_active then
+        for v_event_id in
+            select r.event_id
+            from registrations r
+            where r.user_id = new.id and r.status = 'waitlist'
+            order by r.event_id
+        loop
+            -- Whoever is busy with an event settles it anyway; waiting here, with others locked, could deadlock.
+            perform 1 from events e where e.id = v_event_id for no key update skip locked;
+            if found then
+                perform promote_waitlist(v_event_id);
+            end if;
+        end loop;
+    end if;
+    return null;
+end
+$$;
+
+comment on function fill_events_of_user() is
+    'Trigger: a user who is active again gets the seats that he was passed over for and that are free. Runs as the owner of the schema, because whoever may change users need not be allowed to change registrations.';
+
+create trigger users_30_fill
+after update of is_active on users
+for each row
+execute function fill_events_of_user();
+
+comment on trigger users_30_fill on users is 'Gives free seats to a waiter who is active again.';
 
 --
 -- Calls
@@ -521,6 +656,81 @@ $$;
 comment on function get_waitlist_position(integer, integer) is
     'Place of a user in the queue for an event, 1 for whoever is next; null for who does not wait.';
 
+create function settle_event_seats(p_event_id integer)
+returns integer
+language plpgsql
+set search_path from current
+as $$
+declare
+    v_ignored boolean;
+    v_expired integer;
+begin
+    v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 0) is null;
+    -- What filling seats will lock anyway, but before the event row: a truncate could stand in between.
+    lock table registrations in row exclusive mode;
+    v_ignored := pg_advisory_xact_lock('events'::regclass::oid::integer, 1 + p_event_id % 1024) is null;
+    perform 1 from events e where e.id = p_event_id for no key update;
+    v_expired := expire_holds(p_event_id);
+    v_ignored := promote_waitlist(p_event_id) is null;
+    return v_expired;
+end
+$$;
+
+comment on function settle_event_seats(integer) is
+    'Gives the seats of expired holds and all free seats of an event to its waiters, and returns how many holds had expired. Calls that need a seat do so on their own.';
+
+create function try_lock_event(p_event_id integer)
+returns boolean
+language plpgsql
+set search_path from current
+set enable_seqscan to off
+as $$
+declare
+    v_is_locked boolean;
+begin
+    if pg_try_advisory_xact_lock('events'::regclass::oid::integer, 1 + p_event_id % 1024) then
+        select true into v_is_locked
+        from events e
+        where e.id = p_event_id
+        for no key update skip locked;
+    end if;
+    return coalesce(v_is_locked, false);
+end
+$$;
+
+comment on function try_lock_event(integer) is
+    'Locks the row of an event as a statement that changes registrations would, and says whether it could; never waits. For whoever goes through many events: waiting for one with others locked could deadlock, and whoever is busy with an event settles it anyway.';
+
+create function release_expired_holds()
+returns integer
+language plpgsql
+set search_path from current
+set enable_seqscan to off
+as $$
+declare
+    v_ignored boolean;
+    v_event_id integer;
+    v_expired integer := 0;
+begin
+    v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 0) is null;
+    lock table registrations in row exclusive mode;
+    for v_event_id in
+        select distinct r.event_id
+        from registrations r
+        where r.status = 'pending' and r.hold_expires_at <= clock_timestamp()
+        order by r.event_id
+    loop
+        if try_lock_event(v_event_id) then
+            v_expired := v_expired + expire_holds(v_event_id);
+        end if;
+    end loop;
+    return v_expired;
+end
+$$;
+
+comment on function release_expired_holds() is
+    'Gives the seats of expired holds of all events to their waiters, and returns how many holds had expired. Events that somebody is changing at the moment are left to them.';
+
 create function safe_event_registration(
     p_user_id integer,
     p_event_id integer,
@@ -534,11 +744,14 @@ set enable_seqscan to off
 as $$
 declare
     v_ignored boolean;
-    v_user_is_active boolean;
-    v_event record;
+    v_seen record;
+    v_has_seat boolean;
+    v_is_refused boolean := false;
+    v_has_waited boolean := false;
     v_error_code text;
     v_status text;
     v_registration record;
+    v_constraint text;
 begin
     if p_hold is not null and (p_hold <= interval '0' or p_hold > interval '1 day') then
         raise exception using
@@ -547,113 +760,144 @@ begin
             hint = 'Give p_hold a positive interval of at most a day, such as ''15 minutes''.';
     end if;
 
-    v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 1024) is null;
+    v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 0) is null;
 
-    -- Shared, because nobody may be deactivated in between; and before the queue, in which nobody should
-    -- wait for somebody else's user.
-    select u.is_active into v_user_is_active
-    from users u
-    where u.id = p_user_id
-    for share;
-
-    v_ignored := pg_advisory_xact_lock('events'::regclass::oid::integer, p_event_id % 1024) is null;
-
-    for v_round in 1..2 loop
-        -- One statement takes the locks in their order: the columns are worked out before the event row is
-        -- locked. The event row needs its lock in spite of the queue, because a direct update must not win
-        -- the seat in between.
+    -- Each round reads what speaks against it, without a lock but the user's, and then tries. Where another
+    -- transaction took the last seat or changed the same registration in between, the next round sees it.
+    for v_round in 1..20 loop
+        -- The user's row is locked, because nobody may be deactivated in between.
         select
-            (
-                select r.status
-                from registrations r
-                where r.user_id = p_user_id and r.event_id = p_event_id
-                for no key update
-            ) as own_status,
-            exists (
+            (select u.is_active from users u where u.id = p_user_id for share) as user_is_active,
+            e.is_active,
+            e.date_time > clock_timestamp() as is_upcoming,
+            e.held_seats,
+            e.capacity - e.current_registrations - e.held_seats as free_seats,
+            r.id,
+            r.status,
+            r.hold_expires_at <= clock_timestamp() as is_expired
+        into v_seen
+        from events e
+        left join registrations r on r.user_id = p_user_id and r.event_id = e.id
+        where e.id = p_event_id;
+
+        v_has_seat := v_seen.free_seats > 0 and not v_is_refused;
+        if not v_has_seat and v_seen.held_seats > 0 and not v_is_refused then
+            v_has_seat := exists (
                 select
                 from registrations r
-                where r.event_id = p_event_id and r.status = 'waitlist'
-            ) as has_waiters,
-            e.date_time > clock_timestamp() as is_upcoming,
-            e.is_active,
-            e.held_seats,
-            e.capacity - e.current_registrations - e.held_seats as free_seats
-        into v_event
-        from events e
-        where e.id = p_event_id
-        for no key update of e;
+                where r.event_id = p_event_id and r.status = 'pending' and r.hold_expires_at <= clock_timestamp()
+            );
+        end if;
+        v_status := case
+            when not v_has_seat and v_seen.status is distinct from 'pending' then 'waitlist'
+            when p_hold is null then 'confirmed'
+            else 'pending'
+        end;
+        v_error_code := case
+            when v_seen.is_active is not true then 'P0001'
+            when not v_seen.is_upcoming then 'P0002'
+            when v_seen.user_is_active is not true then 'P0006'
+            when v_seen.status = 'confirmed' and not v_has_waited then 'P0003'
+            when v_seen.status = 'pending' and v_status = 'pending' and not v_seen.is_expired then 'P0003'
+            when v_status = 'waitlist' and p_join_waitlist is not true and v_seen.status is distinct from 'confirmed'
+                then 'P0004'
+        end;
 
-        exit when v_round = 2
-            or (v_event.is_active and v_event.is_upcoming) is not true
-            or case
-                when v_event.free_seats > 0 then not v_event.has_waiters and v_event.own_status is distinct from 'pending'
-                else v_event.held_seats = 0
-            end;
+        if v_error_code is not null then
+            -- What the refused attempt had settled went back with it.
+            if v_is_refused then
+                v_ignored := settle_event_seats(p_event_id) is null;
+            end if;
+            return json_build_object(
+                'success', false,
+                'error_code', v_error_code,
+                'error_message', registration_refusal(v_error_code)
+            );
+        end if;
 
-        -- Expired holds give way and waiters come first, and then all of it is looked at again.
-        if expire_holds(p_event_id) = 0 then
-            perform promote_waitlist(p_event_id);
+        -- A waiter stays in the queue until it is his turn.
+        if v_has_seat and v_seen.status = 'waitlist' then
+            v_has_waited := true;
+            v_is_refused := true;
+            v_ignored := settle_event_seats(p_event_id) is null;
+            continue;
+        end if;
+
+        -- A hold that has expired is given back first, and others may have waited for the seat.
+        if v_seen.status = 'pending' and v_seen.is_expired then
+            update registrations r
+            set status = 'cancelled'
+            where r.id = v_seen.id and r.status = 'pending';
+            continue;
+        end if;
+
+        -- The clock rather than the start of the transaction: the order of the queue is the order of arrival.
+        begin
+            if v_seen.id is null then
+                insert into registrations (user_id, event_id, registered_at, status, hold_expires_at)
+                values (p_user_id, p_event_id, clock_timestamp(), v_status, clock_timestamp() + p_hold)
+                on conflict (user_id, event_id) do nothing
+                returning id, registered_at, status, hold_expires_at into v_registration;
+            elsif v_seen.status in ('confirmed', v_status) then
+                select r.id, r.registered_at, r.status, r.hold_expires_at into v_registration
+                from registrations r
+                where r.id = v_seen.id and r.status = v_seen.status;
+            else
+                -- Who comes back comes anew; who waited or held a seat has been here since then.
+                update registrations r
+                set status = v_status,
+                    registered_at = case when r.status = 'cancelled' then clock_timestamp() else r.registered_at end,
+                    hold_expires_at = clock_timestamp() + p_hold
+                where r.id = v_seen.id and r.status = v_seen.status
+                returning r.id, r.registered_at, r.status, r.hold_expires_at into v_registration;
+            end if;
+            exit when found;
+        exception
+            -- Nothing but what the counter refuses; deadlocks and serialisation failures are the caller's.
+            when check_violation then
+                get stacked diagnostics v_constraint = constraint_name;
+                if v_constraint not in (
+                    'registrations_event_has_seats', 'registrations_event_is_active',
+                    'registrations_event_is_upcoming', 'registrations_user_is_active'
+                ) then
+                    raise;
+                end if;
+                v_is_refused := v_constraint = 'registrations_event_has_seats';
+        end;
+
+        if v_round = 20 then
+            raise exception using
+                errcode = 'serialization_failure',
+                message = format('Others changed event %s in every moment between reading and registering', p_event_id),
+                hint = 'Try again.';
         end if;
     end loop;
 
-    v_status := case
-        when v_event.free_seats <= 0 and v_event.own_status is distinct from 'pending' then 'waitlist'
-        when p_hold is null then 'confirmed'
-        else 'pending'
-    end;
-    v_error_code := case
-        when v_event.is_active is not true then 'P0001'
-        when not v_event.is_upcoming then 'P0002'
-        when v_user_is_active is not true then 'P0006'
-        when v_event.own_status = 'confirmed' or (v_event.own_status = 'pending' and v_status = 'pending') then 'P0003'
-        when v_status = 'waitlist' and p_join_waitlist is not true then 'P0004'
-    end;
-
-    if v_error_code is not null then
-        return json_build_object(
-            'success', false,
-            'error_code', v_error_code,
-            'error_message', registration_refusal(v_error_code)
-        );
-    end if;
-
-    -- The clock rather than the start of the transaction: the order of the queue is the order of arrival.
-    if v_event.own_status is null then
-        insert into registrations (user_id, event_id, registered_at, status, hold_expires_at)
-        values (p_user_id, p_event_id, clock_timestamp(), v_status, clock_timestamp() + p_hold)
-        returning id, registered_at, hold_expires_at into v_registration;
-    elsif v_event.own_status = v_status then
-        select r.id, r.registered_at, r.hold_expires_at into v_registration
+    -- Whoever started to wait may have been given a seat at once.
+    if v_registration.status = 'waitlist' then
+        select r.id, r.registered_at, r.status, r.hold_expires_at into v_registration
         from registrations r
-        where r.user_id = p_user_id and r.event_id = p_event_id;
-    else
-        -- Who comes back comes anew; who waited or held a seat has been here since then.
-        update registrations r
-        set status = v_status,
-            registered_at = case when r.status = 'cancelled' then clock_timestamp() else r.registered_at end,
-            hold_expires_at = clock_timestamp() + p_hold
-        where r.user_id = p_user_id and r.event_id = p_event_id
-        returning r.id, r.registered_at, r.hold_expires_at into v_registration;
+        where r.id = v_registration.id;
     end if;
 
-    if v_status = 'confirmed' then
+    if v_registration.status = 'confirmed' then
         return json_build_object(
             'success', true,
             'registration_id', v_registration.id,
             'event_id', p_event_id,
             'user_id', p_user_id,
             'registered_at', v_registration.registered_at,
-            'status', v_status,
+            'status', v_registration.status,
             'message', 'Successfully registered for event'
         );
-    elsif v_status = 'pending' then
+    elsif v_registration.status = 'pending' then
         return json_build_object(
             'success', true,
             'registration_id', v_registration.id,
             'event_id', p_event_id,
             'user_id', p_user_id,
             'registered_at', v_registration.registered_at,
-            'status', v_status,
+            'status', v_registration.status,
             'hold_expires_at', v_registration.hold_expires_at,
             'message', 'Seat is held until it is confirmed'
         );
@@ -664,7 +908,7 @@ begin
         'event_id', p_event_id,
         'user_id', p_user_id,
         'registered_at', v_registration.registered_at,
-        'status', v_status,
+        'status', v_registration.status,
         'waitlist_position', get_waitlist_position(p_user_id, p_event_id),
         'message', 'Event is full: added to the waitlist'
     );
@@ -672,7 +916,7 @@ end
 $$;
 
 comment on function safe_event_registration(integer, integer, boolean, interval) is
-    'Registers a user for an event, confirms a held seat, or brings a cancelled registration back. p_join_waitlist: wait where no seat is free, instead of P0004. p_hold: hold the seat for so long instead of confirming it. Returns {success, registration_id, event_id, user_id, registered_at, status, message}, with waitlist_position or hold_expires_at, or {success: false, error_code, error_message}: P0001 event not found or inactive, P0002 past event, P0003 already registered, P0004 full, P0006 user not found or inactive. A refusal changes nothing for the caller; 40001 and 40P01 are raised, for the caller to try again.';
+    'Registers a user for an event, confirms a held seat, or brings a cancelled registration back. p_join_waitlist: wait where no seat is free, instead of P0004. p_hold: hold the seat for so long, at most a day, instead of confirming it. Returns {success, registration_id, event_id, user_id, registered_at, status, message}, with waitlist_position or hold_expires_at, or {success: false, error_code, error_message}: P0001 event not found or inactive, P0002 past event, P0003 already registered, P0004 full, P0006 user not found or inactive. A refusal leaves nothing; 40001 and 40P01 are raised, for the caller to try again.';
 
 create function safe_event_unregistration(
     p_user_id integer,
@@ -685,21 +929,13 @@ set enable_seqscan to off
 as $$
 declare
     v_ignored boolean;
-    v_user_id integer;
-    v_event record;
+    v_seen record;
     v_error_code text;
 begin
-    -- In the order of locks, as in safe_event_registration.
-    v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 1024) is null;
-
-    select u.id into v_user_id
-    from users u
-    where u.id = p_user_id
-    for key share;
-
-    v_ignored := pg_advisory_xact_lock('events'::regclass::oid::integer, p_event_id % 1024) is null;
+    v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 0) is null;
 
     select
+        (select u.id from users u where u.id = p_user_id for key share) as user_id,
         (
             select r.id
             from registrations r
@@ -708,17 +944,16 @@ begin
         ) as registration_id,
         e.date_time > clock_timestamp() as is_upcoming,
         e.is_active
-    into v_event
+    into v_seen
     from events e
-    where e.id = p_event_id
-    for no key update of e;
+    where e.id = p_event_id;
 
     -- The user need not be active: an account that was closed can still give its seats back.
     v_error_code := case
-        when v_event.is_active is not true then 'P0001'
-        when not v_event.is_upcoming then 'P0002'
-        when v_user_id is null then 'P0006'
-        when v_event.registration_id is null then 'P0005'
+        when v_seen.is_active is not true then 'P0001'
+        when not v_seen.is_upcoming then 'P0002'
+        when v_seen.user_id is null then 'P0006'
+        when v_seen.registration_id is null then 'P0005'
     end;
 
     if v_error_code is not null then
@@ -734,11 +969,11 @@ begin
 
     update registrations
     set status = 'cancelled'
-    where id = v_event.registration_id;
+    where id = v_seen.registration_id;
 
     return json_build_object(
         'success', true,
-        'registration_id', v_event.registration_id,
+        'registration_id', v_seen.registration_id,
         'event_id', p_event_id,
         'user_id', p_user_id,
         'cancelled_at', now(),
@@ -749,58 +984,6 @@ $$;
 
 comment on function safe_event_unregistration(integer, integer) is
     'Cancels a user''s registration, hold or place in the queue; a freed seat goes to the first waiter, and the row stays. Returns {success, registration_id, event_id, user_id, cancelled_at, message} or {success: false, error_code, error_message}: P0001 event not found or inactive, P0002 past event, P0005 not registered, P0006 user not found.';
-
-create function settle_event_seats(p_event_id integer)
-returns integer
-language plpgsql
-set search_path from current
-as $$
-declare
-    v_ignored boolean;
-    v_expired integer;
-begin
-    v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 1024) is null;
-    v_ignored := pg_advisory_xact_lock('events'::regclass::oid::integer, p_event_id % 1024) is null;
-    perform 1 from events e where e.id = p_event_id for no key update;
-    v_expired := expire_holds(p_event_id);
-    perform promote_waitlist(p_event_id);
-    return v_expired;
-end
-$$;
-
-comment on function settle_event_seats(integer) is
-    'Gives the seats of expired holds and all free seats of an event to its waiters, and returns how many holds had expired. Calls that need a seat do so on their own.';
-
-create function release_expired_holds()
-returns integer
-language plpgsql
-set search_path from current
-set enable_seqscan to off
-as $$
-declare
-    v_ignored boolean;
-    v_event_id integer;
-    v_expired integer := 0;
-begin
-    v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 1024) is null;
-    for v_event_id in
-        select distinct r.event_id
-        from registrations r
-        where r.status = 'pending' and r.hold_expires_at <= clock_timestamp()
-        order by r.event_id
-    loop
-        -- Whoever is busy with an event settles it anyway; waiting here, with others locked, could deadlock.
-        perform 1 from events e where e.id = v_event_id for no key update skip locked;
-        if found then
-            v_expired := v_expired + expire_holds(v_event_id);
-        end if;
-    end loop;
-    return v_expired;
-end
-$$;
-
-comment on function release_expired_holds() is
-    'Gives the seats of expired holds of all events to their waiters, and returns how many holds had expired. Events that somebody is changing at the moment are left to them.';
 
 create function get_event_registration_stats(p_event_id integer)
 returns json
@@ -843,18 +1026,21 @@ $$;
 comment on function get_event_registration_stats(integer) is
     'Seats and registrations of one event as JSON: event_id, title, date_time, capacity, current_registrations, confirmed_, waitlist_, pending_, cancelled_ and total_registrations, held_seats, available_spots, is_full, is_active. Null for an event that does not exist. Seats whose hold has expired count as available.';
 
-revoke execute on function enter_registration_queue() from public;
+revoke execute on function enter_registration_gate() from public;
 revoke execute on function close_registration_gate() from public;
 revoke execute on function promote_waitlist(integer) from public;
 revoke execute on function expire_holds(integer) from public;
 revoke execute on function refuse_registrations(integer, integer, boolean) from public;
+revoke execute on function change_event_seats(integer, integer, integer, boolean, boolean, text, boolean) from public;
 revoke execute on function sync_registration_counts() from public;
 revoke execute on function reset_registration_counts() from public;
 revoke execute on function fill_changed_event() from public;
+revoke execute on function fill_events_of_user() from public;
 revoke execute on function registration_refusal(text) from public;
 revoke execute on function get_waitlist_position(integer, integer) from public;
+revoke execute on function settle_event_seats(integer) from public;
+revoke execute on function try_lock_event(integer) from public;
+revoke execute on function release_expired_holds() from public;
 revoke execute on function safe_event_registration(integer, integer, boolean, interval) from public;
 revoke execute on function safe_event_unregistration(integer, integer) from public;
-revoke execute on function settle_event_seats(integer) from public;
-revoke execute on function release_expired_holds() from public;
 revoke execute on function get_event_registration_stats(integer) from public;

@@ -2,6 +2,7 @@
 -- Locks: access exclusive on events and registrations.
 
 drop function update_table_statistics();
+drop function get_duplicate_indexes();
 drop function get_unused_indexes();
 drop function get_index_usage_stats();
 drop index registrations_confirmed_idx;

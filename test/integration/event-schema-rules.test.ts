@@ -1,4 +1,3 @@
-import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { test } from '../support/fixture.ts';
 import {
@@ -7,17 +6,9 @@ import {
   letEventPass,
   only,
   readSeats,
+  refusalOf,
   register,
-  registerBatch,
 } from './event-schema-stage.ts';
-
-/** SQLSTATE and constraint of the error that a statement ends in. */
-async function refusalOf(statement: Promise<unknown>): Promise<[string, string]> {
-  return statement.then(
-    () => ['00000', 'none'],
-    (error: postgres.PostgresError) => [error.code, error.constraint_name ?? ''],
-  );
-}
 
 describe('direct statements', () => {
   test('keep the counter right, whatever they do to registrations', async ({ db }) => {
@@ -97,137 +88,5 @@ describe('direct statements', () => {
       await refusalOf(sql`update registrations set status = 'confirmed' where status = 'waitlist'`),
     ).toEqual(check('registrations_event_has_seats'));
     expect(await readSeats(sql, full)).toEqual({ counter: 1, confirmed: 1 });
-  });
-});
-
-describe('events', () => {
-  test('are set in the future, and stay editable once they are over', async ({ db }) => {
-    const { sql } = db;
-    const yesterday = new Date(Date.now() - 24 * 60 * 60 * 1000);
-    expect(await refusalOf(addEvent(sql, { startsAt: yesterday }))).toEqual([
-      '23514',
-      'events_date_time_is_upcoming',
-    ]);
-    const event = await addEvent(sql);
-    expect(
-      await refusalOf(sql`update events set date_time = ${yesterday} where id = ${event}`),
-    ).toEqual(['23514', 'events_date_time_is_upcoming']);
-    await letEventPass(sql, event);
-    await sql`update events set description = 'It was good', title = 'Concert (over)', capacity = 20 where id = ${event}`;
-  });
-
-  test('have 1 to 10000 seats and never fewer than are taken', async ({ db }) => {
-    const { sql } = db;
-    expect(await refusalOf(addEvent(sql, { capacity: 0 }))).toEqual([
-      '23514',
-      'event_capacity_is_in_range',
-    ]);
-    expect(await refusalOf(addEvent(sql, { capacity: 10_001 }))).toEqual([
-      '23514',
-      'event_capacity_is_in_range',
-    ]);
-    const users = await addUsers(sql, 3);
-    const event = await addEvent(sql, { capacity: 10_000 });
-    await registerBatch(sql, users, event);
-    expect(await refusalOf(sql`update events set capacity = 2`)).toEqual([
-      '23514',
-      'events_capacity_is_not_exceeded',
-    ]);
-    await sql`update events set capacity = 3`;
-    expect(await refusalOf(sql`update events set current_registrations = 4`)).toEqual([
-      '23514',
-      'events_capacity_is_not_exceeded',
-    ]);
-  });
-
-  test('have a title, and a location that is not blank where there is one', async ({ db }) => {
-    const { sql } = db;
-    expect(await refusalOf(addEvent(sql, { title: ' \t' }))).toEqual([
-      '23514',
-      'events_title_is_not_blank',
-    ]);
-    expect(await refusalOf(addEvent(sql, { location: '' }))).toEqual([
-      '23514',
-      'events_location_is_not_blank',
-    ]);
-    await addEvent(sql, { location: null });
-  });
-
-  test('say when they were edited, which being registered for is not', async ({ db }) => {
-    const { sql } = db;
-    const [user] = await addUsers(sql, 1);
-    const event = await addEvent(sql);
-    const stamp = async () => (await sql`select updated_at::text, created_at::text from events`)[0];
-    const before = await stamp();
-    expect(before?.updated_at).toBe(before?.created_at);
-    await register(sql, only(user), event);
-    await sql`update events set title = title`;
-    expect(await stamp()).toEqual(before);
-    await sql`update events set title = 'Opera'`;
-    expect((await stamp())?.updated_at > before?.updated_at).toBe(true);
-  });
-});
-
-describe('users', () => {
-  const addUser = (sql: postgres.Sql, email: string, name = 'Ann', hash = 'h') =>
-    refusalOf(
-      sql`insert into users (name, email, password_hash) values (${name}, ${email}, ${hash})`,
-    );
-
-  test('have one well-formed address each', async ({ db }) => {
-    const { sql } = db;
-    const good = [
-      'ann@example.com',
-      'o.b+tag@mail.example.co.uk',
-      "o'brien_1@ex-ample.org",
-      'jörg@bücher.example',
-      `${'a'.repeat(64)}@example.com`,
-    ];
-    for (const email of good) expect(await addUser(sql, email)).toEqual(['00000', 'none']);
-    const malformed = [
-      '',
-      'ann',
-      'ann@',
-      '@example.com',
-      'ann@localhost',
-      'ann@@example.com',
-      'ann@example..com',
-      '.ann@example.com',
-      'ann.@example.com',
-      'ann @example.com',
-      'ann@example.com\n',
-      'Ann <ann2@example.com>',
-      'ann2@example.com,bob@example.com',
-    ];
-    for (const email of malformed) {
-      expect([email, await addUser(sql, email)]).toEqual([
-        email,
-        ['23514', 'email_address_is_well_formed'],
-      ]);
-    }
-    expect(await addUser(sql, `${'a'.repeat(65)}@example.com`)).toEqual([
-      '23514',
-      'email_address_local_part_fits',
-    ]);
-    expect(await addUser(sql, `a@${'b'.repeat(320)}.com`)).toEqual(['22001', '']);
-    expect(await addUser(sql, 'ann@example.com')).toEqual(['23505', 'users_email_key']);
-    expect(await addUser(sql, 'ANN@Example.com')).toEqual(['23505', 'users_email_lower_key']);
-  });
-
-  test('have a name and a hash, and say when they changed', async ({ db }) => {
-    const { sql } = db;
-    expect(await addUser(sql, 'a@example.com', ' ')).toEqual(['23514', 'users_name_is_not_blank']);
-    expect(await addUser(sql, 'a@example.com', 'Ann', '')).toEqual([
-      '23514',
-      'users_password_hash_is_not_blank',
-    ]);
-    await addUsers(sql, 1);
-    const stamp = async () =>
-      String((await sql`select updated_at::text from users`)[0]?.updated_at);
-    const before = await stamp();
-    await sql`update users set name = name`;
-    expect(await stamp()).toBe(before);
-    await sql`update users set name = 'Bob'`;
-    expect((await stamp()) > before).toBe(true);
   });
 });

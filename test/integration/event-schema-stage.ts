@@ -34,11 +34,17 @@ export interface EventValues {
 const dayMs = 24 * 60 * 60 * 1000;
 const migrationsDir = fileURLToPath(new URL('../../migrations/', import.meta.url));
 
+/** What the hash of a password looks like; a different one for each `i`. */
+export function bcryptHash(i = 0): string {
+  return `$2b$12$${String(i).padEnd(53, 'x')}`;
+}
+
 /** Adds users `user 1` … `user n` and returns their ids in order. */
 export async function addUsers(sql: postgres.Sql, count: number): Promise<number[]> {
   const rows = await sql<{ id: number }[]>`
     insert into users (name, email, password_hash)
-    select 'user ' || i, 'user' || i || '@example.com', 'hash ' || i from generate_series(1, ${count}::int) i
+    select 'user ' || i, 'user' || i || '@example.com', '$2b$12$' || rpad(i::text, 53, 'x')
+    from generate_series(1, ${count}::int) i
     returning id`;
   return rows.map((row) => row.id);
 }
@@ -92,6 +98,14 @@ export async function registerBatch(
   const [row] = await sql<{ result: BatchResult }[]>`
     select batch_event_registration(${userIds}::int[], ${eventId}::int) as result`;
   return only(row).result;
+}
+
+/** SQLSTATE and constraint of the error that a statement ends in. */
+export async function refusalOf(statement: Promise<unknown>): Promise<[string, string]> {
+  return statement.then(
+    () => ['00000', 'none'],
+    (error: postgres.PostgresError) => [error.code, error.constraint_name ?? ''],
+  );
 }
 
 /** Counter and confirmed rows of an event, which must be the same. */

@@ -153,13 +153,40 @@ describe('the waitlist', () => {
     ]);
   });
 
-  test('goes before newcomers when a seat is free all the same', async ({ db }) => {
+  test('is given a seat that is free already', async ({ db }) => {
     const { sql } = db;
-    const [ann, bob] = await addUsers(sql, 2);
+    const [ann] = await addUsers(sql, 1);
     const event = await addEvent(sql, { capacity: 1 });
-    await sql`insert into registrations (user_id, event_id, status) values (${only(bob)}, ${event}, 'waitlist')`;
-    expect(await register(sql, only(ann), event)).toMatchObject({ error_code: 'P0004' });
+    await sql`insert into registrations (user_id, event_id, status) values (${only(ann)}, ${event}, 'waitlist')`;
     expect(await listStatuses(sql, event)).toEqual(['confirmed']);
+  });
+
+  test('goes before newcomers when it was passed over', async ({ db }) => {
+    const { sql } = db;
+    const { event, users } = await fillEvent(sql, 2);
+    const [newcomer] = await sql<{ id: number }[]>`
+      insert into users (name, email, password_hash)
+      select 'New', 'new@example.com', password_hash from users limit 1 returning id`;
+    await sql.begin(async (other) => {
+      await other`select 1 from registrations where user_id = ${only(users[1])} for update`;
+      await unregister(sql, only(users[0]), event);
+    });
+    expect(await listStatuses(sql, event)).toEqual(['cancelled', 'waitlist']);
+    expect(await register(sql, only(newcomer).id, event)).toMatchObject({ error_code: 'P0004' });
+    expect(await listStatuses(sql, event)).toEqual(['cancelled', 'confirmed']);
+  });
+
+  test('answers the waiter whose turn it is when he asks with his seat', async ({ db }) => {
+    const { sql } = db;
+    const { event, users } = await fillEvent(sql, 2);
+    await sql.begin(async (other) => {
+      await other`select 1 from registrations where user_id = ${only(users[1])} for update`;
+      await unregister(sql, only(users[0]), event);
+    });
+    expect(await register(sql, only(users[1]), event)).toMatchObject({
+      success: true,
+      status: 'confirmed',
+    });
   });
 
   test('passes over a waiter whom somebody else is changing, and does not wait', async ({ db }) => {

@@ -3,6 +3,7 @@ import { test } from '../support/fixture.ts';
 import {
   addEvent,
   addUsers,
+  bcryptHash,
   listMigrationNames,
   readCatalog,
   readSeats,
@@ -119,7 +120,7 @@ describe('event schema', () => {
     for (const schema of ['north', 'The South']) {
       await sql`create schema ${sql(schema)}`;
       await runFiles(sql, schema, names);
-      await sql`insert into ${sql(schema)}.users (name, email, password_hash) values ('Ann', 'ann@example.com', 'h')`;
+      await sql`insert into ${sql(schema)}.users (name, email, password_hash) values ('Ann', 'ann@example.com', ${bcryptHash()})`;
       await sql`
         insert into ${sql(schema)}.events (title, date_time, capacity)
         values (${schema}, now() + interval '1 day', 1)`;

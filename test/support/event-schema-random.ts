@@ -1,0 +1,32 @@
+/** Numbers that look random and are the same in every run with the same seed. */
+export interface Random {
+  /** A whole number from 0 to `limit - 1`. */
+  below(limit: number): number;
+  pick<T>(list: readonly T[]): T;
+}
+
+/** @param seed any whole number; print it where a test fails. */
+export function randomOf(seed: number): Random {
+  // splitmix32: neighbouring seeds give sequences that have nothing in common.
+  let state = seed >>> 0;
+  const next = () => {
+    state = (state + 0x9e3779b9) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 16), 0x21f0aaad);
+    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97);
+    return (mixed ^ (mixed >>> 15)) >>> 0;
+  };
+  const below = (limit: number) => next() % limit;
+  return {
+    below,
+    pick: <T>(list: readonly T[]): T => {
+      if (list.length === 0) throw new Error('nothing to pick from');
+      return list[below(list.length)] as T;
+    },
+  };
+}
+
+/** The seeds of a test: its own, or the one in `EVDB_TEST_SEED`, to see a failure again. */
+export function seedsOf(...seeds: number[]): number[] {
+  const chosen = process.env.EVDB_TEST_SEED;
+  return chosen === undefined ? seeds : [Number(chosen)];
+}
