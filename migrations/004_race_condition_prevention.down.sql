@@ -20,6 +20,7 @@ drop trigger registrations_95_count_insert on registrations;
 drop function reset_registration_counts();
 drop function sync_registration_counts();
 drop function change_event_seats(integer, integer, integer, boolean, boolean, text, boolean);
+drop function is_registration_refusal(text);
 drop function refuse_registrations(integer, integer, boolean);
 drop function expire_holds(integer);
 drop function promote_waitlist(integer);

@@ -109,26 +109,31 @@ comment on trigger events_00_gate_update on events is 'Takes the locks of events
 comment on trigger users_00_gate_update on users is 'Takes the locks of users_30_fill in their order.';
 
 -- Security definer, because whoever may delete an event need not be allowed to change registrations.
--- The timeout is shorter than the usual deadlock_timeout, so that it comes first.
 create function close_registration_gate()
 returns trigger
 language plpgsql
 security definer
 set search_path from current
-set lock_timeout to '900ms'
 as $$
 declare
+    v_lock_timeout text := current_setting('lock_timeout');
     v_ignored boolean;
 begin
-    v_ignored := pg_advisory_xact_lock('events'::regclass::oid::integer, 0) is null;
+    begin
+        -- Shorter than the usual deadlock_timeout, so that it comes first.
+        perform set_config('lock_timeout', '900ms', true);
+        v_ignored := pg_advisory_xact_lock('events'::regclass::oid::integer, 0) is null;
+        perform set_config('lock_timeout', v_lock_timeout, true);
+    exception
+        -- Somebody keeps a transaction open that registered: rather than hold up everyone behind this
+        -- deletion any longer, go on without the gate, and accept that a deadlock is possible.
+        when lock_not_available then
+            null;
+    end;
+
     -- What the cascade will lock anyway, but before the event rows: a truncate could stand in between.
     lock table registrations in row exclusive mode;
     return null;
-exception
-    -- Somebody keeps a transaction open that registered: rather than hold up everyone behind this
-    -- deletion any longer, go on without the gate, and accept that a deadlock is possible.
-    when lock_not_available then
-        return null;
 end
 $$;
 
@@ -246,7 +251,7 @@ begin
         raise exception using
             errcode = 'foreign_key_violation',
             message = format('Event %s does not exist', p_event_id),
-            hint = 'Register for an event that exists.',
+            hint = 'Check the id, or insert the event first.',
             table = 'registrations',
             constraint = 'registrations_event_id_fkey';
     elsif not v_event.is_active then
@@ -284,6 +289,24 @@ $$;
 
 comment on function refuse_registrations(integer, integer, boolean) is
     'Raises what speaks against registrations that a statement on the table tried to make: 23514, or 23503 for an event that does not exist, with a constraint name that a program can match on.';
+
+create function is_registration_refusal(p_constraint text)
+returns boolean
+language sql
+immutable
+parallel safe
+set search_path from current
+as $$
+    select p_constraint in (
+        'registrations_event_has_seats',
+        'registrations_event_is_active',
+        'registrations_event_is_upcoming',
+        'registrations_user_is_active'
+    )
+$$;
+
+comment on function is_registration_refusal(text) is
+    'Whether a constraint name is one of those that refuse_registrations() raises and that a call answers instead of passing them on.';
 
 create function change_event_seats(
     p_event_id integer,
@@ -376,10 +399,12 @@ begin
                 bool_or(n.status <> 'cancelled') as joins,
                 case
                     when bool_or(n.status = 'waitlist') then 'after'
-                    when exists (
-                        select
+                    -- Not exists, of which the planner would make a list of all who wait for any event.
+                    when (
+                        select true
                         from registrations w
                         where w.event_id = n.event_id and w.status = 'waitlist'
+                        limit 1
                     ) then 'before'
                 end as promote,
                 bool_or((n.status = 'pending') <> (n.hold_expires_at is not null)) as hold_is_wrong,
@@ -418,10 +443,11 @@ begin
                 bool_or(c.joins) as joins,
                 case
                     when bool_or(c.joins and c.waits) then 'after'
-                    when bool_or(c.joins and c.is_newcomer) and exists (
-                        select
+                    when bool_or(c.joins and c.is_newcomer) and (
+                        select true
                         from registrations w
                         where w.event_id = c.event_id and w.status = 'waitlist'
+                        limit 1
                     ) then 'before'
                 end as promote,
                 bool_and(not c.joins or (select u.is_active from users u where u.id = c.user_id)) as users_are_active
@@ -627,7 +653,7 @@ as $$
         when 'P0004' then 'Event is at maximum capacity'
         when 'P0005' then 'User is not registered for this event'
         when 'P0006' then 'User not found or inactive'
-        when '55P03' then 'Another transaction is changing this registration: try again'
+        when '55P03' then 'Another transaction is changing this user or registration: try again'
     end
 $$;
 
@@ -762,6 +788,43 @@ begin
 
     v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 0) is null;
 
+    -- The common case, a newcomer and a free seat, with nothing that only other cases need. Where it fails,
+    -- the rounds below find out why. The user's row is locked, because nobody may be deactivated in between.
+    select
+        (select u.is_active from users u where u.id = p_user_id for share)
+            and e.is_active
+            and e.date_time > clock_timestamp()
+            and e.current_registrations + e.held_seats < e.capacity as may_try
+    into v_seen
+    from events e
+    where e.id = p_event_id;
+
+    if v_seen.may_try and p_hold is null then
+        begin
+            insert into registrations (user_id, event_id, registered_at)
+            values (p_user_id, p_event_id, clock_timestamp())
+            on conflict (user_id, event_id) do nothing
+            returning id, registered_at, status into v_registration;
+            if found then
+                return json_build_object(
+                    'success', true,
+                    'registration_id', v_registration.id,
+                    'event_id', p_event_id,
+                    'user_id', p_user_id,
+                    'registered_at', v_registration.registered_at,
+                    'status', 'confirmed',
+                    'message', 'Successfully registered for event'
+                );
+            end if;
+        exception
+            when check_violation then
+                get stacked diagnostics v_constraint = constraint_name;
+                if not is_registration_refusal(v_constraint) then
+                    raise;
+                end if;
+        end;
+    end if;
+
     -- Each round reads what speaks against it, without a lock but the user's, and then tries. Where another
     -- transaction took the last seat or changed the same registration in between, the next round sees it.
     for v_round in 1..20 loop
@@ -780,8 +843,10 @@ begin
         left join registrations r on r.user_id = p_user_id and r.event_id = e.id
         where e.id = p_event_id;
 
-        v_has_seat := v_seen.free_seats > 0 and not v_is_refused;
-        if not v_has_seat and v_seen.held_seats > 0 and not v_is_refused then
+        v_has_seat := v_seen.free_seats > 0;
+        if v_is_refused or (v_has_waited and v_seen.status = 'waitlist') then
+            v_has_seat := false;
+        elsif not v_has_seat and v_seen.held_seats > 0 then
             v_has_seat := exists (
                 select
                 from registrations r
@@ -818,7 +883,6 @@ begin
         -- A waiter stays in the queue until it is his turn.
         if v_has_seat and v_seen.status = 'waitlist' then
             v_has_waited := true;
-            v_is_refused := true;
             v_ignored := settle_event_seats(p_event_id) is null;
             continue;
         end if;
@@ -856,10 +920,7 @@ begin
             -- Nothing but what the counter refuses; deadlocks and serialisation failures are the caller's.
             when check_violation then
                 get stacked diagnostics v_constraint = constraint_name;
-                if v_constraint not in (
-                    'registrations_event_has_seats', 'registrations_event_is_active',
-                    'registrations_event_is_upcoming', 'registrations_user_is_active'
-                ) then
+                if not is_registration_refusal(v_constraint) then
                     raise;
                 end if;
                 v_is_refused := v_constraint = 'registrations_event_has_seats';
@@ -1031,6 +1092,7 @@ revoke execute on function close_registration_gate() from public;
 revoke execute on function promote_waitlist(integer) from public;
 revoke execute on function expire_holds(integer) from public;
 revoke execute on function refuse_registrations(integer, integer, boolean) from public;
+revoke execute on function is_registration_refusal(text) from public;
 revoke execute on function change_event_seats(integer, integer, integer, boolean, boolean, text, boolean) from public;
 revoke execute on function sync_registration_counts() from public;
 revoke execute on function reset_registration_counts() from public;

@@ -12,7 +12,25 @@ returns trigger
 language plpgsql
 set search_path from current
 as $$
+declare
+    v_missing text := case
+        when new.name is null then 'name'
+        when new.email is null then 'email'
+        when new.password_hash is null then 'password_hash'
+        when new.is_active is null then 'is_active'
+        when new.created_at is null then 'created_at'
+        when new.updated_at is null then 'updated_at'
+    end;
 begin
+    if v_missing is not null then
+        raise exception using
+            errcode = 'not_null_violation',
+            message = format('A user needs a value in %s', v_missing),
+            hint = 'Give a value, or leave the column out where it has a default.',
+            table = 'users',
+            column = v_missing;
+    end if;
+
     -- The same patterns as in the check constraints of users, which hold whatever happens to triggers.
     if new.name !~ '[^\u0001-\u0020\u007f\u0085\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0]' then
         raise exception using
@@ -45,7 +63,7 @@ end
 $$;
 
 comment on function validate_user() is
-    'Trigger: the name is one line and not blank, the hash is one of bcrypt. Raises what the check constraints of users would, with a hint and without the row.';
+    'Trigger: nothing is missing, the name is one line and not blank, the hash is one of bcrypt. Raises what the constraints of users would, with a hint and without the row.';
 
 create trigger users_20_validate_insert
 before insert on users
@@ -53,7 +71,7 @@ for each row
 execute function validate_user();
 
 create trigger users_20_validate_update
-before update of name, password_hash on users
+before update of name, email, password_hash, is_active, created_at, updated_at on users
 for each row
 execute function validate_user();
 

@@ -69,20 +69,15 @@ begin
                 from unnest(p_user_ids) with ordinality as a (user_id, position)
             ),
             judged as materialized (
-                select a.user_id, a.position, a.occurrence, r.id as registration_id,
+                select a.user_id, a.position, a.occurrence, l.id as registration_id, l.waits_since,
                     -- Whoever holds a seat needs no other.
-                    (a.occurrence = 1 and r.status is distinct from 'pending')::integer as seats,
-                    r.waits_since,
+                    (a.occurrence = 1 and l.status is distinct from 'pending')::integer as seats,
                     case
                         when v_event_error_code is not null then v_event_error_code
-                        when u.is_active is null and exists (select from users g where g.id = a.user_id) then '55P03'
+                        when u.is_active is null and (select g.id from users g where g.id = a.user_id) is not null then '55P03'
                         when u.is_active is not true then 'P0006'
-                        when r.status = 'confirmed' then 'P0003'
-                        when r.id is null and exists (
-                            select
-                            from registrations g
-                            where g.user_id = a.user_id and g.event_id = p_event_id
-                        ) then '55P03'
+                        when coalesce(l.status, r.status) = 'confirmed' then 'P0003'
+                        when r.id is not null and l.id is null then '55P03'
                     end as error_code
                 from asked a
                 left join lateral (
@@ -92,11 +87,17 @@ begin
                     for share skip locked
                 ) u on true
                 left join lateral (
-                    select g.id, g.status, case when g.status = 'waitlist' then g.registered_at end as waits_since
+                    select g.id, g.status
                     from registrations g
                     where g.user_id = a.user_id and g.event_id = p_event_id
-                    for no key update skip locked
+                    offset 0
                 ) r on true
+                left join lateral (
+                    select g.id, g.status, case when g.status = 'waitlist' then g.registered_at end as waits_since
+                    from registrations g
+                    where g.id = r.id and r.status <> 'confirmed'
+                    for no key update skip locked
+                ) l on true
             ),
             ranked as materialized (
                 select j.user_id, j.position, j.occurrence, j.registration_id, j.error_code,
@@ -197,10 +198,7 @@ begin
             -- Nothing but what the counter refuses; deadlocks and serialisation failures are the caller's.
             when check_violation then
                 get stacked diagnostics v_constraint = constraint_name;
-                if v_constraint not in (
-                    'registrations_event_has_seats', 'registrations_event_is_active',
-                    'registrations_event_is_upcoming', 'registrations_user_is_active'
-                ) then
+                if not is_registration_refusal(v_constraint) then
                     raise;
                 end if;
                 v_is_refused := true;

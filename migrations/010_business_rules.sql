@@ -82,7 +82,7 @@ as $$
 $$;
 
 comment on function list_business_rules() is
-    'The rules that validate_business_rules() looks after: name, severity (error: data or its protection is wrong; warning: somebody should look), what a violation is, and the statement that mends it, null where that takes a decision.';
+    'The rules that validate_business_rules() looks after: name, severity (error: data or its protection is wrong; warning: somebody should look), what a violation is, and the statement that mends it; null where that takes a decision, or where details hold the statements.';
 
 create function list_schema_guards()
 returns table (

@@ -64,6 +64,7 @@ as $$
             ('promote_waitlist', '{application}'),
             ('expire_holds', '{application}'),
             ('try_lock_event', '{application}'),
+            ('is_registration_refusal', '{application}'),
             ('get_waitlist_position', '{application,read-only}'),
             ('get_event_registration_stats', '{application,read-only}'),
             ('search_events', '{application,read-only}'),

@@ -14,7 +14,7 @@ import {
 } from '../support/event-schema-invariants.ts';
 import { randomOf } from '../support/event-schema-random.ts';
 import { test } from '../support/fixture.ts';
-import { type Claim, claimOf, listFalseClaims, type Trio } from './event-schema-mix-claims.ts';
+import { type Claim, claiming, listFalseClaims, type Trio } from './event-schema-mix-claims.ts';
 import type { Operation } from './event-schema-mix-crowd.ts';
 import { castOf, chaosOf, deletionOf } from './event-schema-mix-stage.ts';
 import {
@@ -47,18 +47,6 @@ async function work(
   }
 }
 
-/** A trio's claim; a serialisation failure is thrown, so that it is tried again. */
-function claiming(claims: Claim[], plan: (sql: postgres.Sql) => Promise<Claim>): Operation {
-  return async (sql) => {
-    const claim = await plan(sql);
-    if (claim.code && retried.includes(claim.code)) {
-      throw Object.assign(new Error('try again'), { code: claim.code });
-    }
-    claims.push(claim);
-    if (claim.code) throw Object.assign(new Error('refused'), { code: claim.code });
-  };
-}
-
 describe.for(levels)('at %s', (level) => {
   test('a mix of everything goes through after retries and stays right', async ({ db }) => {
     const random = randomOf(level.length);
@@ -70,7 +58,7 @@ describe.for(levels)('at %s', (level) => {
         if (i % 4 > 0) return i % 8 < 3 ? deletionOf(cast, random) : chaosOf(cast, random);
         const offset = (worker * 25 + i / 4) * 3;
         const users = cast.ownUsers.slice(offset, offset + 3) as Trio;
-        return claiming(claims, claimOf(users, random.pick(cast.events), random, 1));
+        return claiming(claims, users, random.pick(cast.events), random, 1);
       }),
     );
     await withClients(db.url, 4, (...clients) =>

@@ -1,6 +1,7 @@
 import type postgres from 'postgres';
 import { codeOf } from '../support/event-schema-clients.ts';
 import type { Random } from '../support/event-schema-random.ts';
+import type { Operation } from './event-schema-mix-crowd.ts';
 import { only, type RegistrationResult, registerBatch } from './event-schema-stage.ts';
 
 /** What the answers to one operation say about users who take part in nothing else. */
@@ -9,8 +10,6 @@ export interface Claim {
   event: number;
   /** For each user what may be found in the end; null stands for no row. */
   fates: [user: number, mayBe: (string | null)[]][];
-  /** What a statement was rejected with. */
-  code?: string;
 }
 
 type Answer = RegistrationResult & { status?: string };
@@ -19,18 +18,29 @@ export type Trio = [number, number, number];
 
 const anything = [null, 'confirmed', 'cancelled', 'pending', 'waitlist'];
 
-/** An operation that says what must have become of the users it is about. */
-export function claimOf(users: Trio, event: number, random: Random, maxCalls = 3) {
+/**
+ * An operation that adds to `claims` what must have become of the users it is about. It is rejected as
+ * its statement is; one that has to be tried again claims nothing yet.
+ */
+export function claiming(
+  claims: Claim[],
+  users: Trio,
+  event: number,
+  random: Random,
+  maxCalls = 3,
+): Operation {
   const plans = maxCalls === 1 ? singleCalls : { ...singleCalls, ...severalCalls };
   const [operation, plan] = random.pick(Object.entries(plans));
-  return async (sql: postgres.Sql): Promise<Claim> => {
+  return async (sql) => {
     try {
-      return { operation, event, fates: await plan(sql, users, event) };
+      claims.push({ operation, event, fates: await plan(sql, users, event) });
     } catch (error) {
       const code = codeOf(error);
+      if (code === '40001' || code === '40P01') throw error;
       // Refused, nothing is left; where the connection was lost, nobody knows.
       const mayBe = code === '23514' || code === '23505' ? [null] : anything;
-      return { operation, event, code, fates: users.map((user) => [user, mayBe]) };
+      claims.push({ operation, event, fates: users.map((user) => [user, mayBe]) });
+      throw error;
     }
   };
 }
@@ -115,16 +125,14 @@ const severalCalls: Record<string, Plan> = {
     return [[a, [null]]];
   },
   'roll back': async (sql, [a, b], event) => {
-    const undone = new Error('on purpose');
+    // In one message: the driver reconnects between two, and would go on outside of the transaction.
     await sql
-      .begin(async (transaction) => {
-        await transaction`select safe_event_registration(${a}, ${event}, true)`;
-        await transaction`select batch_event_registration(${[a, b]}::int[], ${event})`;
-        throw undone;
-      })
-      .catch((error) => {
-        if (error !== undone) throw error;
-      });
+      .unsafe(`
+        begin;
+        select safe_event_registration(${a}, ${event}, true);
+        select batch_event_registration('{${a},${b}}', ${event});
+        rollback`)
+      .simple();
     return [
       [a, [null]],
       [b, [null]],

@@ -167,7 +167,7 @@ function leaving(random: Random): Step {
 
 function changing(random: Random): Step {
   const [user, event, capacity] = [anyUser(random), anyEvent(random), 1 + random.below(5)];
-  const isOn = random.below(3) > 0;
+  const isOn = random.below(2) > 0;
   return random.pick([
     statement(
       `capacity of ${event} becomes ${capacity}`,
@@ -237,6 +237,7 @@ const kinds: ((random: Random) => Step)[] = [
   expiring,
   moving,
   leaving,
+  changing,
   changing,
   changing,
   ending,
