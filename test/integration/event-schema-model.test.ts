@@ -10,7 +10,7 @@ import {
 } from '../support/event-schema-model-steps.ts';
 import { randomOf, seedsOf } from '../support/event-schema-random.ts';
 import { test } from '../support/fixture.ts';
-import { addEvent, addUsers } from './event-schema-stage.ts';
+import { addEvent, addUsers, only } from './event-schema-stage.ts';
 
 const capacity = 2;
 
@@ -67,7 +67,7 @@ function describeModel(state: State) {
 }
 
 async function describeServer(sql: postgres.Sql) {
-  const [row] = await sql`
+  const [row] = await sql<{ users: string[]; events: string[]; registrations: string[] }[]>`
     select
       array(select format('%s %s', id, is_active::text) from users order by 1) as users,
       array(
@@ -79,7 +79,7 @@ async function describeServer(sql: postgres.Sql) {
       array(
         select format('%s %s %s %s', user_id, event_id, status, (coalesce(hold_expires_at, 'infinity') <= now())::text)
         from registrations order by 1) as registrations`;
-  return { ...row };
+  return { ...only(row) };
 }
 
 /** Runs steps on both sides and returns where they first differ, or nothing. */
@@ -122,4 +122,20 @@ describe('sequences of operations', () => {
       }
     },
   );
+
+  // Too rare in random ones.
+  test('give a user who is active again the seat that he was passed over for', async ({ db }) => {
+    const { sql } = db;
+    const [ann, bob] = (await addUsers(sql, 2)) as [number, number];
+    const event = await addEvent(sql, { capacity: 1 });
+    for (const user of [ann, bob])
+      await sql`select safe_event_registration(${user}, ${event}, true)`;
+    await sql`update users set is_active = false where id = ${bob}`;
+    await sql`select safe_event_unregistration(${ann}, ${event})`;
+    expect((await describeServer(sql)).events).toEqual([
+      `${event} true false 1 0 0 waiting: ${bob}`,
+    ]);
+    await sql`update users set is_active = true where id = ${bob}`;
+    expect((await describeServer(sql)).events).toEqual([`${event} true false 1 1 0 waiting: `]);
+  });
 });
