@@ -29,6 +29,7 @@ drop trigger events_00_gate_delete on events;
 drop function close_registration_gate();
 drop trigger users_00_gate_update on users;
 drop trigger events_00_gate_update on events;
+drop function prepare_to_fill();
 drop trigger registrations_00_gate_delete on registrations;
 drop trigger registrations_00_gate_update on registrations;
 drop trigger registrations_00_gate_insert on registrations;

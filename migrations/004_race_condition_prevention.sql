@@ -48,30 +48,21 @@ comment on index registrations_pending_idx is 'Serves the settling of expired ho
 -- The gate
 --
 
--- Security definer, because whoever may change events or users need not be allowed to change registrations.
 create function enter_registration_gate()
 returns trigger
 language plpgsql
-security definer
 set search_path from current
 as $$
 declare
     v_ignored boolean;
 begin
-    -- A cascade is behind the gate already, or has given it up.
-    if tg_op <> 'DELETE' or pg_trigger_depth() = 1 then
-        v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 0) is null;
-    end if;
-    -- What filling seats will lock anyway, but before the event rows: a truncate could stand in between.
-    if tg_table_name <> 'registrations' then
-        lock table registrations in row exclusive mode;
-    end if;
+    v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 0) is null;
     return null;
 end
 $$;
 
 comment on function enter_registration_gate() is
-    'Trigger: lets a statement wait for deletions of events and users before it holds anything that these want. Runs as the owner of the schema, because whoever may change events or users need not be allowed to change registrations.';
+    'Trigger: lets a statement on registrations wait for deletions of events and users before it holds anything that these want.';
 
 create trigger registrations_00_gate_insert
 before insert on registrations
@@ -86,6 +77,7 @@ execute function enter_registration_gate();
 create trigger registrations_00_gate_delete
 before delete on registrations
 for each statement
+when (pg_trigger_depth() = 0)
 execute function enter_registration_gate();
 
 comment on trigger registrations_00_gate_insert on registrations is
@@ -93,17 +85,37 @@ comment on trigger registrations_00_gate_insert on registrations is
 comment on trigger registrations_00_gate_update on registrations is
     'Keeps updates and deletions of events and users from deadlocking.';
 comment on trigger registrations_00_gate_delete on registrations is
-    'Keeps deletes and deletions of events and users from deadlocking.';
+    'Keeps deletes and deletions of events and users from deadlocking. A cascade is behind the gate already, or has given it up.';
+
+-- Security definer, because whoever may change events or users need not be allowed to change registrations.
+create function prepare_to_fill()
+returns trigger
+language plpgsql
+security definer
+set search_path from current
+as $$
+declare
+    v_ignored boolean;
+begin
+    v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 0) is null;
+    -- What filling seats will lock anyway, but before the event rows: a truncate could stand in between.
+    lock table registrations in row exclusive mode;
+    return null;
+end
+$$;
+
+comment on function prepare_to_fill() is
+    'Trigger: takes what filling seats will need before the rows of events and users are locked. Runs as the owner of the schema, because whoever may change events or users need not be allowed to change registrations.';
 
 create trigger events_00_gate_update
 before update of capacity, is_active, date_time on events
 for each statement
-execute function enter_registration_gate();
+execute function prepare_to_fill();
 
 create trigger users_00_gate_update
 before update of is_active on users
 for each statement
-execute function enter_registration_gate();
+execute function prepare_to_fill();
 
 comment on trigger events_00_gate_update on events is 'Takes the locks of events_30_fill in their order.';
 comment on trigger users_00_gate_update on users is 'Takes the locks of users_30_fill in their order.';
@@ -424,6 +436,21 @@ begin
                     and n.event_id = v_change.event_id
                     and (n.status = 'pending') <> (n.hold_expires_at is not null);
             end if;
+            -- The common case of change_event_seats(), which would cost a registration a call more.
+            if v_change.joins and v_change.promote is null and v_queues then
+                v_ignored := pg_advisory_xact_lock('events'::regclass::oid::integer, 1 + v_change.event_id % 1024) is null;
+                update events e
+                set current_registrations = e.current_registrations + v_change.confirmed,
+                    held_seats = e.held_seats + v_change.held
+                where e.id = v_change.event_id
+                    and e.is_active
+                    and e.date_time > statement_timestamp()
+                    and e.current_registrations + e.held_seats + v_change.confirmed + v_change.held <= e.capacity
+                    and v_change.users_are_active;
+                v_queues := false;
+                continue when found;
+            end if;
+
             if v_change.joins then
                 v_ignored := change_event_seats(
                     v_change.event_id, v_change.confirmed, v_change.held,
@@ -803,20 +830,20 @@ begin
         begin
             insert into registrations (user_id, event_id, registered_at)
             values (p_user_id, p_event_id, clock_timestamp())
-            on conflict (user_id, event_id) do nothing
-            returning id, registered_at, status into v_registration;
-            if found then
-                return json_build_object(
-                    'success', true,
-                    'registration_id', v_registration.id,
-                    'event_id', p_event_id,
-                    'user_id', p_user_id,
-                    'registered_at', v_registration.registered_at,
-                    'status', 'confirmed',
-                    'message', 'Successfully registered for event'
-                );
-            end if;
+            returning id, registered_at into v_registration;
+            return json_build_object(
+                'success', true,
+                'registration_id', v_registration.id,
+                'event_id', p_event_id,
+                'user_id', p_user_id,
+                'registered_at', v_registration.registered_at,
+                'status', 'confirmed',
+                'message', 'Successfully registered for event'
+            );
         exception
+            -- There is a registration already.
+            when unique_violation then
+                null;
             when check_violation then
                 get stacked diagnostics v_constraint = constraint_name;
                 if not is_registration_refusal(v_constraint) then
@@ -1088,6 +1115,7 @@ comment on function get_event_registration_stats(integer) is
     'Seats and registrations of one event as JSON: event_id, title, date_time, capacity, current_registrations, confirmed_, waitlist_, pending_, cancelled_ and total_registrations, held_seats, available_spots, is_full, is_active. Null for an event that does not exist. Seats whose hold has expired count as available.';
 
 revoke execute on function enter_registration_gate() from public;
+revoke execute on function prepare_to_fill() from public;
 revoke execute on function close_registration_gate() from public;
 revoke execute on function promote_waitlist(integer) from public;
 revoke execute on function expire_holds(integer) from public;

@@ -100,10 +100,10 @@ describe('functions', () => {
       'audit_user_changes',
       'close_registration_gate',
       'count_expired_holds',
-      'enter_registration_gate',
       'fill_changed_event',
       'fill_events_of_user',
       'keep_event_search_documents',
+      'prepare_to_fill',
       'reset_registration_counts',
       'sync_registration_counts',
     ]);
