@@ -38,13 +38,13 @@ begin
         -- Expired holds give way, unless somebody else has them locked, and waiters come first.
         v_free_seats := v_event.free_seats;
         if v_event.held_seats > 0 and not v_is_refused then
-            select v_free_seats + count(*) into v_free_seats
+            select v_free_seats + count(*)::integer into v_free_seats
             from registrations r
             where r.event_id = p_event_id and r.status = 'pending' and r.hold_expires_at <= clock_timestamp();
         end if;
         v_waiting := 0;
         if v_event.has_waiters then
-            select count(*) into v_waiting
+            select count(*)::integer into v_waiting
             from registrations r
             join users u on u.id = r.user_id and u.is_active
             where r.event_id = p_event_id and r.status = 'waitlist' and r.user_id <> all (p_user_ids);
