@@ -88,7 +88,7 @@ function report(serverVersion, results, usage) {
   });
 }
 
-/** @param {Record<string, unknown>} object @param {(value: any, key: string) => unknown} map */
+/** @template V @param {Record<string, V>} object @param {(value: V, key: string) => unknown} map */
 function mapValues(object, map) {
   return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, map(value, key)]));
 }

@@ -952,14 +952,14 @@ begin
                 end if;
                 v_is_refused := v_constraint = 'registrations_event_has_seats';
         end;
-
-        if v_round = 20 then
-            raise exception using
-                errcode = 'serialization_failure',
-                message = format('Others changed event %s in every moment between reading and registering', p_event_id),
-                hint = 'Try again.';
-        end if;
     end loop;
+
+    if v_registration is null then
+        raise exception using
+            errcode = 'serialization_failure',
+            message = format('Others changed event %s in every moment between reading and registering', p_event_id),
+            hint = 'Try again.';
+    end if;
 
     -- Whoever started to wait may have been given a seat at once.
     if v_registration.status = 'waitlist' then

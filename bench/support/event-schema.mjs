@@ -87,7 +87,7 @@ export async function withSession(url, work) {
 /**
  * @param {import('postgres').Sql} sql
  * @param {string} statement
- * @returns {Promise<{ wallMs: number, rows: any[], count: number }>} count as the server tells it
+ * @returns {Promise<{ wallMs: number, rows: import('postgres').Row[], count: number }>} count as the server tells it
  */
 export async function timeStatement(sql, statement) {
   const startedAt = performance.now();
