@@ -59,6 +59,18 @@ export type EvdbErrorCode =
   | 'POOLER_DETECTED'
   | 'SERVER_UNSUPPORTED'
   | 'QUERY_FAILED'
+  // the pool
+  | 'ACQUIRE_TIMEOUT'
+  | 'POOL_CLOSED'
+  | 'POOL_NESTED'
+  | 'CONNECTION_RETURNED'
+  | 'STATEMENT_TIMEOUT'
+  | 'TRANSACTION_ROLLED_BACK'
+  | 'TRANSACTION_TIMEOUT'
+  // registering people
+  | 'REGISTRAR_FULL'
+  | 'REGISTRAR_CLOSED'
+  | 'UNKNOWN_ANSWER'
   // the embedded server
   | 'EMBEDDED_UNAVAILABLE'
   | 'EMBEDDED_START_FAILED'

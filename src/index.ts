@@ -14,6 +14,7 @@ export { readEmbeddedServer } from './connection/embedded/status.ts';
 export type { StopResult } from './connection/embedded/stop.ts';
 export { stopEmbeddedServer } from './connection/embedded/stop.ts';
 export type { ConnectionOptions, HostAddress, SslMode } from './connection/options.ts';
+export { QueryError } from './connection/query-error.ts';
 export type { EvdbErrorCode, EvdbErrorOptions } from './errors.ts';
 export { EvdbError } from './errors.ts';
 export type { StepResult } from './migrate/apply.ts';
@@ -46,6 +47,16 @@ export type { MigrationsStatus, StatusEntry } from './migrate/status.ts';
 export { readStatus } from './migrate/status.ts';
 export type { Finding, ValidateOptions, ValidationResult } from './migrate/validate.ts';
 export { validateMigrations } from './migrate/validate.ts';
+export type { PoolEvents } from './pool/events.ts';
+export type { PoolConnection } from './pool/handle.ts';
+export type { PoolHealth } from './pool/health.ts';
+export type { Instrument } from './pool/instruments.ts';
+export type { DiscardReason, DurationStats, PoolMetrics } from './pool/metrics.ts';
+export type { PoolOptions, PoolSsl } from './pool/options.ts';
+export { DatabasePool } from './pool/pool.ts';
+export type { Field, Queryable, QueryResult, Row } from './pool/result.ts';
+export type { Transaction } from './pool/transaction.ts';
+export type { Isolation, TransactionOptions } from './pool/transaction-options.ts';
 export { renderConfig } from './report/config.ts';
 export { renderError } from './report/error.ts';
 export {
@@ -54,6 +65,7 @@ export {
   renderSummary,
   renderWarning,
 } from './report/migration.ts';
+export { renderPrometheus } from './report/prometheus.ts';
 export { renderServer } from './report/server.ts';
 export type { StatusRenderOptions } from './report/status.ts';
 export { renderStatus } from './report/status.ts';

@@ -5,10 +5,29 @@ import type { ConnectionOptions, HostAddress } from './options.ts';
 import type { OpenSessionOptions, Row } from './session.ts';
 import { connectSocket } from './socket.ts';
 
+/** What the server needs to know whose statement is to be cancelled. */
+export interface BackendKey {
+  pid: number;
+  secret: number;
+}
+
+/** What one statement gave: its rows, and beside them what the server said about it. */
+export interface StatementResult extends Array<Row> {
+  count: number | null;
+  command: string;
+  columns: readonly { name: string; type: number }[];
+}
+
+/** A value in the server's text format; an object gives it with `toString`. */
+export type EncodedValue = string | null | { toString(): string };
+
 /** One instance of the driver over one socket: it cannot reconnect, queue for others or pipeline. */
 export interface Driver {
   readonly isClosed: boolean;
+  /** Known once the first answer was read. */
+  readonly backendKey: BackendKey | undefined;
   run(text: string): Promise<Row[]>;
+  query(text: string, values: EncodedValue[], prepare: boolean): Promise<StatementResult>;
   end(): Promise<void>;
   destroy(): void;
 }
@@ -21,18 +40,21 @@ export interface Driver {
 export async function createDriver(
   options: ConnectionOptions,
   address: HostAddress,
-  { onNotice, signal }: OpenSessionOptions,
+  { onNotice, onClose, signal, codec, parameters }: OpenSessionOptions,
 ): Promise<Driver> {
   const settings = await driverOptions(options, address);
   const [{ default: postgres }, socket] = await Promise.all([
     import('postgres'),
     connectSocket(address, options.connectTimeoutMs, signal),
   ]);
-  const line = watchLine(socket);
+  const line = watchLine(socket, onClose);
+  let backendKey: BackendKey | undefined;
   if (settings.ssl !== false && settings.ssl !== 'prefer') refuseWithoutTls(socket, line.fail);
   let unused: Socket | undefined = socket;
   const sql = postgres({
     ...settings,
+    connection: { ...settings.connection, ...parameters },
+    ...(codec ? { types: codec } : {}),
     socket: () => {
       const taken = unused;
       unused = undefined;
@@ -46,9 +68,24 @@ export async function createDriver(
     get isClosed() {
       return line.isClosed;
     },
+    get backendKey() {
+      return backendKey;
+    },
     run: (text) => {
       if (line.isClosed) return Promise.reject(lost(address));
-      return line.orLoss(sql.unsafe(text).simple().then(lastRows));
+      const answer = sql
+        .unsafe(text)
+        .simple()
+        .then((results) => {
+          backendKey ??= backendOf(results);
+          return lastRows(results);
+        });
+      return line.orLoss(answer);
+    },
+    query: (text, values, prepare) => {
+      if (line.isClosed) return Promise.reject(lost(address));
+      const query = sql.unsafe(text, values as string[], { prepare, simple: false } as object);
+      return line.orLoss(query as unknown as Promise<StatementResult>);
     },
     end: () => {
       // Once the goodbye is on its way there is nothing to wait for.
@@ -67,11 +104,16 @@ export async function createDriver(
  * the lost one, and those that were sent between the socket's error and its end: they would stay
  * pending for ever, and the process would end as if all were done.
  */
-function watchLine(socket: Socket) {
+function watchLine(socket: Socket, onClose: (() => void) | undefined) {
   const pending = new Set<(error: Error) => void>();
   let isClosed = socket.destroyed;
-  const close = () => {
+  const markClosed = () => {
+    if (isClosed) return;
     isClosed = true;
+    onClose?.();
+  };
+  const close = () => {
+    markClosed();
     // The driver's own answer to the loss, which may name its reason, comes first.
     setImmediate(() => {
       for (const reject of pending) reject(connectionClosed());
@@ -85,14 +127,23 @@ function watchLine(socket: Socket) {
     },
     close,
     fail: (error: Error) => {
-      isClosed = true;
+      markClosed();
       for (const reject of pending) reject(error);
       socket.destroy();
     },
     orLoss: <T>(query: Promise<T>): Promise<T> =>
       new Promise((resolve, reject) => {
         pending.add(reject);
-        query.then(resolve, reject).finally(() => pending.delete(reject));
+        query.then(
+          (value) => {
+            pending.delete(reject);
+            resolve(value);
+          },
+          (error) => {
+            pending.delete(reject);
+            reject(error);
+          },
+        );
       }),
   };
 }
@@ -131,7 +182,8 @@ async function driverOptions(options: ConnectionOptions, address: HostAddress) {
     max_pipeline: 100,
     backoff: false,
     keep_alive: 60,
-    prepare: false,
+    // each statement says for itself; `simple` is never prepared
+    prepare: true,
     debug: false,
     fetch_types: false,
     publications: 'alltables',
@@ -141,6 +193,11 @@ async function driverOptions(options: ConnectionOptions, address: HostAddress) {
       ...(options.backendOptions ? { options: options.backendOptions } : {}),
     },
   };
+}
+
+function backendOf(results: unknown): BackendKey | undefined {
+  const list = results as { state?: BackendKey }[] & { state?: BackendKey };
+  return list.state ?? list.at(-1)?.state;
 }
 
 /** A multi-statement message yields one result for each statement that returned rows. */

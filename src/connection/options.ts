@@ -20,6 +20,14 @@ export interface ConnectionOptions {
   sslRootCert?: string | undefined;
   sslCert?: string | undefined;
   sslKey?: string | undefined;
+  /** The same as PEM text, for programs that hold it; comes before the files. */
+  tls?:
+    | {
+        ca?: string | Buffer | undefined;
+        cert?: string | Buffer | undefined;
+        key?: string | Buffer | undefined;
+      }
+    | undefined;
   /** Shown in pg_stat_activity; default `evdb`. */
   applicationName: string;
   /** Default 10000. */

@@ -11,6 +11,47 @@ export function isConnectionLoss(error: unknown): boolean {
   return /^(CONNECTION_|E[A-Z]+$)/.test(code) || /^(08|57P0[1-5]|25P0[34])/.test(code);
 }
 
+/** What the server said, field by field as the protocol names them. */
+interface ServerFields {
+  code: string;
+  detail?: string;
+  hint?: string;
+  schema_name?: string;
+  table_name?: string;
+  column_name?: string;
+  constraint_name?: string;
+}
+
+/**
+ * A statement that the server refused. `code` is evdb's, `sqlstate` the server's.
+ *
+ * @example
+ * catch (error) {
+ *   if (error instanceof QueryError && error.constraint === 'users_email_key') …
+ * }
+ */
+export class QueryError extends EvdbError {
+  /** Five characters, such as `23505`; see the manual, "PostgreSQL Error Codes". */
+  readonly sqlstate: string;
+  readonly detail: string | undefined;
+  readonly schema: string | undefined;
+  readonly table: string | undefined;
+  readonly column: string | undefined;
+  readonly constraint: string | undefined;
+
+  constructor(code: EvdbErrorCode, cause: Error & ServerFields, hint: string | undefined) {
+    const { code: sqlstate, detail } = cause;
+    super(code, cause.message, { hint, cause, details: { sqlstate, detail, hint: cause.hint } });
+    this.name = 'QueryError';
+    this.sqlstate = sqlstate;
+    this.detail = detail;
+    this.schema = cause.schema_name;
+    this.table = cause.table_name;
+    this.column = cause.column_name;
+    this.constraint = cause.constraint_name;
+  }
+}
+
 const TRANSLATIONS: Record<string, [code: EvdbErrorCode, hint: string]> = {
   '42501': ['PERMISSION_DENIED', 'Let the owner or an administrator grant it.'],
   '25006': ['READ_ONLY', 'Connect to the primary, or use a role that may write.'],
@@ -23,8 +64,6 @@ const TRANSLATIONS: Record<string, [code: EvdbErrorCode, hint: string]> = {
 export function queryError(error: unknown): unknown {
   const code = codeOf(error);
   if (error instanceof EvdbError || !(error instanceof Error) || code === undefined) return error;
-  const { detail, hint } = error as { detail?: string; hint?: string };
-  const details = { sqlstate: code, detail, hint };
   if (isConnectionLoss(error)) {
     return new EvdbError('CONNECTION_LOST', `the connection was lost: ${error.message}`, {
       hint: 'Run the command again.',
@@ -34,5 +73,6 @@ export function queryError(error: unknown): unknown {
   // Five characters are a SQLSTATE; anything else is not the server's.
   if (!/^[0-9A-Z]{5}$/.test(code)) return error;
   const [evdbCode, evdbHint] = TRANSLATIONS[code] ?? ['QUERY_FAILED', undefined];
-  return new EvdbError(evdbCode, error.message, { hint: hint ?? evdbHint, cause: error, details });
+  const answer = error as Error & ServerFields;
+  return new QueryError(evdbCode, answer, answer.hint ?? evdbHint);
 }

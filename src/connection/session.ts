@@ -1,6 +1,7 @@
 import { EvdbError } from '../errors.ts';
+import { cancelStatement } from './cancel.ts';
 import { connectError } from './connect-error.ts';
-import { createDriver, type Driver } from './driver.ts';
+import { createDriver, type Driver, type EncodedValue, type StatementResult } from './driver.ts';
 import type { ConnectionOptions, HostAddress } from './options.ts';
 
 export interface SessionFacts {
@@ -12,6 +13,8 @@ export interface SessionFacts {
   isReadOnly: boolean;
   /** Whether it can look out for a lost client while it works; elsewhere than on Linux not all can. */
   canCheckClient: boolean;
+  /** Whether a pooler stands between: it hands out keys of its own instead of the server's. */
+  isPooled: boolean;
 }
 
 export type Row = Record<string, unknown>;
@@ -26,6 +29,16 @@ export interface Session {
    * of the last statement that returned any. Throws the server's error (with `code`, `position`).
    */
   run(text: string): Promise<Row[]>;
+  /**
+   * Runs one statement with parameters. A prepared one spares a round trip from its second run on,
+   * and the driver prepares it again where the server has forgotten or invalidated it.
+   */
+  query(text: string, values: EncodedValue[], prepare: boolean): Promise<StatementResult>;
+  /**
+   * Asks the server, on a connection of its own, to cancel what this session runs. The request can
+   * arrive late and hit the next statement: close the session afterwards.
+   */
+  cancel(): Promise<void>;
   /** Ends the connection; at once when `force` is set, whatever is running. */
   close(options?: { force?: boolean }): Promise<void>;
 }
@@ -33,8 +46,25 @@ export interface Session {
 export interface OpenSessionOptions {
   /** Called with each notice of the server; default: notices are dropped. */
   onNotice?: ((notice: { severity: string; message: string }) => void) | undefined;
+  /** Called once when the connection is gone, whoever ended it. */
+  onClose?: (() => void) | undefined;
   signal?: AbortSignal | undefined;
+  /** How `query` reads and writes values; default: the driver's own way. */
+  codec?: Codec | undefined;
+  /** Settings of the session, sent when it opens; poolers refuse what they do not know. */
+  parameters?: Record<string, string> | undefined;
 }
+
+/** Reads and writes the values of some types; the names are free. */
+export type Codec = Record<
+  string,
+  {
+    to: number;
+    from: number[];
+    serialize: (value: unknown) => unknown;
+    parse: (text: string) => unknown;
+  }
+>;
 
 const FACTS = `select pg_catalog.pg_backend_pid() as "pid",
   pg_catalog.current_setting('server_version_num')::int as "serverVersion",
@@ -52,8 +82,9 @@ const FACTS = `select pg_catalog.pg_backend_pid() as "pid",
  */
 export async function openSession(
   options: ConnectionOptions,
-  { onNotice, signal }: OpenSessionOptions = {},
+  opening: OpenSessionOptions = {},
 ): Promise<Session> {
+  const { signal } = opening;
   const wanted = options.targetSessionAttrs ?? 'any';
   // prefer-standby settles for any server once no standby answered
   const rounds = wanted === 'prefer-standby' ? (['standby', 'any'] as const) : [wanted];
@@ -62,9 +93,9 @@ export async function openSession(
     for (const address of options.hosts) {
       try {
         signal?.throwIfAborted();
-        const driver = await createDriver(options, address, { onNotice, signal });
+        const driver = await createDriver(options, address, opening);
         const facts = await readFacts(driver, options, address);
-        if (fits(facts, round)) return makeSession(driver, facts, options);
+        if (fits(facts, round)) return makeSession(driver, facts, options, address);
         await driver.end();
         failure = wrongKind(address, wanted);
       } catch (error) {
@@ -90,7 +121,8 @@ async function readFacts(
   });
   try {
     const rows = await Promise.race([driver.run(FACTS), deadline]);
-    const facts = rows[0] as unknown as SessionFacts;
+    const asked = rows[0] as unknown as Omit<SessionFacts, 'isPooled'>;
+    const facts = { ...asked, isPooled: driver.backendKey?.pid !== asked.pid };
     if (facts.serverVersion < 140000) throw tooOld(facts, address);
     return facts;
   } catch (error) {
@@ -133,7 +165,12 @@ function wrongKind(address: HostAddress, wanted: string): EvdbError {
   );
 }
 
-function makeSession(driver: Driver, facts: SessionFacts, options: ConnectionOptions): Session {
+function makeSession(
+  driver: Driver,
+  facts: SessionFacts,
+  options: ConnectionOptions,
+  address: HostAddress,
+): Session {
   return {
     facts,
     options,
@@ -141,6 +178,10 @@ function makeSession(driver: Driver, facts: SessionFacts, options: ConnectionOpt
       return driver.isClosed;
     },
     run: (text) => driver.run(text),
+    query: (text, values, prepare) => driver.query(text, values, prepare),
+    cancel: async () => {
+      if (driver.backendKey) await cancelStatement(driver.backendKey, address);
+    },
     close: async ({ force = false } = {}) => {
       if (force) driver.destroy();
       else await driver.end();

@@ -12,6 +12,7 @@ export function tlsOptions(options: ConnectionOptions): unknown {
       : {}),
     ...(options.sslCert ? { cert: readPem(options.sslCert) } : {}),
     ...(options.sslKey ? { key: readPem(options.sslKey) } : {}),
+    ...Object.fromEntries(Object.entries(options.tls ?? {}).filter(([, pem]) => pem !== undefined)),
   };
   if (sslMode === 'verify-full' || options.sslRootCert === 'system') return files;
   // libpq: a root certificate turns `require` into `verify-ca`

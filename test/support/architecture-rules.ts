@@ -3,7 +3,10 @@ import type { SourceFile } from './source-files.ts';
 /** Takes all files of `src` and returns a sentence for each violation. */
 export type Rule = (files: SourceFile[]) => string[];
 
-const library = ['sql/', 'connection/', 'config/', 'migrate/', 'lint/', 'maintenance/', 'report/'];
+const library = [
+  ...['sql/', 'connection/', 'config/', 'migrate/', 'lint/', 'maintenance/', 'report/'],
+  ...['pool/', 'application/'],
+];
 
 /** What the files of a folder may import: beginnings of paths below `src`. */
 const allowed: Record<string, { values: string[]; types?: string[] }> = {
@@ -15,6 +18,10 @@ const allowed: Record<string, { values: string[]; types?: string[] }> = {
   migrate: { values: ['errors.ts', 'sql/', 'connection/'] },
   lint: { values: ['errors.ts', 'sql/', 'connection/'] },
   maintenance: { values: ['errors.ts', 'sql/', 'connection/'] },
+  pool: { values: ['errors.ts', 'sql/quote.ts', 'connection/', 'config/'] },
+  application: {
+    values: ['errors.ts', 'sql/quote.ts', 'pool/', 'migrate/', 'connection/', 'config/'],
+  },
   report: { values: [], types: [...library, 'errors.ts'] },
   cli: {
     values: [

@@ -1,0 +1,162 @@
+import { EvdbError } from '../errors.ts';
+import type { Tell } from './events.ts';
+import type { Lender } from './lender.ts';
+import { createLoanBook } from './loan.ts';
+import type { PoolMetricsRecorder } from './metrics.ts';
+import type { PoolSettings } from './options.ts';
+import type { Slot } from './slot.ts';
+
+export interface LendOptions {
+  isTransaction: boolean;
+  signal?: AbortSignal | undefined;
+  /** How long the borrower may keep it, in ms. */
+  timeoutMillis?: number | undefined;
+}
+
+export interface BorrowingParts {
+  settings: PoolSettings;
+  lender: Lender;
+  metrics: PoolMetricsRecorder;
+  tell: Tell;
+}
+
+/** Lends connections for a statement or for a callback, and keeps account of who has them. */
+export class Borrowing {
+  readonly loans = createLoanBook();
+  readonly #parts: BorrowingParts;
+  #isClosed = false;
+
+  constructor(parts: BorrowingParts) {
+    this.#parts = parts;
+  }
+
+  /** Lends to nobody from now on. */
+  stop(): void {
+    this.#isClosed = true;
+  }
+
+  /**
+   * @throws {EvdbError} ACQUIRE_TIMEOUT, POOL_CLOSED, and what lastingly keeps connections from
+   *   being opened
+   */
+  async acquire(signal?: AbortSignal): Promise<Slot> {
+    const { lender, metrics, settings, tell } = this.#parts;
+    if (this.#isClosed) throw poolClosed();
+    signal?.throwIfAborted();
+    const startedAt = performance.now();
+    const slot =
+      lender.takeIdle() ??
+      (await this.loans.waitAsHolder(() =>
+        lender.take({
+          timeoutMillis: settings.acquireTimeoutMillis,
+          signal,
+          explainTimeout: () => this.#explainTimeout(),
+        }),
+      ));
+    const waitMs = performance.now() - startedAt;
+    metrics.recordAcquire(waitMs);
+    tell('acquire', () => ({ pid: slot.session.facts.pid, waitMs }));
+    return slot;
+  }
+
+  release(slot: Slot, borrowedAt: number): void {
+    const { lender, metrics, tell } = this.#parts;
+    const useMs = performance.now() - borrowedAt;
+    metrics.recordRelease(useMs);
+    tell('release', () => ({ pid: slot.session.facts.pid, useMs }));
+    lender.giveBack(slot);
+  }
+
+  /** Lends a connection for as long as a callback runs, or until it is no longer waited for. */
+  async lend<T>(
+    options: LendOptions,
+    use: (slot: Slot, abandoned: Promise<never>) => Promise<T>,
+  ): Promise<T> {
+    const { isTransaction, signal, timeoutMillis = 0 } = options;
+    const borrower = this.#parts.settings.leakThresholdMillis > 0 ? new Error() : undefined;
+    const slot = await this.acquire(signal);
+    const borrowedAt = performance.now();
+    const end = abandonment(slot);
+    const loan = this.loans.open({ slot, isTransaction, abandon: end.abandon });
+    const leakTimer = borrower && this.#watchLeak(slot, borrowedAt, borrower);
+    const timer =
+      timeoutMillis > 0
+        ? setTimeout(() => end.abandon(tookTooLong(timeoutMillis)), timeoutMillis)
+        : undefined;
+    const abort = () => end.abandon(signal?.reason);
+    signal?.addEventListener('abort', abort, { once: true });
+    try {
+      return await this.loans.runAs(loan, () => use(slot, end.promise));
+    } finally {
+      signal?.removeEventListener('abort', abort);
+      clearTimeout(timer);
+      clearTimeout(leakTimer);
+      this.loans.close(loan);
+      this.release(slot, borrowedAt);
+    }
+  }
+
+  #watchLeak(slot: Slot, borrowedAt: number, borrower: Error): NodeJS.Timeout {
+    const { settings, metrics, tell } = this.#parts;
+    const timer = setTimeout(() => {
+      metrics.recordLeak();
+      tell('leak', () => ({
+        pid: slot.session.facts.pid,
+        heldMs: performance.now() - borrowedAt,
+        stack: (borrower.stack ?? '').replace(/^.*\n/, ''),
+      }));
+    }, settings.leakThresholdMillis);
+    return timer.unref();
+  }
+
+  #explainTimeout(): EvdbError {
+    const { lender, metrics, settings } = this.#parts;
+    metrics.recordTimeout();
+    const { total, pending } = lender.counts;
+    const { lastError } = lender.connector;
+    const waiting = this.loans.waitingHolders;
+    const reason = lastError
+      ? `: the last attempt to connect failed: ${lastError.message}`
+      : `: ${total} of ${settings.max} are in use, ${pending} callers wait`;
+    const nested = waiting > 0 ? `, ${waiting} of which hold a connection already` : '';
+    return new EvdbError(
+      'ACQUIRE_TIMEOUT',
+      `no connection was free within ${settings.acquireTimeoutMillis} ms${reason}${nested}`,
+      {
+        hint: nested
+          ? 'Do not ask the pool for a connection while holding one: use the one you hold.'
+          : 'Look for statements and transactions that take long, raise max, or wait longer with acquireTimeoutMillis.',
+        cause: lastError,
+        details: { ...lender.counts, max: settings.max, waitingHolders: waiting },
+      },
+    );
+  }
+}
+
+/** A promise that rejects when a borrower is no longer waited for. */
+function abandonment(slot: Slot) {
+  let abandon = (_error: unknown): void => undefined;
+  const promise = new Promise<never>((_, reject) => {
+    abandon = (error) => {
+      reject(error);
+      slot.destroy(error instanceof EvdbError ? error : undefined);
+    };
+  });
+  // Where nobody races against it any more, nobody need hear of it.
+  promise.catch(() => undefined);
+  return { promise, abandon: (error: unknown) => abandon(error) };
+}
+
+function tookTooLong(timeoutMillis: number): EvdbError {
+  return new EvdbError(
+    'TRANSACTION_TIMEOUT',
+    `the transaction was not done after ${timeoutMillis} ms and was rolled back`,
+    { hint: 'Do less in one transaction, or raise timeoutMillis.' },
+  );
+}
+
+export function poolClosed(): EvdbError {
+  return new EvdbError('POOL_CLOSED', 'the pool is closed', {
+    hint: 'Close the pool last, when nothing uses it any longer.',
+  });
+}

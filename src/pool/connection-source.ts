@@ -1,0 +1,87 @@
+import { assertConnectionConfigured } from '../config/configured.ts';
+import { resolveConfig } from '../config/resolve.ts';
+import type { ConnectionOptions } from '../connection/options.ts';
+import { EvdbError } from '../errors.ts';
+import type { PoolOptions, PoolSsl } from './options.ts';
+
+/** Asks where to connect, once; again only where the answer was an error. */
+export function connectionSource(options: PoolOptions): () => Promise<ConnectionOptions> {
+  let asked: Promise<ConnectionOptions> | undefined;
+  return () => {
+    asked ??= resolvePoolConnection(options).catch((error) => {
+      asked = undefined;
+      throw error;
+    });
+    return asked;
+  };
+}
+
+/**
+ * Where a pool connects to: what its options say, and where these name no server, what the
+ * environment says (`resolveConfig`). What the options leave out is filled as libpq does.
+ *
+ * @throws {EvdbError} CONFIG_INVALID, NOT_CONFIGURED, and those of `ensureEmbeddedServer` where
+ *   the environment asks for the embedded server
+ */
+async function resolvePoolConnection(options: PoolOptions): Promise<ConnectionOptions> {
+  const parts = urlOfParts(options);
+  const named = options.connectionString ?? parts;
+  if (options.connectionString !== undefined && parts !== undefined) throw namedTwice();
+  const config = await resolveConfig({
+    ...(options.env ? { env: options.env } : {}),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    flags: named === undefined ? {} : { url: named },
+  });
+  const { connection } = config;
+  if (connection.kind === 'server') return adjust(connection.options, options);
+  assertConnectionConfigured(config, { ...options.env, CI: '1' });
+  const { ensureEmbeddedServer } = await import('../connection/embedded/server.ts');
+  const { dirname, join } = await import('node:path');
+  const directory = join(dirname(config.migrationsDir), '.evdb');
+  return adjust((await ensureEmbeddedServer({ directory })).connection, options);
+}
+
+/** Undefined where nothing says which server: user and password then go with the environment's. */
+function urlOfParts({ host, port, database, user }: PoolOptions): string | undefined {
+  if (host === undefined && database === undefined && port === undefined) return undefined;
+  const parts = Object.entries({ host, port, dbname: database, user })
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`);
+  return `postgres:///?${parts.join('&')}`;
+}
+
+function adjust(connection: ConnectionOptions, options: PoolOptions): ConnectionOptions {
+  const { user, password, ssl, applicationName, connectionTimeoutMillis } = options;
+  return {
+    ...connection,
+    ...(user === undefined ? {} : { user }),
+    ...(password === undefined ? {} : { password }),
+    ...(ssl === undefined ? {} : tlsOf(ssl)),
+    ...(applicationName === undefined ? {} : { applicationName }),
+    ...(connectionTimeoutMillis === undefined ? {} : { connectTimeoutMs: connectionTimeoutMillis }),
+  };
+}
+
+function tlsOf(ssl: PoolSsl): Pick<ConnectionOptions, 'sslMode' | 'tls'> {
+  if (ssl === true) return { sslMode: 'require' };
+  if (ssl === false) return { sslMode: 'disable' };
+  if (typeof ssl !== 'object' || ssl === null) {
+    throw new EvdbError(
+      'CONFIG_INVALID',
+      "the pool's option ssl is neither a boolean nor an object",
+      {
+        hint: 'Pass true, false or { rejectUnauthorized, ca, cert, key }.',
+      },
+    );
+  }
+  const { rejectUnauthorized = true, ca, cert, key } = ssl;
+  return { sslMode: rejectUnauthorized ? 'verify-full' : 'require', tls: { ca, cert, key } };
+}
+
+function namedTwice(): EvdbError {
+  return new EvdbError(
+    'CONFIG_INVALID',
+    'the pool is given a connectionString and also host, port or database',
+    { hint: 'Leave one of them out; user, password and ssl may stand beside either.' },
+  );
+}

@@ -1,0 +1,119 @@
+import type { ConnectionOptions } from '../connection/options.ts';
+import { EvdbError, type EvdbErrorCode } from '../errors.ts';
+import { backOffMillis } from './back-off.ts';
+import { openSlot } from './opening.ts';
+import type { PoolSettings } from './options.ts';
+import type { Slot } from './slot.ts';
+
+/** Waiting does not mend these: whoever waits is told at once. */
+const LASTING: ReadonlySet<EvdbErrorCode> = new Set<EvdbErrorCode>([
+  'AUTHENTICATION_FAILED',
+  'CONFIG_INVALID',
+  'DATABASE_MISSING',
+  'EMBEDDED_UNAVAILABLE',
+  'NOT_CONFIGURED',
+  'PERMISSION_DENIED',
+  'SERVER_UNSUPPORTED',
+  'TLS_FAILED',
+]);
+
+/** What is told of attempts to connect; nothing here may throw. */
+export interface ConnectorReports {
+  connected(slot: Slot, durationMs: number): void;
+  connectFailed(error: EvdbError): void;
+}
+
+export interface ConnectorOptions {
+  settings: PoolSettings;
+  /** Asked for each connection. */
+  resolveConnection: () => Promise<ConnectionOptions>;
+  reports: ConnectorReports;
+  onOpen: (slot: Slot) => void;
+  onClose: (slot: Slot) => void;
+  onLastingFailure: (makeError: () => EvdbError) => void;
+  /** The time for the next attempt has come. */
+  onRetry: () => void;
+}
+
+/** Opens connections, and holds back while the server cannot be reached. */
+export class Connector {
+  readonly #options: ConnectorOptions;
+  #failures = 0;
+  #retryTimer: NodeJS.Timeout | undefined;
+  #isStopped = false;
+  /** Attempts under way. */
+  opening = 0;
+  /** Why the last attempt failed; undefined when it succeeded. */
+  lastError: EvdbError | undefined;
+
+  constructor(options: ConnectorOptions) {
+    this.#options = options;
+  }
+
+  /** Opens so many connections; after a failure only one, which tells whether the server is back. */
+  open(wanted: number): void {
+    if (this.#retryTimer || this.#isStopped) return;
+    const count = this.#failures > 0 ? Math.min(wanted, 1 - this.opening) : wanted;
+    for (let i = 0; i < count; i++) void this.#attempt();
+  }
+
+  /**
+   * Opens one connection now.
+   *
+   * @throws {EvdbError} as `openSession`
+   */
+  async connect(): Promise<void> {
+    const error = await this.#attempt();
+    if (error) throw error;
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#retryTimer);
+  }
+
+  async #attempt(): Promise<EvdbError | undefined> {
+    this.opening += 1;
+    const { settings, resolveConnection, reports, onClose, onOpen } = this.#options;
+    const startedAt = performance.now();
+    let slot: Slot;
+    try {
+      slot = await openSlot({ connection: await resolveConnection(), settings, onClose });
+    } catch (error) {
+      this.opening -= 1;
+      return this.#fail(error);
+    }
+    this.opening -= 1;
+    this.#failures = 0;
+    this.lastError = undefined;
+    reports.connected(slot, performance.now() - startedAt);
+    onOpen(slot);
+    return undefined;
+  }
+
+  #fail(cause: unknown): EvdbError {
+    const error = cause instanceof EvdbError ? cause : unexpected(cause);
+    this.#failures += 1;
+    this.lastError = error;
+    this.#options.reports.connectFailed(error);
+    if (LASTING.has(error.code)) this.#options.onLastingFailure(() => sameError(error));
+    if (this.#isStopped) return error;
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(() => {
+      this.#retryTimer = undefined;
+      this.#options.onRetry();
+    }, backOffMillis(this.#failures));
+    // Whoever waits keeps the process alive with a timer of his own.
+    this.#retryTimer.unref();
+    return error;
+  }
+}
+
+/** Everyone gets an error of his own: what one adds to it is not seen by the others. */
+function sameError({ code, message, hint, details, cause }: EvdbError): EvdbError {
+  return new EvdbError(code, message, { hint, details, cause });
+}
+
+function unexpected(cause: unknown): EvdbError {
+  return new EvdbError('INTERNAL', `a connection could not be opened: ${String(cause)}`, { cause });
+}

@@ -1,0 +1,55 @@
+import type { StatementResult } from '../connection/driver.ts';
+import { EvdbError } from '../errors.ts';
+import type { Field, Queryable, QueryResult, Row } from './result.ts';
+import { planStatement } from './template.ts';
+
+/** A borrowed connection; of no use once it was returned. */
+export interface PoolConnection extends Queryable {
+  /**
+   * Runs a tagged template, whose values become parameters, and resolves to the rows.
+   *
+   * @example const [user] = await connection.sql<User>`select * from users where id = ${id}`;
+   */
+  sql<T = Row>(strings: TemplateStringsArray, ...values: unknown[]): Promise<T[]>;
+}
+
+/** Gives a way of running statements the tagged template beside it. */
+export function withTemplate(query: Queryable['query']): PoolConnection {
+  return {
+    query,
+    sql: async <T = Row>(strings: TemplateStringsArray, ...values: unknown[]) => {
+      const { text, params } = planStatement(strings, ...values);
+      return (await query<T>(text, params)).rows;
+    },
+  };
+}
+
+const fieldsOf = new WeakMap<StatementResult['columns'], Field[]>();
+
+/** Leaves behind what only the driver needs, such as the key that cancels statements. */
+export function toQueryResult<T>(result: StatementResult): QueryResult<T> {
+  const { columns, command, count } = result;
+  // A prepared statement gives the same columns each time.
+  let fields = columns ? fieldsOf.get(columns) : [];
+  if (!fields) {
+    fields = columns.map(({ name, type }) => ({ name, dataTypeID: type }));
+    fieldsOf.set(columns, fields);
+  }
+  return { rows: result.slice() as T[], rowCount: count ?? 0, command, fields };
+}
+
+export function returned(what: 'connection' | 'transaction'): EvdbError {
+  return new EvdbError(
+    'CONNECTION_RETURNED',
+    `this ${what} is over: its connection went back to the pool`,
+    {
+      hint: 'Await every query inside the callback, and do not keep what it was given.',
+    },
+  );
+}
+
+export function controlledByHand(where: string): EvdbError {
+  return new EvdbError('TRANSACTION_CONTROL', `${where} begins or ends a transaction by hand`, {
+    hint: 'Use pool.withTransaction, and transaction.savepoint inside it.',
+  });
+}

@@ -1,0 +1,55 @@
+import { EvdbError } from '../errors.ts';
+import type { Lender } from './lender.ts';
+
+/** How a pool is, for a readiness probe or a dashboard. */
+export interface PoolHealth {
+  /** `degraded`: it works, but callers wait or connections cannot be opened. */
+  status: 'ok' | 'degraded' | 'down';
+  /** How long the server took to answer, in ms; null where it did not. */
+  latencyMs: number | null;
+  connections: { total: number; idle: number; used: number; pending: number; connecting: number };
+  /** Such as 180004; null while no connection is open. */
+  serverVersion: number | null;
+  /** Why it is not `ok`. */
+  error: { code: string; message: string } | null;
+}
+
+const PROBE_MILLIS = 5_000;
+
+/** Has a connection answer `select 1`, and says what that shows. Never throws. */
+export async function probeHealth(lender: Lender): Promise<PoolHealth> {
+  const startedAt = performance.now();
+  let latencyMs: number | null = null;
+  let failure: EvdbError | undefined;
+  try {
+    const slot =
+      lender.takeIdle() ??
+      (await lender.take({ timeoutMillis: PROBE_MILLIS, explainTimeout: noneFree }));
+    try {
+      await slot.run('select 1', PROBE_MILLIS);
+      latencyMs = performance.now() - startedAt;
+    } finally {
+      lender.giveBack(slot);
+    }
+  } catch (error) {
+    failure = error as EvdbError;
+  }
+  const { counts } = lender;
+  const { lastError } = lender.connector;
+  const error = lastError ?? failure ?? (counts.pending > 0 ? noneFree() : undefined);
+  const isBusy = failure?.code === 'ACQUIRE_TIMEOUT' && !lastError && counts.total > 0;
+  const isDown = latencyMs === null && !isBusy;
+  return {
+    status: isDown ? 'down' : error ? 'degraded' : 'ok',
+    latencyMs,
+    connections: counts,
+    serverVersion: [...lender.slots][0]?.session.facts.serverVersion ?? null,
+    error: error ? { code: error.code, message: error.message } : null,
+  };
+}
+
+function noneFree(): EvdbError {
+  return new EvdbError('ACQUIRE_TIMEOUT', 'all connections are in use, and callers wait', {
+    hint: 'Look for statements that take long, or raise max.',
+  });
+}

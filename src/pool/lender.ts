@@ -1,0 +1,214 @@
+import type { ConnectionOptions } from '../connection/options.ts';
+import type { EvdbError } from '../errors.ts';
+import { Connector, type ConnectorReports } from './connector.ts';
+import type { DiscardReason } from './metrics.ts';
+import type { PoolSettings } from './options.ts';
+import type { Slot } from './slot.ts';
+import { createWaitingLine, type WaitOptions } from './waiting-line.ts';
+
+/** What the lender tells about its work; nothing here may throw. */
+export interface LenderReports extends ConnectorReports {
+  disconnected(slot: Slot, reason: DiscardReason): void;
+  reset(): void;
+}
+
+export interface LenderOptions {
+  settings: PoolSettings;
+  resolveConnection: () => Promise<ConnectionOptions>;
+  reports: LenderReports;
+}
+
+const VALIDATION_MILLIS = 5_000;
+
+/**
+ * Owns all connections and decides who gets which. Each is in one place at a time: opening, idle,
+ * being tried, or lent. Whoever waits is served in order of arrival by whichever connection is
+ * free first.
+ */
+export class Lender {
+  readonly connector: Connector;
+  readonly #options: LenderOptions;
+  readonly #line = createWaitingLine();
+  /** Every open connection. */
+  readonly #slots = new Set<Slot>();
+  /** The one used last is lent first, so that the others can go when there is less to do. */
+  readonly #idle: Slot[] = [];
+  readonly #closing = new Set<Promise<void>>();
+  #validating = 0;
+  #isClosed = false;
+  #onDrained: (() => void) | undefined;
+
+  constructor(options: LenderOptions) {
+    this.#options = options;
+    this.connector = new Connector({
+      ...options,
+      onOpen: (slot) => {
+        this.#slots.add(slot);
+        this.restore(slot);
+        this.#serve();
+      },
+      onLastingFailure: (makeError) => this.#line.rejectAll(makeError),
+      onClose: (slot) => this.#notice(slot),
+      onRetry: () => this.fill(),
+    });
+  }
+
+  get counts() {
+    const total = this.#slots.size;
+    const idle = this.#idle.length;
+    return {
+      total,
+      idle,
+      used: total - idle,
+      pending: this.#line.size,
+      connecting: this.connector.opening,
+    };
+  }
+
+  get slots(): ReadonlySet<Slot> {
+    return this.#slots;
+  }
+
+  get idleSlots(): readonly Slot[] {
+    return this.#idle;
+  }
+
+  /** A connection that can be lent at once, if there is one and nobody came before. */
+  takeIdle(): Slot | undefined {
+    if (this.#line.size > 0) return undefined;
+    const slot = this.#idle.at(-1);
+    if (!slot || !this.#isFresh(slot)) return undefined;
+    this.#idle.pop();
+    return slot;
+  }
+
+  /** Waits in line for a connection. */
+  take(options: WaitOptions): Promise<Slot> {
+    const lent = this.#line.join(options);
+    this.#serve();
+    return lent;
+  }
+
+  /** Takes a connection back from a borrower; it is cleaned first where that is needed. */
+  giveBack(slot: Slot): void {
+    slot.idleSince = performance.now();
+    if (!slot.needsReset || slot.isDead) {
+      this.restore(slot);
+      return;
+    }
+    this.#options.reports.reset();
+    slot.reset().then(
+      () => this.restore(slot),
+      () => this.discard(slot, 'reset'),
+    );
+  }
+
+  /** Puts a connection that is clean where it is needed: to the first in line, or to the idle. */
+  restore(slot: Slot): void {
+    if (slot.isDead) this.#forget(slot, 'lost');
+    else if (performance.now() >= slot.expiresAt) this.retire(slot, 'lifetime');
+    else if (this.#line.serve(slot)) return;
+    else if (this.#isClosed) this.retire(slot, 'closed');
+    else this.#idle.push(slot);
+  }
+
+  /** Takes an idle connection out, to be used by the pool itself; it comes back by `restore`. */
+  withdraw(slot: Slot): boolean {
+    const index = this.#idle.indexOf(slot);
+    if (index >= 0) this.#idle.splice(index, 1);
+    return index >= 0;
+  }
+
+  /** Ends a connection in an orderly way. */
+  retire(slot: Slot, reason: DiscardReason): void {
+    this.#forget(slot, reason);
+    const closing = slot.close().catch(() => slot.destroy());
+    this.#closing.add(closing);
+    void closing.finally(() => this.#closing.delete(closing));
+  }
+
+  /** Ends a connection at once. */
+  discard(slot: Slot, reason: DiscardReason, error?: EvdbError): void {
+    this.#forget(slot, reason);
+    slot.destroy(error);
+  }
+
+  /** Opens what is missing for those who wait and for `min`. */
+  fill(): void {
+    const { max, min } = this.#options.settings;
+    const { opening } = this.connector;
+    const total = this.#slots.size + opening;
+    const forWaiters = this.#line.size - opening - this.#validating;
+    const forMinimum = this.#isClosed ? 0 : min - total;
+    this.connector.open(Math.min(max - total, Math.max(forWaiters, forMinimum)));
+  }
+
+  /** Lends to nobody from now on but to those who wait already. */
+  stop(): void {
+    this.#isClosed = true;
+    for (const slot of this.#idle.splice(0)) this.retire(slot, 'closed');
+  }
+
+  /** Ends every connection and sends everybody away; resolves when the connections are closed. */
+  async end(makeError: () => EvdbError): Promise<void> {
+    this.#isClosed = true;
+    this.connector.stop();
+    this.#line.rejectAll(makeError);
+    for (const slot of [...this.#slots]) this.discard(slot, 'closed', makeError());
+    await Promise.all(this.#closing);
+  }
+
+  #isFresh(slot: Slot): boolean {
+    const { validateAfterIdleMillis } = this.#options.settings;
+    return !slot.isDead && performance.now() - slot.provenAt <= validateAfterIdleMillis;
+  }
+
+  /** Brings together who waits and what is idle, trying what idled for long. */
+  #serve(): void {
+    while (this.#line.size > this.#validating && this.#idle.length > 0) {
+      const slot = this.#idle.pop() as Slot;
+      if (this.#isFresh(slot)) this.#line.serve(slot);
+      else void this.#validate(slot);
+    }
+    this.fill();
+  }
+
+  async #validate(slot: Slot): Promise<void> {
+    this.#validating += 1;
+    try {
+      await slot.run('select 1', VALIDATION_MILLIS);
+    } catch {
+      this.discard(slot, 'validation');
+    }
+    this.#validating -= 1;
+    if (this.#slots.has(slot)) this.restore(slot);
+    this.#serve();
+  }
+
+  /** Resolves when every connection came back and nobody waits, after `stop`. */
+  drained(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onDrained = resolve;
+      this.#checkDrained();
+    });
+  }
+
+  #checkDrained(): void {
+    if (this.#slots.size === 0 && this.#line.size === 0) this.#onDrained?.();
+  }
+
+  /** An idle connection went away by itself: the others may be as dead without knowing. */
+  #notice(slot: Slot): void {
+    if (!this.withdraw(slot)) return;
+    this.#forget(slot, 'lost');
+    for (const other of this.#idle) other.provenAt = Number.NEGATIVE_INFINITY;
+  }
+
+  #forget(slot: Slot, reason: DiscardReason): void {
+    if (!this.#slots.delete(slot)) return;
+    this.withdraw(slot);
+    this.#options.reports.disconnected(slot, reason);
+    this.fill();
+    this.#checkDrained();
+  }
+}

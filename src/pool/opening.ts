@@ -1,0 +1,58 @@
+import type { ConnectionOptions } from '../connection/options.ts';
+import { codeOf } from '../connection/query-error.ts';
+import { openSession, type Session } from '../connection/session.ts';
+import type { PoolSettings } from './options.ts';
+import { Slot } from './slot.ts';
+import { APPLICATION_CODEC } from './values.ts';
+
+export interface OpenSlotOptions {
+  connection: ConnectionOptions;
+  settings: PoolSettings;
+  /** Called once when the opened connection is gone. */
+  onClose: (slot: Slot) => void;
+}
+
+/**
+ * Opens one connection. What its sessions shall hold goes along with the opening, so that
+ * `reset all` comes back to it; a pooler that refuses that gets a plain one.
+ *
+ * @throws {EvdbError} as `openSession`
+ */
+export async function openSlot(options: OpenSlotOptions): Promise<Slot> {
+  const { settings } = options;
+  let slot: Slot | undefined;
+  const onClose = () => slot && options.onClose(slot);
+  const session = await openWithParameters(options, onClose);
+  const jitter = 0.9 + Math.random() * 0.2;
+  const lifetime = settings.maxLifetimeMillis * jitter;
+  slot = new Slot(session, {
+    settings,
+    expiresAt: lifetime > 0 ? performance.now() + lifetime : Number.POSITIVE_INFINITY,
+    prepares: settings.prepare === 'auto' ? !session.facts.isPooled : settings.prepare,
+  });
+  return slot;
+}
+
+async function openWithParameters(
+  { connection, settings }: OpenSlotOptions,
+  onClose: () => void,
+): Promise<Session> {
+  const codec = APPLICATION_CODEC;
+  try {
+    const parameters = sessionParameters(settings);
+    return await openSession(connection, { codec, onClose, parameters });
+  } catch (error) {
+    const isRefused = codeOf((error as Error).cause) === '08P01';
+    if (!isRefused) throw error;
+    return await openSession(connection, { codec, onClose });
+  }
+}
+
+/** Settings that end what takes too long; behind a pooler they come with each transaction. */
+function sessionParameters(settings: PoolSettings): Record<string, string> {
+  const { statementTimeoutMillis: statement, idleInTransactionTimeoutMillis: idle } = settings;
+  return {
+    ...(statement > 0 ? { statement_timeout: String(Math.ceil(statement)) } : {}),
+    ...(idle > 0 ? { idle_in_transaction_session_timeout: String(Math.ceil(idle)) } : {}),
+  };
+}

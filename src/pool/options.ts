@@ -1,0 +1,128 @@
+import type { Variables } from '../config/environment.ts';
+import { EvdbError } from '../errors.ts';
+
+/** TLS as Node's `tls.connect` knows it; `true` encrypts without asking who answers. */
+export type PoolSsl =
+  | boolean
+  | {
+      /** Whether the certificate is checked; default true. */
+      rejectUnauthorized?: boolean | undefined;
+      /** PEM text. */
+      ca?: string | Buffer | undefined;
+      cert?: string | Buffer | undefined;
+      key?: string | Buffer | undefined;
+    };
+
+/** All times are in ms; 0 turns off what can be turned off. */
+export interface PoolOptions {
+  /** A PostgreSQL URL. Without it, and without `host` or `database`, the environment says where. */
+  connectionString?: string | undefined;
+  /** A name, an address, or the folder of a Unix socket. */
+  host?: string | undefined;
+  port?: number | undefined;
+  database?: string | undefined;
+  user?: string | undefined;
+  password?: string | undefined;
+  ssl?: PoolSsl | undefined;
+  /** Shown in pg_stat_activity; default `evdb`. */
+  applicationName?: string | undefined;
+  /** Where the environment is read from; default `process.env`. */
+  env?: Variables | undefined;
+  /** The folder whose config file and `.env` count; default the working folder. */
+  cwd?: string | undefined;
+  /** Shown in metrics; default `evdb`. */
+  name?: string | undefined;
+  /** Most connections at a time; default 10. */
+  max?: number | undefined;
+  /** Connections that are kept warm; default 0. */
+  min?: number | undefined;
+  /** How long a connection above `min` may idle; default 30,000. */
+  idleTimeoutMillis?: number | undefined;
+  /** How long one attempt to connect may take; default 10,000. */
+  connectionTimeoutMillis?: number | undefined;
+  /** How long a caller waits for a connection, all told; default 30,000. */
+  acquireTimeoutMillis?: number | undefined;
+  /** After about this time a connection is replaced; default 1,800,000. */
+  maxLifetimeMillis?: number | undefined;
+  /** How long a statement may run; the server ends it, and shortly after the pool; default 60,000. */
+  statementTimeoutMillis?: number | undefined;
+  /** How long a transaction may do nothing before the server ends it; default 60,000. */
+  idleInTransactionTimeoutMillis?: number | undefined;
+  /** After this time in somebody's hands a connection is reported; default 0, off. */
+  leakThresholdMillis?: number | undefined;
+  /** Statements that take longer are reported; default 1,000. */
+  slowQueryMillis?: number | undefined;
+  /** A connection that idled for longer is tried before it is lent; default 5,000. */
+  validateAfterIdleMillis?: number | undefined;
+  /** How often an idle connection is used, so that nothing between forgets it; default 30,000. */
+  keepaliveIntervalMillis?: number | undefined;
+  /** How often `health` is looked at and reported; default 0, off. */
+  healthCheckIntervalMillis?: number | undefined;
+  /** Whether statements are prepared; default: not behind a pooler. */
+  prepare?: boolean | 'auto' | undefined;
+}
+
+export type PoolSettings = ReturnType<typeof resolvePoolSettings>;
+
+const DEFAULTS = {
+  max: 10,
+  min: 0,
+  idleTimeoutMillis: 30_000,
+  connectionTimeoutMillis: 10_000,
+  acquireTimeoutMillis: 30_000,
+  maxLifetimeMillis: 1_800_000,
+  statementTimeoutMillis: 60_000,
+  idleInTransactionTimeoutMillis: 60_000,
+  leakThresholdMillis: 0,
+  slowQueryMillis: 1_000,
+  validateAfterIdleMillis: 5_000,
+  keepaliveIntervalMillis: 30_000,
+  healthCheckIntervalMillis: 0,
+};
+
+type NumericKey = keyof typeof DEFAULTS;
+
+/** What a timer can hold; a longer time would fire at once. */
+const MAX_MILLIS = 2_147_483_647;
+const MAX_CONNECTIONS = 10_000;
+
+/** Without these nothing would ever be waited for. */
+const POSITIVE: ReadonlySet<string> = new Set([
+  'max',
+  'connectionTimeoutMillis',
+  'acquireTimeoutMillis',
+]);
+
+/**
+ * Fills what is left out.
+ *
+ * @throws {EvdbError} CONFIG_INVALID, naming the option
+ */
+export function resolvePoolSettings(options: PoolOptions) {
+  const numbers = { ...DEFAULTS };
+  for (const key of Object.keys(DEFAULTS) as NumericKey[]) {
+    numbers[key] = readNumber(key, options[key]);
+  }
+  if (numbers.min > numbers.max) {
+    throw invalid('min', `${numbers.min}, more than max, which is ${numbers.max}`);
+  }
+  const { prepare = 'auto', name = 'evdb' } = options;
+  if (prepare !== 'auto' && typeof prepare !== 'boolean') throw invalid('prepare', String(prepare));
+  return { ...numbers, prepare, name };
+}
+
+function readNumber(key: NumericKey, given: unknown): number {
+  if (given === undefined || given === null) return DEFAULTS[key];
+  const isCount = key === 'max' || key === 'min';
+  const least = POSITIVE.has(key) ? 1 : 0;
+  const most = isCount ? MAX_CONNECTIONS : MAX_MILLIS;
+  const isFit = typeof given === 'number' && given >= least && given <= most;
+  if (!isFit || (isCount && !Number.isInteger(given))) throw invalid(key, String(given));
+  return given;
+}
+
+function invalid(key: string, what: string): EvdbError {
+  return new EvdbError('CONFIG_INVALID', `the pool's option ${key} is ${what}`, {
+    hint: 'max and min are whole numbers of connections; times are numbers of milliseconds.',
+  });
+}

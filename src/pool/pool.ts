@@ -1,0 +1,240 @@
+import { EventEmitter } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Borrowing, poolClosed } from './borrowing.ts';
+import { connectionSource } from './connection-source.ts';
+import { type PoolEvents, reportTo, type Tell } from './events.ts';
+import { type PoolConnection, returned, withTemplate } from './handle.ts';
+import { type PoolHealth, probeHealth } from './health.ts';
+import { startKeeper } from './keeper.ts';
+import { Lender } from './lender.ts';
+import { createPoolMetrics, type PoolMetrics } from './metrics.ts';
+import { type PoolOptions, type PoolSettings, resolvePoolSettings } from './options.ts';
+import type { Queryable, QueryResult, Row } from './result.ts';
+import { retryableState } from './retryable.ts';
+import { createStatementRunner, type StatementRunner } from './statement-runner.ts';
+import { runTransaction, type Transaction } from './transaction.ts';
+import { planBegin, type TransactionOptions } from './transaction-options.ts';
+
+const DEFAULT_RETRIES = 3;
+const DEFAULT_CLOSE_MILLIS = 10_000;
+
+/**
+ * A pool of connections for applications. It makes no connection before the first use, survives
+ * the loss of any, and never lends one that is inside a transaction.
+ *
+ * @throws {EvdbError} CONFIG_INVALID for options that cannot be used
+ * @example
+ * const pool = new DatabasePool({ connectionString: process.env.DATABASE_URL, max: 10 });
+ * const { rows } = await pool.query('select * from events where id = $1', [1]);
+ * await pool.withTransaction(async (tx) => {
+ *   await tx.query('update users set name = $1 where id = $2', ['Ann', 7]);
+ * });
+ * await pool.close();
+ */
+export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable {
+  readonly #settings: PoolSettings;
+  readonly #lender: Lender;
+  readonly #borrowing: Borrowing;
+  readonly #runner: StatementRunner;
+  readonly #metrics;
+  readonly #stopTimers: () => void;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: PoolOptions = {}) {
+    super();
+    this.#settings = resolvePoolSettings(options);
+    const settings = this.#settings;
+    const metrics = createPoolMetrics({ poolName: settings.name });
+    const tell: Tell = (name, make) => this.#tell(name, make);
+    this.#metrics = metrics;
+    this.#lender = new Lender({
+      settings,
+      resolveConnection: connectionSource(options),
+      reports: reportTo(metrics, tell),
+    });
+    this.#borrowing = new Borrowing({ settings, lender: this.#lender, metrics, tell });
+    this.#runner = createStatementRunner({ settings, metrics, tell });
+    this.#stopTimers = this.#startTimers();
+  }
+
+  /**
+   * Runs one statement on whichever connection is free.
+   *
+   * @param params values for `$1` and so on, see `encodeParameters`
+   * @param options.signal takes the caller out of the line, or cancels the statement
+   * @throws {QueryError} what the server says; {EvdbError} ACQUIRE_TIMEOUT, CONNECTION_LOST,
+   *   STATEMENT_TIMEOUT, TRANSACTION_CONTROL, POOL_NESTED inside a transaction's callback,
+   *   POOL_CLOSED
+   */
+  async query<T = Row>(
+    text: string,
+    params: readonly unknown[] = [],
+    { signal }: { signal?: AbortSignal | undefined } = {},
+  ): Promise<QueryResult<T>> {
+    const facts = this.#runner.read(text);
+    this.#borrowing.loans.refuseInTransaction();
+    const slot = await this.#borrowing.acquire(signal);
+    const borrowedAt = performance.now();
+    try {
+      return await this.#runner.run<T>(slot, { text, params, facts }, signal);
+    } finally {
+      this.#borrowing.release(slot, borrowedAt);
+    }
+  }
+
+  /**
+   * Runs a tagged template, whose values become parameters, and resolves to the rows.
+   *
+   * @example const [user] = await pool.sql<User>`select * from users where id = ${id}`;
+   */
+  sql<T = Row>(strings: TemplateStringsArray, ...values: unknown[]): Promise<T[]> {
+    const query: Queryable['query'] = (text, params) => this.query(text, params);
+    return withTemplate(query).sql<T>(strings, ...values);
+  }
+
+  /**
+   * Lends one connection for as long as the callback runs: for settings, advisory locks and
+   * temporary tables, all of which are taken back afterwards.
+   */
+  withConnection<T>(
+    work: (connection: PoolConnection) => Promise<T>,
+    { signal }: { signal?: AbortSignal | undefined } = {},
+  ): Promise<T> {
+    return this.#borrowing.lend({ isTransaction: false, signal }, async (slot, abandoned) => {
+      let isOver = false;
+      slot.needsReset = true;
+      const query: Queryable['query'] = async <R = Row>(
+        text: string,
+        params: readonly unknown[] = [],
+      ) => {
+        if (isOver) throw returned('connection');
+        return this.#runner.run<R>(slot, { text, params, facts: this.#runner.look(text) });
+      };
+      try {
+        return await Promise.race([work(withTemplate(query)), abandoned]);
+      } finally {
+        isOver = true;
+      }
+    });
+  }
+
+  /**
+   * Runs a callback between `begin` and `commit`. It is called again, in a new transaction, after a
+   * deadlock or a serialization failure: what it does outside the database it may do twice.
+   *
+   * @throws what the callback throws, after a rollback; {EvdbError} TRANSACTION_ROLLED_BACK,
+   *   TRANSACTION_TIMEOUT, OUTCOME_UNKNOWN where the connection broke during commit
+   * @example
+   * await pool.withTransaction(async (tx) => { … }, { isolation: 'serializable', actor: 'ann' });
+   */
+  async withTransaction<T>(
+    work: (transaction: Transaction) => Promise<T>,
+    options: TransactionOptions = {},
+  ): Promise<T> {
+    const begin = planBegin(options, this.#settings);
+    const { retries = DEFAULT_RETRIES, signal, timeoutMillis } = options;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#borrowing.lend(
+          { isTransaction: true, signal, timeoutMillis },
+          (slot, abandoned) =>
+            runTransaction({ slot, begin, work, runner: this.#runner, abandoned }),
+        );
+      } catch (error) {
+        const sqlstate = retryableState(error);
+        if (sqlstate === undefined || attempt >= retries || signal?.aborted) throw error;
+        this.#metrics.recordRetry(sqlstate);
+        await sleep(2 ** attempt * (5 + Math.random() * 10));
+      }
+    }
+  }
+
+  /**
+   * Connects, at once and not in the background as `query` does, and opens `min` connections.
+   *
+   * @throws {EvdbError} why it cannot connect, as `openSession`
+   */
+  async warm(): Promise<void> {
+    if (this.#closing) throw poolClosed();
+    if (this.#lender.counts.total === 0) await this.#lender.connector.connect();
+    const missing = this.#settings.min - this.#lender.counts.total;
+    await Promise.all(
+      Array.from({ length: Math.max(missing, 0) }, () => this.#lender.connector.connect()),
+    );
+  }
+
+  /** Has a connection answer and says how the pool is; never throws. */
+  health(): Promise<PoolHealth> {
+    return probeHealth(this.#lender);
+  }
+
+  /** Whether the database answers. */
+  async testConnection(): Promise<boolean> {
+    return (await this.health()).latencyMs !== null;
+  }
+
+  /** What happened so far; `renderPrometheus` makes text of it. */
+  metrics(): PoolMetrics {
+    const { max, min } = this.#settings;
+    return this.#metrics.snapshot({ ...this.#lender.counts, max, min });
+  }
+
+  /** The same as `metrics`. */
+  getMetrics(): PoolMetrics {
+    return this.metrics();
+  }
+
+  /**
+   * Lends no more connections, waits for those that are lent and for who waited already, and
+   * closes everything. At the deadline what still runs is cancelled. Calling it again does no harm.
+   *
+   * @param options.timeoutMillis default 10,000
+   */
+  close({ timeoutMillis = DEFAULT_CLOSE_MILLIS } = {}): Promise<void> {
+    this.#closing ??= this.#close(timeoutMillis);
+    return this.#closing;
+  }
+
+  async #close(timeoutMillis: number): Promise<void> {
+    this.#stopTimers();
+    this.#borrowing.stop();
+    const drained = this.#lender.drained();
+    this.#lender.stop();
+    const controller = new AbortController();
+    const deadline = sleep(timeoutMillis, undefined, { signal: controller.signal });
+    await Promise.race([drained, deadline.catch(() => undefined)]);
+    controller.abort();
+    this.#borrowing.loans.abandonAll(poolClosed);
+    await this.#lender.end(poolClosed);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #startTimers(): () => void {
+    const stopKeeper = startKeeper(this.#lender, this.#settings);
+    const { healthCheckIntervalMillis: interval } = this.#settings;
+    const timer = interval > 0 ? setInterval(() => void this.#reportHealth(), interval) : undefined;
+    timer?.unref();
+    return () => {
+      stopKeeper();
+      clearInterval(timer);
+    };
+  }
+
+  async #reportHealth(): Promise<void> {
+    const health = await this.health();
+    this.#tell('health', () => health);
+  }
+
+  /** A listener that throws must not break what it listens to. */
+  #tell<K extends keyof PoolEvents>(name: K, make: () => PoolEvents[K][0]): void {
+    if (this.listenerCount(name) === 0) return;
+    try {
+      (this as EventEmitter).emit(name, make());
+    } catch (error) {
+      process.emitWarning(`a listener of the pool's event ${name} failed: ${String(error)}`);
+    }
+  }
+}

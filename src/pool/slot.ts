@@ -1,0 +1,144 @@
+import type { StatementResult } from '../connection/driver.ts';
+import { codeOf, isConnectionLoss, queryError } from '../connection/query-error.ts';
+import type { Session } from '../connection/session.ts';
+import { EvdbError } from '../errors.ts';
+import type { PoolSettings } from './options.ts';
+import { encodeParameters } from './parameters.ts';
+import { type StatementFacts, TRACELESS } from './statement-book.ts';
+
+/** Statements that one connection keeps prepared; the server holds memory for each. */
+const MAX_PREPARED = 250;
+
+/** How long the server gets to end a statement by itself before the connection is given up. */
+const GRACE_MILLIS = 5_000;
+
+/**
+ * Takes back what a borrower may have left. Not `discard all`, which would forget the statements
+ * that the driver believes prepared. `rollback` comes first: everything else would fail in an
+ * aborted transaction.
+ */
+const RESET =
+  'rollback; reset session authorization; reset role; reset all; close all; unlisten *; select pg_catalog.pg_advisory_unlock_all(); discard sequences; discard temp';
+
+export interface SlotOptions {
+  settings: PoolSettings;
+  /** When it is to be replaced; in ms of `performance.now()`, like all times here. */
+  expiresAt: number;
+  /** Whether its statements may be prepared. */
+  prepares: boolean;
+}
+
+/** One connection of the pool and what is known about it. */
+export class Slot {
+  readonly session: Session;
+  readonly expiresAt: number;
+  /** When a borrower gave it back. */
+  idleSince = performance.now();
+  /** When the server answered last, also to the pool itself. */
+  provenAt = performance.now();
+  /** Whether something may have changed the session. */
+  needsReset = false;
+  readonly #statementLimitMillis: number;
+  readonly #prepares: boolean;
+  readonly #prepared = new Set<string>();
+  #running = 0;
+  #endedBy: EvdbError | undefined;
+
+  constructor(session: Session, { settings, expiresAt, prepares }: SlotOptions) {
+    this.session = session;
+    this.expiresAt = expiresAt;
+    this.#prepares = prepares;
+    this.#statementLimitMillis = settings.statementTimeoutMillis;
+  }
+
+  get isDead(): boolean {
+    return this.session.isClosed;
+  }
+
+  /** Runs one statement; `facts` are those of its text. */
+  async query(
+    text: string,
+    params: readonly unknown[],
+    facts: StatementFacts,
+  ): Promise<StatementResult> {
+    const values = encodeParameters(params);
+    const prepare = this.#prepares && shouldPrepare(this.#prepared, text, facts);
+    const answer = this.session.query(text, values, prepare);
+    const result = await this.#watch(answer, this.#statementLimitMillis);
+    if (facts.leavesTraces || !TRACELESS.has(result.command)) this.needsReset = true;
+    return result;
+  }
+
+  /** Runs text without parameters, several statements at will, and returns the last one's tag. */
+  async run(text: string, limitMillis = this.#statementLimitMillis): Promise<string> {
+    const rows = await this.#watch(this.session.run(text), limitMillis);
+    return (rows as { command?: string }).command ?? '';
+  }
+
+  async reset(): Promise<void> {
+    await this.run(RESET);
+    this.needsReset = false;
+  }
+
+  /** Ends the connection; what runs on it is cancelled on the server, and fails with `reason`. */
+  destroy(reason?: EvdbError): void {
+    this.#endedBy ??= reason;
+    if (this.session.isClosed) return;
+    if (this.#running > 0) void this.session.cancel();
+    void this.session.close({ force: true });
+  }
+
+  close(): Promise<void> {
+    return this.session.close();
+  }
+
+  /** Sees to it that the answer comes in time, and gives errors a code and a reason. */
+  async #watch<T>(answer: Promise<T>, limitMillis: number): Promise<T> {
+    this.#running += 1;
+    const timer =
+      limitMillis > 0
+        ? setTimeout(() => this.destroy(noAnswer()), limitMillis + GRACE_MILLIS)
+        : undefined;
+    try {
+      const given = await answer;
+      this.provenAt = performance.now();
+      return given;
+    } catch (error) {
+      throw this.#explain(error);
+    } finally {
+      clearTimeout(timer);
+      this.#running -= 1;
+    }
+  }
+
+  #explain(error: unknown): unknown {
+    if (!isConnectionLoss(error)) return queryError(error);
+    this.destroy();
+    return this.#endedBy ?? lostWhileRunning(error);
+  }
+}
+
+function shouldPrepare(prepared: Set<string>, text: string, facts: StatementFacts): boolean {
+  if (prepared.has(text)) return true;
+  if (facts.uses < 2 || prepared.size >= MAX_PREPARED) return false;
+  prepared.add(text);
+  return true;
+}
+
+function lostWhileRunning(cause: unknown): EvdbError {
+  return new EvdbError('CONNECTION_LOST', 'the connection was lost while a statement ran', {
+    hint: 'Whether it had an effect is unknown: read before you write again.',
+    cause,
+    details: { cause: codeOf(cause) },
+  });
+}
+
+function noAnswer(): EvdbError {
+  return new EvdbError(
+    'STATEMENT_TIMEOUT',
+    'the server did not answer in time, and the connection was closed',
+    {
+      hint: 'Whether the statement had an effect is unknown. statementTimeoutMillis allows longer.',
+    },
+  );
+}

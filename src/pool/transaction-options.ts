@@ -1,0 +1,63 @@
+import { EvdbError } from '../errors.ts';
+import { quoteLiteral } from '../sql/quote.ts';
+import type { PoolSettings } from './options.ts';
+
+export type Isolation = 'read committed' | 'repeatable read' | 'serializable';
+
+export interface TransactionOptions {
+  /** Default: what the database says, usually `read committed`. */
+  isolation?: Isolation | undefined;
+  /** Default: what the database says, usually false. */
+  readOnly?: boolean | undefined;
+  /** With `serializable` and `readOnly`: waits for a snapshot that cannot fail. Default false. */
+  deferrable?: boolean | undefined;
+  /** How often it is tried again after a deadlock or a serialization failure; default 3. */
+  retries?: number | undefined;
+  /** Who does it, for the audit log of the event schema. */
+  actor?: string | undefined;
+  /** After this time it is rolled back, whatever the callback does; in ms, default none. */
+  timeoutMillis?: number | undefined;
+  /** Rolls back and throws the signal's reason. */
+  signal?: AbortSignal | undefined;
+}
+
+const ISOLATIONS: readonly unknown[] = ['read committed', 'repeatable read', 'serializable'];
+
+/** The message that opens a transaction, which depends on whether a pooler stands between. */
+export type Begin = (isPooled: boolean) => string;
+
+/**
+ * @throws {EvdbError} USAGE for options that do not fit: they become part of a statement
+ */
+export function planBegin(options: TransactionOptions, settings: PoolSettings): Begin {
+  const { isolation, readOnly, deferrable, actor, retries = 0, timeoutMillis = 0 } = options;
+  if (isolation !== undefined && !ISOLATIONS.includes(isolation)) {
+    throw badOption('isolation', isolation, `Use one of: ${ISOLATIONS.join(', ')}.`);
+  }
+  if (!Number.isInteger(retries) || retries < 0) {
+    throw badOption('retries', retries, 'Use a whole number, 0 for none.');
+  }
+  if (!(timeoutMillis >= 0 && timeoutMillis < 2 ** 31)) {
+    throw badOption('timeoutMillis', timeoutMillis, 'Use a number of milliseconds, 0 for none.');
+  }
+  const modes = [
+    isolation && `isolation level ${isolation}`,
+    readOnly !== undefined && (readOnly ? 'read only' : 'read write'),
+    deferrable && 'deferrable',
+  ];
+  const begin = `begin ${modes.filter(Boolean).join(', ')}`;
+  const { statementTimeoutMillis: statement, idleInTransactionTimeoutMillis: idle } = settings;
+  const limits = [
+    statement > 0 && `set local statement_timeout = ${Math.ceil(statement)}`,
+    idle > 0 && `set local idle_in_transaction_session_timeout = ${Math.ceil(idle)}`,
+  ];
+  const setActor =
+    actor !== undefined &&
+    `select pg_catalog.set_config('evdb.actor', ${quoteLiteral(String(actor))}, true)`;
+  // Behind a pooler the limits cannot be the session's: the next one gets it would have them too.
+  return (isPooled) => [begin, ...(isPooled ? limits : []), setActor].filter(Boolean).join('; ');
+}
+
+function badOption(name: string, value: unknown, hint: string): EvdbError {
+  return new EvdbError('USAGE', `the transaction's option ${name} is ${String(value)}`, { hint });
+}

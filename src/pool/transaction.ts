@@ -1,0 +1,184 @@
+import { isConnectionLoss } from '../connection/query-error.ts';
+import { EvdbError } from '../errors.ts';
+import { type PoolConnection, returned, withTemplate } from './handle.ts';
+import type { QueryResult } from './result.ts';
+import type { Slot } from './slot.ts';
+import type { StatementRunner } from './statement-runner.ts';
+import type { Begin } from './transaction-options.ts';
+
+/** What the callback of `withTransaction` works with. */
+export interface Transaction extends PoolConnection {
+  /**
+   * Runs work that can fail by itself: what it did is rolled back, the rest of the transaction
+   * stays. One at a time; inside of it further ones.
+   */
+  savepoint<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
+}
+
+export interface TransactionRun<T> {
+  slot: Slot;
+  begin: Begin;
+  work: (transaction: Transaction) => Promise<T>;
+  runner: StatementRunner;
+  /** Rejects when the callback is not waited for any longer; the connection is closed by then. */
+  abandoned: Promise<never>;
+}
+
+/**
+ * Runs a callback between `begin` and `commit` on a connection that the caller lends and takes back.
+ *
+ * @throws what the callback throws; {EvdbError} TRANSACTION_ROLLED_BACK where a statement had failed
+ *   and nobody said so, OUTCOME_UNKNOWN where the connection broke during commit
+ */
+export async function runTransaction<T>({
+  slot,
+  begin,
+  work,
+  runner,
+  abandoned,
+}: TransactionRun<T>): Promise<T> {
+  await slot.run(begin(slot.session.facts.isPooled));
+  const scope = new TransactionScope(slot, runner);
+  try {
+    const value = await Promise.race([work(scope.makeTransaction()), abandoned]);
+    await scope.settle();
+    scope.close();
+    await commit(slot, scope.failure);
+    return value;
+  } catch (error) {
+    scope.close();
+    if (!slot.isDead) await rollBack(slot);
+    throw error;
+  }
+}
+
+async function commit(slot: Slot, failure: unknown): Promise<void> {
+  let tag: string;
+  try {
+    tag = await slot.run('commit');
+  } catch (error) {
+    if (isConnectionLoss(error) || slot.isDead) throw outcomeUnknown(error);
+    throw error;
+  }
+  if (tag !== 'COMMIT') throw rolledBack(failure);
+}
+
+function rolledBack(cause: unknown): EvdbError {
+  return new EvdbError(
+    'TRANSACTION_ROLLED_BACK',
+    'the transaction was rolled back because one of its statements had failed',
+    {
+      hint: 'Let the error of a statement leave the callback, or run the statement in a savepoint.',
+      cause,
+    },
+  );
+}
+
+async function rollBack(slot: Slot): Promise<void> {
+  try {
+    await slot.run('rollback');
+  } catch {
+    slot.destroy();
+  }
+}
+
+/** Keeps account of what runs in one transaction, and ends its use when it is over. */
+class TransactionScope {
+  readonly #slot: Slot;
+  readonly #runner: StatementRunner;
+  readonly #pending = new Set<Promise<unknown>>();
+  #isOver = false;
+  #depth = 0;
+  /** What failed first and was not taken back by a savepoint. */
+  failure: unknown;
+
+  constructor(slot: Slot, runner: StatementRunner) {
+    this.#slot = slot;
+    this.#runner = runner;
+  }
+
+  /** A handle for a callback; each savepoint inside has one of its own. */
+  makeTransaction(): Transaction {
+    let isBusy = false;
+    return {
+      ...withTemplate((text, params) => this.#query(text, params)),
+      savepoint: async (work) => {
+        if (this.#isOver) throw returned('transaction');
+        if (isBusy) throw twoSavepoints();
+        isBusy = true;
+        try {
+          return await this.#runSavepoint(work);
+        } finally {
+          isBusy = false;
+        }
+      },
+    };
+  }
+
+  /** Waits for statements that the callback did not await. */
+  async settle(): Promise<void> {
+    while (this.#pending.size > 0) await Promise.allSettled(this.#pending);
+  }
+
+  close(): void {
+    this.#isOver = true;
+  }
+
+  #query<T>(text: string, params: readonly unknown[] = []): Promise<QueryResult<T>> {
+    const answer = this.#run<T>(text, params);
+    this.#pending.add(answer);
+    // Nobody need await a statement: its failure makes the transaction fail.
+    answer.then(
+      () => this.#pending.delete(answer),
+      (error) => {
+        this.#pending.delete(answer);
+        this.failure ??= error;
+      },
+    );
+    return answer;
+  }
+
+  async #run<T>(text: string, params: readonly unknown[]): Promise<QueryResult<T>> {
+    if (this.#isOver) throw returned('transaction');
+    const facts = this.#runner.read(text);
+    return this.#runner.run<T>(this.#slot, { text, params, facts });
+  }
+
+  async #runSavepoint<T>(work: (inner: Transaction) => Promise<T>): Promise<T> {
+    const failedBefore = this.failure;
+    this.#depth += 1;
+    const name = `evdb_${this.#depth}`;
+    try {
+      await this.#slot.run(`savepoint ${name}`);
+      const value = await work(this.makeTransaction());
+      await this.settle();
+      if (this.failure !== failedBefore) throw rolledBack(this.failure);
+      if (this.#isOver) throw returned('transaction');
+      await this.#slot.run(`release savepoint ${name}`);
+      return value;
+    } catch (error) {
+      await this.settle();
+      if (!this.#isOver && !this.#slot.isDead) {
+        await this.#slot.run(`rollback to savepoint ${name}; release savepoint ${name}`);
+        this.failure = failedBefore;
+      }
+      throw error;
+    } finally {
+      this.#depth -= 1;
+    }
+  }
+}
+
+function twoSavepoints(): EvdbError {
+  return new EvdbError('TRANSACTION_CONTROL', 'two savepoints of one transaction overlap', {
+    hint: 'Await the first one, or take the second one from the transaction that the first is given.',
+  });
+}
+
+function outcomeUnknown(cause: unknown): EvdbError {
+  return new EvdbError(
+    'OUTCOME_UNKNOWN',
+    'the connection was lost during commit: the transaction is either committed whole or not at all',
+    { hint: 'Read what it would have written before doing it again.', cause },
+  );
+}

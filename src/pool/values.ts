@@ -1,0 +1,71 @@
+import { parse as parseArray } from 'postgres-array';
+import postgresDate from 'postgres-date';
+import type { Codec } from '../connection/session.ts';
+import { ArrayValue } from './parameters.ts';
+
+type Parse = (text: string) => unknown;
+
+// Its types describe another way of importing it than Node's.
+const parseDate = postgresDate as unknown as Parse;
+
+/**
+ * How values of the server become values of JavaScript, as applications that come from `pg` know
+ * it: bigint and numeric stay text because a number would round them, and timestamps become Date.
+ * A date stays text too (`2026-11-22`): as a Date it would move by a day in half of the time zones.
+ */
+const SCALARS: [oid: number, arrayOid: number, parse: Parse][] = [
+  [16, 1000, (text) => text === 't'],
+  [17, 1001, (text) => Buffer.from(text.slice(2), 'hex')],
+  [21, 1005, Number],
+  [23, 1007, Number],
+  [26, 1028, Number],
+  [700, 1021, Number],
+  [701, 1022, Number],
+  [114, 199, (text) => JSON.parse(text)],
+  [3802, 3807, (text) => JSON.parse(text)],
+  [1114, 1115, parseDate],
+  [1184, 1185, parseDate],
+];
+
+/** Types whose text is their value, but whose arrays become arrays. */
+const TEXTS: [oid: number, arrayOid: number][] = [
+  [18, 1002],
+  [19, 1003],
+  [20, 1016],
+  [25, 1009],
+  [650, 651],
+  [829, 1040],
+  [869, 1041],
+  [1042, 1014],
+  [1043, 1015],
+  [1082, 1182],
+  [1083, 1183],
+  [1186, 1187],
+  [1266, 1270],
+  [1700, 1231],
+  [2950, 2951],
+];
+
+const JSON_TYPES = new Set([114, 3802]);
+
+/**
+ * The codec of the pool. Values are written by their type in JavaScript (`encodeParameters`), and
+ * what is text stays as it is: the driver may write the same value twice, when it prepares a
+ * statement again, and its own writers would turn `true` into `false` and JSON into a string then.
+ */
+export const APPLICATION_CODEC: Codec = Object.fromEntries([
+  ...SCALARS.map(([oid, , parse]) => codecEntry(oid, parse)),
+  ...TEXTS.map(([oid]) => codecEntry(oid, (text) => text)),
+  ...SCALARS.map(([, arrayOid, parse]) => codecEntry(arrayOid, (text) => parseArray(text, parse))),
+  ...TEXTS.map(([, arrayOid]) => codecEntry(arrayOid, (text) => parseArray(text))),
+]);
+
+function codecEntry(oid: number, parse: Parse): [string, Codec[string]] {
+  const serialize = JSON_TYPES.has(oid) ? writeJson : String;
+  return [`evdb_${oid}`, { to: oid, from: [oid], serialize, parse }];
+}
+
+/** Only the server knows that an array is meant as JSON and not as an array. */
+function writeJson(value: unknown): string {
+  return value instanceof ArrayValue ? JSON.stringify(value.items) : String(value);
+}
