@@ -36,6 +36,7 @@ function isCore(id) {
 
 const CORE = [
   /^errors\.ts$/,
+  /^application\/migrate-options\.ts$/,
   /^cli\/(?!(main|v8-flags)\.ts|commands\/.*-handlers\.ts)/,
   /^config\//,
   /^connection\/[a-z-]+\.ts$/,

@@ -59,6 +59,9 @@ export type EvdbErrorCode =
   | 'POOLER_DETECTED'
   | 'SERVER_UNSUPPORTED'
   | 'QUERY_FAILED'
+  // the application's database
+  | 'NOT_INITIALIZED'
+  | 'MIGRATIONS_PENDING'
   // the pool
   | 'ACQUIRE_TIMEOUT'
   | 'POOL_CLOSED'

@@ -1,3 +1,6 @@
+export type { DatabaseManagerOptions, OnPendingMigrations } from './application/manager.ts';
+export { DatabaseManager, databaseManager } from './application/manager.ts';
+export { migrateOptionsOf } from './application/migrate-options.ts';
 export { assertConnectionConfigured } from './config/configured.ts';
 export type { ConfigFileInput } from './config/file-schema.ts';
 export { maskUrl } from './config/mask.ts';
@@ -50,8 +53,9 @@ export { validateMigrations } from './migrate/validate.ts';
 export type { PoolEvents } from './pool/events.ts';
 export type { PoolConnection } from './pool/handle.ts';
 export type { PoolHealth } from './pool/health.ts';
+export type { DurationStats } from './pool/histogram.ts';
 export type { Instrument } from './pool/instruments.ts';
-export type { DiscardReason, DurationStats, PoolMetrics } from './pool/metrics.ts';
+export type { DiscardReason, PoolMetrics } from './pool/metrics.ts';
 export type { PoolOptions, PoolSsl } from './pool/options.ts';
 export { DatabasePool } from './pool/pool.ts';
 export type { Field, Queryable, QueryResult, Row } from './pool/result.ts';

@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path';
+import { migrateOptionsOf } from '../application/migrate-options.ts';
 import { assertConnectionConfigured } from '../config/configured.ts';
 import { type Config, resolveConfig } from '../config/resolve.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
@@ -90,18 +91,7 @@ export function migrateSettings(
   config: Config,
   { env }: CliContext,
 ): Omit<MigrateOptions, 'connection'> {
-  return {
-    directory: config.migrationsDir,
-    schema: config.schema,
-    ledgerSchema: config.ledgerSchema,
-    searchPath: config.searchPath,
-    lockWaitMs: config.lockWaitMs,
-    lockTimeoutMs: config.lockTimeoutMs,
-    dataLockTimeoutMs: config.dataLockTimeoutMs,
-    statementTimeoutMs: config.statementTimeoutMs,
-    storedTextLimitBytes: config.storedTextLimitBytes,
-    env,
-  };
+  return migrateOptionsOf(config, env);
 }
 
 /** Runs work that Ctrl-C ends in an orderly way. */

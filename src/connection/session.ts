@@ -94,7 +94,7 @@ export async function openSession(
       try {
         signal?.throwIfAborted();
         const driver = await createDriver(options, address, opening);
-        const facts = await readFacts(driver, options, address);
+        const facts = await readFacts(driver, options, address, signal);
         if (fits(facts, round)) return makeSession(driver, facts, options, address);
         await driver.end();
         failure = wrongKind(address, wanted);
@@ -111,9 +111,13 @@ async function readFacts(
   driver: Driver,
   options: ConnectionOptions,
   address: HostAddress,
+  signal: AbortSignal | undefined,
 ): Promise<SessionFacts> {
   let timer: NodeJS.Timeout | undefined;
+  let abort: (() => void) | undefined;
   const deadline = new Promise<never>((_, reject) => {
+    abort = () => reject(signal?.reason);
+    signal?.addEventListener('abort', abort, { once: true });
     timer = setTimeout(
       () => reject(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' })),
       options.connectTimeoutMs,
@@ -130,6 +134,7 @@ async function readFacts(
     throw error;
   } finally {
     clearTimeout(timer);
+    if (abort) signal?.removeEventListener('abort', abort);
   }
 }
 

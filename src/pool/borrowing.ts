@@ -1,4 +1,5 @@
 import { EvdbError } from '../errors.ts';
+import { poolClosed } from './connector.ts';
 import type { Tell } from './events.ts';
 import type { Lender } from './lender.ts';
 import { createLoanBook } from './loan.ts';
@@ -39,21 +40,28 @@ export class Borrowing {
    * @throws {EvdbError} ACQUIRE_TIMEOUT, POOL_CLOSED, and what lastingly keeps connections from
    *   being opened
    */
-  async acquire(signal?: AbortSignal): Promise<Slot> {
-    const { lender, metrics, settings, tell } = this.#parts;
+  acquire(signal?: AbortSignal): Slot | Promise<Slot> {
     if (this.#isClosed) throw poolClosed();
     signal?.throwIfAborted();
+    const slot = this.#parts.lender.takeIdle();
+    return slot ? this.#lent(slot, 0) : this.#wait(signal);
+  }
+
+  async #wait(signal: AbortSignal | undefined): Promise<Slot> {
+    const { lender, settings } = this.#parts;
     const startedAt = performance.now();
-    const slot =
-      lender.takeIdle() ??
-      (await this.loans.waitAsHolder(() =>
-        lender.take({
-          timeoutMillis: settings.acquireTimeoutMillis,
-          signal,
-          explainTimeout: () => this.#explainTimeout(),
-        }),
-      ));
-    const waitMs = performance.now() - startedAt;
+    const slot = await this.loans.waitAsHolder(() =>
+      lender.take({
+        timeoutMillis: settings.acquireTimeoutMillis,
+        signal,
+        explainTimeout: () => this.#explainTimeout(),
+      }),
+    );
+    return this.#lent(slot, performance.now() - startedAt);
+  }
+
+  #lent(slot: Slot, waitMs: number): Slot {
+    const { metrics, tell } = this.#parts;
     metrics.recordAcquire(waitMs);
     tell('acquire', () => ({ pid: slot.session.facts.pid, waitMs }));
     return slot;
@@ -153,10 +161,4 @@ function tookTooLong(timeoutMillis: number): EvdbError {
     `the transaction was not done after ${timeoutMillis} ms and was rolled back`,
     { hint: 'Do less in one transaction, or raise timeoutMillis.' },
   );
-}
-
-export function poolClosed(): EvdbError {
-  return new EvdbError('POOL_CLOSED', 'the pool is closed', {
-    hint: 'Close the pool last, when nothing uses it any longer.',
-  });
 }

@@ -1,5 +1,5 @@
-import { assertConnectionConfigured } from '../config/configured.ts';
-import { resolveConfig } from '../config/resolve.ts';
+import type { EmbeddedConnection } from '../config/connection.ts';
+import { type Config, resolveConfig } from '../config/resolve.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
 import { EvdbError } from '../errors.ts';
 import type { PoolOptions, PoolSsl } from './options.ts';
@@ -8,12 +8,20 @@ import type { PoolOptions, PoolSsl } from './options.ts';
 export function connectionSource(options: PoolOptions): () => Promise<ConnectionOptions> {
   let asked: Promise<ConnectionOptions> | undefined;
   return () => {
-    asked ??= resolvePoolConnection(options).catch((error) => {
-      asked = undefined;
-      throw error;
-    });
+    asked ??= readPoolConfiguration(options)
+      .then(({ connection }) => connection)
+      .catch((error) => {
+        asked = undefined;
+        throw error;
+      });
     return asked;
   };
+}
+
+/** What a pool goes by. */
+export interface PoolConfiguration {
+  config: Config;
+  connection: ConnectionOptions;
 }
 
 /**
@@ -23,7 +31,7 @@ export function connectionSource(options: PoolOptions): () => Promise<Connection
  * @throws {EvdbError} CONFIG_INVALID, NOT_CONFIGURED, and those of `ensureEmbeddedServer` where
  *   the environment asks for the embedded server
  */
-async function resolvePoolConnection(options: PoolOptions): Promise<ConnectionOptions> {
+export async function readPoolConfiguration(options: PoolOptions): Promise<PoolConfiguration> {
   const parts = urlOfParts(options);
   const named = options.connectionString ?? parts;
   if (options.connectionString !== undefined && parts !== undefined) throw namedTwice();
@@ -32,13 +40,29 @@ async function resolvePoolConnection(options: PoolOptions): Promise<ConnectionOp
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     flags: named === undefined ? {} : { url: named },
   });
-  const { connection } = config;
-  if (connection.kind === 'server') return adjust(connection.options, options);
-  assertConnectionConfigured(config, { ...options.env, CI: '1' });
+  const connection =
+    config.connection.kind === 'server'
+      ? config.connection.options
+      : await startEmbedded(config, config.connection);
+  return { config, connection: adjust(connection, options) };
+}
+
+async function startEmbedded(
+  config: Config,
+  { implicit }: EmbeddedConnection,
+): Promise<ConnectionOptions> {
+  // The command line says so on stderr when it chooses by itself; a library cannot.
+  if (implicit) throw notConfigured();
   const { ensureEmbeddedServer } = await import('../connection/embedded/server.ts');
   const { dirname, join } = await import('node:path');
   const directory = join(dirname(config.migrationsDir), '.evdb');
-  return adjust((await ensureEmbeddedServer({ directory })).connection, options);
+  return (await ensureEmbeddedServer({ directory })).connection;
+}
+
+function notConfigured(): EvdbError {
+  return new EvdbError('NOT_CONFIGURED', 'nothing says which database the pool is for', {
+    hint: 'Pass connectionString, or set DATABASE_URL or DB_HOST; EVDB_URL=embedded: uses the embedded PostgreSQL.',
+  });
 }
 
 /** Undefined where nothing says which server: user and password then go with the environment's. */

@@ -40,7 +40,7 @@ export class Connector {
   readonly #options: ConnectorOptions;
   #failures = 0;
   #retryTimer: NodeJS.Timeout | undefined;
-  #isStopped = false;
+  readonly #stopping = new AbortController();
   /** Attempts under way. */
   opening = 0;
   /** Why the last attempt failed; undefined when it succeeded. */
@@ -52,7 +52,7 @@ export class Connector {
 
   /** Opens so many connections; after a failure only one, which tells whether the server is back. */
   open(wanted: number): void {
-    if (this.#retryTimer || this.#isStopped) return;
+    if (this.#retryTimer || this.#stopping.signal.aborted) return;
     const count = this.#failures > 0 ? Math.min(wanted, 1 - this.opening) : wanted;
     for (let i = 0; i < count; i++) void this.#attempt();
   }
@@ -67,8 +67,9 @@ export class Connector {
     if (error) throw error;
   }
 
+  /** Opens nothing from now on, and gives up what is being opened. */
   stop(): void {
-    this.#isStopped = true;
+    this.#stopping.abort(poolClosed());
     clearTimeout(this.#retryTimer);
   }
 
@@ -78,7 +79,9 @@ export class Connector {
     const startedAt = performance.now();
     let slot: Slot;
     try {
-      slot = await openSlot({ connection: await resolveConnection(), settings, onClose });
+      const connection = await resolveConnection();
+      const { signal } = this.#stopping;
+      slot = await openSlot({ connection, settings, onClose, signal });
     } catch (error) {
       this.opening -= 1;
       return this.#fail(error);
@@ -93,11 +96,11 @@ export class Connector {
 
   #fail(cause: unknown): EvdbError {
     const error = cause instanceof EvdbError ? cause : unexpected(cause);
+    if (this.#stopping.signal.aborted) return error;
     this.#failures += 1;
     this.lastError = error;
     this.#options.reports.connectFailed(error);
     if (LASTING.has(error.code)) this.#options.onLastingFailure(() => sameError(error));
-    if (this.#isStopped) return error;
     clearTimeout(this.#retryTimer);
     this.#retryTimer = setTimeout(() => {
       this.#retryTimer = undefined;
@@ -112,6 +115,12 @@ export class Connector {
 /** Everyone gets an error of his own: what one adds to it is not seen by the others. */
 function sameError({ code, message, hint, details, cause }: EvdbError): EvdbError {
   return new EvdbError(code, message, { hint, details, cause });
+}
+
+export function poolClosed(): EvdbError {
+  return new EvdbError('POOL_CLOSED', 'the pool is closed', {
+    hint: 'Close the pool last, when nothing uses it any longer.',
+  });
 }
 
 function unexpected(cause: unknown): EvdbError {

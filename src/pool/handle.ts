@@ -35,7 +35,10 @@ export function toQueryResult<T>(result: StatementResult): QueryResult<T> {
     fields = columns.map(({ name, type }) => ({ name, dataTypeID: type }));
     fieldsOf.set(columns, fields);
   }
-  return { rows: result.slice() as T[], rowCount: count ?? 0, command, fields };
+  // `slice` would ask the driver's class for its species, which costs more than the copy.
+  const rows = new Array<T>(result.length);
+  for (let i = 0; i < rows.length; i++) rows[i] = result[i] as T;
+  return { rows, rowCount: count ?? 0, command, fields };
 }
 
 export function returned(what: 'connection' | 'transaction'): EvdbError {

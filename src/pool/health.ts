@@ -1,5 +1,6 @@
 import { EvdbError } from '../errors.ts';
 import type { Lender } from './lender.ts';
+import type { Slot } from './slot.ts';
 
 /** How a pool is, for a readiness probe or a dashboard. */
 export interface PoolHealth {
@@ -17,16 +18,14 @@ export interface PoolHealth {
 const PROBE_MILLIS = 5_000;
 
 /** Has a connection answer `select 1`, and says what that shows. Never throws. */
-export async function probeHealth(lender: Lender): Promise<PoolHealth> {
+export async function probeHealth(lender: Lender, signal: AbortSignal): Promise<PoolHealth> {
   const startedAt = performance.now();
   let latencyMs: number | null = null;
   let failure: EvdbError | undefined;
   try {
-    const slot =
-      lender.takeIdle() ??
-      (await lender.take({ timeoutMillis: PROBE_MILLIS, explainTimeout: noneFree }));
+    const slot = lender.takeIdle() ?? (await takeForProbe(lender, signal));
     try {
-      await slot.run('select 1', PROBE_MILLIS);
+      await slot.probe(PROBE_MILLIS);
       latencyMs = performance.now() - startedAt;
     } finally {
       lender.giveBack(slot);
@@ -46,6 +45,14 @@ export async function probeHealth(lender: Lender): Promise<PoolHealth> {
     serverVersion: [...lender.slots][0]?.session.facts.serverVersion ?? null,
     error: error ? { code: error.code, message: error.message } : null,
   };
+}
+
+/** Without any connection one is opened right away: a refusal is known at once then. */
+async function takeForProbe(lender: Lender, signal: AbortSignal): Promise<Slot> {
+  signal.throwIfAborted();
+  const { total, connecting } = lender.counts;
+  if (total + connecting === 0) await lender.connector.connect();
+  return lender.take({ timeoutMillis: PROBE_MILLIS, signal, explainTimeout: noneFree });
 }
 
 function noneFree(): EvdbError {

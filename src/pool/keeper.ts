@@ -6,8 +6,9 @@ const TICK_MILLIS = 1_000;
 const PING_MILLIS = 5_000;
 
 /**
- * Looks after the connections that nobody uses: closes what idled too long or is too old, uses
- * the others now and then, and opens what is missing for `min`. Does not keep the process alive.
+ * Looks after the connections: ends those whose server does not answer, closes what idled too long
+ * or is too old, uses the others now and then, and opens what is missing for `min`. Does not keep
+ * the process alive.
  *
  * @returns ends it
  */
@@ -24,6 +25,7 @@ export function startKeeper(lender: Lender, settings: PoolSettings): () => void 
 function tend(lender: Lender, settings: PoolSettings): void {
   const { idleTimeoutMillis, keepaliveIntervalMillis, min } = settings;
   const now = performance.now();
+  for (const slot of lender.slots) slot.checkDeadline(now);
   // The least used come first: those are the ones that can go.
   for (const slot of [...lender.idleSlots]) {
     if (now >= slot.expiresAt) {
@@ -43,7 +45,7 @@ function tend(lender: Lender, settings: PoolSettings): void {
 
 async function ping(lender: Lender, slot: Slot): Promise<void> {
   try {
-    await slot.run('select 1', PING_MILLIS);
+    await slot.probe(PING_MILLIS);
     lender.restore(slot);
   } catch {
     lender.discard(slot, 'validation');

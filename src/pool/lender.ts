@@ -18,7 +18,11 @@ export interface LenderOptions {
   reports: LenderReports;
 }
 
-const VALIDATION_MILLIS = 5_000;
+/** How long a connection that idled may take to show that it is alive. */
+const VALIDATION_MILLIS = 2_000;
+
+/** After this time a new connection is opened beside the one that is tried. */
+const SLOW_VALIDATION_MILLIS = 200;
 
 /**
  * Owns all connections and decides who gets which. Each is in one place at a time: opening, idle,
@@ -175,12 +179,24 @@ export class Lender {
 
   async #validate(slot: Slot): Promise<void> {
     this.#validating += 1;
+    let counts = true;
+    const countNoLonger = () => {
+      if (counts) this.#validating -= 1;
+      counts = false;
+      this.fill();
+    };
+    const timer = setTimeout(countNoLonger, SLOW_VALIDATION_MILLIS);
     try {
-      await slot.run('select 1', VALIDATION_MILLIS);
+      await slot.probe(Math.min(VALIDATION_MILLIS, this.#options.settings.connectionTimeoutMillis));
     } catch {
       this.discard(slot, 'validation');
+      // What idled as long may be as dead, and each would take as long to show it.
+      for (const other of [...this.#idle]) {
+        if (!this.#isFresh(other)) this.discard(other, 'validation');
+      }
     }
-    this.#validating -= 1;
+    clearTimeout(timer);
+    countNoLonger();
     if (this.#slots.has(slot)) this.restore(slot);
     this.#serve();
   }

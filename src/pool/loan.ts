@@ -51,15 +51,13 @@ export function createLoanBook(): LoanBook {
     refuseInTransaction: () => {
       if (held()?.isTransaction) throw insideTransaction();
     },
-    waitAsHolder: async (wait) => {
+    waitAsHolder: (wait) => {
       const loan = held();
       if (!loan) return wait();
       loan.waiting += 1;
-      try {
-        return await wait();
-      } finally {
+      return wait().finally(() => {
         loan.waiting -= 1;
-      }
+      });
     },
     abandonAll: (makeError) => {
       for (const loan of [...loans]) loan.abandon(makeError());

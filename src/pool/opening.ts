@@ -8,6 +8,7 @@ import { APPLICATION_CODEC } from './values.ts';
 export interface OpenSlotOptions {
   connection: ConnectionOptions;
   settings: PoolSettings;
+  signal: AbortSignal;
   /** Called once when the opened connection is gone. */
   onClose: (slot: Slot) => void;
 }
@@ -34,17 +35,17 @@ export async function openSlot(options: OpenSlotOptions): Promise<Slot> {
 }
 
 async function openWithParameters(
-  { connection, settings }: OpenSlotOptions,
+  { connection, settings, signal }: OpenSlotOptions,
   onClose: () => void,
 ): Promise<Session> {
   const codec = APPLICATION_CODEC;
   try {
     const parameters = sessionParameters(settings);
-    return await openSession(connection, { codec, onClose, parameters });
+    return await openSession(connection, { codec, onClose, signal, parameters });
   } catch (error) {
     const isRefused = codeOf((error as Error).cause) === '08P01';
     if (!isRefused) throw error;
-    return await openSession(connection, { codec, onClose });
+    return await openSession(connection, { codec, onClose, signal });
   }
 }
 

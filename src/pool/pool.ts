@@ -1,7 +1,8 @@
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Borrowing, poolClosed } from './borrowing.ts';
+import { Borrowing } from './borrowing.ts';
 import { connectionSource } from './connection-source.ts';
+import { poolClosed } from './connector.ts';
 import { type PoolEvents, reportTo, type Tell } from './events.ts';
 import { type PoolConnection, returned, withTemplate } from './handle.ts';
 import { type PoolHealth, probeHealth } from './health.ts';
@@ -38,6 +39,7 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
   readonly #runner: StatementRunner;
   readonly #metrics;
   readonly #stopTimers: () => void;
+  readonly #ending = new AbortController();
   #closing: Promise<void> | undefined;
 
   constructor(options: PoolOptions = {}) {
@@ -165,7 +167,7 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
 
   /** Has a connection answer and says how the pool is; never throws. */
   health(): Promise<PoolHealth> {
-    return probeHealth(this.#lender);
+    return probeHealth(this.#lender, this.#ending.signal);
   }
 
   /** Whether the database answers. */
@@ -198,6 +200,7 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
   async #close(timeoutMillis: number): Promise<void> {
     this.#stopTimers();
     this.#borrowing.stop();
+    this.#ending.abort(poolClosed());
     const drained = this.#lender.drained();
     this.#lender.stop();
     const controller = new AbortController();
@@ -215,17 +218,20 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
   #startTimers(): () => void {
     const stopKeeper = startKeeper(this.#lender, this.#settings);
     const { healthCheckIntervalMillis: interval } = this.#settings;
-    const timer = interval > 0 ? setInterval(() => void this.#reportHealth(), interval) : undefined;
+    let isChecking = false;
+    const check = async () => {
+      if (isChecking) return;
+      isChecking = true;
+      const health = await this.health();
+      isChecking = false;
+      this.#tell('health', () => health);
+    };
+    const timer = interval > 0 ? setInterval(() => void check(), interval) : undefined;
     timer?.unref();
     return () => {
       stopKeeper();
       clearInterval(timer);
     };
-  }
-
-  async #reportHealth(): Promise<void> {
-    const health = await this.health();
-    this.#tell('health', () => health);
   }
 
   /** A listener that throws must not break what it listens to. */

@@ -12,6 +12,9 @@ const MAX_PREPARED = 250;
 /** How long the server gets to end a statement by itself before the connection is given up. */
 const GRACE_MILLIS = 5_000;
 
+/** The SQLSTATE for what the server ends because of a time limit, or because somebody asks it to. */
+const QUERY_CANCELED = '57014';
+
 /**
  * Takes back what a borrower may have left. Not `discard all`, which would forget the statements
  * that the driver believes prepared. `rollback` comes first: everything else would fail in an
@@ -42,6 +45,8 @@ export class Slot {
   readonly #prepares: boolean;
   readonly #prepared = new Set<string>();
   #running = 0;
+  /** When the server must have answered; one timer for all, the keeper's, is cheaper than one each. */
+  #deadlineAt = Number.POSITIVE_INFINITY;
   #endedBy: EvdbError | undefined;
 
   constructor(session: Session, { settings, expiresAt, prepares }: SlotOptions) {
@@ -61,18 +66,35 @@ export class Slot {
     params: readonly unknown[],
     facts: StatementFacts,
   ): Promise<StatementResult> {
+    if (facts.isCopy) throw copyUnsupported();
     const values = encodeParameters(params);
     const prepare = this.#prepares && shouldPrepare(this.#prepared, text, facts);
+    // It may leave them even where it fails: an advisory lock survives a rollback.
+    if (facts.leavesTraces) this.needsReset = true;
     const answer = this.session.query(text, values, prepare);
     const result = await this.#watch(answer, this.#statementLimitMillis);
-    if (facts.leavesTraces || !TRACELESS.has(result.command)) this.needsReset = true;
+    if (!Array.isArray(result)) throw this.#refuseStream(result);
+    if (!TRACELESS.has(result.command)) this.needsReset = true;
     return result;
   }
 
   /** Runs text without parameters, several statements at will, and returns the last one's tag. */
-  async run(text: string, limitMillis = this.#statementLimitMillis): Promise<string> {
-    const rows = await this.#watch(this.session.run(text), limitMillis);
+  async run(text: string): Promise<string> {
+    const rows = await this.#watch(this.session.run(text), this.#statementLimitMillis);
     return (rows as { command?: string }).command ?? '';
+  }
+
+  /** Whether the server answers at all; a connection that gives no answer is closed. */
+  async probe(limitMillis: number): Promise<void> {
+    const timer = setTimeout(() => {
+      this.#endedBy ??= noAnswer();
+      void this.session.close({ force: true });
+    }, limitMillis);
+    try {
+      await this.run('select 1');
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async reset(): Promise<void> {
@@ -92,27 +114,46 @@ export class Slot {
     return this.session.close();
   }
 
+  /** Gives the connection up where the server has not answered in time. */
+  checkDeadline(now: number): void {
+    if (this.#running > 0 && now > this.#deadlineAt) this.destroy(noAnswer());
+  }
+
   /** Sees to it that the answer comes in time, and gives errors a code and a reason. */
   async #watch<T>(answer: Promise<T>, limitMillis: number): Promise<T> {
+    const startedAt = performance.now();
     this.#running += 1;
-    const timer =
-      limitMillis > 0
-        ? setTimeout(() => this.destroy(noAnswer()), limitMillis + GRACE_MILLIS)
-        : undefined;
+    // Statements that were sent along with another one have its time too.
+    if (this.#running === 1) this.#expectWithin(limitMillis);
     try {
       const given = await answer;
       this.provenAt = performance.now();
       return given;
     } catch (error) {
-      throw this.#explain(error);
+      throw this.#explain(error, performance.now() - startedAt, limitMillis);
     } finally {
-      clearTimeout(timer);
       this.#running -= 1;
+      if (this.#running > 0) this.#expectWithin(limitMillis);
     }
   }
 
-  #explain(error: unknown): unknown {
-    if (!isConnectionLoss(error)) return queryError(error);
+  /** The driver has turned the connection into a stream, whose errors nobody would hear. */
+  #refuseStream(result: unknown): EvdbError {
+    (result as NodeJS.EventEmitter).on('error', () => undefined);
+    this.destroy();
+    return copyUnsupported();
+  }
+
+  #expectWithin(limitMillis: number): void {
+    this.#deadlineAt =
+      limitMillis > 0 ? performance.now() + limitMillis + GRACE_MILLIS : Number.POSITIVE_INFINITY;
+  }
+
+  #explain(error: unknown, tookMillis: number, limitMillis: number): unknown {
+    if (!isConnectionLoss(error)) {
+      const isLate = limitMillis > 0 && tookMillis >= limitMillis;
+      return isLate && codeOf(error) === QUERY_CANCELED ? tookTooLong(error) : queryError(error);
+    }
     this.destroy();
     return this.#endedBy ?? lostWhileRunning(error);
   }
@@ -123,6 +164,24 @@ function shouldPrepare(prepared: Set<string>, text: string, facts: StatementFact
   if (facts.uses < 2 || prepared.size >= MAX_PREPARED) return false;
   prepared.add(text);
   return true;
+}
+
+function tookTooLong(cause: unknown): EvdbError {
+  return new EvdbError(
+    'STATEMENT_TIMEOUT',
+    'the statement took too long, and the server ended it',
+    {
+      hint: 'It had no effect. statementTimeoutMillis allows longer.',
+      cause,
+      details: { sqlstate: QUERY_CANCELED },
+    },
+  );
+}
+
+function copyUnsupported(): EvdbError {
+  return new EvdbError('COPY_UNSUPPORTED', 'the pool does not copy from stdin or to stdout', {
+    hint: 'Use `insert … select from unnest($1::int[], …)`, or a copy on the server.',
+  });
 }
 
 function lostWhileRunning(cause: unknown): EvdbError {

@@ -4,6 +4,8 @@ export interface StatementFacts {
   uses: number;
   /** Whether it begins or ends a transaction. */
   isTransactionControl: boolean;
+  /** Whether it would turn the connection over to a stream of rows. */
+  isCopy: boolean;
   /** Whether it can change its session although it only reads: a setting, a lock, a temporary table. */
   leavesTraces: boolean;
 }
@@ -11,9 +13,9 @@ export interface StatementFacts {
 /** Longer texts are rarely the same twice, and are looked at each time. */
 const MAX_TEXT_LENGTH = 20_000;
 
-const SPACE_AND_COMMENTS = /^(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*/;
 const TRANSACTION_CONTROL =
   /^(?:begin|start\s+transaction|commit|end|rollback|abort|savepoint|release|prepare\s+transaction)\b/i;
+const COPY = /^copy\b[\s\S]*\b(?:stdin|stdout)\b/i;
 const TRACES = /set_config|advisory|temp/i;
 
 /**
@@ -42,12 +44,40 @@ export function createStatementBook(limit = 2_000): (text: string) => StatementF
 }
 
 function examine(text: string): StatementFacts {
-  const start = SPACE_AND_COMMENTS.exec(text)?.[0].length ?? 0;
+  const statement = text.slice(findStart(text));
   return {
     uses: 1,
-    isTransactionControl: TRANSACTION_CONTROL.test(text.slice(start, start + 60)),
+    isTransactionControl: TRANSACTION_CONTROL.test(statement),
+    isCopy: COPY.test(statement),
     leavesTraces: TRACES.test(text),
   };
+}
+
+/** Where the first statement begins: behind white space, empty statements and comments, which nest. */
+function findStart(text: string): number {
+  let at = 0;
+  let depth = 0;
+  while (at < text.length) {
+    if (text.startsWith('/*', at)) {
+      depth += 1;
+      at += 2;
+    } else if (depth > 0) {
+      if (text.startsWith('*/', at)) {
+        depth -= 1;
+        at += 1;
+      }
+      at += 1;
+    } else if (text.startsWith('--', at)) {
+      const end = /[\r\n]/.exec(text.slice(at));
+      if (!end) return text.length;
+      at += end.index;
+    } else if (/[\s;]/.test(text.charAt(at))) {
+      at += 1;
+    } else {
+      return at;
+    }
+  }
+  return at;
 }
 
 /** Commands that leave nothing in their session; whatever else ran, the session is reset. */

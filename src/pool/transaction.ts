@@ -53,6 +53,8 @@ export async function runTransaction<T>({
 }
 
 async function commit(slot: Slot, failure: unknown): Promise<void> {
+  // Without having been told to commit, the server has rolled back.
+  if (slot.isDead) throw failure ?? lostBeforeCommit();
   let tag: string;
   try {
     tag = await slot.run('commit');
@@ -87,7 +89,7 @@ class TransactionScope {
   readonly #slot: Slot;
   readonly #runner: StatementRunner;
   readonly #pending = new Set<Promise<unknown>>();
-  #isOver = false;
+  readonly #end = { isReached: false };
   #depth = 0;
   /** What failed first and was not taken back by a savepoint. */
   failure: unknown;
@@ -97,13 +99,14 @@ class TransactionScope {
     this.#runner = runner;
   }
 
-  /** A handle for a callback; each savepoint inside has one of its own. */
-  makeTransaction(): Transaction {
+  /** A handle for a callback, of use until `end`; each savepoint inside has one of its own. */
+  makeTransaction(end: { isReached: boolean } = this.#end): Transaction {
     let isBusy = false;
+    const isOver = () => this.#end.isReached || end.isReached;
     return {
-      ...withTemplate((text, params) => this.#query(text, params)),
+      ...withTemplate((text, params) => this.#query(isOver, text, params)),
       savepoint: async (work) => {
-        if (this.#isOver) throw returned('transaction');
+        if (isOver()) throw returned('transaction');
         if (isBusy) throw twoSavepoints();
         isBusy = true;
         try {
@@ -121,10 +124,15 @@ class TransactionScope {
   }
 
   close(): void {
-    this.#isOver = true;
+    this.#end.isReached = true;
   }
 
-  #query<T>(text: string, params: readonly unknown[] = []): Promise<QueryResult<T>> {
+  #query<T>(
+    isOver: () => boolean,
+    text: string,
+    params: readonly unknown[] = [],
+  ): Promise<QueryResult<T>> {
+    if (isOver()) return Promise.reject(returned('transaction'));
     const answer = this.#run<T>(text, params);
     this.#pending.add(answer);
     // Nobody need await a statement: its failure makes the transaction fail.
@@ -139,7 +147,6 @@ class TransactionScope {
   }
 
   async #run<T>(text: string, params: readonly unknown[]): Promise<QueryResult<T>> {
-    if (this.#isOver) throw returned('transaction');
     const facts = this.#runner.read(text);
     return this.#runner.run<T>(this.#slot, { text, params, facts });
   }
@@ -148,17 +155,20 @@ class TransactionScope {
     const failedBefore = this.failure;
     this.#depth += 1;
     const name = `evdb_${this.#depth}`;
+    const end = { isReached: false };
     try {
       await this.#slot.run(`savepoint ${name}`);
-      const value = await work(this.makeTransaction());
+      const value = await work(this.makeTransaction(end));
       await this.settle();
       if (this.failure !== failedBefore) throw rolledBack(this.failure);
-      if (this.#isOver) throw returned('transaction');
+      if (this.#end.isReached) throw returned('transaction');
+      end.isReached = true;
       await this.#slot.run(`release savepoint ${name}`);
       return value;
     } catch (error) {
+      end.isReached = true;
       await this.settle();
-      if (!this.#isOver && !this.#slot.isDead) {
+      if (!this.#end.isReached && !this.#slot.isDead) {
         await this.#slot.run(`rollback to savepoint ${name}; release savepoint ${name}`);
         this.failure = failedBefore;
       }
@@ -173,6 +183,14 @@ function twoSavepoints(): EvdbError {
   return new EvdbError('TRANSACTION_CONTROL', 'two savepoints of one transaction overlap', {
     hint: 'Await the first one, or take the second one from the transaction that the first is given.',
   });
+}
+
+function lostBeforeCommit(): EvdbError {
+  return new EvdbError(
+    'CONNECTION_LOST',
+    'the connection was lost before the commit: the transaction was rolled back',
+    { hint: 'Run it again.' },
+  );
 }
 
 function outcomeUnknown(cause: unknown): EvdbError {

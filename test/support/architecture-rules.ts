@@ -26,7 +26,7 @@ const allowed: Record<string, { values: string[]; types?: string[] }> = {
   cli: {
     values: [
       'errors.ts',
-      ...['report/', 'migrate/', 'lint/', 'maintenance/', 'connection/', 'config/'],
+      ...['report/', 'migrate/', 'lint/', 'maintenance/', 'connection/', 'config/', 'application/'],
     ],
   },
 };

@@ -1,0 +1,90 @@
+// What the pool costs beside that of `pg`: the same queries from as many callers over as many connections.
+// Usage: node bench/pool.mjs [--rounds 7] [--seconds 3] [--callers 32] [--connections 8] [--memory-minutes 0]
+import pg from 'pg';
+import { readArguments } from './support/arguments.mjs';
+import { drive, watchMemory } from './support/pool-load.mjs';
+import { round, writeReport } from './support/report.mjs';
+import { interleave, median, medianRatio } from './support/statistics.mjs';
+import { withWorkspace } from './support/workspace.mjs';
+
+const { DatabasePool } = await import('../dist/lib/index.js');
+
+const QUERIES = {
+  'select 1': { text: 'select 1 as one', params: () => [] },
+  'with parameters': {
+    text: 'select $1::int + $2::int as sum, $3::text as name',
+    params: (i) => [i % 1000, 7, 'somebody'],
+  },
+};
+
+/** The floors of the throughput, and the ceiling of the 99th percentile, both against pg. */
+const FLOOR = 0.95;
+const P99_CEILING = 1.2;
+
+const options = readArguments({
+  rounds: 7,
+  seconds: 3,
+  callers: 32,
+  connections: 8,
+  'memory-minutes': 0,
+});
+
+await withWorkspace(async (workspace) => {
+  const connectionString = await workspace.createDatabase('pool');
+  const makePool = {
+    pg: () => new pg.Pool({ connectionString, max: options.connections }),
+    evdb: () => new DatabasePool({ connectionString, max: options.connections }),
+  };
+  const contenders = {};
+  for (const [query, statement] of Object.entries(QUERIES)) {
+    for (const [name, make] of Object.entries(makePool)) {
+      contenders[`${name}, ${query}`] = () => drive(make, statement, options);
+    }
+  }
+  const results = await interleave(contenders, options.rounds, (turn, name, { rate, p99Ms }) =>
+    console.log(`round ${turn + 1}  ${name}: ${Math.round(rate)}/s, p99 ${round(p99Ms)} ms`),
+  );
+  const of = (name, key) => results[name].map((result) => result[key]);
+  const targets = Object.keys(QUERIES).flatMap((query) => {
+    const [ours, theirs] = [`evdb, ${query}`, `pg, ${query}`];
+    return [
+      {
+        name: `${query}: queries a second / pg`,
+        value: medianRatio(of(ours, 'rate'), of(theirs, 'rate')),
+        limit: FLOOR,
+        isFloor: true,
+      },
+      {
+        name: `${query}: 99th percentile / pg`,
+        value: medianRatio(of(ours, 'p99Ms'), of(theirs, 'p99Ms')),
+        limit: P99_CEILING,
+      },
+    ];
+  });
+  const memory =
+    options['memory-minutes'] > 0
+      ? await watchMemory(makePool.evdb, QUERIES['with parameters'], {
+          ...options,
+          minutes: options['memory-minutes'],
+        })
+      : undefined;
+  if (memory) {
+    targets.push({
+      name: `heap after ${options['memory-minutes']} min / after the first tenth of them`,
+      value: memory.growth,
+      limit: 1.1,
+    });
+  }
+  writeReport('pool', {
+    title: `${options.callers} callers, ${options.connections} connections, PostgreSQL ${workspace.serverVersion}`,
+    head: ['contender', 'queries/s', 'p50 ms', 'p99 ms'],
+    rows: Object.keys(contenders).map((name) => [
+      name,
+      Math.round(median(of(name, 'rate'))),
+      round(median(of(name, 'p50Ms'))),
+      round(median(of(name, 'p99Ms'))),
+    ]),
+    targets,
+    data: { results, memory },
+  });
+});

@@ -1,0 +1,165 @@
+import type { ConnectionOptions } from '../connection/options.ts';
+import { EvdbError } from '../errors.ts';
+import { readPoolConfiguration } from '../pool/connection-source.ts';
+import type { PoolHealth } from '../pool/health.ts';
+import type { PoolMetrics } from '../pool/metrics.ts';
+import type { PoolOptions } from '../pool/options.ts';
+import { DatabasePool } from '../pool/pool.ts';
+import { migrateOptionsOf } from './migrate-options.ts';
+
+/**
+ * What `initialize` does about migrations: `up` applies the pending ones, `refuse` fails while
+ * there are any, `ignore` does not look.
+ */
+export type OnPendingMigrations = 'up' | 'refuse' | 'ignore';
+
+export interface DatabaseManagerOptions extends PoolOptions {
+  /** Default `ignore`. */
+  migrations?: OnPendingMigrations | undefined;
+  /** The folder with the migrations; default as configured, `migrations`. */
+  migrationsDir?: string | undefined;
+}
+
+const CHOICES: readonly unknown[] = ['up', 'refuse', 'ignore'];
+
+/**
+ * The database of an application: one pool, and what has to be true before it is used.
+ *
+ * @throws {EvdbError} CONFIG_INVALID where `migrations` is none of the three words
+ * @example
+ * const manager = new DatabaseManager({ migrations: 'refuse', max: 20 });
+ * await manager.initialize();
+ * const { rows } = await manager.getPool().query('select 1');
+ * await manager.close();
+ */
+export class DatabaseManager {
+  readonly #options: DatabaseManagerOptions;
+  #initializing: Promise<DatabasePool> | undefined;
+  #pool: DatabasePool | undefined;
+
+  constructor(options: DatabaseManagerOptions = {}) {
+    const { migrations = 'ignore' } = options;
+    if (!CHOICES.includes(migrations)) {
+      throw new EvdbError('CONFIG_INVALID', `migrations is "${migrations}"`, {
+        hint: `Use one of: ${CHOICES.join(', ')}.`,
+      });
+    }
+    this.#options = options;
+  }
+
+  /**
+   * Sees to the migrations, connects, and opens `min` connections. Whoever calls it meanwhile or
+   * again gets the same pool; after a failure it can be called again.
+   *
+   * @throws {EvdbError} MIGRATIONS_PENDING with `refuse`; why it cannot connect, as `openSession`;
+   *   with `up` what `migrateUp` throws
+   */
+  initialize(): Promise<DatabasePool> {
+    this.#initializing ??= this.#initialize().catch((error) => {
+      this.#initializing = undefined;
+      throw error;
+    });
+    return this.#initializing;
+  }
+
+  /** @throws {EvdbError} NOT_INITIALIZED before `initialize` and after `close` */
+  getPool(): DatabasePool {
+    if (!this.#pool) {
+      throw new EvdbError('NOT_INITIALIZED', 'the database manager is not initialized', {
+        hint: 'Await initialize() when the application starts.',
+      });
+    }
+    return this.#pool;
+  }
+
+  /** Never throws: before `initialize` it is `down`. */
+  async health(): Promise<PoolHealth> {
+    return this.#pool ? this.#pool.health() : notInitialized();
+  }
+
+  /** Whether the database answers. */
+  async testConnection(): Promise<boolean> {
+    return (await this.health()).latencyMs !== null;
+  }
+
+  /** @throws {EvdbError} NOT_INITIALIZED */
+  getMetrics(): PoolMetrics {
+    return this.getPool().metrics();
+  }
+
+  /**
+   * Closes the pool, as `DatabasePool.close`; the manager can be initialized again.
+   *
+   * @param options.timeoutMillis default 10,000
+   */
+  async close(options: { timeoutMillis?: number } = {}): Promise<void> {
+    // What is just being opened has to be closed too.
+    await this.#initializing?.catch(() => undefined);
+    const pool = this.#pool;
+    this.#pool = undefined;
+    this.#initializing = undefined;
+    await pool?.close(options);
+  }
+
+  async #initialize(): Promise<DatabasePool> {
+    await this.#seeToMigrations();
+    const pool = new DatabasePool(this.#options);
+    try {
+      await pool.warm();
+    } catch (error) {
+      await pool.close({ timeoutMillis: 0 });
+      throw error;
+    }
+    this.#pool = pool;
+    return pool;
+  }
+
+  async #seeToMigrations(): Promise<void> {
+    const { migrations = 'ignore', migrationsDir, env = process.env } = this.#options;
+    if (migrations === 'ignore') return;
+    const { config, connection } = await readPoolConfiguration(this.#options);
+    const options = {
+      ...migrateOptionsOf(config, env),
+      ...(migrationsDir === undefined ? {} : { directory: migrationsDir }),
+      connection: config.migrationConnection?.options ?? connection,
+    };
+    if (migrations === 'refuse') return refusePending(options);
+    const { migrateUp } = await import('../migrate/commands.ts');
+    await migrateUp(options);
+  }
+}
+
+async function refusePending(options: {
+  connection: ConnectionOptions;
+  directory: string;
+}): Promise<void> {
+  const { readStatus } = await import('../migrate/status.ts');
+  const { counts, migrations } = await readStatus(options);
+  const waiting = counts.pending + counts['out-of-order'] + counts.incomplete;
+  if (waiting === 0) return;
+  const first = migrations.find(({ state }) => state !== 'applied' && state !== 'reworded');
+  throw new EvdbError(
+    'MIGRATIONS_PENDING',
+    `${waiting} of ${migrations.length} migrations are not applied, the first is ${first?.label} ${first?.name}`,
+    { hint: 'Run `evdb migrate up` before the application starts.', details: { ...counts } },
+  );
+}
+
+function notInitialized(): PoolHealth {
+  return {
+    status: 'down',
+    latencyMs: null,
+    connections: { total: 0, idle: 0, used: 0, pending: 0, connecting: 0 },
+    serverVersion: null,
+    error: { code: 'NOT_INITIALIZED', message: 'the database manager is not initialized' },
+  };
+}
+
+/**
+ * The database that the environment names (`resolveConfig`); nothing happens before `initialize`.
+ *
+ * @example
+ * import { databaseManager } from 'evdb';
+ * await databaseManager.initialize();
+ */
+export const databaseManager = new DatabaseManager();
