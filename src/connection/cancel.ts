@@ -3,7 +3,7 @@ import type { HostAddress } from './options.ts';
 import { connectSocket } from './socket.ts';
 
 const CANCEL_REQUEST = 80877102;
-const DEADLINE_MS = 5_000;
+const DEADLINE_MS = 2_000;
 
 /**
  * Sends a CancelRequest as the protocol describes it: on a connection of its own, without TLS or
@@ -23,7 +23,8 @@ export async function cancelStatement(key: BackendKey, address: HostAddress): Pr
     await new Promise<void>((resolve) => {
       socket.once('close', () => resolve());
       socket.setTimeout(DEADLINE_MS, () => socket.destroy());
-      socket.end(request);
+      // Not `end`: a pooler forgets a request whose sender has gone.
+      socket.write(request);
       socket.resume();
     });
   } catch {

@@ -29,6 +29,8 @@ export interface Driver {
   run(text: string): Promise<Row[]>;
   query(text: string, values: EncodedValue[], prepare: boolean): Promise<StatementResult>;
   end(): Promise<void>;
+  /** Rejects what is running and takes nothing more; the socket stays until `destroy`. */
+  abandon(): void;
   destroy(): void;
 }
 
@@ -92,6 +94,7 @@ export async function createDriver(
       socket.once('finish', () => socket.destroy());
       return sql.end({ timeout: 1 });
     },
+    abandon: line.close,
     destroy: () => {
       line.close();
       socket.destroy();

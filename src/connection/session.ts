@@ -39,8 +39,11 @@ export interface Session {
    * arrive late and hit the next statement: close the session afterwards.
    */
   cancel(): Promise<void>;
-  /** Ends the connection; at once when `force` is set, whatever is running. */
-  close(options?: { force?: boolean }): Promise<void>;
+  /**
+   * Ends the connection; at once when `force` is set, whatever is running. With `cancel` too the
+   * server is asked to end that: by itself it would notice only when it has something to say.
+   */
+  close(options?: { force?: boolean; cancel?: boolean }): Promise<void>;
 }
 
 export interface OpenSessionOptions {
@@ -187,9 +190,15 @@ function makeSession(
     cancel: async () => {
       if (driver.backendKey) await cancelStatement(driver.backendKey, address);
     },
-    close: async ({ force = false } = {}) => {
-      if (force) driver.destroy();
-      else await driver.end();
+    close: async ({ force = false, cancel = false } = {}) => {
+      if (!force) return driver.end();
+      const { backendKey } = driver;
+      if (cancel && backendKey && !driver.isClosed) {
+        driver.abandon();
+        // A pooler knows the key only for as long as the connection stands.
+        await cancelStatement(backendKey, address);
+      }
+      driver.destroy();
     },
   };
 }

@@ -105,9 +105,7 @@ export class Slot {
   /** Ends the connection; what runs on it is cancelled on the server, and fails with `reason`. */
   destroy(reason?: EvdbError): void {
     this.#endedBy ??= reason;
-    if (this.session.isClosed) return;
-    if (this.#running > 0) void this.session.cancel();
-    void this.session.close({ force: true });
+    void this.session.close({ force: true, cancel: this.#running > 0 });
   }
 
   close(): Promise<void> {

@@ -37,11 +37,15 @@ export async function runTransaction<T>({
   runner,
   abandoned,
 }: TransactionRun<T>): Promise<T> {
-  await slot.run(begin(slot.session.facts.isPooled));
   const scope = new TransactionScope(slot, runner);
-  try {
-    const value = await Promise.race([work(scope.makeTransaction()), abandoned]);
+  const runWork = async () => {
+    const value = await work(scope.makeTransaction());
     await scope.settle();
+    return value;
+  };
+  try {
+    await slot.run(begin(slot.session.facts.isPooled));
+    const value = await Promise.race([runWork(), abandoned]);
     scope.close();
     await commit(slot, scope.failure);
     return value;
