@@ -13,6 +13,8 @@ for (const script of [
   'bench/event-audit.mjs',
   'bench/event-rules.mjs',
   'bench/event-search.mjs',
+  'bench/pool.mjs',
+  'bench/registrar.mjs',
 ]) {
   const args = script.startsWith('bench/') ? process.argv.slice(2) : ['--if-stale', '--no-check'];
   const { status } = spawnSync(process.execPath, [script, ...args], {

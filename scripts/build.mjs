@@ -42,7 +42,7 @@ const CORE = [
   /^connection\/[a-z-]+\.ts$/,
   /^connection\/embedded\/(server|running|state|postmaster|url)\.ts$/,
   /^migrate\/(compare|directives|ledger|ledger-schema|options|read|source|status|token-checksum|version)\.ts$/,
-  /^report\/(error|status|style|table|units)\.ts$/,
+  /^report\/(display-width|error|status|style|table|units)\.ts$/,
   /^sql\/quote\.ts$/,
 ];
 

@@ -57,6 +57,7 @@ export type EvdbErrorCode =
   | 'PERMISSION_DENIED'
   | 'READ_ONLY'
   | 'POOLER_DETECTED'
+  | 'DATABASE_IN_USE'
   | 'SERVER_UNSUPPORTED'
   | 'QUERY_FAILED'
   // the application's database
@@ -70,6 +71,9 @@ export type EvdbErrorCode =
   | 'STATEMENT_TIMEOUT'
   | 'TRANSACTION_ROLLED_BACK'
   | 'TRANSACTION_TIMEOUT'
+  // the event schema
+  | 'EVENT_SCHEMA_MISSING'
+  | 'EVENT_MISSING'
   // registering people
   | 'REGISTRAR_FULL'
   | 'REGISTRAR_CLOSED'

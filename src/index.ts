@@ -1,7 +1,30 @@
 export type { DatabaseManagerOptions, OnPendingMigrations } from './application/manager.ts';
 export { DatabaseManager, databaseManager } from './application/manager.ts';
 export { migrateOptionsOf } from './application/migrate-options.ts';
+export type { Registrar } from './application/registrar.ts';
+export { createRegistrar } from './application/registrar.ts';
+export type { BatchSizes, RegistrarMetrics } from './application/registrar-counts.ts';
+export type { RegistrarOptions } from './application/registrar-options.ts';
+export type { RegistrarPool } from './application/registrar-turn.ts';
+export type { RegistrationClient, RegistrationClientOptions } from './application/registration.ts';
+export {
+  createRegistrationClient,
+  getEventStats,
+  safeEventRegistration,
+  safeEventUnregistration,
+} from './application/registration.ts';
+export type {
+  EventStats,
+  RawEventStats,
+  RawRegistration,
+  Refusal,
+  Registered,
+  RegistrationResult,
+  UnregistrationResult,
+} from './application/registration-answer.ts';
+export type { RegistrationOptions } from './application/registration-arguments.ts';
 export { assertConnectionConfigured } from './config/configured.ts';
+export { parseDuration } from './config/duration.ts';
 export type { ConfigFileInput } from './config/file-schema.ts';
 export { maskUrl } from './config/mask.ts';
 export type { Config, ConfigEntry, ConfigFlags, ResolveInput } from './config/resolve.ts';
@@ -18,6 +41,7 @@ export type { StopResult } from './connection/embedded/stop.ts';
 export { stopEmbeddedServer } from './connection/embedded/stop.ts';
 export type { ConnectionOptions, HostAddress, SslMode } from './connection/options.ts';
 export { QueryError } from './connection/query-error.ts';
+export type { Session } from './connection/session.ts';
 export type { EvdbErrorCode, EvdbErrorOptions } from './errors.ts';
 export { EvdbError } from './errors.ts';
 export type { StepResult } from './migrate/apply.ts';
@@ -77,5 +101,5 @@ export type { Style } from './report/style.ts';
 export { PLAIN } from './report/style.ts';
 export type { Cell, Column, TableRenderer } from './report/table.ts';
 export { renderTerminalTable } from './report/terminal-table.ts';
-export { renderDuration } from './report/units.ts';
+export { renderCount, renderDuration, renderTime } from './report/units.ts';
 export { renderValidation } from './report/validation.ts';

@@ -73,21 +73,17 @@ export async function createDriver(
     get backendKey() {
       return backendKey;
     },
-    run: (text) => {
-      if (line.isClosed) return Promise.reject(lost(address));
-      const answer = sql
-        .unsafe(text)
-        .simple()
-        .then((results) => {
-          backendKey ??= backendOf(results);
-          return lastRows(results);
-        });
-      return line.orLoss(answer);
+    run: async (text) => {
+      if (line.isClosed) throw lost(address);
+      const query = sql.unsafe(text).simple();
+      const results = await line.orLoss(query as unknown as Rejectable<unknown>);
+      backendKey ??= backendOf(results);
+      return lastRows(results);
     },
     query: (text, values, prepare) => {
       if (line.isClosed) return Promise.reject(lost(address));
       const query = sql.unsafe(text, values as string[], { prepare, simple: false } as object);
-      return line.orLoss(query as unknown as Promise<StatementResult>);
+      return line.orLoss(query as unknown as Rejectable<StatementResult>);
     },
     end: () => {
       // Once the goodbye is on its way there is nothing to wait for.
@@ -102,13 +98,16 @@ export async function createDriver(
   };
 }
 
+/** A query of the driver, which can be settled from outside. */
+type Rejectable<T> = Promise<T> & { reject(error: Error): void };
+
 /**
  * Sees to it that no query outlives its connection. The driver forgets those that it queued behind
  * the lost one, and those that were sent between the socket's error and its end: they would stay
  * pending for ever, and the process would end as if all were done.
  */
 function watchLine(socket: Socket, onClose: (() => void) | undefined) {
-  const pending = new Set<(error: Error) => void>();
+  const pending = new Set<Rejectable<unknown>>();
   let isClosed = socket.destroyed;
   const markClosed = () => {
     if (isClosed) return;
@@ -119,7 +118,7 @@ function watchLine(socket: Socket, onClose: (() => void) | undefined) {
     markClosed();
     // The driver's own answer to the loss, which may name its reason, comes first.
     setImmediate(() => {
-      for (const reject of pending) reject(connectionClosed());
+      for (const query of pending) query.reject(connectionClosed());
     });
   };
   // TLS takes our listeners off, and the driver's `onclose` stands in for them then.
@@ -131,23 +130,17 @@ function watchLine(socket: Socket, onClose: (() => void) | undefined) {
     close,
     fail: (error: Error) => {
       markClosed();
-      for (const reject of pending) reject(error);
+      for (const query of pending) query.reject(error);
       socket.destroy();
     },
-    orLoss: <T>(query: Promise<T>): Promise<T> =>
-      new Promise((resolve, reject) => {
-        pending.add(reject);
-        query.then(
-          (value) => {
-            pending.delete(reject);
-            resolve(value);
-          },
-          (error) => {
-            pending.delete(reject);
-            reject(error);
-          },
-        );
-      }),
+    orLoss: async <T>(query: Rejectable<T>): Promise<T> => {
+      pending.add(query);
+      try {
+        return await query;
+      } finally {
+        pending.delete(query);
+      }
+    },
   };
 }
 

@@ -47,17 +47,16 @@ export class Borrowing {
     return slot ? this.#lent(slot, 0) : this.#wait(signal);
   }
 
-  async #wait(signal: AbortSignal | undefined): Promise<Slot> {
+  #wait(signal: AbortSignal | undefined): Promise<Slot> {
     const { lender, settings } = this.#parts;
     const startedAt = performance.now();
-    const slot = await this.loans.waitAsHolder(() =>
-      lender.take({
-        timeoutMillis: settings.acquireTimeoutMillis,
-        signal,
-        explainTimeout: () => this.#explainTimeout(),
-      }),
-    );
-    return this.#lent(slot, performance.now() - startedAt);
+    const lent = lender.take({
+      timeoutMillis: settings.acquireTimeoutMillis,
+      signal,
+      explainTimeout: this.#explainTimeout,
+    });
+    this.loans.noteWaiting(lent);
+    return lent.then((slot) => this.#lent(slot, performance.now() - startedAt));
   }
 
   #lent(slot: Slot, waitMs: number): Slot {
@@ -117,7 +116,7 @@ export class Borrowing {
     return timer.unref();
   }
 
-  #explainTimeout(): EvdbError {
+  readonly #explainTimeout = (): EvdbError => {
     const { lender, metrics, settings } = this.#parts;
     metrics.recordTimeout();
     const { total, pending } = lender.counts;
@@ -138,7 +137,7 @@ export class Borrowing {
         details: { ...lender.counts, max: settings.max, waitingHolders: waiting },
       },
     );
-  }
+  };
 }
 
 /** A promise that rejects when a borrower is no longer waited for. */

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { ConnectionOptions } from '../connection/options.ts';
 import { EvdbError, type EvdbErrorCode } from '../errors.ts';
 import { backOffMillis } from './back-off.ts';
@@ -40,7 +41,7 @@ export class Connector {
   readonly #options: ConnectorOptions;
   #failures = 0;
   #retryTimer: NodeJS.Timeout | undefined;
-  readonly #stopping = new AbortController();
+  readonly #stopping = unlimitedController();
   /** Attempts under way. */
   opening = 0;
   /** Why the last attempt failed; undefined when it succeeded. */
@@ -115,6 +116,13 @@ export class Connector {
 /** Everyone gets an error of his own: what one adds to it is not seen by the others. */
 function sameError({ code, message, hint, details, cause }: EvdbError): EvdbError {
   return new EvdbError(code, message, { hint, details, cause });
+}
+
+/** Each attempt listens to it, and there may be many: Node would take that for a leak. */
+function unlimitedController(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }
 
 export function poolClosed(): EvdbError {

@@ -4,7 +4,7 @@ import { Connector, type ConnectorReports } from './connector.ts';
 import type { DiscardReason } from './metrics.ts';
 import type { PoolSettings } from './options.ts';
 import type { Slot } from './slot.ts';
-import { createWaitingLine, type WaitOptions } from './waiting-line.ts';
+import { WaitingLine, type WaitOptions } from './waiting-line.ts';
 
 /** What the lender tells about its work; nothing here may throw. */
 export interface LenderReports extends ConnectorReports {
@@ -32,7 +32,7 @@ const SLOW_VALIDATION_MILLIS = 200;
 export class Lender {
   readonly connector: Connector;
   readonly #options: LenderOptions;
-  readonly #line = createWaitingLine();
+  readonly #line = new WaitingLine();
   /** Every open connection. */
   readonly #slots = new Set<Slot>();
   /** The one used last is lent first, so that the others can go when there is less to do. */
@@ -89,7 +89,8 @@ export class Lender {
   /** Waits in line for a connection. */
   take(options: WaitOptions): Promise<Slot> {
     const lent = this.#line.join(options);
-    this.#serve();
+    if (this.#idle.length > 0) this.#serve();
+    else this.fill();
     return lent;
   }
 
@@ -144,7 +145,8 @@ export class Lender {
     const total = this.#slots.size + opening;
     const forWaiters = this.#line.size - opening - this.#validating;
     const forMinimum = this.#isClosed ? 0 : min - total;
-    this.connector.open(Math.min(max - total, Math.max(forWaiters, forMinimum)));
+    const wanted = Math.min(max - total, Math.max(forWaiters, forMinimum));
+    if (wanted > 0) this.connector.open(wanted);
   }
 
   /** Lends to nobody from now on but to those who wait already. */

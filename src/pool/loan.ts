@@ -22,7 +22,7 @@ export interface LoanBook {
   /** @throws {EvdbError} POOL_NESTED where the running code is inside its own transaction */
   refuseInTransaction(): void;
   /** Notes that the running code, where it holds a connection, waits for another one. */
-  waitAsHolder<T>(wait: () => Promise<T>): Promise<T>;
+  noteWaiting(lent: Promise<unknown>): void;
   /** Lets go of all holders. */
   abandonAll(makeError: () => EvdbError): void;
   /** Those who hold a connection and wait for another one. */
@@ -51,13 +51,14 @@ export function createLoanBook(): LoanBook {
     refuseInTransaction: () => {
       if (held()?.isTransaction) throw insideTransaction();
     },
-    waitAsHolder: (wait) => {
+    noteWaiting: (lent) => {
       const loan = held();
-      if (!loan) return wait();
+      if (!loan) return;
       loan.waiting += 1;
-      return wait().finally(() => {
+      const done = () => {
         loan.waiting -= 1;
-      });
+      };
+      lent.then(done, done);
     },
     abandonAll: (makeError) => {
       for (const loan of [...loans]) loan.abandon(makeError());

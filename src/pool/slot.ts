@@ -41,7 +41,9 @@ export class Slot {
   provenAt = performance.now();
   /** Whether something may have changed the session. */
   needsReset = false;
-  readonly #statementLimitMillis: number;
+  /** How long a statement may run, and how much longer the pool waits for the server to say so. */
+  readonly #limitMillis: number;
+  readonly #patienceMillis: number;
   readonly #prepares: boolean;
   readonly #prepared = new Set<string>();
   #running = 0;
@@ -53,7 +55,8 @@ export class Slot {
     this.session = session;
     this.expiresAt = expiresAt;
     this.#prepares = prepares;
-    this.#statementLimitMillis = settings.statementTimeoutMillis;
+    this.#limitMillis = settings.statementTimeoutMillis || Number.POSITIVE_INFINITY;
+    this.#patienceMillis = this.#limitMillis + GRACE_MILLIS;
   }
 
   get isDead(): boolean {
@@ -71,17 +74,32 @@ export class Slot {
     const prepare = this.#prepares && shouldPrepare(this.#prepared, text, facts);
     // It may leave them even where it fails: an advisory lock survives a rollback.
     if (facts.leavesTraces) this.needsReset = true;
-    const answer = this.session.query(text, values, prepare);
-    const result = await this.#watch(answer, this.#statementLimitMillis);
-    if (!Array.isArray(result)) throw this.#refuseStream(result);
-    if (!TRACELESS.has(result.command)) this.needsReset = true;
-    return result;
+    const startedAt = this.#begin();
+    try {
+      const result = await this.session.query(text, values, prepare);
+      this.provenAt = performance.now();
+      if (!Array.isArray(result)) throw this.#refuseStream(result);
+      if (!TRACELESS.has(result.command)) this.needsReset = true;
+      return result;
+    } catch (error) {
+      throw this.#explain(error, startedAt);
+    } finally {
+      this.#end();
+    }
   }
 
   /** Runs text without parameters, several statements at will, and returns the last one's tag. */
   async run(text: string): Promise<string> {
-    const rows = await this.#watch(this.session.run(text), this.#statementLimitMillis);
-    return (rows as { command?: string }).command ?? '';
+    const startedAt = this.#begin();
+    try {
+      const rows = await this.session.run(text);
+      this.provenAt = performance.now();
+      return (rows as { command?: string }).command ?? '';
+    } catch (error) {
+      throw this.#explain(error, startedAt);
+    } finally {
+      this.#end();
+    }
   }
 
   /** Whether the server answers at all; a connection that gives no answer is closed. */
@@ -117,22 +135,17 @@ export class Slot {
     if (this.#running > 0 && now > this.#deadlineAt) this.destroy(noAnswer());
   }
 
-  /** Sees to it that the answer comes in time, and gives errors a code and a reason. */
-  async #watch<T>(answer: Promise<T>, limitMillis: number): Promise<T> {
-    const startedAt = performance.now();
+  #begin(): number {
+    const now = performance.now();
     this.#running += 1;
     // Statements that were sent along with another one have its time too.
-    if (this.#running === 1) this.#expectWithin(limitMillis);
-    try {
-      const given = await answer;
-      this.provenAt = performance.now();
-      return given;
-    } catch (error) {
-      throw this.#explain(error, performance.now() - startedAt, limitMillis);
-    } finally {
-      this.#running -= 1;
-      if (this.#running > 0) this.#expectWithin(limitMillis);
-    }
+    if (this.#running === 1) this.#deadlineAt = now + this.#patienceMillis;
+    return now;
+  }
+
+  #end(): void {
+    this.#running -= 1;
+    if (this.#running > 0) this.#deadlineAt = performance.now() + this.#patienceMillis;
   }
 
   /** The driver has turned the connection into a stream, whose errors nobody would hear. */
@@ -142,14 +155,9 @@ export class Slot {
     return copyUnsupported();
   }
 
-  #expectWithin(limitMillis: number): void {
-    this.#deadlineAt =
-      limitMillis > 0 ? performance.now() + limitMillis + GRACE_MILLIS : Number.POSITIVE_INFINITY;
-  }
-
-  #explain(error: unknown, tookMillis: number, limitMillis: number): unknown {
+  #explain(error: unknown, startedAt: number): unknown {
     if (!isConnectionLoss(error)) {
-      const isLate = limitMillis > 0 && tookMillis >= limitMillis;
+      const isLate = performance.now() - startedAt >= this.#limitMillis;
       return isLate && codeOf(error) === QUERY_CANCELED ? tookTooLong(error) : queryError(error);
     }
     this.destroy();

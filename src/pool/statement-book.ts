@@ -16,7 +16,8 @@ const MAX_TEXT_LENGTH = 20_000;
 const TRANSACTION_CONTROL =
   /^(?:begin|start\s+transaction|commit|end|rollback|abort|savepoint|release|prepare\s+transaction)\b/i;
 const COPY = /^copy\b[\s\S]*\b(?:stdin|stdout)\b/i;
-const TRACES = /set_config|advisory|temp/i;
+// What `set_config` sets for its transaction alone is gone with it.
+const TRACES = /set_config(?!\s*\([^()]*,\s*true\s*\))|advisory|temp/i;
 
 /**
  * Remembers texts, so that each is looked at once, and so that only what comes again is prepared:

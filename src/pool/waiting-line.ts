@@ -3,8 +3,13 @@ import type { Slot } from './slot.ts';
 
 /** Somebody who waits for a connection. */
 interface Waiter {
-  resolve(slot: Slot): void;
-  reject(error: unknown): void;
+  /** In ms of `performance.now()`; it is set once. */
+  deadlineAt: number;
+  explainTimeout: () => EvdbError;
+  signal: AbortSignal | undefined;
+  abort: (() => void) | undefined;
+  resolve: (slot: Slot) => void;
+  reject: (error: unknown) => void;
 }
 
 export interface WaitOptions {
@@ -15,56 +20,74 @@ export interface WaitOptions {
   explainTimeout: () => EvdbError;
 }
 
-/** Those who wait, in the order of their arrival. */
-export interface WaitingLine {
-  readonly size: number;
-  join(options: WaitOptions): Promise<Slot>;
-  /** Hands a connection to whoever came first; false where nobody waits. */
-  serve(slot: Slot): boolean;
-  /** Sends everybody away. */
-  rejectAll(makeError: () => EvdbError): void;
-}
+/**
+ * Those who wait, in the order of their arrival. One timer stands for the earliest deadline: a timer
+ * for each, set and cleared, would cost every query more than the rest of the waiting.
+ */
+export class WaitingLine {
+  /** A set keeps the order and lets go of anybody at the same cost. */
+  readonly #waiters = new Set<Waiter>();
+  #timer: NodeJS.Timeout | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
 
-/** Makes an empty line. A set keeps the order and lets go of anybody at the same cost. */
-export function createWaitingLine(): WaitingLine {
-  const waiters = new Set<Waiter>();
-  const shift = (): Waiter | undefined => {
-    for (const first of waiters) return first;
-    return undefined;
-  };
-  return {
-    get size() {
-      return waiters.size;
-    },
-    join: ({ timeoutMillis, signal, explainTimeout }) =>
-      new Promise((resolve, reject) => {
-        const leave = () => {
-          waiters.delete(waiter);
-          clearTimeout(timer);
-          signal?.removeEventListener('abort', abort);
-        };
-        const waiter: Waiter = {
-          resolve: (slot) => {
-            leave();
-            resolve(slot);
-          },
-          reject: (error) => {
-            leave();
-            reject(error);
-          },
-        };
-        const abort = () => waiter.reject(signal?.reason);
-        const timer = setTimeout(() => waiter.reject(explainTimeout()), timeoutMillis);
-        signal?.addEventListener('abort', abort, { once: true });
-        waiters.add(waiter);
-      }),
-    serve: (slot) => {
-      const first = shift();
-      first?.resolve(slot);
-      return first !== undefined;
-    },
-    rejectAll: (makeError) => {
-      for (const waiter of [...waiters]) waiter.reject(makeError());
-    },
-  };
+  get size(): number {
+    return this.#waiters.size;
+  }
+
+  join({ timeoutMillis, signal, explainTimeout }: WaitOptions): Promise<Slot> {
+    return new Promise((resolve, reject) => {
+      const deadlineAt = performance.now() + timeoutMillis;
+      const abort = signal && (() => this.#dismiss(waiter, signal.reason));
+      const waiter = { deadlineAt, explainTimeout, signal, abort, resolve, reject };
+      if (abort) signal.addEventListener('abort', abort, { once: true });
+      if (this.#waiters.size === 0) this.#timer?.ref();
+      this.#waiters.add(waiter);
+      if (deadlineAt < this.#timerAt) this.#arm(deadlineAt, timeoutMillis);
+    });
+  }
+
+  /** Hands a connection to whoever came first; false where nobody waits. */
+  serve(slot: Slot): boolean {
+    for (const first of this.#waiters) {
+      this.#remove(first);
+      first.resolve(slot);
+      return true;
+    }
+    return false;
+  }
+
+  /** Sends everybody away. */
+  rejectAll(makeError: () => EvdbError): void {
+    for (const waiter of [...this.#waiters]) this.#dismiss(waiter, makeError());
+  }
+
+  #dismiss(waiter: Waiter, error: unknown): void {
+    this.#remove(waiter);
+    waiter.reject(error);
+  }
+
+  #remove(waiter: Waiter): void {
+    this.#waiters.delete(waiter);
+    if (waiter.abort) waiter.signal?.removeEventListener('abort', waiter.abort);
+    // Only those who wait keep the process alive.
+    if (this.#waiters.size === 0) this.#timer?.unref();
+  }
+
+  #arm(at: number, delayMillis: number): void {
+    clearTimeout(this.#timer);
+    this.#timerAt = at;
+    this.#timer = setTimeout(() => this.#dismissLate(), delayMillis);
+  }
+
+  #dismissLate(): void {
+    this.#timer = undefined;
+    this.#timerAt = Number.POSITIVE_INFINITY;
+    const now = performance.now();
+    let next = Number.POSITIVE_INFINITY;
+    for (const waiter of [...this.#waiters]) {
+      if (waiter.deadlineAt <= now) this.#dismiss(waiter, waiter.explainTimeout());
+      else next = Math.min(next, waiter.deadlineAt);
+    }
+    if (next < Number.POSITIVE_INFINITY) this.#arm(next, next - now);
+  }
 }

@@ -1,0 +1,165 @@
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import type { Call } from './registrar-call.ts';
+import type { Slots } from './registrar-slots.ts';
+import type { TurnResult } from './registrar-turn.ts';
+
+/** What the lanes share. */
+export interface LaneHost {
+  maxBatchSize: number;
+  /** How long a call may wait for company. */
+  maxDelayMillis: number;
+  slots: Slots;
+  /** Sends them with one statement, and never throws. */
+  send(calls: readonly Call[]): Promise<TurnResult>;
+  /** Answers the calls, and returns those to be tried again. */
+  settle(calls: readonly Call[], result: TurnResult): Call[];
+  /** Runs work in nobody's asynchronous context, rather than in that of whoever called. */
+  runDetached(work: () => void): void;
+}
+
+/** The calls for one event: one statement at a time, in the order of arrival. */
+export class Lane {
+  readonly #host: LaneHost;
+  readonly #onIdle: () => void;
+  #queue: Call[] = [];
+  /** Calls of users whom another transaction has locked, until their next try. */
+  readonly #delayed = new Map<number, { calls: Call[]; timer: NodeJS.Timeout }>();
+  #isRunning = false;
+  #isHurried = false;
+  #stopWaiting: (() => void) | undefined;
+
+  /** @param onIdle is told that the lane has no calls any more, and may be forgotten */
+  constructor(host: LaneHost, onIdle: () => void) {
+    this.#host = host;
+    this.#onIdle = onIdle;
+  }
+
+  add(call: Call): void {
+    // Who waits already comes first.
+    const delayed = this.#delayed.get(call.userId);
+    if (delayed !== undefined) {
+      delayed.calls.push(call);
+      return;
+    }
+    this.#queue.push(call);
+    if (this.#stopWaiting !== undefined && this.#isReady()) this.#stopWaiting();
+    this.#start();
+  }
+
+  /** Waits for company no more. */
+  hurry(): void {
+    this.#isHurried = true;
+    this.#stopWaiting?.();
+  }
+
+  /** Forgets the calls that are not under way. */
+  abandon(): void {
+    this.#queue = [];
+    for (const { timer } of this.#delayed.values()) clearTimeout(timer);
+    this.#delayed.clear();
+    this.hurry();
+    if (!this.#isRunning) this.#onIdle();
+  }
+
+  #start(): void {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    this.#host.runDetached(() => void this.#run());
+  }
+
+  async #run(): Promise<void> {
+    while (this.#queue.length > 0) {
+      await this.#gather();
+      const pauseMs = await this.#takeTurn();
+      if (pauseMs > 0) await sleep(pauseMs);
+    }
+    this.#isRunning = false;
+    if (this.#delayed.size === 0) this.#onIdle();
+  }
+
+  async #gather(): Promise<void> {
+    const sinceMs = this.#queue[0]?.arrivedAtMs ?? 0;
+    const leftMs = this.#host.maxDelayMillis - (performance.now() - sinceMs);
+    if (leftMs > 0 && !this.#isReady()) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, leftMs);
+        this.#stopWaiting = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      this.#stopWaiting = undefined;
+    }
+    // Whatever arrives in the same turn of the event loop shares the batch, at no cost.
+    await setImmediate();
+  }
+
+  #isReady(): boolean {
+    return (
+      this.#isHurried ||
+      this.#queue.length >= this.#host.maxBatchSize ||
+      this.#queue.some(({ options }) => options !== undefined)
+    );
+  }
+
+  /** Returns how long to pause before the next one, in ms. */
+  async #takeTurn(): Promise<number> {
+    await this.#host.slots.acquire();
+    try {
+      const calls = this.#queue.splice(0, this.#turnSize());
+      if (calls.length === 0) return 0;
+      for (const call of calls) call.state = 'sent';
+      const result = await this.#host.send(calls);
+      const again = this.#host.settle(calls, result);
+      if (result.isWhole) {
+        this.#putBack(again);
+        return again.length === 0 ? 0 : backOffMs(again);
+      }
+      for (const ofUser of groupByUser(again)) this.#delay(ofUser);
+      return 0;
+    } finally {
+      this.#host.slots.release();
+    }
+  }
+
+  /** Only calls without options can share a batch. */
+  #turnSize(): number {
+    const limit = Math.min(this.#queue.length, this.#host.maxBatchSize);
+    const special = this.#queue.findIndex(({ options }) => options !== undefined);
+    return special === -1 ? limit : Math.max(1, Math.min(limit, special));
+  }
+
+  #putBack(calls: readonly Call[]): void {
+    this.#queue = [...calls, ...this.#queue].sort((one, other) => one.number - other.number);
+  }
+
+  /** The others go on; what the same user asked for later stays behind these calls. */
+  #delay(calls: readonly Call[]): void {
+    const userId = calls[0]?.userId ?? 0;
+    const isTheirs = (call: Call) => call.userId === userId;
+    const all = [...calls, ...this.#queue.filter(isTheirs)];
+    this.#queue = this.#queue.filter((call) => !isTheirs(call));
+    const timer = setTimeout(() => {
+      this.#delayed.delete(userId);
+      this.#putBack(all);
+      this.#start();
+    }, backOffMs(calls));
+    this.#delayed.set(userId, { calls: all, timer });
+  }
+}
+
+function groupByUser(calls: readonly Call[]): Call[][] {
+  const groups = new Map<number, Call[]>();
+  for (const call of calls) {
+    const group = groups.get(call.userId);
+    if (group === undefined) groups.set(call.userId, [call]);
+    else group.push(call);
+  }
+  return [...groups.values()];
+}
+
+/** 10 to 20 ms first, then twice as long each time, half a second at most. */
+function backOffMs(calls: readonly Call[]): number {
+  const attempts = Math.max(...calls.map((call) => call.attempts));
+  return Math.min(10 * 2 ** attempts, 500) * (0.5 + Math.random() / 2);
+}

@@ -1,0 +1,120 @@
+import type { Queryable } from '../pool/result.ts';
+import {
+  type EventStats,
+  parseRegistration,
+  parseStats,
+  parseUnregistration,
+  type RawEventStats,
+  type RawRegistration,
+  type RegistrationResult,
+  type UnregistrationResult,
+  unknownAnswer,
+} from './registration-answer.ts';
+import { checkOptions, type RegistrationOptions, requireId } from './registration-arguments.ts';
+import { renderStatements, type Statement } from './registration-statements.ts';
+
+export interface RegistrationClientOptions {
+  /** The PostgreSQL schema of the functions, where the connection's search_path does not name it. */
+  schema?: string | undefined;
+}
+
+export interface RegistrationClient {
+  /**
+   * Registers a user for an event, confirms the user's hold, or brings a cancelled registration
+   * back. A refusal is a result: `success` is false and `reason` says why.
+   *
+   * @throws EvdbError `USAGE` for what is not an id; what the server or the connection raised
+   */
+  register(
+    userId: number,
+    eventId: number,
+    options?: RegistrationOptions,
+  ): Promise<RegistrationResult>;
+  /** Cancels a registration, a hold or a place in the queue. */
+  unregister(userId: number, eventId: number): Promise<UnregistrationResult>;
+  /** Seats and registrations of one event; null where it does not exist. */
+  eventStats(eventId: number): Promise<EventStats | null>;
+}
+
+/**
+ * Calls the registration functions of the event schema and gives typed results.
+ *
+ * @param queryable a pool, or a transaction, which the call is then part of
+ * @example
+ * const events = createRegistrationClient(pool);
+ * const result = await events.register(userId, eventId, { joinWaitlist: true });
+ * if (!result.success && result.reason === 'full') offerAnother();
+ */
+export function createRegistrationClient(
+  queryable: Queryable,
+  { schema }: RegistrationClientOptions = {},
+): RegistrationClient {
+  const statements = renderStatements(schema);
+  return {
+    async register(userId, eventId, options) {
+      requireId('userId', userId);
+      requireId('eventId', eventId);
+      const statement = statements.register(userId, eventId, checkOptions(options));
+      const raw = await readAnswer<RawRegistration>(queryable, statement);
+      return parseRegistration(raw, { userId, eventId });
+    },
+    async unregister(userId, eventId) {
+      requireId('userId', userId);
+      requireId('eventId', eventId);
+      const raw = await readAnswer<RawRegistration>(
+        queryable,
+        statements.unregister(userId, eventId),
+      );
+      return parseUnregistration(raw, { userId, eventId });
+    },
+    async eventStats(eventId) {
+      requireId('eventId', eventId);
+      const raw = await readAnswer<RawEventStats | null>(queryable, statements.stats(eventId));
+      return raw === null ? null : parseStats(raw);
+    },
+  };
+}
+
+const searched = renderStatements();
+
+/** The JSON of `safe_event_registration` as the database gives it, with its `snake_case` names. */
+export async function safeEventRegistration(
+  queryable: Queryable,
+  userId: number,
+  eventId: number,
+): Promise<RawRegistration> {
+  requireId('userId', userId);
+  requireId('eventId', eventId);
+  return readAnswer(queryable, searched.register(userId, eventId));
+}
+
+/** The JSON of `safe_event_unregistration` as the database gives it. */
+export async function safeEventUnregistration(
+  queryable: Queryable,
+  userId: number,
+  eventId: number,
+): Promise<RawRegistration> {
+  requireId('userId', userId);
+  requireId('eventId', eventId);
+  return readAnswer(queryable, searched.unregister(userId, eventId));
+}
+
+/** The JSON of `get_event_registration_stats` as the database gives it; null for no such event. */
+export async function getEventStats(
+  queryable: Queryable,
+  eventId: number,
+): Promise<RawEventStats | null> {
+  requireId('eventId', eventId);
+  return readAnswer(queryable, searched.stats(eventId));
+}
+
+/** Runs one of the statements and reads its JSON. */
+export async function readAnswer<T>(queryable: Queryable, statement: Statement): Promise<T> {
+  const { rows } = await queryable.query<{ answer: string | null }>(
+    statement.text,
+    statement.params,
+  );
+  const row = rows[0];
+  if (row === undefined) throw unknownAnswer(null);
+  return row.answer === null ? (null as T) : (JSON.parse(row.answer) as T);
+}
