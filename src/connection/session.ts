@@ -179,6 +179,7 @@ function makeSession(
   options: ConnectionOptions,
   address: HostAddress,
 ): Session {
+  let ending: Promise<void> | undefined;
   return {
     facts,
     options,
@@ -192,12 +193,13 @@ function makeSession(
     },
     close: async ({ force = false, cancel = false } = {}) => {
       if (!force) return driver.end();
-      const { backendKey } = driver;
-      if (cancel && backendKey && !driver.isClosed) {
-        driver.abandon();
+      const { backendKey, isClosed } = driver;
+      driver.abandon();
+      if (cancel && backendKey && !isClosed) {
         // A pooler knows the key only for as long as the connection stands.
-        await cancelStatement(backendKey, address);
+        ending = cancelStatement(backendKey, address);
       }
+      if (ending) await ending;
       driver.destroy();
     },
   };

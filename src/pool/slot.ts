@@ -12,6 +12,9 @@ const MAX_PREPARED = 250;
 /** How long the server gets to end a statement by itself before the connection is given up. */
 const GRACE_MILLIS = 5_000;
 
+/** The SQLSTATE for a write where nothing may be written. */
+const READ_ONLY = '25006';
+
 /** The SQLSTATE for what the server ends because of a time limit, or because somebody asks it to. */
 const QUERY_CANCELED = '57014';
 
@@ -34,7 +37,7 @@ export interface SlotOptions {
 /** One connection of the pool and what is known about it. */
 export class Slot {
   readonly session: Session;
-  readonly expiresAt: number;
+  expiresAt: number;
   /** When a borrower gave it back. */
   idleSince = performance.now();
   /** When the server answered last, also to the pool itself. */
@@ -157,12 +160,19 @@ export class Slot {
 
   #explain(error: unknown, startedAt: number): unknown {
     if (!isConnectionLoss(error)) {
+      // After a failover this may be the former primary: the next connection looks for the new one.
+      if (codeOf(error) === READ_ONLY && wantsPrimary(this.session)) this.expiresAt = 0;
       const isLate = performance.now() - startedAt >= this.#limitMillis;
       return isLate && codeOf(error) === QUERY_CANCELED ? tookTooLong(error) : queryError(error);
     }
     this.destroy();
     return this.#endedBy ?? lostWhileRunning(error);
   }
+}
+
+function wantsPrimary({ options }: Session): boolean {
+  const { targetSessionAttrs } = options;
+  return targetSessionAttrs === 'read-write' || targetSessionAttrs === 'primary';
 }
 
 function shouldPrepare(prepared: Set<string>, text: string, facts: StatementFacts): boolean {
