@@ -24,21 +24,23 @@ export function withTemplate(query: Queryable['query']): PoolConnection {
   };
 }
 
-const fieldsOf = new WeakMap<StatementResult['columns'], Field[]>();
+const fieldsOf = new WeakMap<StatementResult['columns'], readonly Field[]>();
 
 /** Leaves behind what only the driver needs, such as the key that cancels statements. */
 export function toQueryResult<T>(result: StatementResult): QueryResult<T> {
   const { columns, command, count } = result;
-  // A prepared statement gives the same columns each time.
+  // A prepared statement gives the same columns each time, which all its results share.
   let fields = columns ? fieldsOf.get(columns) : [];
   if (!fields) {
-    fields = columns.map(({ name, type }) => ({ name, dataTypeID: type }));
+    fields = Object.freeze(
+      columns.map(({ name, type }) => Object.freeze({ name, dataTypeID: type })),
+    );
     fieldsOf.set(columns, fields);
   }
   // `slice` would ask the driver's class for its species, which costs more than the copy.
   const rows = new Array<T>(result.length);
   for (let i = 0; i < rows.length; i++) rows[i] = result[i] as T;
-  return { rows, rowCount: count ?? 0, command, fields };
+  return { rows, rowCount: count ?? rows.length, command, fields };
 }
 
 export function returned(what: 'connection' | 'transaction'): EvdbError {

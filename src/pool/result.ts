@@ -10,11 +10,11 @@ export interface Field {
 /** What one statement gave. */
 export interface QueryResult<T = Row> {
   rows: T[];
-  /** Rows that were returned or changed; 0 for statements that have no such number. */
+  /** Rows that were returned or changed; 0 for statements that do neither. */
   rowCount: number;
   /** The server's word for the statement, such as `SELECT` or `INSERT`. */
   command: string;
-  fields: Field[];
+  readonly fields: readonly Field[];
 }
 
 /** Whatever runs a single statement: a pool, a borrowed connection or a transaction. */
