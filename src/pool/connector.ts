@@ -39,11 +39,11 @@ export interface ConnectorOptions {
 /** Opens connections, and holds back while the server cannot be reached. */
 export class Connector {
   readonly #options: ConnectorOptions;
+  /** Each resolves to why it failed, if it did. */
+  readonly #attempts = new Set<Promise<EvdbError | undefined>>();
   #failures = 0;
   #retryTimer: NodeJS.Timeout | undefined;
   readonly #stopping = unlimitedController();
-  /** Attempts under way. */
-  opening = 0;
   /** Why the last attempt failed; undefined when it succeeded. */
   lastError: EvdbError | undefined;
 
@@ -55,16 +55,18 @@ export class Connector {
   open(wanted: number): void {
     if (this.#retryTimer || this.#stopping.signal.aborted) return;
     const count = this.#failures > 0 ? Math.min(wanted, 1 - this.opening) : wanted;
-    for (let i = 0; i < count; i++) void this.#attempt();
+    for (let i = 0; i < count; i++) void this.#start();
   }
 
   /**
-   * Opens one connection now.
+   * Resolves when the next connection is open: one that is being opened, or one that is opened now,
+   * whatever failed before.
    *
    * @throws {EvdbError} as `openSession`
    */
   async connect(): Promise<void> {
-    const error = await this.#attempt();
+    const [underWay] = this.#attempts;
+    const error = await (underWay ?? this.#start());
     if (error) throw error;
   }
 
@@ -74,8 +76,18 @@ export class Connector {
     clearTimeout(this.#retryTimer);
   }
 
-  async #attempt(): Promise<EvdbError | undefined> {
-    this.opening += 1;
+  /** Attempts under way. */
+  get opening(): number {
+    return this.#attempts.size;
+  }
+
+  #start(): Promise<EvdbError | undefined> {
+    const attempt = this.#attempt(() => this.#attempts.delete(attempt));
+    this.#attempts.add(attempt);
+    return attempt;
+  }
+
+  async #attempt(onEnd: () => void): Promise<EvdbError | undefined> {
     const { settings, resolveConnection, reports, onClose, onOpen } = this.#options;
     const startedAt = performance.now();
     let slot: Slot;
@@ -84,10 +96,10 @@ export class Connector {
       const { signal } = this.#stopping;
       slot = await openSlot({ connection, settings, onClose, signal });
     } catch (error) {
-      this.opening -= 1;
+      onEnd();
       return this.#fail(error);
     }
-    this.opening -= 1;
+    onEnd();
     this.#failures = 0;
     this.lastError = undefined;
     reports.connected(slot, performance.now() - startedAt);

@@ -149,6 +149,17 @@ export class Lender {
     if (wanted > 0) this.connector.open(wanted);
   }
 
+  /**
+   * Connects, and opens what `min` asks for.
+   *
+   * @throws {EvdbError} as `openSession`
+   */
+  async warm(): Promise<void> {
+    const wanted = Math.max(this.#options.settings.min, 1);
+    this.fill();
+    while (this.#slots.size < wanted) await this.connector.connect();
+  }
+
   /** Lends to nobody from now on but to those who wait already. */
   stop(): void {
     this.#isClosed = true;

@@ -158,11 +158,7 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
    */
   async warm(): Promise<void> {
     if (this.#closing) throw poolClosed();
-    if (this.#lender.counts.total === 0) await this.#lender.connector.connect();
-    const missing = this.#settings.min - this.#lender.counts.total;
-    await Promise.all(
-      Array.from({ length: Math.max(missing, 0) }, () => this.#lender.connector.connect()),
-    );
+    await this.#lender.warm();
   }
 
   /** Has a connection answer and says how the pool is; never throws. */
