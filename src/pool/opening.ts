@@ -22,7 +22,11 @@ export interface OpenSlotOptions {
 export async function openSlot(options: OpenSlotOptions): Promise<Slot> {
   const { settings } = options;
   let slot: Slot | undefined;
-  const onClose = () => slot && options.onClose(slot);
+  const onClose = () => {
+    if (!slot) return;
+    slot.isDead = true;
+    options.onClose(slot);
+  };
   const session = await openWithParameters(options, onClose);
   const jitter = 0.9 + Math.random() * 0.2;
   const lifetime = settings.maxLifetimeMillis * jitter;

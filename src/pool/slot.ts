@@ -38,6 +38,8 @@ export interface SlotOptions {
 export class Slot {
   readonly session: Session;
   expiresAt: number;
+  /** Whether the connection is gone. */
+  isDead: boolean;
   /** When a borrower gave it back. */
   idleSince = performance.now();
   /** When the server answered last, also to the pool itself. */
@@ -56,14 +58,11 @@ export class Slot {
 
   constructor(session: Session, { settings, expiresAt, prepares }: SlotOptions) {
     this.session = session;
+    this.isDead = session.isClosed;
     this.expiresAt = expiresAt;
     this.#prepares = prepares;
     this.#limitMillis = settings.statementTimeoutMillis || Number.POSITIVE_INFINITY;
     this.#patienceMillis = this.#limitMillis + GRACE_MILLIS;
-  }
-
-  get isDead(): boolean {
-    return this.session.isClosed;
   }
 
   /** Runs one statement; `facts` are those of its text. */
