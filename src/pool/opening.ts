@@ -1,6 +1,7 @@
 import type { ConnectionOptions } from '../connection/options.ts';
 import { codeOf } from '../connection/query-error.ts';
 import { openSession, type Session } from '../connection/session.ts';
+import { EvdbError } from '../errors.ts';
 import type { PoolSettings } from './options.ts';
 import { Slot } from './slot.ts';
 import { APPLICATION_CODEC } from './values.ts';
@@ -43,18 +44,26 @@ async function openWithParameters(
   onClose: () => void,
 ): Promise<Session> {
   const codec = APPLICATION_CODEC;
-  try {
-    const parameters = sessionParameters(settings);
-    return await openSession(connection, { codec, onClose, signal, parameters });
-  } catch (error) {
-    const isRefused = codeOf((error as Error).cause) === '08P01';
-    if (!isRefused) throw error;
-    return await openSession(connection, { codec, onClose, signal });
+  // PgBouncer takes the second choice; what stands between may take none.
+  const choices = [{ ...READABLE, ...timeLimits(settings) }, DATES, {}];
+  for (const parameters of choices) {
+    try {
+      return await openSession(connection, { codec, onClose, signal, parameters });
+    } catch (error) {
+      const isRefused = codeOf((error as Error).cause) === '08P01';
+      if (!isRefused || parameters === choices.at(-1)) throw error;
+    }
   }
+  throw new EvdbError('INTERNAL', 'no way of opening a session was tried');
 }
 
+const DATES = { DateStyle: 'ISO' };
+
+/** How the codec expects values, whatever the database or the role is set to. */
+const READABLE = { ...DATES, bytea_output: 'hex' };
+
 /** Settings that end what takes too long; behind a pooler they come with each transaction. */
-function sessionParameters(settings: PoolSettings): Record<string, string> {
+function timeLimits(settings: PoolSettings): Record<string, string> {
   const { statementTimeoutMillis: statement, idleInTransactionTimeoutMillis: idle } = settings;
   return {
     ...(statement > 0 ? { statement_timeout: String(Math.ceil(statement)) } : {}),

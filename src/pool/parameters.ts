@@ -18,7 +18,7 @@ export class ArrayValue {
 
 /**
  * Writes parameters in the server's text format by their type in JavaScript: text as it is,
- * numbers, booleans and bigints as text, Date as ISO 8601, bytes as bytea, arrays as arrays (as JSON
+ * numbers, booleans and bigints as text, Date as ISO 8601 in local time with its offset, bytes as bytea, arrays as arrays (as JSON
  * for a json or jsonb parameter), other objects as JSON.
  *
  * @throws {EvdbError} USAGE for undefined, functions, symbols, maps, sets and invalid dates
@@ -56,12 +56,25 @@ function encodeObject(value: object, place: string): string {
   return text;
 }
 
-/** PostgreSQL reads neither signed years nor the year 0 of ISO 8601. */
+/**
+ * Local time with its offset, as `pg` writes it: the instant for a `timestamptz`, and what the clock
+ * on the wall shows for a `timestamp` and a `date`, whose values are read as local time too.
+ */
 function writeDate(date: Date): string {
-  const text = date.toISOString();
-  const year = date.getUTCFullYear();
-  if (year > 0) return text.replace(/^\+0*/, '');
-  return `${text.replace(/^(-\d{6}|0000)/, String(1 - year).padStart(4, '0'))} BC`;
+  const offset = -date.getTimezoneOffset();
+  // Shifted by whole minutes and not by local parts: old offsets have seconds, which these lack.
+  const local = new Date(date.getTime() + offset * 60_000);
+  const digits = local.toISOString().slice(0, -1);
+  const [hours, minutes] = [Math.abs(offset) / 60, Math.abs(offset) % 60];
+  const zone = `${offset < 0 ? '-' : '+'}${twoDigits(hours)}:${twoDigits(minutes)}`;
+  // PostgreSQL reads neither signed years nor the year 0 of ISO 8601.
+  const year = local.getUTCFullYear();
+  if (year > 0) return digits.replace(/^\+0*/, '') + zone;
+  return `${digits.replace(/^(-\d{6}|0000)/, String(1 - year).padStart(4, '0'))}${zone} BC`;
+}
+
+function twoDigits(value: number): string {
+  return String(Math.floor(value)).padStart(2, '0');
 }
 
 function writeArray(items: readonly unknown[], place: string): string {

@@ -12,6 +12,9 @@ const MAX_PREPARED = 250;
 /** How long the server gets to end a statement by itself before the connection is given up. */
 const GRACE_MILLIS = 5_000;
 
+/** Tags of what a borrower prepares by hand: a statement, or a transaction. */
+const PREPARES_BY_HAND = /^PREPARE/;
+
 /** The SQLSTATE for a write where nothing may be written. */
 const READ_ONLY = '25006';
 
@@ -81,7 +84,7 @@ export class Slot {
       const result = await this.session.query(text, values, prepare);
       this.provenAt = performance.now();
       if (!Array.isArray(result)) throw this.#refuseStream(result);
-      if (!TRACELESS.has(result.command)) this.needsReset = true;
+      if (!TRACELESS.has(result.command)) this.#noteTrace(result.command);
       return result;
     } catch (error) {
       throw this.#explain(error, startedAt);
@@ -148,6 +151,12 @@ export class Slot {
   #end(): void {
     this.#running -= 1;
     if (this.#running > 0) this.#deadlineAt = performance.now() + this.#patienceMillis;
+  }
+
+  #noteTrace(command: string): void {
+    this.needsReset = true;
+    // It cannot be taken back: `deallocate all` would take what the driver prepared along.
+    if (PREPARES_BY_HAND.test(command)) this.expiresAt = 0;
   }
 
   /** The driver has turned the connection into a stream, whose errors nobody would hear. */

@@ -6,7 +6,19 @@ import { ArrayValue } from './parameters.ts';
 type Parse = (text: string) => unknown;
 
 // Its types describe another way of importing it than Node's.
-const parseDate = postgresDate as unknown as Parse;
+const readDate = postgresDate as unknown as Parse;
+
+/** What is not in the ISO style, which the pool asks for, stays text rather than becoming null. */
+const parseDate: Parse = (text) => readDate(text) ?? text;
+
+/** Both formats of `bytea_output`: the pool asks for hex, and a pooler may not pass that on. */
+function parseBytea(text: string): Buffer {
+  if (text.startsWith('\\x')) return Buffer.from(text.slice(2), 'hex');
+  const bytes = text.replace(/\\(\\|[0-7]{3})/g, (_, code: string) =>
+    code === '\\' ? code : String.fromCharCode(Number.parseInt(code, 8)),
+  );
+  return Buffer.from(bytes, 'latin1');
+}
 
 /**
  * How values of the server become values of JavaScript, as applications that come from `pg` know
@@ -15,7 +27,7 @@ const parseDate = postgresDate as unknown as Parse;
  */
 const SCALARS: [oid: number, arrayOid: number, parse: Parse][] = [
   [16, 1000, (text) => text === 't'],
-  [17, 1001, (text) => Buffer.from(text.slice(2), 'hex')],
+  [17, 1001, parseBytea],
   [21, 1005, Number],
   [23, 1007, Number],
   [26, 1028, Number],
