@@ -47,6 +47,24 @@ export async function probeHealth(lender: Lender, signal: AbortSignal): Promise<
   };
 }
 
+/**
+ * Checks again and again, one check at a time; 0 turns it off. Does not keep the process alive.
+ *
+ * @returns ends it
+ */
+export function startHealthChecks(intervalMillis: number, check: () => Promise<void>): () => void {
+  if (intervalMillis === 0) return () => undefined;
+  let isChecking = false;
+  const timer = setInterval(async () => {
+    if (isChecking) return;
+    isChecking = true;
+    await check();
+    isChecking = false;
+  }, intervalMillis);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
 /** Without any connection one is opened right away: a refusal is known at once then. */
 async function takeForProbe(lender: Lender, signal: AbortSignal): Promise<Slot> {
   signal.throwIfAborted();

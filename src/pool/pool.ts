@@ -5,7 +5,7 @@ import { connectionSource } from './connection-source.ts';
 import { poolClosed } from './connector.ts';
 import { type PoolEvents, reportTo, type Tell } from './events.ts';
 import { type PoolConnection, returned, withTemplate } from './handle.ts';
-import { type PoolHealth, probeHealth } from './health.ts';
+import { type PoolHealth, probeHealth, startHealthChecks } from './health.ts';
 import { startKeeper } from './keeper.ts';
 import { Lender } from './lender.ts';
 import { createPoolMetrics, type PoolMetrics } from './metrics.ts';
@@ -43,7 +43,7 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
   #closing: Promise<void> | undefined;
 
   constructor(options: PoolOptions = {}) {
-    super();
+    super({ captureRejections: true });
     this.#settings = resolvePoolSettings(options);
     const settings = this.#settings;
     const metrics = createPoolMetrics({ poolName: settings.name });
@@ -213,20 +213,14 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
 
   #startTimers(): () => void {
     const stopKeeper = startKeeper(this.#lender, this.#settings);
-    const { healthCheckIntervalMillis: interval } = this.#settings;
-    let isChecking = false;
-    const check = async () => {
-      if (isChecking) return;
-      isChecking = true;
+    const { healthCheckIntervalMillis } = this.#settings;
+    const stopChecks = startHealthChecks(healthCheckIntervalMillis, async () => {
       const health = await this.health();
-      isChecking = false;
       this.#tell('health', () => health);
-    };
-    const timer = interval > 0 ? setInterval(() => void check(), interval) : undefined;
-    timer?.unref();
+    });
     return () => {
       stopKeeper();
-      clearInterval(timer);
+      stopChecks();
     };
   }
 
@@ -236,7 +230,16 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
     try {
       (this as EventEmitter).emit(name, make());
     } catch (error) {
-      process.emitWarning(`a listener of the pool's event ${name} failed: ${String(error)}`);
+      warnOfListener(name, error);
     }
   }
+
+  /** The same for one that is asynchronous. */
+  [Symbol.for('nodejs.rejection')](error: Error, name: string): void {
+    warnOfListener(name, error);
+  }
+}
+
+function warnOfListener(name: string, error: unknown): void {
+  process.emitWarning(`a listener of the pool's event ${name} failed: ${String(error)}`);
 }
