@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { ConnectionOptions } from '../connection/options.ts';
 import { EvdbError } from '../errors.ts';
 import { readPoolConfiguration } from '../pool/connection-source.ts';
@@ -16,7 +17,7 @@ export type OnPendingMigrations = 'up' | 'refuse' | 'ignore';
 export interface DatabaseManagerOptions extends PoolOptions {
   /** Default `ignore`. */
   migrations?: OnPendingMigrations | undefined;
-  /** The folder with the migrations; default as configured, `migrations`. */
+  /** The folder with the migrations, relative to `cwd`; default as configured, `migrations`. */
   migrationsDir?: string | undefined;
 }
 
@@ -36,6 +37,7 @@ export class DatabaseManager {
   readonly #options: DatabaseManagerOptions;
   #initializing: Promise<DatabasePool> | undefined;
   #pool: DatabasePool | undefined;
+  #closing: Promise<void> | undefined;
 
   constructor(options: DatabaseManagerOptions = {}) {
     const { migrations = 'ignore' } = options;
@@ -92,16 +94,25 @@ export class DatabaseManager {
    *
    * @param options.timeoutMillis default 10,000
    */
-  async close(options: { timeoutMillis?: number } = {}): Promise<void> {
+  close(options: { timeoutMillis?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(options).finally(() => {
+      this.#closing = undefined;
+    });
+    return this.#closing;
+  }
+
+  async #close(options: { timeoutMillis?: number }): Promise<void> {
+    const initializing = this.#initializing;
+    this.#initializing = undefined;
     // What is just being opened has to be closed too.
-    await this.#initializing?.catch(() => undefined);
+    await initializing?.catch(() => undefined);
     const pool = this.#pool;
     this.#pool = undefined;
-    this.#initializing = undefined;
     await pool?.close(options);
   }
 
   async #initialize(): Promise<DatabasePool> {
+    await this.#closing;
     await this.#seeToMigrations();
     const pool = new DatabasePool(this.#options);
     try {
@@ -120,7 +131,9 @@ export class DatabaseManager {
     const { config, connection } = await readPoolConfiguration(this.#options);
     const options = {
       ...migrateOptionsOf(config, env),
-      ...(migrationsDir === undefined ? {} : { directory: migrationsDir }),
+      ...(migrationsDir === undefined
+        ? {}
+        : { directory: resolve(this.#options.cwd ?? process.cwd(), migrationsDir) }),
       connection: config.migrationConnection?.options ?? connection,
     };
     if (migrations === 'refuse') return refusePending(options);

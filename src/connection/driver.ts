@@ -14,7 +14,7 @@ export interface BackendKey {
 /** What one statement gave: its rows, and beside them what the server said about it. */
 export interface StatementResult extends Array<Row> {
   count: number | null;
-  command: string;
+  command: string | null;
   columns: readonly { name: string; type: number }[];
 }
 
@@ -169,7 +169,7 @@ async function driverOptions(options: ConnectionOptions, address: HostAddress) {
     database: options.database,
     username: options.user,
     password: options.password ?? '',
-    ssl: isUnixSocket ? false : tlsOptions(options),
+    ssl: isUnixSocket ? false : tlsOptions(options, address),
     sslnegotiation: 'postgres',
     max: 1,
     idle_timeout: 0,

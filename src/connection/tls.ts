@@ -1,12 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { EvdbError } from '../errors.ts';
-import type { ConnectionOptions } from './options.ts';
+import type { ConnectionOptions, HostAddress } from './options.ts';
 
-/** What the driver wants in `ssl`; `prefer` falls back to plain text as libpq's does. */
-export function tlsOptions(options: ConnectionOptions): unknown {
+/**
+ * What the driver wants in `ssl`; `prefer` falls back to plain text as libpq's does. The host is
+ * named because an address has no server name, and Node would look for `localhost` in its
+ * certificate then.
+ */
+export function tlsOptions(options: ConnectionOptions, { host }: HostAddress): unknown {
   const { sslMode } = options;
   if (sslMode === 'disable') return false;
   const files = {
+    host,
     ...(options.sslRootCert && options.sslRootCert !== 'system'
       ? { ca: readPem(options.sslRootCert) }
       : {}),

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { EvdbError } from '../errors.ts';
 import { poolClosed } from './connector.ts';
 import type { Tell } from './events.ts';
@@ -43,6 +44,8 @@ export class Borrowing {
   acquire(signal?: AbortSignal): Slot | Promise<Slot> {
     if (this.#isClosed) throw poolClosed();
     signal?.throwIfAborted();
+    // Many callers may share one, such as that of a request: Node would take that for a leak.
+    if (signal) setMaxListeners(0, signal);
     const slot = this.#parts.lender.takeIdle();
     return slot ? this.#lent(slot, 0) : this.#wait(signal);
   }

@@ -65,15 +65,17 @@ export class Connector {
    * @throws {EvdbError} as `openSession`
    */
   async connect(): Promise<void> {
+    this.#stopping.signal.throwIfAborted();
     const [underWay] = this.#attempts;
     const error = await (underWay ?? this.#start());
     if (error) throw error;
   }
 
-  /** Opens nothing from now on, and gives up what is being opened. */
-  stop(): void {
+  /** Opens nothing from now on, gives up what is being opened, and resolves when that is done. */
+  async stop(): Promise<void> {
     this.#stopping.abort(poolClosed());
     clearTimeout(this.#retryTimer);
+    await Promise.all(this.#attempts);
   }
 
   /** Attempts under way. */

@@ -40,7 +40,7 @@ export function toQueryResult<T>(result: StatementResult): QueryResult<T> {
   // `slice` would ask the driver's class for its species, which costs more than the copy.
   const rows = new Array<T>(result.length);
   for (let i = 0; i < rows.length; i++) rows[i] = result[i] as T;
-  return { rows, rowCount: count ?? rows.length, command, fields };
+  return { rows, rowCount: count ?? rows.length, command: command ?? '', fields };
 }
 
 export function returned(what: 'connection' | 'transaction'): EvdbError {

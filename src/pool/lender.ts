@@ -169,9 +169,10 @@ export class Lender {
   /** Ends every connection and sends everybody away; resolves when the connections are closed. */
   async end(makeError: () => EvdbError): Promise<void> {
     this.#isClosed = true;
-    this.connector.stop();
+    const stopped = this.connector.stop();
     this.#line.rejectAll(makeError);
     for (const slot of [...this.#slots]) this.discard(slot, 'closed', makeError());
+    await stopped;
     await Promise.all(this.#closing);
   }
 

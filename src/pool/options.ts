@@ -83,7 +83,7 @@ const DEFAULTS = {
 type NumericKey = keyof typeof DEFAULTS;
 
 /** What a timer can hold; a longer time would fire at once. */
-const MAX_MILLIS = 2_147_483_647;
+export const MAX_MILLIS = 2_147_483_647;
 const MAX_CONNECTIONS = 10_000;
 
 /** Without these nothing would ever be waited for. */

@@ -56,12 +56,17 @@ function encodeObject(value: object, place: string): string {
   return text;
 }
 
+/** A day short of the furthest Date. */
+const FURTHEST_MILLIS = 8.64e15 - 86_400_000;
+
 /**
  * Local time with its offset, as `pg` writes it: the instant for a `timestamptz`, and what the clock
  * on the wall shows for a `timestamp` and a `date`, whose values are read as local time too.
  */
 function writeDate(date: Date): string {
-  const offset = -date.getTimezoneOffset();
+  // At the far ends of what a Date can hold local time may be beyond them.
+  const isFar = Math.abs(date.getTime()) > FURTHEST_MILLIS;
+  const offset = isFar ? 0 : -date.getTimezoneOffset();
   // Shifted by whole minutes and not by local parts: old offsets have seconds, which these lack.
   const local = new Date(date.getTime() + offset * 60_000);
   const digits = local.toISOString().slice(0, -1);

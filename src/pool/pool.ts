@@ -9,7 +9,7 @@ import { type PoolHealth, probeHealth, startHealthChecks } from './health.ts';
 import { startKeeper } from './keeper.ts';
 import { Lender } from './lender.ts';
 import { createPoolMetrics, type PoolMetrics } from './metrics.ts';
-import { type PoolOptions, type PoolSettings, resolvePoolSettings } from './options.ts';
+import { MAX_MILLIS, type PoolOptions, type PoolSettings, resolvePoolSettings } from './options.ts';
 import type { Queryable, QueryResult, Row } from './result.ts';
 import { retryableState } from './retryable.ts';
 import { createStatementRunner, type StatementRunner } from './statement-runner.ts';
@@ -73,7 +73,7 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
     params: readonly unknown[] = [],
     { signal }: { signal?: AbortSignal | undefined } = {},
   ): Promise<QueryResult<T>> {
-    const facts = this.#runner.read(text);
+    const facts = this.#runner.read(text, params);
     this.#borrowing.loans.refuseInTransaction();
     const slot = await this.#borrowing.acquire(signal);
     const borrowedAt = performance.now();
@@ -110,7 +110,7 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
         params: readonly unknown[] = [],
       ) => {
         if (isOver) throw returned('connection');
-        return this.#runner.run<R>(slot, { text, params, facts: this.#runner.look(text) });
+        return this.#runner.run<R>(slot, { text, params, facts: this.#runner.look(text, params) });
       };
       try {
         return await Promise.race([work(withTemplate(query)), abandoned]);
@@ -134,7 +134,8 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
     options: TransactionOptions = {},
   ): Promise<T> {
     const begin = planBegin(options, this.#settings);
-    const { retries = DEFAULT_RETRIES, signal, timeoutMillis } = options;
+    const { signal, timeoutMillis } = options;
+    const retries = options.retries ?? DEFAULT_RETRIES;
     for (let attempt = 0; ; attempt++) {
       try {
         return await this.#borrowing.lend(
@@ -200,7 +201,9 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
     const drained = this.#lender.drained();
     this.#lender.stop();
     const controller = new AbortController();
-    const deadline = sleep(timeoutMillis, undefined, { signal: controller.signal });
+    // What a timer cannot hold would fire at once.
+    const limitMillis = Math.min(Math.max(timeoutMillis || 0, 0), MAX_MILLIS);
+    const deadline = sleep(limitMillis, undefined, { signal: controller.signal });
     await Promise.race([drained, deadline.catch(() => undefined)]);
     controller.abort();
     this.#borrowing.loans.abandonAll(poolClosed);

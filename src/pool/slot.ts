@@ -76,7 +76,10 @@ export class Slot {
   ): Promise<StatementResult> {
     if (facts.isCopy) throw copyUnsupported();
     const values = encodeParameters(params);
-    const prepare = this.#prepares && shouldPrepare(this.#prepared, text, facts);
+    // Not what is sent along with others: where several turn out stale at once, the driver prepares
+    // the first one again and forgets the rest.
+    const mayPrepare = this.#prepares && this.#running === 0;
+    const prepare = mayPrepare && shouldPrepare(this.#prepared, text, facts);
     // It may leave them even where it fails: an advisory lock survives a rollback.
     if (facts.leavesTraces) this.needsReset = true;
     const startedAt = this.#begin();
@@ -84,7 +87,7 @@ export class Slot {
       const result = await this.session.query(text, values, prepare);
       this.provenAt = performance.now();
       if (!Array.isArray(result)) throw this.#refuseStream(result);
-      if (!TRACELESS.has(result.command)) this.#noteTrace(result.command);
+      if (!TRACELESS.has(result.command ?? '')) this.#noteTrace(result.command ?? '');
       return result;
     } catch (error) {
       throw this.#explain(error, startedAt);

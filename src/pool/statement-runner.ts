@@ -1,5 +1,5 @@
 import { codeOf } from '../connection/query-error.ts';
-import type { EvdbError } from '../errors.ts';
+import { EvdbError } from '../errors.ts';
 import type { Tell } from './events.ts';
 import { controlledByHand, toQueryResult } from './handle.ts';
 import type { PoolMetricsRecorder } from './metrics.ts';
@@ -17,10 +17,10 @@ export interface PoolStatement {
 
 /** Runs statements on connections, counts and measures them. */
 export interface StatementRunner {
-  /** What is known of a text. */
-  look(text: string): StatementFacts;
+  /** What is known of a statement. @throws USAGE where it is none */
+  look(text: string, params: readonly unknown[]): StatementFacts;
   /** The same, for where a transaction is not the statement's business. @throws TRANSACTION_CONTROL */
-  read(text: string): StatementFacts;
+  read(text: string, params: readonly unknown[]): StatementFacts;
   run<T>(slot: Slot, statement: PoolStatement, signal?: AbortSignal): Promise<QueryResult<T>>;
 }
 
@@ -33,7 +33,11 @@ export function createStatementRunner({
   metrics: PoolMetricsRecorder;
   tell: Tell;
 }): StatementRunner {
-  const look = createStatementBook();
+  const book = createStatementBook();
+  const look = (text: string, params: readonly unknown[]) => {
+    if (typeof text !== 'string' || !Array.isArray(params)) throw noStatement();
+    return book(text);
+  };
   const { slowQueryMillis } = settings;
 
   const measured = async <T>(slot: Slot, { text, params, facts }: PoolStatement) => {
@@ -41,7 +45,7 @@ export function createStatementRunner({
     let outcome: true | string = true;
     try {
       const result = await slot.query(text, params, facts);
-      if (!facts.isTransactionControl && CONTROL_TAGS.has(result.command)) {
+      if (!facts.isTransactionControl && CONTROL_TAGS.has(result.command ?? '')) {
         // The text hid it behind comments.
         slot.destroy();
         throw controlledByHand('a statement');
@@ -62,14 +66,20 @@ export function createStatementRunner({
 
   return {
     look,
-    read: (text) => {
-      const facts = look(text);
+    read: (text, params) => {
+      const facts = look(text, params);
       if (facts.isTransactionControl) throw controlledByHand('a statement');
       return facts;
     },
     run: (slot, statement, signal) =>
       signal ? cancellable(slot, signal, measured(slot, statement)) : measured(slot, statement),
   };
+}
+
+function noStatement(): EvdbError {
+  return new EvdbError('USAGE', 'a statement is a text and an array of parameters', {
+    hint: "Call query('select … where id = $1', [id]).",
+  });
 }
 
 /** Gives up the connection where the caller gives up the statement. */

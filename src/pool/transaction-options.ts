@@ -30,7 +30,11 @@ export type Begin = (isPooled: boolean) => string;
  * @throws {EvdbError} USAGE for options that do not fit: they become part of a statement
  */
 export function planBegin(options: TransactionOptions, settings: PoolSettings): Begin {
-  const { isolation, readOnly, deferrable, actor, retries = 0, timeoutMillis = 0 } = options;
+  const isolation = options.isolation ?? undefined;
+  const readOnly = options.readOnly ?? undefined;
+  const actor = options.actor ?? undefined;
+  const retries = options.retries ?? 0;
+  const timeoutMillis = options.timeoutMillis ?? 0;
   if (isolation !== undefined && !ISOLATIONS.includes(isolation)) {
     throw badOption('isolation', isolation, `Use one of: ${ISOLATIONS.join(', ')}.`);
   }
@@ -43,7 +47,7 @@ export function planBegin(options: TransactionOptions, settings: PoolSettings): 
   const modes = [
     isolation && `isolation level ${isolation}`,
     readOnly !== undefined && (readOnly ? 'read only' : 'read write'),
-    deferrable && 'deferrable',
+    options.deferrable && 'deferrable',
   ];
   const begin = `begin ${modes.filter(Boolean).join(', ')}`;
   const { statementTimeoutMillis: statement, idleInTransactionTimeoutMillis: idle } = settings;

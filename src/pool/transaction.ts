@@ -47,6 +47,7 @@ export async function runTransaction<T>({
     await slot.run(begin(slot.session.facts.isPooled));
     const value = await Promise.race([runWork(), abandoned]);
     scope.close();
+    if (scope.refusal) throw rolledBack(scope.refusal);
     await commit(slot, scope.failure);
     return value;
   } catch (error) {
@@ -97,6 +98,8 @@ class TransactionScope {
   #depth = 0;
   /** What failed first and was not taken back by a savepoint. */
   failure: unknown;
+  /** Why a statement was not even sent. */
+  refusal: EvdbError | undefined;
 
   constructor(slot: Slot, runner: StatementRunner) {
     this.#slot = slot;
@@ -108,10 +111,15 @@ class TransactionScope {
     let isBusy = false;
     const isOver = () => this.#end.isReached || end.isReached;
     return {
-      ...withTemplate((text, params) => this.#query(isOver, text, params)),
+      ...withTemplate((text, params) => {
+        if (isOver()) return Promise.reject(returned('transaction'));
+        // It would be rolled back with the savepoint, although its sender was told that it is done.
+        if (isBusy) return this.#refuse(besideSavepoint());
+        return this.#query(text, params);
+      }),
       savepoint: async (work) => {
         if (isOver()) throw returned('transaction');
-        if (isBusy) throw twoSavepoints();
+        if (isBusy) throw besideSavepoint();
         isBusy = true;
         try {
           return await this.#runSavepoint(work);
@@ -120,6 +128,14 @@ class TransactionScope {
         }
       },
     };
+  }
+
+  /** Nobody may await the statement: without it the transaction must not be committed. */
+  #refuse(error: EvdbError): Promise<never> {
+    this.refusal ??= error;
+    const refused = Promise.reject(error);
+    refused.catch(() => undefined);
+    return refused;
   }
 
   /** Waits for statements that the callback did not await. */
@@ -131,12 +147,7 @@ class TransactionScope {
     this.#end.isReached = true;
   }
 
-  #query<T>(
-    isOver: () => boolean,
-    text: string,
-    params: readonly unknown[] = [],
-  ): Promise<QueryResult<T>> {
-    if (isOver()) return Promise.reject(returned('transaction'));
+  #query<T>(text: string, params: readonly unknown[] = []): Promise<QueryResult<T>> {
     const answer = this.#run<T>(text, params);
     this.#pending.add(answer);
     // Nobody need await a statement: its failure makes the transaction fail.
@@ -151,7 +162,7 @@ class TransactionScope {
   }
 
   async #run<T>(text: string, params: readonly unknown[]): Promise<QueryResult<T>> {
-    const facts = this.#runner.read(text);
+    const facts = this.#runner.read(text, params);
     return this.#runner.run<T>(this.#slot, { text, params, facts });
   }
 
@@ -183,9 +194,9 @@ class TransactionScope {
   }
 }
 
-function twoSavepoints(): EvdbError {
-  return new EvdbError('TRANSACTION_CONTROL', 'two savepoints of one transaction overlap', {
-    hint: 'Await the first one, or take the second one from the transaction that the first is given.',
+function besideSavepoint(): EvdbError {
+  return new EvdbError('TRANSACTION_CONTROL', 'a savepoint of this transaction is still open', {
+    hint: 'Use the transaction that the callback of the savepoint is given, or await the savepoint.',
   });
 }
 

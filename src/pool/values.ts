@@ -58,6 +58,12 @@ const TEXTS: [oid: number, arrayOid: number][] = [
   [2950, 2951],
 ];
 
+/** Arrays of further types that every PostgreSQL has, whose elements stay text: money, ranges, … */
+const RARE_ARRAYS = [
+  ...[143, 271, 775, 791, 1008, 1011, 1017, 1561, 1563, 2210, 2211, 3221, 3643, 3645, 3905, 3907],
+  ...[3909, 3911, 3913, 3927, 4073, 6150, 6151, 6152, 6153, 6155, 6157],
+];
+
 const JSON_TYPES = new Set([114, 3802]);
 
 /**
@@ -69,7 +75,9 @@ export const APPLICATION_CODEC: Codec = Object.fromEntries([
   ...SCALARS.map(([oid, , parse]) => codecEntry(oid, parse)),
   ...TEXTS.map(([oid]) => codecEntry(oid, (text) => text)),
   ...SCALARS.map(([, arrayOid, parse]) => codecEntry(arrayOid, (text) => parseArray(text, parse))),
-  ...TEXTS.map(([, arrayOid]) => codecEntry(arrayOid, (text) => parseArray(text))),
+  ...[...TEXTS.map(([, arrayOid]) => arrayOid), ...RARE_ARRAYS].map((arrayOid) =>
+    codecEntry(arrayOid, (text) => parseArray(text)),
+  ),
 ]);
 
 function codecEntry(oid: number, parse: Parse): [string, Codec[string]] {
@@ -79,5 +87,12 @@ function codecEntry(oid: number, parse: Parse): [string, Codec[string]] {
 
 /** Only the server knows that an array is meant as JSON and not as an array. */
 function writeJson(value: unknown): string {
-  return value instanceof ArrayValue ? JSON.stringify(value.items) : String(value);
+  return value instanceof ArrayValue ? writeJsonItem(value.items) : String(value);
+}
+
+/** It must not throw: the driver would lose its step with the statements behind this one. */
+function writeJsonItem(item: unknown): string {
+  if (Array.isArray(item)) return `[${item.map(writeJsonItem).join(',')}]`;
+  if (typeof item === 'bigint') return String(item);
+  return JSON.stringify(item) ?? 'null';
 }

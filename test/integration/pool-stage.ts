@@ -1,0 +1,88 @@
+import { randomBytes } from 'node:crypto';
+import { expect } from 'vitest';
+import type { PoolOptions } from '../../src/pool/options.ts';
+import { DatabasePool } from '../../src/pool/pool.ts';
+import { test as base } from '../support/fixture.ts';
+import { startWire, type Wire } from './pool-wire-stage.ts';
+
+export interface PoolStage {
+  /** Makes a pool, by default on the test's empty database; it is closed after the test. */
+  pool(options?: PoolOptions): DatabasePool;
+  /** Starts a recorder before the server, to be used as `connectionString`. */
+  wire(url?: string): Promise<Wire>;
+  url: string;
+  /** Pids of the sessions that the pools hold on the server. */
+  backends(): Promise<number[]>;
+}
+
+export const test = base.extend<{ stage: PoolStage }>({
+  stage: async ({ emptyDb, admin }, use) => {
+    const pools: DatabasePool[] = [];
+    const wires: Wire[] = [];
+    const applicationName = `evdb-${randomBytes(4).toString('hex')}`;
+    await use({
+      url: emptyDb.url,
+      pool: (options = {}) => {
+        const source = options.host || options.env ? {} : { connectionString: emptyDb.url };
+        const pool = new DatabasePool({ ...source, applicationName, ...options });
+        pools.push(pool);
+        return pool;
+      },
+      wire: async (url = emptyDb.url) => {
+        const wire = await startWire(url);
+        wires.push(wire);
+        return wire;
+      },
+      backends: async () => {
+        const rows = await admin<{ pid: number }[]>`
+          select pid from pg_stat_activity
+          where application_name = ${applicationName} and backend_type = 'client backend'`;
+        return rows.map(({ pid }) => pid);
+      },
+    });
+    await Promise.all(pools.map((pool) => pool.close({ timeoutMillis: 2_000 })));
+    await Promise.all(wires.map((wire) => wire.close()));
+  },
+});
+
+export const POLL = { timeout: 20_000, interval: 10 };
+
+/** The error with which something ends that must not succeed. */
+export async function failureOf<E extends Error = Error & { code: string }>(
+  work: Promise<unknown>,
+): Promise<E> {
+  return work.then(
+    (value) => {
+      throw new Error(`it did not fail: ${JSON.stringify(value)}`);
+    },
+    (error) => error,
+  );
+}
+
+/** Lets nobody go on before `count` are there. */
+export function meeting(count: number): () => Promise<void> {
+  const { promise, open } = gate();
+  let missing = count;
+  return () => {
+    missing -= 1;
+    if (missing <= 0) open();
+    return promise;
+  };
+}
+
+/** A promise that is resolved from outside. */
+export function gate(): { promise: Promise<void>; open: () => void } {
+  let open: () => void = () => undefined;
+  const promise = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { promise, open };
+}
+
+/** The pid of the connection that a pool lends next. */
+export async function pidOf(pool: Pick<DatabasePool, 'query'>): Promise<number> {
+  const { rows } = await pool.query<{ pid: number }>('select pg_backend_pid() as pid');
+  const pid = rows[0]?.pid;
+  expect(pid).toBeGreaterThan(0);
+  return pid ?? 0;
+}
