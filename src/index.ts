@@ -44,6 +44,117 @@ export { QueryError } from './connection/query-error.ts';
 export type { Session } from './connection/session.ts';
 export type { EvdbErrorCode, EvdbErrorOptions } from './errors.ts';
 export { EvdbError } from './errors.ts';
+export type {
+  CleanupDone,
+  CleanupOptions,
+  CleanupProgress,
+  CleanupResult,
+  DroppedPartition,
+} from './maintenance/audit-cleanup.ts';
+export { cleanUpAuditLog } from './maintenance/audit-cleanup.ts';
+export type { AuditChange, AuditEntry } from './maintenance/audit-entry.ts';
+export type { AuditFollower, FollowAuditLogOptions } from './maintenance/audit-follow.ts';
+export { createAuditFollower, followAuditLog } from './maintenance/audit-follow.ts';
+export type { AuditFilter, AuditLogPage, ReadAuditLogOptions } from './maintenance/audit-log.ts';
+export { parseAuditCursor, readAuditLog } from './maintenance/audit-log.ts';
+export type { CleanupPreview } from './maintenance/audit-preview.ts';
+export { previewAuditCleanup } from './maintenance/audit-preview.ts';
+export type {
+  AuditDimension,
+  AuditSummaryOptions,
+  AuditSummaryRow,
+} from './maintenance/audit-summary.ts';
+export { readAuditSummary } from './maintenance/audit-summary.ts';
+export type { DatabaseSession, DropDatabaseOptions } from './maintenance/database.ts';
+export { dropDatabase, ensureDatabase } from './maintenance/database.ts';
+export type { DatabasePing, WaitOptions } from './maintenance/database-ping.ts';
+export { pingDatabase, waitForDatabase } from './maintenance/database-ping.ts';
+export type { SizeRow, SizesOptions } from './maintenance/database-sizes.ts';
+export { readSizes } from './maintenance/database-sizes.ts';
+export type {
+  CheckGroup,
+  DoctorCheck,
+  DoctorFinding,
+  Examination,
+  MigrationCounts,
+} from './maintenance/doctor/check.ts';
+export type { DoctorIgnore } from './maintenance/doctor/ignore.ts';
+export type {
+  CheckReport,
+  CheckStatus,
+  DoctorOptions,
+  DoctorReport,
+} from './maintenance/doctor/run.ts';
+export { runDoctor } from './maintenance/doctor/run.ts';
+export type {
+  RegisterUsersOptions,
+  RegistrationOutcome,
+  RegistrationReport,
+} from './maintenance/event-registration.ts';
+export { registerUsers, requireIds, unregisterUsers } from './maintenance/event-registration.ts';
+export type { EventSchemaTarget } from './maintenance/event-schema.ts';
+export type {
+  EventDetails,
+  EventPage,
+  EventRow,
+  EventSeats,
+  FindEventsOptions,
+} from './maintenance/events.ts';
+export { findEvents, readEvent, readEventSeats } from './maintenance/events.ts';
+export type { InspectionOptions } from './maintenance/inspection.ts';
+export { withInspection } from './maintenance/inspection.ts';
+export type { RepairResult, RepairRulesOptions, RuleRepair } from './maintenance/rule-repairs.ts';
+export { repairRules } from './maintenance/rule-repairs.ts';
+export type {
+  BusinessRule,
+  CheckRulesOptions,
+  RuleSeverity,
+  RuleViolation,
+} from './maintenance/rules.ts';
+export { checkRules, listRules } from './maintenance/rules.ts';
+export type { ActivityOptions, ActivityRow } from './maintenance/stats/activity.ts';
+export { readActivity } from './maintenance/stats/activity.ts';
+export type { CacheOptions, CacheRow } from './maintenance/stats/cache.ts';
+export { readCache } from './maintenance/stats/cache.ts';
+export type {
+  ConnectionLimits,
+  ConnectionRow,
+  ConnectionsReport,
+} from './maintenance/stats/connections.ts';
+export { readConnections } from './maintenance/stats/connections.ts';
+export type { DuplicateIndexRow } from './maintenance/stats/duplicates.ts';
+export { readDuplicates } from './maintenance/stats/duplicates.ts';
+export type { Precision } from './maintenance/stats/exclusive-locks.ts';
+export type { Build } from './maintenance/stats/index-builds.ts';
+export type { IndexRow } from './maintenance/stats/indexes.ts';
+export { readIndexes } from './maintenance/stats/indexes.ts';
+export type { InvalidRow } from './maintenance/stats/invalid.ts';
+export { readInvalid } from './maintenance/stats/invalid.ts';
+export type { LockRow } from './maintenance/stats/lock-tree.ts';
+export { readLocks } from './maintenance/stats/locks.ts';
+export type { MissingFkRow } from './maintenance/stats/missing-fk.ts';
+export { readMissingFk } from './maintenance/stats/missing-fk.ts';
+export type { PartitionsRow } from './maintenance/stats/partitions.ts';
+export { readPartitions } from './maintenance/stats/partitions.ts';
+export type { QueriesOptions, QueryRow } from './maintenance/stats/queries.ts';
+export { readQueries } from './maintenance/stats/queries.ts';
+export type { ReplicationRow } from './maintenance/stats/replication.ts';
+export { readReplication } from './maintenance/stats/replication.ts';
+export type { RunningVacuum } from './maintenance/stats/running-vacuums.ts';
+export type { StatsOptions } from './maintenance/stats/scope.ts';
+export type { SequenceColumn, SequenceRow } from './maintenance/stats/sequences.ts';
+export { readSequences } from './maintenance/stats/sequences.ts';
+export type { BloatUnknown, TableRow } from './maintenance/stats/tables.ts';
+export { readTables } from './maintenance/stats/tables.ts';
+export type { UnusedIndexRow, UnusedOptions } from './maintenance/stats/unused.ts';
+export { readUnused } from './maintenance/stats/unused.ts';
+export type { UpdateOptions, UpdateRow } from './maintenance/stats/update.ts';
+export { updateStatistics } from './maintenance/stats/update.ts';
+export type { VacuumOptions, VacuumReport, VacuumRow } from './maintenance/stats/vacuum.ts';
+export { readVacuum } from './maintenance/stats/vacuum.ts';
+export type { ReportNote, StatsReport } from './maintenance/stats-report.ts';
+export type { WritingOptions } from './maintenance/writing.ts';
+export { withWriting } from './maintenance/writing.ts';
 export type { StepResult } from './migrate/apply.ts';
 export type { Blocker } from './migrate/blockers.ts';
 export { describeBlocker } from './migrate/blockers.ts';
@@ -85,16 +196,48 @@ export { DatabasePool } from './pool/pool.ts';
 export type { Field, Queryable, QueryResult, Row } from './pool/result.ts';
 export type { Transaction } from './pool/transaction.ts';
 export type { Isolation, TransactionOptions } from './pool/transaction-options.ts';
+export { previewView, renderCleanup, renderCleanupProgress, summaryView } from './report/audit.ts';
+export { renderEntries, renderEntry } from './report/audit-entries.ts';
+export type { ReportColumn, ReportView, Tone, Unit } from './report/columns.ts';
 export { renderConfig } from './report/config.ts';
+export type { DoctorRenderOptions } from './report/doctor.ts';
+export { renderDoctor } from './report/doctor.ts';
 export { renderError } from './report/error.ts';
+export { eventsView, renderEvent, renderEventSeats, renderRegistrations } from './report/events.ts';
 export {
   renderPlan,
   renderStepDone,
   renderSummary,
   renderWarning,
 } from './report/migration.ts';
+export { renderPing } from './report/ping.ts';
 export { renderPrometheus } from './report/prometheus.ts';
+export type { ReportRenderOptions } from './report/render-report.ts';
+export { renderReport } from './report/render-report.ts';
+export {
+  RULES_VIEW,
+  renderRepairs,
+  renderViolationDetails,
+  VIOLATIONS_VIEW,
+} from './report/rules.ts';
 export { renderServer } from './report/server.ts';
+export { SIZES_VIEW } from './report/sizes.ts';
+export { ACTIVITY_VIEW } from './report/stats/activity.ts';
+export { CACHE_VIEW } from './report/stats/cache.ts';
+export { CONNECTIONS_VIEW } from './report/stats/connections.ts';
+export { DUPLICATES_VIEW } from './report/stats/duplicates.ts';
+export { INDEXES_VIEW } from './report/stats/indexes.ts';
+export { INVALID_VIEW } from './report/stats/invalid.ts';
+export { LOCKS_VIEW } from './report/stats/locks.ts';
+export { MISSING_FK_VIEW } from './report/stats/missing-fk.ts';
+export { PARTITIONS_VIEW } from './report/stats/partitions.ts';
+export { QUERIES_VIEW } from './report/stats/queries.ts';
+export { REPLICATION_VIEW } from './report/stats/replication.ts';
+export { SEQUENCES_VIEW } from './report/stats/sequences.ts';
+export { TABLES_VIEW } from './report/stats/tables.ts';
+export { UNUSED_VIEW } from './report/stats/unused.ts';
+export { UPDATE_VIEW } from './report/stats/update.ts';
+export { VACUUM_VIEW } from './report/stats/vacuum.ts';
 export type { StatusRenderOptions } from './report/status.ts';
 export { renderStatus } from './report/status.ts';
 export type { Style } from './report/style.ts';

@@ -30,6 +30,9 @@ export default {
   // The ledger keeps the text of a migration up to this size.
   // storedTextLimit: '1MB',
 
+  // What `evdb doctor` finds and you accept; after the day in `until` it counts again.
+  // doctor: { ignore: [{ check: 'unused-indexes', object: 'public.*', reason: 'yearly report', until: '2027-01-31' }] },
+
   // `--env production` (or EVDB_ENV) puts its settings over those above.
   environments: {
     production: {

@@ -1,4 +1,9 @@
 import { EvdbError } from '../errors.ts';
+import {
+  checkDoctorSettings,
+  type DoctorSettings,
+  type DoctorSettingsInput,
+} from './doctor-settings.ts';
 import { SETTING_KINDS, type SettingKey } from './layers.ts';
 import { renderSuggestion } from './suggest.ts';
 
@@ -22,6 +27,8 @@ export type SettingsInput = {
 export interface ConfigFileInput extends SettingsInput {
   /** Settings that `--env <name>` or `EVDB_ENV` puts over the others. */
   environments?: Readonly<Record<string, SettingsInput>> | null | undefined;
+  /** What `evdb doctor` does not count. */
+  doctor?: DoctorSettingsInput | null | undefined;
 }
 
 /** A checked config file. */
@@ -30,6 +37,7 @@ export interface ConfigFile {
   path: string;
   settings: FileSettings;
   environments: ReadonlyMap<string, FileSettings>;
+  doctor: DoctorSettings;
 }
 
 const TYPE_OF_KIND = {
@@ -112,15 +120,16 @@ export function checkConfigFile(value: unknown, path: string): ConfigFile {
     });
   }
   const problems: string[] = [];
-  const settings = checkSettings(value, '', ['environments', '$schema'], problems);
+  const settings = checkSettings(value, '', ['environments', 'doctor', '$schema'], problems);
   const environments = checkEnvironments(value.environments, problems);
+  const doctor = checkDoctorSettings(value.doctor, problems);
   if (problems.length > 0) {
     throw new EvdbError('CONFIG_INVALID', `${path}: ${problems.join('; ')}`, {
-      hint: `The keys are: ${Object.keys(SETTING_KINDS).join(', ')}, environments.`,
+      hint: `The keys are: ${Object.keys(SETTING_KINDS).join(', ')}, environments, doctor.`,
       details: { path, problems },
     });
   }
-  return { path, settings, environments };
+  return { path, settings, environments, doctor };
 }
 
 /**

@@ -5,6 +5,7 @@ import {
   resolveConnections,
   type ServerConnection,
 } from './connection.ts';
+import type { DoctorSettings } from './doctor-settings.ts';
 import { type Environment, findVariable, readDotenv, type Variables } from './environment.ts';
 import type { ConfigFile } from './file-schema.ts';
 import { type LayerInput, planLayers, RANK, type SettingFlags } from './layers.ts';
@@ -41,6 +42,8 @@ export interface Config extends Settings {
   configFile?: string;
   /** Name of the chosen entry of `environments`. */
   environment?: string;
+  /** What `evdb doctor` does not count; only the config file can say so. */
+  doctor: DoctorSettings;
   /** What somebody should know, one sentence each, without secrets. */
   warnings: string[];
   /** Each value with its source, for `evdb config`; secrets are masked. */
@@ -177,6 +180,7 @@ export async function resolveConfig(input: ResolveInput = {}): Promise<Config> {
     projectDir,
     ...(file !== undefined && { configFile: file.path }),
     ...(chosen !== undefined && { environment: chosen.value }),
+    doctor: file?.doctor ?? { ignore: [] },
     warnings: [...scope.warnings, ...connections.warnings],
     entries: [...connections.entries, ...listScopeEntries(scope, fileLabel, chosen), ...entries],
   };

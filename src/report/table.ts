@@ -1,3 +1,4 @@
+import { displayWidth } from './display-width.ts';
 import type { Style } from './style.ts';
 
 export interface Column {
@@ -18,20 +19,26 @@ export type TableRenderer = (columns: Column[], rows: Cell[][], style: Style) =>
  * few milliseconds.
  */
 export function renderTable(columns: Column[], rows: Cell[][], style: Style): string {
-  const widths = columns.map((column, index) =>
-    Math.max(column.title.length, ...rows.map((row) => row[index]?.text.length ?? 0)),
-  );
+  const widths = columns.map(({ title }, index) => widestOf(title, rows, index));
   const line = (cells: Cell[]) =>
     cells
       .map(({ text, colour }, index) => {
         const width = widths[index] ?? 0;
         const isRight = columns[index]?.align === 'right';
         const isLast = index === cells.length - 1;
-        const padded = isRight ? text.padStart(width) : isLast ? text : text.padEnd(width);
+        const padding = ' '.repeat(width - displayWidth(text));
+        const padded = isRight ? padding + text : isLast ? text : text + padding;
         return colour ? style[colour](padded) : padded;
       })
       .join('  ')
       .trimEnd();
   const head = line(columns.map(({ title }) => ({ text: title, colour: 'bold' })));
   return [head, ...rows.map(line)].join('\n');
+}
+
+/** How wide a column has to be. A loop, because there may be more rows than a call takes arguments. */
+export function widestOf(title: string, rows: Cell[][], index: number): number {
+  let width = displayWidth(title);
+  for (const row of rows) width = Math.max(width, displayWidth(row[index]?.text ?? ''));
+  return width;
 }

@@ -1,0 +1,244 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { queryError } from '../connection/query-error.ts';
+import type { Session } from '../connection/session.ts';
+import { EvdbError } from '../errors.ts';
+import { type EventSchemaTarget, onEventSchema, type SchemaNeed } from './event-schema.ts';
+import { isLockFailure, withLockAttempts } from './lock-retries.ts';
+
+/** The function counts no further back, which is 2,700 years. */
+const MOST_DAYS = 1_000_000;
+const MOST_ENTRIES_A_BATCH = 1_000_000;
+/** Small, because a batch takes processor and disk from everybody else for as long as it runs. */
+const DEFAULT_BATCH_SIZE = 2_000;
+/** About half a minute, before a step is left to the next run. */
+const LOCK_ATTEMPTS = 10;
+
+/** A partition that was dropped with all that it held. */
+export interface DroppedPartition {
+  partition: string;
+  entries: number;
+  freedBytes: number;
+}
+
+/** What a cleanup has committed. */
+export interface CleanupDone {
+  partitions: DroppedPartition[];
+  /** Entries that went with partitions. */
+  droppedEntries: number;
+  /** Entries that were deleted one by one, where the limit falls into a month. */
+  deletedEntries: number;
+  /** Given back to the operating system, which deleting does not do. */
+  freedBytes: number;
+}
+
+export interface CleanupResult extends CleanupDone {
+  days: number;
+  /** Whether nothing expired is left. */
+  isFinished: boolean;
+  /** Why it is not finished. */
+  stoppedBy: 'max-duration' | 'locks' | null;
+  /** Who was in the way, as the server tells it, where `stoppedBy` is `locks`. */
+  blockedBy: string | null;
+  durationMs: number;
+}
+
+export type CleanupProgress =
+  | { kind: 'dropped'; partition: DroppedPartition; done: CleanupDone }
+  | { kind: 'deleted'; entries: number; done: CleanupDone }
+  | { kind: 'blocked'; attempt: number; attempts: number; reason: string };
+
+export interface CleanupOptions extends EventSchemaTarget {
+  /** Entries stay for so many days of 24 hours; a whole number from 1. */
+  days: number;
+  /** How many entries a transaction deletes at most; default 2000. */
+  batchSize?: number | undefined;
+  /** No further step begins after so many ms; default: until all is done. */
+  maxDurationMs?: number | undefined;
+  onProgress?: ((progress: CleanupProgress) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+const NEED: SchemaNeed = {
+  functions: {
+    drop_expired_audit_partitions: ['days_to_keep', 'p_limit'],
+    delete_expired_audit_logs: ['days_to_keep', 'p_limit'],
+  },
+  access: 'owner',
+};
+
+/**
+ * Refuses what cannot be a number of days, before anything is asked: a retention that is wrong by
+ * one character removes everything.
+ *
+ * @throws {EvdbError} USAGE
+ */
+export function requireRetentionDays(days: number): void {
+  if (Number.isInteger(days) && days >= 1 && days <= MOST_DAYS) return;
+  throw new EvdbError('USAGE', `${days} days is not a retention`, {
+    hint: `Nothing was removed. Give a whole number of days from 1 to ${MOST_DAYS}.`,
+  });
+}
+
+/** @throws {EvdbError} USAGE */
+function requireBatchSize(size: number): void {
+  if (Number.isInteger(size) && size >= 1 && size <= MOST_ENTRIES_A_BATCH) return;
+  throw new EvdbError('USAGE', `${size} is not a size of a batch`, {
+    hint: `Give a whole number from 1 to ${MOST_ENTRIES_A_BATCH}.`,
+  });
+}
+
+/**
+ * Removes the entries of the audit log that are older than so many days: drops months that have
+ * expired as a whole, one a transaction, then deletes what is left batch by batch. Between two
+ * steps it rests as long as the step took, and longer after a drop, so that others hardly notice.
+ *
+ * It can be interrupted, run again and run twice at once: what is committed is done, and the rest
+ * is found again. Locks that others hold are asked for again and again, then left to the next run.
+ *
+ * @throws {EvdbError} USAGE; INTERRUPTED with what was done in `details` when the signal aborts;
+ *   those of `onEventSchema`, with the same details
+ * @example
+ * const { freedBytes } = await cleanUpAuditLog(session, { days: 90 });
+ */
+export async function cleanUpAuditLog(
+  session: Session,
+  options: CleanupOptions,
+): Promise<CleanupResult> {
+  const { days, batchSize = DEFAULT_BATCH_SIZE } = options;
+  requireRetentionDays(days);
+  requireBatchSize(batchSize);
+  const startedAt = performance.now();
+  const done: CleanupDone = {
+    partitions: [],
+    droppedEntries: 0,
+    deletedEntries: 0,
+    freedBytes: 0,
+  };
+  return onEventSchema(session, options, NEED, async (prefix) => {
+    try {
+      const run: Run = { session, options, done, startedAt, blockedBy: null };
+      const steps = [dropOne, (call: StepCall) => deleteBatch(call, batchSize)];
+      let isFinished = true;
+      for (const step of steps) {
+        isFinished = (await repeat(run, () => step({ ...run, prefix }))) && isFinished;
+      }
+      const { blockedBy } = run;
+      const stoppedBy = isFinished ? null : blockedBy === null ? 'max-duration' : 'locks';
+      const durationMs = performance.now() - startedAt;
+      return { days, ...done, isFinished, stoppedBy, blockedBy, durationMs };
+    } catch (error) {
+      throw withDone(queryError(error), done, options.signal);
+    }
+  });
+}
+
+interface Run {
+  session: Session;
+  options: CleanupOptions;
+  done: CleanupDone;
+  startedAt: number;
+  blockedBy: string | null;
+}
+
+interface StepCall extends Omit<Run, 'blockedBy'> {
+  prefix: string;
+}
+
+/** What a step was: whether another may be needed, and how long to leave the others alone. */
+interface StepOutcome {
+  isLast: boolean;
+  restFactor: number;
+}
+
+const LONGEST_REST_MS = 2_000;
+
+/** Repeats a step until there is no more to do; false where time or locks ended it. */
+async function repeat(run: Run, step: () => Promise<StepOutcome>): Promise<boolean> {
+  const { options, startedAt } = run;
+  const { signal, maxDurationMs = Number.POSITIVE_INFINITY } = options;
+  for (;;) {
+    signal?.throwIfAborted();
+    if (performance.now() - startedAt >= maxDurationMs) return false;
+    const stepAt = performance.now();
+    let outcome: StepOutcome;
+    try {
+      outcome = await withLockAttempts(step, {
+        attempts: LOCK_ATTEMPTS,
+        signal,
+        onRetry: tell(options),
+      });
+    } catch (error) {
+      if (!isLockFailure(error) || signal?.aborted) throw error;
+      run.blockedBy = reasonOf(error);
+      return false;
+    }
+    if (outcome.isLast) return true;
+    const restMs = (performance.now() - stepAt) * outcome.restFactor;
+    await sleep(Math.min(restMs, LONGEST_REST_MS), undefined, { signal });
+  }
+}
+
+function tell({ onProgress }: CleanupOptions) {
+  return ({ attempt, attempts, cause }: { attempt: number; attempts: number; cause: unknown }) =>
+    onProgress?.({ kind: 'blocked', attempt, attempts, reason: reasonOf(cause) });
+}
+
+/** The schema's functions name the sessions that hold the locks. */
+function reasonOf(error: unknown): string {
+  const { message, detail } = error as { message: string; detail?: string };
+  return detail ?? message;
+}
+
+/** While a partition goes everybody waits: many of them in a row would be felt, so it rests longer. */
+async function dropOne({ session, prefix, options, done }: StepCall): Promise<StepOutcome> {
+  const rows = await session.run(
+    `select partition_name as "partition", removed_rows as "entries", freed_bytes as "freedBytes"
+    from ${prefix}drop_expired_audit_partitions(days_to_keep => ${options.days}, p_limit => 1)`,
+  );
+  for (const row of rows) {
+    const partition = {
+      partition: String(row.partition),
+      entries: Number(row.entries),
+      freedBytes: Number(row.freedBytes),
+    };
+    done.partitions.push(partition);
+    done.droppedEntries += partition.entries;
+    done.freedBytes += partition.freedBytes;
+    options.onProgress?.({ kind: 'dropped', partition, done });
+  }
+  return { isLast: rows.length === 0, restFactor: 10 };
+}
+
+/** A batch that is not full was the last: by the clock, something expires all the time. */
+async function deleteBatch(call: StepCall, batchSize: number): Promise<StepOutcome> {
+  const { session, prefix, options, done } = call;
+  const [row] = await session.run(
+    `select ${prefix}delete_expired_audit_logs(days_to_keep => ${options.days}, p_limit => ${batchSize}) as "entries"`,
+  );
+  const entries = Number(row?.entries);
+  done.deletedEntries += entries;
+  if (entries > 0) options.onProgress?.({ kind: 'deleted', entries, done });
+  return { isLast: entries < batchSize, restFactor: 1 };
+}
+
+function withDone(error: unknown, done: CleanupDone, signal: AbortSignal | undefined): unknown {
+  const { partitions, droppedEntries, deletedEntries } = done;
+  const said = `${partitions.length} partitions with ${droppedEntries} entries were dropped and ${deletedEntries} entries deleted before`;
+  if (signal?.aborted) {
+    return new EvdbError(
+      'INTERRUPTED',
+      `interrupted: ${said}; what was under way was rolled back`,
+      {
+        hint: 'What is done stays done. Run the same command again for the rest.',
+        cause: error,
+        details: { done },
+      },
+    );
+  }
+  if (!(error instanceof EvdbError)) return error;
+  return new EvdbError(error.code, `${error.message} (${said})`, {
+    hint: error.hint,
+    cause: error,
+    details: { ...error.details, done },
+  });
+}

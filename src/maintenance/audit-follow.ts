@@ -1,0 +1,160 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Session } from '../connection/session.ts';
+import { EvdbError } from '../errors.ts';
+import { type AuditEntry, entryColumns, parseEntry } from './audit-entry.ts';
+import type { AuditFilter } from './audit-log.ts';
+import { type EventSchemaTarget, onEventSchema, type SchemaNeed } from './event-schema.ts';
+import { createTransactionHorizon } from './transaction-horizon.ts';
+
+export interface FollowAuditLogOptions extends EventSchemaTarget, AuditFilter {
+  /** How many entries that are there already come first; default 20, 0 for none. */
+  limit?: number | undefined;
+  /** Pause between two looks, in ms; default 1000. */
+  intervalMs?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+const NEED: SchemaNeed = { functions: { audit_log_changes: [] }, access: 'audit' };
+
+/** Looks at the audit log again and again, on whatever session there is. */
+export interface AuditFollower {
+  /**
+   * Gives the last entries the first time, and then those of the transactions that have committed
+   * since the look before. A look that fails can be made again, also on another session.
+   *
+   * @throws {EvdbError} READ_ONLY on a standby, which does not know what transactions are open;
+   *   POOLER_DETECTED; those of `onEventSchema`
+   */
+  look(session: Session): Promise<AuditEntry[]>;
+}
+
+/**
+ * Follows the audit log so that each entry is given exactly once.
+ *
+ * Ids and times are handed out while transactions run, so what commits later may lie before what was
+ * read. Hence a look asks for neither: it takes the entries of those transactions that the snapshot
+ * of the look before did not see and its own does. From what time on to look for them is told by
+ * `TransactionHorizon`.
+ */
+export function createAuditFollower(options: FollowAuditLogOptions = {}): AuditFollower {
+  const horizon = createTransactionHorizon();
+  let seen: { snapshot: string; from: string } | undefined;
+  return {
+    async look(session) {
+      if (session.facts.isInRecovery) throw onStandby();
+      if (session.facts.isPooled) throw behindPooler();
+      return onEventSchema(session, options, NEED, async (prefix) => {
+        // Before the snapshot: whoever ends in between is seen by it.
+        const from = await horizon.read(session);
+        const { snapshot, entries } = await (seen
+          ? readNew(session, prefix, { ...options, ...seen })
+          : readLast(session, prefix, options));
+        seen = { snapshot, from };
+        return entries;
+      });
+    },
+  };
+}
+
+/**
+ * Gives the last entries, then new ones as their transactions commit, until the signal aborts.
+ *
+ * @param session of its own; it is in a transaction during each look
+ * @throws {EvdbError} as `AuditFollower.look`
+ * @example
+ * for await (const entries of followAuditLog(session, { table: 'events' })) publish(entries);
+ */
+export async function* followAuditLog(
+  session: Session,
+  options: FollowAuditLogOptions = {},
+): AsyncGenerator<AuditEntry[], void> {
+  const { intervalMs = 1000, signal } = options;
+  const follower = createAuditFollower(options);
+  do {
+    yield await follower.look(session);
+  } while (await pause(intervalMs, signal));
+}
+
+interface Look {
+  /** Which transactions it saw, as `pg_snapshot`. */
+  snapshot: string;
+  /** The oldest first. */
+  entries: AuditEntry[];
+}
+
+async function pause(intervalMs: number, signal: AbortSignal | undefined): Promise<boolean> {
+  await sleep(intervalMs, undefined, { signal }).catch(() => undefined);
+  return !signal?.aborted;
+}
+
+/** Times go as text, because the driver would cut their microseconds off. */
+const FILTERS = `($1::text is null or e.table_name = $1) and ($2::integer is null or e.row_id = $2)
+  and ($3::text is null or e.actor = $3) and ($4::text is null or e.created_at >= $4::text::timestamptz)
+  and ($5::text is null or e.created_at < $5::text::timestamptz)`;
+
+function filterValues({ table, record, actor, since, until }: AuditFilter) {
+  return [
+    ...[table ?? null, record?.toString() ?? null, actor ?? null],
+    ...[since?.toISOString() ?? null, until?.toISOString() ?? null],
+  ];
+}
+
+async function readLast(
+  session: Session,
+  prefix: string,
+  { limit = 20, ...filter }: FollowAuditLogOptions,
+): Promise<Look> {
+  return inSnapshot(session, async () => {
+    const rows = await session.query(
+      `select ${entryColumns('e')} from ${prefix}audit_log_entries e where ${FILTERS}
+      order by e.created_at desc, e.id desc limit $6::integer`,
+      [...filterValues(filter), String(limit)],
+      false,
+    );
+    return rows.map(parseEntry).reverse();
+  });
+}
+
+async function readNew(
+  session: Session,
+  prefix: string,
+  { snapshot, from, ...filter }: AuditFilter & { snapshot: string; from: string },
+): Promise<Look> {
+  return inSnapshot(session, async () => {
+    // What a restore brought has ids of transactions of another server, perhaps of the future.
+    const rows = await session.query(
+      `select ${entryColumns('e')} from ${prefix}audit_log_entries e where ${FILTERS}
+        and e.created_at >= $6::text::timestamptz
+        and not pg_catalog.pg_visible_in_snapshot(e.transaction_id, $7::pg_catalog.pg_snapshot)
+        and pg_catalog.pg_visible_in_snapshot(e.transaction_id, pg_catalog.pg_current_snapshot())
+      order by e.created_at, e.id`,
+      [...filterValues(filter), from, snapshot],
+      false,
+    );
+    return rows.map(parseEntry);
+  });
+}
+
+/** What is read and the name of the snapshot have to be of the same moment. */
+async function inSnapshot(session: Session, read: () => Promise<AuditEntry[]>): Promise<Look> {
+  const [row] = await session.run(
+    'begin isolation level repeatable read, read only; select pg_catalog.pg_current_snapshot()::text as "snapshot"',
+  );
+  try {
+    return { snapshot: String(row?.snapshot), entries: await read() };
+  } finally {
+    if (!session.isClosed) await session.run('rollback');
+  }
+}
+
+function onStandby(): EvdbError {
+  return new EvdbError('READ_ONLY', 'a standby does not tell which transactions are open', {
+    hint: 'Follow the audit log on the primary; without --watch it can be read here.',
+  });
+}
+
+function behindPooler(): EvdbError {
+  return new EvdbError('POOLER_DETECTED', 'a pooler stands between, which may change sessions', {
+    hint: 'Following needs a session of its own: name the server itself as migrationUrl. Without --watch the log can be read here.',
+  });
+}

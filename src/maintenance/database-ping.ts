@@ -1,0 +1,124 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ConnectionOptions } from '../connection/options.ts';
+import { queryError } from '../connection/query-error.ts';
+import { openSession } from '../connection/session.ts';
+import { EvdbError, type EvdbErrorCode } from '../errors.ts';
+
+/** What one answer of a database tells. */
+export interface DatabasePing {
+  database: string;
+  user: string;
+  /** Such as `18.4`. */
+  version: string;
+  isInRecovery: boolean;
+  /** Whether transactions are read-only unless they say otherwise; always so on a standby. */
+  isReadOnly: boolean;
+  isSuperuser: boolean;
+  /** Such as `TLSv1.3`; null where the server sees a connection without TLS. */
+  tls: string | null;
+  /** Whether a pooler stands between: the rest is then said of its connection to the server. */
+  isPooled: boolean;
+  startedAt: Date;
+  /** From the first packet to the first answer: network, TLS and login. */
+  connectMs: number;
+  /** One statement and its answer. */
+  latencyMs: number;
+}
+
+const ABOUT = `
+select
+    pg_catalog.current_database()::text as "database",
+    current_user::text as "user",
+    pg_catalog.current_setting('server_version') as "version",
+    pg_catalog.current_setting('is_superuser') = 'on' as "isSuperuser",
+    (select s.version from pg_catalog.pg_stat_ssl as s where s.pid = pg_catalog.pg_backend_pid()) as "tls",
+    pg_catalog.pg_postmaster_start_time() as "startedAt"`;
+
+/**
+ * Connects, asks and says what answered, and how fast.
+ *
+ * @throws {EvdbError} as `openSession`
+ */
+export async function pingDatabase(
+  connection: ConnectionOptions,
+  { signal }: { signal?: AbortSignal | undefined } = {},
+): Promise<DatabasePing> {
+  const startedAt = performance.now();
+  const session = await openSession(connection, { signal });
+  const connectMs = performance.now() - startedAt;
+  try {
+    const askedAt = performance.now();
+    await session.run('select');
+    const latencyMs = performance.now() - askedAt;
+    const [about] = (await session.run(ABOUT)) as unknown as Pick<
+      DatabasePing,
+      'database' | 'user' | 'version' | 'isSuperuser' | 'tls' | 'startedAt'
+    >[];
+    if (!about) throw new EvdbError('INTERNAL', 'the server answered a query without a row');
+    const { isInRecovery, isReadOnly, isPooled } = session.facts;
+    return { ...about, isInRecovery, isReadOnly, isPooled, connectMs, latencyMs };
+  } catch (error) {
+    throw queryError(error);
+  } finally {
+    await session.close();
+  }
+}
+
+/** Waiting may help with these, and with no other. */
+const PASSING: ReadonlySet<EvdbErrorCode> = new Set([
+  'CONNECTION_REFUSED',
+  'CONNECTION_LOST',
+  'CONNECT_TIMEOUT',
+  'UNKNOWN_HOST',
+  'TOO_MANY_CONNECTIONS',
+  'SERVER_STARTING',
+]);
+
+export interface WaitOptions {
+  /** Default 30,000. */
+  timeoutMs?: number | undefined;
+  signal?: AbortSignal | undefined;
+  /** Hears of each try that failed. */
+  onRetry?: ((error: EvdbError, againInMs: number) => void) | undefined;
+}
+
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 2_000;
+
+/**
+ * Tries again and again until the database answers. A password that is refused or a database that
+ * does not exist ends the wait at once.
+ *
+ * @throws {EvdbError} CONNECT_TIMEOUT with the last failure as its cause; else as `openSession`
+ * @example await waitForDatabase(connection, { timeoutMs: 60_000 })
+ */
+export async function waitForDatabase(
+  connection: ConnectionOptions,
+  { timeoutMs = 30_000, signal, onRetry }: WaitOptions = {},
+): Promise<DatabasePing & { waitedMs: number; tries: number }> {
+  const startedAt = performance.now();
+  const left = () => timeoutMs - (performance.now() - startedAt);
+  for (let tries = 1; ; tries += 1) {
+    // A try that begins in time gets a moment, so that a timeout of 0 asks once.
+    const connectTimeoutMs = Math.max(250, Math.min(connection.connectTimeoutMs, left()));
+    try {
+      const ping = await pingDatabase({ ...connection, connectTimeoutMs }, { signal });
+      return { ...ping, waitedMs: performance.now() - startedAt, tries };
+    } catch (error) {
+      if (!(error instanceof EvdbError && PASSING.has(error.code))) throw error;
+      const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** (tries - 1), LONGEST_PAUSE_MS);
+      if (left() <= pauseMs) throw tookTooLong(error, timeoutMs, tries);
+      onRetry?.(error, pauseMs);
+      // it rejects only where it is aborted, and without the reason
+      await sleep(pauseMs, undefined, { signal }).catch(() => signal?.throwIfAborted());
+    }
+  }
+}
+
+function tookTooLong(last: EvdbError, timeoutMs: number, tries: number): EvdbError {
+  return new EvdbError(
+    'CONNECT_TIMEOUT',
+    `the database did not accept a connection within ${timeoutMs / 1000} s: ${last.message}`,
+    { hint: last.hint, cause: last, details: { lastCode: last.code, tries } },
+  );
+}

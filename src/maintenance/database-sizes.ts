@@ -1,0 +1,113 @@
+import { codeOf } from '../connection/query-error.ts';
+import type { Session } from '../connection/session.ts';
+import type { ReportNote, StatsReport } from './stats-report.ts';
+
+/** The size of the database, of one schema or of one relation with all that belongs to it. */
+export interface SizeRow {
+  kind: 'database' | 'schema' | 'table' | 'materialized view';
+  /** Null for the database. */
+  schema: string | null;
+  /** Of the database or the relation; null for a schema. */
+  name: string | null;
+  totalBytes: number;
+  /** Rows with what is stored out of line; null for the database. */
+  tableBytes: number | null;
+  /** Null for the database. */
+  indexBytes: number | null;
+  /** Of the database, 0 to 1. */
+  share: number;
+}
+
+export interface SizesOptions {
+  /** How many relations at most, the biggest first; default 10. */
+  limit?: number | undefined;
+}
+
+/**
+ * Reads how big the database is, and what in it. Where somebody holds a table exclusively the sizes
+ * are those of the last vacuum or analyze, and a note says so.
+ *
+ * @param session one of `withInspection`
+ */
+export async function readSizes(
+  session: Session,
+  { limit = 10 }: SizesOptions = {},
+): Promise<StatsReport<SizeRow>> {
+  const notes: ReportNote[] = [];
+  let rows: unknown[];
+  try {
+    rows = await session.run(sizesSql(MEASURED, limit));
+  } catch (error) {
+    if (codeOf(error) !== '55P03') throw error;
+    rows = await session.run(sizesSql(ESTIMATED, limit));
+    notes.push({
+      level: 'warning',
+      text: 'somebody holds a table exclusively, so the sizes of schemas and tables are estimates of the last vacuum or analyze',
+      hint: 'See who it is: evdb stats locks',
+    });
+  }
+  return { rows: rows as SizeRow[], countedSince: null, notes };
+}
+
+/** Both functions wait for a lock on the table. */
+const MEASURED = `
+    select c.oid, c.relnamespace, c.relname, c.relkind,
+        pg_catalog.pg_table_size(c.oid)::float8 as table_bytes,
+        pg_catalog.pg_indexes_size(c.oid)::float8 as index_bytes
+    from pg_catalog.pg_class as c
+    where c.relkind in ('r', 'm')`;
+
+const ESTIMATED = `
+    select c.oid, c.relnamespace, c.relname, c.relkind,
+        b.bytes * (c.relpages + coalesce(t.relpages, 0) + coalesce(ti.pages, 0))::float8 as table_bytes,
+        b.bytes * coalesce(i.pages, 0)::float8 as index_bytes
+    from pg_catalog.pg_class as c
+    cross join (select pg_catalog.current_setting('block_size')::float8 as bytes) as b
+    left join pg_catalog.pg_class as t on t.oid = c.reltoastrelid
+    left join index_pages as i on i.indrelid = c.oid
+    left join index_pages as ti on ti.indrelid = t.oid
+    where c.relkind in ('r', 'm')`;
+
+function sizesSql(relations: string, limit: number): string {
+  return `
+with index_pages as (
+    select x.indrelid, pg_catalog.sum(c.relpages)::float8 as pages
+    from pg_catalog.pg_index as x
+    join pg_catalog.pg_class as c on c.oid = x.indexrelid
+    group by x.indrelid
+),
+relations as materialized (${relations}
+),
+named as (
+    select n.nspname::text as schema, r.relname::text as name, r.relkind, r.table_bytes, r.index_bytes
+    from relations as r
+    join pg_catalog.pg_namespace as n on n.oid = r.relnamespace
+),
+whole as (
+    select pg_catalog.pg_database_size(pg_catalog.current_database())::float8 as bytes
+),
+sizes as (
+    select 1 as part, 'database' as kind, null as schema,
+        pg_catalog.current_database()::text as name, bytes as total,
+        null::float8 as table_bytes, null::float8 as index_bytes
+    from whole
+    union all
+    select 2, 'schema', schema, null, pg_catalog.sum(table_bytes + index_bytes),
+        pg_catalog.sum(table_bytes), pg_catalog.sum(index_bytes)
+    from named
+    group by schema
+    union all
+    (
+        select 3, case relkind when 'm' then 'materialized view' else 'table' end, schema, name,
+            table_bytes + index_bytes, table_bytes, index_bytes
+        from named
+        where schema not in ('pg_catalog', 'information_schema', 'pg_toast')
+        order by 5 desc, schema, name
+        limit ${Math.max(0, Math.floor(limit))}
+    )
+)
+select s.kind, s.schema, s.name, s.total as "totalBytes", s.table_bytes as "tableBytes",
+    s.index_bytes as "indexBytes", s.total / nullif(w.bytes, 0) as "share"
+from sizes as s cross join whole as w
+order by s.part, s.total desc, s.schema, s.name`;
+}

@@ -1,0 +1,76 @@
+import type { Session } from '../../connection/session.ts';
+import type { ReportNote } from '../stats-report.ts';
+
+/** In the order in which they are examined and shown. */
+export const CHECK_GROUPS = [
+  'connections',
+  'locks',
+  'vacuum',
+  'indexes',
+  'tables',
+  'sequences',
+  'replication',
+  'configuration',
+  'event-schema',
+  'evdb',
+] as const;
+
+export type CheckGroup = (typeof CHECK_GROUPS)[number];
+
+/** Something that a check found. */
+export interface DoctorFinding {
+  /** `unknown`: this role may not see it, or it could not be read in time. */
+  status: 'warning' | 'critical' | 'unknown';
+  /** What it is about, as `--ignore check:object` names it; null for the whole check. */
+  object: string | null;
+  reason: string;
+  /** A command or SQL that mends it; null where that takes a decision. */
+  fix: string | null;
+}
+
+/** What a check gives. */
+export interface Examination {
+  findings: DoctorFinding[];
+  /** What was seen, for people: `12 of 97 connections are taken`. */
+  summary: string;
+  /** Whether an input is an estimate, because of a lock. */
+  isEstimated?: boolean;
+  /** Set where there is nothing to examine, such as no event schema. */
+  isSkipped?: boolean;
+}
+
+/** What the checks of one run share. */
+export interface CheckContext {
+  /** The PostgreSQL schema that the event schema may be in. */
+  schema: string;
+  /** Reads once what several checks judge. */
+  once<T>(read: (session: Session) => Promise<T>): Promise<T>;
+  /** Where each migration stands, by its state; undefined where nobody knows the files. */
+  readMigrationCounts?: (() => Promise<MigrationCounts>) | undefined;
+}
+
+/** How many migrations are in each state, as `readStatus` says. */
+export interface MigrationCounts {
+  counts: Readonly<Record<string, number>>;
+}
+
+export interface DoctorCheck {
+  /** Unique, and not the name of a group. */
+  name: string;
+  group: CheckGroup;
+  /** The command that examines the same without the time limit. */
+  command?: string;
+  examine(session: Session, context: CheckContext): Promise<Examination>;
+}
+
+/** What a report could not see, as findings. */
+export function unknownsOf(notes: readonly ReportNote[]): DoctorFinding[] {
+  return notes
+    .filter(({ level }) => level === 'unknown')
+    .map(({ text, hint }) => ({
+      status: 'unknown',
+      object: null,
+      reason: text,
+      fix: hint ?? null,
+    }));
+}

@@ -1,0 +1,51 @@
+import { EvdbError } from '../../errors.ts';
+import type { DoctorCheck, DoctorFinding, MigrationCounts } from './check.ts';
+import { describeCount } from './measures.ts';
+
+type Judgement = [status: 'warning' | 'critical', what: string, fix: string];
+
+/** What each state that is not plain means; see `evdb migrate status`. */
+const STATES: Record<string, Judgement> = {
+  pending: ['warning', 'pending', 'evdb migrate up'],
+  'out-of-order': [
+    'warning',
+    'pending although newer ones are applied',
+    'evdb migrate up --out-of-order',
+  ],
+  incomplete: ['critical', 'stopped between their statements', 'evdb migrate up'],
+  changed: ['critical', 'different from what was applied', 'evdb migrate status'],
+  missing: ['critical', 'applied although their file is gone', 'evdb migrate status'],
+  ahead: ['warning', 'applied by a newer build than this one', 'evdb migrate status'],
+};
+
+/** Whether the database is what the files of the project make it. */
+export function judgeMigrations({ counts }: MigrationCounts): DoctorFinding[] {
+  return Object.entries(STATES).flatMap(([state, [status, what, fix]]): DoctorFinding[] => {
+    const count = counts[state] ?? 0;
+    if (count === 0) return [];
+    const reason = `${count} ${count === 1 ? 'migration is' : 'migrations are'} ${what}`;
+    return [{ status, object: state, reason, fix }];
+  });
+}
+
+function noFiles(error: unknown): undefined {
+  const isWithout =
+    error instanceof EvdbError &&
+    ['MIGRATIONS_DIR_MISSING', 'MIGRATIONS_DIR_EMPTY'].includes(error.code);
+  if (!isWithout) throw error;
+}
+
+export const MIGRATIONS: DoctorCheck = {
+  name: 'migrations',
+  group: 'evdb',
+  async examine(_session, { readMigrationCounts }) {
+    const status = await readMigrationCounts?.().catch(noFiles);
+    if (!status) {
+      return { findings: [], summary: 'there are no migration files here', isSkipped: true };
+    }
+    return {
+      findings: judgeMigrations(status),
+      summary: `${describeCount(status.counts.applied ?? 0, 'migration')} applied, none is pending`,
+    };
+  },
+};

@@ -1,0 +1,62 @@
+import { type ReplicationRow, readReplication } from '../stats/replication.ts';
+import type { ReportNote } from '../stats-report.ts';
+import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
+import {
+  describeAge,
+  describeBytes,
+  describeCount,
+  GIB,
+  MINUTE_MS,
+  SECOND_MS,
+} from './measures.ts';
+
+/** Users see old data on a standby, and that much is lost where it takes over. */
+const WARNING_MS = 30 * SECOND_MS;
+const CRITICAL_MS = 5 * MINUTE_MS;
+const WARNING_BYTES = GIB / 4;
+const CRITICAL_BYTES = 4 * GIB;
+
+/** Standbys of this server, or this one itself, that are behind or do not stream. */
+export function judgeLag(rows: ReplicationRow[]): DoctorFinding[] {
+  return rows
+    .filter(({ kind, isHidden }) => kind !== 'slot' && !isHidden)
+    .flatMap(({ kind, name, state, lagMs, lagBytes }): DoctorFinding[] => {
+      const who = kind === 'receiver' ? `this standby (of ${name})` : `standby ${name}`;
+      const [ms, bytes] = [lagMs ?? 0, lagBytes ?? 0];
+      if (ms >= WARNING_MS || bytes >= WARNING_BYTES) {
+        const isCritical = ms >= CRITICAL_MS || bytes >= CRITICAL_BYTES;
+        const reason = `${who} is ${describeBytes(bytes)}${ms > 0 ? ` and ${describeAge(ms)}` : ''} behind`;
+        return [{ status: isCritical ? 'critical' : 'warning', object: name, reason, fix: null }];
+      }
+      // A base backup is no standby, and one that catches up is judged by its lag.
+      if (state === 'streaming' || state === 'backup' || state === 'catchup') return [];
+      return [
+        { status: 'warning', object: name, reason: `${who} is in state ${state}`, fix: null },
+      ];
+    });
+}
+
+/** A standby that receives nothing. */
+function detachedOf(notes: ReportNote[]): DoctorFinding[] {
+  return notes
+    .filter(({ level }) => level === 'warning')
+    .map(({ text, hint }) => ({
+      status: 'warning',
+      object: null,
+      reason: text,
+      fix: hint ?? null,
+    }));
+}
+
+export const REPLICATION_LAG: DoctorCheck = {
+  name: 'replication-lag',
+  group: 'replication',
+  async examine(_session, context) {
+    const { rows, notes } = await context.once(readReplication);
+    const streams = rows.filter(({ kind }) => kind !== 'slot').length;
+    return {
+      findings: [...judgeLag(rows), ...detachedOf(notes), ...unknownsOf(notes)],
+      summary: streams === 0 ? 'no server replicates' : describeCount(streams, 'stream'),
+    };
+  },
+};

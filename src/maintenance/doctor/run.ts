@@ -1,0 +1,232 @@
+import { codeOf, queryError } from '../../connection/query-error.ts';
+import type { Session } from '../../connection/session.ts';
+import { EvdbError } from '../../errors.ts';
+import { quoteIdent } from '../../sql/quote.ts';
+import type {
+  CheckContext,
+  CheckGroup,
+  DoctorCheck,
+  DoctorFinding,
+  Examination,
+  MigrationCounts,
+} from './check.ts';
+import { DOCTOR_CHECKS } from './checks.ts';
+import { covers, type DoctorIgnore, isExpired, requireIgnores, selectChecks } from './ignore.ts';
+
+/** `skipped`: there is nothing to examine, such as no event schema. */
+export type CheckStatus = 'ok' | 'warning' | 'critical' | 'unknown' | 'skipped';
+
+/** What one check came to. */
+export interface CheckReport {
+  check: string;
+  group: CheckGroup;
+  /** The worst of its findings: critical, warning, unknown, ok. */
+  status: CheckStatus;
+  /** What was seen where nothing is wrong, why nothing was examined, else how much was found. */
+  summary: string;
+  findings: DoctorFinding[];
+  ignored: (DoctorFinding & { ignoredBecause: string; until: string | null })[];
+  /** Whether an input is an estimate, because somebody holds a lock. */
+  isEstimated: boolean;
+  durationMs: number;
+}
+
+export interface DoctorReport {
+  checks: CheckReport[];
+  counts: Record<CheckStatus, number>;
+}
+
+export interface DoctorOptions {
+  /** The PostgreSQL schema that the event schema may be in; default `public`. */
+  schema?: string | undefined;
+  /** Names of checks and groups; default all. */
+  only?: readonly string[] | undefined;
+  /** Findings that do not count. */
+  ignore?: readonly DoctorIgnore[] | undefined;
+  /** Tells where the migrations stand, as `readStatus` does; default: nobody knows the files. */
+  readMigrationCounts?: (() => Promise<MigrationCounts>) | undefined;
+  /**
+   * Of each statement, in ms; default 1000. Behind a pooler `statementTimeoutMs` of
+   * `withInspection` holds instead.
+   */
+  checkTimeoutMs?: number | undefined;
+  /** Default: the time of the call. */
+  now?: Date | undefined;
+  /** Default: all checks of evdb. */
+  checks?: readonly DoctorCheck[] | undefined;
+}
+
+/**
+ * Runs all checks one after the other on one session. None waits for a lock, no statement takes
+ * longer than its time, and a check that fails leaves the others alone: it counts as unknown.
+ *
+ * @param session one of `withInspection`
+ * @throws {EvdbError} USAGE for a name of a check that there is not; CONNECTION_LOST
+ * @example
+ * const { counts } = await withInspection(connection, (session) => runDoctor(session));
+ * if (counts.critical > 0) page();
+ */
+export async function runDoctor(
+  session: Session,
+  options: DoctorOptions = {},
+): Promise<DoctorReport> {
+  const { checks: all = DOCTOR_CHECKS, ignore = [], checkTimeoutMs = 1000 } = options;
+  const { now = new Date(), schema = 'public' } = options;
+  requireIgnores(all, ignore);
+  const checks = selectChecks(all, options.only);
+  // What is set through a pooler, others would get.
+  if (!session.facts.isPooled) {
+    await session.run(`set statement_timeout = ${Math.ceil(checkTimeoutMs)}`);
+  }
+  const context: CheckContext = {
+    schema,
+    once: memoize(session),
+    readMigrationCounts: options.readMigrationCounts,
+  };
+  const current = ignore.filter((entry) => !isExpired(entry, now));
+  const reports: CheckReport[] = [];
+  for (const check of checks) {
+    reports.push(await examine(check, { session, context, ignore: current, checkTimeoutMs }));
+  }
+  const names = new Set(checks.map(({ name }) => name));
+  const expired = ignore.filter((entry) => isExpired(entry, now) && names.has(entry.check));
+  if (expired.length > 0) reports.push(reportExpired(expired));
+  return { checks: reports, counts: countStatuses(reports) };
+}
+
+/** What fails, fails for every check that asks. */
+function memoize(session: Session): CheckContext['once'] {
+  const known = new Map<unknown, Promise<unknown>>();
+  return <T>(read: (session: Session) => Promise<T>) => {
+    const found = known.get(read) ?? read(session);
+    known.set(read, found);
+    return found as Promise<T>;
+  };
+}
+
+async function examine(
+  check: DoctorCheck,
+  run: {
+    session: Session;
+    context: CheckContext;
+    ignore: DoctorIgnore[];
+    checkTimeoutMs: number;
+  },
+): Promise<CheckReport> {
+  const startedAt = performance.now();
+  let examination: Examination;
+  try {
+    examination = await check.examine(run.session, run.context);
+  } catch (error) {
+    examination = { findings: [explainFailure(error, check, run)], summary: 'not examined' };
+  }
+  const { findings, ignored } = takeOut(check.name, examination.findings, run.ignore);
+  return {
+    check: check.name,
+    group: check.group,
+    status: examination.isSkipped ? 'skipped' : worstOf(findings),
+    summary: summarise(examination, findings),
+    findings,
+    ignored,
+    isEstimated: examination.isEstimated === true,
+    durationMs: performance.now() - startedAt,
+  };
+}
+
+/** What a check says where all is well must not stand beside what it found. */
+function summarise({ findings: all, summary }: Examination, findings: DoctorFinding[]): string {
+  if (all.length === 0) return summary;
+  if (findings.length === 0) return 'all that was found is ignored';
+  const [first] = findings;
+  return findings.length === 1 && first ? first.reason : `${findings.length} findings`;
+}
+
+function takeOut(
+  check: string,
+  all: DoctorFinding[],
+  ignore: DoctorIgnore[],
+): Pick<CheckReport, 'findings' | 'ignored'> {
+  const ignored: CheckReport['ignored'] = [];
+  const findings = all.filter((finding) => {
+    const entry = ignore.find((one) => covers(one, check, finding));
+    if (!entry) return true;
+    ignored.push({ ...finding, ignoredBecause: entry.reason, until: entry.until ?? null });
+    return false;
+  });
+  return { findings, ignored };
+}
+
+/** What the server refused is unknown; a fault in evdb, or a lost connection, ends the run. */
+function explainFailure(
+  thrown: unknown,
+  { command }: DoctorCheck,
+  { session, checkTimeoutMs }: { session: Session; checkTimeoutMs: number },
+): DoctorFinding {
+  const error = queryError(thrown);
+  const cause = error instanceof EvdbError ? (error.cause ?? error) : error;
+  const isOver =
+    session.isClosed || (error instanceof EvdbError && error.code === 'CONNECTION_LOST');
+  if (!(error instanceof EvdbError) || isOver) throw error;
+  const unknown = (reason: string, fix: string | null): DoctorFinding => ({
+    status: 'unknown',
+    object: null,
+    reason,
+    fix,
+  });
+  switch (codeOf(cause)) {
+    case '57014':
+      return unknown(
+        `it takes longer than ${checkTimeoutMs} ms and was cancelled`,
+        command ?? null,
+      );
+    case '55P03':
+      return unknown('somebody holds a lock on what it reads', 'evdb stats locks');
+    case '42501':
+      return unknown(
+        error.message,
+        error.hint ?? `Let the owner grant it to ${quoteIdent(session.facts.user)}.`,
+      );
+    default:
+      return unknown(error.message, error.hint ?? null);
+  }
+}
+
+const SEVERITY = ['unknown', 'warning', 'critical'] as const;
+
+function worstOf(findings: DoctorFinding[]): CheckStatus {
+  const worst = Math.max(-1, ...findings.map(({ status }) => SEVERITY.indexOf(status)));
+  return SEVERITY[worst] ?? 'ok';
+}
+
+function reportExpired(expired: DoctorIgnore[]): CheckReport {
+  const findings = expired.map(
+    ({ check, object, reason, until }): DoctorFinding => ({
+      status: 'warning',
+      object: object === undefined ? check : `${check}:${object}`,
+      reason: `ignoring ${object === undefined ? check : `${object} in ${check}`} ended on ${until} (${reason})`,
+      fix: 'Mend it, or renew the entry of doctor.ignore in the config file.',
+    }),
+  );
+  return {
+    check: 'expired-ignores',
+    group: 'evdb',
+    status: 'warning',
+    summary: 'entries of doctor.ignore that ended',
+    findings,
+    ignored: [],
+    isEstimated: false,
+    durationMs: 0,
+  };
+}
+
+function countStatuses(reports: CheckReport[]): Record<CheckStatus, number> {
+  const counts: Record<CheckStatus, number> = {
+    ok: 0,
+    warning: 0,
+    critical: 0,
+    unknown: 0,
+    skipped: 0,
+  };
+  for (const { status } of reports) counts[status] += 1;
+  return counts;
+}

@@ -1,0 +1,118 @@
+import { queryError } from '../connection/query-error.ts';
+import type { Session } from '../connection/session.ts';
+import { EvdbError } from '../errors.ts';
+import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
+
+export interface EventSchemaTarget {
+  /** The PostgreSQL schema that the event schema is installed in; default `public`. */
+  schema?: string | undefined;
+}
+
+/** What a task uses of the event schema. */
+export interface SchemaNeed {
+  /** Functions, each with the parameters that it must have. */
+  functions: Record<string, readonly string[]>;
+  /** Who may: a function of migration 011 that grants it, or nobody but the owner. */
+  access: 'application' | 'read-only' | 'audit' | 'owner';
+}
+
+/**
+ * Runs work that calls functions of the event schema, once it is sure that they are there.
+ *
+ * @param work gets the schema as a prefix for names, quoted, with its dot
+ * @throws {EvdbError} EVENT_SCHEMA_MISSING where the schema does not have them; PERMISSION_DENIED
+ *   with the grant that helps; what the server raises, as `queryError`
+ */
+export async function onEventSchema<T>(
+  session: Session,
+  { schema = 'public' }: EventSchemaTarget,
+  need: SchemaNeed,
+  work: (prefix: string) => Promise<T>,
+): Promise<T> {
+  try {
+    await requireFunctions(session, schema, need);
+    return await work(`${quoteIdent(schema)}.`);
+  } catch (error) {
+    throw withGrant(queryError(error), session, schema, need);
+  }
+}
+
+/** By name and not by `to_regprocedure`, which asks for privileges on the schema. */
+const FUNCTIONS = `
+select p.proname as "name", pg_catalog.to_json(p.proargnames) as "parameters"
+from pg_catalog.pg_proc p
+join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+where n.nspname = $1 and p.proname = any ($2::text[])`;
+
+const EVENTS_TABLE = `
+select from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = $1 and c.relname = 'events'`;
+
+async function requireFunctions(
+  session: Session,
+  schema: string,
+  { functions }: SchemaNeed,
+): Promise<void> {
+  const names = Object.keys(functions);
+  const rows = await session.query(FUNCTIONS, [schema, `{${names}}`], false);
+  const found = rows as unknown as { name: string; parameters: string[] | null }[];
+  const missing = names.filter((name) => {
+    const known = found.find((one) => one.name === name);
+    return !known || (functions[name] ?? []).some((one) => !known.parameters?.includes(one));
+  });
+  if (missing.length === 0) return;
+  const isInstalled = (await session.query(EVENTS_TABLE, [schema], false)).length > 0;
+  throw schemaMissing(session, schema, missing, isInstalled && found.length > 0);
+}
+
+function schemaMissing(
+  { options }: Session,
+  schema: string,
+  missing: string[],
+  isOld: boolean,
+): EvdbError {
+  const up = `evdb migrate up${schema === 'public' ? '' : ` --schema ${schema}`}`;
+  const lacking = missing.map((name) => `${name}()`).join(', ');
+  const details = { database: options.database, schema, missing };
+  if (isOld) {
+    return new EvdbError(
+      'EVENT_SCHEMA_MISSING',
+      `the event schema in "${schema}" is too old: it lacks ${lacking}`,
+      { hint: `Apply the migrations that are pending: ${up}`, details },
+    );
+  }
+  return new EvdbError(
+    'EVENT_SCHEMA_MISSING',
+    `schema "${schema}" of database "${options.database}" does not hold the event schema`,
+    {
+      hint: `Install it: ${up} (in a new project: evdb init first). If it is in another schema, name that one with --schema.`,
+      details,
+    },
+  );
+}
+
+function withGrant(
+  error: unknown,
+  { facts }: Session,
+  schema: string,
+  { access }: SchemaNeed,
+): unknown {
+  if (!(error instanceof EvdbError) || error.code !== 'PERMISSION_DENIED') return error;
+  return new EvdbError('PERMISSION_DENIED', `${error.message} (role "${facts.user}")`, {
+    hint: grantHint(access, schema, facts.user),
+    cause: error,
+    details: error.details,
+  });
+}
+
+function grantHint(access: SchemaNeed['access'], schema: string, role: string): string {
+  if (access === 'owner') return 'This is for the owner of the event schema: connect as that role.';
+  const call = access === 'application' ? 'grant_application_access' : 'grant_read_only_access';
+  const rest = access === 'audit' ? ', true' : '';
+  // Plain quotes are enough for people, but must hold where the name has one.
+  const literal = /^[\x20-\x7e]*$/.test(role)
+    ? `'${role.replaceAll("'", "''")}'`
+    : quoteLiteral(role);
+  return `As the owner of the tables: select ${quoteIdent(schema)}.${call}(${literal}${rest})`;
+}

@@ -1,0 +1,179 @@
+import type { Session } from '../connection/session.ts';
+import { type EventSchemaTarget, onEventSchema, type SchemaNeed } from './event-schema.ts';
+
+/** One event of a list or a search. */
+export interface EventRow {
+  id: number;
+  title: string;
+  dateTime: Date;
+  location: string | null;
+  capacity: number;
+  /** Seats that can be had; one whose hold has expired is free. */
+  availableSpots: number;
+  isActive: boolean;
+  /** How well it fits, for searches; 0 in lists. */
+  rank: number;
+  /** HTML, with marks around what was found; null in lists. */
+  headline: string | null;
+}
+
+export interface EventPage {
+  rows: EventRow[];
+  /** Asks for the next page; null where this is the last one. */
+  next: string | null;
+}
+
+export interface FindEventsOptions extends EventSchemaTarget {
+  /** What somebody typed; without it all events of the time, the soonest first. */
+  words?: string | undefined;
+  /** Not before; null for no bound, which shows past events too. Default: now. */
+  from?: Date | null | undefined;
+  /** Before, not included. */
+  until?: Date | undefined;
+  /** Words that the location has to have. */
+  location?: string | undefined;
+  /** Also events that are called off. Default false. */
+  withInactive?: boolean | undefined;
+  /** Only events with free seats. Default false. */
+  onlyFree?: boolean | undefined;
+  /** From 1 to 100; default 20. */
+  limit?: number | undefined;
+  /** `next` of the page before, with the same words and filters. */
+  after?: string | undefined;
+}
+
+const SEARCH_NEED: SchemaNeed = {
+  functions: { search_events: ['p_query', 'p_after', 'p_headline'] },
+  access: 'application',
+};
+
+/**
+ * Finds events by what somebody typed, or lists them by time.
+ *
+ * @throws {EvdbError} as `onEventSchema`; QUERY_FAILED for a cursor of another search
+ * @example
+ * const { rows, next } = await findEvents(session, { words: 'jazz berlin' });
+ */
+export async function findEvents(
+  session: Session,
+  options: FindEventsOptions = {},
+): Promise<EventPage> {
+  const { words, from, until, location, after, limit = 20 } = options;
+  const defaultFrom = from === undefined ? 'now()' : 'null';
+  return onEventSchema(session, options, SEARCH_NEED, async (prefix) => {
+    // Times and flags go as text, because the driver has its own way to write them.
+    const rows = await session.query(
+      `select s.event_id as "id", s.title, s.date_time as "dateTime", s.location, s.capacity,
+        s.available_spots as "availableSpots", s.is_active as "isActive", s.rank, s.headline,
+        s.row_cursor as "cursor"
+      from ${prefix}search_events(
+        p_query => $1::text, p_from => coalesce($2::text::timestamptz, ${defaultFrom}), p_until => $3::text::timestamptz,
+        p_location => $4::text, p_only_active => $5::text::boolean, p_only_free => $6::text::boolean,
+        p_limit => $7::integer, p_after => $8::text, p_headline => $9::text::boolean) s`,
+      [
+        ...[words ?? null, from?.toISOString() ?? null, until?.toISOString() ?? null],
+        ...[location ?? null, String(!options.withInactive), String(options.onlyFree ?? false)],
+        ...[String(limit), after ?? null, String(words !== undefined)],
+      ],
+      false,
+    );
+    const found = rows as unknown as (EventRow & { cursor: string })[];
+    // A full page may have been the last one; asking again is answered with no row.
+    const next = found.length < limit ? null : (found.at(-1)?.cursor ?? null);
+    return { rows: found.map(({ cursor, ...event }) => event), next };
+  });
+}
+
+/** Everything about one event but who comes. */
+export interface EventDetails {
+  id: number;
+  title: string;
+  description: string | null;
+  dateTime: Date;
+  location: string | null;
+  capacity: number;
+  currentRegistrations: number;
+  heldSeats: number;
+  isActive: boolean;
+  createdBy: number | null;
+  /** Name of the user who made it. */
+  creator: string | null;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+const STATS_NEED: SchemaNeed = {
+  functions: { get_event_registration_stats: [] },
+  access: 'application',
+};
+
+/** Reads one event; null where it does not exist. */
+export async function readEvent(
+  session: Session,
+  { eventId, ...target }: EventSchemaTarget & { eventId: number },
+): Promise<EventDetails | null> {
+  return onEventSchema(session, target, STATS_NEED, async (prefix) => {
+    const rows = await session.query(
+      `select e.id, e.title, e.description, e.date_time as "dateTime", e.location, e.capacity,
+        e.current_registrations as "currentRegistrations", e.held_seats as "heldSeats",
+        e.is_active as "isActive", e.created_by as "createdBy", u.name as "creator",
+        e.created_at as "createdAt", e.updated_at as "updatedAt"
+      from ${prefix}events e
+      left join ${prefix}users u on u.id = e.created_by
+      where e.id = $1::integer`,
+      [String(eventId)],
+      false,
+    );
+    return (rows[0] as unknown as EventDetails | undefined) ?? null;
+  });
+}
+
+/** The seats and registrations of one event; seats whose hold has expired count as available. */
+export interface EventSeats {
+  id: number;
+  title: string;
+  dateTime: Date;
+  capacity: number;
+  confirmed: number;
+  pending: number;
+  waitlist: number;
+  cancelled: number;
+  total: number;
+  heldSeats: number;
+  availableSpots: number;
+  isFull: boolean;
+  isActive: boolean;
+}
+
+/** Counts the registrations of one event; null where it does not exist. */
+export async function readEventSeats(
+  session: Session,
+  { eventId, ...target }: EventSchemaTarget & { eventId: number },
+): Promise<EventSeats | null> {
+  return onEventSchema(session, target, STATS_NEED, async (prefix) => {
+    const rows = await session.query(
+      `select (s.stats ->> 'event_id')::integer as "id", s.stats ->> 'title' as "title",
+        (s.stats ->> 'date_time')::timestamptz as "dateTime", ${SEAT_COLUMNS}
+      from ${prefix}get_event_registration_stats($1::integer) s (stats)
+      where s.stats is not null`,
+      [String(eventId)],
+      false,
+    );
+    return (rows[0] as unknown as EventSeats | undefined) ?? null;
+  });
+}
+
+const SEAT_COLUMNS = [
+  ['capacity', 'capacity', 'integer'],
+  ['confirmed_registrations', 'confirmed', 'integer'],
+  ['pending_registrations', 'pending', 'integer'],
+  ['waitlist_registrations', 'waitlist', 'integer'],
+  ['cancelled_registrations', 'cancelled', 'integer'],
+  ['total_registrations', 'total', 'integer'],
+  ['held_seats', 'heldSeats', 'integer'],
+  ['available_spots', 'availableSpots', 'integer'],
+  ['is_full', 'isFull', 'boolean'],
+  ['is_active', 'isActive', 'boolean'],
+]
+  .map(([key, name, type]) => `(s.stats ->> '${key}')::${type} as "${name}"`)
+  .join(', ');

@@ -1,0 +1,193 @@
+import type { Row, Session } from '../connection/session.ts';
+import { EvdbError } from '../errors.ts';
+import { type AuditEntry, entryColumns, parseEntry } from './audit-entry.ts';
+import { type EventSchemaTarget, onEventSchema, type SchemaNeed } from './event-schema.ts';
+import { withLockAttempts } from './lock-retries.ts';
+import { checkRules, listRules, type RuleSeverity, type RuleViolation } from './rules.ts';
+
+/** What one repair did, or would do. */
+export interface RuleRepair {
+  /** The function that did it. */
+  repair: string;
+  /** The broken rules that it is for. */
+  rules: string[];
+  /** How many rows it changed, of the kind that `unit` names. */
+  changed: number;
+  unit: string;
+  /** What it left alone and why, and what else it has to say. */
+  notes: string[];
+  /** The changes as the audit log has them, the first hundred. */
+  changes: AuditEntry[];
+}
+
+export interface RepairResult {
+  dryRun: boolean;
+  repairs: RuleRepair[];
+  /** What is still broken after the repairs, of the rules that were asked for. */
+  remaining: RuleViolation[];
+}
+
+export interface RepairRulesOptions extends EventSchemaTarget {
+  /** Only these rules; default: every broken one that can be repaired. */
+  rules?: readonly string[] | undefined;
+  severity?: RuleSeverity | undefined;
+  /** Do it all, report it, and roll it back. Default false. */
+  dryRun?: boolean | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+interface Repair {
+  name: string;
+  rules: readonly string[];
+  unit: string;
+  /** Whether it returns rows that tell what it did, instead of a number. */
+  tells?: (row: Row) => { isChange: boolean; note?: string };
+}
+
+/** In an order in which none undoes the ground of one before it. */
+const REPAIRS: readonly Repair[] = [
+  { name: 'repair_registration_holds', rules: ['impossible_hold'], unit: 'registrations' },
+  {
+    name: 'repair_registration_counts',
+    rules: ['registration_count_mismatch', 'held_seats_mismatch'],
+    unit: 'events',
+    tells: ({ event_id, outcome }) =>
+      outcome === 'repaired'
+        ? { isChange: true }
+        : { isChange: false, note: `event ${event_id}: ${outcome}` },
+  },
+  { name: 'release_expired_holds', rules: ['expired_holds'], unit: 'holds' },
+  { name: 'repair_waitlists', rules: ['seats_free_while_waiting'], unit: 'registrations' },
+  {
+    name: 'ensure_audit_partitions',
+    rules: ['missing_audit_partition', 'audit_overflow'],
+    unit: 'partitions',
+    tells: ({ partition_name, is_new, moved_rows }) => ({
+      isChange: true,
+      note: `${partition_name}: ${is_new ? 'made, ' : ''}${moved_rows} entries moved into it`,
+    }),
+  },
+  { name: 'refresh_event_search', rules: ['stale_search_documents'], unit: 'search documents' },
+];
+
+const NEED: SchemaNeed = {
+  functions: Object.fromEntries(REPAIRS.map(({ name }) => [name, []])),
+  access: 'owner',
+};
+
+const ATTEMPTS = 5;
+
+/**
+ * Repairs what can be repaired without taking anything from anybody, each repair in a transaction
+ * of its own, and looks again afterwards. A dry run does the same in one transaction and rolls it
+ * back, so what it tells is what would happen; the rows stay locked until then.
+ *
+ * @param session one that may write
+ * @throws {EvdbError} USAGE for a rule that does not exist; INTERRUPTED with the repairs that were
+ *   committed; those of `onEventSchema`
+ */
+export async function repairRules(
+  session: Session,
+  options: RepairRulesOptions = {},
+): Promise<RepairResult> {
+  const { dryRun = false, signal } = options;
+  await requireRules(session, options);
+  return onEventSchema(session, options, NEED, async (prefix) => {
+    const broken = await readBroken(session, options);
+    const due = REPAIRS.map((repair) => ({
+      ...repair,
+      rules: repair.rules.filter((rule) => broken.some((one) => one.rule === rule)),
+    })).filter(({ rules }) => rules.length > 0);
+    const repairs: RuleRepair[] = [];
+    try {
+      if (dryRun) await session.run('begin');
+      for (const repair of due) {
+        signal?.throwIfAborted();
+        const apply = () => applyRepair(session, prefix, repair);
+        repairs.push(await (dryRun ? apply() : inTransaction(session, apply, signal)));
+      }
+      const remaining = await readBroken(session, options);
+      return { dryRun, repairs, remaining };
+    } catch (error) {
+      throw signal?.aborted ? interrupted(error, dryRun ? [] : repairs) : error;
+    } finally {
+      if (dryRun && !session.isClosed) await session.run('rollback');
+    }
+  });
+}
+
+async function readBroken(
+  session: Session,
+  { rules, severity, schema }: RepairRulesOptions,
+): Promise<RuleViolation[]> {
+  const { rows } = await checkRules(session, { schema, severity });
+  return rows.filter(({ rule }) => rules === undefined || rules.includes(rule));
+}
+
+async function requireRules(session: Session, options: RepairRulesOptions): Promise<void> {
+  const { rules = [], schema } = options;
+  if (rules.length === 0) return;
+  const known = (await listRules(session, { schema })).rows.map(({ rule }) => rule);
+  const unknown = rules.filter((rule) => !known.includes(rule));
+  if (unknown.length === 0) return;
+  throw new EvdbError(
+    'USAGE',
+    `there is no rule ${unknown.map((name) => `"${name}"`).join(', ')}`,
+    {
+      hint: '`evdb rules list` names them all.',
+      details: { known },
+    },
+  );
+}
+
+async function inTransaction<T>(
+  session: Session,
+  work: () => Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  const attempt = async () => {
+    await session.run('begin');
+    try {
+      const result = await work();
+      await session.run('commit');
+      return result;
+    } catch (error) {
+      if (!session.isClosed) await session.run('rollback');
+      throw error;
+    }
+  };
+  return withLockAttempts(attempt, { attempts: ATTEMPTS, signal });
+}
+
+/** Inside a transaction, whose entries in the audit log are what it changed. */
+async function applyRepair(session: Session, prefix: string, repair: Repair): Promise<RuleRepair> {
+  const { name, rules, unit, tells } = repair;
+  const [last] = await session.run(
+    `select coalesce(max(id), 0)::text as "id" from ${prefix}audit_log_entries where created_at = now()`,
+  );
+  const rows = await session.run(`select * from ${prefix}${name}()`);
+  const told = tells ? rows.map(tells) : [];
+  const entries = await session.run(
+    `select ${entryColumns('e')} from ${prefix}audit_log_entries e
+    where e.created_at = now() and e.transaction_id = pg_catalog.pg_current_xact_id()
+      and e.id > ${last?.id}
+    order by e.id limit 100`,
+  );
+  return {
+    repair: name,
+    rules: [...rules],
+    changed: tells ? told.filter(({ isChange }) => isChange).length : Number(rows[0]?.[name]),
+    unit,
+    notes: told.flatMap(({ note }) => note ?? []),
+    changes: entries.map(parseEntry),
+  };
+}
+
+function interrupted(cause: unknown, repairs: RuleRepair[]): EvdbError {
+  const names = repairs.map(({ repair }) => repair).join(', ') || 'nothing';
+  return new EvdbError('INTERRUPTED', `interrupted: repaired before: ${names}`, {
+    hint: 'What was under way was rolled back. Run the same command again for the rest.',
+    cause,
+    details: { repairs },
+  });
+}

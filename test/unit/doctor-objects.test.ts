@@ -1,0 +1,236 @@
+import { describe, expect, it } from 'vitest';
+import type { DoctorFinding } from '../../src/maintenance/doctor/check.ts';
+import { judgeCollationVersions } from '../../src/maintenance/doctor/collation-versions.ts';
+import { judgeDuplicateIndexes } from '../../src/maintenance/doctor/duplicate-indexes.ts';
+import {
+  judgeInvalidIndexes,
+  judgeUnvalidatedConstraints,
+} from '../../src/maintenance/doctor/invalid-indexes.ts';
+import { judgeMissingFk } from '../../src/maintenance/doctor/missing-fk-indexes.ts';
+import { judgePartitions } from '../../src/maintenance/doctor/partition-runway.ts';
+import { judgeSequences } from '../../src/maintenance/doctor/sequence-runway.ts';
+import { judgeUnusedIndexes } from '../../src/maintenance/doctor/unused-indexes.ts';
+import type { DuplicateIndexRow } from '../../src/maintenance/stats/duplicates.ts';
+import type { InvalidRow } from '../../src/maintenance/stats/invalid.ts';
+import type { MissingFkRow } from '../../src/maintenance/stats/missing-fk.ts';
+import type { PartitionsRow } from '../../src/maintenance/stats/partitions.ts';
+import type { SequenceRow } from '../../src/maintenance/stats/sequences.ts';
+import type { UnusedIndexRow } from '../../src/maintenance/stats/unused.ts';
+
+const statuses = (findings: DoctorFinding[]) => findings.map(({ status }) => status);
+const MIB = 1024 ** 2;
+
+describe('sequence-runway', () => {
+  const sequence = (facts: Partial<SequenceRow>): SequenceRow => ({
+    schema: 'public',
+    sequence: 'events_id_seq',
+    columns: [],
+    type: 'bigint',
+    lastValue: '1',
+    increment: '1',
+    limit: '2147483647',
+    limitedBy: 'public.events.id',
+    isCycling: false,
+    isKnown: true,
+    usedPercent: 0,
+    remaining: '5',
+    perDay: null,
+    daysLeft: null,
+    ...facts,
+  });
+
+  it.each([
+    [{ usedPercent: 74.9 }, []],
+    [{ usedPercent: 75 }, ['warning']],
+    [{ usedPercent: 89.9 }, ['warning']],
+    [{ usedPercent: 90 }, ['critical']],
+    [{ usedPercent: 120 }, ['critical']],
+    [{ usedPercent: 10, daysLeft: 90 }, []],
+    [{ usedPercent: 10, daysLeft: 89.9 }, ['warning']],
+    [{ usedPercent: 10, daysLeft: 14 }, ['warning']],
+    [{ usedPercent: 10, daysLeft: 13.9 }, ['critical']],
+    [{ usedPercent: 9.9, daysLeft: 1 }, []],
+    [{ usedPercent: null, isKnown: false }, []],
+    [{ usedPercent: 99, isCycling: true, limitedBy: 'sequence' }, []],
+    [{ usedPercent: 99, isCycling: true }, ['critical']],
+  ])('with %j is %j', (facts, expected) => {
+    expect(statuses(judgeSequences([sequence(facts)]))).toEqual(expected);
+  });
+
+  it('says which column is too narrow', () => {
+    expect(judgeSequences([sequence({ usedPercent: 95 })])).toMatchObject([
+      {
+        object: 'public.events_id_seq',
+        reason: expect.stringContaining('95.0 % of what public.events.id can hold (2147483647)'),
+        fix: expect.stringContaining('Change public.events.id to bigint'),
+      },
+    ]);
+  });
+});
+
+describe('partition-runway', () => {
+  const partitioned = (facts: Partial<PartitionsRow>): PartitionsRow => ({
+    schema: 'public',
+    table: 'log',
+    strategy: 'range',
+    key: 'RANGE (at)',
+    partitions: 3,
+    rows: 0,
+    isByTime: true,
+    coveredUntil: null,
+    daysLeft: 60,
+    isOpenEnded: false,
+    gapFrom: null,
+    defaultPartition: null,
+    defaultRows: null,
+    ...facts,
+  });
+
+  it.each([
+    [{ daysLeft: 30 }, []],
+    [{ daysLeft: 29.9 }, ['warning']],
+    [{ daysLeft: 7 }, ['warning']],
+    [{ daysLeft: 6.9 }, ['critical']],
+    [{ daysLeft: 0 }, ['critical']],
+    [{ daysLeft: 0, defaultPartition: 'log_rest' }, ['warning']],
+    [{ daysLeft: null, isOpenEnded: true }, []],
+    [{ daysLeft: null, isByTime: false }, []],
+    [{ gapFrom: new Date() }, ['warning']],
+    [{ defaultPartition: 'log_rest', defaultRows: 5 }, ['warning']],
+    [{ defaultPartition: 'log_rest', defaultRows: 0 }, []],
+  ])('with %j is %j', (facts, expected) => {
+    expect(statuses(judgePartitions([partitioned(facts)]))).toEqual(expected);
+  });
+
+  it('names the function that makes partitions of the audit log', () => {
+    const [finding] = judgePartitions([partitioned({ table: 'audit_logs', daysLeft: 3 })]);
+    expect(finding?.fix).toBe('select * from "public".ensure_audit_partitions();');
+  });
+});
+
+describe('collation-versions', () => {
+  it('compares what is recorded with what the system has, where both are known', () => {
+    const row = (recorded: string | null, actual: string | null) => ({
+      kind: 'collation' as const,
+      schema: 'public',
+      name: 'my "german"',
+      recorded,
+      actual,
+    });
+    expect(judgeCollationVersions([row('1', '1'), row(null, '1'), row('1', null)])).toEqual([]);
+    expect(judgeCollationVersions([row('1', '2')])).toMatchObject([
+      {
+        status: 'critical',
+        fix: expect.stringContaining('alter collation "public"."my ""german""" refresh version;'),
+      },
+    ]);
+  });
+});
+
+describe('indexes', () => {
+  const unused = (facts: Partial<UnusedIndexRow>): UnusedIndexRow => ({
+    schema: 'public',
+    table: 'events',
+    index: 'events_idx',
+    definition: null,
+    sizeBytes: 10 * MIB,
+    isSizeEstimated: false,
+    tableScans: 5,
+    tableWrites: 9,
+    partitions: 0,
+    caveat: null,
+    dropSql: 'drop index concurrently public.events_idx;',
+    revertSql: null,
+    ...facts,
+  });
+
+  it('that are unused count from 10 MB on, and where somebody reads the table', () => {
+    expect(judgeUnusedIndexes([unused({})])).toMatchObject([
+      {
+        status: 'warning',
+        object: 'public.events_idx',
+        fix: expect.stringContaining('drop index'),
+      },
+    ]);
+    expect(judgeUnusedIndexes([unused({ sizeBytes: 10 * MIB - 1 })])).toEqual([]);
+    expect(judgeUnusedIndexes([unused({ caveat: 'nobody reads the table' })])).toEqual([]);
+    expect(judgeUnusedIndexes([unused({ isSizeEstimated: true })])[0]?.reason).toContain(
+      'about 10 MB',
+    );
+  });
+
+  it('that are equal count, those on the first columns of another do not', () => {
+    const duplicate = (kind: DuplicateIndexRow['kind']): DuplicateIndexRow => ({
+      schema: 'public',
+      table: 'events',
+      index: 'b',
+      definition: null,
+      sizeBytes: 8192,
+      isSizeEstimated: false,
+      scans: 0,
+      keptIndex: 'a',
+      keptDefinition: null,
+      kind,
+      reason: 'same columns',
+      partitions: 0,
+      dropSql: 'drop index b;',
+      revertSql: null,
+    });
+    expect(judgeDuplicateIndexes([duplicate('prefix')])).toEqual([]);
+    expect(judgeDuplicateIndexes([duplicate('duplicate')])).toMatchObject([
+      { status: 'warning', object: 'public.b', fix: 'drop index b;' },
+    ]);
+  });
+
+  it('that a foreign key lacks count from a table of 10 MB on', () => {
+    const key = (tableBytes: number): MissingFkRow => ({
+      schema: 'public',
+      table: 'seats',
+      constraint: 'seats_event_fkey',
+      columns: ['event_id'],
+      tableBytes,
+      isSizeEstimated: false,
+      tableRows: 5,
+      tableWrites: 0,
+      partitions: 0,
+      referencedSchema: 'public',
+      referencedTable: 'events',
+      referencedDeletes: 0,
+      referencedUpdates: 0,
+      onDelete: 'cascade',
+      fixSql: 'create index concurrently on public.seats (event_id);',
+    });
+    expect(judgeMissingFk([key(10 * MIB - 1)])).toEqual([]);
+    expect(judgeMissingFk([key(10 * MIB)])).toMatchObject([
+      { status: 'warning', object: 'public.seats.seats_event_fkey' },
+    ]);
+  });
+
+  it('that are invalid count unless somebody is building them; constraints have their own check', () => {
+    const invalid = (facts: Partial<InvalidRow>): InvalidRow => ({
+      kind: 'index',
+      schema: 'public',
+      table: 'events',
+      name: 'events_idx',
+      problem: 'invalid',
+      definition: null,
+      sizeBytes: 0,
+      isSizeEstimated: false,
+      build: null,
+      fixSql: 'reindex index concurrently public.events_idx;',
+      ...facts,
+    });
+    const build = {} as NonNullable<InvalidRow['build']>;
+    expect(judgeInvalidIndexes([invalid({ build })])).toEqual([]);
+    expect(judgeInvalidIndexes([invalid({})])).toMatchObject([
+      { status: 'warning', object: 'public.events_idx' },
+    ]);
+    const constraint = invalid({ kind: 'constraint', name: 'c', problem: 'not-validated' });
+    expect(judgeInvalidIndexes([constraint])).toEqual([]);
+    expect(judgeUnvalidatedConstraints([constraint])).toMatchObject([
+      { status: 'warning', object: 'public.events.c' },
+    ]);
+    const unenforced = invalid({ kind: 'constraint', problem: 'not-enforced' });
+    expect(judgeUnvalidatedConstraints([unenforced, invalid({})])).toEqual([]);
+  });
+});
