@@ -37,7 +37,7 @@ function isCore(id) {
 const CORE = [
   /^errors\.ts$/,
   /^application\/migrate-options\.ts$/,
-  /^cli\/(?!(main|v8-flags)\.ts|commands\/.*-handlers\.ts)/,
+  /^cli\/(?!(main|v8-flags|watch|watch-output)\.ts|commands\/.*-(handlers|watch)\.ts)/,
   /^config\//,
   /^connection\/[a-z-]+\.ts$/,
   /^connection\/embedded\/(server|running|state|postmaster|url)\.ts$/,

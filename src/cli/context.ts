@@ -13,10 +13,14 @@ export interface CliContext {
   isInteractive: boolean;
   /** Whether results go to a terminal. */
   isOutTerminal: boolean;
+  /** Of the terminal that shows the results; of files and pipes only what COLUMNS asks for. */
+  outSize(): { columns: number | undefined; rows: number | undefined };
   outColour: boolean;
   errColour: boolean;
   /** Calls back on the first Ctrl-C or termination; gives a function that stops it. */
   onInterrupt(callback: () => void): () => void;
+  /** Calls back when whoever read the results went away, as `head` does; gives a function that stops it. */
+  onOutClosed(callback: () => void): () => void;
 }
 
 /** The context of a real process. */
@@ -30,10 +34,20 @@ export function processContext(proc: NodeJS.Process): CliContext {
     err: (text) => void stderr.write(text),
     isInteractive: stderr.isTTY === true && !env.CI && env.TERM !== 'dumb',
     isOutTerminal: stdout.isTTY === true,
+    outSize: () => ({ columns: stdout.columns ?? readColumns(env), rows: stdout.rows }),
     outColour: wantsColour(env, stdout.isTTY),
     errColour: wantsColour(env, stderr.isTTY),
     onInterrupt: (callback) => onSignals(proc, callback),
+    onOutClosed: (callback) => {
+      stdout.once('error', callback);
+      return () => void stdout.off('error', callback);
+    },
   };
+}
+
+/** Shells keep COLUMNS to themselves, so whoever exports it means it. */
+function readColumns({ COLUMNS = '' }: NodeJS.ProcessEnv): number | undefined {
+  return /^[1-9]\d{0,4}$/.test(COLUMNS) ? Number(COLUMNS) : undefined;
 }
 
 /** npm passes on the Ctrl-C that the terminal has sent already. */

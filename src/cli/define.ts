@@ -11,6 +11,8 @@ export interface CommandResult {
   text: string;
   /** Default 0. */
   exitCode?: number;
+  /** Whether the command has printed its results itself, while it ran. */
+  isPrinted?: boolean;
 }
 
 export interface CommandInput {
@@ -57,8 +59,10 @@ export function defineCommand(
     const style = await loadStyle(context.outColour && !flags.json);
     const args = command.processedArgs.filter((arg) => arg !== undefined).flat() as string[];
     const result = await spec.run({ context, args, flags, style });
-    if (flags.json) context.out(toJson(state.command, result.data));
-    else if (result.text !== '') context.out(`${result.text}\n`);
+    if (!result.isPrinted) {
+      if (flags.json) context.out(toJson(state.command, result.data));
+      else if (result.text !== '') context.out(`${result.text}\n`);
+    }
     state.exitCode = result.exitCode ?? 0;
   });
 }

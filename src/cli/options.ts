@@ -1,7 +1,9 @@
 import { InvalidArgumentError, Option } from 'commander';
+import { parseDuration } from '../config/duration.ts';
+import type { EvdbError } from '../errors.ts';
 
 /** The options of every command that talks to a database. */
-function connectionOptions(): Option[] {
+export function connectionOptions(): Option[] {
   return [
     new Option('--url <url>', 'connection URL (else EVDB_URL, DATABASE_URL, DB_*, PG*)'),
     new Option('--embedded', 'use the embedded PostgreSQL in .evdb'),
@@ -41,7 +43,24 @@ export function stepsOption(description: string): Option {
   return new Option('--steps <n>', description).argParser(parseCount);
 }
 
-function parseCount(text: string): number {
+export function parseCount(text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('It must be a positive whole number.');
+}
+
+/** How a report is shown. */
+export function reportOptions(): Option[] {
+  return [
+    new Option('--markdown', 'print a Markdown table').conflicts('json'),
+    new Option('--full', 'show every column and every text whole, however wide'),
+  ];
+}
+
+/** Reads a duration in ms; whoever writes a bare number means seconds, as with watch(1). */
+export function parseSeconds(text: string): number {
+  try {
+    return parseDuration(/^[\d.]+$/.test(text) ? `${text}s` : text);
+  } catch (error) {
+    throw new InvalidArgumentError((error as EvdbError).hint ?? '');
+  }
 }

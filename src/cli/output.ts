@@ -6,3 +6,8 @@ export function toJson(command: string, data: object): string {
   const body = { formatVersion: FORMAT_VERSION, command, ok: true, ...data };
   return `${JSON.stringify(body, null, 2)}\n`;
 }
+
+/** The same on one line, for output that goes on and on. */
+export function toJsonLine(command: string, data: object): string {
+  return `${JSON.stringify({ formatVersion: FORMAT_VERSION, command, ok: true, ...data })}\n`;
+}

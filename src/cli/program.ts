@@ -1,8 +1,14 @@
 import { Command } from 'commander';
+import { addAuditCommands } from './commands/audit.ts';
 import { addConfigCommand } from './commands/config.ts';
+import { addDbCommands } from './commands/db.ts';
+import { addDoctorCommand } from './commands/doctor.ts';
+import { addEventsCommands } from './commands/events.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addMigrateCommands } from './commands/migrate.ts';
+import { addRulesCommands } from './commands/rules.ts';
 import { addServerCommands } from './commands/server.ts';
+import { addStatsCommands } from './commands/stats.ts';
 import type { CliContext } from './context.ts';
 import { commandPath } from './define.ts';
 import type { CliState } from './run.ts';
@@ -18,6 +24,12 @@ export function buildProgram(context: CliContext, state: CliState): Command {
   const use = { context, state };
   addInitCommand(program, use);
   addMigrateCommands(program, use);
+  addStatsCommands(program, use);
+  addDoctorCommand(program, use);
+  addDbCommands(program, use);
+  addRulesCommands(program, use);
+  addAuditCommands(program, use);
+  addEventsCommands(program, use);
   addServerCommands(program, use);
   addConfigCommand(program, use);
   for (const command of program.commands) inheritSettings(command, program, state);

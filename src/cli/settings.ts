@@ -79,11 +79,33 @@ export async function loadMigrateOptions(
   input: CommandInput,
   requireConsent?: (config: Config) => void,
 ): Promise<{ config: Config; options: MigrateOptions }> {
+  const { config, connection } = await loadDirectConnection(input, requireConsent);
+  return { config, options: { ...migrateSettings(config, input.context), connection } };
+}
+
+/** The connection that applications use. */
+export async function loadConnection(
+  input: CommandInput,
+): Promise<{ config: Config; connection: ConnectionOptions }> {
+  const config = await loadConfig(input);
+  return { config, connection: await resolveConnection(config, input.context) };
+}
+
+/**
+ * The connection of commands that need a session of their own: past a pooler where one is
+ * configured for migrations.
+ *
+ * @param requireConsent throws before a server is started or asked
+ */
+export async function loadDirectConnection(
+  input: CommandInput,
+  requireConsent?: (config: Config) => void,
+): Promise<{ config: Config; connection: ConnectionOptions }> {
   const config = await loadConfig(input);
   requireConsent?.(config);
-  const migration = config.migrationConnection;
-  const connection = migration ? migration.options : await resolveConnection(config, input.context);
-  return { config, options: { ...migrateSettings(config, input.context), connection } };
+  const direct = config.migrationConnection;
+  const connection = direct ? direct.options : await resolveConnection(config, input.context);
+  return { config, connection };
 }
 
 /** The same without the connection, for commands that can do without. */

@@ -1,0 +1,89 @@
+import type { Config } from '../../config/resolve.ts';
+import { EvdbError } from '../../errors.ts';
+import { dropDatabase, ensureDatabase } from '../../maintenance/database.ts';
+import { pingDatabase, waitForDatabase } from '../../maintenance/database-ping.ts';
+import { readSizes } from '../../maintenance/database-sizes.ts';
+import { withInspection } from '../../maintenance/inspection.ts';
+import { renderPing } from '../../report/ping.ts';
+import { renderReport } from '../../report/render-report.ts';
+import { SIZES_VIEW } from '../../report/sizes.ts';
+import { renderCount, renderDuration } from '../../report/units.ts';
+import { loadTable } from '../context.ts';
+import type { CommandInput, CommandResult } from '../define.ts';
+import { loadConnection, loadDirectConnection } from '../settings.ts';
+import { loadRenderOptions } from './stats-handlers.ts';
+
+export async function handlePing(input: CommandInput): Promise<CommandResult> {
+  const { connection } = await loadConnection(input);
+  const ping = await pingDatabase(connection);
+  return { data: ping, text: renderPing(ping, input.style, await loadTable(input.context)) };
+}
+
+export async function handleWait(input: CommandInput): Promise<CommandResult> {
+  const { connection } = await loadConnection(input);
+  let said = '';
+  const answer = await waitForDatabase(connection, {
+    timeoutMs: input.flags.timeout as number | undefined,
+    onRetry: ({ message }) => {
+      if (message !== said) input.context.err(`waiting: ${message}\n`);
+      said = message;
+    },
+  });
+  const { database, waitedMs, tries } = answer;
+  const after = tries === 1 ? '' : ` (after ${renderDuration(waitedMs)})`;
+  return { data: answer, text: `database "${database}" accepts connections${after}` };
+}
+
+export async function handleCreate(input: CommandInput): Promise<CommandResult> {
+  const { connection } = await loadDirectConnection(input);
+  const result = await ensureDatabase(connection);
+  const text = result.created
+    ? `created database "${result.database}"`
+    : `database "${result.database}" exists: nothing to do`;
+  return { data: result, text };
+}
+
+export async function handleDrop(input: CommandInput): Promise<CommandResult> {
+  const { connection } = await loadDirectConnection(input, (config) =>
+    requireDropConsent(input, config),
+  );
+  const result = await dropDatabase(connection, {
+    confirm: true,
+    force: input.flags.force === true,
+  });
+  const { database, dropped, endedSessions } = result;
+  const ended =
+    endedSessions.length > 0 ? ` and ended ${renderCount(endedSessions.length, 'session')}` : '';
+  const text = dropped
+    ? `dropped database "${database}"${ended}`
+    : `database "${database}" does not exist: nothing to do`;
+  return { data: result, text };
+}
+
+/** Before a server is started or asked. */
+function requireDropConsent({ flags }: CommandInput, config: Config): void {
+  const { isProtected, environment } = config;
+  if (isProtected) {
+    const name = environment === undefined ? 'this project' : `environment "${environment}"`;
+    throw new EvdbError('PROTECTED_ENVIRONMENT', `drop is refused: ${name} is protected`, {
+      hint: 'Nothing was changed. Where it really has to go, take `protected` out of the config file first.',
+    });
+  }
+  if (flags.confirm) return;
+  const { connection } = config;
+  const name =
+    connection.kind === 'server'
+      ? `database "${connection.options.database}"`
+      : 'the database of the embedded PostgreSQL';
+  throw new EvdbError('CONFIRM_REQUIRED', `this drops ${name} and all its data`, {
+    hint: 'Nothing was changed. When that is meant: evdb db drop --confirm',
+  });
+}
+
+export async function handleSizes(input: CommandInput): Promise<CommandResult> {
+  const { connection } = await loadDirectConnection(input);
+  const limit = input.flags.limit as number | undefined;
+  const report = await withInspection(connection, (session) => readSizes(session, { limit }));
+  const howOf = await loadRenderOptions(input);
+  return { data: report, text: renderReport(report, SIZES_VIEW, howOf()) };
+}

@@ -1,0 +1,123 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { CliContext } from '../context.ts';
+import { type CommandInput, type CommandSpec, defineCommand, defineGroup } from '../define.ts';
+import { eventSchemaOptions, parseMoment, parseWithin } from '../event-schema-options.ts';
+import { parseSeconds, reportOptions } from '../options.ts';
+import type { CliState } from '../run.ts';
+
+type HandlerName =
+  | 'handleList'
+  | 'handleShow'
+  | 'handleStats'
+  | 'handleSearch'
+  | 'handleRegister'
+  | 'handleUnregister';
+
+function lazily(name: HandlerName): CommandSpec['run'] {
+  return async (input: CommandInput) => (await import('./events-handlers.ts'))[name](input);
+}
+
+function findOptions(): Option[] {
+  return [
+    new Option('--from <time>', 'not before this time (default: now)').argParser(parseMoment),
+    new Option('--until <time>', 'before this time').argParser(parseMoment),
+    new Option('--past', 'also events that have begun').conflicts('from'),
+    new Option('--location <words>', 'words that the location has to have'),
+    new Option('--inactive', 'also events that are inactive'),
+    new Option('--free', 'only events with free seats'),
+    new Option('--limit <n>', 'so many events at most').argParser(parseWithin(1, 100)).default(20),
+    new Option('--after <cursor>', 'the next page: what the page before names'),
+    ...reportOptions(),
+    ...eventSchemaOptions(),
+  ];
+}
+
+const LIST: CommandSpec = {
+  name: 'list',
+  summary: 'list events, the soonest first',
+  options: findOptions(),
+  examples: ['events list', 'events list --free --until 2026-12-31'],
+  run: lazily('handleList'),
+};
+
+const SEARCH: CommandSpec = {
+  name: 'search',
+  summary: 'find events by words, the best first',
+  arguments: [['<words...>', 'such as: jazz berlin, "jazz night", jazz or blues, jaz*']],
+  options: findOptions(),
+  examples: ['events search jazz berlin', 'events search \'"jazz night"\' --past'],
+  run: lazily('handleSearch'),
+};
+
+const SHOW: CommandSpec = {
+  name: 'show',
+  summary: 'show one event',
+  arguments: [['<event>', 'id of the event']],
+  options: eventSchemaOptions(),
+  examples: ['events show 42'],
+  run: lazily('handleShow'),
+};
+
+const STATS: CommandSpec = {
+  name: 'stats',
+  summary: 'count the seats and registrations of one event',
+  arguments: [['<event>', 'id of the event']],
+  options: eventSchemaOptions(),
+  examples: ['events stats 42'],
+  run: lazily('handleStats'),
+};
+
+const PEOPLE: [string, string][] = [
+  ['<event>', 'id of the event'],
+  ['<user...>', 'ids of the users'],
+];
+
+const REGISTER: CommandSpec = {
+  name: 'register',
+  summary: 'register users for an event',
+  description:
+    'Registers users for an event; several go in one batch that takes exactly the seats that are left. Exits 1 when any of them was refused; the others stay registered.',
+  arguments: PEOPLE,
+  options: [
+    new Option('--waitlist', 'wait where no seat is free'),
+    new Option('--hold <duration>', 'hold the seat for so long instead of confirming it').argParser(
+      parseHold,
+    ),
+    ...eventSchemaOptions(),
+  ],
+  examples: ['events register 42 7', 'events register 42 7 8 9', 'events register 42 7 --waitlist'],
+  run: lazily('handleRegister'),
+};
+
+const UNREGISTER: CommandSpec = {
+  name: 'unregister',
+  summary: 'take registrations, holds and places in the queue back',
+  description:
+    'Unregisters users from an event, one after the other. Exits 1 when any of them was refused; the others stay unregistered.',
+  arguments: PEOPLE,
+  options: eventSchemaOptions(),
+  examples: ['events unregister 42 7'],
+  run: lazily('handleUnregister'),
+};
+
+export function addEventsCommands(
+  program: Command,
+  use: { context: CliContext; state: CliState },
+): void {
+  const group = defineGroup(program, {
+    name: 'events',
+    summary: 'look at events, and register people for them',
+    examples: ['events list', 'events register 42 7'],
+  });
+  for (const spec of [LIST, SHOW, STATS, SEARCH, REGISTER, UNREGISTER]) {
+    defineCommand(group, spec, use);
+  }
+}
+
+const LONGEST_HOLD_MS = 86_400_000;
+
+function parseHold(text: string): number {
+  const holdMs = parseSeconds(text);
+  if (holdMs >= 1 && holdMs <= LONGEST_HOLD_MS) return holdMs;
+  throw new InvalidArgumentError('A hold lasts for a day at most, and for a moment at least.');
+}

@@ -1,0 +1,91 @@
+import type { Config } from '../../config/resolve.ts';
+import { EvdbError } from '../../errors.ts';
+import { withInspection } from '../../maintenance/inspection.ts';
+import { repairRules } from '../../maintenance/rule-repairs.ts';
+import { checkRules, listRules, type RuleSeverity } from '../../maintenance/rules.ts';
+import { withWriting } from '../../maintenance/writing.ts';
+import { renderReport } from '../../report/render-report.ts';
+import {
+  RULES_VIEW,
+  renderRepairs,
+  renderViolationDetails,
+  VIOLATIONS_VIEW,
+} from '../../report/rules.ts';
+import type { CommandInput, CommandResult } from '../define.ts';
+import { EXIT } from '../exit-codes.ts';
+import { withStop } from '../interruption.ts';
+import { loadDirectConnection } from '../settings.ts';
+import { loadRenderOptions } from './stats-handlers.ts';
+
+/** Each registration is looked at: on a large database that takes a while. */
+const CHECK_TIMEOUT_MS = 30 * 60_000;
+
+export async function handleRulesCheck(input: CommandInput): Promise<CommandResult> {
+  const severity = input.flags.severity as RuleSeverity;
+  const { config, connection } = await loadDirectConnection(input);
+  const report = await withInspection(
+    connection,
+    (session) => checkRules(session, { schema: config.schema, severity }),
+    { statementTimeoutMs: CHECK_TIMEOUT_MS },
+  );
+  const table = renderReport(report, VIOLATIONS_VIEW, (await loadRenderOptions(input))());
+  const details = renderViolationDetails(report.rows, input.style);
+  return {
+    data: report,
+    text: details === '' ? table : `${table}\n\n${details}`,
+    exitCode: report.rows.length > 0 ? EXIT.found : EXIT.done,
+  };
+}
+
+export async function handleRulesList(input: CommandInput): Promise<CommandResult> {
+  const { config, connection } = await loadDirectConnection(input);
+  const report = await withInspection(connection, (session) =>
+    listRules(session, { schema: config.schema }),
+  );
+  return {
+    data: report,
+    text: renderReport(report, RULES_VIEW, (await loadRenderOptions(input))()),
+  };
+}
+
+export async function handleRulesRepair(input: CommandInput): Promise<CommandResult> {
+  const { flags, args, context } = input;
+  const dryRun = flags.dryRun === true;
+  const { config, connection } = await loadDirectConnection(input, (read) =>
+    requireConsent(input, read),
+  );
+  const result = await withStop(context, 'rolling back', (signal) =>
+    withWriting(
+      connection,
+      (session) =>
+        repairRules(session, {
+          schema: config.schema,
+          rules: args.length > 0 ? args : undefined,
+          severity: flags.severity as RuleSeverity,
+          dryRun,
+          signal,
+        }),
+      { signal },
+    ),
+  );
+  return {
+    data: result,
+    text: renderRepairs(result, input.style),
+    exitCode: result.remaining.length > 0 ? EXIT.found : EXIT.done,
+  };
+}
+
+/** As `migrate reset`: a protected environment is not changed, whatever is confirmed. */
+function requireConsent({ flags }: CommandInput, { isProtected, environment }: Config): void {
+  if (flags.dryRun) return;
+  if (isProtected) {
+    const name = environment === undefined ? 'this project' : `environment "${environment}"`;
+    throw new EvdbError('PROTECTED_ENVIRONMENT', `rules repair is refused: ${name} is protected`, {
+      hint: 'Nothing was changed. --dry-run shows what would be; to do it, run the repair that `evdb rules list` names as SQL, or take `protected` out of the config file first.',
+    });
+  }
+  if (flags.confirm) return;
+  throw new EvdbError('CONFIRM_REQUIRED', 'rules repair changes registrations and counters', {
+    hint: 'Nothing was changed. Look first (--dry-run), then: evdb rules repair --confirm',
+  });
+}

@@ -1,0 +1,63 @@
+import { type Command, Option } from 'commander';
+import type { CliContext } from '../context.ts';
+import { type CommandInput, type CommandSpec, defineCommand, defineGroup } from '../define.ts';
+import { eventSchemaOptions } from '../event-schema-options.ts';
+import { reportOptions } from '../options.ts';
+import type { CliState } from '../run.ts';
+
+type HandlerName = 'handleRulesCheck' | 'handleRulesList' | 'handleRulesRepair';
+
+function lazily(name: HandlerName): CommandSpec['run'] {
+  return async (input: CommandInput) => (await import('./rules-handlers.ts'))[name](input);
+}
+
+const severity = () =>
+  new Option('--severity <level>', 'error leaves warnings out; warning has both')
+    .choices(['error', 'warning'])
+    .default('warning');
+
+const CHECK: CommandSpec = {
+  name: 'check',
+  summary: 'look for data that breaks a rule of the event schema',
+  description:
+    'Looks for rows that break a rule in spite of constraints and triggers, and for guards that are gone. Changes nothing. Exits 3 when a rule is broken.',
+  options: [severity(), ...reportOptions(), ...eventSchemaOptions()],
+  examples: ['rules check', 'rules check --severity error --json'],
+  run: lazily('handleRulesCheck'),
+};
+
+const LIST: CommandSpec = {
+  name: 'list',
+  summary: 'list the rules, and what mends each',
+  options: [...reportOptions(), ...eventSchemaOptions()],
+  examples: ['rules list'],
+  run: lazily('handleRulesList'),
+};
+
+const REPAIR: CommandSpec = {
+  name: 'repair',
+  summary: 'mend what can be mended without taking anything from anybody',
+  description:
+    'Repairs the broken rules that have a repair, each in a transaction of its own, and looks again. With --dry-run it does the same, shows every change and rolls it back. Exits 3 when a rule is still broken afterwards. Refused where the environment is protected.',
+  arguments: [['[rule...]', 'only these rules (default: all that are broken)']],
+  options: [
+    severity(),
+    new Option('--dry-run', 'show what would change, and roll it back'),
+    new Option('--confirm', 'consent: without it nothing is changed'),
+    ...eventSchemaOptions(),
+  ],
+  examples: ['rules repair --dry-run', 'rules repair registration_count_mismatch --confirm'],
+  run: lazily('handleRulesRepair'),
+};
+
+export function addRulesCommands(
+  program: Command,
+  use: { context: CliContext; state: CliState },
+): void {
+  const group = defineGroup(program, {
+    name: 'rules',
+    summary: 'check the data against the rules of the event schema, and repair it',
+    examples: ['rules check', 'rules repair --dry-run'],
+  });
+  for (const spec of [CHECK, LIST, REPAIR]) defineCommand(group, spec, use);
+}

@@ -1,0 +1,77 @@
+import { type UpdateRow, updateStatistics } from '../../maintenance/stats/update.ts';
+import type { ReportNote, StatsReport } from '../../maintenance/stats-report.ts';
+import { renderReport } from '../../report/render-report.ts';
+import { UPDATE_VIEW } from '../../report/stats/update.ts';
+import { renderCount } from '../../report/units.ts';
+import type { CommandInput, CommandResult } from '../define.ts';
+import { EXIT } from '../exit-codes.ts';
+import { withStop } from '../interruption.ts';
+import { loadDirectConnection } from '../settings.ts';
+import { loadRenderOptions } from './stats-handlers.ts';
+
+export async function handleUpdate(input: CommandInput): Promise<CommandResult> {
+  const { context, flags } = input;
+  const { connection } = await loadDirectConnection(input);
+  const rows: UpdateRow[] = [];
+  let total = 0;
+  const isInterrupted = await withStop(context, 'ending the table at hand', async (signal) => {
+    try {
+      await updateStatistics(connection, {
+        schema: flags.schema as string | undefined,
+        signal,
+        onProgress: (row, done, of) => {
+          rows.push(row);
+          total = of;
+          sayProgress(context, `${done} of ${of}: ${row.schema}.${row.table}`);
+        },
+      });
+      return false;
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      return true;
+    } finally {
+      sayProgress(context, '');
+    }
+  });
+  const notes = isInterrupted ? [interruptedNote(rows.length, total)] : [];
+  const report: StatsReport<UpdateRow> = { rows, countedSince: null, notes };
+  const howOf = await loadRenderOptions(input);
+  const text = renderReport(report, UPDATE_VIEW, howOf());
+  return {
+    data: { ...report, isInterrupted },
+    text: rows.length > 0 ? `${text}\n\n${summarize(rows)}` : text,
+    exitCode: isInterrupted ? EXIT.interrupted : exitCodeOf(rows),
+  };
+}
+
+/** One line that is written over and over, and wiped away at the end. */
+function sayProgress({ isInteractive, err }: CommandInput['context'], text: string): void {
+  if (isInteractive) err(`\r\u001b[K${text}`);
+}
+
+function interruptedNote(done: number, total: number): ReportNote {
+  const rest = total > done ? `, ${renderCount(total - done, 'table')} left` : '';
+  return {
+    level: 'warning',
+    text: `interrupted${rest}: what is listed keeps its new statistics`,
+    hint: 'Run it again for the rest.',
+  };
+}
+
+function summarize(rows: UpdateRow[]): string {
+  const count = (prefix: string) => rows.filter(({ outcome }) => outcome.startsWith(prefix)).length;
+  const others = [
+    [count('skipped'), 'skipped'],
+    [count('failed'), 'failed'],
+  ] as const;
+  const said = others.filter(([number]) => number > 0).map(([number, what]) => `${number} ${what}`);
+  const analyzed = `analyzed ${count('analyzed')} of ${renderCount(rows.length, 'table')}`;
+  return [analyzed, ...said].join(', ');
+}
+
+/** Locks pass; what fails or is forbidden does so the next time too. */
+function exitCodeOf(rows: UpdateRow[]): number {
+  const outcomes = new Set(rows.map(({ outcome }) => outcome));
+  if (outcomes.has('failed') || outcomes.has('skipped-no-privilege')) return EXIT.failed;
+  return outcomes.has('skipped-locked') ? EXIT.temporary : EXIT.done;
+}

@@ -1,0 +1,89 @@
+import type { CliContext } from '../../src/cli/context.ts';
+import { runCli as runInProcess } from '../../src/cli/run.ts';
+
+/** A terminal that keeps what is written on it. */
+export interface Terminal {
+  /** Runs a command line on it, and gives its exit code. */
+  run(...args: string[]): Promise<number>;
+  /** All that was written, with its control sequences. */
+  written(): string;
+  /** What a person sees on the screen, or saw on it last. */
+  screen(): string;
+  /** What stands on the terminal after the program has ended. */
+  left(): string;
+  stderr(): string;
+  resize(columns: number, rows: number): void;
+  /** As Ctrl-C does. */
+  interrupt(): void;
+  /** Resolves when the screen shows the text. */
+  shows(text: string): Promise<void>;
+}
+
+const SCREEN = { enter: '\u001b[?1049h', leave: '\u001b[?1049l' };
+const HOME = '\u001b[H';
+
+/** Makes a terminal without colours for commands that run in this process. */
+export function createTerminal(
+  size: { columns: number; rows: number },
+  { cwd, url }: { cwd: string; url: string },
+): Terminal {
+  let text = '';
+  let stderr = '';
+  let interrupt = () => {};
+  const watchers = new Set<() => void>();
+  const current = { ...size };
+  const lastFrame = () => text.slice(0, endOfScreen(text)).split(HOME).at(-1) ?? '';
+  const context: CliContext = {
+    env: { EVDB_URL: url },
+    cwd,
+    out: (part) => {
+      text += part;
+      for (const look of [...watchers]) look();
+    },
+    err: (part) => {
+      stderr += part;
+    },
+    isInteractive: true,
+    isOutTerminal: true,
+    outSize: () => current,
+    outColour: false,
+    errColour: false,
+    onInterrupt: (callback) => {
+      interrupt = callback;
+      return () => {
+        interrupt = () => {};
+      };
+    },
+    onOutClosed: () => () => undefined,
+  };
+  return {
+    run: (...args) => runInProcess(args, context),
+    written: () => text,
+    screen: () => withoutSequences(lastFrame()),
+    left: () => withoutSequences(text.split(SCREEN.leave).at(-1) ?? ''),
+    stderr: () => stderr,
+    resize: (columns, rows) => Object.assign(current, { columns, rows }),
+    interrupt: () => interrupt(),
+    shows: (wanted) =>
+      new Promise((resolve) => {
+        const look = () => {
+          if (!withoutSequences(lastFrame()).includes(wanted)) return;
+          watchers.delete(look);
+          resolve();
+        };
+        watchers.add(look);
+        look();
+      }),
+  };
+}
+
+function endOfScreen(text: string): number {
+  const at = text.lastIndexOf(SCREEN.leave);
+  return at === -1 ? text.length : at;
+}
+
+function withoutSequences(text: string): string {
+  // biome reads a control character in a pattern as a slip of the pen
+  const sequence = new RegExp(`${'\u001b'}\\[\\??[0-9]*[A-Za-z]`, 'g');
+  return text.replace(sequence, '').replaceAll('\r\n', '\n');
+}

@@ -1,0 +1,35 @@
+import { expect } from 'vitest';
+import { withInspection } from '../../src/maintenance/inspection.ts';
+import { readTables } from '../../src/maintenance/stats/tables.ts';
+import { readPoolConfiguration } from '../../src/pool/connection-source.ts';
+import { test } from '../support/fixture.ts';
+import { startPgBouncer, whyNoPgBouncer } from '../support/pgbouncer.ts';
+
+const why = whyNoPgBouncer();
+const title = 'looks through a pooler and leaves nothing on its sessions';
+
+test.skipIf(why)(why ? `${title} (${why})` : title, async ({ db, onTestFinished }) => {
+  const pooler = await startPgBouncer(db.url, { poolMode: 'transaction', poolSize: 1 });
+  onTestFinished(() => pooler.stop());
+  const { connection } = await readPoolConfiguration({ connectionString: pooler.url });
+  await withInspection(connection, async (session) => {
+    expect((await readTables(session, {})).rows.map(({ table }) => table)).toContain('events');
+    await expect(session.run('create table public.left_over ()')).rejects.toMatchObject({
+      code: '25006',
+    });
+    expect(await session.run("select current_setting('search_path') as path")).toEqual([
+      { path: '""' },
+    ]);
+    const setting = await session.run("select current_setting('lock_timeout') as value");
+    expect(setting).toEqual([{ value: '50ms' }]);
+  });
+  // The pooler has one session: whoever comes next gets what was left on it.
+  const { openSession } = await import('../../src/connection/session.ts');
+  const next = await openSession(connection);
+  expect(
+    await next.run(
+      "select current_setting('lock_timeout') as lock, current_setting('transaction_read_only') as read",
+    ),
+  ).toEqual([{ lock: '0', read: 'off' }]);
+  await next.close();
+});
