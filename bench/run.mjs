@@ -11,8 +11,10 @@ for (const script of [
   'bench/linear.mjs',
   'bench/event-registration.mjs',
   'bench/event-audit.mjs',
+  'bench/audit-cleanup.mjs',
   'bench/event-rules.mjs',
   'bench/event-search.mjs',
+  'bench/doctor.mjs',
   'bench/pool.mjs',
   'bench/registrar.mjs',
 ]) {

@@ -1,0 +1,120 @@
+// What the commands of `evdb stats` take beside their own SQL in psql.
+// Usage: node bench/stats.mjs [--rounds 5] [--files 2000] (--files is the number of tables)
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as evdb from '../dist/lib/index.js';
+import { readArguments } from './support/arguments.mjs';
+import { createManyObjects } from './support/many-objects.mjs';
+import { EVDB, timeProcess } from './support/process.mjs';
+import { round, writeReport } from './support/report.mjs';
+import { interleave, median, medianRatio } from './support/statistics.mjs';
+import { withWorkspace } from './support/workspace.mjs';
+
+const RATIO_LIMIT = 1.5;
+
+/** Counters of a benchmark are always young. */
+const ANY_AGE = { minimumAgeMs: 0 };
+
+/** What reads and shows each topic, and what its command needs beside. */
+const TOPICS = {
+  indexes: { read: evdb.readIndexes, view: evdb.INDEXES_VIEW },
+  unused: {
+    read: (session) => evdb.readUnused(session, ANY_AGE),
+    view: evdb.UNUSED_VIEW,
+    args: ['--min-age', '0s'],
+  },
+  duplicates: { read: evdb.readDuplicates, view: evdb.DUPLICATES_VIEW },
+  invalid: { read: evdb.readInvalid, view: evdb.INVALID_VIEW },
+  'missing-fk': { read: evdb.readMissingFk, view: evdb.MISSING_FK_VIEW },
+  tables: { read: evdb.readTables, view: evdb.TABLES_VIEW },
+  sequences: { read: evdb.readSequences, view: evdb.SEQUENCES_VIEW },
+  partitions: { read: evdb.readPartitions, view: evdb.PARTITIONS_VIEW },
+  locks: { read: evdb.readLocks, view: evdb.LOCKS_VIEW },
+  activity: { read: evdb.readActivity, view: evdb.ACTIVITY_VIEW },
+  connections: { read: evdb.readConnections, view: evdb.CONNECTIONS_VIEW },
+  vacuum: { read: evdb.readVacuum, view: evdb.VACUUM_VIEW },
+  cache: { read: evdb.readCache, view: evdb.CACHE_VIEW },
+  replication: { read: evdb.readReplication, view: evdb.REPLICATION_VIEW },
+};
+
+const { rounds, files } = readArguments({ rounds: 5, files: [2000] });
+const [tables] = files;
+
+await withWorkspace(async (workspace) => {
+  console.log(`making ${tables} tables with ${tables * 5} indexes`);
+  const url = await createManyObjects(workspace, 'stats', tables);
+  await workspace.checkpoint();
+  const { connection } = await evdb.resolveConfig({ flags: { url }, env: {} });
+  const runPsql = (path) =>
+    timeProcess('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-f', path, url], {
+      cwd: workspace.directory,
+    });
+  const runEvdb = (args) =>
+    timeProcess(process.execPath, [EVDB, ...args], {
+      cwd: workspace.directory,
+      env: { EVDB_URL: url },
+    });
+  const contenders = {};
+  for (const [topic, { read, view, args = [] }] of Object.entries(TOPICS)) {
+    const path = join(workspace.directory, `${topic}.sql`);
+    writeFileSync(path, await recordStatements(connection.options, read));
+    contenders[`${topic}: psql`] = () => runPsql(path);
+    contenders[`${topic}: report`] = () => timeReport(connection.options, read, view);
+    contenders[`${topic}: command`] = () => runEvdb(['stats', topic, ...args]);
+  }
+  const results = await interleave(contenders, rounds, (index, name, { wallMs }) =>
+    console.log(`round ${index + 1} of ${rounds}: ${name}, ${round(wallMs)} ms`),
+  );
+  report(workspace.serverVersion, results);
+});
+
+/** Connects, reads and renders, as the command does once Node.js has started. */
+async function timeReport(options, read, view) {
+  const startedAt = performance.now();
+  const found = await evdb.withInspection(options, (session) => read(session));
+  evdb.renderReport(found, view, { style: evdb.PLAIN });
+  return { wallMs: performance.now() - startedAt };
+}
+
+/** All that a report asks the server, as a script for psql. */
+async function recordStatements(options, read) {
+  const statements = ["set search_path = ''"];
+  await evdb.withInspection(options, (session) =>
+    read({
+      ...session,
+      run: (text) => {
+        statements.push(text);
+        return session.run(text);
+      },
+    }),
+  );
+  return `${statements.join(';\n')};\n`;
+}
+
+function report(serverVersion, results) {
+  const times = Object.fromEntries(
+    Object.entries(results).map(([name, runs]) => [name, median(runs.map(({ wallMs }) => wallMs))]),
+  );
+  const topics = Object.keys(TOPICS);
+  const wallMs = (topic, who) => results[`${topic}: ${who}`].map((run) => run.wallMs);
+  const ratios = Object.fromEntries(
+    topics.map((topic) => [topic, medianRatio(wallMs(topic, 'report'), wallMs(topic, 'psql'))]),
+  );
+  writeReport('stats', {
+    title: `stats on ${tables} tables and ${tables * 5} indexes, PostgreSQL ${serverVersion}, medians of ${rounds}`,
+    head: ['topic', 'psql ms', 'report ms', 'ratio', 'command ms'],
+    rows: topics.map((topic) => [
+      topic,
+      round(times[`${topic}: psql`]),
+      round(times[`${topic}: report`]),
+      round(ratios[topic]),
+      round(times[`${topic}: command`]),
+    ]),
+    targets: topics.map((topic) => ({
+      name: `${topic} to its own SQL in psql`,
+      value: ratios[topic],
+      limit: RATIO_LIMIT,
+    })),
+    data: { rounds, tables, serverVersion, times, ratios },
+  });
+}
