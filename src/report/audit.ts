@@ -11,10 +11,10 @@ export function previewView(days: number): ReportView<CleanupPreview> {
   return {
     title: `What a cleanup of ${renderCount(days, 'day')} would remove`,
     columns: [
-      { header: 'Partition', value: ({ partition }) => partition },
-      { header: 'Action', value: ({ action }) => action },
-      { header: 'Entries', value: ({ entries }) => entries, unit: 'count' },
-      { header: 'Freed', value: ({ freedBytes }) => freedBytes, unit: 'bytes' },
+      { header: 'partition', value: ({ partition }) => partition },
+      { header: 'action', value: ({ action }) => action },
+      { header: 'entries', value: ({ entries }) => entries, unit: 'count' },
+      { header: 'freed', value: ({ freedBytes }) => freedBytes, unit: 'bytes' },
     ],
     empty: () => `nothing to remove: no entry is older than ${renderCount(days, 'day')}`,
   };
@@ -57,10 +57,10 @@ export function renderCleanup(result: CleanupResult, style: Style): string {
 }
 
 const SUMMARY_COLUMNS: Record<AuditDimension, ReportColumn<AuditSummaryRow>> = {
-  day: { header: 'Day (UTC)', value: ({ day }) => day ?? null },
-  table: { header: 'Table', value: ({ table }) => table ?? null },
-  operation: { header: 'Operation', value: ({ operation }) => operation ?? null },
-  actor: { header: 'Actor', value: ({ actor }) => actor ?? null },
+  day: { header: 'day (UTC)', value: ({ day }) => day ?? null },
+  table: { header: 'table', value: ({ table }) => table ?? null },
+  operation: { header: 'operation', value: ({ operation }) => operation ?? null },
+  actor: { header: 'actor', value: ({ actor }) => actor ?? null },
 };
 
 export function summaryView(by: readonly AuditDimension[]): ReportView<AuditSummaryRow> {
@@ -68,9 +68,9 @@ export function summaryView(by: readonly AuditDimension[]): ReportView<AuditSumm
     title: `Audit log by ${by.join(', ')}`,
     columns: [
       ...by.map((name) => SUMMARY_COLUMNS[name]),
-      { header: 'Entries', value: ({ entries }) => entries, unit: 'count' },
-      { header: 'First', value: ({ firstAt }) => new Date(firstAt), unit: 'time', priority: 2 },
-      { header: 'Last', value: ({ lastAt }) => new Date(lastAt), unit: 'time', priority: 1 },
+      { header: 'entries', value: ({ entries }) => entries, unit: 'count' },
+      { header: 'first', value: ({ firstAt }) => new Date(firstAt), unit: 'time', priority: 2 },
+      { header: 'last', value: ({ lastAt }) => new Date(lastAt), unit: 'time', priority: 1 },
     ],
     empty: () => 'no entry in this time',
   };

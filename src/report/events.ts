@@ -8,26 +8,26 @@ import { renderTime } from './units.ts';
 /** A list of events; a search has what was found as well. */
 export function eventsView({ words }: { words?: string | undefined }): ReportView<EventRow> {
   const found: ReportColumn<EventRow> = {
-    header: 'Found',
+    header: 'found',
     value: ({ headline }) => headline && plainHeadline(headline),
     priority: 2,
   };
   return {
     title: words === undefined ? 'Events' : `Events: ${oneLine(words)}`,
     columns: [
-      { header: 'Id', value: ({ id }) => String(id) },
-      { header: 'Title', value: ({ title }) => title },
-      { header: 'When', value: ({ dateTime }) => dateTime, unit: 'time' },
-      { header: 'Where', value: ({ location }) => location, priority: 1 },
+      { header: 'id', value: ({ id }) => String(id) },
+      { header: 'title', value: ({ title }) => title },
+      { header: 'when', value: ({ dateTime }) => dateTime, unit: 'time' },
+      { header: 'where', value: ({ location }) => location, priority: 1 },
       {
-        header: 'Free',
+        header: 'free',
         value: ({ availableSpots }) => availableSpots,
         unit: 'count',
         tone: ({ availableSpots }) => (availableSpots === 0 ? 'warning' : undefined),
       },
-      { header: 'Seats', value: ({ capacity }) => capacity, unit: 'count', priority: 1 },
+      { header: 'seats', value: ({ capacity }) => capacity, unit: 'count', priority: 1 },
       {
-        header: 'State',
+        header: 'state',
         value: ({ isActive, dateTime }) => stateOf(isActive, dateTime),
         priority: 3,
         tone: ({ isActive }) => (isActive ? undefined : 'muted'),

@@ -11,11 +11,11 @@ const TONES: Record<string, Tone> = { error: 'critical', warning: 'warning' };
 export const VIOLATIONS_VIEW: ReportView<RuleViolation> = {
   title: 'Broken rules',
   columns: [
-    { header: 'Rule', value: ({ rule }) => rule },
-    { header: 'Severity', value: ({ severity }) => severity, tone: (row) => TONES[row.severity] },
-    { header: 'Count', value: ({ count }) => count, unit: 'count' },
+    { header: 'rule', value: ({ rule }) => rule },
+    { header: 'severity', value: ({ severity }) => severity, tone: (row) => TONES[row.severity] },
+    { header: 'count', value: ({ count }) => count, unit: 'count' },
     {
-      header: 'Samples',
+      header: 'samples',
       value: ({ sampleIds }) => sampleIds.join(', ') || null,
       priority: 1,
     },
@@ -26,10 +26,10 @@ export const VIOLATIONS_VIEW: ReportView<RuleViolation> = {
 export const RULES_VIEW: ReportView<BusinessRule> = {
   title: 'Business rules',
   columns: [
-    { header: 'Rule', value: ({ rule }) => rule },
-    { header: 'Severity', value: ({ severity }) => severity, tone: (row) => TONES[row.severity] },
-    { header: 'A violation is', value: ({ description }) => description },
-    { header: 'Repair', value: ({ repair }) => repair, priority: 1 },
+    { header: 'rule', value: ({ rule }) => rule },
+    { header: 'severity', value: ({ severity }) => severity, tone: (row) => TONES[row.severity] },
+    { header: 'a violation is', value: ({ description }) => description },
+    { header: 'repair', value: ({ repair }) => repair, priority: 1 },
   ],
   empty: () => 'there are no rules',
 };

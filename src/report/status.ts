@@ -40,11 +40,11 @@ export function renderStatus(status: MigrationsStatus, options: StatusRenderOpti
   const hidden = new Set(applied.slice(0, Math.max(0, applied.length - appliedLimit)));
   const shown = status.migrations.filter((entry) => !hidden.has(entry));
   const columns = [
-    { title: 'Version' },
-    { title: 'Name' },
-    { title: 'State' },
-    { title: 'Applied' },
-    { title: 'Duration', align: 'right' as const },
+    { title: 'version' },
+    { title: 'name' },
+    { title: 'state' },
+    { title: 'applied' },
+    { title: 'duration', align: 'right' as const },
   ];
   const parts = [
     hidden.size > 0

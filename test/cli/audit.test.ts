@@ -258,7 +258,7 @@ describe('audit summary', () => {
     await addUsers(db.sql, 3);
     const { code, stdout } = await evdb('audit', 'summary');
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^Table +Operation +Actor +Day \(UTC\) +Entries/m);
+    expect(stdout).toMatch(/^table +operation +actor +day \(UTC\) +entries/m);
     expect(stdout).toMatch(/^users +INSERT +- +\d{4}-\d\d-\d\d +3 /m);
     const json = await evdb('audit', 'summary', '--by', 'actor', '--json');
     expect(parseJson(json)).toMatchObject({ rows: [{ actor: null, entries: 3 }] });

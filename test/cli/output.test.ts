@@ -31,7 +31,7 @@ test('shows the status as a table that counts', async ({ applied }) => {
   const time = String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`;
   const duration = String.raw` +[\d.]+ (µs|ms|s)`;
   const lines = [
-    '^Version {2}Name {4}State {4}Applied {14}Duration$',
+    '^version {2}name {4}state {4}applied {14}duration$',
     `^001 {6}users {3}applied {2}${time} {2}${duration}$`,
     `^002 {6}events {2}applied {2}${time} {2}${duration}$`,
     '^003 {6}venues {2}pending {2}- {27}-$',

@@ -25,7 +25,7 @@ describe('rules check', () => {
     await behindTriggers(db.sql, 'update events set current_registrations = 3');
     const { code, stdout } = await evdb('rules', 'check');
     expect(code).toBe(3);
-    expect(stdout).toMatch(/^Rule +Severity +Count +Samples$/m);
+    expect(stdout).toMatch(/^rule +severity +count +samples$/m);
     expect(stdout).toMatch(new RegExp(`^registration_count_mismatch +error +1 +${event}$`, 'm'));
     expect(stdout).toContain(`event ${event} counts 3, confirmed are 0`);
     expect(stdout).toContain('repair: evdb rules repair registration_count_mismatch --confirm');

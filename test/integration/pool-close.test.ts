@@ -59,6 +59,19 @@ test('lets what is lent and what waits come to its end', async ({ stage }) => {
   await closing;
 });
 
+test('waits for as long as it takes where it is told to', async ({ stage }) => {
+  for (const timeoutMillis of [Number.POSITIVE_INFINITY, 2 ** 31]) {
+    const one = stage.pool({ max: 1 });
+    await one.warm();
+    const lent = one.withConnection(async (connection) => {
+      await sleep(60);
+      return (await connection.query('select 7 as n')).rows;
+    });
+    await one.close({ timeoutMillis });
+    expect(await lent).toEqual([{ n: 7 }]);
+  }
+});
+
 test('cancels at the deadline what still runs, and sends away who waits', async ({
   stage,
   admin,

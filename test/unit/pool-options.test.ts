@@ -134,6 +134,17 @@ describe('the options of a transaction', () => {
     }
   });
 
+  it('take null for an option that was left out', () => {
+    const none = {
+      actor: null,
+      isolation: null,
+      readOnly: null,
+      retries: null,
+      timeoutMillis: null,
+    };
+    expect(begin(none as unknown as TransactionOptions).trim()).toBe('begin');
+  });
+
   it.each([
     ['isolation', 'read uncommitted; drop table users'],
     ['isolation', 'SERIALIZABLE'],

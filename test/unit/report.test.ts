@@ -195,7 +195,7 @@ describe('a status', () => {
     const entries = [entry('001', 'applied'), entry('002', 'changed'), entry('3', 'pending')];
     const time = renderTime(appliedAt);
     expect(renderStatus(status(entries), { style: PLAIN })).toBe(
-      `Version  Name  State    Applied              Duration
+      `version  name  state    applied              duration
 001      m     applied  ${time}      7 ms
 002      m     changed  ${time}      7 ms
 3        m     pending  -                           -
