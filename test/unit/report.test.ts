@@ -219,7 +219,7 @@ changed: the SQL of the file differs from what was applied`,
       ...[entry('4', 'applied'), entry('5', 'pending')],
     ];
     const shown = renderStatus(status(entries), { style: PLAIN, appliedLimit: 1 });
-    expect(shown).toMatch(/^… 2 earlier ones are applied \(--all shows them\)\nVersion/);
+    expect(shown).toMatch(/^… 2 earlier ones are applied \(--all shows them\)\nversion/);
     expect(shown.match(/^\d(?= )/gm)?.slice(0, 3)).toEqual(['2', '4', '5']);
     expect(renderStatus(status(entries), { style: PLAIN, appliedLimit: 3 })).not.toContain('…');
   });
