@@ -5,6 +5,9 @@ import type { ConnectionOptions, HostAddress } from './options.ts';
 import type { OpenSessionOptions, Row } from './session.ts';
 import { connectSocket } from './socket.ts';
 
+/** Statements that are sent before the first of them is answered. */
+const MAX_PIPELINE = 100;
+
 /** What the server needs to know whose statement is to be cancelled. */
 export interface BackendKey {
   pid: number;
@@ -42,7 +45,7 @@ export interface Driver {
 export async function createDriver(
   options: ConnectionOptions,
   address: HostAddress,
-  { onNotice, onClose, signal, codec, parameters }: OpenSessionOptions,
+  { onNotice, onClose, signal, codec, parameters, pipelines = true }: OpenSessionOptions,
 ): Promise<Driver> {
   const settings = await driverOptions(options, address);
   const [{ default: postgres }, socket] = await Promise.all([
@@ -56,6 +59,7 @@ export async function createDriver(
   const sql = postgres({
     ...settings,
     connection: { ...settings.connection, ...parameters },
+    max_pipeline: pipelines ? MAX_PIPELINE : 0,
     ...(codec ? { types: codec } : {}),
     socket: () => {
       const taken = unused;
@@ -175,7 +179,6 @@ async function driverOptions(options: ConnectionOptions, address: HostAddress) {
     idle_timeout: 0,
     max_lifetime: 0,
     connect_timeout: 0,
-    max_pipeline: 100,
     backoff: false,
     keep_alive: 60,
     // each statement says for itself; `simple` is never prepared

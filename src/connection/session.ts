@@ -54,6 +54,11 @@ export interface OpenSessionOptions {
   signal?: AbortSignal | undefined;
   /** How `query` reads and writes values; default: the driver's own way. */
   codec?: Codec | undefined;
+  /**
+   * Whether statements are sent before those ahead of them are answered; default true. With prepared
+   * ones it must not be: where one is void, the driver prepares it again and mixes up the answers.
+   */
+  pipelines?: boolean | undefined;
   /** Settings of the session, sent when it opens; poolers refuse what they do not know. */
   parameters?: Record<string, string> | undefined;
 }

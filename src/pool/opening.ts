@@ -48,7 +48,8 @@ async function openWithParameters(
   const choices = [{ ...READABLE, ...timeLimits(settings) }, DATES, {}];
   for (const parameters of choices) {
     try {
-      return await openSession(connection, { codec, onClose, signal, parameters });
+      const opening = { codec, onClose, signal, parameters, pipelines: false };
+      return await openSession(connection, opening);
     } catch (error) {
       const isRefused = codeOf((error as Error).cause) === '08P01';
       if (!isRefused || parameters === choices.at(-1)) throw error;

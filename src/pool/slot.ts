@@ -76,10 +76,7 @@ export class Slot {
   ): Promise<StatementResult> {
     if (facts.isCopy) throw copyUnsupported();
     const values = encodeParameters(params);
-    // Not what is sent along with others: where several turn out stale at once, the driver prepares
-    // the first one again and forgets the rest.
-    const mayPrepare = this.#prepares && this.#running === 0;
-    const prepare = mayPrepare && shouldPrepare(this.#prepared, text, facts);
+    const prepare = this.#prepares && shouldPrepare(this.#prepared, text, facts);
     // It may leave them even where it fails: an advisory lock survives a rollback.
     if (facts.leavesTraces) this.needsReset = true;
     const startedAt = this.#begin();

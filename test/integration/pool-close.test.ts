@@ -25,7 +25,7 @@ for (const [what, run] of use) {
     open();
     await Promise.all([holder, closing]);
     expect(await failureOf(run(pool))).toMatchObject({ code: 'POOL_CLOSED' });
-    expect(await stage.backends()).toEqual([]);
+    await expect.poll(stage.backends, POLL).toEqual([]);
     expect(pool.metrics()).toMatchObject({ total: 0, waiting: 0, connecting: 0 });
   });
 }
@@ -38,7 +38,7 @@ test('closes twice, at once and again, and before the first use', async ({ stage
   await pool.query('select 1');
   await Promise.all([pool.close(), pool.close(), pool.close({ timeoutMillis: 1 })]);
   await pool.close();
-  expect(await stage.backends()).toEqual([]);
+  await expect.poll(stage.backends, POLL).toEqual([]);
 });
 
 test('lets what is lent and what waits come to its end', async ({ stage }) => {
@@ -119,7 +119,7 @@ test('is closed at the end of a scope', async ({ stage }) => {
     expect(await pool.sql`select 1 as n`).toEqual([{ n: 1 }]);
   }
   expect(await failureOf(kept.query('select 1'))).toMatchObject({ code: 'POOL_CLOSED' });
-  expect(await stage.backends()).toEqual([]);
+  await expect.poll(stage.backends, POLL).toEqual([]);
 });
 
 test('opens nothing for min once it closes', async ({ stage, admin }) => {
