@@ -111,7 +111,9 @@ type Rejectable<T> = Promise<T> & { reject(error: Error): void };
  * pending for ever, and the process would end as if all were done.
  */
 function watchLine(socket: Socket, onClose: (() => void) | undefined) {
-  const pending = new Set<Rejectable<unknown>>();
+  // Not a set: V8 replaces the table of one that changes with each query, and links the old table to
+  // the new one, so that a table which lived long keeps all its successors from being collected.
+  const pending: Rejectable<unknown>[] = [];
   let isClosed = socket.destroyed;
   const markClosed = () => {
     if (isClosed) return;
@@ -122,7 +124,7 @@ function watchLine(socket: Socket, onClose: (() => void) | undefined) {
     markClosed();
     // The driver's own answer to the loss, which may name its reason, comes first.
     setImmediate(() => {
-      for (const query of pending) query.reject(connectionClosed());
+      for (const query of [...pending]) query.reject(connectionClosed());
     });
   };
   // TLS takes our listeners off, and the driver's `onclose` stands in for them then.
@@ -134,16 +136,17 @@ function watchLine(socket: Socket, onClose: (() => void) | undefined) {
     close,
     fail: (error: Error) => {
       markClosed();
-      for (const query of pending) query.reject(error);
+      for (const query of [...pending]) query.reject(error);
       socket.destroy();
     },
-    orLoss: async <T>(query: Rejectable<T>): Promise<T> => {
-      pending.add(query);
-      try {
-        return await query;
-      } finally {
-        pending.delete(query);
-      }
+    orLoss: <T>(query: Rejectable<T>): Promise<T> => {
+      pending.push(query);
+      const forget = () => {
+        pending.splice(pending.indexOf(query), 1);
+      };
+      // No asynchronous function around it: this is on the way of every query.
+      query.then(forget, forget);
+      return query;
     },
   };
 }

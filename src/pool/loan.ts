@@ -31,7 +31,7 @@ export interface LoanBook {
 
 /** Makes the book of one pool. */
 export function createLoanBook(): LoanBook {
-  const loans = new Set<Loan>();
+  const loans: Loan[] = [];
   const holder = new AsyncLocalStorage<Loan | undefined>();
   const held = (): Loan | undefined => {
     const loan = holder.getStore();
@@ -40,12 +40,12 @@ export function createLoanBook(): LoanBook {
   return {
     open: (given) => {
       const loan = { ...given, isOver: false, waiting: 0 };
-      loans.add(loan);
+      loans.push(loan);
       return loan;
     },
     close: (loan) => {
       loan.isOver = true;
-      loans.delete(loan);
+      loans.splice(loans.indexOf(loan), 1);
     },
     runAs: (loan, work) => holder.run(loan, work),
     refuseInTransaction: () => {

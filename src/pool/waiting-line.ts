@@ -25,13 +25,13 @@ export interface WaitOptions {
  * for each, set and cleared, would cost every query more than the rest of the waiting.
  */
 export class WaitingLine {
-  /** A set keeps the order and lets go of anybody at the same cost. */
-  readonly #waiters = new Set<Waiter>();
+  /** Not a set, see `watchLine` of the driver; leaving the line early is rare and may cost more. */
+  readonly #waiters: Waiter[] = [];
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
 
   get size(): number {
-    return this.#waiters.size;
+    return this.#waiters.length;
   }
 
   join({ timeoutMillis, signal, explainTimeout }: WaitOptions): Promise<Slot> {
@@ -40,20 +40,19 @@ export class WaitingLine {
       const abort = signal && (() => this.#dismiss(waiter, signal.reason));
       const waiter = { deadlineAt, explainTimeout, signal, abort, resolve, reject };
       if (abort) signal.addEventListener('abort', abort, { once: true });
-      if (this.#waiters.size === 0) this.#timer?.ref();
-      this.#waiters.add(waiter);
+      if (this.#waiters.length === 0) this.#timer?.ref();
+      this.#waiters.push(waiter);
       if (deadlineAt < this.#timerAt) this.#arm(deadlineAt, timeoutMillis);
     });
   }
 
   /** Hands a connection to whoever came first; false where nobody waits. */
   serve(slot: Slot): boolean {
-    for (const first of this.#waiters) {
-      this.#remove(first);
-      first.resolve(slot);
-      return true;
-    }
-    return false;
+    const first = this.#waiters.shift();
+    if (!first) return false;
+    this.#letGo(first);
+    first.resolve(slot);
+    return true;
   }
 
   /** Sends everybody away. */
@@ -62,15 +61,15 @@ export class WaitingLine {
   }
 
   #dismiss(waiter: Waiter, error: unknown): void {
-    this.#remove(waiter);
+    this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
+    this.#letGo(waiter);
     waiter.reject(error);
   }
 
-  #remove(waiter: Waiter): void {
-    this.#waiters.delete(waiter);
+  #letGo(waiter: Waiter): void {
     if (waiter.abort) waiter.signal?.removeEventListener('abort', waiter.abort);
     // Only those who wait keep the process alive.
-    if (this.#waiters.size === 0) this.#timer?.unref();
+    if (this.#waiters.length === 0) this.#timer?.unref();
   }
 
   #arm(at: number, delayMillis: number): void {
