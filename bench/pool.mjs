@@ -1,5 +1,5 @@
 // What the pool costs beside that of `pg`: the same queries from as many callers over as many connections.
-// Usage: node bench/pool.mjs [--rounds 7] [--seconds 3] [--callers 32] [--connections 8] [--memory-minutes 0]
+// Usage: node bench/pool.mjs [--rounds 7] [--seconds 3] [--callers 32] [--connections 8] [--minutes 0]
 import pg from 'pg';
 import { readArguments } from './support/arguments.mjs';
 import { drive, watchMemory } from './support/pool-load.mjs';
@@ -26,7 +26,7 @@ const options = readArguments({
   seconds: 3,
   callers: 32,
   connections: 8,
-  'memory-minutes': 0,
+  minutes: 0,
 });
 
 await withWorkspace(async (workspace) => {
@@ -62,15 +62,15 @@ await withWorkspace(async (workspace) => {
     ];
   });
   const memory =
-    options['memory-minutes'] > 0
+    options.minutes > 0
       ? await watchMemory(makePool.evdb, QUERIES['with parameters'], {
           ...options,
-          minutes: options['memory-minutes'],
+          minutes: options.minutes,
         })
       : undefined;
   if (memory) {
     targets.push({
-      name: `heap after ${options['memory-minutes']} min / after the first tenth of them`,
+      name: `heap after ${options.minutes} min / after the first tenth of them`,
       value: memory.growth,
       limit: 1.1,
     });

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 
 /** Every benchmark knows every option, because run.mjs hands the same ones to all of them. */
-const COUNTS = ['rounds', 'seconds', 'clients', 'users', 'events', 'rows'];
+const COUNTS = ['rounds', 'seconds', 'clients', 'users', 'events', 'rows', 'minutes'];
 
 /**
  * Reads `--rounds <n>`, `--files <n>[,<n>…]`, the other counts, `--inherit-env` and `--plain-client`.
