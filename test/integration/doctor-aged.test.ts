@@ -100,3 +100,19 @@ test('unused-indexes finds a large one once the server has counted for long', as
     .poll(() => objects('30 days'), { timeout: 15_000 })
     .not.toContain('public.visits_at');
 });
+
+test('replication-lag finds a standby that is behind', async ({ sessions }) => {
+  const standby = await servers.addStandby(careful, { max_prepared_transactions: '2' });
+  const status = async (interval: string) =>
+    (await examineLater(standby.url, 'replication-lag', interval))?.status;
+  const replica = sessions.open(standby.url);
+  const primary = sessions.open(careful.url);
+  await primary.unsafe('create table heard ()');
+  await expect.poll(() => status('1 hour'), { timeout: 15_000 }).toBe('ok');
+  await replica`select pg_wal_replay_pause()`;
+  await primary.unsafe('create table not_heard ()');
+  await expect.poll(() => status('1 minute'), { timeout: 15_000 }).toBe('warning');
+  expect(await status('10 minutes')).toBe('critical');
+  await replica`select pg_wal_replay_resume()`;
+  await expect.poll(() => status('10 minutes'), { timeout: 15_000 }).toBe('ok');
+});
