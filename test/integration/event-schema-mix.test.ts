@@ -25,6 +25,21 @@ const clients = 32;
 /** What a statement may be refused with: full, past or inactive; there already; deleted meanwhile. */
 const refusals = new Set(['23514', '23505', '23503']);
 
+/** How long a deletion waits at the gate, see the limits in docs/event-schema.md. */
+const GATE_MS = 900;
+
+/** The same operation, which notes how long the longest one took. */
+function timed(times: { longestMs: number }, operation: Operation): Operation {
+  return async (sql) => {
+    const startedAt = performance.now();
+    try {
+      return await operation(sql);
+    } finally {
+      times.longestMs = Math.max(times.longestMs, performance.now() - startedAt);
+    }
+  };
+}
+
 describe('a mix of everything from 32 connections', () => {
   test.for(seedsOf(1, 2))(
     'never deadlocks, miscounts or loses what it acknowledged (seed %i)',
@@ -33,13 +48,18 @@ describe('a mix of everything from 32 connections', () => {
       const random = randomOf(seed);
       const cast = await castOf(sql, 3 * 300);
       const claims: Claim[] = [];
+      const deletions = { longestMs: 0 };
       const operations = Array.from({ length: 2400 }, (_, i): Operation => {
-        if (i % 8 > 0) return i % 8 < 3 ? deletionOf(cast, random) : chaosOf(cast, random);
+        if (i % 8 > 0 && i % 8 < 3) return timed(deletions, deletionOf(cast, random));
+        if (i % 8 > 0) return chaosOf(cast, random);
         const users = cast.ownUsers.slice((i / 8) * 3, (i / 8) * 3 + 3) as Trio;
         return claiming(claims, users, random.pick(cast.events), random);
       });
       const codes = Object.keys(await crowd(db.url, clients, operations));
-      expect(codes.filter((code) => !refusals.has(code))).toEqual([]);
+      // On a machine that is overloaded a deletion gives up the gate, and then 40P01 is what is promised.
+      const gaveUpGate = deletions.longestMs >= GATE_MS;
+      const expected = gaveUpGate ? new Set([...refusals, '40P01']) : refusals;
+      expect(codes.filter((code) => !expected.has(code))).toEqual([]);
       expect(claims).toHaveLength(300);
       expect(await listBrokenInvariants(sql)).toEqual([]);
       expect(await listAuditGaps(sql)).toEqual([]);
