@@ -1,12 +1,9 @@
-import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { chmod, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'vitest';
 import { closeSql, openSql } from '../support/databases.ts';
 import { test as base } from '../support/fixture.ts';
+import { startPgBouncer, whyNoPgBouncer } from '../support/pgbouncer.ts';
 import { type CliResult, runCli, startCli } from '../support/run-cli.ts';
 import { type OwnServer, startOwnServer, whyNoOwnServer } from './own-server.ts';
 
@@ -114,10 +111,10 @@ test('refuses a pooler in transaction mode, and works past it', async ({
   skip,
   onTestFinished,
 }) => {
-  const program = findPgBouncer();
-  skip(program === undefined, 'pgbouncer is not on the PATH');
+  const reason = whyNoPgBouncer();
+  skip(reason !== undefined, reason);
   const server = await servers.startServer();
-  const pooled = await startPgBouncer(program ?? '', server.url, 'transaction');
+  const pooled = await startPgBouncer(server.url, { poolMode: 'transaction' });
   onTestFinished(pooled.stop);
   const env = { EVDB_URL: pooled.url };
   const refused = await runCli(['migrate', 'up'], { cwd: project.dir, env });
@@ -137,82 +134,13 @@ test('works through a pooler in session mode', async ({
   skip,
   onTestFinished,
 }) => {
-  const program = findPgBouncer();
-  skip(program === undefined, 'pgbouncer is not on the PATH');
+  const reason = whyNoPgBouncer();
+  skip(reason !== undefined, reason);
   const server = await servers.startServer();
-  const pooled = await startPgBouncer(program ?? '', server.url, 'session');
+  const pooled = await startPgBouncer(server.url, { poolMode: 'session' });
   onTestFinished(pooled.stop);
   const options = { cwd: project.dir, env: { EVDB_URL: pooled.url } };
   const { code, stdout } = await runCli(['migrate', 'up'], options);
   expect(stdout).toContain('applied 2 migrations');
   expect(code).toBe(0);
 });
-
-function findPgBouncer(): string | undefined {
-  return (process.env.PATH ?? '')
-    .split(delimiter)
-    .map((folder) => join(folder, 'pgbouncer'))
-    .find(existsSync);
-}
-
-/** Starts PgBouncer before a server, and waits until it takes connections. */
-async function startPgBouncer(
-  program: string,
-  serverUrl: string,
-  mode: 'transaction' | 'session',
-): Promise<{ url: string; stop(): Promise<void> }> {
-  const { hostname, port, username, password, pathname } = new URL(serverUrl);
-  const folder = await mkdtemp(join(tmpdir(), 'evdb-test-pgbouncer-'));
-  const listenPort = await findFreePort();
-  const database = pathname.slice(1);
-  const settings = [
-    '[databases]',
-    `${database} = host=${hostname} port=${port} user=${username} password=${password}`,
-    '[pgbouncer]',
-    'listen_addr = 127.0.0.1',
-    `listen_port = ${listenPort}`,
-    'unix_socket_dir =',
-    'auth_type = any',
-    `pool_mode = ${mode}`,
-  ];
-  const file = join(folder, 'pgbouncer.ini');
-  await writeFile(file, `${settings.join('\n')}\n`);
-  // PgBouncer refuses to run as root.
-  const nobody = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
-  if (nobody.uid !== undefined) await chmod(folder, 0o755);
-  const child = spawn(program, ['-q', file], { stdio: 'ignore', ...nobody });
-  const ended = new Promise((resolve) => child.once('close', resolve));
-  const url = `postgres://app@127.0.0.1:${listenPort}/${database}`;
-  await expect.poll(() => answers(url), { timeout: 20_000 }).toBe(true);
-  return {
-    url,
-    stop: async () => {
-      child.kill('SIGKILL');
-      await ended;
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
-}
-
-async function answers(url: string): Promise<boolean> {
-  const sql = openSql(url, 1);
-  try {
-    await sql.unsafe('select 1').simple();
-    return true;
-  } catch {
-    return false;
-  } finally {
-    await closeSql(sql);
-  }
-}
-
-function findFreePort(): Promise<number> {
-  const server = createServer();
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
-}
