@@ -1,3 +1,4 @@
+import type { Node } from '@pgsql/types';
 import { blankComments } from './lexical.ts';
 import { offsetOfCodePoint } from './position.ts';
 
@@ -19,6 +20,18 @@ export interface SqlParser {
    *   MAX_CHECKED_LENGTH, or nested too deep
    */
   check(statementText: string): ParseFailure | null;
+  /**
+   * The syntax tree of one statement. Its locations count UTF-8 bytes from the start of the text.
+   *
+   * @returns null for what `check` refuses or cannot judge
+   */
+  parse(statementText: string): Node | null;
+  /**
+   * The PL/pgSQL in a `do` block or a `create function`, as the tree of PostgreSQL's own compiler.
+   *
+   * @returns null where it is in another language, or cannot be compiled without a database
+   */
+  parseRoutine(statementText: string): unknown;
 }
 
 /** In UTF-16 units. Longer statements are not checked: the grammar takes half a second and 80 MB for each million. */
@@ -33,7 +46,9 @@ export function loadParser(): Promise<SqlParser> {
 }
 
 async function makeParser(): Promise<SqlParser> {
-  const { loadModule, fingerprintSync, parseSync, hasSqlDetails } = await import('libpg-query');
+  const { loadModule, fingerprintSync, parseSync, parsePlPgSQLSync, hasSqlDetails } = await import(
+    'libpg-query'
+  );
   await loadModule();
 
   // The fingerprint parses too but hands over no tree, which halves the time.
@@ -58,7 +73,27 @@ async function makeParser(): Promise<SqlParser> {
     }
   }
 
+  function parseTree(text: string): Node | null {
+    try {
+      return parseSync(text).stmts?.[0]?.stmt ?? null;
+    } catch {
+      return null;
+    }
+  }
+
   return {
+    parse(text) {
+      if (text.length > MAX_CHECKED_LENGTH || text === '') return null;
+      return parseTree(text) ?? (COMMENT.test(text) ? parseTree(blankComments(text)) : null);
+    },
+    parseRoutine(text) {
+      if (text.length > MAX_CHECKED_LENGTH) return null;
+      try {
+        return parsePlPgSQLSync(text);
+      } catch {
+        return null;
+      }
+    },
     check(text) {
       if (text.length > MAX_CHECKED_LENGTH || text === '' || isKnownGood(text)) return null;
       const failure = findFailure(text);

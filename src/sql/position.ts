@@ -61,3 +61,18 @@ export function isTrailSurrogate(text: string, at: number): boolean {
   const before = text.charCodeAt(at - 1);
   return before >= 0xd800 && before <= 0xdbff;
 }
+
+/**
+ * The UTF-16 offset of a UTF-8 byte offset: the locations of syntax trees count bytes.
+ *
+ * @param bytes from 0; one past the end gives the length of the text
+ */
+export function offsetOfByte(text: string, bytes: number): number {
+  let at = 0;
+  for (let left = bytes; left > 0 && at < text.length; ) {
+    const code = text.codePointAt(at) ?? 0;
+    left -= code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    at += code < 0x10000 ? 1 : 2;
+  }
+  return at;
+}

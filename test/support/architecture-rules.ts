@@ -4,8 +4,8 @@ import type { SourceFile } from './source-files.ts';
 export type Rule = (files: SourceFile[]) => string[];
 
 const library = [
-  ...['sql/', 'connection/', 'config/', 'migrate/', 'lint/', 'maintenance/', 'report/'],
-  ...['pool/', 'application/'],
+  ...['sql/', 'connection/', 'config/', 'catalog/', 'impact/', 'lint/', 'trace/', 'migrate/'],
+  ...['structure/', 'adopt/', 'maintenance/', 'report/', 'pool/', 'application/'],
 ];
 
 /** What the files of a folder may import: beginnings of paths below `src`. */
@@ -15,8 +15,18 @@ const allowed: Record<string, { values: string[]; types?: string[] }> = {
   sql: { values: ['errors.ts'] },
   connection: { values: ['errors.ts', 'sql/quote.ts'] },
   config: { values: ['errors.ts'], types: ['connection/'] },
-  migrate: { values: ['errors.ts', 'sql/', 'connection/'] },
-  lint: { values: ['errors.ts', 'sql/', 'connection/'] },
+  catalog: { values: ['errors.ts', 'sql/', 'connection/'] },
+  impact: { values: ['sql/', 'catalog/'] },
+  lint: { values: ['errors.ts', 'sql/', 'catalog/', 'impact/'] },
+  trace: { values: ['errors.ts', 'sql/', 'connection/', 'catalog/', 'impact/'] },
+  structure: { values: ['errors.ts', 'sql/', 'connection/'] },
+  migrate: {
+    values: [
+      ...['errors.ts', 'sql/', 'connection/', 'catalog/', 'impact/', 'lint/', 'trace/'],
+      'structure/',
+    ],
+  },
+  adopt: { values: ['errors.ts', 'sql/', 'connection/', 'migrate/'] },
   maintenance: { values: ['errors.ts', 'sql/', 'connection/'] },
   pool: { values: ['errors.ts', 'sql/quote.ts', 'connection/', 'config/'] },
   application: {
@@ -27,6 +37,7 @@ const allowed: Record<string, { values: string[]; types?: string[] }> = {
     values: [
       'errors.ts',
       ...['report/', 'migrate/', 'lint/', 'maintenance/', 'connection/', 'config/', 'application/'],
+      ...['structure/', 'adopt/', 'trace/'],
     ],
   },
 };
@@ -47,7 +58,7 @@ export const pointsOneWay: Rule = (files) =>
       .map(({ from, isTypeOnly }) => `${path} imports ${isTypeOnly ? 'a type of ' : ''}${from}`);
   });
 
-const pureParts = /^src\/(migrate\/(plan|migration|compare)\.ts|lint\/rules\/|report\/)/;
+const pureParts = /^src\/(migrate\/(plan|migration|compare)\.ts|impact\/|lint\/|report\/)/;
 const impurePackages =
   /^(postgres|node:(fs|net|tls|dns|http|https|http2|dgram|child_process|worker_threads|cluster|readline)(\/.*)?)$/;
 

@@ -83,7 +83,7 @@ describe('the rules catch', () => {
   it.each([
     ['src/sql/a.ts', "import { b } from '../migrate/b.ts';"],
     ['src/migrate/a.ts', "import { b } from '../cli/b.ts';"],
-    ['src/migrate/a.ts', "import type { B } from '../lint/b.ts';"],
+    ['src/migrate/a.ts', "import type { B } from '../pool/b.ts';"],
     ['src/lint/a.ts', "  const { b } = await import('../config/b.ts');"],
     ['src/report/a.ts', "import { b } from '../migrate/b.ts';"],
     ['src/config/a.ts', "import { b } from '../connection/b.ts';"],

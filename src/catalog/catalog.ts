@@ -1,0 +1,157 @@
+import { quoteIdent } from '../sql/quote.ts';
+import type { WrittenName } from '../sql/tree.ts';
+
+/** `schema.name`, quoted where SQL needs it: unique, and ready to be shown. */
+export type ObjectKey = string;
+
+export function objectKey(schema: string, name: string): ObjectKey {
+  return `${quoteWhereNeeded(schema)}.${quoteWhereNeeded(name)}`;
+}
+
+function quoteWhereNeeded(name: string): string {
+  return /^[a-z_][a-z0-9_$]*$/.test(name) ? name : quoteIdent(name);
+}
+
+export type RelationKind =
+  | 'table'
+  | 'partitioned table'
+  | 'foreign table'
+  | 'view'
+  | 'materialized view'
+  | 'index'
+  | 'sequence'
+  | 'composite type';
+
+/** A type as a column has it. */
+export interface ColumnType {
+  /** Canonical and unquoted: `integer` is `int4`, `varchar(10)` is `varchar`; user types by `ObjectKey`. */
+  name: string;
+  /** What stands in parentheses, such as `[10]` or `[12, 2]`. */
+  modifiers: readonly number[];
+  isArray: boolean;
+}
+
+export interface CatalogColumn {
+  name: string;
+  type: ColumnType;
+  isNotNull: boolean;
+  /** Whether it has a default, an identity or an expression. */
+  hasDefault: boolean;
+  generated: 'stored' | 'virtual' | 'identity' | undefined;
+}
+
+export interface CatalogConstraint {
+  name: string;
+  kind: 'check' | 'not null' | 'foreign key' | 'primary key' | 'unique' | 'exclusion';
+  isValidated: boolean;
+  isEnforced: boolean;
+  /** Columns of the table that it mentions. */
+  columns: readonly string[];
+  /** For a check: columns that it proves to hold no null, as `x is not null` alone or under `and` does. */
+  provesNotNull: readonly string[];
+  /** For a foreign key. */
+  references?: ObjectKey;
+  referencedColumns?: readonly string[];
+  /** The index behind a primary key, unique or exclusion constraint. */
+  index?: ObjectKey;
+}
+
+export interface CatalogIndex {
+  key: ObjectKey;
+  table: ObjectKey;
+  /** Plain key columns, in order; undefined stands for an expression. */
+  columns: readonly (string | undefined)[];
+  isUnique: boolean;
+  isPartial: boolean;
+  /** False where a concurrent build was interrupted; from files nobody knows, so true. */
+  isValid: boolean;
+}
+
+export interface Relation {
+  key: ObjectKey;
+  kind: RelationKind;
+  columns: Map<string, CatalogColumn>;
+  /** By name. */
+  constraints: Map<string, CatalogConstraint>;
+  /** Keys of its indexes. */
+  indexes: Set<ObjectKey>;
+  /** Of a partition or child. */
+  parent?: ObjectKey;
+  /** Partitions and children. */
+  children: Set<ObjectKey>;
+  /** The default partition of a partitioned table. */
+  defaultPartition?: ObjectKey;
+  /** Views and materialized views that read it. */
+  dependents: Set<ObjectKey>;
+  isUnlogged: boolean;
+  /** Whether it lasts as long as the session. */
+  isTemporary: boolean;
+  /** Planner's estimate; only from a database. */
+  rows?: number;
+  /** With indexes and toast; only from a database. */
+  bytes?: number;
+}
+
+export interface UserType {
+  key: ObjectKey;
+  kind: 'enum' | 'domain' | 'composite' | 'range' | 'base';
+  /** Of an enum, in order. */
+  labels: string[];
+  /** Whether a domain has a check or is not null. */
+  isConstrained: boolean;
+  /** What a domain is over. */
+  base?: ColumnType;
+}
+
+export interface Routine {
+  key: ObjectKey;
+  volatility: 'immutable' | 'stable' | 'volatile';
+  /** The text of its `create` statement, where it is known. */
+  definition?: string;
+}
+
+/**
+ * What a database holds, as far as locks, rewrites and rules depend on it. Made by replaying
+ * migrations (`replay.ts`) or by reading a database (`read-catalog.ts`); replaying changes it in place.
+ */
+export interface Catalog {
+  /** Read from a database: what is not here does not exist. */
+  isComplete: boolean;
+  /** Where unqualified names are looked for; new objects land in the first. */
+  searchPath: string[];
+  relations: Map<ObjectKey, Relation>;
+  indexes: Map<ObjectKey, CatalogIndex>;
+  types: Map<ObjectKey, UserType>;
+  /** By name without arguments; the most volatile one where several share it. */
+  routines: Map<ObjectKey, Routine>;
+}
+
+export function createCatalog(searchPath: readonly string[] = ['public']): Catalog {
+  return {
+    isComplete: false,
+    searchPath: [...searchPath],
+    relations: new Map(),
+    indexes: new Map(),
+    types: new Map(),
+    routines: new Map(),
+  };
+}
+
+/** The key of what a name means: where it is on the search path, else where it would be made. */
+export function resolveKey(
+  { searchPath }: Catalog,
+  { schema, name }: WrittenName,
+  among: ReadonlyMap<ObjectKey, unknown>,
+): ObjectKey {
+  if (schema !== undefined) return objectKey(schema, name);
+  for (const one of searchPath) {
+    const key = objectKey(one, name);
+    if (among.has(key)) return key;
+  }
+  return objectKey(searchPath[0] ?? 'public', name);
+}
+
+/** The relation a name means, undefined where the catalog does not know it. */
+export function findRelation(catalog: Catalog, written: WrittenName): Relation | undefined {
+  return catalog.relations.get(resolveKey(catalog, written, catalog.relations));
+}

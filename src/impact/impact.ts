@@ -1,0 +1,126 @@
+import type { ObjectKey } from '../catalog/catalog.ts';
+
+/** Table-level lock modes from the weakest to the strongest, as `pg_locks` spells them without `Lock`. */
+export const LOCK_MODES = [
+  'AccessShare',
+  'RowShare',
+  'RowExclusive',
+  'ShareUpdateExclusive',
+  'Share',
+  'ShareRowExclusive',
+  'Exclusive',
+  'AccessExclusive',
+] as const;
+
+export type LockMode = (typeof LOCK_MODES)[number];
+
+/** Why a lock is taken on a relation that is not the statement's own. */
+export type LockReason =
+  | 'target'
+  | 'referenced table'
+  | 'referencing table'
+  | 'parent'
+  | 'partition'
+  | 'default partition'
+  | 'index'
+  | 'dependent'
+  | 'sequence';
+
+export interface LockTaken {
+  relation: ObjectKey;
+  mode: LockMode;
+  reason: LockReason;
+}
+
+/** Why a table is written anew. */
+export type RewriteReason =
+  | 'volatile default'
+  | 'serial'
+  | 'identity'
+  | 'stored generated column'
+  | 'constrained domain'
+  | 'type change'
+  | 'set expression'
+  | 'set logged'
+  | 'set tablespace'
+  | 'set access method'
+  | 'vacuum full'
+  | 'cluster'
+  | 'truncate'
+  | 'refresh'
+  | 'reindex';
+
+/** Why every row is read while the lock is held. */
+export type ScanReason =
+  | 'set not null'
+  | 'not null constraint'
+  | 'check constraint'
+  | 'check of a column whose type changes'
+  | 'foreign key'
+  | 'validate constraint'
+  | 'primary key columns'
+  | 'index build'
+  | 'exclusion constraint'
+  | 'attach partition'
+  | 'default partition'
+  | 'domain constraint'
+  | 'query';
+
+interface Touched<Reason> {
+  relation: ObjectKey;
+  reason: Reason;
+  /** The column or constraint that it is about. */
+  subject?: string;
+  /** A sentence part for messages: `varchar(10) to varchar(5)`, `default gen_random_uuid()`. */
+  detail?: string;
+  /** False where it depends on what the catalog does not know. */
+  isCertain: boolean;
+  /** Which of the subcommands of an `alter table`, from 0. */
+  command?: number;
+  /** Where it is written, in UTF-16 units of the statement's text. */
+  offset?: number;
+}
+
+export type Rewrite = Touched<RewriteReason>;
+export type Scan = Touched<ScanReason>;
+
+/** An index that is built while the statement's locks are held. */
+export interface Build
+  extends Touched<'create index' | 'unique' | 'primary key' | 'exclusion' | 'rewrite' | 'reindex'> {
+  isConcurrent: boolean;
+}
+
+/** What a statement does to the database while it runs, as far as others feel it. */
+export interface Impact {
+  /** Strongest first; the strongest mode on each relation. */
+  locks: LockTaken[];
+  rewrites: Rewrite[];
+  scans: Scan[];
+  builds: Build[];
+  /** Why the analysis may be incomplete: dynamic SQL, a table that no migration makes. */
+  unknowns: string[];
+}
+
+export function emptyImpact(): Impact {
+  return { locks: [], rewrites: [], scans: [], builds: [], unknowns: [] };
+}
+
+export function isStronger(a: LockMode, b: LockMode): boolean {
+  return LOCK_MODES.indexOf(a) > LOCK_MODES.indexOf(b);
+}
+
+/** What others cannot do to a table while a lock is held on it; '' where nobody feels it. */
+export function blockedBy(mode: LockMode): 'reads and writes' | 'writes' | 'schema changes' | '' {
+  switch (mode) {
+    case 'AccessExclusive':
+      return 'reads and writes';
+    case 'Exclusive':
+    case 'ShareRowExclusive':
+    case 'Share':
+      return 'writes';
+    case 'ShareUpdateExclusive':
+      return 'schema changes';
+    default:
+      return '';
+  }
+}

@@ -1,0 +1,96 @@
+import type { Node } from '@pgsql/types';
+import type { Catalog, ObjectKey } from '../catalog/catalog.ts';
+import type { Impact, LockMode } from '../impact/impact.ts';
+import type { Statement } from '../sql/statements.ts';
+
+/** `error` fails, `warning` fails where `--strict` is given, `info` never does. */
+export type Severity = 'error' | 'warning' | 'info';
+
+export type RuleGroup = 'locks' | 'data' | 'compat' | 'tx' | 'style';
+
+/** What a finding rests on: the text alone, earlier migrations, a database, or a traced run. */
+export type Evidence = 'static' | 'model' | 'live' | 'trace';
+
+/** A statement as the rules see it; one inside a `do` block or a called function too. */
+export interface StatementInContext {
+  /** The statement of the script; for one inside a body, the statement that holds the body. */
+  statement: Statement;
+  /** The statement's own text: of the one inside the body where it is there. */
+  text: string;
+  tree: Node;
+  /** Where `text` starts in the script, in UTF-16 units. */
+  start: number;
+  /** Whether it stands in a `do` block or in a function that the migration calls. */
+  isEmbedded: boolean;
+  impact: Impact;
+  /** The database before this statement. */
+  catalog: Catalog;
+  file: FileState;
+  settings: LintSettings;
+}
+
+/** What has happened in the file before the statement. */
+export interface FileState {
+  isTransactional: boolean;
+  direction: 'up' | 'down';
+  /** Relations that this file made without `if not exists`, and temporary ones: nobody else uses them. */
+  fresh: Set<ObjectKey>;
+  /** Types that this file made. */
+  freshTypes: Set<ObjectKey>;
+  /** The strongest lock that the transaction holds on each relation that is not fresh, and since which line. */
+  held: Map<ObjectKey, { mode: LockMode; line: number }>;
+  /** Labels added to enums by this file, by type. */
+  enumValues: Map<ObjectKey, string[]>;
+  /** All statements of the file, for rules that look ahead. */
+  statements: Statement[];
+}
+
+export interface LintSettings {
+  /** The oldest server that the migrations are for, as in server_version_num; default 140000. */
+  serverVersion: number;
+  /** Tables with fewer rows turn errors of the locks group into information; default: none do. */
+  smallTableRows: number | undefined;
+}
+
+/** Replaces a range of the script's text, in UTF-16 units. */
+export interface Edit {
+  start: number;
+  end: number;
+  text: string;
+}
+
+/** A change of the file that surely keeps its meaning. */
+export interface Fix {
+  description: string;
+  edits: Edit[];
+  /** Statements that have to move into a no-transaction migration of their own, by index. */
+  moves?: number[];
+}
+
+/** What a rule says of a statement. */
+export interface RuleFinding {
+  message: string;
+  /** The safe way, as one or two sentences. */
+  hint: string;
+  /** Where it differs from the rule's own. */
+  severity?: Severity;
+  /** Where, in UTF-16 units from the start of `text`; default: its start. */
+  offset?: number;
+  tables: ObjectKey[];
+  lock?: LockMode;
+  /** Default `static`. */
+  evidence?: Evidence;
+  fix?: Fix;
+}
+
+/** One rule. Pure: it looks at a statement in its context, and neither at disk nor at network. */
+export interface Rule {
+  name: string;
+  group: RuleGroup;
+  severity: Severity;
+  /** One line for lists. */
+  summary: string;
+  /** Off unless the configuration turns it on; default false. */
+  isOptional?: boolean;
+  check(at: StatementInContext): RuleFinding[];
+}
