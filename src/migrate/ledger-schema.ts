@@ -4,7 +4,10 @@ import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { ledgerFunctionsDdl } from './ledger-functions.ts';
 
 /** Raised when the layout below changes; a ledger with a higher one belongs to a newer evdb. */
-export const LEDGER_FORMAT = 1;
+export const LEDGER_FORMAT = 2;
+
+const HISTORY_ACTIONS =
+  "'up', 'down', 'failed', 'repaired', 'baseline', 'reset', 'adopted', 'resumed'";
 
 /**
  * The ledger's own objects. One table says what is applied now, one what ever happened. The
@@ -31,12 +34,18 @@ create table if not exists ${s}.migration (
     state text not null,
     statements_done integer not null default 0,
     statements_total integer not null,
-    applied_at timestamptz not null default pg_catalog.clock_timestamp(),
+    applied_at timestamptz default pg_catalog.clock_timestamp(),
     duration_ms double precision,
     transaction_id xid8 not null default pg_catalog.pg_current_xact_id(),
+    statement_started integer,
+    statement_started_at timestamptz,
+    statement_checksums text[],
+    origin text not null default 'applied',
     constraint migration_pkey primary key (target_schema, version),
     constraint migration_state_is_known check (state in ('applied', 'applying', 'reverting')),
-    constraint migration_version_is_positive check (version > 0)
+    constraint migration_version_is_positive check (version > 0),
+    constraint migration_statement_started_follows check (statement_started = statements_done + 1),
+    constraint migration_origin_is_known check (origin ~ '^(applied|baseline|adopted:.+)$')
 );
 
 create table if not exists ${s}.migration_text (
@@ -67,9 +76,9 @@ create table if not exists ${s}.history (
     git_commit text,
     ci_url text,
     transaction_id xid8 not null default pg_catalog.pg_current_xact_id(),
+    detail text,
     constraint history_pkey primary key (id),
-    constraint history_action_is_known
-        check (action in ('up', 'down', 'failed', 'repaired', 'baseline', 'reset'))
+    constraint history_action_is_known check (action in (${HISTORY_ACTIONS}))
 );
 ${ledgerGuards(s)}
 ${ledgerFunctionsDdl(s)}
@@ -105,9 +114,38 @@ comment on column ${s}.migration.token_checksum is 'The same without comments an
 comment on column ${s}.migration.state is 'applied; applying or reverting: a no-transaction migration stopped half way';
 comment on column ${s}.migration.statements_done is 'How many statements have committed (no-transaction migrations)';
 comment on column ${s}.migration.transaction_id is 'Tells after a lost connection whether the commit happened (pg_xact_status)';
+${format2Comments(s)}
 comment on table ${s}.migration_text is 'The scripts as they ran, for down --from-ledger and for diffs; may hold secrets, so only its owner may read it';
 comment on table ${s}.history is 'Append-only: every up, down, failure, repair, baseline and reset';
 comment on function ${s}.refuse_history_change() is 'Keeps the history append-only';`;
+}
+
+function format2Comments(s: string): string {
+  return `comment on column ${s}.migration.applied_at is 'Null where it is not known when, as for an adopted migration';
+comment on column ${s}.migration.statement_started is 'Outside a transaction: the statement, from 1, that was begun and is not known to be done';
+comment on column ${s}.migration.statement_started_at is 'When statement_started was written, which is before the statement was sent';
+comment on column ${s}.migration.statement_checksums is 'While a no-transaction script runs: one for each of its statements, without comments and white space';
+comment on column ${s}.migration.origin is 'applied: evdb ran it; baseline, adopted:<tool>: it was there before';
+comment on column ${s}.history.detail is 'The reason that was given, or what exactly was done';`;
+}
+
+/** Brings a ledger of format 1 to format 2; new ledgers are made like this from the start. */
+export function upgradeLedgerSql(schema: string): string {
+  const s = quoteIdent(schema);
+  return `alter table ${s}.migration
+    add column statement_started integer,
+    add column statement_started_at timestamptz,
+    add column statement_checksums text[],
+    add column origin text not null default 'applied',
+    add constraint migration_statement_started_follows check (statement_started = statements_done + 1),
+    add constraint migration_origin_is_known check (origin ~ '^(applied|baseline|adopted:.+)$'),
+    alter column applied_at drop not null;
+alter table ${s}.history
+    add column detail text,
+    drop constraint history_action_is_known,
+    add constraint history_action_is_known check (action in (${HISTORY_ACTIONS}));
+${format2Comments(s)}
+update ${s}.ledger_format set format = 2;`;
 }
 
 /** Default privileges of the database may have granted the texts to others. */

@@ -23,13 +23,21 @@ export interface LedgerRow {
   state: LedgerState;
   statementsDone: number;
   statementsTotal: number;
-  /** ISO 8601 in UTC. */
-  appliedAt: string;
+  /** ISO 8601 in UTC; null where nobody knows, as for an adopted migration. */
+  appliedAt: string | null;
   durationMs: number | null;
+  /** From 1: the statement that was begun outside a transaction and is not known to be done. */
+  statementStarted: number | null;
+  /** Of the statements of a no-transaction script that is not done; else empty. */
+  statementChecksums: string[];
+  /** `applied` by evdb, or there before: `baseline`, `adopted:<tool>`. */
+  origin: string;
 }
 
 export interface Ledger {
   exists: boolean;
+  /** The layout; an older one is read as it is, and brought up to date by whoever writes. */
+  format: number;
   targetExists: boolean;
   /** In version order. */
   rows: LedgerRow[];
@@ -50,11 +58,12 @@ export async function readLedger(session: Session, key: LedgerKey): Promise<Ledg
       rows: string | null;
     };
     if (format > LEDGER_FORMAT) throw tooNew(format, key);
-    return { exists: true, targetExists, rows: rows?.split(RECORD).map(parseRow) ?? [] };
+    return { exists: true, format, targetExists, rows: rows?.split(RECORD).map(parseRow) ?? [] };
   } catch (error) {
     const { code } = error as { code?: string };
     if (code === '42P01' || code === '3F000') {
-      return { exists: false, targetExists: await readTargetExists(session, key), rows: [] };
+      const targetExists = await readTargetExists(session, key);
+      return { exists: false, format: LEDGER_FORMAT, targetExists, rows: [] };
     }
     if (code === '42501') throw denied(session, key, error);
     if (code === '42703') await refuseOtherLayout(session, key);
@@ -75,7 +84,11 @@ async function refuseOtherLayout(session: Session, key: LedgerKey): Promise<void
 const FIELD = '\u001f';
 const RECORD = '\u001e';
 
-/** One text for all rows: JSON would cost the server five times as much for a thousand of them. */
+/**
+ * One text for all rows: JSON would cost the server five times as much for a thousand of them.
+ * A column that a ledger of format 1 lacks is found in `older`, because names are looked up in the
+ * inner query first.
+ */
 function readLedgerSql({ ledgerSchema, targetSchema }: LedgerKey): string {
   const s = quoteIdent(ledgerSchema);
   return `select
@@ -86,19 +99,28 @@ function readLedgerSql({ ledgerSchema, targetSchema }: LedgerKey): string {
             pg_catalog.concat_ws(
                 ${quoteLiteral(FIELD)},
                 version, label, name, checksum, token_checksum, state, statements_done, statements_total,
-                (extract(epoch from applied_at) * 1000)::bigint, coalesce(duration_ms::text, '')
+                coalesce((extract(epoch from applied_at) * 1000)::bigint::text, ''),
+                coalesce(duration_ms::text, ''), coalesce(statement_started::text, ''),
+                coalesce(pg_catalog.array_to_string(statement_checksums, ' '), ''), origin
             ),
             ${quoteLiteral(RECORD)} order by version
         )
         from ${s}.migration
         where target_schema = ${quoteLiteral(targetSchema)}
-    ) as "rows"`;
+    ) as "rows"
+from (
+    select
+        null::integer as statement_started,
+        null::text[] as statement_checksums,
+        'applied'::text as origin
+) as older`;
 }
 
 function parseRow(record: string): LedgerRow {
   const [version = '', label = '', name = '', checksum = '', tokenChecksum = '', ...rest] =
     record.split(FIELD);
-  const [state, statementsDone, statementsTotal, appliedAtMs, durationMs] = rest;
+  const [state, statementsDone, statementsTotal, appliedAtMs, durationMs, ...journal] = rest;
+  const [statementStarted, statementChecksums, origin = ''] = journal;
   return {
     version,
     label,
@@ -108,8 +130,11 @@ function parseRow(record: string): LedgerRow {
     state: state as LedgerState,
     statementsDone: Number(statementsDone),
     statementsTotal: Number(statementsTotal),
-    appliedAt: new Date(Number(appliedAtMs)).toISOString(),
-    durationMs: durationMs === '' ? null : Number(durationMs),
+    appliedAt: appliedAtMs ? new Date(Number(appliedAtMs)).toISOString() : null,
+    durationMs: durationMs ? Number(durationMs) : null,
+    statementStarted: statementStarted ? Number(statementStarted) : null,
+    statementChecksums: statementChecksums?.split(' ').filter(Boolean) ?? [],
+    origin,
   };
 }
 

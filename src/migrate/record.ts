@@ -15,7 +15,19 @@ export interface LedgerEntry {
   downText: string | null;
 }
 
-export type HistoryAction = 'up' | 'down' | 'failed' | 'repaired' | 'baseline' | 'reset';
+/**
+ * `resumed`: a no-transaction script that stopped half way was taken up again; the `up` or `down`
+ * follows when it is done. `adopted`: taken over from another tool.
+ */
+export type HistoryAction =
+  | 'up'
+  | 'down'
+  | 'failed'
+  | 'repaired'
+  | 'baseline'
+  | 'reset'
+  | 'adopted'
+  | 'resumed';
 
 export interface HistoryEntry {
   action: HistoryAction;
@@ -25,6 +37,8 @@ export interface HistoryEntry {
   checksum?: string;
   error?: string;
   durationMs?: Duration;
+  /** The reason that was given, or what exactly was done. */
+  detail?: string;
 }
 
 /** `transaction` lets the server say how long the transaction has been going on. */
@@ -75,8 +89,8 @@ delete from ${s}.migration where ${ofTarget};`;
 }
 
 export function insertHistorySql(key: LedgerKey, entry: HistoryEntry, by: Provenance): string {
-  return `insert into ${quoteIdent(key.ledgerSchema)}.history (target_schema, version, label, name, action, checksum, error, duration_ms, os_user, host_name, tool_version, git_commit, ci_url)
-values (${quoteLiteral(key.targetSchema)}, ${entry.version ?? 'null'}, ${literals(entry.label, entry.name, entry.action, entry.checksum, entry.error)}, ${durationSql(entry.durationMs)}, ${literals(by.osUser, by.hostName, by.toolVersion, by.gitCommit, by.ciUrl)});`;
+  return `insert into ${quoteIdent(key.ledgerSchema)}.history (target_schema, version, label, name, action, checksum, error, duration_ms, detail, os_user, host_name, tool_version, git_commit, ci_url)
+values (${quoteLiteral(key.targetSchema)}, ${entry.version ?? 'null'}, ${literals(entry.label, entry.name, entry.action, entry.checksum, entry.error)}, ${durationSql(entry.durationMs)}, ${literals(entry.detail, by.osUser, by.hostName, by.toolVersion, by.gitCommit, by.ciUrl)});`;
 }
 
 function durationSql(durationMs: Duration | null | undefined): string {

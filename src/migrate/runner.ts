@@ -2,7 +2,8 @@ import { openSession, type Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { type Ledger, type LedgerRow, readLedger } from './ledger.ts';
-import { createLedger } from './ledger-schema.ts';
+import { createLedger, LEDGER_FORMAT } from './ledger-schema.ts';
+import { upgradeLedger } from './ledger-upgrade.ts';
 import {
   acquireLock,
   ledgerLock,
@@ -79,17 +80,24 @@ async function withLock<T>(
 async function ensureLedger(worker: Session, options: MigrateOptions): Promise<Ledger> {
   const key = ledgerKey(options);
   const ledger = await readLedger(worker, key);
-  if (ledger.exists) return ledger;
+  if (isUpToDate(ledger)) return ledger;
   const id = ledgerLock(key);
   await acquireLock(worker, id, { waitMs: DEFAULT_LOCK_WAIT_MS, signal: options.signal });
   try {
     // Creating it again would wait for the migrations of another tenant that has just begun.
     const meanwhile = await readLedger(worker, key);
     if (!meanwhile.exists) await createLedger(worker, key.ledgerSchema);
+    else if (!isUpToDate(meanwhile)) {
+      await upgradeLedger(worker, key.ledgerSchema, options.signal);
+    }
   } finally {
     if (!worker.isClosed) await releaseLock(worker, id);
   }
   return readLedger(worker, key);
+}
+
+function isUpToDate({ exists, format }: Ledger): boolean {
+  return exists && format === LEDGER_FORMAT;
 }
 
 function makeContext(from: {

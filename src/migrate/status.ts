@@ -12,6 +12,8 @@ export interface StatusEntry {
   /** ISO 8601; null where it is not applied. */
   appliedAt: string | null;
   durationMs: number | null;
+  /** `applied`, `baseline` or `adopted:<tool>`; null where it is not applied. */
+  origin: string | null;
   /** Set for a no-transaction script that stopped half way. */
   progress?: { statementsDone: number; statementsTotal: number };
 }
@@ -64,6 +66,7 @@ function statusEntry({ version, label, name, state, row }: MigrationStatus): Sta
     state,
     appliedAt: isDone ? row.appliedAt : null,
     durationMs: row?.durationMs ?? null,
+    origin: isDone ? row.origin : null,
     ...(row &&
       !isDone && {
         progress: { statementsDone: row.statementsDone, statementsTotal: row.statementsTotal },

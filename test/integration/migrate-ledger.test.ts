@@ -6,6 +6,7 @@ import {
   readStatus,
   validateMigrations,
 } from '../../src/index.ts';
+import { LEDGER_FORMAT } from '../../src/migrate/ledger-schema.ts';
 import { type MigrateStage, test } from '../support/migrate-stage.ts';
 
 async function applyTwo(stage: MigrateStage): Promise<void> {
@@ -213,8 +214,11 @@ describe('the ledger', () => {
   test('of a newer evdb is left alone', async ({ stage }) => {
     await applyTwo(stage);
     await stage.migration('004_d', 'create table d ();');
-    await stage.sql`update evdb.ledger_format set format = 2`;
-    const tooNew = { code: 'LEDGER_TOO_NEW', message: expect.stringContaining('format 2') };
+    await stage.sql`update evdb.ledger_format set format = ${LEDGER_FORMAT + 1}`;
+    const tooNew = {
+      code: 'LEDGER_TOO_NEW',
+      message: expect.stringContaining(`format ${LEDGER_FORMAT + 1}`),
+    };
     await expect(readStatus(stage.options)).rejects.toMatchObject(tooNew);
     await expect(migrateUp(stage.options)).rejects.toMatchObject(tooNew);
     await stage.sql`alter table evdb.migration rename column checksum to digest`;

@@ -19,6 +19,9 @@ function row(version: string, state: LedgerState = 'applied'): LedgerRow {
     statementsTotal: 2,
     appliedAt: '2026-01-01T00:00:00Z',
     durationMs: 1,
+    statementStarted: null,
+    statementChecksums: [],
+    origin: 'applied',
   };
 }
 

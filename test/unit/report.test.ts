@@ -177,7 +177,9 @@ describe('a status', () => {
   const appliedAt = '2026-11-22T14:03:05.678Z';
   const entry = (label: string, state: StatusEntry['state']): StatusEntry => ({
     ...{ version: label, label, name: 'm', state },
-    ...(state === 'pending' ? { appliedAt: null, durationMs: null } : { appliedAt, durationMs: 7 }),
+    ...(state === 'pending'
+      ? { appliedAt: null, durationMs: null, origin: null }
+      : { appliedAt, durationMs: 7, origin: 'applied' }),
   });
   const countStates = (entries: StatusEntry[]) => {
     const counted = { ...counts };
