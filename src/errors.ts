@@ -43,6 +43,7 @@ export type EvdbErrorCode =
   | 'LOCK_TIMEOUT'
   | 'OUTCOME_UNKNOWN'
   | 'RESET_BLOCKED'
+  | 'SCRATCH_UNAVAILABLE'
   | 'INTERRUPTED'
   // the connection
   | 'CONNECTION_REFUSED'

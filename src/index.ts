@@ -41,6 +41,8 @@ export type { StopResult } from './connection/embedded/stop.ts';
 export { stopEmbeddedServer } from './connection/embedded/stop.ts';
 export type { ConnectionOptions, HostAddress, SslMode } from './connection/options.ts';
 export { QueryError } from './connection/query-error.ts';
+export type { ScratchDatabase, ScratchOptions } from './connection/scratch.ts';
+export { withScratchDatabase } from './connection/scratch.ts';
 export type { Session } from './connection/session.ts';
 export type { EvdbErrorCode, EvdbErrorOptions } from './errors.ts';
 export { EvdbError } from './errors.ts';

@@ -1,0 +1,210 @@
+import { randomInt } from 'node:crypto';
+import { EvdbError } from '../errors.ts';
+import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
+import type { ConnectionOptions } from './options.ts';
+import { codeOf, isConnectionLoss, queryError } from './query-error.ts';
+import { openSession, type Session } from './session.ts';
+
+export interface ScratchOptions {
+  /** The database whose server, encoding and locale it gets; without one it is made on the embedded server. */
+  beside?: ConnectionOptions | undefined;
+  /**
+   * The folder of the embedded server, used where nothing is beside, or where the role may not
+   * create databases. Default: that is an error.
+   */
+  embeddedDirectory?: string | undefined;
+  /** Told in one sentence what a person should know, such as that the embedded server is used. */
+  onProgress?: ((message: string) => void) | undefined;
+  /** Keeps it from being made; `work` looks after itself. It is dropped either way. */
+  signal?: AbortSignal | undefined;
+}
+
+/** A database that lasts as long as the work in it. */
+export interface ScratchDatabase {
+  connection: ConnectionOptions;
+  name: string;
+  /** As in server_version_num. */
+  serverVersion: number;
+  /** Whether it is on the embedded server instead of beside the target. */
+  isEmbedded: boolean;
+}
+
+/** `evdb_scratch_` and seven digits, which are also the number of its lock. */
+const NAME = /^evdb_scratch_([0-9a-f]{7})$/;
+/** "evds" in ASCII. */
+const LOCK_CLASS = 0x65766473;
+
+/**
+ * Lends an empty database, made from `template0` with the target's encoding and locale, and drops it
+ * whatever happens. Databases that a killed process left are dropped before; whose process lives is
+ * told by an advisory lock that the maker holds from before the database exists.
+ *
+ * @throws {EvdbError} SCRATCH_UNAVAILABLE, those of `openSession` and `ensureEmbeddedServer`, and
+ *   whatever `work` throws
+ * @example
+ * await withScratchDatabase({ beside: connection }, async (scratch) => {
+ *   await migrateUp({ ...options, connection: scratch.connection });
+ * });
+ */
+export async function withScratchDatabase<T>(
+  options: ScratchOptions,
+  work: (scratch: ScratchDatabase) => Promise<T>,
+): Promise<T> {
+  options.signal?.throwIfAborted();
+  const { keeper, name, isEmbedded } = await makeDatabase(options);
+  try {
+    return await work({
+      connection: {
+        ...keeper.options,
+        database: name,
+        // with several hosts it must be the one where it was made
+        targetSessionAttrs: 'read-write',
+      },
+      name,
+      serverVersion: keeper.facts.serverVersion,
+      isEmbedded,
+    });
+  } finally {
+    await dropScratch(keeper, name, options.onProgress);
+  }
+}
+
+interface Made {
+  /** Holds the lock; connected to the database beside. */
+  keeper: Session;
+  name: string;
+  isEmbedded: boolean;
+}
+
+async function makeDatabase(options: ScratchOptions): Promise<Made> {
+  const { beside } = options;
+  if (!beside) return makeEmbedded(options, 'no database is configured');
+  try {
+    return { ...(await makeBeside(beside, options.signal)), isEmbedded: false };
+  } catch (error) {
+    const reason = reasonAgainst(error, beside);
+    if (reason === undefined) throw queryError(error);
+    return makeEmbedded(options, reason, error);
+  }
+}
+
+/** Why the target's server cannot have one; undefined where something else is wrong. */
+function reasonAgainst(error: unknown, { user }: ConnectionOptions): string | undefined {
+  switch (codeOf(error)) {
+    case '42501':
+      return `user "${user}" may not create databases`;
+    case '25006':
+      return 'the server or the connection is read-only';
+    default:
+      return undefined;
+  }
+}
+
+async function makeEmbedded(
+  options: ScratchOptions,
+  reason: string,
+  cause?: unknown,
+): Promise<Made> {
+  const { embeddedDirectory, onProgress, signal } = options;
+  if (embeddedDirectory === undefined) throw unavailable(reason, options, cause);
+  onProgress?.(`${reason}: the scratch database is made on the embedded PostgreSQL`);
+  const { ensureEmbeddedServer } = await import('./embedded/server.ts');
+  const server = await ensureEmbeddedServer({ directory: embeddedDirectory, onProgress, signal });
+  if (server.started) {
+    onProgress?.('the embedded PostgreSQL stays up; `evdb server stop` ends it');
+  }
+  return { ...(await makeBeside(server.connection, signal)), isEmbedded: true };
+}
+
+function unavailable(reason: string, { beside }: ScratchOptions, cause: unknown): EvdbError {
+  return new EvdbError('SCRATCH_UNAVAILABLE', `no scratch database can be made: ${reason}`, {
+    hint: beside
+      ? `Let an administrator run: alter role ${quoteIdent(beside.user)} createdb;`
+      : 'Name a server with --url, or use the embedded one with --embedded.',
+    cause,
+  });
+}
+
+async function makeBeside(
+  beside: ConnectionOptions,
+  signal: AbortSignal | undefined,
+): Promise<Omit<Made, 'isEmbedded'>> {
+  const keeper = await openSession(beside, { signal });
+  try {
+    // a limit of the target must not end the session that keeps the lock
+    await keeper.run(`set statement_timeout = 0; set idle_session_timeout = 0`);
+    await removeLeftovers(keeper);
+    const number = randomInt(0x10000000);
+    const name = `evdb_scratch_${number.toString(16).padStart(7, '0')}`;
+    await keeper.run(`select pg_catalog.pg_advisory_lock(${LOCK_CLASS}, ${number})`);
+    await createLike(keeper, name);
+    return { keeper, name };
+  } catch (error) {
+    await keeper.close({ force: true });
+    throw error;
+  }
+}
+
+async function createLike(keeper: Session, name: string): Promise<void> {
+  const version = keeper.facts.serverVersion;
+  const [row] = await keeper.run(`
+    select pg_catalog.pg_encoding_to_char(encoding) as "encoding",
+        datcollate::text as "collate",
+        datctype::text as "ctype",
+        ${version >= 150000 ? 'datlocprovider::text' : "'c'"} as "provider",
+        ${version >= 170000 ? 'datlocale' : version >= 150000 ? 'daticulocale' : 'null'} as "locale"
+    from pg_catalog.pg_database
+    where datname = pg_catalog.current_database()`);
+  const { encoding, collate, ctype, provider, locale } = row as Record<string, string | null>;
+  const parts = [
+    `encoding ${quoteLiteral(encoding ?? 'UTF8')}`,
+    `lc_collate ${quoteLiteral(collate ?? 'C')}`,
+    `lc_ctype ${quoteLiteral(ctype ?? 'C')}`,
+  ];
+  if (provider === 'i') parts.push(`locale_provider icu icu_locale ${quoteLiteral(locale ?? '')}`);
+  if (provider === 'b')
+    parts.push(`locale_provider builtin builtin_locale ${quoteLiteral(locale ?? '')}`);
+  await keeper.run(`create database ${quoteIdent(name)} template template0 ${parts.join(' ')}`);
+}
+
+/** A maker that lives holds the lock of its database, in whatever database it is connected to. */
+async function removeLeftovers(keeper: Session): Promise<void> {
+  const rows = await keeper.run(`
+    select d.datname::text as "name"
+    from pg_catalog.pg_database as d
+    where d.datname like 'evdb\\_scratch\\_%'
+        and pg_catalog.pg_has_role(d.datdba, 'member')`);
+  const locks = await keeper.run(`
+    select objid::bigint::text as "number"
+    from pg_catalog.pg_locks
+    where locktype = 'advisory' and classid = ${LOCK_CLASS}`);
+  const held = new Set(locks.map(({ number }) => Number(number)));
+  for (const { name } of rows) {
+    const digits = NAME.exec(String(name))?.[1];
+    if (digits === undefined || held.has(Number.parseInt(digits, 16))) continue;
+    // another process may be at it, and who still looks into it may go on
+    await keeper.run(`drop database if exists ${quoteIdent(String(name))}`).catch(() => undefined);
+  }
+}
+
+async function dropScratch(
+  keeper: Session,
+  name: string,
+  onProgress: ScratchOptions['onProgress'],
+): Promise<void> {
+  const drop = `drop database if exists ${quoteIdent(name)} with (force)`;
+  try {
+    await keeper.run(drop).catch(async (error: unknown) => {
+      if (!isConnectionLoss(error)) throw error;
+      const again = await openSession(keeper.options);
+      await again.run(drop).finally(() => again.close());
+    });
+  } catch (error) {
+    const said = error instanceof Error ? error.message : String(error);
+    onProgress?.(
+      `the scratch database ${name} could not be dropped (${said}); the next one that is made drops it`,
+    );
+  } finally {
+    await keeper.close();
+  }
+}
