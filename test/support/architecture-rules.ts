@@ -104,7 +104,9 @@ const maxLines = 250;
 export const keepsFilesSmallAndNamed: Rule = (files) =>
   files.flatMap(({ path, code, lineCount, imports }) => {
     const found: string[] = [];
-    if (lineCount > maxLines) found.push(`has ${lineCount} lines, more than ${maxLines}`);
+    // The list of what is public is as long as it is.
+    const isLong = lineCount > maxLines && path !== 'src/index.ts';
+    if (isLong) found.push(`has ${lineCount} lines, more than ${maxLines}`);
     if (/\/(utils?|types|helpers?|common|index)\.ts$/.test(path) && path !== 'src/index.ts') {
       found.push('has a name that says nothing');
     }
