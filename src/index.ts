@@ -179,6 +179,7 @@ export type { MigrateOptions } from './migrate/options.ts';
 export type { Direction, DownOptions, PlanWarning, UpOptions } from './migrate/plan.ts';
 export type { Step } from './migrate/prepare.ts';
 export type { OnProgress, Progress, StepName } from './migrate/progress.ts';
+export { readToolVersion } from './migrate/provenance.ts';
 export type { ResetOptions, ResetResult } from './migrate/reset.ts';
 export { resetSchema } from './migrate/reset.ts';
 export type { ScriptLocation, ServerReport } from './migrate/script-error.ts';
@@ -213,6 +214,19 @@ export {
   renderWarning,
 } from './report/migration.ts';
 export { renderPing } from './report/ping.ts';
+export { pipelineOfDoctor } from './report/pipeline/from-doctor.ts';
+export { pipelineOfRules } from './report/pipeline/from-rules.ts';
+export { pipelineOfStatus } from './report/pipeline/from-status.ts';
+export type {
+  PipelineCheck,
+  PipelinePlace,
+  PipelineProblem,
+  PipelineReport,
+  PipelineSeverity,
+} from './report/pipeline/pipeline-report.ts';
+export { failureReport } from './report/pipeline/pipeline-report.ts';
+export type { PipelineFormat } from './report/pipeline/render-pipeline.ts';
+export { renderPipeline } from './report/pipeline/render-pipeline.ts';
 export { renderPrometheus } from './report/prometheus.ts';
 export type { ReportRenderOptions } from './report/render-report.ts';
 export { renderReport } from './report/render-report.ts';

@@ -1,8 +1,10 @@
 import { Argument, type Command, Option } from 'commander';
+import type { PipelineReport } from '../report/pipeline/pipeline-report.ts';
 import type { Style } from '../report/style.ts';
 import { type CliContext, loadStyle } from './context.ts';
 import { readNpmFlags } from './npm-flags.ts';
 import { toJson } from './output.ts';
+import { FORMATS, type Format, isForPipeline, printPipeline } from './pipeline.ts';
 import type { CliState } from './run.ts';
 
 /** What a command gives back: the same result as data and as text. */
@@ -11,6 +13,8 @@ export interface CommandResult {
   text: string;
   /** Default 0. */
   exitCode?: number;
+  /** The same for pipelines, of commands that take `--format`; made only where it is asked for. */
+  pipeline?: () => Promise<PipelineReport>;
   /** Whether the command has printed its results itself, while it ran. */
   isPrinted?: boolean;
 }
@@ -36,6 +40,8 @@ export interface CommandSpec {
   options?: Option[];
   /** Command lines, without the leading `evdb`. */
   examples: string[];
+  /** Whether it takes `--format`; its results then have a `pipeline`. */
+  hasFormats?: boolean;
   run(input: CommandInput): Promise<CommandResult>;
 }
 
@@ -52,14 +58,21 @@ export function defineCommand(
   }
   for (const option of spec.options ?? []) command.addOption(option);
   command.addOption(new Option('--json', 'print the result as JSON'));
+  if (spec.hasFormats) {
+    command.addOption(new Option('--format <name>', 'print it for a pipeline').choices(FORMATS));
+  }
   command.addHelpText('after', renderExamples(spec.examples));
   command.action(async () => {
     state.command = commandPath(command);
     const flags = readNpmFlags(command, context.env) as Flags;
-    const style = await loadStyle(context.outColour && !flags.json);
+    const format = flags.format as Format | undefined;
+    if (format === 'json') flags.json = true;
+    const style = await loadStyle(context.outColour && !flags.json && !isForPipeline(format));
     const args = command.processedArgs.filter((arg) => arg !== undefined).flat() as string[];
     const result = await spec.run({ context, args, flags, style });
-    if (!result.isPrinted) {
+    if (isForPipeline(format) && result.pipeline) {
+      await printPipeline(format, await result.pipeline(), context);
+    } else if (!result.isPrinted) {
       if (flags.json) context.out(toJson(state.command, result.data));
       else if (result.text !== '') context.out(`${result.text}\n`);
     }

@@ -5,6 +5,7 @@ import { type CliContext, loadStyle } from './context.ts';
 import { EXIT, exitCodeFor } from './exit-codes.ts';
 import { isJsonByNpm, isRunByNpm, npmWithDashes } from './npm-flags.ts';
 import { toJson } from './output.ts';
+import { formatIn, isJson, printPipeline } from './pipeline.ts';
 import { buildProgram } from './program.ts';
 
 /**
@@ -63,7 +64,11 @@ async function reportError(
     context.err(`${error.cause.stack ?? ''}\n`);
   }
   context.err(`${renderError(error, style)}\n`);
-  if (args.includes('--json') || isJsonByNpm(context.env)) {
+  const format = formatIn(args);
+  if (format !== undefined) {
+    const { failureReport } = await import('../report/pipeline/pipeline-report.ts');
+    await printPipeline(format, failureReport(state.command, error), context);
+  } else if (isJson(args) || isJsonByNpm(context.env)) {
     const { code, message, hint, details } = error;
     context.out(toJson(state.command, { ok: false, error: { code, message, hint, details } }));
   }

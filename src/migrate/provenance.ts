@@ -25,8 +25,8 @@ export function readProvenance(
   };
 }
 
-/** The version in evdb's own package.json. */
-function readToolVersion(): string {
+/** The version of evdb, from its own package.json. */
+export function readToolVersion(): string {
   const path = new URL('../../package.json', import.meta.url);
   return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
 }

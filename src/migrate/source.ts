@@ -202,7 +202,7 @@ function sha256(content: string | Buffer): string {
 }
 
 /** `path.relative` for each of a thousand files would take longer than reading them. */
-function displayPath(path: string): string {
+export function displayPath(path: string): string {
   const here = process.cwd() + sep;
   if (path.startsWith(here)) return path.slice(here.length);
   const fromHere = relative(here, path);

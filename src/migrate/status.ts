@@ -1,6 +1,7 @@
 import type { MigrationState, MigrationStatus } from './compare.ts';
 import { ledgerKey, type MigrateOptions } from './options.ts';
 import { readChecksums, readStanding, requireMigrations, withSession } from './read.ts';
+import { displayPath } from './source.ts';
 import type { Version } from './version.ts';
 
 /** One line of the status. */
@@ -9,6 +10,8 @@ export interface StatusEntry {
   label: string;
   name: string;
   state: MigrationState;
+  /** The up script as shown to people; absent where it is not here. */
+  file?: string;
   /** ISO 8601; null where it is not applied. */
   appliedAt: string | null;
   durationMs: number | null;
@@ -57,13 +60,14 @@ export async function readStatus(options: MigrateOptions): Promise<MigrationsSta
   }
 }
 
-function statusEntry({ version, label, name, state, row }: MigrationStatus): StatusEntry {
+function statusEntry({ version, label, name, state, row, file }: MigrationStatus): StatusEntry {
   const isDone = row?.state === 'applied';
   return {
     version,
     label,
     name,
     state,
+    ...(file && { file: displayPath(file.upPath) }),
     appliedAt: isDone ? row.appliedAt : null,
     durationMs: row?.durationMs ?? null,
     origin: isDone ? row.origin : null,

@@ -29,6 +29,10 @@ export async function handleDoctor(input: CommandInput): Promise<CommandResult> 
       width: context.outSize().columns,
       full: flags.full === true,
     }),
+    pipeline: async () => {
+      const { pipelineOfDoctor } = await import('../../report/pipeline/from-doctor.ts');
+      return pipelineOfDoctor(report, flags.failOn === 'warning' ? 'warning' : 'critical');
+    },
     exitCode: isFailure(report, flags.failOn) ? EXIT.found : EXIT.done,
   };
 }

@@ -31,6 +31,7 @@ const DOCTOR: CommandSpec = {
     'doctor --only indexes,sequences --fail-on warning',
     'doctor --ignore "unused-indexes:public.reports_*" --json',
   ],
+  hasFormats: true,
   run: async (input) => (await import('./doctor-handlers.ts')).handleDoctor(input),
 };
 

@@ -28,6 +28,10 @@ export async function handleStatus(input: CommandInput): Promise<CommandResult> 
       table: await loadTable(context),
       ...(isCut && { appliedLimit: APPLIED_ROWS_ON_TERMINAL }),
     }),
+    pipeline: async () => {
+      const { pipelineOfStatus } = await import('../../report/pipeline/from-status.ts');
+      return pipelineOfStatus(status, flags.check === true);
+    },
     exitCode: flags.check && !isClean ? EXIT.found : EXIT.done,
   };
 }

@@ -72,6 +72,7 @@ const STATUS: CommandSpec = {
     ...migrateOptions(),
   ],
   examples: ['migrate status', 'migrate status --check'],
+  hasFormats: true,
   run: lazily('handleStatus'),
 };
 

@@ -23,9 +23,14 @@ const CHECK_TIMEOUT_MS = 30 * 60_000;
 export async function handleRulesCheck(input: CommandInput): Promise<CommandResult> {
   const severity = input.flags.severity as RuleSeverity;
   const { config, connection } = await loadDirectConnection(input);
-  const report = await withInspection(
+  const { schema } = config;
+  const { report, rules } = await withInspection(
     connection,
-    (session) => checkRules(session, { schema: config.schema, severity }),
+    async (session) => ({
+      report: await checkRules(session, { schema, severity }),
+      // Pipelines count what is fine too.
+      rules: input.flags.format ? (await listRules(session, { schema })).rows : [],
+    }),
     { statementTimeoutMs: CHECK_TIMEOUT_MS },
   );
   const table = renderReport(report, VIOLATIONS_VIEW, (await loadRenderOptions(input))());
@@ -33,6 +38,11 @@ export async function handleRulesCheck(input: CommandInput): Promise<CommandResu
   return {
     data: report,
     text: details === '' ? table : `${table}\n\n${details}`,
+    pipeline: async () => {
+      const { pipelineOfRules } = await import('../../report/pipeline/from-rules.ts');
+      const kept = rules.filter((one) => severity !== 'error' || one.severity === 'error');
+      return pipelineOfRules(report, kept);
+    },
     exitCode: report.rows.length > 0 ? EXIT.found : EXIT.done,
   };
 }

@@ -23,6 +23,7 @@ const CHECK: CommandSpec = {
     'Looks for rows that break a rule in spite of constraints and triggers, and for guards that are gone. Changes nothing. Exits 3 when a rule is broken.',
   options: [severity(), ...reportOptions(), ...eventSchemaOptions()],
   examples: ['rules check', 'rules check --severity error --json'],
+  hasFormats: true,
   run: lazily('handleRulesCheck'),
 };
 

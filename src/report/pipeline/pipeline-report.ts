@@ -1,0 +1,98 @@
+/** What a command found, in the form that every format for pipelines is made from. */
+export interface PipelineReport {
+  /** Such as `migrate validate`. */
+  command: string;
+  /** All that was looked at, also what is fine: test cases of JUnit. */
+  checks: PipelineCheck[];
+  problems: PipelineProblem[];
+  /** One line for people: `2 migrations checked: 1 error`. */
+  summary: string;
+  /** More for a pull request, below the problems, as Markdown. */
+  body?: string | undefined;
+}
+
+export interface PipelineCheck {
+  /** Unique within the report; problems name it. */
+  name: string;
+  /** Why it was not looked at. */
+  skipped?: string | undefined;
+}
+
+/** `error` fails the command; a `warning` or a `note` does not. */
+export type PipelineSeverity = 'error' | 'warning' | 'note';
+
+export interface PipelineProblem {
+  /** The check that found it. */
+  check: string;
+  /** A stable id: a rule of lint, an error code, a check of doctor. */
+  rule: string;
+  severity: PipelineSeverity;
+  message: string;
+  /** What to do, as one or two sentences. */
+  hint?: string | undefined;
+  /** As evdb shows it: relative to the working folder, or absolute. */
+  file?: string | undefined;
+  /** From 1. */
+  line?: number | undefined;
+  /** From 1, in code points. */
+  column?: number | undefined;
+  endLine?: number | undefined;
+  /** The column behind the last character. */
+  endColumn?: number | undefined;
+  /** What stays when lines move; default: made of file, rule and message. */
+  fingerprint?: string | undefined;
+  /** Shown as it is: the line with a caret, or a diff. */
+  excerpt?: string | undefined;
+}
+
+/** What the formats have to know of the place where evdb runs. */
+export interface PipelinePlace {
+  toolVersion: string;
+  /** The working folder below the repository's root, with `/`; '' where it is the root. */
+  prefix: string;
+  /** Absolute path of the repository's root. */
+  root: string;
+  /** Stands for the file of problems that have none, where a format asks for one. */
+  fallbackFile: string;
+}
+
+/** The path as a repository knows it: from its root, with `/`. */
+export function repositoryPath(file: string, { prefix, root }: PipelinePlace): string {
+  const path = file.replaceAll('\\', '/');
+  const base = `${root.replaceAll('\\', '/').replace(/\/$/, '')}/`;
+  if (path.startsWith(base)) return path.slice(base.length);
+  if (/^(\/|[A-Za-z]:\/)/.test(path)) return path;
+  const parts: string[] = [];
+  for (const part of `${prefix}/${path}`.split('/')) {
+    if (part === '' || part === '.') continue;
+    if (part === '..' && parts.length > 0) parts.pop();
+    else parts.push(part);
+  }
+  return parts.join('/');
+}
+
+/** The command that failed before it could look, as a report of its own. */
+export function failureReport(
+  command: string,
+  error: { code: string; message: string; hint?: string | undefined; details?: unknown },
+): PipelineReport {
+  const { file, line, column } = (error.details ?? {}) as Record<string, unknown>;
+  const check = command === '' ? 'evdb' : `evdb ${command}`;
+  return {
+    command,
+    checks: [{ name: check }],
+    problems: [
+      {
+        check,
+        rule: error.code,
+        severity: 'error',
+        message: error.message,
+        hint: error.hint,
+        ...(typeof file === 'string' && { file }),
+        ...(typeof line === 'number' && { line }),
+        ...(typeof column === 'number' && { column }),
+      },
+    ],
+    summary: `${check} failed: ${error.message}`,
+  };
+}

@@ -1,0 +1,94 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { test as base } from '../support/fixture.ts';
+import {
+  checkGithub,
+  checkGitlab,
+  checkJunit,
+  checkSarif,
+  type FormatCheck,
+} from '../support/format-checks.ts';
+import { type CliResult, runCli } from '../support/run-cli.ts';
+
+type Run = (...args: string[]) => Promise<CliResult>;
+
+/** `evdb`: in a project below a repository's root, on a database with something to say. */
+const test = base.extend<{ evdb: Run }>({
+  evdb: async ({ project, db }, use) => {
+    await mkdir(join(project.dir, '.git'));
+    const cwd = join(project.dir, 'services/api');
+    await mkdir(join(cwd, 'migrations'), { recursive: true });
+    await writeFile(join(cwd, 'package.json'), '{}');
+    await writeFile(join(cwd, 'migrations/001_nodes.sql'), 'create table nodes (id integer);\n');
+    await db.sql`create index nodes_a on events (location)`;
+    await db.sql`create index nodes_b on events (location)`;
+    await db.sql`alter table events disable trigger user`;
+    await db.sql`alter table registrations disable trigger user`;
+    const env = { EVDB_URL: db.url };
+    await use((...args) => runCli(args, { cwd, env }));
+  },
+});
+
+const COMMANDS: [command: string, ...args: string[]][] = [
+  ['migrate status', 'migrate', 'status', '--check'],
+  ['doctor', 'doctor', '--fail-on', 'warning'],
+  ['rules check', 'rules', 'check'],
+];
+
+const CHECKS: Record<string, FormatCheck> = {
+  sarif: checkSarif,
+  gitlab: checkGitlab,
+  github: checkGithub,
+  junit: checkJunit,
+};
+
+for (const [command, ...args] of COMMANDS) {
+  test.for(Object.keys(CHECKS))(
+    `prints what ${command} finds as valid %s, and the same exit code`,
+    async (format, { evdb }) => {
+      const { stdout, code } = await evdb(...args, '--format', format);
+      expect(code).toBe(3);
+      expect(stdout).not.toBe('');
+      expect(await CHECKS[format]?.(stdout)).toEqual([]);
+    },
+  );
+
+  test(`prints what ${command} finds as a comment`, async ({ evdb }) => {
+    const { stdout } = await evdb(...args, '--format', 'markdown');
+    expect(stdout).toMatch(new RegExp(`^<!-- evdb ${command} -->\n### ❌ evdb ${command}\n`));
+  });
+}
+
+test('names files from the root of the repository', async ({ evdb }) => {
+  const { stdout } = await evdb('migrate', 'status', '--check', '--format', 'github');
+  expect(stdout).toContain('::error file=services/api/migrations/001_nodes.sql,line=1,');
+});
+
+test('takes --format json for --json, and human for neither', async ({ evdb }) => {
+  const json = await evdb('migrate', 'status', '--format', 'json');
+  expect(JSON.parse(json.stdout)).toMatchObject({ ok: true, command: 'migrate status' });
+  const human = await evdb('migrate', 'status', '--format', 'human');
+  expect(human.stdout).toContain('1 migration in schema public: 1 pending');
+});
+
+test.for(Object.keys(CHECKS))('tells of a failure as valid %s too', async (format, { project }) => {
+  await project.migration('001_nodes', 'create table nodes (id integer);');
+  const { stdout, stderr, code } = await runCli(['migrate', 'status', `--format=${format}`], {
+    cwd: project.dir,
+    env: { EVDB_URL: 'postgres://nobody:secret@127.0.0.1:1/nowhere' },
+  });
+  expect(code).toBe(4);
+  expect(stderr).toContain('CONNECTION_REFUSED');
+  expect(stdout).toContain('CONNECTION_REFUSED');
+  expect(stdout).not.toContain('secret');
+  expect(await CHECKS[format]?.(stdout)).toEqual([]);
+});
+
+test('refuses a format that there is not', async ({ project }) => {
+  const { code, stderr } = await runCli(['migrate', 'status', '--format', 'xml'], {
+    cwd: project.dir,
+  });
+  expect(code).toBe(2);
+  expect(stderr).toContain('human, json, sarif, github, gitlab, junit, markdown');
+});
