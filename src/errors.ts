@@ -26,6 +26,7 @@ export type EvdbErrorCode =
   | 'NEEDS_NO_TRANSACTION'
   | 'COPY_UNSUPPORTED'
   | 'DOWN_WITHOUT_UP'
+  | 'GIT_FAILED'
   // files against the ledger
   | 'CHANGED_MIGRATION'
   | 'MISSING_MIGRATION'

@@ -160,6 +160,7 @@ export { withWriting } from './maintenance/writing.ts';
 export type { StepResult } from './migrate/apply.ts';
 export type { Blocker } from './migrate/blockers.ts';
 export { describeBlocker } from './migrate/blockers.ts';
+export type { Rename } from './migrate/check-base.ts';
 export type { MigrateDownOptions, MigrateUpOptions } from './migrate/commands.ts';
 export {
   migrateDown,

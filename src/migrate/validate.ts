@@ -1,6 +1,7 @@
 import { EvdbError, type EvdbErrorCode } from '../errors.ts';
 import { loadParser, type SqlParser } from '../sql/parser.ts';
 import { readDiffs } from './changes.ts';
+import { checkBase, type Rename } from './check-base.ts';
 import type { MigrationState, MigrationStatus } from './compare.ts';
 import type { MigrateOptions } from './options.ts';
 import { fullName } from './plan.ts';
@@ -12,7 +13,13 @@ import { type MigrationFile, readScript, type Script } from './source.ts';
 /** Something that `validate` found. */
 export interface Finding {
   severity: 'error' | 'warning';
-  code: EvdbErrorCode | 'REWORDED' | 'NO_DOWN';
+  code:
+    | EvdbErrorCode
+    | 'REWORDED'
+    | 'NO_DOWN'
+    | 'VERSION_COLLISION'
+    | 'BEHIND_BASE'
+    | 'CHANGED_SINCE_BASE';
   message: string;
   hint?: string | undefined;
   file?: string;
@@ -21,6 +28,8 @@ export interface Finding {
   /** The line with a caret. */
   excerpt?: string;
   diff?: string;
+  /** The files to rename, where that mends it. */
+  renames?: Rename[];
 }
 
 export interface ValidationResult {
@@ -36,15 +45,29 @@ export interface ValidateOptions extends Omit<MigrateOptions, 'connection'> {
   connection?: MigrateOptions['connection'] | undefined;
   /** Why there is no connection, for the report. */
   noConnectionReason?: string | undefined;
+  /** A branch or commit whose migrations come first, such as `origin/main`. */
+  base?: string | undefined;
 }
 
 /**
  * Checks every file, applied or not, and where a database is given, the files against its ledger.
  * Problems become findings; only what keeps it from looking at all is thrown.
  *
- * @throws {EvdbError} MIGRATIONS_DIR_MISSING, MIGRATIONS_DIR_EMPTY, and those of `openSession`
+ * @throws {EvdbError} MIGRATIONS_DIR_MISSING, MIGRATIONS_DIR_EMPTY, GIT_FAILED, and those of
+ *   `openSession`
  */
 export async function validateMigrations(options: ValidateOptions): Promise<ValidationResult> {
+  const result = await validateFiles(options);
+  if (options.base === undefined) return result;
+  const { findings, skipped } = await checkBase(options.directory, options.base);
+  return {
+    ...result,
+    findings: [...result.findings, ...findings],
+    skipped: [...result.skipped, ...skipped],
+  };
+}
+
+async function validateFiles(options: ValidateOptions): Promise<ValidationResult> {
   const listed = listOrFind(options);
   if ('finding' in listed) {
     return {

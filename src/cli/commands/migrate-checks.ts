@@ -44,6 +44,7 @@ export async function handleValidate(input: CommandInput): Promise<CommandResult
   const result = await validateMigrations({
     ...migrateSettings(config, input.context),
     ...(await connectionForValidate(config, input)),
+    base: input.flags.base as string | undefined,
   });
   const hasErrors = result.findings.some(({ severity }) => severity === 'error');
   return {

@@ -100,8 +100,11 @@ const VALIDATE: CommandSpec = {
   summary: 'check the files, and the database against them',
   description:
     'Checks names, directives and syntax of every file, and where a database is configured, the files against its ledger. Exits 3 when it finds an error.',
-  options: migrateOptions(),
-  examples: ['migrate validate'],
+  options: [
+    new Option('--base <ref>', 'a git branch or commit whose migrations come before those here'),
+    ...migrateOptions(),
+  ],
+  examples: ['migrate validate', 'migrate validate --base origin/main'],
   run: lazily('handleValidate'),
 };
 

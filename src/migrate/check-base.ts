@@ -1,0 +1,106 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Misplaced, planRenames, type ScriptName } from './base-branch.ts';
+import { readFolderAt } from './git.ts';
+import { displayPath } from './source.ts';
+import type { Finding } from './validate.ts';
+import { isVersion, parseVersion } from './version.ts';
+
+/** A file and the name that it should have. */
+export interface Rename {
+  from: string;
+  to: string;
+}
+
+/**
+ * Holds the migrations of this checkout against those of a base branch: versions that collide with
+ * or fall behind it, and scripts of it that were changed here.
+ *
+ * @throws {EvdbError} GIT_FAILED
+ */
+export async function checkBase(
+  directory: string,
+  ref: string,
+): Promise<{ findings: Finding[]; skipped: { check: string; reason: string }[] }> {
+  const here = readdirSync(directory);
+  const base = await readFolderAt(directory, ref);
+  const misplaced = planRenames(scriptsOf(here), scriptsOf(base.fileNames), new Date());
+  const findings = misplaced.map((one) => misplacedFinding(one, { directory, ref, here }));
+  if (base.changedSince === undefined) {
+    const reason = 'this clone does not reach back to where the branches parted';
+    const check = `scripts of ${ref} that were changed here`;
+    return { findings, skipped: [{ check, reason }] };
+  }
+  const changed = base.changedSince.filter((name) => scriptsOf([name]).length > 0);
+  return {
+    findings: [
+      ...findings,
+      ...changed.map((name) => changedFinding(name, { directory, ref, here })),
+    ],
+    skipped: [],
+  };
+}
+
+/** Up scripts with a fitting name; what is wrong with the others, other checks tell. */
+function scriptsOf(fileNames: readonly string[]): ScriptName[] {
+  return fileNames.flatMap((fileName) => {
+    const [, label = '', name = ''] = /^(\d+)_(.+)\.sql$/.exec(fileName) ?? [];
+    if (!isVersion(label) || name.endsWith('.down')) return [];
+    return [{ version: parseVersion(label), label, name, fileName }];
+  });
+}
+
+interface Compared {
+  directory: string;
+  ref: string;
+  here: readonly string[];
+}
+
+function misplacedFinding(misplaced: Misplaced, at: Compared): Finding {
+  const { script, reason, other } = misplaced;
+  const says = {
+    collision: `has the version of ${other.fileName} on ${at.ref}`,
+    behind: `is older than ${other.fileName} on ${at.ref}: databases that have that refuse it as out of order`,
+    overtaken: `has to stay behind ${other.fileName}, which moves`,
+  };
+  const renames = renamesOf(misplaced, at);
+  const commands = renames.map(({ from, to }) => `git mv ${from} ${to}`).join(' && ');
+  return {
+    severity: 'error',
+    code: reason === 'collision' ? 'VERSION_COLLISION' : 'BEHIND_BASE',
+    message: `${script.fileName} ${says[reason]}`,
+    hint: `Rename it: ${commands} (where it is applied already, take it back first: evdb migrate down)`,
+    file: displayPath(join(at.directory, script.fileName)),
+    line: 1,
+    column: 1,
+    renames,
+  };
+}
+
+function renamesOf({ script, newFileName }: Misplaced, { directory, here }: Compared): Rename[] {
+  const down = (name: string) => name.replace(/\.sql$/, '.down.sql');
+  const pairs = [
+    [script.fileName, newFileName],
+    [down(script.fileName), down(newFileName)],
+  ] as const;
+  return pairs
+    .filter(([from]) => here.includes(from))
+    .map(([from, to]) => ({
+      from: displayPath(join(directory, from)),
+      to: displayPath(join(directory, to)),
+    }));
+}
+
+function changedFinding(name: string, { directory, ref, here }: Compared): Finding {
+  const isHere = here.includes(name);
+  return {
+    severity: 'warning',
+    code: 'CHANGED_SINCE_BASE',
+    message: isHere
+      ? `${name} is on ${ref} already, and was changed here`
+      : `${name} is on ${ref}, and was removed here`,
+    hint: 'Databases that have applied it refuse the change. Put it back, and write a new migration.',
+    file: displayPath(join(directory, name)),
+    ...(isHere && { line: 1, column: 1 }),
+  };
+}

@@ -1,0 +1,107 @@
+import { execFileSync } from 'node:child_process';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { test as base } from '../support/fixture.ts';
+import type { TestProject } from '../support/project.ts';
+import { type CliResult, runCli } from '../support/run-cli.ts';
+import { parseJson } from './expectations.ts';
+
+interface Repository extends TestProject {
+  git(...args: string[]): string;
+  /** Writes migrations and commits them. */
+  commit(...names: string[]): Promise<void>;
+  validate(ref: string, ...args: string[]): Promise<CliResult>;
+}
+
+/** `repository`: one with `001_a` on `main`, and a branch `mine` that is checked out. */
+const test = base.extend<{ repository: Repository }>({
+  repository: async ({ project }, use) => {
+    const git = (...args: string[]) =>
+      execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@b', ...args], {
+        cwd: project.dir,
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+    const commit = async (...names: string[]) => {
+      for (const name of names) await project.migration(name, 'select 1;', 'select 1;');
+      git('add', '.');
+      git('commit', '-m', names.join(' '));
+    };
+    const validate = (ref: string, ...args: string[]) =>
+      runCli(['migrate', 'validate', '--base', ref, ...args], { cwd: project.dir });
+    git('init', '-b', 'main');
+    await commit('001_a');
+    git('checkout', '-b', 'mine');
+    await use({ ...project, git, commit, validate });
+  },
+});
+
+test('says which file to rename to what when two branches took one version', async ({
+  repository: { git, commit, validate },
+}) => {
+  await commit('002_mine');
+  git('checkout', 'main');
+  await commit('002_theirs', '003_more');
+  git('checkout', 'mine');
+  const { code, stdout } = await validate('main');
+  expect(code).toBe(3);
+  expect(stdout).toContain('002_mine.sql has the version of 002_theirs.sql on main');
+  expect(stdout).toContain(
+    'git mv migrations/002_mine.sql migrations/004_mine.sql && git mv migrations/002_mine.down.sql migrations/004_mine.down.sql',
+  );
+});
+
+test('gives the renames to programs, and is content when they are done', async ({
+  repository: { git, commit, validate },
+}) => {
+  await commit('002_mine');
+  git('checkout', 'main');
+  await commit('005_theirs');
+  git('checkout', 'mine');
+  const { findings } = parseJson(await validate('main', '--json')) as unknown as {
+    findings: { code: string; renames: { from: string; to: string }[] }[];
+  };
+  expect(findings.map(({ code }) => code)).toEqual(['BEHIND_BASE']);
+  for (const { from, to } of findings[0]?.renames ?? []) git('mv', from, to);
+  expect(await validate('main')).toMatchObject({ code: 0 });
+});
+
+test('sees migrations that are not committed yet', async ({ repository }) => {
+  repository.git('checkout', 'main');
+  await repository.commit('002_theirs');
+  repository.git('checkout', 'mine');
+  await repository.migration('002_mine', 'select 1;', 'select 1;');
+  expect((await repository.validate('main')).stdout).toContain('VERSION_COLLISION');
+});
+
+test('warns of a script of the base that was changed or removed here', async ({ repository }) => {
+  repository.git('checkout', 'main');
+  await repository.commit('002_theirs');
+  repository.git('checkout', '-b', 'late');
+  await repository.migration('001_a', 'select 2;');
+  for (const name of ['002_theirs.sql', '002_theirs.down.sql']) {
+    await rm(join(repository.dir, 'migrations', name));
+  }
+  const { code, stdout } = await repository.validate('main');
+  expect(code).toBe(0);
+  expect(stdout).toContain('001_a.sql is on main already, and was changed here');
+  expect(stdout).toContain('002_theirs.sql is on main, and was removed here');
+});
+
+test('does not take what the base has done since for a change of this branch', async ({
+  repository: { git, commit, validate },
+}) => {
+  git('checkout', 'main');
+  await commit('002_theirs');
+  git('checkout', 'mine');
+  expect(await validate('main')).toMatchObject({ code: 0 });
+});
+
+test('names a base that git does not know, and no repository', async ({ repository, project }) => {
+  const { code, stderr } = await repository.validate('--nowhere');
+  expect(code).toBe(1);
+  expect(stderr).toContain('GIT_FAILED');
+  await rm(join(project.dir, '.git'), { recursive: true });
+  expect((await repository.validate('main')).stderr).toMatch(/GIT_FAILED.*not a git repository/);
+});
