@@ -4,7 +4,7 @@ import type { Style } from '../report/style.ts';
 import { type CliContext, loadStyle } from './context.ts';
 import { readNpmFlags } from './npm-flags.ts';
 import { toJson } from './output.ts';
-import { FORMATS, type Format, isForPipeline, printPipeline } from './pipeline.ts';
+import { formatOptions, givePipelines, isForPipeline, type ReportFile } from './pipeline.ts';
 import type { CliState } from './run.ts';
 
 /** What a command gives back: the same result as data and as text. */
@@ -58,26 +58,33 @@ export function defineCommand(
   }
   for (const option of spec.options ?? []) command.addOption(option);
   command.addOption(new Option('--json', 'print the result as JSON'));
-  if (spec.hasFormats) {
-    command.addOption(new Option('--format <name>', 'print it for a pipeline').choices(FORMATS));
-  }
+  for (const option of spec.hasFormats ? formatOptions() : []) command.addOption(option);
   command.addHelpText('after', renderExamples(spec.examples));
   command.action(async () => {
     state.command = commandPath(command);
     const flags = readNpmFlags(command, context.env) as Flags;
-    const format = flags.format as Format | undefined;
+    const format = flags.format as string | undefined;
     if (format === 'json') flags.json = true;
     const style = await loadStyle(context.outColour && !flags.json && !isForPipeline(format));
     const args = command.processedArgs.filter((arg) => arg !== undefined).flat() as string[];
     const result = await spec.run({ context, args, flags, style });
-    if (isForPipeline(format) && result.pipeline) {
-      await printPipeline(format, await result.pipeline(), context);
-    } else if (!result.isPrinted) {
-      if (flags.json) context.out(toJson(state.command, result.data));
-      else if (result.text !== '') context.out(`${result.text}\n`);
-    }
+    await giveResult(result, { flags, command: state.command, context });
     state.exitCode = result.exitCode ?? 0;
   });
+}
+
+async function giveResult(
+  result: CommandResult,
+  { flags, command, context }: { flags: Flags; command: string; context: CliContext },
+): Promise<void> {
+  const format = flags.format as string | undefined;
+  const reports = (flags.report ?? []) as unknown as ReportFile[];
+  if (result.pipeline && (isForPipeline(format) || reports.length > 0)) {
+    await givePipelines(await result.pipeline(), { format, reports }, context);
+  }
+  if (result.isPrinted || isForPipeline(format)) return;
+  if (flags.json) context.out(toJson(command, result.data));
+  else if (result.text !== '') context.out(`${result.text}\n`);
 }
 
 /** Adds a group of commands, such as `migrate`. */

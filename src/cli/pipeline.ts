@@ -1,5 +1,7 @@
-import { existsSync } from 'node:fs';
-import { dirname, join, relative, sep } from 'node:path';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { InvalidArgumentError, Option } from 'commander';
+import { EvdbError } from '../errors.ts';
 import type { PipelinePlace, PipelineReport } from '../report/pipeline/pipeline-report.ts';
 import type { PipelineFormat } from '../report/pipeline/render-pipeline.ts';
 import type { CliContext } from './context.ts';
@@ -9,41 +11,91 @@ const FOR_PIPELINES = ['sarif', 'github', 'gitlab', 'junit', 'markdown'] as cons
 /** What `--format` takes. */
 export const FORMATS = ['human', 'json', ...FOR_PIPELINES] as const;
 
-export type Format = (typeof FORMATS)[number];
+/** The options of commands whose results pipelines read. */
+export function formatOptions(): Option[] {
+  return [
+    new Option('--format <name>', 'print it for a pipeline').choices(FORMATS),
+    new Option(
+      '--report <format=file>',
+      'also write it to a file for a pipeline; may be repeated',
+    ).argParser(parseReportFile),
+  ];
+}
 
 export function isForPipeline(format: string | undefined): format is PipelineFormat {
   return FOR_PIPELINES.some((known) => known === format);
 }
 
-/** The format that a command line asks for, also where the rest of it is wrong. */
-export function formatIn(args: readonly string[]): PipelineFormat | undefined {
-  const format = formatText(args);
-  return isForPipeline(format) ? format : undefined;
+/** Where the results go beside stdout, and in which format. */
+export interface ReportFile {
+  format: PipelineFormat;
+  path: string;
 }
 
-/** Whether a command line asks for JSON, in either way. */
-export function isJson(args: readonly string[]): boolean {
-  return args.includes('--json') || formatText(args) === 'json';
+/**
+ * Reads `sarif=evdb.sarif`.
+ *
+ * @throws {InvalidArgumentError} as commander wants it
+ */
+export function parseReportFile(text: string, before: ReportFile[] = []): ReportFile[] {
+  const [format = '', path] = text.split(/=(.*)/s);
+  if (isForPipeline(format) && path) return [...before, { format, path }];
+  throw new InvalidArgumentError(
+    `Write for example: --report sarif=evdb.sarif (formats: ${FOR_PIPELINES.join(', ')}).`,
+  );
 }
 
-function formatText(args: readonly string[]): string | undefined {
-  const at = args.findIndex((arg) => arg === '--format' || arg.startsWith('--format='));
-  const arg = args[at];
-  if (arg === undefined) return undefined;
-  return arg.startsWith('--format=') ? arg.slice('--format='.length) : args[at + 1];
+/** What a command line asks for, also where the rest of it is wrong. */
+export function outputsIn(args: readonly string[]): {
+  format: string | undefined;
+  reports: ReportFile[];
+} {
+  const format =
+    valuesOf(args, '--format').at(-1) ?? (args.includes('--json') ? 'json' : undefined);
+  const reports = valuesOf(args, '--report').flatMap((text) => {
+    try {
+      return parseReportFile(text);
+    } catch {
+      return [];
+    }
+  });
+  return { format, reports };
 }
 
-/** Prints what a command found in one of the formats for pipelines. */
-export async function printPipeline(
-  format: PipelineFormat,
+function valuesOf(args: readonly string[], flag: string): string[] {
+  return args.flatMap((arg, index) => {
+    if (arg.startsWith(`${flag}=`)) return [arg.slice(flag.length + 1)];
+    return arg === flag && args[index + 1] !== undefined ? [args[index + 1] as string] : [];
+  });
+}
+
+/** Prints what a command found in a format for pipelines, and writes the files that are asked for. */
+export async function givePipelines(
   report: PipelineReport,
+  { format, reports }: { format: string | undefined; reports: readonly ReportFile[] },
   context: CliContext,
 ): Promise<void> {
   const [{ renderPipeline }, { readToolVersion }] = await Promise.all([
     import('../report/pipeline/render-pipeline.ts'),
     import('../migrate/provenance.ts'),
   ]);
-  context.out(`${renderPipeline(format, report, findPlace(context, readToolVersion()))}\n`);
+  const place = findPlace(context, readToolVersion());
+  const render = (wanted: PipelineFormat) => `${renderPipeline(wanted, report, place)}\n`;
+  for (const file of reports) writeReport(resolve(context.cwd, file.path), render(file.format));
+  if (isForPipeline(format)) context.out(render(format));
+}
+
+/** Reports are made anew by each run, so an older one gives way. */
+function writeReport(path: string, text: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+  } catch (cause) {
+    throw new EvdbError('FILE_UNREADABLE', `cannot write the report ${path}`, {
+      hint: 'Check the permissions and the space of the folder.',
+      cause,
+    });
+  }
 }
 
 /** Pipelines know files from the root of their checkout, whichever folder evdb is called in. */

@@ -5,7 +5,7 @@ import { type CliContext, loadStyle } from './context.ts';
 import { EXIT, exitCodeFor } from './exit-codes.ts';
 import { isJsonByNpm, isRunByNpm, npmWithDashes } from './npm-flags.ts';
 import { toJson } from './output.ts';
-import { formatIn, isJson, printPipeline } from './pipeline.ts';
+import { givePipelines, isForPipeline, outputsIn } from './pipeline.ts';
 import { buildProgram } from './program.ts';
 
 /**
@@ -64,11 +64,13 @@ async function reportError(
     context.err(`${error.cause.stack ?? ''}\n`);
   }
   context.err(`${renderError(error, style)}\n`);
-  const format = formatIn(args);
-  if (format !== undefined) {
+  const outputs = outputsIn(args);
+  if (isForPipeline(outputs.format) || outputs.reports.length > 0) {
     const { failureReport } = await import('../report/pipeline/pipeline-report.ts');
-    await printPipeline(format, failureReport(state.command, error), context);
-  } else if (isJson(args) || isJsonByNpm(context.env)) {
+    // Where the report itself cannot be written, that is the error which is told.
+    await givePipelines(failureReport(state.command, error), outputs, context).catch(() => {});
+  }
+  if (outputs.format === 'json' || isJsonByNpm(context.env)) {
     const { code, message, hint, details } = error;
     context.out(toJson(state.command, { ok: false, error: { code, message, hint, details } }));
   }

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { test as base } from '../support/fixture.ts';
@@ -70,6 +70,45 @@ test('takes --format json for --json, and human for neither', async ({ evdb }) =
   expect(JSON.parse(json.stdout)).toMatchObject({ ok: true, command: 'migrate status' });
   const human = await evdb('migrate', 'status', '--format', 'human');
   expect(human.stdout).toContain('1 migration in schema public: 1 pending');
+});
+
+test('writes reports to files beside what it prints', async ({ project, db }) => {
+  await project.migration('001_nodes', 'create table nodes (id integer);');
+  const { stdout, code } = await runCli(
+    ['migrate', 'status', '--check', '--report', 'sarif=out/a.sarif', '--report=junit=b.xml'],
+    { cwd: project.dir, env: { EVDB_URL: db.url } },
+  );
+  expect(code).toBe(3);
+  expect(stdout).toContain('1 pending');
+  expect(await checkSarif(await readFile(join(project.dir, 'out/a.sarif'), 'utf8'))).toEqual([]);
+  expect(await checkJunit(await readFile(join(project.dir, 'b.xml'), 'utf8'))).toEqual([]);
+});
+
+test('writes the reports of a command that fails', async ({ project }) => {
+  const { code } = await runCli(['migrate', 'status', '--report', 'gitlab=a.json'], {
+    cwd: project.dir,
+  });
+  expect(code).toBe(2);
+  const text = await readFile(join(project.dir, 'a.json'), 'utf8');
+  expect(text).toContain('MIGRATIONS_DIR_MISSING');
+  expect(await checkGitlab(text)).toEqual([]);
+});
+
+test('says how a report is asked for, and where one cannot be written', async ({ project, db }) => {
+  await project.migration('001_nodes', 'create table nodes (id integer);');
+  const run = (report: string) =>
+    runCli(['migrate', 'status', '--report', report], {
+      cwd: project.dir,
+      env: { EVDB_URL: db.url },
+    });
+  expect(await run('a.sarif')).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('--report sarif=evdb.sarif'),
+  });
+  expect(await run('sarif=migrations/001_nodes.sql/a')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('FILE_UNREADABLE'),
+  });
 });
 
 test.for(Object.keys(CHECKS))('tells of a failure as valid %s too', async (format, { project }) => {

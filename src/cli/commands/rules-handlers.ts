@@ -29,7 +29,8 @@ export async function handleRulesCheck(input: CommandInput): Promise<CommandResu
     async (session) => ({
       report: await checkRules(session, { schema, severity }),
       // Pipelines count what is fine too.
-      rules: input.flags.format ? (await listRules(session, { schema })).rows : [],
+      rules:
+        input.flags.format || input.flags.report ? (await listRules(session, { schema })).rows : [],
     }),
     { statementTimeoutMs: CHECK_TIMEOUT_MS },
   );
