@@ -8,7 +8,8 @@ export function objectKey(schema: string, name: string): ObjectKey {
   return `${quoteWhereNeeded(schema)}.${quoteWhereNeeded(name)}`;
 }
 
-function quoteWhereNeeded(name: string): string {
+/** A name as SQL and messages write it: quoted only where it has to be. */
+export function quoteWhereNeeded(name: string): string {
   return /^[a-z_][a-z0-9_$]*$/.test(name) ? name : quoteIdent(name);
 }
 

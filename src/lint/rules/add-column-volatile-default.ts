@@ -1,0 +1,29 @@
+import { quoteWhereNeeded } from '../../catalog/catalog.ts';
+import type { Rule } from '../rule.ts';
+import { evidenceOf } from '../subject.ts';
+import { placeOf, touchedFor } from '../touched.ts';
+import { IN_LATER_FILE, rewritesTables } from '../wording.ts';
+
+/** A column whose default has another value for each row, so that every row has to be written. */
+export const addColumnVolatileDefault: Rule = {
+  name: 'add-column-volatile-default',
+  group: 'locks',
+  severity: 'error',
+  summary: 'adds a column with a volatile default, which rewrites the table',
+  check(at) {
+    return touchedFor(at, at.impact.rewrites, ['volatile default']).map((rewrite) => {
+      const column = quoteWhereNeeded(rewrite.subject ?? '?');
+      const expression = rewrite.detail ?? 'its default';
+      const volatile = rewrite.isCertain ? 'is volatile and' : 'may be volatile and then';
+      return {
+        message: `adding column ${column} with ${expression}, which ${volatile} ${rewritesTables(at, rewrite.relations)}`,
+        hint: `Add the column without the default, set the default in a second statement, and fill the old rows in batches ${IN_LATER_FILE}.`,
+        severity: rewrite.isCertain ? 'error' : 'warning',
+        offset: placeOf(at, rewrite),
+        tables: rewrite.relations,
+        lock: 'AccessExclusive',
+        evidence: evidenceOf(at, rewrite.relation),
+      };
+    });
+  },
+};

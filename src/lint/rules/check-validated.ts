@@ -1,0 +1,34 @@
+import { quoteWhereNeeded } from '../../catalog/catalog.ts';
+import { asKind } from '../../sql/tree.ts';
+import type { Rule } from '../rule.ts';
+import { evidenceOf } from '../subject.ts';
+import { placeOf, touchedFor } from '../touched.ts';
+import { IN_LATER_FILE, readsTables } from '../wording.ts';
+
+/** A check that is tried on every row under lock. */
+export const checkValidated: Rule = {
+  name: 'check-validated',
+  group: 'locks',
+  severity: 'error',
+  summary: 'adds a check that is not NOT VALID, which reads the whole table under lock',
+  check(at) {
+    const isDomain = asKind(at.tree, 'AlterDomainStmt')?.subtype === 'C';
+    const reason = isDomain ? 'domain constraint' : 'check constraint';
+    const lock = isDomain ? 'Share' : 'AccessExclusive';
+    return touchedFor(at, at.impact.scans, [reason]).map((scan) => {
+      const name = scan.subject === undefined ? '' : ` ${quoteWhereNeeded(scan.subject)}`;
+      return {
+        message: `adding check${name}${isDomain ? ' to the domain' : ''} ${readsTables(at, scan.relations, lock)}`,
+        hint: isDomain ? DOMAIN_HINT : HINT,
+        severity: scan.isCertain ? 'error' : 'warning',
+        offset: placeOf(at, scan),
+        tables: scan.relations,
+        lock,
+        evidence: evidenceOf(at, scan.relation),
+      };
+    });
+  },
+};
+
+const HINT = `Add it on its own as NOT VALID, which holds for new rows at once, and "validate constraint" ${IN_LATER_FILE}, beside reads and writes.`;
+const DOMAIN_HINT = `Add it as NOT VALID, which locks no table and holds for new values at once; validating it later keeps writers out again, so where that takes too long put a check NOT VALID on the tables instead.`;

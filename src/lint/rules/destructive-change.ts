@@ -1,0 +1,197 @@
+import type {
+  AlterDomainStmt,
+  AlterTableCmd,
+  AlterTableStmt,
+  DropStmt,
+  TruncateStmt,
+} from '@pgsql/types';
+import { quoteWhereNeeded, resolveKey } from '../../catalog/catalog.ts';
+import { commandsOf } from '../../sql/list-items.ts';
+import { asKind, writtenNameOf } from '../../sql/tree.ts';
+import { type DroppedObject, droppedObjects } from '../dropped.ts';
+import type { Rule, RuleFinding, Severity, StatementInContext } from '../rule.ts';
+import { isFresh, keyOfRange, offsetOf, relationOf } from '../subject.ts';
+import { sized } from '../wording.ts';
+
+/** Data that is gone for good, and objects that the running application may still use. */
+export const destructiveChange: Rule = {
+  name: 'destructive-change',
+  group: 'data',
+  severity: 'error',
+  summary: 'deletes data, or what a running application may still use',
+  check(at) {
+    const { tree } = at;
+    const drop = asKind(tree, 'DropStmt');
+    if (drop) return judgeDrop(at, drop);
+    const truncate = asKind(tree, 'TruncateStmt');
+    if (truncate) return judgeTruncate(at, truncate);
+    const alter = asKind(tree, 'AlterTableStmt');
+    if (alter) return judgeAlterTable(at, alter);
+    const domain = asKind(tree, 'AlterDomainStmt');
+    if (domain) return judgeAlterDomain(at, domain);
+    const database = asKind(tree, 'DropdbStmt');
+    if (database) {
+      return [finding(at, `drops the database ${database.dbname} with everything in it`)];
+    }
+    const owned = asKind(tree, 'DropOwnedStmt');
+    return owned ? [finding(at, 'drops everything that the role owns in this database')] : [];
+  },
+};
+
+function judgeDrop(at: StatementInContext, drop: DropStmt): RuleFinding[] {
+  return droppedObjects(at, drop)
+    .filter(({ isOwn }) => !isOwn)
+    .map((object) => ({
+      ...finding(at, `drops ${object.kind} ${object.shown}: ${lossOf(at, drop, object)}`),
+      offset: object.offset,
+      tables: object.relation === undefined ? [] : [object.relation],
+    }));
+}
+
+function lossOf(at: StatementInContext, drop: DropStmt, { kind, relation }: DroppedObject): string {
+  const isCascade = drop.behavior === 'DROP_CASCADE';
+  const users = 'versions of the application that still use it fail';
+  switch (kind) {
+    case 'table': {
+      const rows = relation === undefined ? undefined : relationOf(at, relation)?.rows;
+      const amount = rows === undefined ? 'its rows' : `its ${rows.toLocaleString('en-US')} rows`;
+      return `${amount} are gone, and ${users}`;
+    }
+    case 'schema':
+      return isCascade ? 'everything in it is gone, with all rows' : users;
+    case 'type':
+    case 'domain':
+      return isCascade ? 'every column of that type is gone with its values' : users;
+    case 'extension':
+      return isCascade ? 'everything that depends on it is gone' : users;
+    default:
+      return users;
+  }
+}
+
+function judgeTruncate(at: StatementInContext, truncate: TruncateStmt): RuleFinding[] {
+  const andOthers =
+    truncate.behavior === 'DROP_CASCADE' ? ', and those of every table that references it' : '';
+  return (truncate.relations ?? []).flatMap((node) => {
+    const range = asKind(node, 'RangeVar');
+    const key = keyOfRange(at, range);
+    if (range === undefined || isFresh(at, key)) return [];
+    return [
+      {
+        ...finding(at, `deletes all rows of ${sized(at, key)}${andOthers}`),
+        offset: offsetOf(at, range.location),
+        tables: [key],
+        lock: 'AccessExclusive' as const,
+      },
+    ];
+  });
+}
+
+function judgeAlterTable(at: StatementInContext, alter: AlterTableStmt): RuleFinding[] {
+  if (alter.objtype === 'OBJECT_TYPE') return judgeAttributes(at, alter);
+  const table = keyOfRange(at, alter.relation);
+  if (isFresh(at, table)) return [];
+  return commandsOf(alter, at.text).flatMap(({ command, offset }) => {
+    const found = judgeCommand(at, table, command);
+    return found === undefined ? [] : [{ ...found, offset, tables: [table] }];
+  });
+}
+
+function judgeCommand(
+  at: StatementInContext,
+  table: string,
+  { subtype, name = '' }: AlterTableCmd,
+): RuleFinding | undefined {
+  const shown = quoteWhereNeeded(name || '?');
+  switch (subtype) {
+    case 'AT_DropColumn':
+      return finding(
+        at,
+        `drops column ${shown} of ${sized(at, table)}: its values are gone, and versions of the application that still name it fail`,
+      );
+    case 'AT_DropNotNull':
+      return finding(
+        at,
+        `lets ${table}.${shown} be null: versions of the application that rely on a value may meet none`,
+        'info',
+      );
+    case 'AT_DropConstraint':
+      if (isProvenOtherwise(at, table, name)) return undefined;
+      return finding(
+        at,
+        `drops constraint ${shown} of ${table}: nothing keeps its rule any more`,
+        'info',
+      );
+    default:
+      return undefined;
+  }
+}
+
+/** The check that stood in for a `not null` is not missed once the columns are `not null`. */
+function isProvenOtherwise(at: StatementInContext, table: string, name: string): boolean {
+  const relation = relationOf(at, table);
+  const constraint = relation?.constraints.get(name);
+  return (
+    constraint?.kind === 'check' &&
+    constraint.provesNotNull.length > 0 &&
+    constraint.columns.every(
+      (column) =>
+        constraint.provesNotNull.includes(column) && relation?.columns.get(column)?.isNotNull,
+    )
+  );
+}
+
+function judgeAttributes(at: StatementInContext, alter: AlterTableStmt): RuleFinding[] {
+  const type = resolveKey(
+    at.catalog,
+    { schema: alter.relation?.schemaname, name: alter.relation?.relname ?? '' },
+    at.catalog.types,
+  );
+  if (at.file.freshTypes.has(type)) return [];
+  return commandsOf(alter, at.text)
+    .filter(({ command }) => command.subtype === 'AT_DropColumn')
+    .map(({ command, offset }) => ({
+      ...finding(
+        at,
+        `drops attribute ${quoteWhereNeeded(command.name ?? '')} of type ${type}: its values are gone`,
+      ),
+      offset,
+    }));
+}
+
+function judgeAlterDomain(at: StatementInContext, alter: AlterDomainStmt): RuleFinding[] {
+  const written = writtenNameOf(alter.typeName);
+  const domain = resolveKey(at.catalog, written, at.catalog.types);
+  if (at.file.freshTypes.has(domain)) return [];
+  if (alter.subtype === 'X') {
+    return [
+      finding(
+        at,
+        `drops constraint ${alter.name} of domain ${domain}: nothing keeps its rule any more`,
+        'info',
+      ),
+    ];
+  }
+  return alter.subtype === 'N'
+    ? [finding(at, `lets values of domain ${domain} be null`, 'info')]
+    : [];
+}
+
+function finding(
+  at: StatementInContext,
+  message: string,
+  severity: Severity = 'error',
+): RuleFinding {
+  return {
+    message,
+    hint: severity === 'info' ? INFO_HINT : HINT,
+    // Taking back is what a down script is for.
+    severity: at.file.direction === 'down' ? 'info' : severity,
+    tables: [],
+  };
+}
+
+const HINT =
+  'Release a version of the application that no longer uses it first; then say so: "-- evdb: ignore destructive-change: <why nobody needs it>".';
+const INFO_HINT =
+  'Make sure that every version of the application that still runs can live without it.';

@@ -1,0 +1,40 @@
+import { quoteWhereNeeded } from '../../catalog/catalog.ts';
+import type { Rule, StatementInContext } from '../rule.ts';
+import { evidenceOf } from '../subject.ts';
+import { placeOf, touchedFor } from '../touched.ts';
+import { IN_LATER_FILE, readsTables } from '../wording.ts';
+
+/** A column that is read through under lock, to see whether it holds a null. */
+export const setNotNull: Rule = {
+  name: 'set-not-null',
+  group: 'locks',
+  severity: 'error',
+  summary: 'makes a column NOT NULL, which reads the whole table under lock',
+  check(at) {
+    const scans = touchedFor(at, at.impact.scans, ['set not null', 'not null constraint']);
+    return scans.map((scan) => {
+      const column = quoteWhereNeeded(scan.subject ?? '?');
+      const unless = scan.isCertain ? '' : ', unless a validated check proves it,';
+      return {
+        message: `making ${column} NOT NULL${unless} ${readsTables(at, scan.relations, 'AccessExclusive')}`,
+        hint: notNullHint(at, scan.relation, column),
+        severity: scan.isCertain ? 'error' : 'warning',
+        offset: placeOf(at, scan),
+        tables: scan.relations,
+        lock: 'AccessExclusive',
+        evidence: evidenceOf(at, scan.relation),
+      };
+    });
+  },
+};
+
+/** The steps by which a column becomes NOT NULL without a scan under a strong lock. */
+export function notNullHint(
+  { settings }: StatementInContext,
+  table: string,
+  column: string,
+): string {
+  return settings.serverVersion >= 180_000
+    ? `Write "alter table ${table} add constraint … not null ${column} not valid", and "validate constraint" ${IN_LATER_FILE}.`
+    : `Add "check (${column} is not null) not valid", validate it ${IN_LATER_FILE}, then set NOT NULL, which reads nothing any more, and drop the check.`;
+}
