@@ -218,6 +218,7 @@ export { renderPing } from './report/ping.ts';
 export { pipelineOfDoctor } from './report/pipeline/from-doctor.ts';
 export { pipelineOfRules } from './report/pipeline/from-rules.ts';
 export { pipelineOfStatus } from './report/pipeline/from-status.ts';
+export { pipelineOfValidation } from './report/pipeline/from-validation.ts';
 export type {
   PipelineCheck,
   PipelinePlace,

@@ -8,7 +8,7 @@ import { fullName } from './plan.ts';
 import { readStatements } from './prepare.ts';
 import { readStanding, requireMigrations, withSession } from './read.ts';
 import { ScriptError } from './script-error.ts';
-import { type MigrationFile, readScript, type Script } from './source.ts';
+import { displayPath, type MigrationFile, readScript, type Script } from './source.ts';
 
 /** Something that `validate` found. */
 export interface Finding {
@@ -35,6 +35,8 @@ export interface Finding {
 export interface ValidationResult {
   /** How many migrations were looked at. */
   migrations: number;
+  /** Their scripts, up and down, as shown to people. */
+  files: string[];
   findings: Finding[];
   /** The checks that could not be made, each with its reason. */
   skipped: { check: string; reason: string }[];
@@ -72,23 +74,28 @@ async function validateFiles(options: ValidateOptions): Promise<ValidationResult
   if ('finding' in listed) {
     return {
       migrations: 0,
+      files: [],
       findings: [listed.finding],
       skipped: [skippedFor("the files' contents", 'their names have to be right first')],
     };
   }
   const parser = await loadParser();
   const findings = listed.files.flatMap((file) => checkFile(file, parser));
+  const files = listed.files
+    .flatMap(({ upPath, downPath }) => [upPath, downPath ?? []].flat())
+    .map(displayPath);
   const { connection } = options;
   if (!connection) {
     const reason = options.noConnectionReason ?? 'no database is configured';
     return {
       migrations: listed.files.length,
+      files,
       findings,
       skipped: [skippedFor('applied migrations against their files', reason)],
     };
   }
   const found = await checkLedger({ ...options, connection }, listed.files);
-  return { migrations: listed.files.length, findings: [...findings, ...found], skipped: [] };
+  return { migrations: listed.files.length, files, findings: [...findings, ...found], skipped: [] };
 }
 
 function skippedFor(check: string, reason: string) {

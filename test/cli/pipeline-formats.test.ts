@@ -21,6 +21,7 @@ const test = base.extend<{ evdb: Run }>({
     await mkdir(join(cwd, 'migrations'), { recursive: true });
     await writeFile(join(cwd, 'package.json'), '{}');
     await writeFile(join(cwd, 'migrations/001_nodes.sql'), 'create table nodes (id integer);\n');
+    await writeFile(join(cwd, 'migrations/002_bad.sql'), 'create tabel nodes ();\n');
     await db.sql`create index nodes_a on events (location)`;
     await db.sql`create index nodes_b on events (location)`;
     await db.sql`alter table events disable trigger user`;
@@ -31,6 +32,7 @@ const test = base.extend<{ evdb: Run }>({
 });
 
 const COMMANDS: [command: string, ...args: string[]][] = [
+  ['migrate validate', 'migrate', 'validate'],
   ['migrate status', 'migrate', 'status', '--check'],
   ['doctor', 'doctor', '--fail-on', 'warning'],
   ['rules check', 'rules', 'check'],
@@ -69,7 +71,7 @@ test('takes --format json for --json, and human for neither', async ({ evdb }) =
   const json = await evdb('migrate', 'status', '--format', 'json');
   expect(JSON.parse(json.stdout)).toMatchObject({ ok: true, command: 'migrate status' });
   const human = await evdb('migrate', 'status', '--format', 'human');
-  expect(human.stdout).toContain('1 migration in schema public: 1 pending');
+  expect(human.stdout).toContain('2 migrations in schema public: 2 pending');
 });
 
 test('writes reports to files beside what it prints', async ({ project, db }) => {

@@ -229,7 +229,7 @@ changed: the SQL of the file differs from what was applied`,
 
 describe('a validation', () => {
   it('says that there is nothing to say', () => {
-    expect(renderValidation({ migrations: 2, findings: [], skipped: [] }, PLAIN)).toBe(
+    expect(renderValidation({ migrations: 2, files: [], findings: [], skipped: [] }, PLAIN)).toBe(
       '2 migrations checked: no problems',
     );
   });
@@ -239,6 +239,7 @@ describe('a validation', () => {
       renderValidation(
         {
           migrations: 1,
+          files: [],
           findings: [
             {
               ...{ severity: 'error', code: 'SYNTAX_ERROR', message: 'syntax error' },

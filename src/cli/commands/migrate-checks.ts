@@ -50,6 +50,10 @@ export async function handleValidate(input: CommandInput): Promise<CommandResult
   return {
     data: { valid: !hasErrors, ...result },
     text: renderValidation(result, input.style),
+    pipeline: async () => {
+      const { pipelineOfValidation } = await import('../../report/pipeline/from-validation.ts');
+      return pipelineOfValidation(result);
+    },
     exitCode: hasErrors ? EXIT.found : EXIT.done,
   };
 }

@@ -105,6 +105,7 @@ const VALIDATE: CommandSpec = {
     ...migrateOptions(),
   ],
   examples: ['migrate validate', 'migrate validate --base origin/main'],
+  hasFormats: true,
   run: lazily('handleValidate'),
 };
 

@@ -1,0 +1,28 @@
+import type { ValidationResult } from '../../migrate/validate.ts';
+import { renderCount } from '../units.ts';
+import type { PipelineReport } from './pipeline-report.ts';
+
+/** The check of findings that belong to no file, such as a migration whose file is gone. */
+const LEDGER = 'ledger';
+
+/** What `validateMigrations` found, for a pipeline: one check a file, and one for the ledger. */
+export function pipelineOfValidation(result: ValidationResult): PipelineReport {
+  const { findings, files, skipped, migrations } = result;
+  const errors = findings.filter(({ severity }) => severity === 'error').length;
+  const checks = new Set([...files, ...findings.map(({ file }) => file ?? LEDGER)]);
+  return {
+    command: 'migrate validate',
+    checks: [
+      ...[...checks].map((name) => ({ name })),
+      ...skipped.map(({ check, reason }) => ({ name: check, skipped: reason })),
+    ],
+    problems: findings.map(({ code, diff, excerpt, file, ...finding }) => ({
+      ...finding,
+      check: file ?? LEDGER,
+      rule: code,
+      file,
+      excerpt: diff ?? excerpt,
+    })),
+    summary: `${renderCount(migrations, 'migration')} checked: ${renderCount(errors, 'error')}, ${renderCount(findings.length - errors, 'warning')}`,
+  };
+}
