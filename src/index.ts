@@ -158,6 +158,8 @@ export type { ReportNote, StatsReport } from './maintenance/stats-report.ts';
 export type { WritingOptions } from './maintenance/writing.ts';
 export { withWriting } from './maintenance/writing.ts';
 export type { StepResult } from './migrate/apply.ts';
+export type { BaselineOptions, BaselineResult } from './migrate/baseline.ts';
+export { baselineMigrations, planMigrateBaseline } from './migrate/baseline.ts';
 export type { Blocker } from './migrate/blockers.ts';
 export { describeBlocker } from './migrate/blockers.ts';
 export type { Rename } from './migrate/check-base.ts';
@@ -181,6 +183,13 @@ export type { Direction, DownOptions, PlanWarning, UpOptions } from './migrate/p
 export type { Step } from './migrate/prepare.ts';
 export type { OnProgress, Progress, StepName } from './migrate/progress.ts';
 export { readToolVersion } from './migrate/provenance.ts';
+export type {
+  MigrateRepairOptions,
+  MigrateRepairResult,
+  RepairedMigration,
+} from './migrate/repair.ts';
+export { planMigrateRepair, repairMigrations } from './migrate/repair.ts';
+export type { Decision, RepairAction, RepairRequest } from './migrate/repair-plan.ts';
 export type { ResetOptions, ResetResult } from './migrate/reset.ts';
 export { resetSchema } from './migrate/reset.ts';
 export type { ScriptLocation, ServerReport } from './migrate/script-error.ts';
@@ -232,6 +241,8 @@ export { renderPipeline } from './report/pipeline/render-pipeline.ts';
 export { renderPrometheus } from './report/prometheus.ts';
 export type { ReportRenderOptions } from './report/render-report.ts';
 export { renderReport } from './report/render-report.ts';
+export type { RepairRenderOptions } from './report/repair.ts';
+export { renderBaseline, renderRepair } from './report/repair.ts';
 export {
   RULES_VIEW,
   renderRepairs,

@@ -12,7 +12,13 @@ export interface Selection {
 }
 
 export interface PlanWarning {
-  code: 'REWORDED' | 'LEDGER_AHEAD' | 'CHANGED_MIGRATION' | 'SYNTAX_UNSURE' | 'OUT_OF_ORDER';
+  code:
+    | 'REWORDED'
+    | 'LEDGER_AHEAD'
+    | 'CHANGED_MIGRATION'
+    | 'SYNTAX_UNSURE'
+    | 'OUT_OF_ORDER'
+    | 'BASELINE';
   message: string;
   version?: Version;
   /** A unified diff of what was applied against the file, where both texts are at hand. */
@@ -87,7 +93,22 @@ function selection(migrations: MigrationStatus[]): Selection {
       version: status.version,
       message: `${fullName(status)} was changed after it was applied; the down script may belong to the newer text`,
     }));
-  return { direction: 'down', migrations, warnings };
+  return {
+    direction: 'down',
+    migrations,
+    warnings: [...warnings, ...baselineWarnings(migrations)],
+  };
+}
+
+/** Nobody knows that the down script fits what a baseline found. */
+function baselineWarnings(migrations: MigrationStatus[]): PlanWarning[] {
+  return migrations
+    .filter(({ row }) => row?.origin === 'baseline')
+    .map((status) => ({
+      code: 'BASELINE',
+      version: status.version,
+      message: `${fullName(status)} was there before evdb (baseline): its down script meets what others made`,
+    }));
 }
 
 function targetVersion({ to, steps }: { to?: string | undefined; steps?: number | undefined }) {
@@ -143,7 +164,7 @@ function refuseDamage(statuses: MigrationStatus[]): void {
       'CHANGED_MIGRATION',
       `${listNames(changed.map(fullName))} changed after being applied`,
       {
-        hint: 'Put the old text back and write a new migration for the change. Where the database may lose it: `evdb migrate down`, then `up` again.',
+        hint: 'Put the old text back and write a new migration for the change. Where the database may lose it: `evdb migrate down`, then `up` again. Where it is as the new text would make it: `evdb migrate repair`.',
         details: { versions: changed.map(({ version }) => version) },
       },
     );
@@ -154,7 +175,7 @@ function refuseDamage(statuses: MigrationStatus[]): void {
     'MISSING_MIGRATION',
     `${listNames(missing.map(fullName))} ${missing.length === 1 ? 'is' : 'are'} applied, but the file is gone`,
     {
-      hint: 'Bring the file back from version control. To take the migration back without it: `evdb migrate down --from-ledger`.',
+      hint: 'Bring the file back from version control. To take the migration back without it: `evdb migrate down --from-ledger`. To forget it: `evdb migrate repair`.',
       details: { versions: missing.map(({ version }) => version) },
     },
   );

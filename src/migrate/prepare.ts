@@ -4,12 +4,12 @@ import { loadParser, type SqlParser } from '../sql/parser.ts';
 import { type Statement, splitStatements } from '../sql/statements.ts';
 import { checkStatements, type ScriptProblem } from './check.ts';
 import type { MigrationStatus } from './compare.ts';
+import { ledgerEntry } from './entry.ts';
 import { type Direction, fullName, type PlanWarning, type Selection } from './plan.ts';
 import type { LedgerEntry } from './record.ts';
 import { ScriptError } from './script-error.ts';
 import { readScript, readText, type Script } from './source.ts';
 import { isAcceptedByServer } from './syntax.ts';
-import { tokenChecksum } from './token-checksum.ts';
 import type { Version } from './version.ts';
 
 /** One migration, read and checked, ready to run. */
@@ -161,28 +161,12 @@ function makeStep(from: {
     statements,
     isTransactional: !script.directives.noTransaction,
     ...(direction === 'up' && {
-      entry: ledgerEntry(status, script, statements, options.storedTextLimitBytes),
+      entry: ledgerEntry(status, {
+        up: script,
+        statements,
+        downText: status.file?.downPath ? readText(status.file.downPath) : null,
+        limitBytes: options.storedTextLimitBytes,
+      }),
     }),
-  };
-}
-
-function ledgerEntry(
-  { version, label, name, file }: MigrationStatus,
-  up: Script,
-  statements: Statement[],
-  limitBytes: number,
-): LedgerEntry {
-  const downText = file?.downPath ? readText(file.downPath) : null;
-  const keep = (text: string | null) =>
-    text !== null && Buffer.byteLength(text) <= limitBytes ? text : null;
-  return {
-    version,
-    label,
-    name,
-    checksum: up.checksum,
-    tokenChecksum: tokenChecksum(up.text, statements),
-    statementsTotal: statements.length,
-    upText: keep(up.text),
-    downText: keep(downText),
   };
 }

@@ -54,6 +54,49 @@ insert into ${s}.migration_text (target_schema, version, up_text, down_text)
 values (${id}, ${literals(entry.upText, entry.downText)});`;
 }
 
+/** A migration that evdb did not run itself: what the ledger holds of it beside the entry. */
+export interface TakenOver {
+  entry: LedgerEntry;
+  /** `baseline` or `adopted:<tool>`. */
+  origin: string;
+  /** ISO 8601; null where nobody knows. */
+  appliedAt: string | null;
+  durationMs: number | null;
+}
+
+/** The rows of migrations that are applied without evdb having run them. */
+export function insertTakenOverSql(key: LedgerKey, rows: TakenOver[]): string {
+  const s = quoteIdent(key.ledgerSchema);
+  const target = quoteLiteral(key.targetSchema);
+  const migrations = rows.map(({ entry, origin, appliedAt, durationMs }) => {
+    const { version, label, name, checksum, tokenChecksum, statementsTotal: total } = entry;
+    return `(${target}, ${version}, ${literals(label, name, checksum, tokenChecksum, 'applied')}, ${total}, ${total}, ${literals(appliedAt)}::timestamptz, ${durationMs ?? 'null'}::float8, ${literals(origin)})`;
+  });
+  const texts = rows.map(
+    ({ entry }) => `(${target}, ${entry.version}, ${literals(entry.upText, entry.downText)})`,
+  );
+  return `insert into ${s}.migration (target_schema, version, label, name, checksum, token_checksum, state, statements_done, statements_total, applied_at, duration_ms, origin)
+values ${migrations.join(',\n')};
+insert into ${s}.migration_text (target_schema, version, up_text, down_text)
+values ${texts.join(',\n')};`;
+}
+
+/** Makes the file, as it is now, what was applied. */
+export function acceptEntrySql(key: LedgerKey, entry: LedgerEntry): string {
+  const s = quoteIdent(key.ledgerSchema);
+  const sets = Object.entries({
+    label: entry.label,
+    name: entry.name,
+    checksum: entry.checksum,
+    token_checksum: entry.tokenChecksum,
+  }).map(([column, value]) => `${column} = ${quoteLiteral(value)}`);
+  const total = entry.statementsTotal;
+  return `update ${s}.migration set ${sets.join(', ')}, statements_done = ${total}, statements_total = ${total} where ${rowOf(key, entry.version)};
+delete from ${s}.migration_text where ${rowOf(key, entry.version)};
+insert into ${s}.migration_text (target_schema, version, up_text, down_text)
+values (${quoteLiteral(key.targetSchema)}, ${entry.version}, ${literals(entry.upText, entry.downText)});`;
+}
+
 export function updateStateSql(
   key: LedgerKey,
   version: Version,
@@ -89,8 +132,21 @@ delete from ${s}.migration where ${ofTarget};`;
 }
 
 export function insertHistorySql(key: LedgerKey, entry: HistoryEntry, by: Provenance): string {
+  return insertHistoriesSql(key, [entry], by);
+}
+
+export function insertHistoriesSql(
+  key: LedgerKey,
+  entries: HistoryEntry[],
+  by: Provenance,
+): string {
+  const origin = literals(by.osUser, by.hostName, by.toolVersion, by.gitCommit, by.ciUrl);
+  const rows = entries.map(
+    (entry) =>
+      `(${quoteLiteral(key.targetSchema)}, ${entry.version ?? 'null'}, ${literals(entry.label, entry.name, entry.action, entry.checksum, entry.error)}, ${durationSql(entry.durationMs)}, ${literals(entry.detail)}, ${origin})`,
+  );
   return `insert into ${quoteIdent(key.ledgerSchema)}.history (target_schema, version, label, name, action, checksum, error, duration_ms, detail, os_user, host_name, tool_version, git_commit, ci_url)
-values (${quoteLiteral(key.targetSchema)}, ${entry.version ?? 'null'}, ${literals(entry.label, entry.name, entry.action, entry.checksum, entry.error)}, ${durationSql(entry.durationMs)}, ${literals(entry.detail, by.osUser, by.hostName, by.toolVersion, by.gitCommit, by.ciUrl)});`;
+values ${rows.join(',\n')};`;
 }
 
 function durationSql(durationMs: Duration | null | undefined): string {

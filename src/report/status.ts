@@ -61,12 +61,13 @@ export function renderStatus(status: MigrationsStatus, options: StatusRenderOpti
 }
 
 function renderRow(entry: StatusEntry): Cell[] {
-  const { label, name, state, appliedAt, durationMs, progress } = entry;
+  const { label, name, state, appliedAt, durationMs, origin, progress } = entry;
   const where = progress ? ` (${progress.statementsDone} of ${progress.statementsTotal})` : '';
+  const from = origin === null || origin === 'applied' ? '' : ` (${origin.replace(':', ' from ')})`;
   return [
     { text: label },
     { text: name },
-    { text: state + where, colour: COLOURS[state] },
+    { text: state + where + from, colour: COLOURS[state] },
     { text: appliedAt ? renderTime(appliedAt) : '-' },
     { text: durationMs === null || !appliedAt ? '-' : renderDuration(durationMs) },
   ];

@@ -234,6 +234,7 @@ describe('the status', () => {
       state: 'applied',
       appliedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
       durationMs: expect.any(Number),
+      origin: 'applied',
     });
   });
 });

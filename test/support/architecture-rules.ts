@@ -58,7 +58,8 @@ export const pointsOneWay: Rule = (files) =>
       .map(({ from, isTypeOnly }) => `${path} imports ${isTypeOnly ? 'a type of ' : ''}${from}`);
   });
 
-const pureParts = /^src\/(migrate\/(plan|migration|compare)\.ts|impact\/|lint\/|report\/)/;
+const pureParts =
+  /^src\/(migrate\/(plan|repair-plan|migration|compare)\.ts|impact\/|lint\/|report\/)/;
 const impurePackages =
   /^(postgres|node:(fs|net|tls|dns|http|https|http2|dgram|child_process|worker_threads|cluster|readline)(\/.*)?)$/;
 

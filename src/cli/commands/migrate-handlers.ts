@@ -10,6 +10,7 @@ import { EXIT } from '../exit-codes.ts';
 import { createProgress } from '../progress.ts';
 import { loadConfig, loadMigrateOptions, withInterrupt } from '../settings.ts';
 import { tuneForParser } from '../v8-flags.ts';
+import { environmentName, requireConsent } from './consent.ts';
 
 export { handleStatus, handleValidate } from './migrate-checks.ts';
 
@@ -98,18 +99,6 @@ export async function handleCreate(input: CommandInput): Promise<CommandResult> 
   });
   const files = created.files.map((path) => relative(context.cwd, path));
   return { data: { ...created, files }, text: files.map((file) => `created  ${file}`).join('\n') };
-}
-
-/** `--confirm` is the only word for consent, and `down` asks for it only where it is protected. */
-function requireConsent({ flags }: CommandInput, config: Config, command: string): void {
-  if (!config.isProtected || flags.confirm || flags.dryRun) return;
-  throw new EvdbError('CONFIRM_REQUIRED', `${environmentName(config)} is protected`, {
-    hint: `Nothing was changed. Look first (--dry-run), then: evdb migrate ${command} --confirm`,
-  });
-}
-
-function environmentName({ environment }: Config): string {
-  return environment === undefined ? 'this project' : `environment "${environment}"`;
 }
 
 async function planOrRun<Options extends MigrateOptions>(

@@ -3,6 +3,7 @@ import type { CliContext } from '../context.ts';
 import { type CommandInput, type CommandSpec, defineCommand, defineGroup } from '../define.ts';
 import { configOptions, migrateOptions, runOptions, stepsOption } from '../options.ts';
 import type { CliState } from '../run.ts';
+import { BASELINE, REPAIR } from './migrate-repair.ts';
 
 type Handlers = typeof import('./migrate-handlers.ts');
 
@@ -128,7 +129,7 @@ export function addMigrateCommands(
     summary: 'apply, take back and look at migrations',
     examples: ['migrate up --dry-run', 'migrate status'],
   });
-  for (const spec of [UP, DOWN, REDO, STATUS, CREATE, VALIDATE, RESET]) {
+  for (const spec of [UP, DOWN, REDO, STATUS, CREATE, VALIDATE, REPAIR, BASELINE, RESET]) {
     defineCommand(group, spec, use);
   }
 }

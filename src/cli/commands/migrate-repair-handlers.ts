@@ -1,0 +1,51 @@
+import { renderBaseline, renderRepair } from '../../report/repair.ts';
+import type { CommandInput, CommandResult } from '../define.ts';
+import { EXIT } from '../exit-codes.ts';
+import { loadMigrateOptions, withInterrupt } from '../settings.ts';
+import { tuneForParser } from '../v8-flags.ts';
+import { requireConsent } from './consent.ts';
+
+export async function handleRepair(input: CommandInput): Promise<CommandResult> {
+  await tuneForParser();
+  const { planMigrateRepair, repairMigrations } = await import('../../migrate/repair.ts');
+  const { flags, args, context, style } = input;
+  const [version] = args;
+  const command = ['repair', version, flags.forget && '--forget'].filter(Boolean).join(' ');
+  const { options } = await loadMigrateOptions(input, (config) =>
+    requireConsent(input, config, command),
+  );
+  const { forget, confirm, reason } = flags as Record<string, never>;
+  const dryRun = flags.dryRun === true;
+  const run = dryRun ? planMigrateRepair : repairMigrations;
+  const result = await withInterrupt(context, (signal) =>
+    run({ ...options, version, forget, confirm, reason, signal }),
+  );
+  return {
+    data: { dryRun, ...result },
+    text: renderRepair(result, { style, dryRun, flags: sameTarget(input) }),
+    exitCode: result.decisions.length > 0 ? EXIT.found : EXIT.done,
+  };
+}
+
+export async function handleBaseline(input: CommandInput): Promise<CommandResult> {
+  const { planMigrateBaseline, baselineMigrations } = await import('../../migrate/baseline.ts');
+  const { flags, args, context, style } = input;
+  const version = args[0] as string;
+  const { options } = await loadMigrateOptions(input, (config) =>
+    requireConsent(input, config, `baseline ${version}`),
+  );
+  const { confirm, reason } = flags as Record<string, never>;
+  const dryRun = flags.dryRun === true;
+  const run = dryRun ? planMigrateBaseline : baselineMigrations;
+  const result = await withInterrupt(context, (signal) =>
+    run({ ...options, version, confirm, reason, signal }),
+  );
+  return { data: { dryRun, ...result }, text: renderBaseline(result, { style, dryRun }) };
+}
+
+/** What of this call a suggested command needs too. A URL is left out: it may hold a password. */
+function sameTarget({ flags }: CommandInput): string {
+  return (['env', 'schema'] as const)
+    .flatMap((name) => (typeof flags[name] === 'string' ? [`--${name} ${flags[name]}`] : []))
+    .join(' ');
+}

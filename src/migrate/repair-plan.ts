@@ -1,0 +1,178 @@
+import { EvdbError } from '../errors.ts';
+import type { MigrationState, MigrationStatus } from './compare.ts';
+import { fullName } from './plan.ts';
+import { isVersion, parseVersion, type Version } from './version.ts';
+
+export interface RepairRequest {
+  /** The one to repair; default: all that can be repaired without a decision. */
+  version?: string | undefined;
+  /** Drop the row of this version, so that it counts as never applied. */
+  forget?: boolean | undefined;
+}
+
+/** `accept`: the ledger takes over the file as it is; `forget`: it drops its row. */
+export type RepairAction = 'accept' | 'forget';
+
+export interface Repair {
+  status: MigrationStatus;
+  action: RepairAction;
+  /** What is not safe without somebody who knows says so in a sentence. */
+  risk: string | null;
+}
+
+/** Something that a person has to decide. */
+export interface Decision {
+  version: Version;
+  label: string;
+  name: string;
+  state: MigrationState;
+  message: string;
+  /** Command lines to choose from, with what each means. */
+  choices: { command: string; meaning: string }[];
+}
+
+export interface RepairSelection {
+  repairs: Repair[];
+  decisions: Decision[];
+}
+
+/**
+ * Decides what `repair` does. Pure. Without a version only what loses nothing is repaired, and the
+ * rest is listed.
+ *
+ * @throws {EvdbError} USAGE, UNKNOWN_VERSION, INCOMPLETE_MIGRATION
+ */
+export function planRepair(
+  statuses: MigrationStatus[],
+  request: RepairRequest = {},
+): RepairSelection {
+  if (request.version === undefined) return planSafeRepairs(statuses, request);
+  const status = findStatus(statuses, request.version);
+  const action = actionFor(status, request);
+  if (action === undefined) return { repairs: [], decisions: [] };
+  return { repairs: [{ status, action, risk: riskOf(status, action) }], decisions: [] };
+}
+
+function planSafeRepairs(statuses: MigrationStatus[], { forget }: RepairRequest): RepairSelection {
+  if (forget) {
+    throw new EvdbError('USAGE', '--forget needs the version that is meant', {
+      hint: 'For example: evdb migrate repair 003 --forget --confirm',
+    });
+  }
+  return {
+    repairs: statuses
+      .filter(({ state }) => state === 'reworded')
+      .map((status) => ({ status, action: 'accept', risk: null })),
+    decisions: statuses.flatMap((status) => decisionAbout(status) ?? []),
+  };
+}
+
+function findStatus(statuses: MigrationStatus[], wanted: string): MigrationStatus {
+  if (!isVersion(wanted)) {
+    throw new EvdbError('USAGE', `${JSON.stringify(wanted)} is not a version`, {
+      hint: 'A version is the digits that a file name starts with, for example: evdb migrate repair 003',
+    });
+  }
+  const status = statuses.find(({ version }) => version === parseVersion(wanted));
+  if (status?.row) return status;
+  throw new EvdbError('UNKNOWN_VERSION', `version ${wanted} is not applied`, {
+    hint: status
+      ? `There is nothing to repair: ${fullName(status)} is pending. Where the database holds its objects already: evdb migrate baseline`
+      : '`evdb migrate status --all` lists what is applied.',
+    details: { version: wanted },
+  });
+}
+
+function actionFor(status: MigrationStatus, { forget }: RepairRequest): RepairAction | undefined {
+  if (forget) return 'forget';
+  switch (status.state) {
+    case 'reworded':
+    case 'changed':
+      return 'accept';
+    case 'missing':
+    case 'ahead':
+      return 'forget';
+    case 'incomplete':
+      throw undecided(status);
+    default:
+      return undefined;
+  }
+}
+
+function undecided(status: MigrationStatus): EvdbError {
+  const decision = decisionAbout(status) as Decision;
+  return new EvdbError('INCOMPLETE_MIGRATION', decision.message, {
+    hint: decision.choices
+      .map(({ command, meaning }) => `${command}: ${meaning}`)
+      .join('\n        '),
+    details: { version: status.version, choices: decision.choices },
+  });
+}
+
+function riskOf(status: MigrationStatus, action: RepairAction): string | null {
+  const name = fullName(status);
+  if (action === 'forget') {
+    const again = status.file
+      ? 'and the next `up` runs its file again'
+      : 'and `down` can no longer take it back';
+    return `what ${name} made stays in the database, ${again}`;
+  }
+  return status.state === 'changed'
+    ? `the database keeps what the old text of ${name} made, and new databases get what the new one makes: only where both are the same is this right`
+    : null;
+}
+
+function decisionAbout(status: MigrationStatus): Decision | undefined {
+  const { version, label, name, state } = status;
+  const told = describe(status);
+  return told && { version, label, name, state, ...told };
+}
+
+function describe(status: MigrationStatus): Pick<Decision, 'message' | 'choices'> | undefined {
+  const name = fullName(status);
+  const repair = `evdb migrate repair ${status.label}`;
+  switch (status.state) {
+    case 'changed':
+      return {
+        message: `the SQL of ${name} changed after it was applied: put the old text back, or`,
+        choices: [
+          {
+            command: `${repair} --confirm`,
+            meaning: 'accept it, where the database is already as the new text would make it',
+          },
+        ],
+      };
+    case 'missing':
+      return {
+        message: `${name} is applied, but its file is gone: bring it back, or`,
+        choices: [
+          {
+            command: `${repair} --confirm`,
+            meaning: 'forget it; what it made stays in the database',
+          },
+        ],
+      };
+    case 'incomplete':
+      return describeIncomplete(status, repair);
+    default:
+      return undefined;
+  }
+}
+
+function describeIncomplete(
+  status: MigrationStatus,
+  repair: string,
+): Pick<Decision, 'message' | 'choices'> {
+  const { statementsDone = 0, statementsTotal = 0, state } = status.row ?? {};
+  const verb = state === 'reverting' ? 'taking back' : 'applying';
+  return {
+    message: `${verb} ${fullName(status)} stopped at statement ${Math.min(statementsDone + 1, statementsTotal)} of ${statementsTotal}`,
+    choices: [
+      { command: 'evdb migrate down', meaning: 'run its down script, and forget it' },
+      {
+        command: `${repair} --forget --confirm`,
+        meaning: 'forget it without running anything; what it made so far stays',
+      },
+    ],
+  };
+}
