@@ -48,7 +48,9 @@ export type RewriteReason =
   | 'cluster'
   | 'truncate'
   | 'refresh'
-  | 'reindex';
+  | 'reindex'
+  /** Seen on a server, by what is not known. */
+  | 'traced';
 
 /** Why every row is read while the lock is held. */
 export type ScanReason =
@@ -64,7 +66,9 @@ export type ScanReason =
   | 'attach partition'
   | 'default partition'
   | 'domain constraint'
-  | 'query';
+  | 'query'
+  /** Seen on a server, by what is not known. */
+  | 'traced';
 
 interface Touched<Reason> {
   relation: ObjectKey;

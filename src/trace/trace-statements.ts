@@ -1,0 +1,165 @@
+import { codeOf, isConnectionLoss, queryError } from '../connection/query-error.ts';
+import type { Session } from '../connection/session.ts';
+import { emptyImpact, type Impact, type LockTaken } from '../impact/impact.ts';
+import type { Statement } from '../sql/statements.ts';
+import { concurrentImpact } from './concurrent-impact.ts';
+import { heldLocks, impactOfSignals, type TableRead } from './impact-of-signals.ts';
+import { type KnownRelations, readKnownRelations } from './known-relations.ts';
+import { readSignals, type Signals } from './signals.ts';
+import type { TraceSession } from './trace-session.ts';
+import { type Treatment, treatmentOf } from './treatment.ts';
+
+/** What a statement did on a server. */
+export interface StatementTrace {
+  statement: Statement;
+  /**
+   * `simulated`: a concurrent statement whose plain form ran, with the locks that PostgreSQL is known
+   * to take. `skipped` and `failed` come with the reason and say nothing about the impact.
+   */
+  outcome: 'traced' | 'simulated' | 'skipped' | 'failed';
+  reason: string | undefined;
+  /** Locks are those that the transaction did not hold before in the same mode. */
+  impact: Impact;
+  /** The strongest lock on each relation that the transaction held before the statement. */
+  held: LockTaken[];
+  /** Tables that were read from end to end, for whatever reason. */
+  reads: TableRead[];
+  /** What the server said about it, where it says so in English. */
+  messages: string[];
+  durationMs: number;
+}
+
+export interface TraceOptions {
+  /** Opens the transaction; default `begin`. */
+  beginSql?: string | undefined;
+  /** What becomes of the transaction; after a failure it is always rolled back. Default `rollback`. */
+  end?: 'rollback' | 'commit' | undefined;
+  /** Whether this is a database that others use: nothing is simulated then. Default false. */
+  isTarget?: boolean | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Runs statements one after the other in one transaction and looks at what each of them does: the
+ * locks that are new, by id, on relations that were there before; tables that were read from end to
+ * end; relations that have another file; and what the server says at debug1.
+ *
+ * @throws {EvdbError} CONNECTION_LOST, and what `beginSql` fails with
+ * @example
+ * const tracer = await openTraceSession(connection);
+ * const [trace] = await traceStatements(tracer, splitStatements('alter table t add column a int'));
+ * trace?.impact.locks; // [{ relation: 'public.t', mode: 'AccessExclusive', reason: 'target' }]
+ */
+export async function traceStatements(
+  tracer: TraceSession,
+  statements: readonly Statement[],
+  options: TraceOptions = {},
+): Promise<StatementTrace[]> {
+  const { session } = tracer;
+  let isFailed = false;
+  try {
+    await session.run(options.beginSql ?? 'begin');
+    await session.run(PREPARE);
+    const known = await readKnownRelations(session);
+    const traces = await traceAll(tracer, statements, { known, options });
+    isFailed = traces.some(({ outcome }) => outcome === 'failed');
+    return traces;
+  } catch (error) {
+    isFailed = true;
+    throw queryError(error);
+  } finally {
+    const commits = options.end === 'commit' && !isFailed;
+    if (!session.isClosed) await endTransaction(session, commits ? 'commit' : 'rollback');
+  }
+}
+
+/** Messages in English where the role may say so. */
+const PREPARE = `select case
+    when pg_catalog.current_setting('is_superuser') = 'on'
+        then pg_catalog.set_config('lc_messages', 'C', true)
+end`;
+
+async function endTransaction(session: Session, end: 'rollback' | 'commit'): Promise<void> {
+  await session.run(end).catch((error: unknown) => {
+    // what is gone has been rolled back
+    if (!isConnectionLoss(error)) throw error;
+  });
+}
+
+async function traceAll(
+  tracer: TraceSession,
+  statements: readonly Statement[],
+  { known, options }: { known: KnownRelations; options: TraceOptions },
+): Promise<StatementTrace[]> {
+  const traces: StatementTrace[] = [];
+  let signals = await readSignals(tracer.session);
+  let hasFailed = false;
+  for (const statement of statements) {
+    options.signal?.throwIfAborted();
+    const treatment: Treatment = hasFailed
+      ? { kind: 'skip', reason: 'a statement before it failed' }
+      : treatmentOf(statement, options.isTarget === true);
+    const held = heldLocks(signals, known);
+    if (treatment.kind === 'skip') {
+      traces.push(untraced(statement, 'skipped', treatment.reason, held));
+      continue;
+    }
+    const done = await traceOne(tracer, statement, treatment, { known, signals });
+    hasFailed = done.trace.outcome === 'failed';
+    signals = done.signals;
+    traces.push({ ...done.trace, held });
+  }
+  return traces;
+}
+
+async function traceOne(
+  { session, takeMessages }: TraceSession,
+  statement: Statement,
+  treatment: Exclude<Treatment, { kind: 'skip' }>,
+  { known, signals }: { known: KnownRelations; signals: Signals },
+): Promise<{ trace: StatementTrace; signals: Signals }> {
+  takeMessages();
+  const startedAt = performance.now();
+  try {
+    await session.run(treatment.text);
+  } catch (error) {
+    if (isConnectionLoss(error) || codeOf(error) === undefined) throw error;
+    const said = `${error instanceof Error ? error.message : error} (${codeOf(error)})`;
+    return { trace: untraced(statement, 'failed', said, []), signals };
+  }
+  const durationMs = performance.now() - startedAt;
+  const messages = takeMessages().filter((message) => TELLING.test(message));
+  const after = await readSignals(session);
+  const { impact, reads } = impactOfSignals({ before: signals, after }, known, {
+    command: statement.command,
+    messages,
+  });
+  const isSimulated = treatment.kind === 'simulate';
+  return {
+    trace: {
+      statement,
+      outcome: isSimulated ? 'simulated' : 'traced',
+      reason: isSimulated ? 'its form without concurrently was run' : undefined,
+      impact: isSimulated ? concurrentImpact(impact, statement.command) : impact,
+      held: [],
+      reads,
+      messages,
+      durationMs,
+    },
+    signals: after,
+  };
+}
+
+/** What the server says at debug1 of work on whole tables; toast tables are part of theirs. */
+const TELLING =
+  /^(?:rewriting table|verifying table|building index "(?!pg_toast_)|validating foreign key|existing constraints on column)/;
+
+function untraced(
+  statement: Statement,
+  outcome: 'skipped' | 'failed',
+  reason: string,
+  held: LockTaken[],
+): StatementTrace {
+  const nothing = { impact: emptyImpact(), reads: [], messages: [], durationMs: 0 };
+  return { statement, outcome, reason, held, ...nothing };
+}
