@@ -46,6 +46,13 @@ export { withScratchDatabase } from './connection/scratch.ts';
 export type { Session } from './connection/session.ts';
 export type { EvdbErrorCode, EvdbErrorOptions } from './errors.ts';
 export { EvdbError } from './errors.ts';
+export type { RuleChoices, SeverityChoice, SeverityCounts } from './lint/choice.ts';
+export type { LintOptions, LintReport } from './lint/engine.ts';
+export { lintScripts } from './lint/engine.ts';
+export type { LintFinding } from './lint/finding.ts';
+export type { Evidence, LintSettings, Rule, RuleGroup, Severity } from './lint/rule.ts';
+export { RULES } from './lint/rules.ts';
+export type { LintScript } from './lint/script.ts';
 export type {
   CleanupDone,
   CleanupOptions,
@@ -177,6 +184,8 @@ export type { CreatedMigration, CreateOptions } from './migrate/create.ts';
 export { createMigration } from './migrate/create.ts';
 export type { InitResult } from './migrate/init.ts';
 export { initProject } from './migrate/init.ts';
+export type { LintMigrationsOptions } from './migrate/lint.ts';
+export { lintMigrations } from './migrate/lint.ts';
 export type { MigrationPlan, MigrationResult } from './migrate/migrator.ts';
 export type { MigrateOptions } from './migrate/options.ts';
 export type { Direction, DownOptions, PlanWarning, UpOptions } from './migrate/plan.ts';
@@ -217,6 +226,7 @@ export type { DoctorRenderOptions } from './report/doctor.ts';
 export { renderDoctor } from './report/doctor.ts';
 export { renderError } from './report/error.ts';
 export { eventsView, renderEvent, renderEventSeats, renderRegistrations } from './report/events.ts';
+export { renderLint } from './report/lint.ts';
 export {
   renderPlan,
   renderStepDone,

@@ -5,6 +5,7 @@ import { addDbCommands } from './commands/db.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addEventsCommands } from './commands/events.ts';
 import { addInitCommand } from './commands/init.ts';
+import { addLintCommand } from './commands/lint.ts';
 import { addMigrateCommands } from './commands/migrate.ts';
 import { addRulesCommands } from './commands/rules.ts';
 import { addServerCommands } from './commands/server.ts';
@@ -24,6 +25,7 @@ export function buildProgram(context: CliContext, state: CliState): Command {
   const use = { context, state };
   addInitCommand(program, use);
   addMigrateCommands(program, use);
+  addLintCommand(program, use);
   addStatsCommands(program, use);
   addDoctorCommand(program, use);
   addDbCommands(program, use);

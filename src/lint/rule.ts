@@ -22,6 +22,10 @@ export interface StatementInContext {
   start: number;
   /** Whether it stands in a `do` block or in a function that the migration calls. */
   isEmbedded: boolean;
+  /** The function that holds it, where the migration calls one; `text` is then not in the script. */
+  routine?: ObjectKey;
+  /** Whether SQL is run here that only exists at run time: `text` and `tree` then say nothing. */
+  isDynamic?: boolean;
   impact: Impact;
   /** The database before this statement. */
   catalog: Catalog;
@@ -43,6 +47,8 @@ export interface FileState {
   enumValues: Map<ObjectKey, string[]>;
   /** All statements of the file, for rules that look ahead. */
   statements: Statement[];
+  /** Their syntax trees by index; null where a statement could not be parsed. */
+  trees: (Node | null)[];
 }
 
 export interface LintSettings {
@@ -50,7 +56,15 @@ export interface LintSettings {
   serverVersion: number;
   /** Tables with fewer rows turn errors of the locks group into information; default: none do. */
   smallTableRows: number | undefined;
+  /** What a migration may raise lock_timeout to; default 10000. */
+  maxLockTimeoutMs: number;
 }
+
+export const DEFAULT_LINT_SETTINGS: LintSettings = {
+  serverVersion: 140000,
+  smallTableRows: undefined,
+  maxLockTimeoutMs: 10_000,
+};
 
 /** Replaces a range of the script's text, in UTF-16 units. */
 export interface Edit {
@@ -92,5 +106,10 @@ export interface Rule {
   summary: string;
   /** Off unless the configuration turns it on; default false. */
   isOptional?: boolean;
+  /**
+   * What becomes of it in a down script. Default: `off` for the groups data, compat and style,
+   * `warning` at most for locks, and `same` for tx.
+   */
+  inDown?: 'off' | 'warning' | 'same';
   check(at: StatementInContext): RuleFinding[];
 }

@@ -76,3 +76,14 @@ export function offsetOfByte(text: string, bytes: number): number {
   }
   return at;
 }
+
+/** The UTF-16 offset of a line and a column; past the end it is the end of the text. */
+export function offsetOfPosition(text: string, { line, column }: Position): number {
+  let start = 0;
+  for (let left = line; left > 1; left--) {
+    const next = text.indexOf('\n', start);
+    if (next < 0) return text.length;
+    start = next + 1;
+  }
+  return start + offsetOfCodePoint(text.slice(start), column - 1);
+}

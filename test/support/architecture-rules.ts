@@ -17,7 +17,7 @@ const allowed: Record<string, { values: string[]; types?: string[] }> = {
   config: { values: ['errors.ts'], types: ['connection/'] },
   catalog: { values: ['errors.ts', 'sql/', 'connection/'] },
   impact: { values: ['sql/', 'catalog/'] },
-  lint: { values: ['errors.ts', 'sql/', 'catalog/', 'impact/'] },
+  lint: { values: ['errors.ts', 'sql/', 'catalog/', 'impact/', 'config/suggest.ts'] },
   trace: { values: ['errors.ts', 'sql/', 'connection/', 'catalog/', 'impact/'] },
   structure: { values: ['errors.ts', 'sql/', 'connection/'] },
   migrate: {

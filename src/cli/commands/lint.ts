@@ -1,0 +1,39 @@
+import { type Command, Option } from 'commander';
+import type { CliContext } from '../context.ts';
+import { type CommandSpec, defineCommand } from '../define.ts';
+import { configOptions } from '../options.ts';
+import type { CliState } from '../run.ts';
+
+/** One option that may be given several times. */
+function repeated(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text, before: string[] | undefined) => [
+    ...(before ?? []),
+    text,
+  ]);
+}
+
+const LINT: CommandSpec = {
+  name: 'lint',
+  summary: 'find what would block, break or lose something, without a database',
+  description:
+    'Judges migrations by their text and by what the earlier ones left: locks, rewrites, scans, lost data, transactions. Reads files alone. Exits 3 when it finds an error; with --strict for warnings too.',
+  arguments: [['[files...]', 'files or folders (default: the folder of the migrations)']],
+  options: [
+    new Option('--strict', 'exit 3 for warnings too'),
+    repeated('--rule <name>', 'only this rule; several: again, or with commas'),
+    new Option('--start-after <version>', 'leave migrations up to this version alone'),
+    new Option('--server-version <major>', 'the oldest server they are for (default: 14)'),
+    new Option('--schema <name>', 'schema to migrate (default: public)'),
+    new Option('--migrations-dir <path>', 'folder of the migrations (default: migrations)'),
+    ...configOptions(),
+  ],
+  examples: ['lint', 'lint migrations/007_add_venues.sql', 'lint --strict --start-after 006'],
+  run: async (input) => (await import('./lint-handlers.ts')).handleLint(input),
+};
+
+export function addLintCommand(
+  program: Command,
+  use: { context: CliContext; state: CliState },
+): void {
+  defineCommand(program, LINT, use);
+}

@@ -1,0 +1,63 @@
+import type { LintFinding } from './finding.ts';
+import type { Rule, RuleGroup, Severity } from './rule.ts';
+
+/** What the configuration says of a rule or of a group; `off` leaves it out. */
+export type SeverityChoice = Severity | 'off';
+
+export interface RuleChoices {
+  rules: Readonly<Record<string, SeverityChoice>>;
+  groups: Readonly<Partial<Record<RuleGroup, SeverityChoice>>>;
+  /** Only these rules; empty for all. */
+  only: readonly string[];
+}
+
+export const NO_CHOICES: RuleChoices = { rules: {}, groups: {}, only: [] };
+
+/** A rule that is on. */
+export interface ChosenRule {
+  rule: Rule;
+  /** Overrules what its findings say. */
+  severity: Severity | undefined;
+}
+
+/** The rules that are on: a rule's own entry counts before that of its group. */
+export function chooseRules(all: readonly Rule[], choices: RuleChoices): ChosenRule[] {
+  const { rules, groups, only } = choices;
+  return all.flatMap((rule): ChosenRule[] => {
+    const isAsked = only.includes(rule.name);
+    if (only.length > 0 && !isAsked) return [];
+    const choice = rules[rule.name] ?? groups[rule.group];
+    if (choice === undefined)
+      return rule.isOptional && !isAsked ? [] : [{ rule, severity: undefined }];
+    if (choice !== 'off') return [{ rule, severity: choice }];
+    return isAsked ? [{ rule, severity: undefined }] : [];
+  });
+}
+
+/**
+ * What becomes of a rule in a down script: that destroys what its migration made, by design, and
+ * the old application is what runs after it. Locks are felt all the same, but a way back must exist.
+ */
+export function severityInDown(rule: Rule, severity: Severity): Severity | undefined {
+  const fate = rule.inDown ?? FATE_OF_GROUP[rule.group];
+  if (fate === 'off') return undefined;
+  return fate === 'warning' && severity === 'error' ? 'warning' : severity;
+}
+
+const FATE_OF_GROUP: Record<RuleGroup, NonNullable<Rule['inDown']>> = {
+  locks: 'warning',
+  data: 'off',
+  compat: 'off',
+  tx: 'same',
+  style: 'off',
+};
+
+export type SeverityCounts = Record<Severity, number>;
+
+export function countSeverities(
+  findings: readonly Pick<LintFinding, 'severity'>[],
+): SeverityCounts {
+  const counts = { error: 0, warning: 0, info: 0 };
+  for (const { severity } of findings) counts[severity]++;
+  return counts;
+}

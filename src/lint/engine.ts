@@ -1,0 +1,104 @@
+import { createCatalog, type ObjectKey } from '../catalog/catalog.ts';
+import type { SqlParser } from '../sql/parser.ts';
+import {
+  type ChosenRule,
+  chooseRules,
+  countSeverities,
+  NO_CHOICES,
+  type RuleChoices,
+  type SeverityCounts,
+} from './choice.ts';
+import type { LintFinding } from './finding.ts';
+import { type FileResult, lintFile } from './lint-file.ts';
+import { DEFAULT_LINT_SETTINGS, type LintSettings, type Rule } from './rule.ts';
+import { RULES } from './rules.ts';
+import type { LintScript } from './script.ts';
+
+export interface LintOptions {
+  /** From `loadParser()`. */
+  parser: SqlParser;
+  /** Default `DEFAULT_LINT_SETTINGS`. */
+  settings?: Partial<LintSettings> | undefined;
+  /** Default: every rule as it is. */
+  choices?: RuleChoices | undefined;
+  /** Where unqualified names are looked for; default `public`. */
+  searchPath?: readonly string[] | undefined;
+  /**
+   * Whether the scripts are all that ever made the database, so that what they do not make is not
+   * there; default false.
+   */
+  isHistoryWhole?: boolean | undefined;
+  /** The rows of tables in a database, which then refine what is found; default none. */
+  rows?: ReadonlyMap<ObjectKey, number> | undefined;
+  /** Default `RULES`; tests pass their own. */
+  rules?: readonly Rule[] | undefined;
+}
+
+export interface LintReport {
+  /** In the order of the scripts and of their text. */
+  findings: LintFinding[];
+  /** What a comment in the script says is meant. */
+  suppressed: (LintFinding & { reason: string })[];
+  counts: SeverityCounts;
+  /** How many scripts were judged. */
+  files: number;
+  statements: number;
+}
+
+/** What stays the same over all scripts. */
+export interface LintRun extends Required<Pick<LintOptions, 'parser' | 'isHistoryWhole'>> {
+  settings: LintSettings;
+  rows: ReadonlyMap<ObjectKey, number> | undefined;
+  chosen: ChosenRule[];
+  ruleNames: string[];
+}
+
+/**
+ * Judges scripts without running them. Pure.
+ *
+ * All scripts are replayed into a model of the database, in the order given; those that say
+ * `isJudged` are judged by what the model holds before each of their statements. Down scripts come
+ * after all the others, newest first, as `down` would run them.
+ *
+ * @example
+ * const parser = await loadParser();
+ * lintScripts([{ path: '1.sql', text, direction: 'up', isTransactional: true, isJudged: true }], { parser })
+ */
+export function lintScripts(scripts: readonly LintScript[], options: LintOptions): LintReport {
+  const rules = options.rules ?? RULES;
+  const run: LintRun = {
+    parser: options.parser,
+    isHistoryWhole: options.isHistoryWhole ?? false,
+    settings: { ...DEFAULT_LINT_SETTINGS, ...options.settings },
+    rows: options.rows,
+    chosen: chooseRules(rules, options.choices ?? NO_CHOICES),
+    ruleNames: rules.map(({ name }) => name),
+  };
+  const catalog = createCatalog(options.searchPath);
+  const results = new Map<LintScript, FileResult>();
+  for (const script of inOrder(scripts)) results.set(script, lintFile(script, catalog, run));
+  return collect(scripts, results);
+}
+
+/** Downs undo from the newest on, so each finds the database as its migration left it. */
+function inOrder(scripts: readonly LintScript[]): LintScript[] {
+  const ups = scripts.filter(({ direction }) => direction === 'up');
+  const downs = scripts.filter(({ direction }) => direction === 'down');
+  const last = downs.findIndex(({ isJudged }) => isJudged);
+  return [...ups, ...(last < 0 ? [] : downs.slice(last).reverse())];
+}
+
+function collect(
+  scripts: readonly LintScript[],
+  results: ReadonlyMap<LintScript, FileResult>,
+): LintReport {
+  const judged = scripts.filter(({ isJudged }) => isJudged).map((script) => results.get(script));
+  const findings = judged.flatMap((result) => result?.findings ?? []);
+  return {
+    findings,
+    suppressed: judged.flatMap((result) => result?.suppressed ?? []),
+    counts: countSeverities(findings),
+    files: judged.length,
+    statements: judged.reduce((sum, result) => sum + (result?.statements ?? 0), 0),
+  };
+}

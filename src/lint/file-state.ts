@@ -1,0 +1,169 @@
+import type { Node, RangeVar } from '@pgsql/types';
+import { type Catalog, type ObjectKey, objectKey, resolveKey } from '../catalog/catalog.ts';
+import { isStronger, type LockTaken } from '../impact/impact.ts';
+import type { Statement } from '../sql/statements.ts';
+import { asKind, relationNameOf, type WrittenName, writtenNameOf } from '../sql/tree.ts';
+import type { FileState } from './rule.ts';
+import type { LintScript } from './script.ts';
+
+/** The state before the first statement. */
+export function openFileState(
+  { direction, isTransactional }: LintScript,
+  statements: Statement[],
+  trees: (Node | null)[],
+): FileState {
+  return {
+    isTransactional,
+    direction,
+    fresh: new Set(),
+    freshTypes: new Set(),
+    held: new Map(),
+    enumValues: new Map(),
+    statements,
+    trees,
+  };
+}
+
+/** What is known of the database, and of whether a statement takes effect. */
+export interface Surroundings {
+  /** As it is before the statement. */
+  catalog: Catalog;
+  /** Whether what the catalog does not know is surely not there. */
+  isHistoryWhole: boolean;
+  /** Whether the statement may not take effect: what it makes is then not surely new. */
+  isConditional: boolean;
+}
+
+/** Notes what a statement does to the state of its file. */
+export function advanceFileState(file: FileState, tree: Node, around: Surroundings): void {
+  const { catalog } = around;
+  noteCreated(file, tree, around);
+  noteMoved(file, tree, catalog);
+  noteDropped(file, tree, catalog);
+  const added = asKind(tree, 'AlterEnumStmt');
+  if (added?.newVal !== undefined && added.oldVal === undefined) {
+    const type = resolveKey(catalog, writtenNameOf(added.typeName), catalog.types);
+    const values = file.enumValues.get(type) ?? [];
+    if (!file.freshTypes.has(type)) file.enumValues.set(type, [...values, added.newVal]);
+  }
+}
+
+/** Notes the locks that a statement leaves behind until the transaction ends. */
+export function holdLocks(file: FileState, locks: readonly LockTaken[], line: number): void {
+  if (!file.isTransactional) return;
+  for (const { relation, mode } of locks) {
+    if (file.fresh.has(relation)) continue;
+    const before = file.held.get(relation);
+    if (before === undefined || isStronger(mode, before.mode))
+      file.held.set(relation, { mode, line });
+  }
+}
+
+interface Created {
+  relation?: RangeVar | undefined;
+  type?: WrittenName;
+  /** Whether it leaves alone, or replaces, what is there already. */
+  isOptional: boolean;
+}
+
+function createdBy(tree: Node): Created | undefined {
+  const table = asKind(tree, 'CreateStmt') ?? asKind(tree, 'CreateForeignTableStmt')?.base;
+  if (table) return { relation: table.relation, isOptional: table.if_not_exists === true };
+  const filled = asKind(tree, 'CreateTableAsStmt');
+  if (filled) return { relation: filled.into?.rel, isOptional: filled.if_not_exists === true };
+  const selected = asKind(tree, 'SelectStmt')?.intoClause;
+  if (selected) return { relation: selected.rel, isOptional: false };
+  const view = asKind(tree, 'ViewStmt');
+  if (view) return { relation: view.view, isOptional: view.replace === true };
+  const sequence = asKind(tree, 'CreateSeqStmt');
+  if (sequence) return { relation: sequence.sequence, isOptional: sequence.if_not_exists === true };
+  const index = asKind(tree, 'IndexStmt');
+  if (index?.idxname) {
+    const { catalogname: _, ...relation } = { ...index.relation, relname: index.idxname };
+    return { relation, isOptional: index.if_not_exists === true };
+  }
+  const composite = asKind(tree, 'CompositeTypeStmt')?.typevar;
+  if (composite) return { type: relationNameOf(composite), isOptional: false };
+  const names =
+    asKind(tree, 'CreateEnumStmt')?.typeName ??
+    asKind(tree, 'CreateDomainStmt')?.domainname ??
+    asKind(tree, 'CreateRangeStmt')?.typeName;
+  return names && { type: writtenNameOf(names), isOptional: false };
+}
+
+function noteCreated(file: FileState, tree: Node, around: Surroundings): void {
+  const { catalog, isHistoryWhole, isConditional } = around;
+  const schema = asKind(tree, 'CreateSchemaStmt');
+  for (const element of schema?.schemaElts ?? []) noteCreated(file, element, around);
+  const created = createdBy(tree);
+  if (created === undefined) return;
+  const { relation, type, isOptional } = created;
+  if (type !== undefined) file.freshTypes.add(keyOfNew(catalog, type));
+  if (relation === undefined) return;
+  const isTemporary = relation.relpersistence === 't' || relation.schemaname === 'pg_temp';
+  const key = isTemporary
+    ? objectKey('pg_temp', relation.relname ?? '')
+    : keyOfNew(catalog, relationNameOf(relation));
+  const isKnown = catalog.relations.has(key) || catalog.indexes.has(key);
+  const mayBeThere = isOptional || isConditional;
+  if (isTemporary || !mayBeThere || (isHistoryWhole && !isKnown)) file.fresh.add(key);
+}
+
+/** New objects land in the first schema of the search path. */
+function keyOfNew({ searchPath }: Catalog, { schema, name }: WrittenName): ObjectKey {
+  return objectKey(schema ?? searchPath[0] ?? 'public', name);
+}
+
+function noteMoved(file: FileState, tree: Node, catalog: Catalog): void {
+  const rename = asKind(tree, 'RenameStmt');
+  if (rename?.relation && RELATION_KINDS.has(rename.renameType ?? '')) {
+    move(file, catalog, rename.relation, (written) => ({ ...written, name: rename.newname ?? '' }));
+  }
+  const moved = asKind(tree, 'AlterObjectSchemaStmt');
+  if (moved?.relation) {
+    move(file, catalog, moved.relation, (written) => ({
+      ...written,
+      schema: moved.newschema ?? '',
+    }));
+  }
+}
+
+const RELATION_KINDS = new Set([
+  'OBJECT_TABLE',
+  'OBJECT_VIEW',
+  'OBJECT_MATVIEW',
+  'OBJECT_INDEX',
+  'OBJECT_SEQUENCE',
+  'OBJECT_FOREIGN_TABLE',
+]);
+
+function move(
+  file: FileState,
+  catalog: Catalog,
+  relation: RangeVar,
+  change: (written: WrittenName) => WrittenName,
+): void {
+  const written = relationNameOf(relation);
+  const from = keyAmongRelations(catalog, written);
+  const found = catalog.searchPath.find((one) => objectKey(one, written.name) === from);
+  const changed = change({ schema: written.schema ?? found, name: written.name });
+  const to = keyOfNew(catalog, changed);
+  if (file.fresh.delete(from)) file.fresh.add(to);
+  const held = file.held.get(from);
+  if (held === undefined) return;
+  file.held.delete(from);
+  file.held.set(to, held);
+}
+
+function keyAmongRelations(catalog: Catalog, written: WrittenName): ObjectKey {
+  const key = resolveKey(catalog, written, catalog.relations);
+  return catalog.relations.has(key) ? key : resolveKey(catalog, written, catalog.indexes);
+}
+
+function noteDropped(file: FileState, tree: Node, catalog: Catalog): void {
+  const drop = asKind(tree, 'DropStmt');
+  for (const node of drop?.objects ?? []) {
+    const items = asKind(node, 'List')?.items;
+    if (items) file.fresh.delete(keyAmongRelations(catalog, writtenNameOf(items)));
+  }
+}

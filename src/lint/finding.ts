@@ -1,0 +1,107 @@
+import { hash } from 'node:crypto';
+import type { ObjectKey } from '../catalog/catalog.ts';
+import { blockedBy, type LockMode } from '../impact/impact.ts';
+import { renderExcerpt } from '../sql/excerpt.ts';
+import { normaliseTokens } from '../sql/lexical.ts';
+import { locate, type Position } from '../sql/position.ts';
+import type { Evidence, Fix, RuleGroup, Severity } from './rule.ts';
+
+/** What lint found, at its place; positions count from 1, columns in code points. */
+export interface LintFinding {
+  rule: string;
+  group: RuleGroup | 'syntax' | 'directive';
+  severity: Severity;
+  message: string;
+  /** The safe way. */
+  hint: string;
+  file: string;
+  line: number;
+  column: number;
+  /** Behind the last character of the statement. */
+  endLine: number;
+  endColumn: number;
+  /** The line with a caret. */
+  excerpt: string;
+  tables: ObjectKey[];
+  lock?: LockMode;
+  /** What nobody can do to these tables meanwhile: `reads and writes`, `writes` or `schema changes`. */
+  blocks?: string;
+  evidence: Evidence;
+  /** Stays when lines move: sha256 over path, rule and the statement without comments. */
+  fingerprint: string;
+  /** The page that explains the rule, relative to the package. */
+  page?: string;
+  /** What `--fix` would do. */
+  fix?: string;
+}
+
+/** What a finding is made of, before its place is worked out. */
+export interface RawFinding {
+  rule: string;
+  group: LintFinding['group'];
+  severity: Severity;
+  message: string;
+  hint: string;
+  /** In UTF-16 units of the script. */
+  start: number;
+  end: number;
+  /** Where the statement starts that it is about, which suppressions name. */
+  at: number;
+  /** The statement's text, for the fingerprint. */
+  statementText: string;
+  tables: ObjectKey[];
+  lock?: LockMode | undefined;
+  evidence?: Evidence | undefined;
+  fix?: Fix | undefined;
+}
+
+/** Tells the place of each finding of a file, in the order of the text. */
+export function placeFindings(path: string, text: string, found: RawFinding[]): LintFinding[] {
+  const seen = new Map<string, number>();
+  return [...found]
+    .sort((a, b) => a.start - b.start)
+    .map((raw) => {
+      const from = locate(text, raw.start);
+      const to = locate(text, raw.end);
+      const base = [path.replaceAll('\\', '/'), raw.rule, normaliseTokens(raw.statementText)];
+      const before = seen.get(base.join('\0')) ?? 0;
+      seen.set(base.join('\0'), before + 1);
+      const parts = before === 0 ? base : [...base, String(before)];
+      return finish(raw, {
+        path,
+        text,
+        from,
+        to,
+        fingerprint: hash('sha256', parts.join('\0'), 'hex'),
+      });
+    });
+}
+
+function finish(
+  raw: RawFinding,
+  at: { path: string; text: string; from: Position; to: Position; fingerprint: string },
+): LintFinding {
+  const { rule, group, severity, message, hint, tables, lock, evidence = 'static', fix } = raw;
+  const blocks = lock === undefined ? '' : blockedBy(lock);
+  const hasPage = group !== 'syntax' && group !== 'directive';
+  return {
+    rule,
+    group,
+    severity,
+    message,
+    hint,
+    file: at.path,
+    line: at.from.line,
+    column: at.from.column,
+    endLine: at.to.line,
+    endColumn: at.to.column,
+    excerpt: renderExcerpt(at.text, at.from.line, at.from.column),
+    tables,
+    ...(lock !== undefined && { lock }),
+    ...(blocks !== '' && { blocks }),
+    evidence,
+    fingerprint: at.fingerprint,
+    ...(hasPage && { page: `docs/rules/${rule}.md` }),
+    ...(fix !== undefined && { fix: fix.description }),
+  };
+}

@@ -1,0 +1,92 @@
+import type { Catalog } from '../catalog/catalog.ts';
+import type { Impact } from '../impact/impact.ts';
+import type { Statement } from '../sql/statements.ts';
+import { severityInDown } from './choice.ts';
+import type { LintRun } from './engine.ts';
+import type { ExpandedStatement } from './expand.ts';
+import type { RawFinding } from './finding.ts';
+import type { FileState, Rule, RuleFinding, Severity, StatementInContext } from './rule.ts';
+
+interface Around {
+  file: FileState;
+  catalog: Catalog;
+  impact: Impact;
+  run: LintRun;
+}
+
+/** What the rules that are on say of a statement. */
+export function judge(
+  statement: Statement,
+  one: ExpandedStatement,
+  { file, catalog, impact, run }: Around,
+): RawFinding[] {
+  if (run.rows !== undefined) noteRows(catalog, impact, run.rows);
+  const { isConditional: _, ...expanded } = one;
+  const at: StatementInContext = {
+    ...expanded,
+    statement,
+    impact,
+    catalog,
+    file,
+    settings: run.settings,
+  };
+  return run.chosen.flatMap(({ rule, severity }) =>
+    rule.check(at).flatMap((finding) => {
+      const wanted = severity ?? finding.severity ?? rule.severity;
+      const settled = file.direction === 'down' ? severityInDown(rule, wanted) : wanted;
+      return settled === undefined ? [] : [toRaw(rule, settled, finding, at)];
+    }),
+  );
+}
+
+/** Rules tell sizes by the catalog, which the files alone do not know. */
+function noteRows(
+  { relations }: Catalog,
+  { locks }: Impact,
+  rows: ReadonlyMap<string, number>,
+): void {
+  for (const { relation } of locks) {
+    const known = relations.get(relation);
+    const count = rows.get(relation);
+    if (known !== undefined && count !== undefined) known.rows = count;
+  }
+}
+
+function toRaw(
+  rule: Rule,
+  severity: Severity,
+  finding: RuleFinding,
+  at: StatementInContext,
+): RawFinding {
+  const { message, hint, tables, lock, evidence, fix } = finding;
+  const isSmall = rule.group === 'locks' && isOnSmallTables(tables, at);
+  const offset = at.routine === undefined ? (finding.offset ?? 0) : 0;
+  const length = at.routine === undefined ? at.text.length : at.statement.text.length;
+  return {
+    rule: rule.name,
+    group: rule.group,
+    severity: isSmall ? 'info' : severity,
+    message: at.routine === undefined ? message : `in ${at.routine}(): ${message}`,
+    hint,
+    start: at.start + offset,
+    end: at.start + length,
+    at: at.start,
+    statementText: at.text,
+    tables,
+    lock,
+    evidence: isSmall ? 'live' : evidence,
+    fix,
+  };
+}
+
+/** Never where the size of one of them is not known. */
+function isOnSmallTables(
+  tables: readonly string[],
+  { catalog, settings }: StatementInContext,
+): boolean {
+  const limit = settings.smallTableRows;
+  if (limit === undefined || tables.length === 0) return false;
+  return tables.every(
+    (key) => (catalog.relations.get(key)?.rows ?? Number.POSITIVE_INFINITY) < limit,
+  );
+}

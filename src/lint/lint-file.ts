@@ -1,0 +1,152 @@
+import type { Node } from '@pgsql/types';
+import type { Catalog } from '../catalog/catalog.ts';
+import { emptyImpact } from '../impact/impact.ts';
+import { checkScript } from '../sql/check.ts';
+import type { SqlParser } from '../sql/parser.ts';
+import { offsetOfPosition } from '../sql/position.ts';
+import { type Statement, splitStatements } from '../sql/statements.ts';
+import type { LintRun } from './engine.ts';
+import { type ExpandedStatement, expandStatement } from './expand.ts';
+import { advanceFileState, holdLocks, openFileState } from './file-state.ts';
+import { type LintFinding, placeFindings, type RawFinding } from './finding.ts';
+import { judge } from './judge.ts';
+import { readImpact, replay } from './model.ts';
+import type { FileState } from './rule.ts';
+import type { LintScript } from './script.ts';
+import { settleSuppressions } from './settle.ts';
+import { readBodySuppressions, readSuppressions } from './suppressions.ts';
+
+export interface FileResult {
+  findings: LintFinding[];
+  suppressed: (LintFinding & { reason: string })[];
+  statements: number;
+}
+
+/** Brings the catalog to what it is after a script, and judges the script where that is wanted. */
+export function lintFile(script: LintScript, catalog: Catalog, run: LintRun): FileResult {
+  const statements = splitStatements(script.text);
+  return script.isJudged
+    ? judgeFile(script, statements, { catalog, run })
+    : replayFile(statements, { catalog, run });
+}
+
+interface Around {
+  catalog: Catalog;
+  run: LintRun;
+}
+
+function replayFile(statements: Statement[], { catalog, run }: Around): FileResult {
+  for (const statement of statements) {
+    const tree = changesCatalog(statement) ? parse(statement, run.parser) : null;
+    if (tree === null) continue;
+    for (const one of expandStatement(statement, tree, { catalog, parser: run.parser })) {
+      if (!one.isDynamic) replay(catalog, one.tree);
+    }
+  }
+  return { findings: [], suppressed: [], statements: 0 };
+}
+
+function judgeFile(script: LintScript, statements: Statement[], around: Around): FileResult {
+  const { run } = around;
+  const trees = statements.map((statement) => parse(statement, run.parser));
+  const file = openFileState(script, statements, trees);
+  const directives = readSuppressions(script.text, statements, run.ruleNames);
+  const found: RawFinding[] = [];
+  for (const [index, statement] of statements.entries()) {
+    const tree = trees[index];
+    if (!tree) continue;
+    const expanded = expandStatement(statement, tree, { ...around, parser: run.parser });
+    for (const one of expanded) found.push(...judgeOne(statement, one, file, around));
+    if (!file.isTransactional) file.held.clear();
+    const inBody = bodySuppressions(script.text, statement, expanded, run);
+    directives.suppressions.push(...inBody.suppressions);
+    directives.problems.push(...inBody.problems);
+  }
+  const syntax = trees.includes(null) ? findSyntaxErrors(script, statements, run.parser) : [];
+  const settled = settleSuppressions(found, directives, {
+    chosen: run.chosen,
+    isWhole: syntax.length === 0,
+  });
+  const place = (raw: RawFinding[]) => placeFindings(script.path, script.text, raw);
+  return {
+    findings: place([...syntax, ...settled.kept, ...settled.problems]),
+    suppressed: settled.suppressed.flatMap(({ raw, reason }) =>
+      place([raw]).map((finding) => ({ ...finding, reason })),
+    ),
+    statements: statements.length,
+  };
+}
+
+function judgeOne(
+  statement: Statement,
+  one: ExpandedStatement,
+  file: FileState,
+  { catalog, run }: Around,
+): RawFinding[] {
+  const { tree, isDynamic, isConditional } = one;
+  const impact = isDynamic ? emptyImpact() : readImpact(tree, catalog);
+  const found = judge(statement, one, { file, catalog, run, impact });
+  if (isDynamic) return found;
+  holdLocks(file, impact.locks, statement.line);
+  const isHistoryWhole = run.isHistoryWhole || catalog.isComplete;
+  advanceFileState(file, tree, { catalog, isHistoryWhole, isConditional });
+  replay(catalog, tree);
+  return found;
+}
+
+function bodySuppressions(
+  text: string,
+  statement: Statement,
+  expanded: readonly ExpandedStatement[],
+  { ruleNames }: LintRun,
+) {
+  const inner = expanded
+    .filter(({ isEmbedded, routine }) => isEmbedded && routine === undefined)
+    .map((one) => ({ start: one.start, end: one.start + one.text.length }));
+  return readBodySuppressions(text, statement, { inner, knownRules: ruleNames });
+}
+
+function parse({ text, psqlCommand, unterminated }: Statement, parser: SqlParser): Node | null {
+  return psqlCommand === null && unterminated === null ? parser.parse(text) : null;
+}
+
+/** Rows change nothing that the catalog holds; a `select` may call a function that does. */
+function changesCatalog({ command }: Statement): boolean {
+  return !UNCHANGING.has(command);
+}
+
+const UNCHANGING = new Set([
+  'insert',
+  'update',
+  'delete',
+  'merge',
+  'copy',
+  'grant',
+  'revoke',
+  'comment',
+]);
+
+function findSyntaxErrors(
+  { text }: LintScript,
+  statements: Statement[],
+  parser: SqlParser,
+): RawFinding[] {
+  return checkScript(text, parser, statements)
+    .filter(({ code }) => code !== 'COPY_UNSUPPORTED')
+    .map(({ message, hint = '', statementIndex, ...position }) => {
+      const statement = statements[statementIndex];
+      const offset = offsetOfPosition(text, position);
+      return {
+        rule: 'syntax-error',
+        group: 'syntax',
+        severity: 'error',
+        message,
+        hint,
+        start: offset,
+        end: statement?.end ?? offset,
+        at: offset,
+        statementText: statement?.text ?? '',
+        tables: [],
+      };
+    });
+}

@@ -1,0 +1,34 @@
+import { readCommand } from '../../sql/command.ts';
+import { classifyStatement } from '../../sql/kind.ts';
+import type { Rule } from '../rule.ts';
+
+/** What PostgreSQL refuses inside a transaction (SQLSTATE 25001). */
+export const concurrentlyInTx: Rule = {
+  name: 'concurrently-in-tx',
+  group: 'tx',
+  severity: 'error',
+  summary: 'cannot run inside a transaction',
+  check({ text, file, isEmbedded, isDynamic, statement }) {
+    if (isDynamic || (!isEmbedded && !file.isTransactional)) return [];
+    const command = isEmbedded ? readCommand(text) : statement.command;
+    const { needsNoTransaction, label } = classifyStatement({ command, text });
+    if (!needsNoTransaction) return [];
+    const message = isEmbedded
+      ? `"${label}" fails here: a block or function always runs inside a transaction`
+      : `"${label}" fails here: it cannot run inside the migration's transaction`;
+    return [
+      {
+        message,
+        hint: 'Move it into a migration of its own that starts with: -- evdb: no-transaction',
+        tables: [],
+        ...(!isEmbedded && {
+          fix: {
+            description: 'move it into a no-transaction migration',
+            edits: [],
+            moves: [statement.index],
+          },
+        }),
+      },
+    ];
+  },
+};
