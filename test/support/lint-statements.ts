@@ -1,6 +1,12 @@
 import { type Catalog, createCatalog } from '../../src/catalog/catalog.ts';
 import { emptyImpact, type Impact } from '../../src/impact/impact.ts';
-import type { FileState, LintSettings, Rule, RuleFinding } from '../../src/lint/rule.ts';
+import {
+  DEFAULT_LINT_SETTINGS,
+  type FileState,
+  type LintSettings,
+  type Rule,
+  type RuleFinding,
+} from '../../src/lint/rule.ts';
 import { loadParser } from '../../src/sql/parser.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
 
@@ -43,9 +49,10 @@ export async function checkScript(
         held: new Map(),
         enumValues: new Map(),
         statements,
+        trees: statements.map(({ text }) => parser.parse(text)),
         ...file,
       },
-      settings: { serverVersion: 140_000, smallTableRows: undefined, ...settings },
+      settings: { ...DEFAULT_LINT_SETTINGS, ...settings },
     });
     return found.map((one) => ({
       ...one,
