@@ -1,6 +1,5 @@
-import { advance, isPunctuation, openCursor } from '../sql/lexer.ts';
-import type { Statement } from '../sql/statements.ts';
-import type { WrittenName } from '../sql/tree.ts';
+import type { Node } from '@pgsql/types';
+import { asKind, relationNameOf, type WrittenName, writtenNameOf } from '../sql/tree.ts';
 import type { FileState } from './rule.ts';
 
 /** Kinds of objects that a file can make and then take away again. */
@@ -16,21 +15,19 @@ export type CreatedKind =
   | 'extension';
 
 /**
- * The statements of a file that create an object with one of these kinds and this name.
+ * Which statements of a file, by index, create an object with one of these kinds and this name.
  *
- * Made for what the catalog does not model, such as views that stand in for a renamed table. A
- * name without a schema means the same as any with one.
+ * Made for what the catalog does not model, and to look ahead, such as for a view that stands in
+ * for a renamed table. A name without a schema means the same as any with one.
  */
 export function creationsOf(
-  { statements }: FileState,
+  { trees }: FileState,
   kinds: readonly CreatedKind[],
   wanted: WrittenName,
-): Statement[] {
-  return statements.filter(({ command, text }) => {
-    const kind = kinds.find((one) => command === `create ${one}`);
-    if (kind === undefined) return false;
-    const name = nameBehind(text, kind);
-    return name !== undefined && isSameName(name, wanted);
+): number[] {
+  return trees.flatMap((tree, index) => {
+    const made = tree === null ? undefined : madeBy(tree);
+    return made && kinds.includes(made.kind) && isSameName(made, wanted) ? [index] : [];
   });
 }
 
@@ -39,37 +36,42 @@ function isSameName(a: WrittenName, b: WrittenName): boolean {
   return a.schema === undefined || b.schema === undefined || a.schema === b.schema;
 }
 
-/** The name that follows `create … <kind> [if not exists]`. */
-function nameBehind(text: string, kind: string): WrittenName | undefined {
-  const cursor = openCursor(text);
-  const last = kind.split(' ').at(-1);
-  const parts: string[] = [];
-  let isBehind = false;
-  while (advance(cursor)) {
-    const token = text.slice(cursor.start, cursor.end);
-    if (!isBehind) isBehind = cursor.kind === 'word' && token.toLowerCase() === last;
-    else if (cursor.kind === 'identifier') parts.push(unquote(token));
-    else if (cursor.kind === 'word') {
-      const word = token.toLowerCase();
-      if (parts.length === 0 && IF_NOT_EXISTS.has(word)) continue;
-      parts.push(word);
-    } else return nameOf(parts);
-    const next = openCursor(text);
-    next.end = cursor.end;
-    if (parts.length === 0) continue;
-    if (!advance(next) || !isPunctuation(next, '.')) return nameOf(parts);
-    cursor.end = next.end;
+interface Made extends WrittenName {
+  kind: CreatedKind;
+}
+
+function madeBy(tree: Node): Made | undefined {
+  const schema = asKind(tree, 'CreateSchemaStmt')?.schemaname;
+  if (schema) return { kind: 'schema', schema: undefined, name: schema };
+  const extension = asKind(tree, 'CreateExtensionStmt')?.extname;
+  if (extension) return { kind: 'extension', schema: undefined, name: extension };
+  return relationMadeBy(tree) ?? routineMadeBy(tree);
+}
+
+function relationMadeBy(tree: Node): Made | undefined {
+  const view = asKind(tree, 'ViewStmt')?.view;
+  if (view) return { kind: 'view', ...relationNameOf(view) };
+  const filled = asKind(tree, 'CreateTableAsStmt');
+  if (filled?.into?.rel) {
+    const kind = filled.objtype === 'OBJECT_MATVIEW' ? 'materialized view' : 'table';
+    return { kind, ...relationNameOf(filled.into.rel) };
   }
-  return nameOf(parts);
+  const table = asKind(tree, 'CreateStmt')?.relation;
+  if (table) return { kind: 'table', ...relationNameOf(table) };
+  const sequence = asKind(tree, 'CreateSeqStmt')?.sequence;
+  return sequence && { kind: 'sequence', ...relationNameOf(sequence) };
 }
 
-const IF_NOT_EXISTS = new Set(['if', 'not', 'exists']);
-
-function unquote(token: string): string {
-  return token.slice(1, -1).replaceAll('""', '"');
-}
-
-function nameOf(parts: string[]): WrittenName | undefined {
-  const name = parts.at(-1);
-  return name === undefined ? undefined : { schema: parts.at(-2), name };
+function routineMadeBy(tree: Node): Made | undefined {
+  const routine = asKind(tree, 'CreateFunctionStmt');
+  if (routine) {
+    return {
+      kind: routine.is_procedure ? 'procedure' : 'function',
+      ...writtenNameOf(routine.funcname),
+    };
+  }
+  const define = asKind(tree, 'DefineStmt');
+  return define?.kind === 'OBJECT_AGGREGATE'
+    ? { kind: 'aggregate', ...writtenNameOf(define.defnames) }
+    : undefined;
 }

@@ -90,7 +90,7 @@ function isOwn(
   const made = creationsOf(at.file, REPLACEABLE.get(kind) ?? [], written);
   // What holds rows, or whatever others put into it, is only its own when it was made before.
   const mayFollow = kind !== 'schema' && kind !== 'extension';
-  return made.some(({ index }) => mayFollow || index < at.statement.index);
+  return made.some((index) => mayFollow || index < at.statement.index);
 }
 
 function writtenOf(node: Node): WrittenName {

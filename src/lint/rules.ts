@@ -1,6 +1,47 @@
 import type { Rule } from './rule.ts';
+import { addColumnRewrite } from './rules/add-column-rewrite.ts';
+import { addColumnVolatileDefault } from './rules/add-column-volatile-default.ts';
+import { addRequiredColumn } from './rules/add-required-column.ts';
+import { alterColumnType } from './rules/alter-column-type.ts';
+import { breakingRename } from './rules/breaking-rename.ts';
+import { checkValidated } from './rules/check-validated.ts';
 import { concurrentlyInTx } from './rules/concurrently-in-tx.ts';
+import { constraintBuildsIndex } from './rules/constraint-builds-index.ts';
+import { destructiveChange } from './rules/destructive-change.ts';
+import { exclusionConstraint } from './rules/exclusion-constraint.ts';
+import { fkValidated } from './rules/fk-validated.ts';
+import { indexDropReindexBlocking } from './rules/index-drop-reindex-blocking.ts';
+import { indexNotConcurrent } from './rules/index-not-concurrent.ts';
+import { lockFanout } from './rules/lock-fanout.ts';
 import { opaqueSql } from './rules/opaque-sql.ts';
+import { partitionAttach } from './rules/partition-attach.ts';
+import { partitionDetach } from './rules/partition-detach.ts';
+import { pkNullableIndex } from './rules/pk-nullable-index.ts';
+import { rewriteCommand } from './rules/rewrite-command.ts';
+import { setNotNull } from './rules/set-not-null.ts';
+import { validateSameTx } from './rules/validate-same-tx.ts';
 
 /** Every rule, in the order in which findings of one statement are told. */
-export const RULES: readonly Rule[] = [concurrentlyInTx, opaqueSql];
+export const RULES: readonly Rule[] = [
+  addColumnVolatileDefault,
+  addColumnRewrite,
+  alterColumnType,
+  rewriteCommand,
+  setNotNull,
+  checkValidated,
+  fkValidated,
+  validateSameTx,
+  indexNotConcurrent,
+  constraintBuildsIndex,
+  pkNullableIndex,
+  exclusionConstraint,
+  indexDropReindexBlocking,
+  partitionAttach,
+  partitionDetach,
+  concurrentlyInTx,
+  lockFanout,
+  destructiveChange,
+  breakingRename,
+  addRequiredColumn,
+  opaqueSql,
+];

@@ -72,9 +72,4 @@ describe('breaking-rename', () => {
       create function f(a int) returns int return g(a);`;
     expect(await check(script)).toEqual([]);
   });
-
-  test('takes a rename in a down script for information', async () => {
-    const findings = await check('alter table t rename to u', { file: { direction: 'down' } });
-    expect(severitiesOf(breakingRename, findings)).toEqual(['info']);
-  });
 });

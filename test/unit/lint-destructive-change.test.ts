@@ -86,12 +86,4 @@ describe('destructive-change', () => {
     expect(await check('create schema app; drop schema app cascade')).toEqual([]);
     expect(await check('drop schema app cascade; create schema app')).toHaveLength(1);
   });
-
-  test('takes everything in a down script for information', async () => {
-    const file = { direction: 'down' as const };
-    expect(await severities('drop table a; alter table t drop column x', { file })).toEqual([
-      'info',
-      'info',
-    ]);
-  });
 });

@@ -28,7 +28,7 @@ export const breakingRename: Rule = {
     const type = typeKey(at, writtenNameOf(value.typeName));
     if (at.file.freshTypes.has(type)) return [];
     const message = `renames the value '${value.oldVal}' of ${type} to '${value.newVal}': ${OLD_VERSION} the old value`;
-    return [finding(at, message, VALUE_HINT)];
+    return [finding(message, VALUE_HINT)];
   },
 };
 
@@ -46,7 +46,7 @@ function judgeRename(at: StatementInContext, rename: RenameStmt): RuleFinding[] 
       const type = typeKey(at, relationNameOf(rename.relation ?? {}));
       if (at.file.freshTypes.has(type)) return [];
       const attribute = quoteWhereNeeded(rename.subname ?? '?');
-      return [named(at, `attribute ${attribute} of type ${type}`, `to ${to}`)];
+      return [named(`attribute ${attribute} of type ${type}`, `to ${to}`)];
     }
     case 'OBJECT_SCHEMA':
       return judgeSchema(at, rename.subname ?? '?', to);
@@ -90,9 +90,7 @@ function judgeRelation(
 ): RuleFinding[] {
   const key = keyOf(at, written);
   if (isFresh(at, key) || standsInFor(at, written)) return [];
-  return [
-    { ...named(at, key, to, verb), hint: TABLE_HINT, tables: [key], lock: 'AccessExclusive' },
-  ];
+  return [{ ...named(key, to, verb), hint: TABLE_HINT, tables: [key], lock: 'AccessExclusive' }];
 }
 
 function judgeColumn(at: StatementInContext, rename: RenameStmt, to: string): RuleFinding[] {
@@ -102,7 +100,7 @@ function judgeColumn(at: StatementInContext, rename: RenameStmt, to: string): Ru
   const column = quoteWhereNeeded(rename.subname ?? '?');
   return [
     {
-      ...named(at, `column ${column} of ${key}`, `to ${to}`),
+      ...named(`column ${column} of ${key}`, `to ${to}`),
       hint: COLUMN_HINT,
       tables: [key],
       lock: 'AccessExclusive',
@@ -112,8 +110,8 @@ function judgeColumn(at: StatementInContext, rename: RenameStmt, to: string): Ru
 
 function judgeSchema(at: StatementInContext, name: string, to: string): RuleFinding[] {
   const made = creationsOf(at.file, ['schema'], { schema: undefined, name });
-  if (made.some(({ index }) => index < at.statement.index)) return [];
-  return [named(at, `schema ${quoteWhereNeeded(name)}`, `to ${to}`)];
+  if (made.some((index) => index < at.statement.index)) return [];
+  return [named(`schema ${quoteWhereNeeded(name)}`, `to ${to}`)];
 }
 
 function judgeType(
@@ -124,7 +122,7 @@ function judgeType(
 ): RuleFinding[] {
   const type = typeKey(at, writtenNameOf(asKind(object, 'List')?.items));
   if (at.file.freshTypes.has(type)) return [];
-  return [named(at, `type ${type}`, to, verb)];
+  return [named(`type ${type}`, to, verb)];
 }
 
 function judgeRoutine(
@@ -138,7 +136,7 @@ function judgeRoutine(
   // Made before it is the file's own, made after it stands in under the old name.
   if (creationsOf(at.file, ['function', 'procedure'], written).length > 0) return [];
   const shown = stringsOf(names).map(quoteWhereNeeded).join('.');
-  return [{ ...named(at, `function ${shown}`, to, verb), hint: FUNCTION_HINT }];
+  return [{ ...named(`function ${shown}`, to, verb), hint: FUNCTION_HINT }];
 }
 
 function typeKey(at: StatementInContext, { schema, name }: WrittenName): string {
@@ -147,16 +145,14 @@ function typeKey(at: StatementInContext, { schema, name }: WrittenName): string 
     : objectKey(schema, name);
 }
 
-function named(at: StatementInContext, what: string, to: string, verb = 'renames'): RuleFinding {
-  return finding(at, `${verb} ${what} ${to}: ${OLD_VERSION} the old name`, HINT);
+function named(what: string, to: string, verb = 'renames'): RuleFinding {
+  return finding(`${verb} ${what} ${to}: ${OLD_VERSION} the old name`, HINT);
 }
 
-function finding(at: StatementInContext, message: string, hint: string): RuleFinding {
+function finding(message: string, hint: string): RuleFinding {
   return {
     message,
     hint,
-    // Taking back is what a down script is for.
-    ...(at.file.direction === 'down' && { severity: 'info' }),
     tables: [],
   };
 }

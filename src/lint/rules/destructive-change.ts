@@ -31,10 +31,10 @@ export const destructiveChange: Rule = {
     if (domain) return judgeAlterDomain(at, domain);
     const database = asKind(tree, 'DropdbStmt');
     if (database) {
-      return [finding(at, `drops the database ${database.dbname} with everything in it`)];
+      return [finding(`drops the database ${database.dbname} with everything in it`)];
     }
     const owned = asKind(tree, 'DropOwnedStmt');
-    return owned ? [finding(at, 'drops everything that the role owns in this database')] : [];
+    return owned ? [finding('drops everything that the role owns in this database')] : [];
   },
 };
 
@@ -42,7 +42,7 @@ function judgeDrop(at: StatementInContext, drop: DropStmt): RuleFinding[] {
   return droppedObjects(at, drop)
     .filter(({ isOwn }) => !isOwn)
     .map((object) => ({
-      ...finding(at, `drops ${object.kind} ${object.shown}: ${lossOf(at, drop, object)}`),
+      ...finding(`drops ${object.kind} ${object.shown}: ${lossOf(at, drop, object)}`),
       offset: object.offset,
       tables: object.relation === undefined ? [] : [object.relation],
     }));
@@ -78,7 +78,7 @@ function judgeTruncate(at: StatementInContext, truncate: TruncateStmt): RuleFind
     if (range === undefined || isFresh(at, key)) return [];
     return [
       {
-        ...finding(at, `deletes all rows of ${sized(at, key)}${andOthers}`),
+        ...finding(`deletes all rows of ${sized(at, key)}${andOthers}`),
         offset: offsetOf(at, range.location),
         tables: [key],
         lock: 'AccessExclusive' as const,
@@ -106,19 +106,16 @@ function judgeCommand(
   switch (subtype) {
     case 'AT_DropColumn':
       return finding(
-        at,
         `drops column ${shown} of ${sized(at, table)}: its values are gone, and versions of the application that still name it fail`,
       );
     case 'AT_DropNotNull':
       return finding(
-        at,
         `lets ${table}.${shown} be null: versions of the application that rely on a value may meet none`,
         'info',
       );
     case 'AT_DropConstraint':
       if (isProvenOtherwise(at, table, name)) return undefined;
       return finding(
-        at,
         `drops constraint ${shown} of ${table}: nothing keeps its rule any more`,
         'info',
       );
@@ -152,7 +149,6 @@ function judgeAttributes(at: StatementInContext, alter: AlterTableStmt): RuleFin
     .filter(({ command }) => command.subtype === 'AT_DropColumn')
     .map(({ command, offset }) => ({
       ...finding(
-        at,
         `drops attribute ${quoteWhereNeeded(command.name ?? '')} of type ${type}: its values are gone`,
       ),
       offset,
@@ -166,27 +162,19 @@ function judgeAlterDomain(at: StatementInContext, alter: AlterDomainStmt): RuleF
   if (alter.subtype === 'X') {
     return [
       finding(
-        at,
         `drops constraint ${alter.name} of domain ${domain}: nothing keeps its rule any more`,
         'info',
       ),
     ];
   }
-  return alter.subtype === 'N'
-    ? [finding(at, `lets values of domain ${domain} be null`, 'info')]
-    : [];
+  return alter.subtype === 'N' ? [finding(`lets values of domain ${domain} be null`, 'info')] : [];
 }
 
-function finding(
-  at: StatementInContext,
-  message: string,
-  severity: Severity = 'error',
-): RuleFinding {
+function finding(message: string, severity: Severity = 'error'): RuleFinding {
   return {
     message,
     hint: severity === 'info' ? INFO_HINT : HINT,
-    // Taking back is what a down script is for.
-    severity: at.file.direction === 'down' ? 'info' : severity,
+    severity,
     tables: [],
   };
 }
