@@ -1,43 +1,32 @@
-import { isConnectionLoss } from '../connection/query-error.ts';
 import { classifyStatement } from '../sql/kind.ts';
 import { quoteIdent } from '../sql/quote.ts';
 import type { Statement } from '../sql/statements.ts';
-import {
-  type ApplyContext,
-  lockTimeouts,
-  retryOptions,
-  stepName,
-  withBlockersWatched,
-} from './apply-context.ts';
+import { type ApplyContext, stepName } from './apply-context.ts';
 import type { Blocker } from './blockers.ts';
 import { describeFailure } from './failure.ts';
 import type { Step } from './prepare.ts';
-import {
-  deleteMigrationSql,
-  insertHistorySql,
-  insertMigrationSql,
-  updateStateSql,
-} from './record.ts';
-import { type Rung, withLockRetries } from './retry.ts';
-import { statementError } from './script-error.ts';
+import { deleteMigrationSql, insertHistorySql, insertMigrationSql } from './record.ts';
 import { openSessionSql, resetSessionSql, searchPathSql, wrongTarget } from './session-settings.ts';
-
-const ONE_TRY: Rung = { lockTimeoutMs: 0, pauseMs: 0 };
+import { type Running, runAlone } from './stepwise/alone.ts';
+import { closeJournalSql, openJournalSql, statementChecksum } from './stepwise/journal.ts';
+import { takeUp } from './stepwise/take-up.ts';
+import { runInTransaction, wantsNoTransaction } from './stepwise/transaction.ts';
 
 /**
- * Applies a no-transaction step: each statement commits on its own, and the ledger is told before
- * the first and after each. The observer keeps these books, because the script may change role,
- * and because it lives on when the worker's connection dies.
+ * Applies a no-transaction step: each statement commits on its own, together with its line of the
+ * journal where it can run in a transaction, and with one before and one after it where it cannot.
+ * So the next run knows where to go on, wherever this one is interrupted.
  */
 export async function applyStatements(step: Step, context: ApplyContext): Promise<number> {
   const startedAt = performance.now();
   const seen: { blockers: Blocker[] } = { blockers: [] };
   try {
     await prepareSession(step, context);
-    await recordStart(step, context);
-    for (const statement of step.statements) {
-      await runStatement(statement, step, context, seen);
-      await recordStatement(statement, step, context);
+    const from = step.resume
+      ? await takeUp(step, step.resume, { context, seen })
+      : await start(step, context);
+    for (const statement of step.statements.slice(from)) {
+      await runStatement(statement, step, { context, seen });
     }
     const durationMs = performance.now() - startedAt;
     await recordEnd(step, durationMs, context);
@@ -61,76 +50,55 @@ select pg_catalog.current_schema() as "currentSchema"`);
     throw wrongTarget(key.targetSchema, 'before', worker.facts);
 }
 
-async function recordStart(step: Step, { observer, key }: ApplyContext): Promise<void> {
-  const sql = step.entry
-    ? insertMigrationSql(key, step.entry)
-    : updateStateSql(key, step.version, {
-        state: 'reverting',
-        statementsDone: 0,
-        statementsTotal: step.statements.length,
-      });
-  await observer.run(sql);
+/** Opens the journal; the index of the first statement to run. */
+async function start(step: Step, { observer, key }: ApplyContext): Promise<number> {
+  const state = step.direction === 'up' ? 'applying' : 'reverting';
+  const checksums = step.statements.map((statement) => statementChecksum(step.script, statement));
+  const insert = step.entry ? insertMigrationSql(key, step.entry) : '';
+  await observer.run(
+    `begin; ${insert} ${openJournalSql(key, step.version, { state, checksums })} commit;`,
+  );
+  return 0;
 }
 
-async function runStatement(
-  statement: Statement,
-  step: Step,
-  context: ApplyContext,
-  seen: { blockers: Blocker[] },
-): Promise<void> {
-  context.signal?.throwIfAborted();
+async function runStatement(statement: Statement, step: Step, running: Running): Promise<void> {
+  const { signal, onProgress } = running.context;
+  signal?.throwIfAborted();
   const startedAt = performance.now();
-  await withLockRetries((rung) => attempt(statement, step, { rung, context, seen }), {
-    ...retryOptions(step, context, seen),
-    // A failed concurrent build leaves an invalid index behind: trying again would trip over it.
-    ...(classifyStatement(statement).isConcurrently && { ladder: [ONE_TRY] }),
-  });
-  context.onProgress({
-    kind: 'statement',
-    step: stepName(step),
-    line: statement.line,
-    command: statement.command,
-    durationMs: performance.now() - startedAt,
-  });
+  if (needsItsOwnWay(statement)) await runAlone(statement, step, running);
+  else await runWhereItCan(statement, step, running);
+  const { line, command } = statement;
+  const durationMs = performance.now() - startedAt;
+  onProgress({ kind: 'statement', step: stepName(step), line, command, durationMs });
 }
 
-async function attempt(
-  statement: Statement,
-  step: Step,
-  { rung, context, seen }: { rung: Rung; context: ApplyContext; seen: { blockers: Blocker[] } },
-): Promise<void> {
-  const { worker, settings } = context;
-  // A concurrent build waits for old transactions on purpose and blocks nobody while it does.
-  const { isConcurrently, lockClass } = classifyStatement(statement);
-  const lockTimeoutMs = isConcurrently ? 0 : lockTimeouts(rung, settings)[lockClass];
-  await worker.run(`set lock_timeout = ${lockTimeoutMs}`);
+/** Only the server knows whether a procedure commits; having refused that it rolled back. */
+async function runWhereItCan(statement: Statement, step: Step, running: Running): Promise<void> {
   try {
-    await withBlockersWatched(() => worker.run(statement.text), {
-      step,
-      context,
-      lockTimeoutMs: lockTimeoutMs || 5000,
-      seen,
-    });
+    await runInTransaction(statement, step, running);
   } catch (error) {
-    throw isConnectionLoss(error) ? error : statementError(error, step.script, statement);
+    if (!wantsNoTransaction(error)) throw error;
+    await runAlone(statement, step, running);
   }
 }
 
-async function recordStatement(
-  { index }: Statement,
-  step: Step,
-  { observer, key }: ApplyContext,
-): Promise<void> {
-  const state = step.direction === 'up' ? 'applying' : 'reverting';
-  await observer.run(updateStateSql(key, step.version, { state, statementsDone: index + 1 }));
+/** Refused inside a transaction, or meaning something else there than outside. */
+function needsItsOwnWay(statement: Statement): boolean {
+  if (classifyStatement(statement).needsNoTransaction) return true;
+  if (ONLY_IN_TRANSACTIONS.has(statement.command)) return true;
+  return (
+    statement.command === 'set' && /^set\s+(local|transaction|constraints)\b/i.test(statement.text)
+  );
 }
+
+const ONLY_IN_TRANSACTIONS = new Set(['lock', 'savepoint', 'release', 'rollback', 'declare']);
 
 async function recordEnd(step: Step, durationMs: number, context: ApplyContext): Promise<void> {
   const { observer, key, provenance } = context;
   const { version, label, name, script, direction } = step;
   const change =
     direction === 'up'
-      ? updateStateSql(key, version, { state: 'applied', durationMs })
+      ? closeJournalSql(key, version, durationMs)
       : deleteMigrationSql(key, version);
   const entry = { action: direction, version, label, name, checksum: script.checksum, durationMs };
   await observer.run(`begin; ${change} ${insertHistorySql(key, entry, provenance)} commit;`);

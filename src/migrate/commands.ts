@@ -1,4 +1,5 @@
 import { EvdbError } from '../errors.ts';
+import type { MigrationStatus } from './compare.ts';
 import {
   type MigrationPlan,
   type MigrationResult,
@@ -72,8 +73,13 @@ const selectRedo: Select = ({ statuses }) => {
   const down = planDown(statuses, { steps: 1 });
   const again = down.migrations.filter(({ file }) => file !== undefined);
   if (again.length < down.migrations.length) throw noFileToRedo();
-  return [down, { direction: 'up', migrations: again, warnings: [] }];
+  return [down, { direction: 'up', migrations: again.map(asPending), warnings: [] }];
 };
+
+/** What was taken back starts from its beginning, even where it had stopped half way. */
+function asPending({ row: _, ...status }: MigrationStatus): MigrationStatus {
+  return { ...status, state: 'pending' };
+}
 
 function noFileToRedo(): EvdbError {
   return new EvdbError('MISSING_MIGRATION', 'the newest applied migration has no file here', {

@@ -64,7 +64,7 @@ function withAdvice(error: ScriptError, step: Step): ScriptError {
   const { code, message, location, server, cause } = error;
   const hint = step.isTransactional
     ? `Nothing of ${fullName(step)} was ${step.direction === 'up' ? 'applied' : 'taken back'}; what ran before it stays. Mend the file and run the command again.`
-    : `${fullName(step)} runs outside a transaction: the statements before this one are committed. \`evdb migrate down\` takes them back with its down script.`;
+    : `${fullName(step)} runs outside a transaction: the statements before this one are committed and do not run again. Mend this one and run the command again: it goes on here.${step.direction === 'up' ? ' `evdb migrate down` takes them back with its down script.' : ''}`;
   const place = { script: step.script, line: location.line, column: location.column };
   return new ScriptError(code, message, place, { hint, cause, ...(server && { server }) });
 }
@@ -80,7 +80,7 @@ function connectionLost(cause: unknown, step: Step): EvdbError {
     );
   }
   return new EvdbError('CONNECTION_LOST', `the connection was lost while ${name} ran`, {
-    hint: 'It runs outside a transaction, so its first statements stay: `evdb migrate status` tells how far it came.',
+    hint: 'It runs outside a transaction, so its first statements stay: `evdb migrate status` tells how far it came. Run the command again: it goes on from there.',
     cause,
   });
 }
@@ -89,7 +89,7 @@ function lockTimeout(error: unknown, step: Step, blockers: Blocker[]): EvdbError
   const who = blockers.length > 0 ? `: ${blockers.map(describeBlocker).join('; ')}` : '';
   const left = step.isTransactional
     ? 'Nothing was changed.'
-    : 'The statements before it are committed; `evdb migrate down` takes them back.';
+    : 'The statements before it are committed; the next run goes on here.';
   const hint = `${left} Try again at a quieter time, end the blocker (select pg_terminate_backend(<pid>);), or give the file more patience: -- evdb: lock-timeout 5s`;
   const message = `${fullName(step)} did not get its locks${who}`;
   if (!(error instanceof ScriptError))

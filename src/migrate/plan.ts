@@ -44,7 +44,7 @@ export interface DownOptions {
 }
 
 /**
- * Decides what `up` runs. Pure.
+ * Decides what `up` runs. Pure. A migration that stopped half way while it was applied goes on.
  *
  * @throws {EvdbError} USAGE, INCOMPLETE_MIGRATION, CHANGED_MIGRATION, MISSING_MIGRATION,
  *   OUT_OF_ORDER, LEDGER_AHEAD, UNKNOWN_VERSION
@@ -52,12 +52,12 @@ export interface DownOptions {
 export function planUp(statuses: MigrationStatus[], options: UpOptions = {}): Selection {
   const target = targetVersion(options);
   const warnings = ledgerWarnings(statuses, options);
-  refuseDamage(statuses);
+  refuseDamage(statuses, target);
   const known = statuses.find(({ version }) => version === target);
   if (target !== undefined && !known) throw unknownVersion(options.to ?? '', statuses);
   const migrations = statuses.filter(
     ({ version, state }) =>
-      (state === 'pending' || state === 'out-of-order') &&
+      (state === 'pending' || state === 'out-of-order' || state === 'incomplete') &&
       (target === undefined || compareVersions(version, target) <= 0),
   );
   const selected = migrations.slice(0, options.steps ?? migrations.length);
@@ -155,9 +155,9 @@ function ledgerAhead(ahead: MigrationStatus[]): EvdbError {
   );
 }
 
-function refuseDamage(statuses: MigrationStatus[]): void {
+function refuseDamage(statuses: MigrationStatus[], target: Version | undefined): void {
   const incomplete = statuses.find(({ state }) => state === 'incomplete');
-  if (incomplete) throw incompleteMigration(incomplete);
+  if (incomplete && !goesOn(incomplete, target)) throw incompleteMigration(incomplete);
   const changed = statuses.filter(({ state }) => state === 'changed');
   if (changed.length > 0) {
     throw new EvdbError(
@@ -181,14 +181,22 @@ function refuseDamage(statuses: MigrationStatus[]): void {
   );
 }
 
+/** Only `down` finishes what it began, and a target below would leave it half way. */
+function goesOn({ row, version }: MigrationStatus, target: Version | undefined): boolean {
+  return row?.state === 'applying' && (!target || compareVersions(version, target) <= 0);
+}
+
 function incompleteMigration(status: MigrationStatus): EvdbError {
   const { statementsDone = 0, statementsTotal = 0, state = 'applying' } = status.row ?? {};
-  const verb = state === 'reverting' ? 'taking back' : 'applying';
+  const isReverting = state === 'reverting';
+  const verb = isReverting ? 'taking back' : 'applying';
   return new EvdbError(
     'INCOMPLETE_MIGRATION',
     `${verb} ${fullName(status)} stopped at statement ${Math.min(statementsDone + 1, statementsTotal)} of ${statementsTotal}; the ${statementsDone} before it are committed`,
     {
-      hint: `It runs outside a transaction, so look at what that statement left (an index may be there and invalid: \\d shows it), then take the rest back with \`evdb migrate down\`, which runs its down script, and run \`up\` again. The history table of the ledger holds the error.`,
+      hint: isReverting
+        ? '`evdb migrate down` goes on with it; after that `up` applies it again.'
+        : '`evdb migrate up` without --to goes on with it, `evdb migrate down` takes it back. The history table of the ledger holds the error.',
       details: { version: status.version, state, statementsDone, statementsTotal },
     },
   );

@@ -9,6 +9,7 @@ import { type Direction, fullName, type PlanWarning, type Selection } from './pl
 import type { LedgerEntry } from './record.ts';
 import { ScriptError } from './script-error.ts';
 import { readScript, readText, type Script } from './source.ts';
+import { type ResumePoint, readResumePoint } from './stepwise/resume-point.ts';
 import { isAcceptedByServer } from './syntax.ts';
 import type { Version } from './version.ts';
 
@@ -24,6 +25,8 @@ export interface Step {
   isTransactional: boolean;
   /** What the ledger will hold; for steps up. */
   entry?: LedgerEntry;
+  /** Set where a no-transaction script that stopped half way goes on. */
+  resume?: ResumePoint;
 }
 
 export interface PrepareOptions {
@@ -37,6 +40,7 @@ export interface PrepareOptions {
 /**
  * Reads and checks the scripts of a selection, all of them before any runs.
  *
+ * @throws {ScriptError} CHANGED_MIGRATION at a statement that ran before the script stopped half way
  * @throws {ScriptError} SYNTAX_ERROR, PSQL_COMMAND, TRANSACTION_CONTROL, NEEDS_NO_TRANSACTION,
  *   COPY_UNSUPPORTED
  * @throws {EvdbError} EMPTY_FILE, MISSING_DOWN, IRREVERSIBLE, and those of `readScript`
@@ -152,6 +156,7 @@ function makeStep(from: {
 }): Step {
   const { direction, status, script, statements, options } = from;
   const { version, label, name } = status;
+  const resume = readResumePoint({ direction, status }, script, statements);
   return {
     direction,
     version,
@@ -168,5 +173,6 @@ function makeStep(from: {
         limitBytes: options.storedTextLimitBytes,
       }),
     }),
+    ...(resume && { resume }),
   };
 }

@@ -1,5 +1,5 @@
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
-import type { LedgerKey, LedgerState } from './ledger.ts';
+import type { LedgerKey } from './ledger.ts';
 import type { Provenance } from './provenance.ts';
 import type { Version } from './version.ts';
 
@@ -95,27 +95,6 @@ export function acceptEntrySql(key: LedgerKey, entry: LedgerEntry): string {
 delete from ${s}.migration_text where ${rowOf(key, entry.version)};
 insert into ${s}.migration_text (target_schema, version, up_text, down_text)
 values (${quoteLiteral(key.targetSchema)}, ${entry.version}, ${literals(entry.upText, entry.downText)});`;
-}
-
-export function updateStateSql(
-  key: LedgerKey,
-  version: Version,
-  change: {
-    state: LedgerState;
-    statementsDone?: number;
-    statementsTotal?: number;
-    durationMs?: number;
-  },
-): string {
-  const sets = [
-    `state = ${quoteLiteral(change.state)}`,
-    ...(change.statementsDone === undefined ? [] : [`statements_done = ${change.statementsDone}`]),
-    ...(change.statementsTotal === undefined
-      ? []
-      : [`statements_total = ${change.statementsTotal}`]),
-    ...(change.durationMs === undefined ? [] : [`duration_ms = ${change.durationMs}`]),
-  ];
-  return `update ${quoteIdent(key.ledgerSchema)}.migration set ${sets.join(', ')} where ${rowOf(key, version)};`;
 }
 
 export function deleteMigrationSql(key: LedgerKey, version: Version): string {

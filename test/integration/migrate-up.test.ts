@@ -232,6 +232,7 @@ describe('the status', () => {
       label: '001',
       name: 'one',
       state: 'applied',
+      file: expect.stringContaining('001_one.sql'),
       appliedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
       durationMs: expect.any(Number),
       origin: 'applied',

@@ -1,0 +1,161 @@
+import { isConnectionLoss } from '../../connection/query-error.ts';
+import { EvdbError } from '../../errors.ts';
+import { classifyStatement } from '../../sql/kind.ts';
+import { loadParser } from '../../sql/parser.ts';
+import { quoteIdent } from '../../sql/quote.ts';
+import type { Statement } from '../../sql/statements.ts';
+import type { WrittenName } from '../../sql/tree.ts';
+import {
+  type ApplyContext,
+  lockTimeouts,
+  retryOptions,
+  withBlockersWatched,
+} from '../apply-context.ts';
+import type { Blocker } from '../blockers.ts';
+import type { Step } from '../prepare.ts';
+import { LADDER, type Rung, withLockRetries } from '../retry.ts';
+import { statementError } from '../script-error.ts';
+import { withIndexCare } from './index-care.ts';
+import { finishStatementSql, forgetStartedSql, startStatementSql } from './journal.ts';
+import { type LoneStatement, readLoneStatement } from './lone-statement.ts';
+import { probeStatement } from './probe.ts';
+import { withTimeouts } from './timeouts.ts';
+import { takenOver } from './transaction.ts';
+
+/** What runs a statement needs to know beside it. */
+export interface Running {
+  context: ApplyContext;
+  /** The last seen blockers. */
+  seen: { blockers: Blocker[] };
+}
+
+/** How long a statement may wait that must not be tried twice. */
+const LONGEST_RUNG: Rung = { lockTimeoutMs: 3000, pauseMs: 0 };
+
+/**
+ * Runs a statement that PostgreSQL refuses inside a transaction. The journal is told before and
+ * after it, by the session that looks on; what became of it when it is interrupted in between is
+ * for `probeStatement` to find out.
+ */
+export async function runAlone(statement: Statement, step: Step, running: Running): Promise<void> {
+  const { context, seen } = running;
+  const lone = readLoneStatement((await loadParser()).parse(statement.text));
+  await write(startStatementSql(context.key, step.version, statement), step, context);
+  // Of a procedure that commits nobody knows how far it came, so it has one try.
+  const ladder = lone.kind === 'unknown' ? [LONGEST_RUNG] : undefined;
+  const left = { behind: false };
+  try {
+    await withLockRetries((rung) => attempt(statement, step, { rung, lone, left, ...running }), {
+      ...retryOptions(step, context, seen),
+      ...(ladder && { ladder }),
+    });
+  } catch (error) {
+    await forgetIfNotDone(error, { statement, lone, left, step, context });
+    throw error;
+  }
+  await write(finishStatementSql(context.key, step.version, statement), step, context);
+}
+
+async function attempt(
+  statement: Statement,
+  step: Step,
+  running: Running & { rung: Rung; lone: LoneStatement; left: { behind: boolean } },
+): Promise<void> {
+  const { context, rung, lone, left } = running;
+  const { worker, settings } = context;
+  const { isConcurrently, lockClass } = classifyStatement(statement);
+  // A concurrent build waits for old transactions on purpose and blocks nobody while it does.
+  const lockTimeoutMs = isConcurrently ? 0 : lockTimeouts(rung, settings)[lockClass];
+  const run = () =>
+    withBlockersWatched(() => worker.run(statement.text), {
+      step,
+      ...running,
+      lockTimeoutMs: lockTimeoutMs || 5000,
+    });
+  const care = {
+    worker,
+    isAborted: () => context.signal?.aborted === true,
+    onLeftBehind: () => {
+      left.behind = true;
+    },
+  };
+  try {
+    await withTimeouts(worker, { lockTimeoutMs, isPatient: isConcurrently }, () =>
+      withIndexCare(lone, care, run),
+    );
+  } catch (error) {
+    const isOurs = isConnectionLoss(error) || error instanceof EvdbError;
+    throw isOurs ? error : statementError(error, step.script, statement);
+  }
+}
+
+/**
+ * Finds out what became of a statement that was begun by a runner which is gone, and goes on from
+ * there.
+ *
+ * @returns whether it is done; undefined where that cannot be known
+ */
+export async function settleStarted(
+  statement: Statement,
+  step: Step,
+  running: Running,
+): Promise<boolean | undefined> {
+  const { worker, key } = running.context;
+  const lone = readLoneStatement((await loadParser()).parse(statement.text));
+  const patience = { lockTimeoutMs: 0, isPatient: true };
+  const fate = await withTimeouts(worker, patience, () =>
+    probeStatement(worker, lone, statement.text),
+  );
+  if (fate === 'unknown') return undefined;
+  if (fate === 'half-done' && lone.kind === 'detach') await finalizeDetach(lone, step, running);
+  const isDone = fate !== 'not-done';
+  const sql = isDone ? finishStatementSql : forgetStartedSql;
+  await write(sql(key, step.version, statement), step, running.context);
+  return isDone;
+}
+
+/** The second half of `detach partition concurrently`, which takes the partition's lock. */
+async function finalizeDetach(
+  { parent, partition }: Extract<LoneStatement, { kind: 'detach' }>,
+  step: Step,
+  { context, seen }: Running,
+): Promise<void> {
+  const sql = `alter table ${written(parent)} detach partition ${written(partition)} finalize`;
+  await withLockRetries(
+    ({ lockTimeoutMs }) =>
+      withTimeouts(context.worker, { lockTimeoutMs, isPatient: false }, () =>
+        withBlockersWatched(() => context.worker.run(sql), { step, context, seen, lockTimeoutMs }),
+      ),
+    { ...retryOptions(step, context, seen), ladder: LADDER },
+  );
+}
+
+function written({ schema, name }: WrittenName): string {
+  return [...(schema === undefined ? [] : [schema]), name].map(quoteIdent).join('.');
+}
+
+/**
+ * Where the server answered with an error, what it refused is not done, and may be edited before
+ * the next run. Where that is not certain the journal stays as it is, and the next run looks.
+ */
+async function forgetIfNotDone(
+  error: unknown,
+  at: {
+    statement: Statement;
+    lone: LoneStatement;
+    left: { behind: boolean };
+    step: Step;
+    context: ApplyContext;
+  },
+): Promise<void> {
+  const { statement, lone, left, step, context } = at;
+  const isUncertain = lone.kind === 'unknown' || lone.kind === 'detach' || left.behind;
+  if (isUncertain || isConnectionLoss(error) || context.worker.isClosed) return;
+  const sql = forgetStartedSql(context.key, step.version, statement);
+  await context.observer.run(sql).catch(() => undefined);
+}
+
+async function write(sql: string, step: Step, { observer }: ApplyContext): Promise<void> {
+  const rows = await observer.run(sql);
+  if (rows.length === 0) throw takenOver(step);
+}

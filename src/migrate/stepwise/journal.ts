@@ -1,0 +1,121 @@
+import { quoteIdent, quoteLiteral } from '../../sql/quote.ts';
+import type { Statement } from '../../sql/statements.ts';
+import type { LedgerKey } from '../ledger.ts';
+import type { LedgerEntry } from '../record.ts';
+import type { Script } from '../source.ts';
+import { tokenChecksum } from '../token-checksum.ts';
+import type { Version } from '../version.ts';
+
+/** Enough to tell an edited statement; the whole checksums of a long script would be a long row. */
+const CHECKSUM_LENGTH = 16;
+
+/** What the journal knows a statement by: its text without comments and white space. */
+export function statementChecksum({ text }: Script, statement: Statement): string {
+  return tokenChecksum(text, [statement]).slice(0, CHECKSUM_LENGTH);
+}
+
+/** The journal as it begins; nothing of the script has run. */
+export function openJournalSql(
+  key: LedgerKey,
+  version: Version,
+  { state, checksums }: { state: 'applying' | 'reverting'; checksums: string[] },
+): string {
+  return update(key, version, [
+    ['state', quoteLiteral(state)],
+    ['statements_done', '0'],
+    ...journalOf(checksums),
+    ['statement_started', 'null'],
+    ['statement_started_at', 'null'],
+  ]);
+}
+
+/** The journal of a script that is taken up again: what has not run may have been edited since. */
+export function reopenJournalSql(key: LedgerKey, version: Version, checksums: string[]): string {
+  return update(key, version, journalOf(checksums));
+}
+
+/** A script that is taken up again may have other statements ahead than it had. */
+export function replaceScriptSql(key: LedgerKey, entry: LedgerEntry): string {
+  const { version, label, name, checksum, tokenChecksum: tokens, upText, downText } = entry;
+  const texts = `up_text = ${nullable(upText)}, down_text = ${nullable(downText)}`;
+  return `${update(key, version, [
+    ['label', quoteLiteral(label)],
+    ['name', quoteLiteral(name)],
+    ['checksum', quoteLiteral(checksum)],
+    ['token_checksum', quoteLiteral(tokens)],
+  ])}
+update ${quoteIdent(key.ledgerSchema)}.migration_text set ${texts} where ${rowOf(key, version)};`;
+}
+
+/**
+ * Written before a statement that runs outside of any transaction. Gives a row unless the journal
+ * stands elsewhere, as it does for a message of a runner that was killed and arrives late.
+ */
+export function startStatementSql(key: LedgerKey, version: Version, { index }: Statement): string {
+  return journalAt(key, version, index, [
+    ['statement_started', String(index + 1)],
+    ['statement_started_at', 'pg_catalog.clock_timestamp()'],
+  ]);
+}
+
+/** Written behind a statement, in its transaction where it has one. Gives a row as above. */
+export function finishStatementSql(
+  key: LedgerKey,
+  version: Version,
+  { index }: Pick<Statement, 'index'>,
+): string {
+  return journalAt(key, version, index, [
+    ['statements_done', String(index + 1)],
+    ['statement_started', 'null'],
+    ['statement_started_at', 'null'],
+  ]);
+}
+
+/** Says of a statement that was started that it is not done, so that it runs again. */
+export function forgetStartedSql(
+  key: LedgerKey,
+  version: Version,
+  { index }: Pick<Statement, 'index'>,
+): string {
+  return journalAt(key, version, index, [
+    ['statement_started', 'null'],
+    ['statement_started_at', 'null'],
+  ]);
+}
+
+/** The end of a script: from now on it is applied. */
+export function closeJournalSql(key: LedgerKey, version: Version, durationMs: number): string {
+  return update(key, version, [
+    ['state', "'applied'"],
+    ['applied_at', 'pg_catalog.clock_timestamp()'],
+    ['duration_ms', String(durationMs)],
+    ['statement_checksums', 'null'],
+  ]);
+}
+
+type Change = [column: string, value: string];
+
+function journalOf(checksums: string[]): Change[] {
+  return [
+    ['statements_total', String(checksums.length)],
+    ['statement_checksums', `${quoteLiteral(`{${checksums.join(',')}}`)}`],
+  ];
+}
+
+function journalAt(key: LedgerKey, version: Version, done: number, changes: Change[]): string {
+  return update(key, version, changes, `statements_done = ${done} and state <> 'applied'`);
+}
+
+function update(key: LedgerKey, version: Version, changes: Change[], where?: string): string {
+  const sets = changes.map(([column, value]) => `${column} = ${value}`).join(', ');
+  const only = where === undefined ? '' : ` and ${where} returning version`;
+  return `update ${quoteIdent(key.ledgerSchema)}.migration set ${sets} where ${rowOf(key, version)}${only};`;
+}
+
+function rowOf({ targetSchema }: LedgerKey, version: Version): string {
+  return `target_schema = ${quoteLiteral(targetSchema)} and version = ${version}`;
+}
+
+function nullable(value: string | null): string {
+  return value === null ? 'null' : quoteLiteral(value);
+}

@@ -1,0 +1,78 @@
+import { EvdbError } from '../../errors.ts';
+import type { Statement } from '../../sql/statements.ts';
+import type { MigrationStatus } from '../compare.ts';
+import { type Direction, fullName } from '../plan.ts';
+import { ScriptError } from '../script-error.ts';
+import type { Script } from '../source.ts';
+import { statementChecksum } from './journal.ts';
+
+/** Where a no-transaction script that stopped half way goes on. */
+export interface ResumePoint {
+  /** So many statements are committed; the next one has this index. */
+  statementsDone: number;
+  /** Whether the next one was begun, so that it may be done, or half done. */
+  isNextStarted: boolean;
+}
+
+/**
+ * Finds where the script of a migration goes on, undefined where it starts from its beginning.
+ *
+ * @throws {EvdbError} INCOMPLETE_MIGRATION where it may not go on
+ * @throws {ScriptError} CHANGED_MIGRATION at a statement that ran and is another one now
+ */
+export function readResumePoint(
+  { direction, status }: { direction: Direction; status: MigrationStatus },
+  script: Script,
+  statements: Statement[],
+): ResumePoint | undefined {
+  const { row } = status;
+  if (row?.state !== (direction === 'up' ? 'applying' : 'reverting')) return undefined;
+  const { statementsDone, statementStarted, statementChecksums: known } = row;
+  if (known.length === 0) throw withoutJournal(status);
+  if (!script.directives.noTransaction) throw noLongerStepwise(script, status);
+  const begun = statementStarted ?? statementsDone;
+  for (let index = 0; index < begun; index++) {
+    const statement = statements[index];
+    const isSame = statement && statementChecksum(script, statement) === known[index];
+    if (!isSame) throw changedStatement(script, status, { statement, index, statementsDone });
+  }
+  return { statementsDone, isNextStarted: statementStarted !== null };
+}
+
+function changedStatement(
+  script: Script,
+  status: MigrationStatus,
+  at: { statement: Statement | undefined; index: number; statementsDone: number },
+): ScriptError {
+  const what = at.statement ? 'is another one now' : 'is no longer in the file';
+  const when = at.index < at.statementsDone ? 'ran' : 'was begun';
+  const { line = 1, column = 1 } = at.statement ?? {};
+  return new ScriptError(
+    'CHANGED_MIGRATION',
+    `statement ${at.index + 1} of ${fullName(status)} ${what}, after it ${when}`,
+    { script, line, column },
+    {
+      hint: 'Put its old text back: what has run cannot be changed, only what comes after it. Where that is not possible, `evdb migrate down` takes the migration back with its down script.',
+    },
+  );
+}
+
+function noLongerStepwise(script: Script, status: MigrationStatus): ScriptError {
+  return new ScriptError(
+    'CHANGED_MIGRATION',
+    `${fullName(status)} stopped half way, and now no longer says that it runs without a transaction`,
+    { script, line: 1, column: 1 },
+    { hint: 'Put the line back that it began with: -- evdb: no-transaction' },
+  );
+}
+
+function withoutJournal(status: MigrationStatus): EvdbError {
+  return new EvdbError(
+    'INCOMPLETE_MIGRATION',
+    `${fullName(status)} stopped half way with an older evdb, which did not write down what had run`,
+    {
+      hint: 'Take it back with `evdb migrate down`, which runs its down script, and run `up` again.',
+      details: { version: status.version },
+    },
+  );
+}

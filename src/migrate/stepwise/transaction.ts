@@ -1,0 +1,92 @@
+import { isConnectionLoss } from '../../connection/query-error.ts';
+import { EvdbError } from '../../errors.ts';
+import { classifyStatement } from '../../sql/kind.ts';
+import type { Statement } from '../../sql/statements.ts';
+import {
+  type ApplyContext,
+  lockTimeouts,
+  retryOptions,
+  withBlockersWatched,
+} from '../apply-context.ts';
+import type { Blocker } from '../blockers.ts';
+import { retakeLockSql, runnerLock } from '../lock.ts';
+import { fullName } from '../plan.ts';
+import type { Step } from '../prepare.ts';
+import { type Rung, withLockRetries } from '../retry.ts';
+import { ScriptError, statementError } from '../script-error.ts';
+import { finishStatementSql } from './journal.ts';
+
+/**
+ * Runs one statement in a transaction of its own together with its line of the journal, so that it
+ * can never be done without being written down, nor the other way round.
+ */
+export async function runInTransaction(
+  statement: Statement,
+  step: Step,
+  { context, seen }: { context: ApplyContext; seen: { blockers: Blocker[] } },
+): Promise<void> {
+  await withLockRetries((rung) => attempt(statement, step, { rung, context, seen }), {
+    ...retryOptions(step, context, seen),
+  });
+}
+
+/** Whether the server refused a statement only because it was inside a transaction. */
+export function wantsNoTransaction(error: unknown): boolean {
+  // active_sql_transaction; and a procedure or block that commits: invalid_transaction_termination
+  const { sqlstate } = (error instanceof ScriptError && error.server) || {};
+  return sqlstate === '25001' || sqlstate === '2D000';
+}
+
+async function attempt(
+  statement: Statement,
+  step: Step,
+  at: { rung: Rung; context: ApplyContext; seen: { blockers: Blocker[] } },
+): Promise<void> {
+  const { worker, settings, signal } = at.context;
+  const lockTimeoutMs = lockTimeouts(at.rung, settings)[classifyStatement(statement).lockClass];
+  // Its answer comes before the statement is sent, which must never run without it.
+  await worker.run(`begin isolation level read committed, read write;
+set local lock_timeout = ${lockTimeoutMs};
+set local idle_in_transaction_session_timeout = '30s';`);
+  try {
+    const work = () => worker.run(statement.text);
+    await withBlockersWatched(work, { step, ...at, lockTimeoutMs });
+    // What is deferred counts as part of the statement, and runs as whoever ran that.
+    await worker.run('set constraints all immediate');
+  } catch (error) {
+    if (!worker.isClosed) await worker.run('rollback').catch(() => undefined);
+    throw isConnectionLoss(error) ? error : statementError(error, step.script, statement);
+  }
+  try {
+    await recordStatement(statement, step, at.context);
+    signal?.throwIfAborted();
+    await worker.run('commit');
+  } catch (error) {
+    if (!worker.isClosed) await worker.run('rollback').catch(() => undefined);
+    throw error;
+  }
+}
+
+/** The script may have become another role: `local` gives way to that again at the commit. */
+async function recordStatement(
+  statement: Statement,
+  step: Step,
+  { worker, key }: ApplyContext,
+): Promise<void> {
+  const rows = await worker.run(`set local session authorization default;
+set local role none;
+${finishStatementSql(key, step.version, statement)}`);
+  const [held] = await worker.run(`select ${retakeLockSql(runnerLock(key))} as "holdsLock"`);
+  if (rows.length === 0 || held?.holdsLock !== true) throw takenOver(step);
+}
+
+/** Somebody else has gone on with the script: this runner had lost its lock. */
+export function takenOver(step: Step): EvdbError {
+  return new EvdbError(
+    'LOCKED',
+    `${fullName(step)} released the runner's lock, and another runner has taken it`,
+    {
+      hint: 'The statement was rolled back where it had a transaction. Take pg_advisory_unlock_all() or `discard all` out of the script.',
+    },
+  );
+}
