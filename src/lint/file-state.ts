@@ -51,11 +51,11 @@ export function advanceFileState(file: FileState, tree: Node, around: Surroundin
 /** Notes the locks that a statement leaves behind until the transaction ends. */
 export function holdLocks(file: FileState, locks: readonly LockTaken[], line: number): void {
   if (!file.isTransactional) return;
-  for (const { relation, mode } of locks) {
+  for (const { relation, mode, reason } of locks) {
     if (file.fresh.has(relation)) continue;
     const before = file.held.get(relation);
     if (before === undefined || isStronger(mode, before.mode))
-      file.held.set(relation, { mode, line });
+      file.held.set(relation, { mode, line, reason });
   }
 }
 

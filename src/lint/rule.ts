@@ -1,6 +1,6 @@
 import type { Node } from '@pgsql/types';
 import type { Catalog, ObjectKey } from '../catalog/catalog.ts';
-import type { Impact, LockMode } from '../impact/impact.ts';
+import type { Impact, LockMode, LockReason } from '../impact/impact.ts';
 import type { Statement } from '../sql/statements.ts';
 
 /** `error` fails, `warning` fails where `--strict` is given, `info` never does. */
@@ -42,7 +42,7 @@ export interface FileState {
   /** Types that this file made. */
   freshTypes: Set<ObjectKey>;
   /** The strongest lock that the transaction holds on each relation that is not fresh, and since which line. */
-  held: Map<ObjectKey, { mode: LockMode; line: number }>;
+  held: Map<ObjectKey, { mode: LockMode; line: number; reason: LockReason }>;
   /** Labels added to enums by this file, by type. */
   enumValues: Map<ObjectKey, string[]>;
   /** All statements of the file, for rules that look ahead. */

@@ -1,0 +1,97 @@
+import type { Constraint, Node } from '@pgsql/types';
+import { type Catalog, type ObjectKey, quoteWhereNeeded } from '../../catalog/catalog.ts';
+import { asKind, relationNameOf, stringsOf } from '../../sql/tree.ts';
+import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
+import { keyOf, keyOfRange, offsetOf } from '../subject.ts';
+import { listed } from '../wording.ts';
+
+/** A foreign key whose own columns no index leads with, in any of the migrations. */
+export const fkWithoutIndex: Rule = {
+  name: 'fk-without-index',
+  group: 'locks',
+  severity: 'warning',
+  summary: 'adds a foreign key whose columns no index leads with',
+  inDown: 'off',
+  check(at) {
+    const create = asKind(at.tree, 'CreateStmt');
+    if (create) {
+      const { relation, tableElts } = create;
+      return judgeAll(at, keyOfNew(at, relation), tableElts ?? []);
+    }
+    const alter = asKind(at.tree, 'AlterTableStmt');
+    if (alter === undefined) return [];
+    const added = (alter.cmds ?? []).flatMap((node) => {
+      const command = asKind(node, 'AlterTableCmd');
+      const isAdding = command?.subtype === 'AT_AddConstraint' || command?.subtype === 'AT_AddColumn';
+      return isAdding && command.def ? [command.def] : [];
+    });
+    return judgeAll(at, keyOfRange(at, alter.relation), added);
+  },
+};
+
+function keyOfNew(at: StatementInContext, relation: object | undefined): ObjectKey {
+  const { schema, name } = relationNameOf(relation ?? {});
+  return keyOf(at, { schema: schema ?? at.catalog.searchPath[0], name });
+}
+
+function judgeAll(at: StatementInContext, table: ObjectKey, elements: Node[]): RuleFinding[] {
+  return elements.flatMap((element) =>
+    foreignKeysOf(element).flatMap(({ columns, constraint }) => judge(at, table, columns, constraint)),
+  );
+}
+
+/** Of a column that references another table, or of a table constraint. */
+function foreignKeysOf(element: Node): { columns: string[]; constraint: Constraint }[] {
+  const column = asKind(element, 'ColumnDef');
+  const constraints = column?.constraints ?? [element];
+  return constraints.flatMap((node) => {
+    const constraint = asKind(node, 'Constraint');
+    if (constraint?.contype !== 'CONSTR_FOREIGN') return [];
+    const columns = column ? [column.colname ?? ''] : stringsOf(constraint.fk_attrs);
+    return [{ columns, constraint }];
+  });
+}
+
+function judge(
+  at: StatementInContext,
+  table: ObjectKey,
+  columns: string[],
+  { pktable, location }: Constraint,
+): RuleFinding[] {
+  const parent = keyOfRange(at, pktable);
+  const named = listed(columns.map(quoteWhereNeeded));
+  return [
+    {
+      message: `no index of ${table} leads with ${named}: every delete in ${parent}, and every update of its key, reads all of ${table}`,
+      hint: `Create one, with "create index concurrently" where the table is in use: create index on ${table} (${columns.map(quoteWhereNeeded).join(', ')})`,
+      offset: offsetOf(at, location),
+      tables: [table],
+      evidence: 'model',
+      stillHolds: (catalog) => isMissing(catalog, table, columns),
+    },
+  ];
+}
+
+/** False where the table or the key went away later. */
+function isMissing(catalog: Catalog, table: ObjectKey, columns: string[]): boolean {
+  const relation = catalog.relations.get(table);
+  if (relation === undefined) return false;
+  const isThere = [...relation.constraints.values()].some(
+    ({ kind, columns: own }) => kind === 'foreign key' && isSame(own, columns),
+  );
+  const hasIndex = [...relation.indexes].some((key) => {
+    const index = catalog.indexes.get(key);
+    return index !== undefined && !index.isPartial && leadsWith(index.columns, columns);
+  });
+  return isThere && !hasIndex;
+}
+
+function isSame(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((name) => b.includes(name));
+}
+
+/** In any order: each is compared with a value. */
+function leadsWith(index: readonly (string | undefined)[], columns: readonly string[]): boolean {
+  const head = index.slice(0, columns.length);
+  return columns.every((name) => head.includes(name));
+}

@@ -1,0 +1,55 @@
+import type { AlterTableStmt } from '@pgsql/types';
+import { quoteWhereNeeded, resolveKey } from '../../catalog/catalog.ts';
+import { commandsOf } from '../../sql/list-items.ts';
+import { asKind, relationNameOf } from '../../sql/tree.ts';
+import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
+import { keyOfRange } from '../subject.ts';
+
+/** Statements that take an index for good which an interrupted build may have left invalid. */
+export const invalidIndexMasked: Rule = {
+  name: 'invalid-index-masked',
+  group: 'tx',
+  severity: 'warning',
+  summary: 'takes an index that an interrupted build left invalid for a good one',
+  check(at) {
+    const create = asKind(at.tree, 'IndexStmt');
+    if (create?.concurrent && create.if_not_exists) {
+      const name = create.idxname === undefined ? '' : ` ${quoteWhereNeeded(create.idxname)}`;
+      return [
+        {
+          message: `when an earlier build of index${name} was interrupted, "if not exists" keeps its invalid remains, and no query uses them`,
+          hint: 'Leave out "if not exists": evdb drops and rebuilds what an interruption left when the migration runs again.',
+          tables: [keyOfRange(at, create.relation)],
+        },
+      ];
+    }
+    const alter = asKind(at.tree, 'AlterTableStmt');
+    return alter === undefined ? [] : judgeUsingIndex(at, alter);
+  },
+};
+
+function judgeUsingIndex(at: StatementInContext, alter: AlterTableStmt): RuleFinding[] {
+  const table = keyOfRange(at, alter.relation);
+  return commandsOf(alter, at.text).flatMap(({ command, offset }) => {
+    const name = asKind(command.def, 'Constraint')?.indexname;
+    if (name === undefined) return [];
+    const { schema } = relationNameOf(alter.relation ?? {});
+    const index = at.catalog.indexes.get(
+      resolveKey(at.catalog, { schema, name }, at.catalog.indexes),
+    );
+    if (index?.isValid) return [];
+    const shown = quoteWhereNeeded(name);
+    return [
+      {
+        message:
+          index === undefined
+            ? `no migration makes index ${shown}, so nothing tells whether it is valid`
+            : `index ${shown} is invalid: its build was interrupted`,
+        hint: `Build it with "create unique index concurrently" in an earlier migration; an invalid one has to be dropped first: drop index concurrently ${shown}`,
+        offset,
+        tables: [table],
+        evidence: index === undefined ? 'static' : 'live',
+      },
+    ];
+  });
+}

@@ -1,0 +1,123 @@
+import type { A_Const, LockStmt, Node, VariableSetStmt } from '@pgsql/types';
+import { asKind, stringsOf, walkTree } from '../../sql/tree.ts';
+import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
+import { isFresh, keyOfRange, offsetOf } from '../subject.ts';
+
+/** What takes off the guard that the runner puts around each statement. */
+export const lockTimeoutOverride: Rule = {
+  name: 'lock-timeout-override',
+  group: 'tx',
+  severity: 'error',
+  summary: 'takes off the lock timeout, or locks a table whole',
+  check(at) {
+    const set = asKind(at.tree, 'VariableSetStmt');
+    if (set) return judgeSet(at, set);
+    const discard = asKind(at.tree, 'DiscardStmt');
+    if (discard?.target === 'DISCARD_ALL') return [unset('"discard all" takes off lock_timeout')];
+    const lock = asKind(at.tree, 'LockStmt');
+    if (lock) return judgeLock(at, lock);
+    return 'SelectStmt' in at.tree ? judgeSetConfig(at) : [];
+  },
+};
+
+function judgeSet(
+  at: StatementInContext,
+  { kind, name, args, is_local }: VariableSetStmt,
+): RuleFinding[] {
+  if (kind === 'VAR_RESET_ALL') return [unset('"reset all" takes off lock_timeout')];
+  if (name !== 'lock_timeout') return [];
+  if (kind !== 'VAR_SET_VALUE') return [unset('takes off lock_timeout')];
+  const value = asKind(args?.[0], 'A_Const');
+  return judgeValue(at, value === undefined ? undefined : textOf(value), is_local === true);
+}
+
+/** `select set_config('lock_timeout', '0', true)` */
+function judgeSetConfig(at: StatementInContext): RuleFinding[] {
+  const found: RuleFinding[] = [];
+  walkTree(at.tree, (kind, fields) => {
+    if (kind !== 'FuncCall' || stringsOf(fields.funcname as Node[]).at(-1) !== 'set_config') return;
+    const [name, value] = (fields.args as Node[] | undefined) ?? [];
+    if (textOf(asKind(name, 'A_Const') ?? {}) !== 'lock_timeout') return;
+    const given = asKind(value, 'A_Const');
+    found.push(...judgeValue(at, given === undefined ? undefined : textOf(given), true));
+  });
+  return found;
+}
+
+function judgeValue(
+  { settings }: StatementInContext,
+  value: string | undefined,
+  isLocal: boolean,
+): RuleFinding[] {
+  const durationMs = value === undefined ? undefined : parseTimeoutMs(value);
+  if (durationMs === undefined) return [];
+  if (durationMs === 0) return [unset('takes off lock_timeout')];
+  if (durationMs <= settings.maxLockTimeoutMs) return [];
+  const scope = isLocal ? '' : ', for all that follows';
+  return [
+    {
+      message: `lets statements wait ${value} for a lock${scope}: all that time everything else that needs the table waits behind them`,
+      hint: HINT,
+      tables: [],
+    },
+  ];
+}
+
+function unset(what: string): RuleFinding {
+  return {
+    message: `${what}: a statement may then wait for a lock without end, and everything else behind it`,
+    hint: HINT,
+    tables: [],
+  };
+}
+
+const HINT =
+  'Remove it: evdb sets lock_timeout itself and tries again. A longer one for this file alone is written in its header: -- evdb: lock-timeout 5s';
+
+function textOf({ ival, sval, fval }: A_Const): string | undefined {
+  if (sval !== undefined) return sval.sval ?? '';
+  if (fval !== undefined) return fval.fval ?? '';
+  // A zero is left out of the tree.
+  return ival === undefined ? undefined : String(ival.ival ?? 0);
+}
+
+const UNITS_MS: Record<string, number> = {
+  us: 0.001,
+  ms: 1,
+  s: 1000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** In PostgreSQL's spelling, where a bare number means ms. */
+function parseTimeoutMs(value: string): number | undefined {
+  const [, amount, unit = 'ms'] = /^\s*(\d+(?:\.\d+)?)\s*([a-z]+)?\s*$/.exec(value) ?? [];
+  const factor = UNITS_MS[unit];
+  return amount === undefined || factor === undefined
+    ? undefined
+    : Math.round(Number(amount) * factor);
+}
+
+const ACCESS_EXCLUSIVE = 8;
+
+function judgeLock(at: StatementInContext, { relations, mode }: LockStmt): RuleFinding[] {
+  if (mode !== ACCESS_EXCLUSIVE) return [];
+  const isChosen = /\bmode\b/i.test(at.text);
+  return (relations ?? []).flatMap((node): RuleFinding[] => {
+    const range = asKind(node, 'RangeVar');
+    const table = keyOfRange(at, range);
+    if (range === undefined || isFresh(at, table)) return [];
+    const why = isChosen ? '' : ', because no weaker mode is named';
+    return [
+      {
+        message: `locks ${table} under ACCESS EXCLUSIVE until the transaction ends${why}: nobody can read or write it meanwhile`,
+        hint: 'Name the weakest mode that serves, such as "in share row exclusive mode" against writes, or leave it out: each statement takes the lock it needs.',
+        severity: isChosen ? 'warning' : 'error',
+        offset: offsetOf(at, range.location),
+        tables: [table],
+        lock: 'AccessExclusive',
+      },
+    ];
+  });
+}

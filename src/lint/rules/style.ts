@@ -1,0 +1,107 @@
+import { quoteWhereNeeded } from '../../catalog/catalog.ts';
+import { advance, openCursor } from '../../sql/lexer.ts';
+import { type DefinedColumn, definedColumns } from '../columns.ts';
+import type { Rule, RuleFinding } from '../rule.ts';
+import { offsetOf } from '../subject.ts';
+
+type Judge = (column: DefinedColumn) => { message: string; hint: string } | undefined;
+
+/** A rule about the type of a column where it is defined. */
+function columnRule(name: string, summary: string, judge: Judge): Rule {
+  return {
+    name,
+    group: 'style',
+    severity: 'warning',
+    summary,
+    isOptional: true,
+    check: (at) =>
+      definedColumns(at).flatMap((one): RuleFinding[] => {
+        const found = judge(one);
+        if (found === undefined) return [];
+        const { location } = one.column.typeName ?? {};
+        return [{ ...found, offset: offsetOf(at, location), tables: [one.table] }];
+      }),
+  };
+}
+
+export const preferText = columnRule(
+  'prefer-text',
+  'uses varchar(n) or char(n) where text serves',
+  ({ type, column }) => {
+    const isLimited = (column.typeName?.typmods?.length ?? 0) > 0;
+    if (type !== 'bpchar' && !(type === 'varchar' && isLimited)) return undefined;
+    const shown = type === 'bpchar' ? 'char(n)' : 'varchar(n)';
+    return {
+      message: `${shown} is no faster than text, and its limit can only be made smaller by reading every row`,
+      hint: 'Use text, and where a limit is meant: check (length(…) <= n)',
+    };
+  },
+);
+
+export const preferTimestamptz = columnRule(
+  'prefer-timestamptz',
+  'uses timestamp without time zone',
+  ({ type }) =>
+    type === 'timestamp'
+      ? {
+          message: 'timestamp keeps no moment: what it means depends on who reads it',
+          hint: 'Use timestamptz.',
+        }
+      : undefined,
+);
+
+const SMALL_INTEGERS = new Set(['int2', 'int4', 'serial', 'serial2', 'serial4', 'smallserial']);
+
+export const preferBigintKey = columnRule(
+  'prefer-bigint-key',
+  'makes a primary key of integer or less',
+  ({ type, isKey }) =>
+    isKey && SMALL_INTEGERS.has(type)
+      ? {
+          message: 'the key ends at 2,147,483,647 or before, and a larger type rewrites the table',
+          hint: 'Use bigint.',
+        }
+      : undefined,
+);
+
+export const preferIdentity = columnRule(
+  'prefer-identity',
+  'uses serial instead of an identity column',
+  ({ type }) =>
+    /^(?:small|big)?serial[248]?$/.test(type)
+      ? {
+          message: 'a serial column has a sequence of its own owner and rights, which get lost easily',
+          hint: 'Write: bigint generated always as identity',
+        }
+      : undefined,
+);
+
+const MAX_NAME_BYTES = 63;
+
+export const longIdentifier: Rule = {
+  name: 'long-identifier',
+  group: 'style',
+  severity: 'warning',
+  summary: 'has a name that PostgreSQL cuts after 63 bytes',
+  isOptional: true,
+  check({ text }) {
+    const found: RuleFinding[] = [];
+    const cursor = openCursor(text);
+    while (text.length > MAX_NAME_BYTES / 4 && advance(cursor)) {
+      if (cursor.kind !== 'word' && cursor.kind !== 'identifier') continue;
+      const name = nameOf(text.slice(cursor.start, cursor.end));
+      if (Buffer.byteLength(name) <= MAX_NAME_BYTES) continue;
+      found.push({
+        message: `${quoteWhereNeeded(name)} is longer than 63 bytes: PostgreSQL cuts it without an error`,
+        hint: 'Choose a shorter name.',
+        offset: cursor.start,
+        tables: [],
+      });
+    }
+    return found;
+  },
+};
+
+function nameOf(token: string): string {
+  return token.startsWith('"') ? token.slice(1, -1).replaceAll('""', '"') : token;
+}

@@ -1,0 +1,132 @@
+import type { Node } from '@pgsql/types';
+import type { ObjectKey } from '../../catalog/catalog.ts';
+import { blockedBy } from '../../impact/impact.ts';
+import { asKind, stringsOf, walkTree } from '../../sql/tree.ts';
+import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
+import { evidenceOf, isFresh, keyOfRange } from '../subject.ts';
+import { lockName, sized } from '../wording.ts';
+
+/** A change of rows that may be any number of them, in one statement. */
+export const unbatchedDml: Rule = {
+  name: 'unbatched-dml',
+  group: 'locks',
+  severity: 'warning',
+  summary: 'changes any number of rows in one statement',
+  check(at) {
+    const change = readChange(at.tree);
+    if (change === undefined) return [];
+    const table = keyOfRange(at, change.relation);
+    if (isFresh(at, table) || isSmall(at, table) || isBounded(at, change, table)) return [];
+    return [judge(at, change, table)];
+  },
+};
+
+interface Change {
+  verb: 'update' | 'delete' | 'insert … select';
+  relation: object | undefined;
+  where: Node | undefined;
+}
+
+function readChange(tree: Node): Change | undefined {
+  const update = asKind(tree, 'UpdateStmt');
+  if (update) return { verb: 'update', relation: update.relation, where: update.whereClause };
+  const remove = asKind(tree, 'DeleteStmt');
+  if (remove) return { verb: 'delete', relation: remove.relation, where: remove.whereClause };
+  const insert = asKind(tree, 'InsertStmt');
+  const select = asKind(insert?.selectStmt, 'SelectStmt');
+  if (insert === undefined || select === undefined || !readsTables(insert.selectStmt))
+    return undefined;
+  // A limit on the outside bounds it as a where does not.
+  return select.limitCount === undefined
+    ? { verb: 'insert … select', relation: insert.relation, where: undefined }
+    : undefined;
+}
+
+/** `values …` and `select 1, 2` give few rows. */
+function readsTables(select: Node | undefined): boolean {
+  let found = false;
+  walkTree(select, (kind) => {
+    if (kind === 'RangeVar' || kind === 'RangeFunction') found = true;
+  });
+  return found;
+}
+
+/** Whether it stops at a `limit`, or names rows by a unique key. */
+function isBounded(at: StatementInContext, { where }: Change, table: ObjectKey): boolean {
+  if (where === undefined) return false;
+  let hasLimit = false;
+  walkTree(where, (kind, fields) => {
+    if (kind === 'SelectStmt' && fields.limitCount !== undefined) hasLimit = true;
+  });
+  return hasLimit || isByKey(at, where, table);
+}
+
+function isByKey(at: StatementInContext, where: Node, table: ObjectKey): boolean {
+  const compared = new Set(columnsComparedWithValues(where));
+  const { constraints, indexes } = at.catalog.relations.get(table) ?? {};
+  const keys = [...(constraints?.values() ?? [])]
+    .filter(({ kind }) => kind === 'primary key' || kind === 'unique')
+    .map(({ columns }) => columns);
+  for (const key of indexes ?? []) {
+    const index = at.catalog.indexes.get(key);
+    if (index?.isUnique && !index.isPartial) keys.push(index.columns.map((name) => name ?? ''));
+  }
+  return keys.some((columns) => columns.length > 0 && columns.every((name) => compared.has(name)));
+}
+
+/** The columns in `a = 1 and b in (2, 3)`. */
+function columnsComparedWithValues(where: Node): string[] {
+  const both = asKind(where, 'BoolExpr');
+  if (both?.boolop === 'AND_EXPR') return (both.args ?? []).flatMap(columnsComparedWithValues);
+  const compared = asKind(where, 'A_Expr');
+  const isEqual = stringsOf(compared?.name)[0] === '=';
+  const isListed = compared?.kind === 'AEXPR_IN' || compared?.kind === 'AEXPR_OP';
+  if (compared === undefined || !isEqual || !isListed || !isConstant(compared.rexpr)) return [];
+  const column = stringsOf(asKind(compared.lexpr, 'ColumnRef')?.fields).at(-1);
+  return column === undefined ? [] : [column];
+}
+
+function isConstant(node: Node | undefined): boolean {
+  const items = asKind(node, 'List')?.items;
+  if (items) return items.every(isConstant);
+  const cast = asKind(node, 'TypeCast');
+  return cast ? isConstant(cast.arg) : asKind(node, 'A_Const') !== undefined;
+}
+
+function isSmall({ catalog, settings }: StatementInContext, table: ObjectKey): boolean {
+  const rows = catalog.relations.get(table)?.rows;
+  return (
+    rows !== undefined && settings.smallTableRows !== undefined && rows < settings.smallTableRows
+  );
+}
+
+function judge(at: StatementInContext, { verb, where }: Change, table: ObjectKey): RuleFinding {
+  const locked = strongLock(at);
+  const touchesAll = verb !== 'insert … select' && where === undefined;
+  const what = touchesAll
+    ? `${verb} changes every row of ${sized(at, table)} in one statement`
+    : verb === 'insert … select'
+      ? `inserts into ${sized(at, table)} as many rows as its query gives, in one statement`
+      : `${verb} may change any number of rows of ${sized(at, table)} in one statement`;
+  const meanwhile = locked
+    ? `: ${locked} all that time`
+    : ': each row stays locked until the transaction ends';
+  return {
+    message: `${what}${meanwhile}`,
+    hint: 'Change some thousand rows at a time, each batch in a transaction of its own, apart from changes of the structure.',
+    severity: touchesAll || locked !== undefined ? 'error' : 'warning',
+    tables: [table],
+    lock: 'RowExclusive',
+    evidence: evidenceOf(at, table),
+  };
+}
+
+/** What the transaction keeps others from, such as `public.t stays locked under ACCESS EXCLUSIVE`. */
+function strongLock({ file }: StatementInContext): string | undefined {
+  for (const [table, { mode, line }] of file.held) {
+    if (blockedBy(mode).includes('writes')) {
+      return `${table} stays locked under ${lockName(mode)} (line ${line})`;
+    }
+  }
+  return undefined;
+}
