@@ -9,10 +9,11 @@ import {
   type SeverityCounts,
 } from './choice.ts';
 import type { LintFinding } from './finding.ts';
-import { type FileResult, lintFile } from './lint-file.ts';
+import { readFile } from './lint-file.ts';
 import { DEFAULT_LINT_SETTINGS, type LintSettings, type Rule } from './rule.ts';
 import { RULES } from './rules.ts';
 import type { LintScript } from './script.ts';
+import { type SettledFile, settleFile } from './settle.ts';
 
 export interface LintOptions {
   /** From `loadParser()`. */
@@ -75,30 +76,35 @@ export function lintScripts(scripts: readonly LintScript[], options: LintOptions
     ruleNames: rules.map(({ name }) => name),
   };
   const catalog = createCatalog(options.searchPath);
-  const results = new Map<LintScript, FileResult>();
-  for (const script of inOrder(scripts)) results.set(script, lintFile(script, catalog, run));
-  return collect(scripts, results);
+  const settled = new Map<LintScript, SettledFile>();
+  for (const direction of ['up', 'down'] as const) {
+    const judged = inOrder(scripts, direction).map((script) => readFile(script, catalog, run));
+    for (const file of judged) {
+      if (file) settled.set(file.script, settleFile(file, catalog, run.chosen));
+    }
+  }
+  return collect(scripts, settled);
 }
 
 /** Downs undo from the newest on, so each finds the database as its migration left it. */
-function inOrder(scripts: readonly LintScript[]): LintScript[] {
-  const ups = scripts.filter(({ direction }) => direction === 'up');
-  const downs = scripts.filter(({ direction }) => direction === 'down');
-  const last = downs.findIndex(({ isJudged }) => isJudged);
-  return [...ups, ...(last < 0 ? [] : downs.slice(last).reverse())];
+function inOrder(scripts: readonly LintScript[], wanted: LintScript['direction']): LintScript[] {
+  const fitting = scripts.filter(({ direction }) => direction === wanted);
+  if (wanted === 'up') return fitting;
+  const last = fitting.findIndex(({ isJudged }) => isJudged);
+  return last < 0 ? [] : fitting.slice(last).reverse();
 }
 
 function collect(
   scripts: readonly LintScript[],
-  results: ReadonlyMap<LintScript, FileResult>,
+  settled: ReadonlyMap<LintScript, SettledFile>,
 ): LintReport {
-  const judged = scripts.filter(({ isJudged }) => isJudged).map((script) => results.get(script));
-  const findings = judged.flatMap((result) => result?.findings ?? []);
+  const files = scripts.flatMap((script) => settled.get(script) ?? []);
+  const findings = files.flatMap((file) => file.findings);
   return {
     findings,
-    suppressed: judged.flatMap((result) => result?.suppressed ?? []),
+    suppressed: files.flatMap((file) => file.suppressed),
     counts: countSeverities(findings),
-    files: judged.length,
-    statements: judged.reduce((sum, result) => sum + (result?.statements ?? 0), 0),
+    files: files.length,
+    statements: files.reduce((sum, file) => sum + file.statements, 0),
   };
 }

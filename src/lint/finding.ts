@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { ObjectKey } from '../catalog/catalog.ts';
+import type { Catalog, ObjectKey } from '../catalog/catalog.ts';
 import { blockedBy, type LockMode } from '../impact/impact.ts';
 import { renderExcerpt } from '../sql/excerpt.ts';
 import { normaliseTokens } from '../sql/lexical.ts';
@@ -53,6 +53,7 @@ export interface RawFinding {
   lock?: LockMode | undefined;
   evidence?: Evidence | undefined;
   fix?: Fix | undefined;
+  stillHolds?: ((after: Catalog) => boolean) | undefined;
 }
 
 /** Tells the place of each finding of a file, in the order of the text. */

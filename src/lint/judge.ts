@@ -58,7 +58,7 @@ function toRaw(
   finding: RuleFinding,
   at: StatementInContext,
 ): RawFinding {
-  const { message, hint, tables, lock, evidence, fix } = finding;
+  const { message, hint, tables, lock, evidence, fix, stillHolds } = finding;
   const isSmall = rule.group === 'locks' && isOnSmallTables(tables, at);
   const offset = at.routine === undefined ? (finding.offset ?? 0) : 0;
   const length = at.routine === undefined ? at.text.length : at.statement.text.length;
@@ -76,6 +76,7 @@ function toRaw(
     lock,
     evidence: isSmall ? 'live' : evidence,
     fix,
+    stillHolds,
   };
 }
 

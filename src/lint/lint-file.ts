@@ -8,26 +8,32 @@ import { type Statement, splitStatements } from '../sql/statements.ts';
 import type { LintRun } from './engine.ts';
 import { type ExpandedStatement, expandStatement } from './expand.ts';
 import { advanceFileState, holdLocks, openFileState } from './file-state.ts';
-import { type LintFinding, placeFindings, type RawFinding } from './finding.ts';
+import type { RawFinding } from './finding.ts';
 import { judge } from './judge.ts';
 import { readImpact, replay } from './model.ts';
 import type { FileState } from './rule.ts';
 import type { LintScript } from './script.ts';
-import { settleSuppressions } from './settle.ts';
-import { readBodySuppressions, readSuppressions } from './suppressions.ts';
+import { type ReadSuppressions, readBodySuppressions, readSuppressions } from './suppressions.ts';
 
-export interface FileResult {
-  findings: LintFinding[];
-  suppressed: (LintFinding & { reason: string })[];
+/** A script whose statements were judged one after the other. */
+export interface JudgedFile {
+  script: LintScript;
   statements: number;
+  found: RawFinding[];
+  syntax: RawFinding[];
+  directives: ReadSuppressions;
 }
 
 /** Brings the catalog to what it is after a script, and judges the script where that is wanted. */
-export function lintFile(script: LintScript, catalog: Catalog, run: LintRun): FileResult {
+export function readFile(
+  script: LintScript,
+  catalog: Catalog,
+  run: LintRun,
+): JudgedFile | undefined {
   const statements = splitStatements(script.text);
-  return script.isJudged
-    ? judgeFile(script, statements, { catalog, run })
-    : replayFile(statements, { catalog, run });
+  if (script.isJudged) return judgeFile(script, statements, { catalog, run });
+  replayFile(statements, { catalog, run });
+  return undefined;
 }
 
 interface Around {
@@ -35,7 +41,7 @@ interface Around {
   run: LintRun;
 }
 
-function replayFile(statements: Statement[], { catalog, run }: Around): FileResult {
+function replayFile(statements: Statement[], { catalog, run }: Around): void {
   for (const statement of statements) {
     const tree = changesCatalog(statement) ? parse(statement, run.parser) : null;
     if (tree === null) continue;
@@ -43,10 +49,9 @@ function replayFile(statements: Statement[], { catalog, run }: Around): FileResu
       if (!one.isDynamic) replay(catalog, one.tree);
     }
   }
-  return { findings: [], suppressed: [], statements: 0 };
 }
 
-function judgeFile(script: LintScript, statements: Statement[], around: Around): FileResult {
+function judgeFile(script: LintScript, statements: Statement[], around: Around): JudgedFile {
   const { run } = around;
   const trees = statements.map((statement) => parse(statement, run.parser));
   const file = openFileState(script, statements, trees);
@@ -63,18 +68,7 @@ function judgeFile(script: LintScript, statements: Statement[], around: Around):
     directives.problems.push(...inBody.problems);
   }
   const syntax = trees.includes(null) ? findSyntaxErrors(script, statements, run.parser) : [];
-  const settled = settleSuppressions(found, directives, {
-    chosen: run.chosen,
-    isWhole: syntax.length === 0,
-  });
-  const place = (raw: RawFinding[]) => placeFindings(script.path, script.text, raw);
-  return {
-    findings: place([...syntax, ...settled.kept, ...settled.problems]),
-    suppressed: settled.suppressed.flatMap(({ raw, reason }) =>
-      place([raw]).map((finding) => ({ ...finding, reason })),
-    ),
-    statements: statements.length,
-  };
+  return { script, statements: statements.length, found, syntax, directives };
 }
 
 function judgeOne(

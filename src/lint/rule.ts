@@ -95,6 +95,8 @@ export interface RuleFinding {
   /** Default `static`. */
   evidence?: Evidence;
   fix?: Fix;
+  /** Asked when all migrations are known: false where a later one has mended it. */
+  stillHolds?: (after: Catalog) => boolean;
 }
 
 /** One rule. Pure: it looks at a statement in its context, and neither at disk nor at network. */

@@ -8,18 +8,31 @@ import { checkValidated } from './rules/check-validated.ts';
 import { concurrentlyInTx } from './rules/concurrently-in-tx.ts';
 import { constraintBuildsIndex } from './rules/constraint-builds-index.ts';
 import { destructiveChange } from './rules/destructive-change.ts';
+import { enumValueSameTx } from './rules/enum-value-same-tx.ts';
 import { exclusionConstraint } from './rules/exclusion-constraint.ts';
 import { fkValidated } from './rules/fk-validated.ts';
+import { fkWithoutIndex } from './rules/fk-without-index.ts';
 import { indexDropReindexBlocking } from './rules/index-drop-reindex-blocking.ts';
 import { indexNotConcurrent } from './rules/index-not-concurrent.ts';
+import { invalidIndexMasked } from './rules/invalid-index-masked.ts';
 import { lockFanout } from './rules/lock-fanout.ts';
+import { lockTimeoutOverride } from './rules/lock-timeout-override.ts';
 import { opaqueSql } from './rules/opaque-sql.ts';
 import { partitionAttach } from './rules/partition-attach.ts';
 import { partitionDetach } from './rules/partition-detach.ts';
 import { pkNullableIndex } from './rules/pk-nullable-index.ts';
 import { rewriteCommand } from './rules/rewrite-command.ts';
 import { setNotNull } from './rules/set-not-null.ts';
+import {
+  longIdentifier,
+  preferBigintKey,
+  preferIdentity,
+  preferText,
+  preferTimestamptz,
+} from './rules/style.ts';
+import { unbatchedDml } from './rules/unbatched-dml.ts';
 import { validateSameTx } from './rules/validate-same-tx.ts';
+import { workUnderStrongLock } from './rules/work-under-strong-lock.ts';
 
 /** Every rule, in the order in which findings of one statement are told. */
 export const RULES: readonly Rule[] = [
@@ -39,9 +52,20 @@ export const RULES: readonly Rule[] = [
   partitionAttach,
   partitionDetach,
   concurrentlyInTx,
+  invalidIndexMasked,
+  workUnderStrongLock,
+  unbatchedDml,
+  lockTimeoutOverride,
   lockFanout,
   destructiveChange,
   breakingRename,
   addRequiredColumn,
+  enumValueSameTx,
   opaqueSql,
+  fkWithoutIndex,
+  preferText,
+  preferTimestamptz,
+  preferBigintKey,
+  preferIdentity,
+  longIdentifier,
 ];

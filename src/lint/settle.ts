@@ -1,40 +1,47 @@
+import type { Catalog } from '../catalog/catalog.ts';
 import type { ChosenRule } from './choice.ts';
-import type { RawFinding } from './finding.ts';
-import {
-  type DirectiveProblem,
-  findSuppression,
-  type ReadSuppressions,
-  unusedProblem,
-} from './suppressions.ts';
+import { type LintFinding, placeFindings, type RawFinding } from './finding.ts';
+import type { JudgedFile } from './lint-file.ts';
+import { type DirectiveProblem, findSuppression, unusedProblem } from './suppressions.ts';
 
-/** Parts what is found from what a comment says is meant, and finds the comments that are wrong. */
-export function settleSuppressions(
-  found: readonly RawFinding[],
-  { suppressions, problems }: ReadSuppressions,
-  { chosen, isWhole }: { chosen: readonly ChosenRule[]; isWhole: boolean },
-): {
-  kept: RawFinding[];
-  suppressed: { raw: RawFinding; reason: string }[];
-  problems: RawFinding[];
-} {
+export interface SettledFile {
+  findings: LintFinding[];
+  /** What a comment in the script says is meant. */
+  suppressed: (LintFinding & { reason: string })[];
+  statements: number;
+}
+
+/**
+ * Leaves out what a later migration mended, parts what is found from what a comment says is meant,
+ * and finds the comments that are wrong.
+ *
+ * @param after what the database holds when all migrations have run
+ */
+export function settleFile(
+  { script, statements, found, syntax, directives }: JudgedFile,
+  after: Catalog,
+  chosen: readonly ChosenRule[],
+): SettledFile {
+  const place = (raw: RawFinding[]) => placeFindings(script.path, script.text, raw);
   const kept: RawFinding[] = [];
-  const suppressed: { raw: RawFinding; reason: string }[] = [];
+  const suppressed: SettledFile['suppressed'] = [];
   for (const raw of found) {
-    const suppression = findSuppression(suppressions, raw);
+    if (raw.stillHolds?.(after) === false) continue;
+    const suppression = findSuppression(directives.suppressions, raw);
     if (suppression === undefined) kept.push(raw);
     else {
       suppression.isUsed = true;
-      suppressed.push({ raw, reason: suppression.reason });
+      const { reason } = suppression;
+      suppressed.push(...place([raw]).map((finding) => ({ ...finding, reason })));
     }
   }
   const isOn = new Set(chosen.map(({ rule }) => rule.name));
   // A rule that is off, or a statement that cannot be read, proves nothing.
-  const unused = suppressions.filter(({ isUsed, rule }) => !isUsed && isWhole && isOn.has(rule));
-  return {
-    kept,
-    suppressed,
-    problems: [...problems, ...unused.map(unusedProblem)].map(toRaw),
-  };
+  const unused = directives.suppressions.filter(
+    ({ isUsed, rule }) => !isUsed && syntax.length === 0 && isOn.has(rule),
+  );
+  const problems = [...directives.problems, ...unused.map(unusedProblem)].map(toRaw);
+  return { findings: place([...syntax, ...kept, ...problems]), suppressed, statements };
 }
 
 function toRaw({ message, hint, start, end }: DirectiveProblem): RawFinding {

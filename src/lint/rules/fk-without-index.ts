@@ -22,7 +22,8 @@ export const fkWithoutIndex: Rule = {
     if (alter === undefined) return [];
     const added = (alter.cmds ?? []).flatMap((node) => {
       const command = asKind(node, 'AlterTableCmd');
-      const isAdding = command?.subtype === 'AT_AddConstraint' || command?.subtype === 'AT_AddColumn';
+      const isAdding =
+        command?.subtype === 'AT_AddConstraint' || command?.subtype === 'AT_AddColumn';
       return isAdding && command.def ? [command.def] : [];
     });
     return judgeAll(at, keyOfRange(at, alter.relation), added);
@@ -36,7 +37,9 @@ function keyOfNew(at: StatementInContext, relation: object | undefined): ObjectK
 
 function judgeAll(at: StatementInContext, table: ObjectKey, elements: Node[]): RuleFinding[] {
   return elements.flatMap((element) =>
-    foreignKeysOf(element).flatMap(({ columns, constraint }) => judge(at, table, columns, constraint)),
+    foreignKeysOf(element).flatMap(({ columns, constraint }) =>
+      judge(at, table, columns, constraint),
+    ),
   );
 }
 

@@ -70,7 +70,8 @@ export const preferIdentity = columnRule(
   ({ type }) =>
     /^(?:small|big)?serial[248]?$/.test(type)
       ? {
-          message: 'a serial column has a sequence of its own owner and rights, which get lost easily',
+          message:
+            'a serial column has a sequence of its own owner and rights, which get lost easily',
           hint: 'Write: bigint generated always as identity',
         }
       : undefined,
