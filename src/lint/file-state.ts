@@ -101,13 +101,15 @@ function noteCreated(file: FileState, tree: Node, around: Surroundings): void {
   if (type !== undefined) file.freshTypes.add(keyOfNew(catalog, type));
   if (relation === undefined) return;
   const isTemporary = relation.relpersistence === 't' || relation.schemaname === 'pg_temp';
-  const key = isTemporary
-    ? objectKey('pg_temp', relation.relname ?? '')
-    : keyOfNew(catalog, relationNameOf(relation));
+  const key = keyOfNew(catalog, { ...relationNameOf(relation), ...(isTemporary && NO_SCHEMA) });
   const isKnown = catalog.relations.has(key) || catalog.indexes.has(key);
   const mayBeThere = isOptional || isConditional;
+  // A temporary table hides every other of its name.
+  if (isTemporary) file.fresh.add(objectKey('pg_temp', relation.relname ?? ''));
   if (isTemporary || !mayBeThere || (isHistoryWhole && !isKnown)) file.fresh.add(key);
 }
+
+const NO_SCHEMA = { schema: undefined };
 
 /** New objects land in the first schema of the search path. */
 function keyOfNew({ searchPath }: Catalog, { schema, name }: WrittenName): ObjectKey {

@@ -19,16 +19,19 @@ export function script(text: string, changes: Partial<LintScript> = {}): LintScr
 export interface LintStageOptions extends Partial<LintOptions> {
   /** Earlier migrations, which are not judged. */
   before?: string;
+  /** The only rules that are on. */
+  only?: string[];
 }
 
 /** Lints one script, in the light of earlier ones where they are given. */
 export function lint(
   text: string | LintScript,
-  { before, ...options }: LintStageOptions = {},
+  { before, only = [], ...options }: LintStageOptions = {},
 ): LintReport {
   const history = before === undefined ? [] : [script(before, { isJudged: false })];
   const judged = typeof text === 'string' ? script(text) : text;
-  return lintScripts([...history, judged], { parser, ...options });
+  const choices = { rules: {}, groups: {}, only };
+  return lintScripts([...history, judged], { parser, choices, ...options });
 }
 
 /** `rule line:column` of each finding. */

@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest';
+import { lint, script, verdicts } from './lint-stage.ts';
+
+describe('unbatched-dml', () => {
+  const only = ['unbatched-dml'];
+
+  it.each(['update t set a = 1', 'delete from t'])(
+    'refuses %s, which changes every row',
+    (text) => {
+      expect(verdicts(lint(text, { only }))).toEqual(['unbatched-dml error']);
+    },
+  );
+
+  it.each([
+    'update t set a = 1 where a is null',
+    'delete from t where a < 5',
+    'insert into t select * from u',
+    'insert into t select generate_series(1, 10) from generate_series(1, 10)',
+    'update t set a = u.a from u where u.id = t.id',
+  ])('warns of %s', (text) => {
+    expect(verdicts(lint(text, { only }))).toEqual(['unbatched-dml warning']);
+  });
+
+  it.each([
+    'insert into t values (1), (2)',
+    'insert into t select 1, 2',
+    'insert into t select * from u limit 100',
+    'update t set a = 1 where id in (select id from t where a is null limit 1000)',
+    'delete from t where ctid = any (array(select ctid from t limit 1000))',
+    'create table n (a int); update n set a = 1; insert into n select * from t',
+    'create temp table n (a int); delete from n',
+  ])('allows %s', (text) => {
+    expect(verdicts(lint(text, { only }))).toEqual([]);
+  });
+
+  it('only warns in a down script', () => {
+    const down = script('delete from t;', { direction: 'down' });
+    expect(verdicts(lint(down, { only }))).toEqual(['unbatched-dml warning']);
+  });
+});
