@@ -26,6 +26,8 @@ export type { RegistrationOptions } from './application/registration-arguments.t
 export { assertConnectionConfigured } from './config/configured.ts';
 export { parseDuration } from './config/duration.ts';
 export type { ConfigFileInput } from './config/file-schema.ts';
+export type { LintFileSettings } from './config/lint-settings.ts';
+export { parseServerVersion } from './config/lint-settings.ts';
 export { maskUrl } from './config/mask.ts';
 export type { Config, ConfigEntry, ConfigFlags, ResolveInput } from './config/resolve.ts';
 export { resolveConfig } from './config/resolve.ts';
@@ -47,6 +49,7 @@ export type { Session } from './connection/session.ts';
 export type { EvdbErrorCode, EvdbErrorOptions } from './errors.ts';
 export { EvdbError } from './errors.ts';
 export type { RuleChoices, SeverityChoice, SeverityCounts } from './lint/choice.ts';
+export { assertKnown, GROUPS } from './lint/choice.ts';
 export type { LintOptions, LintReport } from './lint/engine.ts';
 export { lintScripts } from './lint/engine.ts';
 export type { LintFinding } from './lint/finding.ts';
@@ -201,6 +204,7 @@ export { planMigrateRepair, repairMigrations } from './migrate/repair.ts';
 export type { Decision, RepairAction, RepairRequest } from './migrate/repair-plan.ts';
 export type { ResetOptions, ResetResult } from './migrate/reset.ts';
 export { resetSchema } from './migrate/reset.ts';
+export { readRulePage } from './migrate/rule-page.ts';
 export type { ScriptLocation, ServerReport } from './migrate/script-error.ts';
 export { ScriptError } from './migrate/script-error.ts';
 export type { MigrationsStatus, StatusEntry } from './migrate/status.ts';
@@ -226,7 +230,8 @@ export type { DoctorRenderOptions } from './report/doctor.ts';
 export { renderDoctor } from './report/doctor.ts';
 export { renderError } from './report/error.ts';
 export { eventsView, renderEvent, renderEventSeats, renderRegistrations } from './report/events.ts';
-export { renderLint } from './report/lint.ts';
+export type { ListedRule } from './report/lint.ts';
+export { renderLint, renderLintRules } from './report/lint.ts';
 export {
   renderPlan,
   renderStepDone,

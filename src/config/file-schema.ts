@@ -5,6 +5,11 @@ import {
   type DoctorSettingsInput,
 } from './doctor-settings.ts';
 import { SETTING_KINDS, type SettingKey } from './layers.ts';
+import {
+  checkLintSettings,
+  type LintFileSettings,
+  type LintSettingsInput,
+} from './lint-settings.ts';
 import { renderSuggestion } from './suggest.ts';
 
 /** Values of a config file or of one of its environments, of the right types. */
@@ -29,6 +34,8 @@ export interface ConfigFileInput extends SettingsInput {
   environments?: Readonly<Record<string, SettingsInput>> | null | undefined;
   /** What `evdb doctor` does not count. */
   doctor?: DoctorSettingsInput | null | undefined;
+  /** How `evdb lint` judges migrations. */
+  lint?: LintSettingsInput | null | undefined;
 }
 
 /** A checked config file. */
@@ -38,6 +45,7 @@ export interface ConfigFile {
   settings: FileSettings;
   environments: ReadonlyMap<string, FileSettings>;
   doctor: DoctorSettings;
+  lint: LintFileSettings;
 }
 
 const TYPE_OF_KIND = {
@@ -120,17 +128,20 @@ export function checkConfigFile(value: unknown, path: string): ConfigFile {
     });
   }
   const problems: string[] = [];
-  const settings = checkSettings(value, '', ['environments', 'doctor', '$schema'], problems);
+  const settings = checkSettings(value, '', OTHER_KEYS, problems);
   const environments = checkEnvironments(value.environments, problems);
   const doctor = checkDoctorSettings(value.doctor, problems);
+  const lint = checkLintSettings(value.lint, problems);
   if (problems.length > 0) {
     throw new EvdbError('CONFIG_INVALID', `${path}: ${problems.join('; ')}`, {
-      hint: `The keys are: ${Object.keys(SETTING_KINDS).join(', ')}, environments, doctor.`,
+      hint: `The keys are: ${Object.keys(SETTING_KINDS).join(', ')}, environments, doctor, lint.`,
       details: { path, problems },
     });
   }
-  return { path, settings, environments, doctor };
+  return { path, settings, environments, doctor, lint };
 }
+
+const OTHER_KEYS = ['environments', 'doctor', 'lint', '$schema'];
 
 /**
  * Selects the settings of one environment.

@@ -9,6 +9,7 @@ import type { DoctorSettings } from './doctor-settings.ts';
 import { type Environment, findVariable, readDotenv, type Variables } from './environment.ts';
 import type { ConfigFile } from './file-schema.ts';
 import { type LayerInput, planLayers, RANK, type SettingFlags } from './layers.ts';
+import type { LintFileSettings } from './lint-settings.ts';
 import { findProject } from './project.ts';
 import { parseSettings, type Settings } from './values.ts';
 
@@ -44,6 +45,8 @@ export interface Config extends Settings {
   environment?: string;
   /** What `evdb doctor` does not count; only the config file can say so. */
   doctor: DoctorSettings;
+  /** How migrations are judged; only the config file can say so. */
+  lint: LintFileSettings;
   /** What somebody should know, one sentence each, without secrets. */
   warnings: string[];
   /** Each value with its source, for `evdb config`; secrets are masked. */
@@ -181,6 +184,7 @@ export async function resolveConfig(input: ResolveInput = {}): Promise<Config> {
     ...(file !== undefined && { configFile: file.path }),
     ...(chosen !== undefined && { environment: chosen.value }),
     doctor: file?.doctor ?? { ignore: [] },
+    lint: file?.lint ?? { rules: {}, groups: {} },
     warnings: [...scope.warnings, ...connections.warnings],
     entries: [...connections.entries, ...listScopeEntries(scope, fileLabel, chosen), ...entries],
   };

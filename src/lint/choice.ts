@@ -1,3 +1,5 @@
+import { renderSuggestion } from '../config/suggest.ts';
+import { EvdbError } from '../errors.ts';
 import type { LintFinding } from './finding.ts';
 import type { Rule, RuleGroup, Severity } from './rule.ts';
 
@@ -61,3 +63,25 @@ export function countSeverities(
   for (const { severity } of findings) counts[severity]++;
   return counts;
 }
+
+/**
+ * Checks that there are rules and groups with these names.
+ *
+ * @param source what names them, for the message, such as `--rule` or `lint.rules`
+ * @throws {EvdbError} `code`, with the name that is most likely meant
+ */
+export function assertKnown(
+  names: readonly string[],
+  known: readonly string[],
+  { source, code }: { source: string; code: 'USAGE' | 'CONFIG_INVALID' },
+): void {
+  for (const name of names) {
+    if (known.includes(name)) continue;
+    throw new EvdbError(code, `${source}: there is no "${name}"${renderSuggestion(name, known)}`, {
+      hint: 'To see the rules and their groups, run: evdb lint --list-rules',
+      details: { name, known },
+    });
+  }
+}
+
+export const GROUPS = ['locks', 'data', 'compat', 'tx', 'style'] as const satisfies RuleGroup[];

@@ -66,7 +66,7 @@ function applyDirective(into: Directives, name: string, value: string, at: Place
       into.statementTimeoutMs = parseTimeout(name, value, at);
       return;
     case 'ignore':
-      into.ignoredRules.push(parseIgnore(value, at));
+      into.ignoredRules.push(...parseIgnore(value, at));
       return;
     default:
       throw invalid(at, `"${name}" is not a directive`, `Known are: ${KNOWN}.`);
@@ -85,13 +85,17 @@ function parseTimeout(name: string, value: string, at: Place): number {
   );
 }
 
-function parseIgnore(value: string, at: Place): Directives['ignoredRules'][number] {
-  const match = /^([a-z0-9-]+)\s*:\s*(\S.*)$/.exec(value);
-  if (match) return { rule: match[1] ?? '', reason: match[2] ?? '', line: at.line };
+/** One or more rules and a reason; lint reads them in the rest of the file as well. */
+function parseIgnore(value: string, at: Place): Directives['ignoredRules'] {
+  const match = /^([a-z0-9-]+(?:\s*,\s*[a-z0-9-]+)*)\s*:\s*(\S.*)$/.exec(value);
+  const rules = match?.[1]?.split(',') ?? [];
+  if (rules.length > 0) {
+    return rules.map((rule) => ({ rule: rule.trim(), reason: match?.[2] ?? '', line: at.line }));
+  }
   throw invalid(
     at,
     '"ignore" needs a rule and a reason',
-    'Write: -- evdb: ignore <rule>: <reason>',
+    'Write: -- evdb: ignore <rule>[, <rule>]: <reason>',
   );
 }
 

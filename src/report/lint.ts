@@ -8,20 +8,62 @@ const COLOURS: Record<Severity, keyof Style> = { error: 'bad', warning: 'warn', 
 
 /** Each finding at its place with the safe way, and a line that counts. */
 export function renderLint(report: LintReport, style: Style): string {
+  return [...renderLintFindings(report.findings, style), renderLintCounts(report, style)].join(
+    '\n',
+  );
+}
+
+/** Without the line that counts; what explains a rule is named once. */
+export function renderLintFindings(findings: readonly LintFinding[], style: Style): string[] {
+  const explained = new Set<string>();
+  return findings.map((finding) => {
+    const { rule, page } = finding;
+    const isFirst = page !== undefined && !explained.has(rule);
+    explained.add(rule);
+    return renderFinding(finding, isFirst, style);
+  });
+}
+
+function renderFinding(finding: LintFinding, isExplained: boolean, style: Style): string {
+  const { severity, rule, file, line, column, message, excerpt, hint, page, fix } = finding;
+  const colour = style[COLOURS[severity]];
   return [
-    ...report.findings.map((finding) => renderLintFinding(finding, style)),
-    renderLintCounts(report, style),
+    `${colour(severity)} ${style.dim(rule)}  ${file}:${line}:${column}: ${message}`,
+    excerpt,
+    ...(hint === '' ? [] : [`  ${style.bold('hint:')} ${hint}`]),
+    ...(fix === undefined ? [] : [style.dim(`  --fix can ${fix}`)]),
+    ...(isExplained ? [style.dim(`  see ${page}, or run: evdb lint --explain ${rule}`)] : []),
   ].join('\n');
 }
 
-function renderLintFinding(finding: LintFinding, style: Style): string {
-  const { severity, rule, file, line, column, message, excerpt, hint, page } = finding;
-  return [
-    `${style[COLOURS[severity]](severity)} ${style.dim(rule)}  ${file}:${line}:${column}: ${message}`,
-    excerpt,
-    ...(hint === '' ? [] : [`  ${style.bold('hint:')} ${hint}`]),
-    ...(page === undefined ? [] : [style.dim(`  see ${page}`)]),
-  ].join('\n');
+/** A rule as a list shows it. */
+export interface ListedRule {
+  name: string;
+  group: string;
+  severity: Severity;
+  summary: string;
+  /** Whether it is off unless the configuration turns it on. */
+  isOptional: boolean;
+}
+
+/** The rules by group, with what they find. */
+export function renderLintRules(rules: readonly ListedRule[], style: Style): string {
+  const width = Math.max(...rules.map(({ name }) => name.length));
+  const groups = [...new Set(rules.map(({ group }) => group))];
+  return groups
+    .map((group) =>
+      [
+        style.bold(group),
+        ...rules
+          .filter((rule) => rule.group === group)
+          .map(({ name, severity, summary, isOptional }) => {
+            const shown = isOptional ? 'off' : severity;
+            const colour = isOptional ? style.dim : style[COLOURS[severity]];
+            return `  ${name.padEnd(width)}  ${colour(shown.padEnd('warning'.length))}  ${summary}`;
+          }),
+      ].join('\n'),
+    )
+    .join('\n\n');
 }
 
 function renderLintCounts({ counts, suppressed, files }: LintReport, style: Style): string {

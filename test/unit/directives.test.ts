@@ -22,6 +22,11 @@ select 1;`;
     });
   });
 
+  it('ignore several rules for one reason', () => {
+    const { ignoredRules } = parse('-- evdb: ignore a-rule, b-rule: both are meant');
+    expect(ignoredRules.map(({ rule }) => rule)).toEqual(['a-rule', 'b-rule']);
+  });
+
   it.each([
     'select 1; -- evdb: no-transaction',
     'select 1;\n-- evdb: no-transaction',

@@ -1,26 +1,29 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { assertKnown } from '../../lint/choice.ts';
 import type { LintReport } from '../../lint/engine.ts';
+import { RULES } from '../../lint/rules.ts';
 import { lintMigrations } from '../../migrate/lint.ts';
-import { renderLint } from '../../report/lint.ts';
+import { renderLint, renderLintRules } from '../../report/lint.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
+import { lintOptionsOf } from '../lint-settings.ts';
 import { loadConfig } from '../settings.ts';
 import { tuneForParser } from '../v8-flags.ts';
 
 export async function handleLint(input: CommandInput): Promise<CommandResult> {
+  const { context, flags } = input;
+  if (typeof flags.explain === 'string') return explainRule(flags.explain);
+  if (flags.listRules || asksForRules(input)) return listRules(input);
   await tuneForParser();
-  const { args, context, flags, style } = input;
   const config = await loadConfig(input);
   const report = await lintMigrations({
-    directory: config.migrationsDir,
-    paths: args.map((path) => resolve(context.cwd, path)),
-    startAfter: flags.startAfter as string | undefined,
-    searchPath: [config.schema, ...config.searchPath],
-    choices: { rules: {}, groups: {}, only: listOf(flags.rule) },
+    ...lintOptionsOf(config, flags),
+    paths: input.args.map((path) => resolve(context.cwd, path)),
   });
   return {
     data: report,
-    text: renderLint(report, style),
+    text: renderLint(report, input.style),
     exitCode: isFailure(report, flags.strict === true) ? EXIT.found : EXIT.done,
   };
 }
@@ -29,7 +32,27 @@ function isFailure({ counts }: LintReport, isStrict: boolean): boolean {
   return counts.error > 0 || (isStrict && counts.warning > 0);
 }
 
-function listOf(flag: unknown): string[] {
-  const given = Array.isArray(flag) ? flag.map(String) : [];
-  return given.flatMap((names) => names.split(',').map((name) => name.trim()));
+/** `evdb lint rules`, unless there is something to lint with that name. */
+function asksForRules({ args, context }: CommandInput): boolean {
+  return args.length === 1 && args[0] === 'rules' && !existsSync(resolve(context.cwd, 'rules'));
+}
+
+function listRules({ style }: CommandInput): CommandResult {
+  const rules = RULES.map(({ name, group, severity, summary, isOptional = false }) => ({
+    name,
+    group,
+    severity,
+    summary,
+    isOptional,
+    page: `docs/rules/${name}.md`,
+  }));
+  return { data: { rules }, text: renderLintRules(rules, style) };
+}
+
+async function explainRule(rule: string): Promise<CommandResult> {
+  const names = RULES.map(({ name }) => name);
+  assertKnown([rule], names, { source: '--explain', code: 'USAGE' });
+  const { readRulePage } = await import('../../migrate/rule-page.ts');
+  const page = readRulePage(rule);
+  return { data: { rule, page }, text: page.trimEnd() };
 }

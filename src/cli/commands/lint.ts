@@ -1,4 +1,5 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { parseServerVersion } from '../../config/lint-settings.ts';
 import type { CliContext } from '../context.ts';
 import { type CommandSpec, defineCommand } from '../define.ts';
 import { configOptions } from '../options.ts';
@@ -12,6 +13,13 @@ function repeated(flags: string, description: string): Option {
   ]);
 }
 
+/** Gives server_version_num. */
+function parseMajor(text: string): number {
+  const version = parseServerVersion(text);
+  if (version !== undefined) return version;
+  throw new InvalidArgumentError('It must be a major version from 14 on.');
+}
+
 const LINT: CommandSpec = {
   name: 'lint',
   summary: 'find what would block, break or lose something, without a database',
@@ -22,12 +30,22 @@ const LINT: CommandSpec = {
     new Option('--strict', 'exit 3 for warnings too'),
     repeated('--rule <name>', 'only this rule; several: again, or with commas'),
     new Option('--start-after <version>', 'leave migrations up to this version alone'),
-    new Option('--server-version <major>', 'the oldest server they are for (default: 14)'),
+    new Option(
+      '--server-version <major>',
+      'the oldest server they are for (default: 14)',
+    ).argParser(parseMajor),
+    new Option('--list-rules', 'list the rules'),
+    new Option('--explain <rule>', 'print the page about a rule'),
     new Option('--schema <name>', 'schema to migrate (default: public)'),
     new Option('--migrations-dir <path>', 'folder of the migrations (default: migrations)'),
     ...configOptions(),
   ],
-  examples: ['lint', 'lint migrations/007_add_venues.sql', 'lint --strict --start-after 006'],
+  examples: [
+    'lint',
+    'lint migrations/007_add_venues.sql',
+    'lint --strict --start-after 006',
+    'lint --explain index-not-concurrent',
+  ],
   run: async (input) => (await import('./lint-handlers.ts')).handleLint(input),
 };
 

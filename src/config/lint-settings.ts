@@ -1,0 +1,130 @@
+import { parseDuration } from './duration.ts';
+import { renderSuggestion } from './suggest.ts';
+
+/** What a rule's findings count as; `off` looks for none. */
+export type LintSeverityInput = 'error' | 'warning' | 'info' | 'off';
+
+/** The key `lint` of a config file. */
+export interface LintSettingsInput {
+  /** By the name of a rule. */
+  rules?: Readonly<Record<string, LintSeverityInput>> | null | undefined;
+  /** By the name of a group; a rule's own entry counts before that of its group. */
+  groups?: Readonly<Record<string, LintSeverityInput>> | null | undefined;
+  /** Migrations up to this version are left alone. */
+  startAfter?: string | number | null | undefined;
+  /** Tables with fewer rows turn findings about locks into information; default: none. */
+  smallTableRows?: number | null | undefined;
+  /** The oldest major version that the migrations are for; default 14. */
+  serverVersion?: number | string | null | undefined;
+  /** What a migration may raise lock_timeout to; default 10s. */
+  maxLockTimeout?: string | number | null | undefined;
+}
+
+/** The same, checked. Whether there are such rules, `evdb lint` knows. */
+export interface LintFileSettings {
+  rules: Record<string, LintSeverityInput>;
+  groups: Record<string, LintSeverityInput>;
+  startAfter?: string;
+  smallTableRows?: number;
+  /** As in server_version_num. */
+  serverVersion?: number;
+  maxLockTimeoutMs?: number;
+}
+
+const KEYS = ['rules', 'groups', 'startAfter', 'smallTableRows', 'serverVersion', 'maxLockTimeout'];
+const SEVERITIES = ['error', 'warning', 'info', 'off'];
+
+/**
+ * Checks the key `lint` of a config file.
+ *
+ * @param problems gets a sentence for each thing that is wrong
+ */
+export function checkLintSettings(value: unknown, problems: string[]): LintFileSettings {
+  const settings: LintFileSettings = { rules: {}, groups: {} };
+  if (value === undefined || value === null) return settings;
+  if (!isRecord(value)) {
+    problems.push(`"lint" must be an object with the keys ${KEYS.join(', ')}`);
+    return settings;
+  }
+  for (const name of Object.keys(value)) {
+    if (!KEYS.includes(name))
+      problems.push(`unknown key "lint.${name}"${renderSuggestion(name, KEYS)}`);
+  }
+  settings.rules = checkSeverities(value.rules, 'lint.rules', problems);
+  settings.groups = checkSeverities(value.groups, 'lint.groups', problems);
+  const check = <T>(key: string, read: (entry: unknown) => T | undefined, expected: string) => {
+    const entry = value[key];
+    if (entry === undefined || entry === null || entry === '') return undefined;
+    const result = read(entry);
+    if (result === undefined) problems.push(`"lint.${key}" must be ${expected}`);
+    return result;
+  };
+  const startAfter = check('startAfter', readVersion, 'a version such as "012"');
+  const smallTableRows = check('smallTableRows', readCount, 'a number of rows');
+  const serverVersion = check('serverVersion', parseServerVersion, 'a major version such as 14');
+  const maxLockTimeoutMs = check('maxLockTimeout', readDuration, 'a duration such as "10s"');
+  return {
+    ...settings,
+    ...(startAfter !== undefined && { startAfter }),
+    ...(smallTableRows !== undefined && { smallTableRows }),
+    ...(serverVersion !== undefined && { serverVersion }),
+    ...(maxLockTimeoutMs !== undefined && { maxLockTimeoutMs }),
+  };
+}
+
+function checkSeverities(
+  value: unknown,
+  key: string,
+  problems: string[],
+): Record<string, LintSeverityInput> {
+  if (value === undefined || value === null) return {};
+  if (!isRecord(value)) {
+    problems.push(`"${key}" must be an object such as { "name": "warning" }`);
+    return {};
+  }
+  const checked: Record<string, LintSeverityInput> = {};
+  for (const [name, severity] of Object.entries(value)) {
+    if (isSeverity(severity)) checked[name] = severity;
+    else problems.push(`"${key}.${name}" must be one of ${SEVERITIES.join(', ')}`);
+  }
+  return checked;
+}
+
+function isSeverity(value: unknown): value is LintSeverityInput {
+  return typeof value === 'string' && SEVERITIES.includes(value);
+}
+
+function readVersion(value: unknown): string | undefined {
+  const text = typeof value === 'number' ? String(value) : value;
+  return typeof text === 'string' && /^\d{1,18}$/.test(text) ? text : undefined;
+}
+
+function readCount(value: unknown): number | undefined {
+  return Number.isSafeInteger(value) && Number(value) >= 0 ? Number(value) : undefined;
+}
+
+/**
+ * Reads `14`, as in server_version_num.
+ *
+ * @returns undefined for what is no major version that evdb knows
+ */
+export function parseServerVersion(value: unknown): number | undefined {
+  const text = String(value);
+  const major = Number(text);
+  return /^\d\d$/.test(text) && major >= OLDEST_MAJOR ? major * 10_000 : undefined;
+}
+
+const OLDEST_MAJOR = 14;
+
+function readDuration(value: unknown): number | undefined {
+  if (typeof value !== 'string' && typeof value !== 'number') return undefined;
+  try {
+    return parseDuration(value);
+  } catch {
+    return undefined;
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,19 @@
+import { readFileSync } from 'node:fs';
+import { EvdbError } from '../errors.ts';
+
+/**
+ * The page about a rule, as Markdown.
+ *
+ * @param rule the name of a rule that is there
+ * @throws {EvdbError} FILE_UNREADABLE
+ */
+export function readRulePage(rule: string): string {
+  try {
+    return readFileSync(new URL(`../../docs/rules/${rule}.md`, import.meta.url), 'utf8');
+  } catch (cause) {
+    throw new EvdbError('FILE_UNREADABLE', `there is no page about ${rule}`, {
+      hint: 'Is the folder docs of evdb there?',
+      cause,
+    });
+  }
+}
