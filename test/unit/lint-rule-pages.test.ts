@@ -48,6 +48,11 @@ describe.each(RULES.map((rule) => [rule.name, rule] as const))(
   },
 );
 
+test('every page is about a rule', () => {
+  const names = RULES.map(({ name }) => name);
+  expect(listRulePages().filter((page) => !names.includes(page))).toEqual([]);
+});
+
 test('links lead from page to page', () => {
   const pages = [...listRulePages(), 'README'];
   const broken = pages.flatMap((page) => {
