@@ -43,6 +43,8 @@ export interface LintReport {
   counts: SeverityCounts;
   /** How many scripts were judged. */
   files: number;
+  /** Their paths. */
+  paths: string[];
   statements: number;
 }
 
@@ -105,6 +107,7 @@ function collect(
     suppressed: files.flatMap((file) => file.suppressed),
     counts: countSeverities(findings),
     files: files.length,
+    paths: scripts.filter((script) => settled.has(script)).map(({ path }) => path),
     statements: files.reduce((sum, file) => sum + file.statements, 0),
   };
 }

@@ -134,7 +134,7 @@ function readLintScript(path: string, isDown: boolean, isJudged: boolean): LintS
 function mergeReports(reports: LintReport[]): LintReport {
   const [first, ...others] = reports as [LintReport, ...LintReport[]];
   return others.reduce(
-    (sum, { findings, suppressed, counts, files, statements }) => ({
+    (sum, { findings, suppressed, counts, files, paths, statements }) => ({
       findings: [...sum.findings, ...findings],
       suppressed: [...sum.suppressed, ...suppressed],
       counts: {
@@ -143,6 +143,7 @@ function mergeReports(reports: LintReport[]): LintReport {
         info: sum.counts.info + counts.info,
       },
       files: sum.files + files,
+      paths: [...sum.paths, ...paths],
       statements: sum.statements + statements,
     }),
     first,

@@ -21,7 +21,10 @@ const test = base.extend<{ evdb: Run }>({
     await mkdir(join(cwd, 'migrations'), { recursive: true });
     await writeFile(join(cwd, 'package.json'), '{}');
     await writeFile(join(cwd, 'migrations/001_nodes.sql'), 'create table nodes (id integer);\n');
-    await writeFile(join(cwd, 'migrations/002_bad.sql'), 'create tabel nodes ();\n');
+    await writeFile(
+      join(cwd, 'migrations/002_bad.sql'),
+      'drop table nodes;\ncreate tabel nodes ();\n',
+    );
     await db.sql`create index nodes_a on events (location)`;
     await db.sql`create index nodes_b on events (location)`;
     await db.sql`alter table events disable trigger user`;
@@ -32,6 +35,7 @@ const test = base.extend<{ evdb: Run }>({
 });
 
 const COMMANDS: [command: string, ...args: string[]][] = [
+  ['lint', 'lint'],
   ['migrate validate', 'migrate', 'validate'],
   ['migrate status', 'migrate', 'status', '--check'],
   ['doctor', 'doctor', '--fail-on', 'warning'],

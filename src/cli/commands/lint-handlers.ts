@@ -24,6 +24,10 @@ export async function handleLint(input: CommandInput): Promise<CommandResult> {
   return {
     data: report,
     text: renderLint(report, input.style),
+    pipeline: async () => {
+      const { pipelineOfLint } = await import('../../report/pipeline/from-lint.ts');
+      return pipelineOfLint(report, flags.strict === true);
+    },
     exitCode: isFailure(report, flags.strict === true) ? EXIT.found : EXIT.done,
   };
 }

@@ -46,6 +46,7 @@ const LINT: CommandSpec = {
     'lint --strict --start-after 006',
     'lint --explain index-not-concurrent',
   ],
+  hasFormats: true,
   run: async (input) => (await import('./lint-handlers.ts')).handleLint(input),
 };
 

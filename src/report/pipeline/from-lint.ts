@@ -1,0 +1,29 @@
+import type { LintReport } from '../../lint/engine.ts';
+import { renderCount } from '../units.ts';
+import type { PipelineReport, PipelineSeverity } from './pipeline-report.ts';
+
+/**
+ * What lint found, for a pipeline: one check a script.
+ *
+ * @param isStrict whether warnings are errors, as with `--strict`
+ */
+export function pipelineOfLint(report: LintReport, isStrict: boolean): PipelineReport {
+  const { counts, findings, paths, files } = report;
+  const severities: Record<string, PipelineSeverity> = {
+    error: 'error',
+    warning: isStrict ? 'error' : 'warning',
+    info: 'note',
+  };
+  return {
+    command: 'lint',
+    checks: paths.map((name) => ({ name })),
+    problems: findings.map(({ file, severity, hint, page, ...finding }) => ({
+      ...finding,
+      check: file,
+      file,
+      severity: severities[severity] ?? 'note',
+      hint: [hint, page && `See ${page}.`].filter(Boolean).join(' ') || undefined,
+    })),
+    summary: `${renderCount(files, 'file')}: ${renderCount(counts.error, 'error')}, ${renderCount(counts.warning, 'warning')}, ${counts.info} for information`,
+  };
+}
