@@ -185,6 +185,17 @@ export {
 export type { MigrationState } from './migrate/compare.ts';
 export type { CreatedMigration, CreateOptions } from './migrate/create.ts';
 export { createMigration } from './migrate/create.ts';
+export type {
+  ImpactPlan,
+  LockWaits,
+  PlannedLock,
+  StatementImpact,
+  StatementTraceFacts,
+  StepImpact,
+  StrongestLock,
+  TableFacts,
+  TraceFacts,
+} from './migrate/impact-plan.ts';
 export type { InitResult } from './migrate/init.ts';
 export { initProject } from './migrate/init.ts';
 export type { LintMigrationsOptions } from './migrate/lint.ts';
@@ -192,6 +203,8 @@ export { lintMigrations } from './migrate/lint.ts';
 export type { MigrationPlan, MigrationResult } from './migrate/migrator.ts';
 export type { MigrateOptions } from './migrate/options.ts';
 export type { Direction, DownOptions, PlanWarning, UpOptions } from './migrate/plan.ts';
+export type { PlanImpactOptions } from './migrate/plan-impact.ts';
+export { planImpact } from './migrate/plan-impact.ts';
 export type { Step } from './migrate/prepare.ts';
 export type { OnProgress, Progress, StepName } from './migrate/progress.ts';
 export { readToolVersion } from './migrate/provenance.ts';
@@ -230,10 +243,11 @@ export type { DoctorRenderOptions } from './report/doctor.ts';
 export { renderDoctor } from './report/doctor.ts';
 export { renderError } from './report/error.ts';
 export { eventsView, renderEvent, renderEventSeats, renderRegistrations } from './report/events.ts';
+export type { ImpactPlanRenderOptions } from './report/impact-plan.ts';
+export { renderImpactPlan } from './report/impact-plan.ts';
 export type { ListedRule } from './report/lint.ts';
 export { renderLint, renderLintRules } from './report/lint.ts';
 export {
-  renderPlan,
   renderStepDone,
   renderSummary,
   renderWarning,

@@ -39,7 +39,7 @@ export function stepName({ version, label, name }: StepName): StepName {
 }
 
 /** The ladder with the timeout that the file's header, else the configuration, asks for. */
-function ladderFor(step: Step, settings: ApplySettings): readonly Rung[] {
+export function ladderFor(step: Step, settings: ApplySettings): readonly Rung[] {
   const lockTimeoutMs = step.script.directives.lockTimeoutMs ?? settings.lockTimeoutMs;
   return lockTimeoutMs === undefined ? LADDER : LADDER.map((rung) => ({ ...rung, lockTimeoutMs }));
 }

@@ -1,12 +1,15 @@
+import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import type { MigrationStatus } from './compare.ts';
 import {
   type MigrationPlan,
   type MigrationResult,
+  type Planned,
   planMigrations,
   type RunOptions,
   runMigrations,
   type Select,
+  withPlan,
 } from './migrator.ts';
 import type { MigrateOptions } from './options.ts';
 import { type DownOptions, planDown, planUp, type UpOptions } from './plan.ts';
@@ -59,6 +62,22 @@ export async function planMigrateRedo(options: MigrateOptions): Promise<Migratio
  */
 export async function migrateRedo(options: MigrateOptions): Promise<MigrationResult> {
   return runMigrations(options, requireMigrations(options), selectRedo);
+}
+
+/** What a plan is made for. */
+export interface PlanCommandOptions extends MigrateUpOptions, MigrateDownOptions {
+  /** Default `up`. */
+  command?: 'up' | 'down' | 'redo' | undefined;
+}
+
+/** Plans as `up`, `down` or `redo` would, and keeps the session while `use` goes on. */
+export async function withCommandPlan<T>(
+  { command = 'up', ...options }: PlanCommandOptions,
+  use: (planned: Planned, session: Session) => Promise<T>,
+): Promise<T> {
+  const files = command === 'down' ? filesForDown(options) : requireMigrations(options);
+  const selects = { up: selectUp(options), down: selectDown(options), redo: selectRedo };
+  return withPlan(options, files, selects[command], use);
 }
 
 function selectUp(options: UpOptions): Select {

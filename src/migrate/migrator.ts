@@ -3,6 +3,7 @@ import { EvdbError } from '../errors.ts';
 import { applyStep, type StepResult } from './apply.ts';
 import { type ApplyContext, stepName } from './apply-context.ts';
 import { readDiffs, withDiffs } from './changes.ts';
+import type { MigrationStatus } from './compare.ts';
 import type { LedgerRow } from './ledger.ts';
 import { DEFAULT_STORED_TEXT_LIMIT_BYTES, ledgerKey, type MigrateOptions } from './options.ts';
 import type { Direction, PlanWarning, Selection } from './plan.ts';
@@ -42,9 +43,18 @@ export function planMigrations(
   files: MigrationFile[],
   select: Select,
 ): Promise<MigrationPlan> {
-  return withSession(
-    options,
-    async (session) => (await makePlan(session, options, files, select)).plan,
+  return withPlan(options, files, select, async ({ plan }) => plan);
+}
+
+/** The same, with the session that is planned on while `use` goes on. */
+export function withPlan<T>(
+  options: RunOptions,
+  files: MigrationFile[],
+  select: Select,
+  use: (planned: Planned, session: Session) => Promise<T>,
+): Promise<T> {
+  return withSession(options, async (session) =>
+    use(await makePlan(session, options, files, select), session),
   );
 }
 
@@ -98,9 +108,10 @@ export function tellWarnings(warnings: PlanWarning[], { onProgress }: RunOptions
   for (const warning of warnings) onProgress?.({ kind: 'warning', warning });
 }
 
-interface Planned {
+export interface Planned {
   plan: MigrationPlan;
   rows: LedgerRow[];
+  statuses: MigrationStatus[];
 }
 
 async function makePlan(
@@ -130,6 +141,7 @@ async function makePlan(
   return {
     plan: { schema: ledgerKey(options).targetSchema, steps, warnings: withDiffs(warnings, diffs) },
     rows: standing.ledger.rows,
+    statuses: standing.statuses,
   };
 }
 

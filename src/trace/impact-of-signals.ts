@@ -58,7 +58,9 @@ export function impactOfSignals(
   const builds = [
     ...changed.flatMap(({ relation }) => rebuiltIndex(relation, known, rewritten)),
     ...[...after].flatMap(([id, signal]) =>
-      known.has(id) || files.has(signal.filenode) ? [] : newIndex(signal, known, rewritten),
+      known.has(id) || files.has(signal.filenode) || before.get(id)?.filenode === signal.filenode
+        ? []
+        : newIndex(signal, known, rewritten),
     ),
   ];
   const reads = seen.flatMap(({ relation, signal, was }) => tableRead(relation, signal, was));

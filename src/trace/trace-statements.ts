@@ -32,7 +32,10 @@ export interface StatementTrace {
 export interface TraceOptions {
   /** Opens the transaction; default `begin`. */
   beginSql?: string | undefined;
-  /** What becomes of the transaction; after a failure it is always rolled back. Default `rollback`. */
+  /**
+   * What becomes of the transaction. After a failure, and where it changed what all databases share, it
+   * is rolled back all the same. Default `rollback`.
+   */
   end?: 'rollback' | 'commit' | undefined;
   /** Whether this is a database that others use: nothing is simulated then. Default false. */
   isTarget?: boolean | undefined;
@@ -68,9 +71,35 @@ export async function traceStatements(
     isFailed = true;
     throw queryError(error);
   } finally {
-    const commits = options.end === 'commit' && !isFailed;
-    if (!session.isClosed) await endTransaction(session, commits ? 'commit' : 'rollback');
+    if (!session.isClosed) {
+      const commits = options.end === 'commit' && !isFailed && !(await hasChangedServer(session));
+      await endTransaction(session, commits ? 'commit' : 'rollback');
+    }
   }
+}
+
+/**
+ * Whether the transaction has written to what all databases share: roles and who is in them,
+ * databases, tablespaces, and settings of these. That must not outlive a trace.
+ */
+async function hasChangedServer(session: Session): Promise<boolean> {
+  const [row] = await session.run(`select exists (
+    select
+    from pg_catalog.pg_locks
+    where pid = pg_catalog.pg_backend_pid()
+        and locktype = 'relation'
+        and database = 0
+        and mode not in ('AccessShareLock', 'RowShareLock')
+        and relation in (
+            'pg_catalog.pg_authid'::regclass,
+            'pg_catalog.pg_auth_members'::regclass,
+            'pg_catalog.pg_database'::regclass,
+            'pg_catalog.pg_tablespace'::regclass,
+            'pg_catalog.pg_db_role_setting'::regclass,
+            'pg_catalog.pg_subscription'::regclass
+        )
+    ) as "hasChanged"`);
+  return row?.hasChanged !== false;
 }
 
 /** Messages in English where the role may say so. */

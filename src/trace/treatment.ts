@@ -21,6 +21,9 @@ export function treatmentOf(
 ): Treatment {
   if (statement.psqlCommand !== null) return { kind: 'skip', reason: 'it is a command of psql' };
   if (statement.copyData) return { kind: 'skip', reason: 'its rows are not sent' };
+  if (changesServer(statement)) {
+    return { kind: 'skip', reason: 'it changes the whole server, and not this database alone' };
+  }
   const { isTransactionControl, needsNoTransaction, isConcurrently, label } =
     classifyStatement(statement);
   if (isTransactionControl) {
@@ -36,6 +39,15 @@ export function treatmentOf(
   }
   return { kind: 'simulate', text: plain };
 }
+
+/** Whether a statement says that it is about roles, or something else that all databases share. */
+export function changesServer({ command, text }: Pick<Statement, 'command' | 'text'>): boolean {
+  if (command === 'grant' || command === 'revoke') return !/\bon\b/i.test(text);
+  return SHARED.test(command);
+}
+
+const SHARED =
+  /^(?:(?:create|alter|drop) (?:role|user|group|database|tablespace|system|subscription)|(?:drop|reassign) owned)$/;
 
 /** The statement in its blocking form; as an option the word stays and is switched off. */
 function withoutConcurrently(text: string): string | undefined {

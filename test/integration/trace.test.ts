@@ -65,6 +65,14 @@ describe('a trace', () => {
     expect(traces[2]?.reads).toEqual([{ relation: 'public.a', scans: 1, rows: 100 }]);
   });
 
+  test('counts the building of an index once', async ({ tracer }) => {
+    const traces = await trace(
+      tracer,
+      'create index on a (n); comment on table a is $$x$$; alter table a alter column n type bigint',
+    );
+    expect(traces.map(({ impact }) => impact.builds.length)).toEqual([1, 0, 3]);
+  });
+
   test('names a relation as it was called before', async ({ tracer }) => {
     const traces = await trace(tracer, 'alter table a rename to a2; drop table a2');
     expect(traces[0]?.impact.locks).toMatchObject([{ relation: 'public.a' }]);

@@ -1,14 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { EvdbError } from '../../src/errors.ts';
-import type { MigrationPlan, MigrationResult } from '../../src/migrate/migrator.ts';
-import type { Step } from '../../src/migrate/prepare.ts';
+import type { MigrationResult } from '../../src/migrate/migrator.ts';
 import { ScriptError } from '../../src/migrate/script-error.ts';
 import { scriptFromText } from '../../src/migrate/source.ts';
 import type { MigrationsStatus, StatusEntry } from '../../src/migrate/status.ts';
 import { renderError } from '../../src/report/error.ts';
 import {
   renderDiff,
-  renderPlan,
   renderStepDone,
   renderSummary,
   renderWarning,
@@ -17,7 +15,6 @@ import { renderStatus } from '../../src/report/status.ts';
 import { PLAIN, type Style } from '../../src/report/style.ts';
 import { renderTime } from '../../src/report/units.ts';
 import { renderValidation } from '../../src/report/validation.ts';
-import { splitStatements } from '../../src/sql/statements.ts';
 
 /** Shows where a colour starts and ends. */
 const MARKED: Style = {
@@ -117,55 +114,6 @@ describe('a run', () => {
     expect(renderDiff('====\n--- a\n-x\n\\ No newline at end of file\n', PLAIN)).toBe(
       '    --- a\n    -x',
     );
-  });
-});
-
-describe('a plan', () => {
-  const text = 'create table a (\n  id int\n);\ncreate table b ();';
-  const script = scriptFromText('migrations/001_a.sql', text);
-  const step: Step = {
-    ...{
-      direction: 'up' as const,
-      version: '1',
-      label: '001',
-      name: 'a',
-      script,
-      isTransactional: true,
-    },
-    statements: splitStatements(text).map((statement) => ({
-      ...statement,
-      lockClass: 'ddl' as const,
-      isConcurrently: false,
-    })),
-  };
-  const plan: MigrationPlan = { schema: 'public', steps: [step], warnings: [] };
-  const options = { nothing: 'nothing to do', verbose: false, style: PLAIN };
-
-  it('lists what would run and says that nothing did', () => {
-    expect(
-      renderPlan(plan, options),
-    ).toBe(`Would run 1 migration in schema public, each in a transaction of its own:
-  up    001_a  2 statements
-Nothing was changed (--dry-run).`);
-    expect(renderPlan({ ...plan, steps: [] }, options)).toBe('nothing to do');
-  });
-
-  it('shows each statement with its place where more is asked for', () => {
-    expect(
-      renderPlan(plan, { ...options, verbose: true })
-        .split('\n')
-        .slice(2, 4),
-    ).toEqual([
-      '        migrations/001_a.sql:1  create table a ( …',
-      '        migrations/001_a.sql:4  create table b ()',
-    ]);
-  });
-
-  it('says which step runs without a transaction', () => {
-    const steps = [step, { ...step, direction: 'down' as const, isTransactional: false }];
-    const rendered = renderPlan({ ...plan, steps }, options);
-    expect(rendered).toContain('each in a transaction of its own unless it says otherwise:');
-    expect(rendered).toContain('  down  001_a  2 statements, without a transaction');
   });
 });
 

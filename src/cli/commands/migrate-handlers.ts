@@ -1,10 +1,10 @@
 import { relative } from 'node:path';
 import type { Config } from '../../config/resolve.ts';
 import { EvdbError } from '../../errors.ts';
-import type { MigrationPlan, MigrationResult } from '../../migrate/migrator.ts';
+import type { MigrationResult } from '../../migrate/migrator.ts';
 import type { MigrateOptions } from '../../migrate/options.ts';
 import type { OnProgress } from '../../migrate/progress.ts';
-import { renderPlan, renderSummary, renderWarning } from '../../report/migration.ts';
+import { renderSummary } from '../../report/migration.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
 import { createProgress } from '../progress.ts';
@@ -16,14 +16,14 @@ export { handleStatus, handleValidate } from './migrate-checks.ts';
 
 export async function handleUp(input: CommandInput): Promise<CommandResult> {
   await tuneForParser();
-  const { planMigrateUp, migrateUp } = await import('../../migrate/commands.ts');
+  const { migrateUp } = await import('../../migrate/commands.ts');
   const { to, steps, strict, outOfOrder } = input.flags as Record<string, never>;
   const { options } = await loadMigrateOptions(input);
   return planOrRun(
     input,
     { ...options, to, steps, strict, outOfOrder },
     {
-      plan: planMigrateUp,
+      command: 'up',
       run: migrateUp,
       nothing: 'nothing to apply: everything is applied',
     },
@@ -32,7 +32,7 @@ export async function handleUp(input: CommandInput): Promise<CommandResult> {
 
 export async function handleDown(input: CommandInput): Promise<CommandResult> {
   await tuneForParser();
-  const { planMigrateDown, migrateDown } = await import('../../migrate/commands.ts');
+  const { migrateDown } = await import('../../migrate/commands.ts');
   const { to, steps, fromLedger } = input.flags as Record<string, never>;
   const { options } = await loadMigrateOptions(input, (config) =>
     requireConsent(input, config, 'down'),
@@ -41,7 +41,7 @@ export async function handleDown(input: CommandInput): Promise<CommandResult> {
     input,
     { ...options, to, steps, fromLedger },
     {
-      plan: planMigrateDown,
+      command: 'down',
       run: migrateDown,
       nothing: 'nothing to take back',
     },
@@ -50,12 +50,12 @@ export async function handleDown(input: CommandInput): Promise<CommandResult> {
 
 export async function handleRedo(input: CommandInput): Promise<CommandResult> {
   await tuneForParser();
-  const { planMigrateRedo, migrateRedo } = await import('../../migrate/commands.ts');
+  const { migrateRedo } = await import('../../migrate/commands.ts');
   const { options } = await loadMigrateOptions(input, (config) =>
     requireConsent(input, config, 'redo'),
   );
   return planOrRun(input, options, {
-    plan: planMigrateRedo,
+    command: 'redo',
     run: migrateRedo,
     nothing: 'nothing to redo: no migration is applied',
   });
@@ -104,40 +104,15 @@ export async function handleCreate(input: CommandInput): Promise<CommandResult> 
 async function planOrRun<Options extends MigrateOptions>(
   input: CommandInput,
   options: Options,
-  command: {
-    plan(options: Options): Promise<MigrationPlan>;
+  what: {
+    command: 'up' | 'down' | 'redo';
     run(options: Options): Promise<MigrationResult>;
     nothing: string;
   },
 ): Promise<CommandResult> {
-  if (!input.flags.dryRun) return runWithProgress(input, options, command.run, command.nothing);
-  const plan = await command.plan(options);
-  const { style, flags, context } = input;
-  for (const warning of plan.warnings) context.err(`${renderWarning(warning, style)}\n`);
-  const text = renderPlan(plan, {
-    nothing: command.nothing,
-    verbose: flags.verbose === true,
-    style,
-  });
-  return { data: { dryRun: true, ...planData(plan) }, text };
-}
-
-function planData({ schema, steps, warnings }: MigrationPlan): object {
-  return {
-    schema,
-    steps: steps.map(
-      ({ direction, version, label, name, script, isTransactional, statements }) => ({
-        direction,
-        version,
-        label,
-        name,
-        file: script.path,
-        isTransactional,
-        statements: statements.map(({ line, command, text }) => ({ line, command, text })),
-      }),
-    ),
-    warnings,
-  };
+  if (!input.flags.dryRun) return runWithProgress(input, options, what.run, what.nothing);
+  const { showPlan } = await import('./migrate-plan-handlers.ts');
+  return showPlan(input, { ...options, command: what.command });
 }
 
 async function runWithProgress<Options extends MigrateOptions>(

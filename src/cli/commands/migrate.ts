@@ -3,6 +3,7 @@ import type { CliContext } from '../context.ts';
 import { type CommandInput, type CommandSpec, defineCommand, defineGroup } from '../define.ts';
 import { configOptions, migrateOptions, runOptions, stepsOption } from '../options.ts';
 import type { CliState } from '../run.ts';
+import { PLAN } from './migrate-plan.ts';
 import { BASELINE, REPAIR } from './migrate-repair.ts';
 
 type Handlers = typeof import('./migrate-handlers.ts');
@@ -127,9 +128,9 @@ export function addMigrateCommands(
   const group = defineGroup(program, {
     name: 'migrate',
     summary: 'apply, take back and look at migrations',
-    examples: ['migrate up --dry-run', 'migrate status'],
+    examples: ['migrate plan', 'migrate up', 'migrate status'],
   });
-  for (const spec of [UP, DOWN, REDO, STATUS, CREATE, VALIDATE, REPAIR, BASELINE, RESET]) {
+  for (const spec of [UP, PLAN, DOWN, REDO, STATUS, CREATE, VALIDATE, REPAIR, BASELINE, RESET]) {
     defineCommand(group, spec, use);
   }
 }

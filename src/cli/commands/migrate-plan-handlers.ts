@@ -1,0 +1,62 @@
+import type { PlanImpactOptions } from '../../migrate/plan-impact.ts';
+import type { CommandInput, CommandResult } from '../define.ts';
+import { embeddedDirectory, loadMigrateOptions, withInterrupt } from '../settings.ts';
+import { tuneForParser } from '../v8-flags.ts';
+import { requireConsent } from './consent.ts';
+
+export async function handlePlan(input: CommandInput): Promise<CommandResult> {
+  await tuneForParser();
+  const { to, steps, strict, outOfOrder } = input.flags as Record<string, never>;
+  const trace = traceOf(input);
+  const { config, options } = await loadMigrateOptions(input, (read) => {
+    if (trace === 'target') requireConsent(input, read, 'plan --trace-on-target');
+  });
+  if (trace === 'target') input.context.err(ON_TARGET);
+  return showPlan(input, {
+    ...{ ...options, to, steps, strict, outOfOrder, trace },
+    embeddedDirectory: embeddedDirectory(config),
+  });
+}
+
+const ON_TARGET =
+  'warning  tracing on the target: its locks are really held until each migration is rolled back; sequences, and what functions do outside the database, are not undone\n';
+
+function traceOf({ flags }: CommandInput): PlanImpactOptions['trace'] {
+  if (flags.traceOnTarget) return 'target';
+  if (flags.traceEmbedded) return 'embedded';
+  return flags.trace ? 'beside' : undefined;
+}
+
+const NOTHING = {
+  up: 'nothing to apply: everything is applied',
+  down: 'nothing to take back',
+  redo: 'nothing to redo: no migration is applied',
+};
+
+/** What a command would do: the same for `plan` and for a dry run. */
+export async function showPlan(
+  input: CommandInput,
+  options: PlanImpactOptions,
+): Promise<CommandResult> {
+  const { context, flags, style } = input;
+  const [{ planImpact }, { renderImpactPlan }, { renderWarning }] = await Promise.all([
+    import('../../migrate/plan-impact.ts'),
+    import('../../report/impact-plan.ts'),
+    import('../../report/migration.ts'),
+  ]);
+  const onTrace = (message: string) => context.err(`${message}\n`);
+  const plan = await withInterrupt(context, (signal) =>
+    planImpact({ ...options, signal, onTrace }),
+  );
+  for (const warning of plan.warnings) context.err(`${renderWarning(warning, style)}\n`);
+  return {
+    data: { dryRun: true, ...plan },
+    text: renderImpactPlan(plan, {
+      nothing: NOTHING[options.command ?? 'up'],
+      verbose: flags.verbose === true,
+      style,
+      width: context.outSize().columns,
+      ...(flags.dryRun && { ending: 'Nothing was changed (--dry-run).' }),
+    }),
+  };
+}

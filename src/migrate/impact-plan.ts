@@ -1,0 +1,98 @@
+import type { ObjectKey } from '../catalog/catalog.ts';
+import type { Build, LockMode, LockReason, Rewrite, Scan } from '../impact/impact.ts';
+import type { Direction, PlanWarning } from './plan.ts';
+import type { StepName } from './progress.ts';
+
+/** What would run, and what others would feel of it. */
+export interface ImpactPlan {
+  /** The PostgreSQL schema that is migrated. */
+  schema: string;
+  /** Of the target, as in server_version_num. */
+  serverVersion: number;
+  steps: StepImpact[];
+  /** What the target says of each table that a statement locks, rewrites, scans or builds on. */
+  tables: Record<ObjectKey, TableFacts>;
+  warnings: PlanWarning[];
+  /** Where the statements were tried; null where they were only read. */
+  trace: TraceFacts | null;
+}
+
+export interface TraceFacts {
+  /** `beside` and `embedded`: in a database made for it; `target`: in transactions that were rolled back. */
+  where: 'beside' | 'embedded' | 'target';
+  /** As in server_version_num. */
+  serverVersion: number;
+}
+
+export interface TableFacts {
+  /** The planner's estimate; null where it is not known. */
+  rows: number | null;
+  /** With indexes and toast; null where it is not known. */
+  bytes: number | null;
+  indexes: number;
+  /** Whether an earlier migration of the plan makes it. */
+  isNew: boolean;
+}
+
+export interface StepImpact extends StepName {
+  direction: Direction;
+  /** As the ledger or the folder names it. */
+  file: string;
+  isTransactional: boolean;
+  waits: LockWaits;
+  /** The strongest lock on tables that were there before the step; null where there is none. */
+  strongestLock: StrongestLock | null;
+  statements: StatementImpact[];
+}
+
+/** How long a step waits for locks before it gives way and tries again. */
+export interface LockWaits {
+  /** One for each try, in ms. */
+  lockTimeoutsMs: number[];
+  /** For statements that wait for rows, in ms. */
+  dataLockTimeoutMs: number;
+  /** Null where the server decides. */
+  statementTimeoutMs: number | null;
+}
+
+export interface StrongestLock {
+  mode: LockMode;
+  blocks: string;
+  relations: ObjectKey[];
+}
+
+export interface PlannedLock {
+  relation: ObjectKey;
+  mode: LockMode;
+  reason: LockReason;
+  /** What others cannot do meanwhile; '' where nobody feels it. */
+  blocks: string;
+}
+
+export interface StatementImpact {
+  /** From 1, in the script. */
+  line: number;
+  column: number;
+  command: string;
+  text: string;
+  /** `live`: read from the statement and the database; `trace`: seen on a server. */
+  evidence: 'live' | 'trace';
+  /** Strongest first; relations that the step itself makes are left out. */
+  locks: PlannedLock[];
+  rewrites: Rewrite[];
+  scans: Scan[];
+  builds: Build[];
+  /** Why this may be incomplete. */
+  unknowns: string[];
+  /** Null where nothing was tried. */
+  trace: StatementTraceFacts | null;
+}
+
+export interface StatementTraceFacts {
+  outcome: 'traced' | 'simulated' | 'skipped' | 'failed';
+  /** Why it was skipped, simulated, or failed. */
+  reason: string | null;
+  durationMs: number | null;
+  /** Where the trace saw something else than was read from the statement; the trace is right. */
+  differences: string[];
+}

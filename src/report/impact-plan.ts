@@ -1,0 +1,193 @@
+import type {
+  ImpactPlan,
+  StatementImpact,
+  StepImpact,
+  TableFacts,
+} from '../migrate/impact-plan.ts';
+import { wrapWords } from './display-width.ts';
+import { oneLine } from './report-value.ts';
+import { type Effect, lockLabel, statementEffects } from './statement-effects.ts';
+import type { Style } from './style.ts';
+import { renderCount, renderDuration } from './units.ts';
+
+export interface ImpactPlanRenderOptions {
+  /** Said where there is nothing to do. */
+  nothing: string;
+  /** Shows every statement; default: those that others feel, or that are not clear. */
+  verbose: boolean;
+  style: Style;
+  /** Of the terminal, in columns; default: as wide as it gets. */
+  width?: number | undefined;
+  /** The last line; default `Nothing was changed.` */
+  ending?: string | undefined;
+}
+
+const STEP = '        ';
+const EFFECT = `${STEP}  `;
+
+/** What would run: the steps, and under each the statements with what others feel of them. */
+export function renderImpactPlan(plan: ImpactPlan, options: ImpactPlanRenderOptions): string {
+  const { nothing, style, ending = 'Nothing was changed.' } = options;
+  if (plan.steps.length === 0) return nothing;
+  const count = renderCount(plan.steps.length, 'migration');
+  const head = `Would run ${count} in schema ${plan.schema}, each ${describeAtomicity(plan.steps)}:`;
+  return [
+    ...wrap(head, '', options),
+    ...plan.steps.flatMap((step) => renderStep(step, plan, options)),
+    ...renderTraceNote(plan, options).map((line) => style.dim(line)),
+    ending,
+  ].join('\n');
+}
+
+function describeAtomicity(steps: readonly StepImpact[]): string {
+  return steps.every(({ isTransactional }) => isTransactional)
+    ? 'in a transaction of its own'
+    : 'in a transaction of its own unless it says otherwise';
+}
+
+function renderStep(
+  step: StepImpact,
+  plan: ImpactPlan,
+  options: ImpactPlanRenderOptions,
+): string[] {
+  const { style, verbose } = options;
+  const arrow = step.direction === 'up' ? style.good('up  ') : style.warn('down');
+  const note = step.isTransactional ? '' : ', without a transaction';
+  const statements = renderCount(step.statements.length, 'statement');
+  const shown = step.statements.filter((one) => verbose || isWorthShowing(one));
+  const hidden = step.statements.length - shown.length;
+  return [
+    `  ${arrow}  ${step.label}_${step.name}  ${style.dim(`${statements}${note}`)}`,
+    ...renderStrongest(step, options),
+    ...shown.flatMap((one) => renderStatement(one, step, plan.tables, options)),
+    ...(hidden > 0 ? wrap(hiddenNote(hidden, shown.length), STEP, options).map(style.dim) : []),
+  ];
+}
+
+function hiddenNote(hidden: number, shown: number): string {
+  const which = shown === 0 ? renderCount(hidden, 'statement') : `${hidden} more`;
+  return `${which} that nobody else feels (--verbose shows all)`;
+}
+
+/** Whether others feel it, or nobody can tell. */
+function isWorthShowing({
+  locks,
+  rewrites,
+  scans,
+  builds,
+  unknowns,
+  trace,
+}: StatementImpact): boolean {
+  return (
+    locks.some(({ blocks }) => blocks !== '') ||
+    [rewrites, scans, builds, unknowns].some((list) => list.length > 0) ||
+    trace?.outcome === 'failed' ||
+    (trace?.differences.length ?? 0) > 0
+  );
+}
+
+function renderStrongest(step: StepImpact, options: ImpactPlanRenderOptions): string[] {
+  const { style } = options;
+  const { strongestLock, waits } = step;
+  if (strongestLock === null || strongestLock.blocks === '') return [];
+  const { mode, relations, blocks } = strongestLock;
+  const colour = blocks === 'reads and writes' ? style.bad : style.warn;
+  const text = `strongest lock: ${lockLabel(mode)} on ${listNames(relations)}, blocks ${blocks}`;
+  const tries = waits.lockTimeoutsMs;
+  const shortest = renderDuration(Math.min(...tries));
+  const longest = renderDuration(Math.max(...tries));
+  const each = shortest === longest ? shortest : `${shortest} to ${longest}`;
+  const wait = `waits for it ${each}, in up to ${renderCount(tries.length, 'try').replace('trys', 'tries')}`;
+  const limit =
+    waits.statementTimeoutMs === null
+      ? ''
+      : `; a statement may take ${renderDuration(waits.statementTimeoutMs)}`;
+  return [
+    ...wrap(text, STEP, options).map((line) => colour(line)),
+    ...wrap(wait + limit, STEP, options).map((line) => style.dim(line)),
+  ];
+}
+
+const SHOWN_NAMES = 3;
+
+function listNames(names: readonly string[]): string {
+  const shown = names.slice(0, SHOWN_NAMES).join(', ');
+  return names.length > SHOWN_NAMES ? `${shown} and ${names.length - SHOWN_NAMES} more` : shown;
+}
+
+function renderStatement(
+  statement: StatementImpact,
+  step: StepImpact,
+  tables: Record<string, TableFacts>,
+  options: ImpactPlanRenderOptions,
+): string[] {
+  const { style, width = Number.POSITIVE_INFINITY } = options;
+  const place = `${step.file}:${statement.line}`;
+  const sql = firstLine(statement.text);
+  const whole = `${STEP}${place}  ${sql}`;
+  const head =
+    whole.length <= width
+      ? [`${STEP}${style.dim(place)}  ${sql}`]
+      : [`${STEP}${style.dim(place)}`, ...wrap(sql, EFFECT, options)];
+  const effects = statementEffects(statement, tables);
+  const labelWidth = Math.max(...effects.map(({ label }) => label.length), 0);
+  return [...head, ...effects.flatMap((effect) => renderEffect(effect, labelWidth, options))];
+}
+
+function renderEffect(
+  { label, text, tone }: Effect,
+  labelWidth: number,
+  { style, width = Number.POSITIVE_INFINITY }: ImpactPlanRenderOptions,
+): string[] {
+  const room = width - EFFECT.length - labelWidth - 2;
+  const colour = tone === undefined ? (plain: string) => plain : style[tone];
+  if (room < NARROWEST) {
+    // one below the other
+    return [
+      `${EFFECT}${colour(label)}`,
+      ...wrapWords(text, Math.max(NARROWEST, width - EFFECT.length - 2)).map(
+        (line) => `${EFFECT}  ${line}`,
+      ),
+    ];
+  }
+  return wrapWords(text, room).map((line, index) =>
+    index === 0
+      ? `${EFFECT}${colour(label.padEnd(labelWidth))}  ${line}`
+      : `${EFFECT}${' '.repeat(labelWidth)}  ${line}`,
+  );
+}
+
+const NARROWEST = 24;
+
+function firstLine(text: string): string {
+  const [line = ''] = text.split('\n');
+  const clean = oneLine(line);
+  return line.length < text.length ? `${clean} …` : clean;
+}
+
+function wrap(
+  text: string,
+  indent: string,
+  { width = Number.POSITIVE_INFINITY }: ImpactPlanRenderOptions,
+): string[] {
+  const room = Math.max(NARROWEST, width - indent.length - 2);
+  return wrapWords(text, room).map((line, index) => `${indent}${index === 0 ? '' : '  '}${line}`);
+}
+
+function renderTraceNote(
+  { trace, serverVersion }: ImpactPlan,
+  options: ImpactPlanRenderOptions,
+): string[] {
+  if (trace === null) return [];
+  const where = {
+    beside: 'in a scratch database beside the target, without rows',
+    embedded: 'in a scratch database on the embedded PostgreSQL, without rows',
+    target: 'on the target itself, and rolled back',
+  }[trace.where];
+  const major = (version: number) => Math.floor(version / 10000);
+  const other =
+    major(trace.serverVersion) === major(serverVersion)
+      ? ''
+      : `; that is PostgreSQL ${major(trace.serverVersion)}, the target is ${major(serverVersion)}`;
+  return wrap(`Traced ${where}${other}.`, '', options);
+}

@@ -1,0 +1,123 @@
+import type { Build, LockMode } from '../impact/impact.ts';
+import type { PlannedLock, StatementImpact, TableFacts } from '../migrate/impact-plan.ts';
+import { renderBytes } from './report-value.ts';
+import type { Style } from './style.ts';
+
+/** One thing that a statement does to others, as a line. */
+export interface Effect {
+  label: string;
+  text: string;
+  tone?: keyof Style;
+}
+
+/** `ACCESS EXCLUSIVE` for `AccessExclusive`, as PostgreSQL's manual spells it. */
+export function lockLabel(mode: LockMode): string {
+  return mode.replace(/(?<=[a-z])(?=[A-Z])/g, ' ').toUpperCase();
+}
+
+/** What a statement does, the worst first; sizes stand where a table is named first. */
+export function statementEffects(
+  statement: StatementImpact,
+  tables: Record<string, TableFacts>,
+): Effect[] {
+  const name = sizedOnce(tables);
+  return [
+    ...lockEffects(statement.locks, name),
+    ...statement.rewrites.map(({ relation, isCertain, ...why }) => ({
+      label: isCertain ? 'rewrites' : 'may rewrite',
+      text: `${name(relation)}${withIndexes(tables[relation])}${because(why)}`,
+      tone: 'bad' as const,
+    })),
+    ...statement.scans
+      .filter(({ reason }) => reason !== 'index build')
+      .map(({ relation, isCertain, ...why }) => ({
+        label: isCertain ? 'reads every row' : 'may read every row',
+        text: `${name(relation)}${because(why)}`,
+        tone: 'warn' as const,
+      })),
+    ...buildEffects(statement.builds, name),
+    ...statement.unknowns.map((text) => ({ label: 'not known', text, tone: 'warn' as const })),
+    ...traceEffects(statement),
+  ];
+}
+
+/** With its size where it is named first. */
+function sizedOnce(tables: Record<string, TableFacts>): (relation: string) => string {
+  const named = new Set<string>();
+  return (relation) => {
+    const facts = tables[relation];
+    if (named.has(relation) || facts === undefined) return relation;
+    named.add(relation);
+    return `${relation} (${describeSize(facts)})`;
+  };
+}
+
+/** `1,200,000 rows, 340 MB`, `new`, `size not known`. */
+function describeSize({ rows, bytes, isNew }: TableFacts): string {
+  if (isNew) return 'made by this plan';
+  if (rows === null) return 'size not known';
+  const size = bytes === null ? '' : `, ${renderBytes(bytes)}`;
+  return `${rows === 1 ? '1 row' : `${Math.round(rows).toLocaleString('en-US')} rows`}${size}`;
+}
+
+/** The locks on indexes go with that on their table. */
+function lockEffects(locks: readonly PlannedLock[], name: (relation: string) => string): Effect[] {
+  const onTables = locks.filter(({ reason }) => reason !== 'index');
+  const shown = onTables.length > 0 ? onTables : locks;
+  return shown.map(({ relation, mode, blocks, reason }) => {
+    const why = reason === 'target' || reason === 'index' ? '' : ` (${reason})`;
+    return {
+      label: lockLabel(mode),
+      text:
+        blocks === ''
+          ? `on ${name(relation)}${why}: nobody notices`
+          : `blocks ${blocks} of ${name(relation)}${why}`,
+      tone: blocks === 'reads and writes' ? 'bad' : blocks === 'writes' ? 'warn' : 'dim',
+    };
+  });
+}
+
+function buildEffects(builds: readonly Build[], name: (relation: string) => string): Effect[] {
+  return builds
+    .filter(({ reason }) => reason !== 'rewrite')
+    .map(({ relation, subject, isConcurrent, isCertain }) => ({
+      label: isCertain ? 'builds index' : 'may build index',
+      text: `${subject === undefined ? '' : `${subject} `}on ${name(relation)}${isConcurrent ? ', while others write' : ''}`,
+      tone: isConcurrent ? ('dim' as const) : ('warn' as const),
+    }));
+}
+
+function withIndexes(facts: TableFacts | undefined): string {
+  const count = facts?.indexes ?? 0;
+  return count === 0 ? '' : ` and its ${count === 1 ? 'index' : `${count} indexes`}`;
+}
+
+/** What a trace alone has seen has no reason to tell. */
+function because({
+  reason,
+  detail,
+  subject,
+}: {
+  reason: string;
+  detail?: string;
+  subject?: string;
+}): string {
+  const said = detail ?? (reason === 'traced' ? undefined : reason);
+  if (said === undefined) return '';
+  return subject === undefined ? `: ${said}` : `: ${said} (${subject})`;
+}
+
+function traceEffects({ trace }: StatementImpact): Effect[] {
+  if (trace === null) return [];
+  const { outcome, reason, differences } = trace;
+  const lines: Effect[] = differences.map((text) => ({
+    label: 'trace',
+    text: `unlike what the statement tells, it ${text}`,
+    tone: 'warn',
+  }));
+  if (outcome === 'failed') lines.push({ label: 'trace', text: `failed: ${reason}`, tone: 'bad' });
+  if (outcome === 'skipped')
+    lines.push({ label: 'trace', text: `not tried: ${reason}`, tone: 'dim' });
+  if (outcome === 'simulated') lines.push({ label: 'trace', text: `${reason}`, tone: 'dim' });
+  return lines;
+}
