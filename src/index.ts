@@ -198,7 +198,7 @@ export type {
 } from './migrate/impact-plan.ts';
 export type { InitResult } from './migrate/init.ts';
 export { initProject } from './migrate/init.ts';
-export type { LintMigrationsOptions } from './migrate/lint.ts';
+export type { LintMigrationsOptions, LintSettingsOptions } from './migrate/lint.ts';
 export { lintMigrations } from './migrate/lint.ts';
 export type { MigrationPlan, MigrationResult } from './migrate/migrator.ts';
 export type { MigrateOptions } from './migrate/options.ts';

@@ -41,10 +41,8 @@ export interface LintReport {
   /** What a comment in the script says is meant. */
   suppressed: (LintFinding & { reason: string })[];
   counts: SeverityCounts;
-  /** How many scripts were judged. */
-  files: number;
-  /** Their paths. */
-  paths: string[];
+  /** The paths of the scripts that were judged. */
+  files: string[];
   statements: number;
 }
 
@@ -106,8 +104,7 @@ function collect(
     findings,
     suppressed: files.flatMap((file) => file.suppressed),
     counts: countSeverities(findings),
-    files: files.length,
-    paths: scripts.filter((script) => settled.has(script)).map(({ path }) => path),
+    files: files.map(({ path }) => path),
     statements: files.reduce((sum, file) => sum + file.statements, 0),
   };
 }

@@ -56,6 +56,16 @@ export interface RawFinding {
   stillHolds?: ((after: Catalog) => boolean) | undefined;
 }
 
+/** An id that stays when lines move. */
+export function fingerprintOf(about: { file: string; rule: string; text: string }): string {
+  const { file, rule, text } = about;
+  return hash(
+    'sha256',
+    [file.replaceAll('\\', '/'), rule, normaliseTokens(text)].join('\0'),
+    'hex',
+  );
+}
+
 /** Tells the place of each finding of a file, in the order of the text. */
 export function placeFindings(path: string, text: string, found: RawFinding[]): LintFinding[] {
   const seen = new Map<string, number>();
@@ -64,17 +74,12 @@ export function placeFindings(path: string, text: string, found: RawFinding[]): 
     .map((raw) => {
       const from = locate(text, raw.start);
       const to = locate(text, raw.end);
-      const base = [path.replaceAll('\\', '/'), raw.rule, normaliseTokens(raw.statementText)];
-      const before = seen.get(base.join('\0')) ?? 0;
-      seen.set(base.join('\0'), before + 1);
-      const parts = before === 0 ? base : [...base, String(before)];
-      return finish(raw, {
-        path,
-        text,
-        from,
-        to,
-        fingerprint: hash('sha256', parts.join('\0'), 'hex'),
-      });
+      const about = { file: path, rule: raw.rule, text: raw.statementText };
+      const base = fingerprintOf(about);
+      const before = seen.get(base) ?? 0;
+      seen.set(base, before + 1);
+      const fingerprint = before === 0 ? base : hash('sha256', `${base}\0${before}`, 'hex');
+      return finish(raw, { path, text, from, to, fingerprint });
     });
 }
 

@@ -9,6 +9,7 @@ export interface SettledFile {
   /** What a comment in the script says is meant. */
   suppressed: (LintFinding & { reason: string })[];
   statements: number;
+  path: string;
 }
 
 /**
@@ -41,7 +42,12 @@ export function settleFile(
     ({ isUsed, rule }) => !isUsed && syntax.length === 0 && isOn.has(rule),
   );
   const problems = [...directives.problems, ...unused.map(unusedProblem)].map(toRaw);
-  return { findings: place([...syntax, ...kept, ...problems]), suppressed, statements };
+  return {
+    findings: place([...syntax, ...kept, ...problems]),
+    suppressed,
+    statements,
+    path: script.path,
+  };
 }
 
 function toRaw({ message, hint, start, end }: DirectiveProblem): RawFinding {

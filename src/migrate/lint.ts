@@ -1,19 +1,17 @@
 import { readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { EvdbError } from '../errors.ts';
-import type { RuleChoices } from '../lint/choice.ts';
+import { countSeverities, type RuleChoices } from '../lint/choice.ts';
 import { type LintReport, lintScripts } from '../lint/engine.ts';
+import { fingerprintOf, type LintFinding } from '../lint/finding.ts';
 import type { LintSettings } from '../lint/rule.ts';
-import type { LintScript } from '../lint/script.ts';
 import { loadParser } from '../sql/parser.ts';
-import { listMigrations, type MigrationFile, readScript } from './source.ts';
-import { compareVersions, parseVersion } from './version.ts';
+import { isAfter, readLintScripts, type UnreadableFile } from './lint-scripts.ts';
+import { requireMigrations } from './read.ts';
+import { listMigrations, type MigrationFile } from './source.ts';
 
-export interface LintMigrationsOptions {
-  /** The folder with the migrations, which is judged where no paths are named. */
-  directory: string;
-  /** Files and folders to judge instead. */
-  paths?: readonly string[] | undefined;
+/** How migrations are judged. */
+export interface LintSettingsOptions {
   /** Migrations up to this version are history: they are not judged. */
   startAfter?: string | undefined;
   settings?: Partial<LintSettings> | undefined;
@@ -22,22 +20,31 @@ export interface LintMigrationsOptions {
   searchPath?: readonly string[] | undefined;
 }
 
+export interface LintMigrationsOptions extends LintSettingsOptions {
+  /** The folder with the migrations, which is judged where no paths are named. */
+  directory: string;
+  /** Files and folders to judge instead. */
+  paths?: readonly string[] | undefined;
+}
+
 /**
  * Lints migrations. Reads files alone: no database, nothing is changed.
  *
  * Named files are judged in the light of the earlier migrations beside them.
  *
- * @throws {EvdbError} MIGRATIONS_DIR_MISSING, MIGRATIONS_DIR_EMPTY, FILE_UNREADABLE, NOT_UTF8,
- *   NUL_BYTE, DIRECTIVE_INVALID, UNKNOWN_VERSION, and those of `listMigrations`
+ * @throws {EvdbError} MIGRATIONS_DIR_MISSING, MIGRATIONS_DIR_EMPTY, FILE_UNREADABLE, and those of
+ *   `listMigrations`
  */
 export async function lintMigrations(options: LintMigrationsOptions): Promise<LintReport> {
-  const { paths = [], directory, startAfter } = options;
-  const targets =
-    paths.length > 0 ? paths.map(readTarget) : [{ folder: directory, files: undefined }];
+  const { paths = [], directory } = options;
+  if (paths.length === 0) requireMigrations({ directory });
+  const targets = paths.length > 0 ? paths.map(readTarget) : [{ folder: directory }];
   const parser = await loadParser();
-  const reports = groupByFolder(targets).map(({ folder, files }) => {
-    const { scripts, isHistoryWhole } = readFolder(folder, files, startAfter);
-    return lintScripts(scripts, { ...options, parser, isHistoryWhole });
+  const reports = groupByFolder(targets).map((target) => {
+    const { files, isHistoryWhole } = listFiles(target, options.startAfter);
+    const { scripts, unreadable } = readLintScripts(files);
+    const report = lintScripts(scripts, { ...options, parser, isHistoryWhole });
+    return withUnreadable(report, unreadable);
   });
   return mergeReports(reports);
 }
@@ -45,17 +52,14 @@ export async function lintMigrations(options: LintMigrationsOptions): Promise<Li
 interface Target {
   folder: string;
   /** Names of files; undefined for all. */
-  files: string[] | undefined;
+  names?: string[] | undefined;
 }
 
 function readTarget(path: string): Target {
-  const isFolder = isDirectory(path);
-  return isFolder
-    ? { folder: path, files: undefined }
-    : { folder: dirname(path), files: [basename(path)] };
+  return isFolder(path) ? { folder: path } : { folder: dirname(path), names: [basename(path)] };
 }
 
-function isDirectory(path: string): boolean {
+function isFolder(path: string): boolean {
   try {
     return statSync(path).isDirectory();
   } catch (cause) {
@@ -65,87 +69,96 @@ function isDirectory(path: string): boolean {
 
 function groupByFolder(targets: readonly Target[]): Target[] {
   const byFolder = new Map<string, Target>();
-  for (const { folder, files } of targets) {
+  for (const { folder, names } of targets) {
     const before = byFolder.get(folder);
-    if (before === undefined) byFolder.set(folder, { folder, files });
-    else if (files === undefined || before.files === undefined) before.files = undefined;
-    else before.files.push(...files);
+    if (before === undefined) byFolder.set(folder, { folder, names });
+    else before.names = names && before.names && [...before.names, ...names];
   }
   return [...byFolder.values()];
 }
 
-function readFolder(folder: string, files: string[] | undefined, startAfter: string | undefined) {
-  const migrations = listOrNothing(folder, files);
-  if (migrations === undefined) {
-    return { scripts: readLoose(folder, files), isHistoryWhole: false };
-  }
-  const first = startAfter === undefined ? undefined : parseVersion(startAfter);
-  const wanted = files && new Set(files);
-  const isJudged = (path: string, { version }: MigrationFile) =>
-    (first === undefined || compareVersions(version, first) > 0) &&
-    (wanted === undefined || wanted.has(basename(path)));
-  const last = migrations.findLastIndex(({ upPath, downPath }) =>
-    [upPath, downPath].some((path) => path && (wanted?.has(basename(path)) ?? true)),
-  );
-  const scripts = migrations
-    .slice(0, last + 1)
-    .flatMap((file) =>
-      [file.upPath, file.downPath]
-        .filter((path) => path !== undefined)
-        .map((path) => readLintScript(path, path !== file.upPath, isJudged(path, file))),
-    );
-  return { scripts, isHistoryWhole: true };
+interface ListedFile {
+  path: string;
+  isDown: boolean;
+  isJudged: boolean;
 }
 
-/** Undefined where the files are named and the folder is not one of migrations. */
-function listOrNothing(folder: string, files: string[] | undefined): MigrationFile[] | undefined {
+function listFiles(target: Target, startAfter: string | undefined) {
+  const migrations = listOrNothing(target);
+  if (migrations === undefined) return { files: listLoose(target), isHistoryWhole: false };
+  const isNamed = (path: string) => target.names?.includes(basename(path)) ?? true;
+  const files = migrations.flatMap((file): ListedFile[] => {
+    const isNew = isAfter(file, startAfter);
+    const { upPath, downPath } = file;
+    const up = { path: upPath, isDown: false, isJudged: isNew && isNamed(upPath) };
+    if (downPath === undefined) return [up];
+    return [up, { path: downPath, isDown: true, isJudged: isNew && isNamed(downPath) }];
+  });
+  return { files, isHistoryWhole: true };
+}
+
+/** Undefined where the folder is not one of migrations, or a named file is none of them. */
+function listOrNothing({ folder, names }: Target): MigrationFile[] | undefined {
   try {
     const migrations = listMigrations(folder);
-    const names = new Set(
-      migrations.flatMap(({ upPath, downPath = '' }) => [basename(upPath), basename(downPath)]),
-    );
-    return files?.every((name) => names.has(name)) === false ? undefined : migrations;
+    const paths = migrations.flatMap(({ upPath, downPath }) => [upPath, downPath ?? upPath]);
+    const known = new Set(paths.map((path) => basename(path)));
+    return names?.every((name) => known.has(name)) === false ? undefined : migrations;
   } catch (error) {
-    const isForeign = error instanceof EvdbError && error.code === 'INVALID_NAME';
-    if (isForeign) return undefined;
+    if (error instanceof EvdbError && error.code === 'INVALID_NAME') return undefined;
     throw error;
   }
 }
 
-/** Files of another tool, or loose ones: in the order of their names, all of them going up. */
-function readLoose(folder: string, files: string[] | undefined): LintScript[] {
-  const names = files ?? readdirSync(folder).filter((name) => name.endsWith('.sql'));
-  return names
-    .sort(new Intl.Collator('en', { numeric: true }).compare)
-    .map((name) => readLintScript(join(folder, name), name.endsWith('.down.sql'), true));
+/** Files of another tool, or loose ones: in the order of their names. */
+function listLoose({ folder, names }: Target): ListedFile[] {
+  const found = names ?? readdirSync(folder).filter((name) => name.endsWith('.sql'));
+  return found.sort(new Intl.Collator('en', { numeric: true }).compare).map((name) => ({
+    path: join(folder, name),
+    isDown: /\.down\.sql$/.test(name),
+    isJudged: true,
+  }));
 }
 
-function readLintScript(path: string, isDown: boolean, isJudged: boolean): LintScript {
-  const { path: shown, text, directives } = readScript(path);
+function withUnreadable(report: LintReport, files: readonly UnreadableFile[]): LintReport {
+  const found = files.map(findingOf);
   return {
-    path: shown,
-    text,
-    direction: isDown ? 'down' : 'up',
-    isTransactional: !directives.noTransaction,
-    isJudged,
+    ...report,
+    findings: [...found, ...report.findings],
+    counts: countSeverities([...found, ...report.findings]),
+    files: [...files.map(({ file }) => file), ...report.files],
+  };
+}
+
+function findingOf({ file, line, message, hint }: UnreadableFile): LintFinding {
+  return {
+    rule: 'unreadable-file',
+    group: 'syntax',
+    severity: 'error',
+    message,
+    hint,
+    file,
+    line,
+    column: 1,
+    endLine: line,
+    endColumn: 1,
+    excerpt: '',
+    tables: [],
+    evidence: 'static',
+    fingerprint: fingerprintOf({ file, rule: 'unreadable-file', text: message }),
   };
 }
 
 function mergeReports(reports: LintReport[]): LintReport {
   const [first, ...others] = reports as [LintReport, ...LintReport[]];
-  return others.reduce(
-    (sum, { findings, suppressed, counts, files, paths, statements }) => ({
-      findings: [...sum.findings, ...findings],
+  return others.reduce((sum, { findings, suppressed, files, statements }) => {
+    const all = [...sum.findings, ...findings];
+    return {
+      findings: all,
       suppressed: [...sum.suppressed, ...suppressed],
-      counts: {
-        error: sum.counts.error + counts.error,
-        warning: sum.counts.warning + counts.warning,
-        info: sum.counts.info + counts.info,
-      },
-      files: sum.files + files,
-      paths: [...sum.paths, ...paths],
+      counts: countSeverities(all),
+      files: [...sum.files, ...files],
       statements: sum.statements + statements,
-    }),
-    first,
-  );
+    };
+  }, first);
 }

@@ -1,19 +1,33 @@
+import { readTableRows } from '../catalog/read-rows.ts';
 import { EvdbError, type EvdbErrorCode } from '../errors.ts';
+import type { LintReport } from '../lint/engine.ts';
+import type { LintFinding } from '../lint/finding.ts';
+import type { Severity } from '../lint/rule.ts';
 import { loadParser, type SqlParser } from '../sql/parser.ts';
 import { readDiffs } from './changes.ts';
 import { checkBase, type Rename } from './check-base.ts';
 import type { MigrationState, MigrationStatus } from './compare.ts';
+import type { LintSettingsOptions } from './lint.ts';
 import type { MigrateOptions } from './options.ts';
 import { fullName } from './plan.ts';
 import { readStatements } from './prepare.ts';
 import { readStanding, requireMigrations, withSession } from './read.ts';
 import { ScriptError } from './script-error.ts';
 import { displayPath, type MigrationFile, readScript, type Script } from './source.ts';
+import { lintChecked, mergeFindings } from './validate-lint.ts';
+
+/** What a finding of the linter has beside its place. */
+type LintDetails = Partial<
+  Pick<LintFinding, 'group' | 'endLine' | 'endColumn' | 'tables' | 'lock' | 'blocks'> &
+    Pick<LintFinding, 'evidence' | 'fingerprint' | 'page' | 'fix'>
+>;
 
 /** Something that `validate` found. */
-export interface Finding {
-  severity: 'error' | 'warning';
+export interface Finding extends LintDetails {
+  severity: Severity;
+  /** A rule of the linter, where it has a `group`. */
   code:
+    | (string & {})
     | EvdbErrorCode
     | 'REWORDED'
     | 'NO_DOWN'
@@ -38,6 +52,8 @@ export interface ValidationResult {
   /** Their scripts, up and down, as shown to people. */
   files: string[];
   findings: Finding[];
+  /** What the linter found and a comment in the script says is meant. */
+  suppressed: LintReport['suppressed'];
   /** The checks that could not be made, each with its reason. */
   skipped: { check: string; reason: string }[];
 }
@@ -47,6 +63,8 @@ export interface ValidateOptions extends Omit<MigrateOptions, 'connection'> {
   connection?: MigrateOptions['connection'] | undefined;
   /** Why there is no connection, for the report. */
   noConnectionReason?: string | undefined;
+  /** How the scripts are judged; default: every rule as it is. */
+  lint?: LintSettingsOptions | undefined;
   /** A branch or commit whose migrations come first, such as `origin/main`. */
   base?: string | undefined;
 }
@@ -76,26 +94,26 @@ async function validateFiles(options: ValidateOptions): Promise<ValidationResult
       migrations: 0,
       files: [],
       findings: [listed.finding],
+      suppressed: [],
       skipped: [skippedFor("the files' contents", 'their names have to be right first')],
     };
   }
   const parser = await loadParser();
-  const findings = listed.files.flatMap((file) => checkFile(file, parser));
+  const checked = listed.files.flatMap((file) => checkFile(file, parser));
   const files = listed.files
     .flatMap(({ upPath, downPath }) => [upPath, downPath ?? []].flat())
     .map(displayPath);
   const { connection } = options;
-  if (!connection) {
-    const reason = options.noConnectionReason ?? 'no database is configured';
-    return {
-      migrations: listed.files.length,
-      files,
-      findings,
-      skipped: [skippedFor('applied migrations against their files', reason)],
-    };
-  }
-  const found = await checkLedger({ ...options, connection }, listed.files);
-  return { migrations: listed.files.length, files, findings: [...findings, ...found], skipped: [] };
+  const ledger = connection && (await checkLedger({ ...options, connection }, listed.files));
+  const linted = lintChecked(listed.files, { ...options.lint, parser, rows: ledger?.rows });
+  const reason = options.noConnectionReason ?? 'no database is configured';
+  return {
+    migrations: listed.files.length,
+    files,
+    findings: [...mergeFindings(files, checked, linted.findings), ...(ledger?.findings ?? [])],
+    suppressed: linted.suppressed,
+    skipped: ledger ? [] : [skippedFor('applied migrations against their files', reason)],
+  };
 }
 
 function skippedFor(check: string, reason: string) {
@@ -189,11 +207,12 @@ const LEDGER_FINDINGS: Partial<
   incomplete: ['error', 'INCOMPLETE_MIGRATION', 'stopped between its statements'],
 };
 
-async function checkLedger(options: MigrateOptions, files: MigrationFile[]): Promise<Finding[]> {
+async function checkLedger(options: MigrateOptions, files: MigrationFile[]) {
   return withSession(options, async (session) => {
     const { statuses } = await readStanding(session, options, files);
     const diffs = await readDiffs(session, options, statuses);
-    return statuses.flatMap((status) => ledgerFinding(status, diffs.get(status.version)));
+    const findings = statuses.flatMap((status) => ledgerFinding(status, diffs.get(status.version)));
+    return { findings, rows: await readTableRows(session) };
   });
 }
 

@@ -8,9 +8,12 @@ const COLOURS: Record<Severity, keyof Style> = { error: 'bad', warning: 'warn', 
 
 /** Each finding at its place with the safe way, and a line that counts. */
 export function renderLint(report: LintReport, style: Style): string {
-  return [...renderLintFindings(report.findings, style), renderLintCounts(report, style)].join(
-    '\n',
-  );
+  const { findings, suppressed, files } = report;
+  const counts = renderLintCounts(findings, suppressed.length, style);
+  return [
+    ...renderLintFindings(findings, style),
+    `${renderCount(files.length, 'file')} linted: ${counts}`,
+  ].join('\n');
 }
 
 /** Without the line that counts; what explains a rule is named once. */
@@ -29,7 +32,7 @@ function renderFinding(finding: LintFinding, isExplained: boolean, style: Style)
   const colour = style[COLOURS[severity]];
   return [
     `${colour(severity)} ${style.dim(rule)}  ${file}:${line}:${column}: ${message}`,
-    excerpt,
+    ...(excerpt === '' ? [] : [excerpt]),
     ...(hint === '' ? [] : [`  ${style.bold('hint:')} ${hint}`]),
     ...(fix === undefined ? [] : [style.dim(`  --fix can ${fix}`)]),
     ...(isExplained ? [style.dim(`  see ${page}, or run: evdb lint --explain ${rule}`)] : []),
@@ -66,14 +69,21 @@ export function renderLintRules(rules: readonly ListedRule[], style: Style): str
     .join('\n\n');
 }
 
-function renderLintCounts({ counts, suppressed, files }: LintReport, style: Style): string {
-  const { error, warning, info } = counts;
+/** `1 error, 2 warnings (1 ignored, with a reason)`, or that there is nothing. */
+export function renderLintCounts(
+  findings: readonly { severity: Severity }[],
+  suppressed: number,
+  style: Style,
+): string {
+  const count = (wanted: Severity) => findings.filter(({ severity }) => severity === wanted).length;
+  const [errors, warnings, notes] = [count('error'), count('warning'), count('info')];
   const parts = [
-    ...(error > 0 ? [style.bad(renderCount(error, 'error'))] : []),
-    ...(warning > 0 ? [style.warn(renderCount(warning, 'warning'))] : []),
-    ...(info > 0 ? [`${info} for information`] : []),
+    ...(errors + warnings > 0
+      ? [renderCount(errors, 'error'), renderCount(warnings, 'warning')]
+      : []),
+    ...(notes > 0 ? [`${notes} for information`] : []),
   ];
   const verdict = parts.length === 0 ? style.good('no problems') : parts.join(', ');
-  const ignored = suppressed.length === 0 ? '' : ` (${suppressed.length} ignored, with reasons)`;
-  return `${renderCount(files, 'file')} linted: ${verdict}${ignored}`;
+  const reason = suppressed === 1 ? 'a reason' : 'reasons';
+  return suppressed === 0 ? verdict : `${verdict} (${suppressed} ignored, with ${reason})`;
 }

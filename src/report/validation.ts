@@ -1,21 +1,33 @@
+import type { LintFinding } from '../lint/finding.ts';
 import type { Finding, ValidationResult } from '../migrate/validate.ts';
+import { renderLintCounts, renderLintFindings } from './lint.ts';
 import { renderDiff } from './migration.ts';
 import type { Style } from './style.ts';
 import { renderCount } from './units.ts';
 
 /** Each finding with its place, what was not checked, and a line that counts. */
 export function renderValidation(result: ValidationResult, style: Style): string {
-  const errors = result.findings.filter(({ severity }) => severity === 'error').length;
-  const warnings = result.findings.length - errors;
-  const verdict =
-    result.findings.length === 0
-      ? style.good('no problems')
-      : `${renderCount(errors, 'error')}, ${renderCount(warnings, 'warning')}`;
+  const { findings, suppressed, skipped, migrations } = result;
+  const counts = renderLintCounts(findings, suppressed.length, style);
   return [
-    ...result.findings.map((finding) => renderFinding(finding, style)),
-    ...result.skipped.map(({ check, reason }) => style.warn(`skipped  ${check}: ${reason}`)),
-    `${renderCount(result.migrations, 'migration')} checked: ${verdict}`,
+    ...renderFindings(findings, style),
+    ...skipped.map(({ check, reason }) => style.warn(`skipped  ${check}: ${reason}`)),
+    `${renderCount(migrations, 'migration')} checked: ${counts}`,
   ].join('\n');
+}
+
+function renderFindings(findings: readonly Finding[], style: Style): string[] {
+  const linted = findings.filter(isLinted);
+  const shown = renderLintFindings(
+    linted.map((finding) => ({ ...finding, rule: finding.code })),
+    style,
+  );
+  const texts = new Map(linted.map((finding, index) => [finding as Finding, shown[index] ?? '']));
+  return findings.map((finding) => texts.get(finding) ?? renderFinding(finding, style));
+}
+
+function isLinted(finding: Finding): finding is Finding & Omit<LintFinding, 'rule'> {
+  return finding.group !== undefined;
 }
 
 function renderFinding(finding: Finding, style: Style): string {

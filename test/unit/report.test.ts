@@ -177,9 +177,12 @@ changed: the SQL of the file differs from what was applied`,
 
 describe('a validation', () => {
   it('says that there is nothing to say', () => {
-    expect(renderValidation({ migrations: 2, files: [], findings: [], skipped: [] }, PLAIN)).toBe(
-      '2 migrations checked: no problems',
-    );
+    expect(
+      renderValidation(
+        { migrations: 2, files: [], findings: [], suppressed: [], skipped: [] },
+        PLAIN,
+      ),
+    ).toBe('2 migrations checked: no problems');
   });
 
   it('lists findings with their places, and what was skipped', () => {
@@ -197,6 +200,7 @@ describe('a validation', () => {
             },
             { severity: 'warning', code: 'NO_DOWN', message: 'no way back', file: 'f.sql' },
           ],
+          suppressed: [],
           skipped: [{ check: 'the ledger', reason: 'no database' }],
         },
         PLAIN,

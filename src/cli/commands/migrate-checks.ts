@@ -38,23 +38,29 @@ export async function handleStatus(input: CommandInput): Promise<CommandResult> 
 
 export async function handleValidate(input: CommandInput): Promise<CommandResult> {
   await tuneForParser();
-  const { validateMigrations } = await import('../../migrate/validate.ts');
-  const { renderValidation } = await import('../../report/validation.ts');
+  const [{ validateMigrations }, { renderValidation }, { lintOptionsOf }] = await Promise.all([
+    import('../../migrate/validate.ts'),
+    import('../../report/validation.ts'),
+    import('../lint-settings.ts'),
+  ]);
   const config = await loadConfig(input);
+  const { directory: _, ...lint } = lintOptionsOf(config, input.flags);
   const result = await validateMigrations({
     ...migrateSettings(config, input.context),
     ...(await connectionForValidate(config, input)),
     base: input.flags.base as string | undefined,
+    lint,
   });
-  const hasErrors = result.findings.some(({ severity }) => severity === 'error');
+  const fails = input.flags.strict ? ['error', 'warning'] : ['error'];
+  const isValid = !result.findings.some(({ severity }) => fails.includes(severity));
   return {
-    data: { valid: !hasErrors, ...result },
+    data: { valid: isValid, ...result },
     text: renderValidation(result, input.style),
     pipeline: async () => {
       const { pipelineOfValidation } = await import('../../report/pipeline/from-validation.ts');
       return pipelineOfValidation(result);
     },
-    exitCode: hasErrors ? EXIT.found : EXIT.done,
+    exitCode: isValid ? EXIT.done : EXIT.found,
   };
 }
 

@@ -101,8 +101,9 @@ const VALIDATE: CommandSpec = {
   name: 'validate',
   summary: 'check the files, and the database against them',
   description:
-    'Checks names, directives and syntax of every file, and where a database is configured, the files against its ledger. Exits 3 when it finds an error.',
+    'Checks names, directives and syntax of every file, judges it as `evdb lint` does, and where a database is configured, holds the files against its ledger. Exits 3 when it finds an error; with --strict for warnings too.',
   options: [
+    new Option('--strict', 'exit 3 for warnings too'),
     new Option('--base <ref>', 'a git branch or commit whose migrations come before those here'),
     ...migrateOptions(),
   ],

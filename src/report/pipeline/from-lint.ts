@@ -1,4 +1,6 @@
 import type { LintReport } from '../../lint/engine.ts';
+import { renderLintCounts } from '../lint.ts';
+import { PLAIN } from '../style.ts';
 import { renderCount } from '../units.ts';
 import type { PipelineReport, PipelineSeverity } from './pipeline-report.ts';
 
@@ -8,7 +10,7 @@ import type { PipelineReport, PipelineSeverity } from './pipeline-report.ts';
  * @param isStrict whether warnings are errors, as with `--strict`
  */
 export function pipelineOfLint(report: LintReport, isStrict: boolean): PipelineReport {
-  const { counts, findings, paths, files } = report;
+  const { findings, suppressed, files } = report;
   const severities: Record<string, PipelineSeverity> = {
     error: 'error',
     warning: isStrict ? 'error' : 'warning',
@@ -16,7 +18,7 @@ export function pipelineOfLint(report: LintReport, isStrict: boolean): PipelineR
   };
   return {
     command: 'lint',
-    checks: paths.map((name) => ({ name })),
+    checks: files.map((name) => ({ name })),
     problems: findings.map(({ file, severity, hint, page, ...finding }) => ({
       ...finding,
       check: file,
@@ -24,6 +26,6 @@ export function pipelineOfLint(report: LintReport, isStrict: boolean): PipelineR
       severity: severities[severity] ?? 'note',
       hint: [hint, page && `See ${page}.`].filter(Boolean).join(' ') || undefined,
     })),
-    summary: `${renderCount(files, 'file')}: ${renderCount(counts.error, 'error')}, ${renderCount(counts.warning, 'warning')}, ${counts.info} for information`,
+    summary: `${renderCount(files.length, 'file')} linted: ${renderLintCounts(findings, suppressed.length, PLAIN)}`,
   };
 }

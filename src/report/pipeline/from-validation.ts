@@ -1,4 +1,6 @@
 import type { ValidationResult } from '../../migrate/validate.ts';
+import { renderLintCounts } from '../lint.ts';
+import { PLAIN } from '../style.ts';
 import { renderCount } from '../units.ts';
 import type { PipelineReport } from './pipeline-report.ts';
 
@@ -8,7 +10,6 @@ const LEDGER = 'ledger';
 /** What `validateMigrations` found, for a pipeline: one check a file, and one for the ledger. */
 export function pipelineOfValidation(result: ValidationResult): PipelineReport {
   const { findings, files, skipped, migrations } = result;
-  const errors = findings.filter(({ severity }) => severity === 'error').length;
   const checks = new Set([...files, ...findings.map(({ file }) => file ?? LEDGER)]);
   return {
     command: 'migrate validate',
@@ -16,13 +17,14 @@ export function pipelineOfValidation(result: ValidationResult): PipelineReport {
       ...[...checks].map((name) => ({ name })),
       ...skipped.map(({ check, reason }) => ({ name: check, skipped: reason })),
     ],
-    problems: findings.map(({ code, diff, excerpt, file, ...finding }) => ({
+    problems: findings.map(({ code, diff, excerpt, file, severity, ...finding }) => ({
       ...finding,
+      severity: severity === 'info' ? 'note' : severity,
       check: file ?? LEDGER,
       rule: code,
       file,
       excerpt: diff ?? excerpt,
     })),
-    summary: `${renderCount(migrations, 'migration')} checked: ${renderCount(errors, 'error')}, ${renderCount(findings.length - errors, 'warning')}`,
+    summary: `${renderCount(migrations, 'migration')} checked: ${renderLintCounts(findings, result.suppressed.length, PLAIN)}`,
   };
 }
