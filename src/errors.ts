@@ -25,6 +25,7 @@ export type EvdbErrorCode =
   | 'TRANSACTION_CONTROL'
   | 'NEEDS_NO_TRANSACTION'
   | 'COPY_UNSUPPORTED'
+  | 'COPY_UNTERMINATED'
   | 'DOWN_WITHOUT_UP'
   | 'GIT_FAILED'
   // files against the ledger

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Options } from 'postgres';
 import { EvdbError } from '../errors.ts';
+import { type CopyQuery, runCopyIn } from './copy-in.ts';
 import type { ConnectionOptions, HostAddress } from './options.ts';
 import type { OpenSessionOptions, Row } from './session.ts';
 import { connectSocket } from './socket.ts';
@@ -24,6 +25,9 @@ export interface StatementResult extends Array<Row> {
 /** A value in the server's text format; an object gives it with `toString`. */
 export type EncodedValue = string | null | { toString(): string };
 
+/** The rows of a copy, as they stand in a file, in pieces of any size. */
+export type CopyRows = AsyncIterable<Buffer | string> | Iterable<Buffer | string>;
+
 /** One instance of the driver over one socket: it cannot reconnect, queue for others or pipeline. */
 export interface Driver {
   readonly isClosed: boolean;
@@ -31,6 +35,8 @@ export interface Driver {
   readonly backendKey: BackendKey | undefined;
   run(text: string): Promise<Row[]>;
   query(text: string, values: EncodedValue[], prepare: boolean): Promise<StatementResult>;
+  /** Nothing may be sent behind it before it is done. */
+  copyIn(text: string, rows: CopyRows): Promise<void>;
   end(): Promise<void>;
   /** Rejects what is running and takes nothing more; the socket stays until `destroy`. */
   abandon(): void;
@@ -55,21 +61,19 @@ export async function createDriver(
   const line = watchLine(socket, onClose);
   let backendKey: BackendKey | undefined;
   if (settings.ssl !== false && settings.ssl !== 'prefer') refuseWithoutTls(socket, line.fail);
-  let unused: Socket | undefined = socket;
   const sql = postgres({
     ...settings,
     connection: { ...settings.connection, ...parameters },
     max_pipeline: pipelines ? MAX_PIPELINE : 0,
     ...(codec ? { types: codec } : {}),
-    socket: () => {
-      const taken = unused;
-      unused = undefined;
-      if (!taken || line.isClosed) throw connectionClosed();
-      return taken;
-    },
+    socket: handOnce(socket, line),
     onnotice: (notice: unknown) => onNotice?.(notice as { severity: string; message: string }),
     onclose: line.close,
   } as unknown as Options<Record<string, never>>);
+  const simple = (text: string) => {
+    if (line.isClosed) throw lost(address);
+    return sql.unsafe(text).simple() as unknown as Rejectable<unknown> & CopyQuery;
+  };
   return {
     get isClosed() {
       return line.isClosed;
@@ -78,9 +82,7 @@ export async function createDriver(
       return backendKey;
     },
     run: async (text) => {
-      if (line.isClosed) throw lost(address);
-      const query = sql.unsafe(text).simple();
-      const results = await line.orLoss(query as unknown as Rejectable<unknown>);
+      const results = await line.orLoss(simple(text));
       backendKey ??= backendOf(results);
       return lastRows(results);
     },
@@ -88,6 +90,10 @@ export async function createDriver(
       if (line.isClosed) return Promise.reject(lost(address));
       const query = sql.unsafe(text, values as string[], { prepare, simple: false } as object);
       return line.orLoss(query as unknown as Rejectable<StatementResult>);
+    },
+    copyIn: async (text, rows) => {
+      const query = simple(text);
+      await runCopyIn(query, () => line.orLoss(query), rows);
     },
     end: () => {
       // Once the goodbye is on its way there is nothing to wait for.
@@ -99,6 +105,16 @@ export async function createDriver(
       line.close();
       socket.destroy();
     },
+  };
+}
+
+function handOnce(socket: Socket, line: { isClosed: boolean }): () => Socket {
+  let unused: Socket | undefined = socket;
+  return () => {
+    const taken = unused;
+    unused = undefined;
+    if (!taken || line.isClosed) throw connectionClosed();
+    return taken;
   };
 }
 

@@ -1,7 +1,13 @@
 import { EvdbError } from '../errors.ts';
 import { cancelStatement } from './cancel.ts';
 import { connectError } from './connect-error.ts';
-import { createDriver, type Driver, type EncodedValue, type StatementResult } from './driver.ts';
+import {
+  type CopyRows,
+  createDriver,
+  type Driver,
+  type EncodedValue,
+  type StatementResult,
+} from './driver.ts';
 import type { ConnectionOptions, HostAddress } from './options.ts';
 
 export interface SessionFacts {
@@ -34,6 +40,11 @@ export interface Session {
    * and the driver prepares it again where the server has forgotten or invalidated it.
    */
   query(text: string, values: EncodedValue[], prepare: boolean): Promise<StatementResult>;
+  /**
+   * Runs a `copy … from stdin` with these rows. Send nothing behind it before it is done. Where the
+   * rows throw, the copy fails on the server too, and what they threw is thrown.
+   */
+  copyIn(text: string, rows: CopyRows): Promise<void>;
   /**
    * Asks the server, on a connection of its own, to cancel what this session runs. The request can
    * arrive late and hit the next statement: close the session afterwards.
@@ -193,6 +204,7 @@ function makeSession(
     },
     run: (text) => driver.run(text),
     query: (text, values, prepare) => driver.query(text, values, prepare),
+    copyIn: (text, rows) => driver.copyIn(text, rows),
     cancel: async () => {
       if (driver.backendKey) await cancelStatement(driver.backendKey, address);
     },

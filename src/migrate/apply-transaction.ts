@@ -10,6 +10,7 @@ import {
   withBlockersWatched,
 } from './apply-context.ts';
 import type { Blocker } from './blockers.ts';
+import { sendStatement } from './copy-rows.ts';
 import { describeFailure } from './failure.ts';
 import { targetExistsSql } from './ledger.ts';
 import { recordUpSql } from './ledger-functions.ts';
@@ -110,20 +111,34 @@ async function beginTransaction(step: Step, rung: Rung, context: ApplyContext): 
 async function runStatements(step: Step, rung: Rung, context: ApplyContext): Promise<string> {
   const timeouts = lockTimeouts(rung, context.settings);
   let current = rung.lockTimeoutMs;
-  for (let from = 0; ; from += PIPELINE_DEPTH) {
+  let sent: Promise<unknown>[] = [beginTransaction(step, rung, context)];
+  for (const { statements, isLast } of batches(step.statements)) {
     context.signal?.throwIfAborted();
-    const sent: Promise<unknown>[] = from === 0 ? [beginTransaction(step, rung, context)] : [];
-    for (const statement of step.statements.slice(from, from + PIPELINE_DEPTH)) {
+    for (const statement of statements) {
       const wanted = timeouts[classifyStatement(statement).lockClass];
       if (wanted !== current) sent.push(setLockTimeout(wanted, context));
       current = wanted;
       sent.push(runStatement(statement, step, context));
     }
-    const isLast = from + PIPELINE_DEPTH >= step.statements.length;
-    const recorded = isLast ? recordStep(step, context) : undefined;
-    if (recorded) sent.push(recorded);
+    if (isLast) break;
     await firstFailure(sent);
-    if (recorded) return recorded;
+    sent = [];
+  }
+  const recorded = recordStep(step, context);
+  await firstFailure([...sent, recorded]);
+  return recorded;
+}
+
+/** What is sent before an answer is waited for; behind a copy nothing may be sent. */
+function* batches(
+  statements: Statement[],
+): Generator<{ statements: Statement[]; isLast: boolean }> {
+  for (let from = 0; from < statements.length; ) {
+    const next = statements.slice(from, from + PIPELINE_DEPTH);
+    const copy = next.findIndex(({ copyData }) => copyData !== null);
+    const batch = copy < 0 ? next : next.slice(0, copy + 1);
+    from += batch.length;
+    yield { statements: batch, isLast: from === statements.length && copy < 0 };
   }
 }
 
@@ -138,7 +153,7 @@ async function runStatement(
 ): Promise<void> {
   const startedAt = performance.now();
   try {
-    await context.worker.run(statement.text);
+    await sendStatement(statement, step.script, context);
   } catch (error) {
     throw isConnectionLoss(error) ? error : statementError(error, step.script, statement);
   }

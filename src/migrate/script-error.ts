@@ -2,6 +2,7 @@ import { EvdbError, type EvdbErrorCode } from '../errors.ts';
 import { renderExcerpt } from '../sql/excerpt.ts';
 import { locate, offsetOfCodePoint } from '../sql/position.ts';
 import type { Statement } from '../sql/statements.ts';
+import { placeOfRow } from './copy-place.ts';
 import type { Script } from './source.ts';
 
 export interface ScriptLocation {
@@ -62,18 +63,21 @@ interface DriverError {
  */
 export function statementError(cause: unknown, script: Script, statement: Statement): ScriptError {
   const error = cause as DriverError;
-  const place = error.position
-    ? locate(
-        script.text,
-        statement.start + offsetOfCodePoint(statement.text, Number(error.position) - 1),
-      )
-    : { line: statement.line, column: statement.column };
+  const place = placeOf(error, script, statement);
   return new ScriptError(
     'MIGRATION_FAILED',
     error.message ?? 'the statement failed',
     { script, ...place },
     { cause, server: serverReport(error) },
   );
+}
+
+function placeOf({ position, where }: DriverError, { text }: Script, statement: Statement) {
+  if (position !== undefined) {
+    return locate(text, statement.start + offsetOfCodePoint(statement.text, Number(position) - 1));
+  }
+  const { line, column } = placeOfRow(where, text, statement) ?? statement;
+  return { line, column };
 }
 
 function serverReport(error: DriverError): ServerReport {

@@ -1,10 +1,11 @@
+import { type CopyData, isBinaryCopy } from './copy.ts';
 import type { ParseFailure, SqlParser } from './parser.ts';
 import { createLocator, locate } from './position.ts';
 import { type Statement, splitStatements } from './statements.ts';
 
 /** A reason why a script cannot run, found without a database. */
 export interface ScriptProblem {
-  code: 'NUL_BYTE' | 'PSQL_COMMAND' | 'COPY_UNSUPPORTED' | 'SYNTAX_ERROR';
+  code: 'NUL_BYTE' | 'PSQL_COMMAND' | 'COPY_UNSUPPORTED' | 'COPY_UNTERMINATED' | 'SYNTAX_ERROR';
   message: string;
   /** From 1. */
   line: number;
@@ -79,11 +80,27 @@ function findProblem(statement: Statement, all: Statement[], parser: SqlParser):
   if (failure !== null) {
     return { code: 'SYNTAX_ERROR', message: failure.message, offset: failure.offsetUtf16 };
   }
-  if (statement.copyData === null) return null;
+  return statement.copyData === null ? null : findCopyProblem(statement, statement.copyData);
+}
+
+function findCopyProblem({ text, end }: Statement, rows: CopyData): Finding | null {
+  if (isBinaryCopy(text)) {
+    return {
+      code: 'COPY_UNSUPPORTED',
+      message: 'copy … from stdin with binary rows cannot stand in a text file.',
+      hint: 'Write the rows as text or csv; pg_dump writes text.',
+      offset: 0,
+    };
+  }
+  // A file that was cut short must not look like one that is whole.
+  if (rows.terminated) return null;
   return {
-    code: 'COPY_UNSUPPORTED',
-    message: 'copy … from stdin, with its rows in the script, is not supported.',
-    hint: 'Write the rows as insert statements; pg_dump does so with --inserts or --rows-per-insert.',
+    code: 'COPY_UNTERMINATED',
+    message:
+      rows.start > end
+        ? 'The rows of this copy … from stdin have no end.'
+        : 'No rows follow this copy … from stdin.',
+    hint: 'End the statement with a semicolon, begin the rows on the next line, and put a line with \\. alone behind the last one. Where it is missing the file may have been cut short.',
     offset: 0,
   };
 }
@@ -121,7 +138,7 @@ const PSQL_HINTS = new Map([
   ['ir', INCLUDE_HINT],
   ['include', INCLUDE_HINT],
   ['include_relative', INCLUDE_HINT],
-  ['copy', 'Write the rows as insert statements.'],
+  ['copy', 'Write copy without the backslash, and the rows behind it up to a line \\.'],
   ['c', 'Remove it: a migration runs in the database that evdb is connected to.'],
   ['connect', 'Remove it: a migration runs in the database that evdb is connected to.'],
   ['gexec', 'Use a do block with execute, and end the statement with a semicolon.'],

@@ -2,6 +2,7 @@ import { advance, isPunctuation, isWord, openCursor } from './lexer.ts';
 
 /** Where the rows of a `copy … from stdin` are in the script, in UTF-16 offsets. */
 export interface CopyData {
+  /** The start of the line behind the statement, which the server counts as line 1. */
   start: number;
   /** Where the line `\.` starts, or the end of the script. */
   end: number;
@@ -44,6 +45,23 @@ export function copyDataAfter(text: string, at: number): CopyData {
     }
   }
   return { start, end: text.length, terminated: false, resumeAt: text.length };
+}
+
+/**
+ * Whether a `copy … from stdin` wants rows in PostgreSQL's binary format, which no text file can
+ * hold.
+ */
+export function isBinaryCopy(statementText: string): boolean {
+  const cursor = openCursor(statementText);
+  let isAfterFormat = false;
+  while (advance(cursor) && !isWord(cursor, 'where')) {
+    // It is a keyword, which cannot name a table or column without quotes.
+    if (isWord(cursor, 'binary')) return true;
+    const token = statementText.slice(cursor.start, cursor.end);
+    if (isAfterFormat && token.toLowerCase() === "'binary'") return true;
+    isAfterFormat = isWord(cursor, 'format');
+  }
+  return false;
 }
 
 /** For a `copy … from stdin` that no rows follow. */

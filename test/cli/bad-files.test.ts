@@ -100,9 +100,9 @@ const BAD_TEXTS: [title: string, text: string | Uint8Array, code: EvdbErrorCode,
   ['that commits', 'select 1;\ncommit;\n', 'TRANSACTION_CONTROL', '002_bad.sql:2'],
   ['that rolls back', 'select 1;\nrollback;\n', 'TRANSACTION_CONTROL', '002_bad.sql:2'],
   [
-    'with data for copy',
-    'create table t (id integer);\ncopy t from stdin;\n1\n\\.\n',
-    'COPY_UNSUPPORTED',
+    'that was cut short among the rows of a copy',
+    'create table t (id integer);\ncopy t from stdin;\n1\n',
+    'COPY_UNTERMINATED',
     '002_bad.sql:2',
   ],
   [

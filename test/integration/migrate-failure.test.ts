@@ -200,11 +200,18 @@ describe('a script that cannot run', () => {
       /\\i is a command of psql/,
     ],
     [
-      'copy from stdin',
-      'create table a (i int);\ncopy a from stdin;\n1\n\\.\n',
+      'binary rows',
+      'create table a (i int);\ncopy a from stdin (format binary);\n1\n\\.\n',
       'COPY_UNSUPPORTED',
       2,
-      /copy/,
+      /binary/,
+    ],
+    [
+      'rows without an end',
+      'create table a (i int);\ncopy a from stdin;\n1\n',
+      'COPY_UNTERMINATED',
+      2,
+      /have no end/,
     ],
     [
       'copy to stdout',

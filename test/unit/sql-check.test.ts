@@ -73,10 +73,37 @@ describe('checkScript', () => {
     expect(check('\\restrict a\nselect 1;\n\\unrestrict a\n')).toEqual([]);
   });
 
-  it('refuses copy with its rows, and does not read them as SQL', () => {
-    expect(check("select 1;\ncopy t from stdin;\nit's\n\\.\nselect 2;")).toMatchObject([
-      { code: 'COPY_UNSUPPORTED', line: 2, column: 1, statementIndex: 1 },
+  it('does not read the rows of a copy as SQL', () => {
+    expect(check("select 1;\ncopy t from stdin;\nit's\n\\.\nselect 2;")).toEqual([]);
+  });
+
+  it.each([
+    'copy t from stdin;\n1\n',
+    'copy t from stdin; select 1;\n',
+    'copy t from stdin;',
+    'copy t from stdin\n1',
+  ])('refuses rows that do not end: %j', (script) => {
+    expect(check(`select 1;\n${script}`)).toMatchObject([
+      { code: expect.stringMatching(/COPY_UNTERMINATED|SYNTAX_ERROR/), line: expect.any(Number) },
     ]);
+  });
+
+  it.each([
+    'copy t from stdin binary',
+    'copy t from stdin with binary',
+    'COPY BINARY t FROM STDIN',
+    'copy t (a) from stdin (format binary)',
+    "copy t from stdin with (freeze, format 'binary')",
+  ])('refuses binary rows: %s', (copy) => {
+    expect(check(`${copy};\n\\.\n`)).toMatchObject([{ code: 'COPY_UNSUPPORTED', line: 1 }]);
+  });
+
+  it.each([
+    'copy "binary" ("binary") from stdin',
+    "copy t from stdin with (format csv, null 'binary')",
+    "copy t from stdin where a > 'binary'",
+  ])('takes no name for the binary format: %s', (copy) => {
+    expect(check(`${copy};\n\\.\n`)).toEqual([]);
   });
 
   it('refuses a NUL, which would hide the rest from PostgreSQL', () => {

@@ -12,6 +12,7 @@ import {
   withBlockersWatched,
 } from '../apply-context.ts';
 import type { Blocker } from '../blockers.ts';
+import { sendStatement } from '../copy-rows.ts';
 import type { Step } from '../prepare.ts';
 import { LADDER, type Rung, withLockRetries } from '../retry.ts';
 import { statementError } from '../script-error.ts';
@@ -67,7 +68,7 @@ async function attempt(
   // A concurrent build waits for old transactions on purpose and blocks nobody while it does.
   const lockTimeoutMs = isConcurrently ? 0 : lockTimeouts(rung, settings)[lockClass];
   const run = () =>
-    withBlockersWatched(() => worker.run(statement.text), {
+    withBlockersWatched(() => sendStatement(statement, step.script, context), {
       step,
       ...running,
       lockTimeoutMs: lockTimeoutMs || 5000,

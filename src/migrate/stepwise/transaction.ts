@@ -9,6 +9,7 @@ import {
   withBlockersWatched,
 } from '../apply-context.ts';
 import type { Blocker } from '../blockers.ts';
+import { sendStatement } from '../copy-rows.ts';
 import { retakeLockSql, runnerLock } from '../lock.ts';
 import { fullName } from '../plan.ts';
 import type { Step } from '../prepare.ts';
@@ -49,7 +50,7 @@ async function attempt(
 set local lock_timeout = ${lockTimeoutMs};
 set local idle_in_transaction_session_timeout = '30s';`);
   try {
-    const work = () => worker.run(statement.text);
+    const work = () => sendStatement(statement, step.script, { worker, signal });
     await withBlockersWatched(work, { step, ...at, lockTimeoutMs });
     // What is deferred counts as part of the statement, and runs as whoever ran that.
     await worker.run('set constraints all immediate');
