@@ -38,6 +38,7 @@ export type EvdbErrorCode =
   | 'IRREVERSIBLE'
   | 'INCOMPLETE_MIGRATION'
   | 'LEDGER_TOO_NEW'
+  | 'ADOPTION_REFUSED'
   // applying
   | 'MIGRATION_FAILED'
   | 'TARGET_SCHEMA'

@@ -1,3 +1,8 @@
+export type { AdoptedMigration, AdoptionResult, AdoptOptions } from './adopt/adopt.ts';
+export { adoptMigrations, planMigrateAdopt } from './adopt/adopt.ts';
+export type { AdoptableTool, AdoptionFinding } from './adopt/foreign.ts';
+export type { UndoAdoptionOptions, UndoneAdoption } from './adopt/undo.ts';
+export { planUndoAdoption, undoAdoption } from './adopt/undo.ts';
 export type { DatabaseManagerOptions, OnPendingMigrations } from './application/manager.ts';
 export { DatabaseManager, databaseManager } from './application/manager.ts';
 export { migrateOptionsOf } from './application/migrate-options.ts';
@@ -235,6 +240,8 @@ export { DatabasePool } from './pool/pool.ts';
 export type { Field, Queryable, QueryResult, Row } from './pool/result.ts';
 export type { Transaction } from './pool/transaction.ts';
 export type { Isolation, TransactionOptions } from './pool/transaction-options.ts';
+export type { AdoptionRenderOptions } from './report/adoption.ts';
+export { renderAdoption, renderUndoneAdoption } from './report/adoption.ts';
 export { previewView, renderCleanup, renderCleanupProgress, summaryView } from './report/audit.ts';
 export { renderEntries, renderEntry } from './report/audit-entries.ts';
 export type { ReportColumn, ReportView, Tone, Unit } from './report/columns.ts';

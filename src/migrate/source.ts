@@ -171,7 +171,8 @@ function isPlain(bytes: Buffer): boolean {
   return bytes[0] !== 0xef && !bytes.includes(0x0d);
 }
 
-function decode(bytes: Buffer, path: string): string {
+/** The text of a file, as `readText` gives it, from its bytes. */
+export function decode(bytes: Buffer, path: string): string {
   if (!isUtf8(bytes)) {
     const shown = displayPath(path);
     throw new EvdbError('NOT_UTF8', `${shown} is not UTF-8`, {

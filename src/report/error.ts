@@ -1,5 +1,6 @@
 import type { EvdbError } from '../errors.ts';
 import type { ScriptLocation, ServerReport } from '../migrate/script-error.ts';
+import { renderAdoptionFinding } from './adoption.ts';
 import { renderDiff } from './migration.ts';
 import type { Style } from './style.ts';
 
@@ -12,7 +13,7 @@ interface Located {
 
 /** What happened, where, what PostgreSQL adds, and what to do next. */
 export function renderError(error: EvdbError & Located, style: Style): string {
-  const { location, excerpt, server, details } = error;
+  const { location, excerpt, server, code, details } = error;
   const place = location ? `${location.file}:${location.line}:${location.column}: ` : '';
   const lines = [`${style.bad('error')} ${style.dim(error.code)}  ${place}${error.message}`];
   if (excerpt) lines.push(excerpt);
@@ -23,6 +24,9 @@ export function renderError(error: EvdbError & Located, style: Style): string {
   if (typeof details.diff === 'string') lines.push(renderDiff(details.diff, style));
   if (Array.isArray(details.logTail))
     lines.push(...details.logTail.map((line) => `  log: ${line}`));
+  if (code === 'ADOPTION_REFUSED' && Array.isArray(details.findings)) {
+    lines.push(...details.findings.map((finding) => renderAdoptionFinding(finding, style)));
+  }
   if (error.hint) lines.push(`  ${style.bold('hint:')} ${error.hint}`);
   return lines.join('\n');
 }

@@ -3,6 +3,7 @@ import type { CliContext } from '../context.ts';
 import { type CommandInput, type CommandSpec, defineCommand, defineGroup } from '../define.ts';
 import { configOptions, migrateOptions, runOptions, stepsOption } from '../options.ts';
 import type { CliState } from '../run.ts';
+import { ADOPT } from './migrate-adopt.ts';
 import { PLAN } from './migrate-plan.ts';
 import { BASELINE, REPAIR } from './migrate-repair.ts';
 
@@ -131,7 +132,19 @@ export function addMigrateCommands(
     summary: 'apply, take back and look at migrations',
     examples: ['migrate plan', 'migrate up', 'migrate status'],
   });
-  for (const spec of [UP, PLAN, DOWN, REDO, STATUS, CREATE, VALIDATE, REPAIR, BASELINE, RESET]) {
+  for (const spec of [
+    UP,
+    PLAN,
+    DOWN,
+    REDO,
+    STATUS,
+    CREATE,
+    VALIDATE,
+    REPAIR,
+    BASELINE,
+    ADOPT,
+    RESET,
+  ]) {
     defineCommand(group, spec, use);
   }
 }

@@ -1,0 +1,198 @@
+import { relative, resolve } from 'node:path';
+import type { Session } from '../connection/session.ts';
+import { EvdbError } from '../errors.ts';
+import { readLedger } from '../migrate/ledger.ts';
+import { writeLedger } from '../migrate/ledger-write.ts';
+import { ledgerKey, type MigrateOptions } from '../migrate/options.ts';
+import { withSession } from '../migrate/read.ts';
+import { withRunner } from '../migrate/runner.ts';
+import type { Version } from '../migrate/version.ts';
+import { requireAdapter } from './adapters.ts';
+import type { Adapter, AdoptableTool, AdoptionFinding, ForeignMigration } from './foreign.ts';
+import { type AdoptionPlan, planAdoption } from './plan.ts';
+import type { PlannedMigration } from './plan-migration.ts';
+import { findForeignFolder, readExisting, readForeignFiles } from './read-files.ts';
+import { readTrackingTable } from './read-table.ts';
+import { adoptionSql } from './record.ts';
+import { withNewFiles } from './write-files.ts';
+
+/** `directory` is the folder that evdb uses from then on, and where the new files are written. */
+export interface AdoptOptions extends MigrateOptions {
+  from: AdoptableTool;
+  /** The project; default: the working folder. */
+  root?: string | undefined;
+  /** The other tool's folder; default: where it usually is. */
+  fromDirectory?: string | undefined;
+  /** Its table, `name` or `schema.name`; default: what it is usually called. */
+  table?: string | undefined;
+  /** Why; goes into the history. */
+  reason?: string | undefined;
+}
+
+export interface AdoptedMigration {
+  version: Version;
+  label: string;
+  name: string;
+  /** What the other tool calls it, and its file. */
+  key: string;
+  file: string;
+  /** ISO 8601; null where it is pending, or the tool keeps no times. */
+  appliedAt: string | null;
+  /** How the file was compared with what was applied; null where it is pending. */
+  verifiedBy: 'checksum' | 'name' | null;
+}
+
+export interface AdoptionResult {
+  tool: AdoptableTool;
+  schema: string;
+  /** The tool's table, and both folders, relative to the project. */
+  table: string;
+  fromDirectory: string;
+  directory: string;
+  /** Taken over into the ledger, now. */
+  adopted: AdoptedMigration[];
+  /** How many were in the ledger already. */
+  known: number;
+  pending: AdoptedMigration[];
+  findings: AdoptionFinding[];
+  /** Names of the files that were, or would be, written. */
+  files: string[];
+}
+
+/**
+ * Says what `adoptMigrations` would do; writes nothing.
+ *
+ * @throws {EvdbError} those of `adoptMigrations`
+ */
+export async function planMigrateAdopt(options: AdoptOptions): Promise<AdoptionResult> {
+  const source = readSource(options);
+  return withSession(options, async (session) => {
+    const { plan, table } = await makePlan(session, options, source);
+    return makeResult(options, source, { plan, table });
+  });
+}
+
+/**
+ * Takes over what another tool applied. Its files become files of evdb, and what its table says is
+ * applied becomes applied in the ledger. No migration is run, and neither its files nor its table
+ * are changed. New files are written before the ledger, and go again where that fails.
+ *
+ * @throws {EvdbError} ADOPTION_REFUSED with all reasons in `details.findings`, MIGRATIONS_DIR_MISSING,
+ *   USAGE, FILE_EXISTS, PERMISSION_DENIED, those of `withRunner`, and of reading a file
+ * @example
+ * const { adopted, pending } = await adoptMigrations({ connection, directory: 'migrations', from: 'dbmate' });
+ */
+export async function adoptMigrations(options: AdoptOptions): Promise<AdoptionResult> {
+  const source = readSource(options);
+  return withSession(options, async (worker) => {
+    const first = await makePlan(worker, options, source);
+    if (isDone(first.plan)) return makeResult(options, source, first);
+    return withRunner(worker, options, async (context) => {
+      // The other tool, or another evdb, may have been at work before the lock was ours.
+      const { plan, table } = await makePlan(worker, options, source);
+      const files = newFiles(plan);
+      const sql = adoptionSql(plan, { ...options, table, provenance: context.provenance });
+      await withNewFiles(options.directory, files, () => writeLedger(context, sql));
+      return makeResult(options, source, { plan, table });
+    });
+  });
+}
+
+interface Source {
+  adapter: Adapter;
+  folder: string;
+  migrations: ForeignMigration[];
+  findings: AdoptionFinding[];
+}
+
+function rootOf({ root }: AdoptOptions): string {
+  return root ?? process.cwd();
+}
+
+function readSource(options: AdoptOptions): Source {
+  const adapter = requireAdapter(options.from);
+  const folder = findForeignFolder(adapter, rootOf(options), options.fromDirectory);
+  if (resolve(folder) === resolve(options.directory)) throw sameFolder(adapter, folder);
+  const { migrations, findings } = adapter.readFiles(readForeignFiles(adapter, folder));
+  return { adapter, folder, migrations, findings };
+}
+
+function sameFolder({ tool }: Adapter, folder: string): EvdbError {
+  return new EvdbError('USAGE', `${folder} holds ${tool}'s files, so evdb's need another folder`, {
+    hint: 'Name it with --write-to, for example --write-to db/evdb, and set "migrationsDir" to it in evdb.config.json.',
+  });
+}
+
+async function makePlan(session: Session, options: AdoptOptions, source: Source) {
+  const key = ledgerKey(options);
+  const { adapter, migrations } = source;
+  const { targetSchema } = key;
+  const { shown, rows } = await readTrackingTable(session, adapter, {
+    targetSchema,
+    given: options.table,
+  });
+  const ledger = await readLedger(session, key);
+  const told = adapter.readRows(rows, migrations);
+  const plan = planAdoption({
+    adapter,
+    migrations,
+    rows: told.rows,
+    ledgerRows: ledger.rows,
+    existing: readExisting(options.directory),
+    show: (path) => relative(rootOf(options), resolve(source.folder, path)),
+  });
+  const show = (finding: AdoptionFinding) =>
+    finding.file === undefined
+      ? finding
+      : { ...finding, file: relative(rootOf(options), resolve(source.folder, finding.file)) };
+  plan.findings.unshift(...source.findings.map(show), ...told.findings.map(show));
+  refuse(plan, adapter);
+  return { plan, table: shown };
+}
+
+function refuse({ findings }: AdoptionPlan, { tool }: Adapter): void {
+  const errors = findings.filter(({ severity }) => severity === 'error');
+  if (errors.length === 0) return;
+  const count = errors.length === 1 ? 'something stands' : `${errors.length} things stand`;
+  throw new EvdbError('ADOPTION_REFUSED', `${count} in the way of taking over from ${tool}`, {
+    hint: 'Nothing was changed, and nothing was run. Settle what is listed, and adopt again.',
+    details: { findings },
+  });
+}
+
+function newFiles({ adopted, known, pending }: AdoptionPlan) {
+  return [...adopted, ...known, ...pending].flatMap(({ files }) => files);
+}
+
+function isDone(plan: AdoptionPlan): boolean {
+  return plan.adopted.length === 0 && newFiles(plan).length === 0;
+}
+
+function makeResult(
+  options: AdoptOptions,
+  { adapter, folder }: Source,
+  { plan, table }: { plan: AdoptionPlan; table: string },
+): AdoptionResult {
+  const root = rootOf(options);
+  const tell = (one: PlannedMigration): AdoptedMigration => ({
+    version: one.version,
+    label: one.label,
+    name: one.name,
+    key: one.key,
+    file: one.path,
+    appliedAt: one.row?.appliedAt ?? null,
+    verifiedBy: one.row ? one.verifiedBy : null,
+  });
+  return {
+    tool: adapter.tool,
+    schema: ledgerKey(options).targetSchema,
+    table,
+    fromDirectory: relative(root, folder),
+    directory: relative(root, resolve(root, options.directory)),
+    adopted: plan.adopted.map(tell),
+    known: plan.known.length,
+    pending: plan.pending.map(tell),
+    findings: plan.findings,
+    files: newFiles(plan).map(({ name }) => name),
+  };
+}

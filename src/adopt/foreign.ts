@@ -1,0 +1,109 @@
+/** A tool whose migrations can be taken over. */
+export type AdoptableTool =
+  | 'dbmate'
+  | 'golang-migrate'
+  | 'goose'
+  | 'flyway'
+  | 'node-pg-migrate'
+  | 'sqlx'
+  | 'graphile-migrate'
+  | 'prisma';
+
+/** Something about the other tool's files or table that somebody should know. */
+export interface AdoptionFinding {
+  /** Errors keep the adoption from happening. */
+  severity: 'error' | 'warning' | 'note';
+  message: string;
+  /** The file that is meant, as shown to people. */
+  file?: string;
+  /** What to do about it. */
+  hint?: string;
+}
+
+/** A file of the other tool. */
+export interface ForeignFile {
+  /** Below its folder, with `/` between the parts. */
+  path: string;
+  bytes: Buffer;
+  /** Without byte order mark and with `\n` line ends; empty for what is not text of SQL. */
+  text: string;
+}
+
+/** The SQL for one direction, without the tool's own markers. */
+export interface Section {
+  text: string;
+  /** The file asks for it itself. */
+  noTransaction: boolean;
+}
+
+/** One migration as the other tool's files tell it. */
+export interface ForeignMigration {
+  /** What the tracking table calls it. */
+  key: string;
+  /** The digits that become evdb's version. */
+  label: string;
+  /** Words of the file name, not yet fit for one of evdb's. */
+  name: string;
+  /** The file that the up section is from. */
+  path: string;
+  up: Section;
+  down: Section | null;
+  /** Why it cannot be taken over as SQL. */
+  blocker?: string;
+  /** What the tracking table may hold for it, where it holds checksums. */
+  checksums?: string[];
+}
+
+/** One applied migration as the tracking table tells it. */
+export interface ForeignRow {
+  key: string;
+  /** ISO 8601; null where the tool does not keep it. */
+  appliedAt: string | null;
+  durationMs: number | null;
+  checksum: string | null;
+}
+
+export type TableRow = Record<string, unknown>;
+
+/** How one tool is read. Pure: what is on disk and in the database comes from the caller. */
+export interface Adapter {
+  tool: AdoptableTool;
+  /** Where its files lie by default, below the project. */
+  folders: string[];
+  table: {
+    name: string;
+    /** Its schema, where it is always the same. */
+    schema?: string;
+    /** Columns that tell it. */
+    columns: string[];
+    /** Columns, and a table beside it, that tell another tool's. */
+    unlike?: { columns?: string[]; tables?: string[]; tool: string };
+  };
+  /** Which of the files it reads as SQL. */
+  isSql(path: string): boolean;
+  readFiles(files: ForeignFile[]): { migrations: ForeignMigration[]; findings: AdoptionFinding[] };
+  /** The query for its rows. @param table quoted, with its schema */
+  rowsSql(table: string): string;
+  readRows(
+    rows: TableRow[],
+    migrations: ForeignMigration[],
+  ): { rows: ForeignRow[]; findings: AdoptionFinding[] };
+}
+
+/** An expression that gives milliseconds since 1970 as text. */
+export function epochMsSql(column: string, type: 'timestamp' | 'timestamptz'): string {
+  const instant =
+    type === 'timestamptz'
+      ? column
+      : `(${column} at time zone pg_catalog.current_setting('TimeZone'))`;
+  return `(extract(epoch from ${instant}) * 1000)::bigint::text`;
+}
+
+export function isoFromEpochMs(epochMs: unknown): string | null {
+  return typeof epochMs === 'string' ? new Date(Number(epochMs)).toISOString() : null;
+}
+
+/** A section of the whole text. */
+export function plainSection(text: string, noTransaction = false): Section {
+  return { text, noTransaction };
+}

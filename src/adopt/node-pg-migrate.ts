@@ -1,0 +1,83 @@
+import {
+  type Adapter,
+  epochMsSql,
+  type ForeignFile,
+  type ForeignMigration,
+  isoFromEpochMs,
+  plainSection,
+  type Section,
+} from './foreign.ts';
+
+const FILE_NAME = /^(\d+)(.*?)\.(sql|[cm]?[jt]s)$/;
+const UP = /^\s*--[\s-]*up\s+migration/im;
+const DOWN = /^\s*--[\s-]*down\s+migration/im;
+
+/** One file for both directions, of SQL or of code; the table holds names. */
+export const nodePgMigrate: Adapter = {
+  tool: 'node-pg-migrate',
+  folders: ['migrations'],
+  table: { name: 'pgmigrations', columns: ['id', 'name', 'run_on'] },
+  isSql: (path) => path.endsWith('.sql'),
+  readFiles,
+  rowsSql: (table) =>
+    `select name as "key", ${epochMsSql('run_on', 'timestamp')} as "appliedAt" from ${table} order by run_on, id`,
+  readRows: (rows) => ({
+    rows: rows.map(({ key, appliedAt }) => ({
+      key: String(key),
+      appliedAt: isoFromEpochMs(appliedAt),
+      durationMs: null,
+      checksum: null,
+    })),
+    findings: [],
+  }),
+};
+
+/** Its loader for pairs of files calls both by the name of the one that goes up. */
+function readFiles(files: ForeignFile[]) {
+  const downs = new Map(
+    files
+      .filter(({ path }) => path.endsWith('.down.sql'))
+      .map((file) => [file.path.replace(/\.down\.sql$/, ''), file]),
+  );
+  const migrations = files
+    .filter(({ path }) => !path.endsWith('.down.sql'))
+    .flatMap((file) => readFile(file, downs) ?? []);
+  return { migrations, findings: [] };
+}
+
+function readFile(
+  { path, text }: ForeignFile,
+  downs: Map<string, ForeignFile>,
+): ForeignMigration | undefined {
+  const match = FILE_NAME.exec(path);
+  if (!match || path.includes('/')) return undefined;
+  const [, label = '', rest = '', extension = ''] = match;
+  const isPair = extension === 'sql' && rest.endsWith('.up');
+  const name = isPair ? rest.slice(0, -3) : rest;
+  const migration = { key: label + name, label, name, path };
+  if (extension !== 'sql') {
+    const blocker = 'it is written in JavaScript or TypeScript, not in SQL';
+    return { ...migration, up: plainSection(''), down: null, blocker };
+  }
+  if (isPair) {
+    const down = downs.get(label + name);
+    return { ...migration, up: plainSection(text), down: down ? plainSection(down.text) : null };
+  }
+  return { ...migration, ...readParts(text) };
+}
+
+/** Without an up line the whole file goes up, whatever stands behind the down line. */
+function readParts(text: string): { up: Section; down: Section | null } {
+  const up = text.search(UP);
+  const down = text.search(DOWN);
+  const upText = up < 0 ? text : text.slice(up, down < up ? undefined : down);
+  const downText = down < 0 ? null : text.slice(down, up < down ? undefined : up);
+  return {
+    up: plainSection(up < 0 ? upText : withoutMarker(upText, UP)),
+    down: downText === null ? null : plainSection(withoutMarker(downText, DOWN)),
+  };
+}
+
+function withoutMarker(text: string, marker: RegExp): string {
+  return text.replace(new RegExp(`${marker.source}[^\\n]*\\n?`, 'i'), '');
+}

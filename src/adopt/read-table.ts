@@ -1,0 +1,104 @@
+import { codeOf } from '../connection/query-error.ts';
+import type { Session } from '../connection/session.ts';
+import { EvdbError } from '../errors.ts';
+import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
+import type { Adapter, TableRow } from './foreign.ts';
+
+export interface TrackingTable {
+  /** As shown to people, such as `public.schema_migrations`. */
+  shown: string;
+  rows: TableRow[];
+}
+
+/**
+ * Finds the other tool's tracking table and reads it. The one in the target schema is preferred.
+ *
+ * @param given `table` or `schema.table`, where it is not called as usual
+ * @throws {EvdbError} ADOPTION_REFUSED where there is none, USAGE where several are, PERMISSION_DENIED
+ */
+export async function readTrackingTable(
+  session: Session,
+  adapter: Adapter,
+  { targetSchema, given }: { targetSchema: string; given?: string | undefined },
+): Promise<TrackingTable> {
+  const wanted = parseTable(adapter, given);
+  const candidates = await findTables(session, adapter, wanted);
+  const chosen =
+    candidates.find(({ schema }) => schema === targetSchema) ??
+    (candidates.length === 1 ? candidates[0] : undefined);
+  if (!chosen) throw noTable(adapter, wanted, candidates);
+  const { schema, name } = chosen;
+  const shown = `${schema}.${name}`;
+  try {
+    const sql = adapter.rowsSql(`${quoteIdent(schema)}.${quoteIdent(name)}`);
+    return { shown, rows: await session.run(sql) };
+  } catch (error) {
+    if (codeOf(error) !== '42501') throw error;
+    const user = quoteIdent(session.facts.user);
+    throw new EvdbError('PERMISSION_DENIED', `user "${session.facts.user}" may not read ${shown}`, {
+      hint: `Let its owner run: grant usage on schema ${quoteIdent(schema)} to ${user}; grant select on ${quoteIdent(schema)}.${quoteIdent(name)} to ${user};`,
+      cause: error,
+    });
+  }
+}
+
+interface Wanted {
+  schema: string | undefined;
+  name: string;
+}
+
+function parseTable({ table }: Adapter, given: string | undefined): Wanted {
+  if (given === undefined) return { schema: table.schema, name: table.name };
+  const dot = given.indexOf('.');
+  if (dot < 0) return { schema: table.schema, name: given };
+  return { schema: given.slice(0, dot), name: given.slice(dot + 1) };
+}
+
+/** Tables of that name whose columns are those of the tool. */
+async function findTables(
+  session: Session,
+  { table }: Adapter,
+  { schema, name }: Wanted,
+): Promise<{ schema: string; name: string }[]> {
+  const list = (names: string[] = []) => `array[${names.map(quoteLiteral).join(', ')}]::text[]`;
+  const rows = await session.run(`
+    select ns.nspname::text as "schema", rel.relname::text as "name"
+    from pg_catalog.pg_class as rel
+    join pg_catalog.pg_namespace as ns on ns.oid = rel.relnamespace
+    cross join lateral (
+        select pg_catalog.array_agg(att.attname::text) as names
+        from pg_catalog.pg_attribute as att
+        where att.attrelid = rel.oid and att.attnum > 0 and not att.attisdropped
+    ) as columns
+    where rel.relname = ${quoteLiteral(name)}
+        and rel.relkind in ('r', 'p')
+        ${schema === undefined ? "and ns.nspname !~ '^pg_'" : `and ns.nspname = ${quoteLiteral(schema)}`}
+        and columns.names operator(pg_catalog.@>) ${list(table.columns)}
+        and not columns.names operator(pg_catalog.&&) ${list(table.unlike?.columns)}
+        and not exists (
+            select
+            from pg_catalog.pg_class as beside
+            where beside.relnamespace = rel.relnamespace
+                and beside.relname::text = any (${list(table.unlike?.tables)})
+        )
+    order by ns.nspname`);
+  return rows as { schema: string; name: string }[];
+}
+
+function noTable({ tool, table }: Adapter, wanted: Wanted, found: { schema: string }[]): EvdbError {
+  const name = wanted.schema === undefined ? wanted.name : `${wanted.schema}.${wanted.name}`;
+  if (found.length > 1) {
+    const schemas = found.map(({ schema }) => `${schema}.${wanted.name}`).join(', ');
+    return new EvdbError('USAGE', `there are several tables of ${tool}: ${schemas}`, {
+      hint: 'Name the one that is meant with --table.',
+    });
+  }
+  const unlike = table.unlike ? `, and is not ${table.unlike.tool}'s` : '';
+  return new EvdbError(
+    'ADOPTION_REFUSED',
+    `there is no table ${name} here that is ${tool}'s (with the columns ${table.columns.join(', ')}${unlike})`,
+    {
+      hint: 'Check the database; where the table has another name, give it with --table schema.name. A database that no tool has migrated is for `evdb migrate baseline`.',
+    },
+  );
+}

@@ -1,0 +1,65 @@
+import { resolve } from 'node:path';
+import type { AdoptableTool } from '../../adopt/foreign.ts';
+import { EvdbError } from '../../errors.ts';
+import type { MigrateOptions } from '../../migrate/options.ts';
+import { renderAdoption, renderUndoneAdoption } from '../../report/adoption.ts';
+import type { CommandInput, CommandResult } from '../define.ts';
+import { loadMigrateOptions, withInterrupt } from '../settings.ts';
+import { requireConsent } from './consent.ts';
+
+/** On a terminal a long list is cut to what one screen shows. */
+const ROWS_ON_TERMINAL = 20;
+
+export async function handleAdopt(input: CommandInput): Promise<CommandResult> {
+  const { flags, context } = input;
+  const from = flags.from as AdoptableTool | undefined;
+  if (from === undefined && !flags.undo) throw noTool();
+  const command = flags.undo ? 'adopt --undo' : `adopt --from ${from}`;
+  const { options } = await loadMigrateOptions(input, (config) =>
+    requireConsent(input, config, command),
+  );
+  const directory =
+    typeof flags.writeTo === 'string' ? resolve(context.cwd, flags.writeTo) : options.directory;
+  const target = { ...options, directory };
+  return from === undefined || flags.undo ? undo(input, target, from) : adopt(input, target, from);
+}
+
+function noTool(): EvdbError {
+  return new EvdbError('USAGE', 'which tool is it to take over from?', {
+    hint: 'For example: evdb migrate adopt --from dbmate --dry-run',
+  });
+}
+
+async function adopt(
+  { flags, context, style }: CommandInput,
+  options: MigrateOptions,
+  from: AdoptableTool,
+): Promise<CommandResult> {
+  const { adoptMigrations, planMigrateAdopt } = await import('../../adopt/adopt.ts');
+  const { fromDir: fromDirectory, table, reason } = flags as Record<string, never>;
+  const dryRun = flags.dryRun === true;
+  const run = dryRun ? planMigrateAdopt : adoptMigrations;
+  const result = await withInterrupt(context, (signal) =>
+    run({ ...options, from, root: context.cwd, fromDirectory, table, reason, signal }),
+  );
+  const limit = context.isOutTerminal && !flags.all ? ROWS_ON_TERMINAL : undefined;
+  return { data: { dryRun, ...result }, text: renderAdoption(result, { style, dryRun, limit }) };
+}
+
+async function undo(
+  { flags, context, style }: CommandInput,
+  options: MigrateOptions,
+  from: AdoptableTool | undefined,
+): Promise<CommandResult> {
+  const { planUndoAdoption, undoAdoption } = await import('../../adopt/undo.ts');
+  const { confirm, reason } = flags as Record<string, never>;
+  const dryRun = flags.dryRun === true;
+  const run = dryRun ? planUndoAdoption : undoAdoption;
+  const result = await withInterrupt(context, (signal) =>
+    run({ ...options, from, confirm, reason, signal }),
+  );
+  return {
+    data: { dryRun, undo: true, ...result },
+    text: renderUndoneAdoption(result, { style, dryRun }),
+  };
+}

@@ -1,0 +1,92 @@
+import type { AdoptedMigration, AdoptionResult } from '../adopt/adopt.ts';
+import type { AdoptionFinding } from '../adopt/foreign.ts';
+import type { UndoneAdoption } from '../adopt/undo.ts';
+import type { Style } from './style.ts';
+import { renderCount, renderTime } from './units.ts';
+
+export interface AdoptionRenderOptions {
+  style: Style;
+  /** Whether this is only what would be done. */
+  dryRun: boolean;
+  /** List so many of each kind at most; default: all. */
+  limit?: number | undefined;
+}
+
+/** What was taken over, what is pending, what is odd, and what to do next. */
+export function renderAdoption(result: AdoptionResult, options: AdoptionRenderOptions): string {
+  const { tool, table, findings, adopted, known, pending, files } = result;
+  const { style, dryRun } = options;
+  if (adopted.length === 0 && files.length === 0 && known > 0) {
+    return [
+      ...findings.map((finding) => renderAdoptionFinding(finding, style)),
+      `already adopted: ${renderCount(known, 'migration')} of ${tool}, nothing new in ${table}`,
+    ].join('\n');
+  }
+  return [
+    ...renderSome(adopted, style.good(dryRun ? 'would adopt' : 'adopted    '), options),
+    ...renderSome(pending, style.warn('pending    '), options),
+    ...findings.map((finding) => renderAdoptionFinding(finding, style)),
+    '',
+    ...renderOutcome(result, dryRun),
+  ].join('\n');
+}
+
+function renderSome(
+  migrations: AdoptedMigration[],
+  verb: string,
+  { style, limit = Number.POSITIVE_INFINITY }: AdoptionRenderOptions,
+): string[] {
+  const hidden = Math.max(0, migrations.length - limit);
+  const more =
+    hidden > 0 ? [style.dim(`             … and ${hidden} before (--all lists them)`)] : [];
+  return [
+    ...more,
+    ...migrations.slice(hidden).map((one) => {
+      const facts = [
+        `from ${one.file}`,
+        ...(one.appliedAt ? [renderTime(one.appliedAt)] : []),
+        ...(one.verifiedBy === 'checksum' ? ['checksum matches'] : []),
+      ];
+      return `${verb}  ${one.label}_${one.name}  ${style.dim(facts.join(', '))}`;
+    }),
+  ];
+}
+
+/** Such as `warning  db/migrations/1_a.sql: it is pending, although …`, and what to do. */
+export function renderAdoptionFinding(
+  { severity, file, message, hint }: AdoptionFinding,
+  style: Style,
+): string {
+  const colour = { error: style.bad, warning: style.warn, note: style.dim }[severity];
+  const head = `${colour(severity.padEnd(7))}  ${file ? `${file}: ` : ''}${message}`;
+  return hint ? `${head}\n         ${style.bold('hint:')} ${hint}` : head;
+}
+
+function renderOutcome(result: AdoptionResult, dryRun: boolean): string[] {
+  const { adopted, known, pending, tool, table, schema, directory, files } = result;
+  const before = known > 0 ? ` (${known} before)` : '';
+  const head = `${dryRun ? 'would adopt' : 'adopted'} ${renderCount(adopted.length, 'migration')}${before} of ${tool} from ${table} into schema ${schema}, ${pending.length} pending; ${dryRun ? 'would write' : 'wrote'} ${renderCount(files.length, 'file')} to ${directory || '.'}`;
+  if (dryRun) return [head, 'Nothing was changed (--dry-run).'];
+  return [
+    head,
+    `Nothing was run, and ${table} is as it was. Next: commit ${directory || '.'}, look (evdb migrate validate), and let only evdb migrate from here on. To take this back: evdb migrate adopt --undo`,
+  ];
+}
+
+/** What undoing an adoption took back, and what stays. */
+export function renderUndoneAdoption(
+  { forgotten, removed, kept, schema }: UndoneAdoption,
+  { style, dryRun }: AdoptionRenderOptions,
+): string {
+  if (forgotten.length === 0 && removed.length === 0) return `nothing to undo in schema ${schema}`;
+  const head = `${dryRun ? 'would forget' : 'forgot'} ${renderCount(forgotten.length, 'migration')} in schema ${schema}, ${dryRun ? 'would remove' : 'removed'} ${renderCount(removed.length, 'file')}`;
+  return [
+    ...kept.map(
+      (name) => `${style.warn('kept')}  ${name}  ${style.dim('changed since it was written')}`,
+    ),
+    head,
+    dryRun
+      ? 'Nothing was changed (--dry-run).'
+      : "The other tool's table and files are as they were.",
+  ].join('\n');
+}
