@@ -32,6 +32,10 @@ export async function withRunner<T>(
   const stopCancelling = cancelOnAbort(worker, observer, options.signal);
   try {
     await refusePooler(worker, observer);
+    // What a runner that was killed still had to write must not wait for a lock, and arrive late.
+    if (observer.facts.canCheckClient) {
+      await observer.run("set client_connection_check_interval = '2s'");
+    }
     return await withLock(worker, options, async () => {
       const ledger = await ensureLedger(worker, options);
       await worker.run(resetSessionSql(worker.facts));
