@@ -24,6 +24,7 @@ export default {
   // Durations are text such as '500ms', '2s' or '10min', or numbers of milliseconds.
   // lockWait: '60s', // how long to wait while another evdb migrates
   // lockTimeout: '2s', // for a table lock, instead of the ladder of short timeouts
+  // lockWaitBudget: '10min', // how long to go on asking for table locks
   // dataLockTimeout: '10s', // for a row lock of a statement that changes data
   // statementTimeout: '15min', // for a single statement; default: what the server says
 

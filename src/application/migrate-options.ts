@@ -19,6 +19,7 @@ export function migrateOptionsOf(
     searchPath: config.searchPath,
     lockWaitMs: config.lockWaitMs,
     lockTimeoutMs: config.lockTimeoutMs,
+    lockWaitBudgetMs: config.lockWaitBudgetMs,
     dataLockTimeoutMs: config.dataLockTimeoutMs,
     statementTimeoutMs: config.statementTimeoutMs,
     storedTextLimitBytes: config.storedTextLimitBytes,

@@ -34,6 +34,10 @@ export function runOptions(): Option[] {
     ...migrateOptions(),
     new Option('--lock-wait <duration>', 'how long to wait for another runner (default: 60s)'),
     new Option('--lock-timeout <duration>', 'how long a statement may wait for table locks'),
+    new Option(
+      '--lock-wait-budget <duration>',
+      'how long to go on asking for table locks (default: ten tries in about 100 s)',
+    ),
     new Option('--statement-timeout <duration>', 'how long a statement may run'),
     new Option('--verbose', 'show each statement with its duration'),
   ];

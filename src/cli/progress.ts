@@ -1,5 +1,6 @@
 import type { Ora } from 'ora';
-import { describeBlocker } from '../migrate/blockers.ts';
+import { describeBlocker, type Victims } from '../migrate/blockers.ts';
+import type { LockHolder } from '../migrate/preflight.ts';
 import type { OnProgress, Progress, StepName } from '../migrate/progress.ts';
 import { renderStepDone, renderWarning } from '../report/migration.ts';
 import type { Style } from '../report/style.ts';
@@ -65,10 +66,14 @@ function describe(progress: Progress, style: Style, verbose: boolean): string | 
       const who = progress.holders.map(describeBlocker).join('; ') || 'another runner';
       return `waiting for ${who} (${renderDuration(progress.waitedMs)})`;
     }
+    case 'in-the-way':
+      return progress.holders
+        .map((holder) => `${nameOf(progress.step)} will have to wait for ${describeHolder(holder)}`)
+        .join('\n');
     case 'blocked':
-      return `${nameOf(progress.step)} waits for ${progress.blockers.map(describeBlocker).join('; ')}`;
+      return `${nameOf(progress.step)} waits for ${progress.blockers.map(describeBlocker).join('; ')}${describeVictims(progress.victims)}`;
     case 'retry':
-      return `${nameOf(progress.step)} did not get its locks (try ${progress.attempt} of ${progress.attempts}), again in ${renderDuration(progress.pauseMs)}`;
+      return `${nameOf(progress.step)} did not get its locks (${describeTry(progress)}), again in ${renderDuration(progress.pauseMs)}`;
     case 'statement':
       if (!verbose) return undefined;
       return style.dim(
@@ -77,6 +82,26 @@ function describe(progress: Progress, style: Style, verbose: boolean): string | 
     default:
       return undefined;
   }
+}
+
+function describeHolder({ tables, ...blocker }: LockHolder): string {
+  return `a lock on ${tables.join(', ')} of ${describeBlocker(blocker)}`;
+}
+
+function describeVictims(victims: Victims | null): string {
+  if (victims === null) return '';
+  const { count, longestMs } = victims;
+  const who = count === 1 ? '1 session waits' : `${count} sessions wait`;
+  return `; ${who} behind it, for ${renderDuration(longestMs)} at most`;
+}
+
+function describeTry({
+  attempt,
+  attempts,
+  waitedMs,
+}: Extract<Progress, { kind: 'retry' }>): string {
+  const which = attempts === null ? `try ${attempt}` : `try ${attempt} of ${attempts}`;
+  return `${which}, ${renderDuration(waitedMs)} so far`;
 }
 
 interface Spinner {

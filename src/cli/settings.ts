@@ -21,7 +21,10 @@ export async function loadConfig({ context, flags }: CommandInput): Promise<Conf
 
 function configFlags(flags: Flags): Record<string, string | boolean | undefined> {
   const { url, embedded, env, config, schema, migrationsDir } = flags as Record<string, string>;
-  const { lockWait, lockTimeout, statementTimeout } = flags as Record<string, string>;
+  const { lockWait, lockTimeout, lockWaitBudget, statementTimeout } = flags as Record<
+    string,
+    string
+  >;
   const given = {
     url,
     env,
@@ -30,6 +33,7 @@ function configFlags(flags: Flags): Record<string, string | boolean | undefined>
     migrationsDir,
     lockWait,
     lockTimeout,
+    lockWaitBudget,
     statementTimeout,
   };
   return {

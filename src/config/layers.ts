@@ -13,6 +13,7 @@ export const SETTING_KINDS = {
   protected: 'boolean',
   lockWait: 'duration',
   lockTimeout: 'duration',
+  lockWaitBudget: 'duration',
   dataLockTimeout: 'duration',
   statementTimeout: 'duration',
   storedTextLimit: 'size',

@@ -21,6 +21,8 @@ export interface Settings {
   lockWaitMs: number;
   /** Replaces the ladder of short timeouts around statements that lock tables. */
   lockTimeoutMs?: number;
+  /** How long to go on asking for table locks. Default: the ladder once, about 100 s. */
+  lockWaitBudgetMs?: number;
   /** How long a data statement waits for a row; default 10000. */
   dataLockTimeoutMs: number;
   /** Limit of a single statement; 0 is none. Default: what the server says. */
@@ -139,6 +141,7 @@ function readTimeouts(
   Settings,
   | 'lockWaitMs'
   | 'lockTimeoutMs'
+  | 'lockWaitBudgetMs'
   | 'dataLockTimeoutMs'
   | 'statementTimeoutMs'
   | 'storedTextLimitBytes'
@@ -152,6 +155,12 @@ function readTimeouts(
     undefined,
     render,
   );
+  const lockWaitBudgetMs = reader.read<number | undefined>(
+    'lockWaitBudget',
+    parseFoundDuration,
+    undefined,
+    render,
+  );
   const dataLockTimeoutMs = reader.read('dataLockTimeout', parseLockTimeout, 10_000, render);
   const statementTimeoutMs = reader.read<number | undefined>(
     'statementTimeout',
@@ -162,6 +171,7 @@ function readTimeouts(
   return {
     lockWaitMs,
     ...(lockTimeoutMs !== undefined && { lockTimeoutMs }),
+    ...(lockWaitBudgetMs !== undefined && { lockWaitBudgetMs }),
     dataLockTimeoutMs,
     ...(statementTimeoutMs !== undefined && { statementTimeoutMs }),
     storedTextLimitBytes: reader.read(

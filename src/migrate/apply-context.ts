@@ -1,10 +1,11 @@
 import type { Session } from '../connection/session.ts';
-import type { Blocker } from './blockers.ts';
 import type { LedgerKey } from './ledger.ts';
+import type { Preflight } from './preflight.ts';
 import type { Step } from './prepare.ts';
 import type { OnProgress, StepName } from './progress.ts';
 import type { Provenance } from './provenance.ts';
 import { type FailedTry, LADDER, type Rung } from './retry.ts';
+import type { SeenBlockers } from './seen-blockers.ts';
 import { watchBlockers } from './watch.ts';
 
 /** What applying needs beside the step. */
@@ -20,6 +21,7 @@ export interface ApplyContext {
   /** Settles when the step before is committed, and rejects with its failure. */
   previous: Promise<unknown>;
   provenance: Provenance;
+  preflight: Preflight;
   onProgress: OnProgress;
   signal: AbortSignal | undefined;
 }
@@ -29,6 +31,8 @@ export interface ApplySettings {
   searchPath: string[];
   /** In place of the ladder's timeouts. */
   lockTimeoutMs?: number | undefined;
+  /** How long to go on asking for locks; default: the ladder once. */
+  lockWaitBudgetMs?: number | undefined;
   /** For statements that wait for rows rather than for tables. */
   dataLockTimeoutMs: number;
   statementTimeoutMs?: number | undefined;
@@ -53,20 +57,33 @@ export function lockTimeouts(rung: Rung, settings: ApplySettings) {
 }
 
 /** The options of `withLockRetries` that both ways of applying share: who waits says so. */
-export function retryOptions(step: Step, context: ApplyContext, seen: { blockers: Blocker[] }) {
+export function retryOptions(step: Step, context: ApplyContext, seen: SeenBlockers) {
   return {
     ladder: ladderFor(step, context.settings),
     signal: context.signal,
-    onRetry: ({ attempt, attempts, pauseMs }: FailedTry) =>
+    budgetMs: context.settings.lockWaitBudgetMs,
+    onRetry: ({ cause: _, ...failed }: FailedTry) =>
       context.onProgress({
         kind: 'retry',
         step: stepName(step),
-        attempt,
-        attempts,
-        pauseMs,
-        ...seen,
+        ...failed,
+        blockers: seen.last,
       }),
   };
+}
+
+/**
+ * Names the transactions that will be in the way of a step. Nothing waits for the answer: it comes
+ * while the first try is under way.
+ */
+export function tellWhoIsInTheWay(step: Step, { preflight, onProgress }: ApplyContext): void {
+  const from = step.resume?.statementsDone ?? 0;
+  preflight.look(step.statements.slice(from)).then(
+    (holders) => {
+      if (holders.length > 0) onProgress({ kind: 'in-the-way', step: stepName(step), holders });
+    },
+    () => undefined, // whoever looks must not fail the one who works
+  );
 }
 
 /** Runs work while the observer looks who blocks it; the last seen blockers go to `seen`. */
@@ -81,17 +98,18 @@ export function withBlockersWatched<T>(
     step: Step;
     context: ApplyContext;
     lockTimeoutMs: number;
-    seen: { blockers: Blocker[] };
+    seen: SeenBlockers;
   },
 ): Promise<T> {
+  seen.startTry();
   return watchBlockers(work, {
     observer: context.observer,
     pid: context.worker.facts.pid,
     // Late enough that short waits stay unmentioned, early enough to ask before the timeout.
     afterMs: lockTimeoutMs * 0.6,
-    onBlocked: (blockers) => {
-      seen.blockers = blockers;
-      context.onProgress({ kind: 'blocked', step: stepName(step), blockers });
+    onBlocked: (blockers, victims) => {
+      seen.note(blockers);
+      context.onProgress({ kind: 'blocked', step: stepName(step), blockers, victims });
     },
   });
 }

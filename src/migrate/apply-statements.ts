@@ -1,11 +1,11 @@
 import { classifyStatement } from '../sql/kind.ts';
 import { quoteIdent } from '../sql/quote.ts';
 import type { Statement } from '../sql/statements.ts';
-import { type ApplyContext, stepName } from './apply-context.ts';
-import type { Blocker } from './blockers.ts';
+import { type ApplyContext, stepName, tellWhoIsInTheWay } from './apply-context.ts';
 import { describeFailure } from './failure.ts';
 import type { Step } from './prepare.ts';
 import { deleteMigrationSql, insertHistorySql, insertMigrationSql } from './record.ts';
+import { createSeenBlockers } from './seen-blockers.ts';
 import { openSessionSql, resetSessionSql, searchPathSql, wrongTarget } from './session-settings.ts';
 import { type Running, runAlone } from './stepwise/alone.ts';
 import { closeJournalSql, openJournalSql, statementChecksum } from './stepwise/journal.ts';
@@ -19,7 +19,8 @@ import { runInTransaction, wantsNoTransaction } from './stepwise/transaction.ts'
  */
 export async function applyStatements(step: Step, context: ApplyContext): Promise<number> {
   const startedAt = performance.now();
-  const seen: { blockers: Blocker[] } = { blockers: [] };
+  const seen = createSeenBlockers();
+  tellWhoIsInTheWay(step, context);
   try {
     await prepareSession(step, context);
     const from = step.resume
@@ -32,7 +33,7 @@ export async function applyStatements(step: Step, context: ApplyContext): Promis
     await recordEnd(step, durationMs, context);
     return durationMs;
   } catch (error) {
-    throw await describeFailure(error, { step, context, blockers: seen.blockers });
+    throw await describeFailure(error, { step, context, seen });
   } finally {
     const { worker } = context;
     if (!worker.isClosed) await worker.run(resetSessionSql(worker.facts)).catch(() => undefined);

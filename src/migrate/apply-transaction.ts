@@ -7,9 +7,9 @@ import {
   lockTimeouts,
   retryOptions,
   stepName,
+  tellWhoIsInTheWay,
   withBlockersWatched,
 } from './apply-context.ts';
-import type { Blocker } from './blockers.ts';
 import { sendStatement } from './copy-rows.ts';
 import { describeFailure } from './failure.ts';
 import { targetExistsSql } from './ledger.ts';
@@ -21,6 +21,7 @@ import type { Step } from './prepare.ts';
 import { deleteMigrationSql, insertHistorySql } from './record.ts';
 import { type Rung, withLockRetries } from './retry.ts';
 import { statementError } from './script-error.ts';
+import { createSeenBlockers, type SeenBlockers } from './seen-blockers.ts';
 import { beginSql, NOT_THE_TARGET, resetSessionSql, wrongTarget } from './session-settings.ts';
 
 /** So many statements are sent before an answer is waited for. */
@@ -38,7 +39,8 @@ export interface Committing {
  * commits itself (`context.previous`), and is rolled back where this one failed.
  */
 export async function applyInTransaction(step: Step, context: ApplyContext): Promise<Committing> {
-  const seen: { blockers: Blocker[] } = { blockers: [] };
+  const seen = createSeenBlockers();
+  tellWhoIsInTheWay(step, context);
   let isPreviousLost = false;
   context.previous.catch(() => {
     isPreviousLost = true;
@@ -51,7 +53,7 @@ export async function applyInTransaction(step: Step, context: ApplyContext): Pro
   } catch (error) {
     // Where the step before did not commit, that is what happened.
     await context.previous;
-    throw await describeFailure(error, { step, context, blockers: seen.blockers });
+    throw await describeFailure(error, { step, context, seen });
   }
 }
 
@@ -59,7 +61,7 @@ async function attempt(
   step: Step,
   rung: Rung,
   context: ApplyContext,
-  seen: { blockers: Blocker[] },
+  seen: SeenBlockers,
 ): Promise<Committing> {
   const { worker, previous } = context;
   let startedAt = performance.now();
@@ -229,6 +231,6 @@ async function commit(
     const outcome = isConnectionLoss(error)
       ? await resolveOutcome(step, transactionId, context, error)
       : error;
-    throw await describeFailure(outcome, { step, context, blockers: [] });
+    throw await describeFailure(outcome, { step, context, seen: createSeenBlockers() });
   }
 }

@@ -51,6 +51,32 @@ where l.locktype = 'advisory'
   return rows.map(asBlocker);
 }
 
+/** Sessions that wait because a backend stands in front of them, holding a lock or queueing for one. */
+export interface Victims {
+  count: number;
+  /** How long the first of them has been waiting. */
+  longestMs: number;
+}
+
+/** Counts who waits for a backend, asked from another session; null where nobody does. */
+export async function readVictims(observer: Session, pid: number): Promise<Victims | null> {
+  const [row] = await observer.run(`
+select
+    pg_catalog.count(distinct waiting.pid)::integer as "count",
+    (extract(epoch from pg_catalog.clock_timestamp() - pg_catalog.min(waiting.waitstart)) * 1000)::float8 as "longestMs"
+from pg_catalog.pg_locks as ours
+join pg_catalog.pg_locks as waiting
+    on waiting.locktype = 'relation'
+    and waiting.database = ours.database
+    and waiting.relation = ours.relation
+where ours.pid = ${pid}
+    and ours.locktype = 'relation'
+    and not waiting.granted
+    and waiting.pid <> ${pid}
+    and ${pid} = any (pg_catalog.pg_blocking_pids(waiting.pid))`);
+  return row?.count ? { count: Number(row.count), longestMs: Number(row.longestMs ?? 0) } : null;
+}
+
 function asBlocker(row: Row): Blocker {
   return row as unknown as Blocker;
 }

@@ -1,22 +1,23 @@
 import { codeOf, isConnectionLoss } from '../connection/query-error.ts';
 import { EvdbError } from '../errors.ts';
 import type { ApplyContext } from './apply-context.ts';
-import { type Blocker, describeBlocker } from './blockers.ts';
+import { describeBlocker } from './blockers.ts';
 import { fullName } from './plan.ts';
 import type { Step } from './prepare.ts';
 import { insertHistorySql } from './record.ts';
 import { isWorthARetry } from './retry.ts';
 import { ScriptError } from './script-error.ts';
+import type { SeenBlocker, SeenBlockers } from './seen-blockers.ts';
 
 /** Says what a failure means for the database, and writes it into the history. */
 export async function describeFailure(
   error: unknown,
-  { step, context, blockers }: { step: Step; context: ApplyContext; blockers: Blocker[] },
+  { step, context, seen }: { step: Step; context: ApplyContext; seen: SeenBlockers },
 ): Promise<unknown> {
   if (mayBeCommitted(error)) return error;
   const described = context.signal?.aborted
     ? context.signal.reason
-    : describe(error, { step, context, blockers });
+    : describe(error, { step, context, seen });
   await recordFailure(described, step, context);
   return described;
 }
@@ -29,9 +30,9 @@ export function mayBeCommitted(error: unknown): boolean {
 
 function describe(
   error: unknown,
-  { step, context, blockers }: { step: Step; context: ApplyContext; blockers: Blocker[] },
+  { step, context, seen }: { step: Step; context: ApplyContext; seen: SeenBlockers },
 ): unknown {
-  if (isWorthARetry(error)) return lockTimeout(error, step, blockers);
+  if (isWorthARetry(error)) return lockTimeout(error, step, seen.list());
   if (error instanceof ScriptError) return withAdvice(error, step);
   if (error instanceof EvdbError) return error;
   if (isConnectionLoss(error)) {
@@ -85,18 +86,31 @@ function connectionLost(cause: unknown, step: Step): EvdbError {
   });
 }
 
-function lockTimeout(error: unknown, step: Step, blockers: Blocker[]): EvdbError {
-  const who = blockers.length > 0 ? `: ${blockers.map(describeBlocker).join('; ')}` : '';
+function lockTimeout(cause: unknown, step: Step, blockers: SeenBlocker[]): EvdbError {
+  const who = blockers.length > 0 ? `: ${blockers.map(describeSeen).join('; ')}` : '';
   const left = step.isTransactional
     ? 'Nothing was changed.'
     : 'The statements before it are committed; the next run goes on here.';
-  const hint = `${left} Try again at a quieter time, end the blocker (select pg_terminate_backend(<pid>);), or give the file more patience: -- evdb: lock-timeout 5s`;
+  const hint = `${left} Try again at a quieter time, end the blocker (select pg_terminate_backend(<pid>);), or give it more patience: --lock-wait-budget 10min, or in the file -- evdb: lock-timeout 5s`;
   const message = `${fullName(step)} did not get its locks${who}`;
-  if (!(error instanceof ScriptError))
-    return new EvdbError('LOCK_TIMEOUT', message, { hint, cause: error });
-  const { line, column } = error.location;
-  const options = { hint, cause: error, ...(error.server && { server: error.server }) };
-  return new ScriptError('LOCK_TIMEOUT', message, { script: step.script, line, column }, options);
+  const isPlaced = cause instanceof ScriptError;
+  const { line = 1, column = 1 } = isPlaced ? cause.location : {};
+  const server = isPlaced ? cause.server : undefined;
+  const error = isPlaced
+    ? new ScriptError(
+        'LOCK_TIMEOUT',
+        message,
+        { script: step.script, line, column },
+        { hint, cause, ...(server && { server }) },
+      )
+    : new EvdbError('LOCK_TIMEOUT', message, { hint, cause });
+  Object.assign(error.details, { blockers });
+  return error;
+}
+
+function describeSeen({ tries, firstSeenAt, ...blocker }: SeenBlocker): string {
+  const often = tries === 1 ? 'once' : `in ${tries} tries`;
+  return `${describeBlocker(blocker)} (seen ${often}, first at ${firstSeenAt.slice(11, 19)} UTC)`;
 }
 
 /** A failure that cannot be written down must not hide the failure itself. */

@@ -19,7 +19,12 @@ export interface MigrateOptions {
   lockWaitMs?: number | undefined;
   /** How long a statement may wait for table locks, in ms; default: a ladder of short tries. */
   lockTimeoutMs?: number | undefined;
-  /** The same for statements that wait for rows, in ms; default 10000. */
+  /**
+   * How long a migration, or a statement of a no-transaction one, goes on asking for its locks, in
+   * ms of waiting and of pauses between the tries; default: the ladder once, about 100 s.
+   */
+  lockWaitBudgetMs?: number | undefined;
+  /** How long a statement may wait for rows, in ms; default 10000. */
   dataLockTimeoutMs?: number | undefined;
   /** How long a statement may run, in ms; default: what the server says. */
   statementTimeoutMs?: number | undefined;
@@ -59,6 +64,7 @@ export function applySettings(options: MigrateOptions): ApplySettings {
   return {
     searchPath: options.searchPath ?? [],
     lockTimeoutMs: options.lockTimeoutMs,
+    lockWaitBudgetMs: options.lockWaitBudgetMs,
     dataLockTimeoutMs: options.dataLockTimeoutMs ?? 10_000,
     statementTimeoutMs: options.statementTimeoutMs,
   };

@@ -1,5 +1,6 @@
-import type { Blocker } from './blockers.ts';
+import type { Blocker, Victims } from './blockers.ts';
 import type { Direction, PlanWarning } from './plan.ts';
+import type { LockHolder } from './preflight.ts';
 import type { Version } from './version.ts';
 
 /** What the runner tells while it works. */
@@ -7,13 +8,19 @@ export type Progress =
   | { kind: 'lock-wait'; holders: Blocker[]; waitedMs: number }
   | { kind: 'step-started'; direction: Direction; step: StepName; index: number; total: number }
   | { kind: 'statement'; step: StepName; line: number; command: string; durationMs: number }
-  | { kind: 'blocked'; step: StepName; blockers: Blocker[] }
+  /** Transactions that hold locks on the step's tables since long, seen before its first try. */
+  | { kind: 'in-the-way'; step: StepName; holders: LockHolder[] }
+  /** What the step waits for, and who waits for the step. */
+  | { kind: 'blocked'; step: StepName; blockers: Blocker[]; victims: Victims | null }
   | {
       kind: 'retry';
       step: StepName;
       attempt: number;
-      attempts: number;
+      /** Null where a budget says when the tries end. */
+      attempts: number | null;
       pauseMs: number;
+      /** What went into waiting and pauses so far. */
+      waitedMs: number;
       blockers: Blocker[];
     }
   | { kind: 'step-done'; direction: Direction; step: StepName; durationMs: number }

@@ -72,7 +72,13 @@ function prepareAll(
   });
 }
 
-async function dropContents({ worker, key, provenance, signal }: ApplyContext): Promise<void> {
+async function dropContents({
+  worker,
+  key,
+  settings,
+  provenance,
+  signal,
+}: ApplyContext): Promise<void> {
   const { targetSchema } = key;
   await withLockRetries(
     async ({ lockTimeoutMs }) => {
@@ -96,7 +102,7 @@ async function dropContents({ worker, key, provenance, signal }: ApplyContext): 
         throw error;
       }
     },
-    { signal },
+    { signal, budgetMs: settings.lockWaitBudgetMs },
   );
 }
 

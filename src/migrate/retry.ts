@@ -24,15 +24,34 @@ export const LADDER: readonly Rung[] = [
   { lockTimeoutMs: 3000, pauseMs: 0 },
 ];
 
+/** Where a budget lets the tries go on, the ladder starts again after this. */
+const PAUSE_BETWEEN_LADDERS_MS = 30_000;
+
 /** lock_not_available and deadlock_detected: nothing is wrong with the statement. */
 const WORTH_A_RETRY = new Set(['55P03', '40P01']);
 
 export interface FailedTry {
   /** From 1. */
   attempt: number;
-  attempts: number;
+  /** Null where a budget says when the tries end. */
+  attempts: number | null;
   pauseMs: number;
+  /** What went into waiting for locks and into pauses so far. */
+  waitedMs: number;
   cause: unknown;
+}
+
+export interface RetryOptions {
+  ladder?: readonly Rung[] | undefined;
+  /**
+   * How long to go on, in ms of waiting for locks and of pauses: the ladder is climbed again and
+   * again, or not to its end. Default: once.
+   */
+  budgetMs?: number | undefined;
+  /** Ends the tries early, whatever failed. */
+  isHopeless?: (() => boolean) | undefined;
+  onRetry?: ((failed: FailedTry) => void) | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 /**
@@ -43,27 +62,43 @@ export interface FailedTry {
  */
 export async function withLockRetries<T>(
   attempt: (rung: Rung) => Promise<T>,
-  options: {
-    ladder?: readonly Rung[] | undefined;
-    /** Ends the tries early, whatever failed. */
-    isHopeless?: (() => boolean) | undefined;
-    onRetry?: ((failed: FailedTry) => void) | undefined;
-    signal?: AbortSignal | undefined;
-  } = {},
+  options: RetryOptions = {},
 ): Promise<T> {
-  const ladder = options.ladder ?? LADDER;
+  const { ladder = LADDER, budgetMs } = options;
+  let waitedMs = 0;
   for (let index = 0; ; index++) {
-    const rung = ladder[index] as Rung;
+    const rung = ladder[index % ladder.length] as Rung;
     try {
       return await attempt(rung);
     } catch (cause) {
-      const isLast = index === ladder.length - 1;
-      if (isLast || options.isHopeless?.() || !isWorthARetry(cause)) throw cause;
-      const pauseMs = Math.round(rung.pauseMs * (0.75 + Math.random() / 2));
-      options.onRetry?.({ attempt: index + 1, attempts: ladder.length, pauseMs, cause });
+      if (options.isHopeless?.() || !isWorthARetry(cause)) throw cause;
+      waitedMs += rung.lockTimeoutMs;
+      const pauseMs = pauseAfter(index, { ladder, budgetMs, waitedMs });
+      if (pauseMs === undefined) throw cause;
+      const attempts = budgetMs === undefined ? ladder.length : null;
+      options.onRetry?.({ attempt: index + 1, attempts, pauseMs, waitedMs, cause });
       await sleep(pauseMs, undefined, { signal: options.signal });
+      waitedMs += pauseMs;
     }
   }
+}
+
+/** How long to leave the others alone; undefined where that was the last try. */
+function pauseAfter(
+  index: number,
+  at: { ladder: readonly Rung[]; budgetMs: number | undefined; waitedMs: number },
+): number | undefined {
+  const { ladder, budgetMs, waitedMs } = at;
+  const { pauseMs } = ladder[index % ladder.length] as Rung;
+  const isEnd = index % ladder.length === ladder.length - 1;
+  const jittered = Math.round(
+    (isEnd && budgetMs !== undefined ? PAUSE_BETWEEN_LADDERS_MS : pauseMs) *
+      (0.75 + Math.random() / 2),
+  );
+  if (budgetMs === undefined) return isEnd ? undefined : jittered;
+  const leftMs = budgetMs - waitedMs;
+  // the last try comes at the end of the budget
+  return leftMs > 0 ? Math.min(jittered, leftMs) : undefined;
 }
 
 /** Looks through the errors that wrap the server's. */

@@ -13,6 +13,7 @@ import {
   runnerLock,
 } from './lock.ts';
 import { applySettings, DEFAULT_LOCK_WAIT_MS, ledgerKey, type MigrateOptions } from './options.ts';
+import { createPreflight } from './preflight.ts';
 import { readProvenance } from './provenance.ts';
 import { resetSessionSql } from './session-settings.ts';
 
@@ -118,6 +119,10 @@ function makeContext(from: {
     settings: applySettings(options),
     createTarget: !ledger.targetExists,
     previous: Promise.resolve(),
+    preflight: createPreflight(observer, {
+      own: [worker.facts.pid, observer.facts.pid],
+      schemas: [ledgerKey(options).targetSchema, ...(options.searchPath ?? [])],
+    }),
     provenance: readProvenance(options.directory, options.env),
     onProgress: options.onProgress ?? (() => undefined),
     signal: options.signal,

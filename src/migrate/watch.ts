@@ -1,25 +1,32 @@
 import type { Session } from '../connection/session.ts';
-import { type Blocker, listBlockers } from './blockers.ts';
+import { type Blocker, listBlockers, readVictims, type Victims } from './blockers.ts';
 
 const LOOK_AGAIN_MS = 5000;
 
-/** Runs work, and asks the observer from `afterMs` on who blocks the backend that does it. */
+/**
+ * Runs work, and asks the observer from `afterMs` on who blocks the backend that does it, and who
+ * waits for that one in turn.
+ */
 export async function watchBlockers<T>(
   work: () => Promise<T>,
   options: {
     observer: Session;
     pid: number;
     afterMs: number;
-    onBlocked: (blockers: Blocker[]) => void;
+    onBlocked: (blockers: Blocker[], victims: Victims | null) => void;
   },
 ): Promise<T> {
   let isDone = false;
   let looking: Promise<void> | undefined;
   const look = async () => {
     // Whoever watches must not fail the one who works.
-    const blockers = await listBlockers(options.observer, options.pid).catch(() => []);
+    const { observer, pid } = options;
+    const [blockers, victims] = await Promise.all([
+      listBlockers(observer, pid),
+      readVictims(observer, pid),
+    ]).catch(() => [[], null] as const);
     if (isDone) return;
-    if (blockers.length > 0) options.onBlocked(blockers);
+    if (blockers.length > 0) options.onBlocked([...blockers], victims);
     timer = setTimeout(start, LOOK_AGAIN_MS);
   };
   const start = () => {

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { isWorthARetry, LADDER, type Rung, withLockRetries } from '../../src/migrate/retry.ts';
+import {
+  type FailedTry,
+  isWorthARetry,
+  LADDER,
+  type Rung,
+  withLockRetries,
+} from '../../src/migrate/retry.ts';
 
 const ladder: Rung[] = [
   { lockTimeoutMs: 1, pauseMs: 0 },
@@ -49,6 +55,39 @@ describe('withLockRetries', () => {
     const { rungs, attempt } = failing('42P01');
     await expect(withLockRetries(attempt, { ladder })).rejects.toMatchObject({ code: '42P01' });
     expect(rungs).toEqual([1]);
+  });
+
+  it('climbs the ladder again until its budget is used up, and tries once more at its end', async () => {
+    const { rungs, attempt } = failing(...Array.from({ length: 20 }, () => '55P03'));
+    const told: FailedTry[] = [];
+    const run = withLockRetries(attempt, {
+      ladder: [
+        { lockTimeoutMs: 2, pauseMs: 4 },
+        { lockTimeoutMs: 3, pauseMs: 0 },
+      ],
+      budgetMs: 40,
+      onRetry: (failed) => told.push(failed),
+    });
+    await expect(run).rejects.toMatchObject({ code: '55P03' });
+    // the second pause is the one between two ladders, and would be longer than what is left
+    expect(rungs).toEqual([2, 3, 2]);
+    expect(told.map(({ attempts }) => attempts)).toEqual([null, null]);
+    const [first, second] = told as [FailedTry, FailedTry];
+    expect(first.waitedMs).toBe(2);
+    expect(second.waitedMs).toBe(2 + first.pauseMs + 3);
+    expect(second.waitedMs + second.pauseMs).toBe(40);
+  });
+
+  it('leaves the ladder early where its budget is shorter', async () => {
+    for (const [budgetMs, tries] of [
+      [0, 1],
+      [1, 1],
+      [2, 2],
+    ] as const) {
+      const { rungs, attempt } = failing('55P03', '55P03', '55P03');
+      await expect(withLockRetries(attempt, { ladder, budgetMs })).rejects.toThrow('55P03');
+      expect(rungs).toHaveLength(tries);
+    }
   });
 
   it('ends its pause when it is interrupted', async () => {

@@ -11,11 +11,11 @@ import {
   retryOptions,
   withBlockersWatched,
 } from '../apply-context.ts';
-import type { Blocker } from '../blockers.ts';
 import { sendStatement } from '../copy-rows.ts';
 import type { Step } from '../prepare.ts';
 import { LADDER, type Rung, withLockRetries } from '../retry.ts';
 import { statementError } from '../script-error.ts';
+import type { SeenBlockers } from '../seen-blockers.ts';
 import { withIndexCare } from './index-care.ts';
 import { finishStatementSql, forgetStartedSql, startStatementSql } from './journal.ts';
 import { type LoneStatement, readLoneStatement } from './lone-statement.ts';
@@ -27,7 +27,7 @@ import { takenOver } from './transaction.ts';
 export interface Running {
   context: ApplyContext;
   /** The last seen blockers. */
-  seen: { blockers: Blocker[] };
+  seen: SeenBlockers;
 }
 
 /** How long a statement may wait that must not be tried twice. */

@@ -8,13 +8,13 @@ import {
   retryOptions,
   withBlockersWatched,
 } from '../apply-context.ts';
-import type { Blocker } from '../blockers.ts';
 import { sendStatement } from '../copy-rows.ts';
 import { retakeLockSql, runnerLock } from '../lock.ts';
 import { fullName } from '../plan.ts';
 import type { Step } from '../prepare.ts';
 import { type Rung, withLockRetries } from '../retry.ts';
 import { ScriptError, statementError } from '../script-error.ts';
+import type { SeenBlockers } from '../seen-blockers.ts';
 import { finishStatementSql } from './journal.ts';
 
 /**
@@ -24,7 +24,7 @@ import { finishStatementSql } from './journal.ts';
 export async function runInTransaction(
   statement: Statement,
   step: Step,
-  { context, seen }: { context: ApplyContext; seen: { blockers: Blocker[] } },
+  { context, seen }: { context: ApplyContext; seen: SeenBlockers },
 ): Promise<void> {
   await withLockRetries((rung) => attempt(statement, step, { rung, context, seen }), {
     ...retryOptions(step, context, seen),
@@ -41,7 +41,7 @@ export function wantsNoTransaction(error: unknown): boolean {
 async function attempt(
   statement: Statement,
   step: Step,
-  at: { rung: Rung; context: ApplyContext; seen: { blockers: Blocker[] } },
+  at: { rung: Rung; context: ApplyContext; seen: SeenBlockers },
 ): Promise<void> {
   const { worker, settings, signal } = at.context;
   const lockTimeoutMs = lockTimeouts(at.rung, settings)[classifyStatement(statement).lockClass];
