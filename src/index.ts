@@ -307,9 +307,24 @@ export { UPDATE_VIEW } from './report/stats/update.ts';
 export { VACUUM_VIEW } from './report/stats/vacuum.ts';
 export type { StatusRenderOptions } from './report/status.ts';
 export { renderStatus } from './report/status.ts';
+export type { StructureFileResult } from './report/structure.ts';
+export { renderStructureFile } from './report/structure.ts';
 export type { Style } from './report/style.ts';
 export { PLAIN } from './report/style.ts';
 export type { Cell, Column, TableRenderer } from './report/table.ts';
 export { renderTerminalTable } from './report/terminal-table.ts';
 export { renderCount, renderDuration, renderTime } from './report/units.ts';
 export { renderValidation } from './report/validation.ts';
+export type {
+  PartDifference,
+  StructureDifference,
+} from './structure/diff-structures.ts';
+export { diffStructures } from './structure/diff-structures.ts';
+export type { ReadDatabaseOptions } from './structure/read-database.ts';
+export { readDatabaseStructure } from './structure/read-database.ts';
+export type { ReadStructureOptions } from './structure/read-structure.ts';
+export { readStructure } from './structure/read-structure.ts';
+export { renderStructure } from './structure/render-structure.ts';
+export type { Structure, StructureKind, StructureObject } from './structure/structure.ts';
+export type { StructureFileCheck } from './structure/structure-file.ts';
+export { checkStructureFile, writeStructureFile } from './structure/structure-file.ts';

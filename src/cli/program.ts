@@ -8,6 +8,7 @@ import { addInitCommand } from './commands/init.ts';
 import { addLintCommand } from './commands/lint.ts';
 import { addMigrateCommands } from './commands/migrate.ts';
 import { addRulesCommands } from './commands/rules.ts';
+import { addSchemaCommands } from './commands/schema.ts';
 import { addServerCommands } from './commands/server.ts';
 import { addStatsCommands } from './commands/stats.ts';
 import type { CliContext } from './context.ts';
@@ -26,6 +27,7 @@ export function buildProgram(context: CliContext, state: CliState): Command {
   addInitCommand(program, use);
   addMigrateCommands(program, use);
   addLintCommand(program, use);
+  addSchemaCommands(program, use);
   addStatsCommands(program, use);
   addDoctorCommand(program, use);
   addDbCommands(program, use);

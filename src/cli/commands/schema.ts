@@ -1,0 +1,47 @@
+import { type Command, Option } from 'commander';
+import type { CliContext } from '../context.ts';
+import { type CommandInput, type CommandSpec, defineCommand, defineGroup } from '../define.ts';
+import { migrateOptions } from '../options.ts';
+import type { CliState } from '../run.ts';
+
+function lazily(name: 'handleDump'): CommandSpec['run'] {
+  return async (input: CommandInput) => (await import('./schema-handlers.ts'))[name](input);
+}
+
+const scopeOptions = () => [
+  new Option('--all-schemas', 'everything in the database, not only the target schema').conflicts(
+    'schema',
+  ),
+  new Option('--owners', 'owners too'),
+];
+
+const DUMP: CommandSpec = {
+  name: 'dump',
+  summary: 'write the structure of the database as SQL',
+  description:
+    'Writes what the database consists of as SQL that makes it again in an empty database. The text depends on the structure alone, so that it can be kept in version control. What extensions brought and the ledger are left out. With --check nothing is written: it exits 3 where the file differs.',
+  options: [
+    new Option('--file <path>', 'write it there (default: print it)'),
+    new Option('--check', 'compare the file with the database, and exit 3 where it differs'),
+    ...scopeOptions(),
+    ...migrateOptions(),
+  ],
+  examples: [
+    'schema dump --file structure.sql',
+    'schema dump --file structure.sql --check',
+    'schema dump --all-schemas',
+  ],
+  run: lazily('handleDump'),
+};
+
+export function addSchemaCommands(
+  program: Command,
+  use: { context: CliContext; state: CliState },
+): void {
+  const group = defineGroup(program, {
+    name: 'schema',
+    summary: 'write down the structure of a database, and compare',
+    examples: ['schema dump --file structure.sql'],
+  });
+  for (const spec of [DUMP]) defineCommand(group, spec, use);
+}

@@ -1,0 +1,194 @@
+import type { Row } from '../connection/session.ts';
+import { CATALOG } from './catalogs.ts';
+import { mendColumns } from './columns.ts';
+import type { KindQuery } from './queries/kind-query.ts';
+import {
+  objectKeyOf,
+  STRUCTURE_KINDS,
+  type StructureKind,
+  type StructureObject,
+} from './structure.ts';
+
+export interface QueryResult {
+  query: KindQuery;
+  rows: Row[];
+}
+
+/** What is read for all kinds at once. */
+export interface SharedRows {
+  comments: Row[];
+  privileges: Row[];
+  dependencies: Row[];
+  standIns: Row[];
+  roles: Row[];
+}
+
+/** An object with what is known of it only as long as it is put together. */
+export interface DraftObject extends StructureObject {
+  row: Row;
+  isDropped?: boolean;
+}
+
+/** Columns of the rows that are no parts. */
+const BOOKKEEPING = new Set([
+  ...['oid', 'sub', 'kind', 'name', 'own', 'ofOid', 'ofSub', 'ofCatalog', 'ownerOid', 'aliases'],
+  ...['contype', 'column', 'isPlainNotNull'],
+]);
+
+/** Kinds whose names hold for the whole table only. */
+const NAMED_ON: ReadonlySet<StructureKind> = new Set([
+  ...(['constraint', 'rule', 'trigger', 'policy'] as const),
+]);
+
+/** Objects by `catalog:oid:sub`, as the system catalogs refer to them. */
+export class DraftIndex {
+  readonly #byAddress = new Map<string, DraftObject>();
+
+  add(object: DraftObject, catalog: number, oid: unknown, sub: unknown = 0): void {
+    this.#byAddress.set(`${catalog}:${oid}:${sub}`, object);
+  }
+
+  find(catalog: unknown, oid: unknown, sub: unknown = 0): DraftObject | undefined {
+    return this.#byAddress.get(`${catalog}:${oid}:${sub}`);
+  }
+}
+
+/** Puts the rows of the catalogs together, and leaves their oids behind. */
+export function makeObjects(
+  results: QueryResult[],
+  shared: SharedRows,
+  withOwners: boolean,
+): StructureObject[] {
+  const index = new DraftIndex();
+  const drafts = results.flatMap(({ query, rows }) => {
+    const made = rows.map((row) => makeDraft(query, row, index));
+    return made.filter((draft) => draft !== undefined);
+  });
+  mendColumns(drafts, index);
+  addComments(shared.comments, index);
+  addPrivileges(shared.privileges, index);
+  addDependencies(shared, index);
+  if (withOwners) addOwners(drafts, shared.roles);
+  return sortObjects(dropUnsaid(drafts)).map(({ row: _, isDropped: __, ...object }) => ({
+    ...object,
+    dependsOn: [...new Set(object.dependsOn)].sort(),
+  }));
+}
+
+function makeDraft(query: KindQuery, row: Row, index: DraftIndex): DraftObject | undefined {
+  const { oid, sub = 0, ofOid } = row;
+  const kind = (query.kind ?? row.kind) as StructureKind;
+  const owner =
+    ofOid === undefined || ofOid === null
+      ? undefined
+      : index.find(row.ofCatalog ?? query.ofCatalog ?? CATALOG.class, ofOid);
+  // what it is a part of was left out: it belongs to an extension
+  const isPart = ofOid !== undefined && ofOid !== null && kind !== 'identity';
+  if (isPart && !owner) return undefined;
+  const own = String(row.own);
+  const draft: DraftObject = {
+    kind,
+    name: nameOf(kind, own, row, owner),
+    own,
+    ...(owner && { of: objectKeyOf(owner) }),
+    parts: partsOf(row),
+    dependsOn: [],
+    row,
+  };
+  index.add(draft, query.catalog, oid, sub);
+  for (const alias of String(row.aliases ?? '')
+    .split(' ')
+    .filter(Boolean)) {
+    const [catalog, other] = alias.split(':');
+    index.add(draft, Number(catalog), other);
+  }
+  return draft;
+}
+
+function nameOf(
+  kind: StructureKind,
+  own: string,
+  row: Row,
+  owner: DraftObject | undefined,
+): string {
+  if (kind === 'column') return `${owner?.name}.${own}`;
+  if (NAMED_ON.has(kind)) return `${own} on ${owner?.name}`;
+  return String(row.name ?? own);
+}
+
+function partsOf(row: Row): Record<string, string> {
+  const parts: Record<string, string> = {};
+  for (const [name, value] of Object.entries(row)) {
+    if (value !== null && value !== '' && !BOOKKEEPING.has(name)) parts[name] = String(value);
+  }
+  return parts;
+}
+
+function addComments(rows: Row[], index: DraftIndex): void {
+  for (const { catalog, oid, sub, comment } of rows) {
+    const object = index.find(catalog, oid, sub);
+    if (!object) continue;
+    // an index behind a constraint has a comment of its own
+    const isIndex = catalog === CATALOG.class && object.kind === 'constraint';
+    object.parts[isIndex ? 'comment on index' : 'comment'] = String(comment);
+  }
+}
+
+function addPrivileges(rows: Row[], index: DraftIndex): void {
+  for (const { catalog, oid, sub, direction, grantee, privileges, isGrantable } of rows) {
+    const object = index.find(catalog, oid, sub);
+    if (!object) continue;
+    const way = direction === 'grant' ? 'to' : 'from';
+    const said = `${direction} ${privileges} ${way} ${grantee}${isGrantable ? ' with grant option' : ''}`;
+    object.parts.grants = [object.parts.grants, said].filter(Boolean).join('\n');
+  }
+}
+
+function addDependencies({ dependencies, standIns }: SharedRows, index: DraftIndex): void {
+  for (const { catalog, oid, relation, sub } of standIns) {
+    const meant = index.find(CATALOG.class, relation, sub) ?? index.find(CATALOG.class, relation);
+    if (meant) index.add(meant, Number(catalog), oid);
+  }
+  for (const { catalog, oid, sub, refCatalog, refOid } of dependencies) {
+    const object = index.find(catalog, oid, sub) ?? index.find(catalog, oid);
+    const needed = index.find(refCatalog, refOid);
+    if (!object || !needed || object === needed) continue;
+    // that a check mentions columns of its own table goes without saying
+    const key = objectKeyOf(needed);
+    if (key !== object.of) object.dependsOn.push(key);
+  }
+}
+
+function addOwners(drafts: DraftObject[], roles: Row[]): void {
+  const names = new Map(roles.map(({ oid, name }) => [String(oid), String(name)]));
+  for (const { row, parts } of drafts) {
+    const owner = names.get(String(row.ownerOid));
+    if (owner !== undefined) parts.owner = owner;
+  }
+}
+
+/** Columns of views and plain not-null constraints are objects only where something is said about them. */
+function dropUnsaid(drafts: DraftObject[]): DraftObject[] {
+  return drafts.filter((draft) => {
+    if (draft.kind === 'constraint' && draft.row.isPlainNotNull === true) {
+      return draft.parts.comment !== undefined;
+    }
+    return !draft.isDropped || Object.keys(draft.parts).length > 0;
+  });
+}
+
+/** By kind and name; columns in the order of their table. */
+function sortObjects(drafts: DraftObject[]): DraftObject[] {
+  const ranks = new Map<string, number>(STRUCTURE_KINDS.map((kind, rank) => [kind, rank]));
+  const sortKey = ({ kind, name, of }: DraftObject) => (kind === 'column' ? (of ?? '') : name);
+  return drafts.sort(
+    (a, b) =>
+      (ranks.get(a.kind) ?? 0) - (ranks.get(b.kind) ?? 0) ||
+      compareText(sortKey(a), sortKey(b)) ||
+      (a.kind === 'column' && b.kind === 'column' ? Number(a.row.sub) - Number(b.row.sub) : 0),
+  );
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,126 @@
+import { queryError } from '../connection/query-error.ts';
+import type { Row, Session } from '../connection/session.ts';
+import { makeObjects, type QueryResult } from './make-objects.ts';
+import { BASE_TYPES, COLLATIONS, DOMAINS, ENUMS, RANGES } from './queries/data-types.ts';
+import {
+  ACCESS_METHODS,
+  DEFAULT_PRIVILEGES,
+  EXTENSIONS,
+  FOREIGN_DATA_WRAPPERS,
+  PUBLICATIONS,
+  SCHEMAS,
+  SERVERS,
+  USER_MAPPINGS,
+} from './queries/database.ts';
+import type { KindQuery } from './queries/kind-query.ts';
+import { OPERATOR_CLASSES, OPERATOR_FAMILIES, OPERATORS } from './queries/operators.ts';
+import { COLUMNS, RELATIONS, SEQUENCES } from './queries/relations.ts';
+import {
+  AGGREGATES,
+  CASTS,
+  EVENT_TRIGGERS,
+  LANGUAGES,
+  ROUTINES,
+  TRANSFORMS,
+} from './queries/routines.ts';
+import { COMMENTS, DEPENDENCIES, PRIVILEGES, ROLES, STAND_INS } from './queries/shared.ts';
+import {
+  CONSTRAINTS,
+  INDEXES,
+  POLICIES,
+  RULES,
+  STATISTICS,
+  TRIGGERS,
+} from './queries/table-parts.ts';
+import {
+  CONVERSIONS,
+  TEXT_SEARCH_CONFIGURATIONS,
+  TEXT_SEARCH_DICTIONARIES,
+  TEXT_SEARCH_PARSERS,
+  TEXT_SEARCH_TEMPLATES,
+} from './queries/text-search.ts';
+import type { Structure } from './structure.ts';
+
+/** What the order of the list is, so is the order of the structure. */
+const QUERIES: readonly KindQuery[] = [
+  ...[SCHEMAS, EXTENSIONS, LANGUAGES, ACCESS_METHODS],
+  ...[FOREIGN_DATA_WRAPPERS, SERVERS, USER_MAPPINGS],
+  ...[COLLATIONS, CONVERSIONS, ENUMS, DOMAINS, RANGES, BASE_TYPES],
+  ...[TEXT_SEARCH_PARSERS, TEXT_SEARCH_TEMPLATES],
+  ...[TEXT_SEARCH_DICTIONARIES, TEXT_SEARCH_CONFIGURATIONS],
+  ...[ROUTINES, AGGREGATES, OPERATORS, OPERATOR_FAMILIES, OPERATOR_CLASSES, CASTS, TRANSFORMS],
+  ...[SEQUENCES, RELATIONS, COLUMNS, CONSTRAINTS, INDEXES, STATISTICS],
+  ...[RULES, TRIGGERS, POLICIES, EVENT_TRIGGERS, PUBLICATIONS, DEFAULT_PRIVILEGES],
+];
+
+export interface ReadStructureOptions {
+  /** The PostgreSQL schemas to read; default: all, and what belongs to no schema. */
+  schemas?: readonly string[] | undefined;
+  /** Schemas to leave out, such as the ledger's; default `['evdb']`. */
+  exceptSchemas?: readonly string[] | undefined;
+  /** Whether owners are read too; default false, because roles differ from server to server. */
+  owners?: boolean | undefined;
+}
+
+/**
+ * Reads what a database consists of: everything in the given schemas that no extension brought,
+ * with comments and privileges, as plain data that is the same for the same structure, whatever
+ * the oids and whoever made it. About forty statements, sent in one go, in one snapshot.
+ *
+ * Values that may be secrets (passwords in options of foreign servers and user mappings) are left
+ * out on the server. Where single schemas are read, of the objects without a schema only those
+ * are there that belong to them: extensions that they need, casts of their types, event triggers
+ * with their functions, publications of their tables, servers of their foreign tables.
+ *
+ * @throws {EvdbError} PERMISSION_DENIED, QUERY_FAILED, CONNECTION_LOST
+ * @example
+ * const { objects } = await readStructure(session, { schemas: ['public'] });
+ */
+export async function readStructure(
+  session: Session,
+  { schemas, exceptSchemas = ['evdb'], owners = false }: ReadStructureOptions = {},
+): Promise<Structure> {
+  const version = session.facts.serverVersion;
+  const context = { scope: { schemas, exceptSchemas }, version };
+  try {
+    const results = await runAll(session, [
+      ...QUERIES.map((query) => query.sql(context)),
+      ...[COMMENTS, PRIVILEGES, DEPENDENCIES, STAND_INS, ROLES],
+    ]);
+    const kinds: QueryResult[] = QUERIES.map((query, index) => ({
+      query,
+      rows: results[index] ?? [],
+    }));
+    const [comments = [], privileges = [], dependencies = [], standIns = [], roles = []] =
+      results.slice(QUERIES.length);
+    const objects = makeObjects(
+      kinds,
+      { comments, privileges, dependencies, standIns, roles },
+      owners,
+    );
+    const read = objects.filter(({ kind }) => kind === 'schema').map(({ own }) => own);
+    return { serverVersion: version, schemas: read.sort(), objects };
+  } catch (error) {
+    throw queryError(error);
+  }
+}
+
+/**
+ * One snapshot for all, and an empty search path, so that PostgreSQL qualifies every name. What was
+ * sent behind a failed statement fails too; the first failure is the one that tells.
+ */
+async function runAll(session: Session, queries: string[]): Promise<Row[][]> {
+  const sent = [
+    session.run(
+      `begin isolation level repeatable read read only; set local search_path = ''; set local quote_all_identifiers = off; set local datestyle = 'ISO'; set local intervalstyle = 'postgres'; set local extra_float_digits = 1; set local bytea_output = 'hex'`,
+    ),
+    ...queries.map((query) => session.run(query)),
+  ];
+  const settled = await Promise.allSettled(sent);
+  if (!session.isClosed) await session.run('rollback').catch(() => undefined);
+  return settled.slice(1).map((result, index) => {
+    const failed = [settled[0], result][settled[0]?.status === 'rejected' ? 0 : 1];
+    if (failed?.status === 'rejected') throw Object.assign(failed.reason, { statement: index });
+    return (result as PromiseFulfilledResult<Row[]>).value;
+  });
+}

@@ -1,0 +1,115 @@
+import { type Contents, indexContents, renderAttachments } from './render/addresses.ts';
+import { domainUnits, typeUnits } from './render/data-types.ts';
+import { createReaches } from './render/reaches.ts';
+import { SECTION_OWNED_SEQUENCES, SECTIONS } from './render/sections.ts';
+import { SIMPLE } from './render/simple.ts';
+import { indexMarks, indexUnit, policyUnit, ruleUnit, triggerUnit } from './render/table-parts.ts';
+import { type Reaches, tableUnits } from './render/tables.ts';
+import { orderUnits, type Unit } from './render/unit.ts';
+import { viewUnits } from './render/views.ts';
+import { objectKeyOf, type Structure, type StructureObject } from './structure.ts';
+
+const HEAD = `-- Written by evdb schema dump.
+
+set statement_timeout = 0;
+set lock_timeout = 0;
+set client_encoding = 'UTF8';
+set standard_conforming_strings = on;
+set check_function_bodies = off;
+set client_min_messages = warning;
+set row_security = off;
+set search_path = '';`;
+
+/**
+ * Writes a structure as SQL that makes it again in an empty database. Names are all qualified, each
+ * object stands behind what it needs, and the text depends on the structure alone: no oids, no
+ * versions, no times. What needs itself in a circle is made in two steps.
+ *
+ * @example
+ * const text = renderStructure(await readStructure(session));
+ */
+export function renderStructure({ objects }: Structure): string {
+  const contents = indexContents(objects);
+  const reaches = createReaches(objects);
+  const units = objects.flatMap((object) => unitsOf(object, contents, reaches));
+  const blocks = orderUnits(units).map((statements) => statements.join('\n'));
+  return `${[HEAD, ...blocks].join('\n\n')}\n`;
+}
+
+function unitsOf(object: StructureObject, contents: Contents, reaches: Reaches): Unit[] {
+  switch (object.kind) {
+    case 'table':
+    case 'foreign table':
+      return tableUnits(object, contents, reaches);
+    case 'column':
+    case 'identity':
+      return [];
+    case 'constraint':
+      return constraintMarks(object, contents);
+    case 'enum':
+    case 'composite type':
+    case 'range':
+    case 'base type':
+      return typeUnits(object, contents);
+    case 'domain':
+      return domainUnits(object, contents, reaches);
+    case 'view':
+    case 'materialized view':
+      return viewUnits(object, contents);
+    case 'index':
+    case 'trigger':
+    case 'rule':
+    case 'policy':
+      return partUnits(object, contents);
+    default:
+      return simpleUnits(object, contents);
+  }
+}
+
+const PART_UNITS = { index: indexUnit, trigger: triggerUnit, rule: ruleUnit, policy: policyUnit };
+
+function partUnits(object: StructureObject, contents: Contents): Unit[] {
+  const owner = contents.byKey.get(object.of ?? '');
+  const make = PART_UNITS[object.kind as keyof typeof PART_UNITS];
+  return owner ? [make(object, owner, contents)] : [];
+}
+
+/** What a table says of the index behind a constraint, once that is there. */
+function constraintMarks(constraint: StructureObject, contents: Contents): Unit[] {
+  const table = contents.byKey.get(constraint.of ?? '');
+  const statements = table ? indexMarks(constraint, constraint.own, table) : [];
+  if (!table || statements.length === 0) return [];
+  return [
+    {
+      keys: [`marks of ${objectKeyOf(constraint)}`],
+      section: SECTIONS.constraint,
+      name: `${table.name} ${constraint.own}`,
+      needs: [objectKeyOf(constraint)],
+      statements,
+    },
+  ];
+}
+
+function simpleUnits(object: StructureObject, contents: Contents): Unit[] {
+  const render = SIMPLE[object.kind];
+  if (!render) return [];
+  const unit: Unit = {
+    keys: [objectKeyOf(object)],
+    section: SECTIONS[object.kind],
+    name: object.name,
+    needs: object.dependsOn,
+    statements: [...render(object), ...renderAttachments(object, contents)],
+  };
+  return object.parts['owned by'] === undefined ? [unit] : [unit, ownedSequence(object)];
+}
+
+/** A sequence is made before the default that uses it, and can belong to the column only afterwards. */
+function ownedSequence({ kind, name, parts }: StructureObject): Unit {
+  return {
+    keys: [`owner of ${kind} ${name}`],
+    section: SECTION_OWNED_SEQUENCES,
+    name,
+    needs: [`sequence ${name}`, `column ${parts['owned by']}`],
+    statements: [`alter sequence ${name} owned by ${parts['owned by']};`],
+  };
+}

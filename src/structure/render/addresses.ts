@@ -1,0 +1,102 @@
+import { objectKeyOf, type StructureKind, type StructureObject } from '../structure.ts';
+
+/** Objects with those that they are a part of. */
+export interface Contents {
+  objects: readonly StructureObject[];
+  byKey: ReadonlyMap<string, StructureObject>;
+  /** Parts such as columns and constraints, in order, by the key of what they belong to. */
+  partsOf: ReadonlyMap<string, readonly StructureObject[]>;
+}
+
+export function indexContents(objects: readonly StructureObject[]): Contents {
+  const byKey = new Map(objects.map((object) => [objectKeyOf(object), object]));
+  const partsOf = new Map<string, StructureObject[]>();
+  for (const object of objects) {
+    if (object.of === undefined) continue;
+    const parts = partsOf.get(object.of);
+    if (parts) parts.push(object);
+    else partsOf.set(object.of, [object]);
+  }
+  return { objects, byKey, partsOf };
+}
+
+/** How statements name the kind; the others are named as they are. */
+const WORDS: Partial<Record<StructureKind, string>> = {
+  enum: 'type',
+  'composite type': 'type',
+  range: 'type',
+  'base type': 'type',
+  identity: 'sequence',
+};
+
+function wordOf({ kind, name }: StructureObject): string {
+  return `${WORDS[kind] ?? kind} ${name}`;
+}
+
+/** What `comment on` wants to hear. */
+function commentTarget(object: StructureObject, { byKey }: Contents): string {
+  const owner = object.of === undefined ? undefined : byKey.get(object.of);
+  if (object.kind === 'constraint' && owner?.kind === 'domain') {
+    return `constraint ${object.own} on domain ${owner.name}`;
+  }
+  return wordOf(object);
+}
+
+const GRANT_WORDS: Partial<Record<StructureKind, string>> = {
+  view: 'table',
+  'materialized view': 'table',
+  'foreign table': 'table',
+  server: 'foreign server',
+  aggregate: 'function',
+  domain: 'type',
+};
+
+/** What goes with an object: its owner, its comment, its privileges. */
+export function renderAttachments(object: StructureObject, contents: Contents): string[] {
+  const { owner, comment, grants } = object.parts;
+  const onIndex = object.parts['comment on index'];
+  return [
+    ...(owner === undefined || object.kind === 'identity'
+      ? []
+      : [`alter ${wordOf(object)} owner to ${owner};`]),
+    ...(comment === undefined
+      ? []
+      : [`comment on ${commentTarget(object, contents)} is ${literal(comment)};`]),
+    ...(onIndex === undefined
+      ? []
+      : [`comment on index ${indexOfConstraint(object, contents)} is ${literal(onIndex)};`]),
+    ...(grants === undefined
+      ? []
+      : grants.split('\n').map((grant) => renderGrant(grant, object, contents))),
+  ];
+}
+
+/** The index behind a constraint has its name, in the schema of the table. */
+export function indexOfConstraint(object: StructureObject, { byKey }: Contents): string {
+  const table = byKey.get(object.of ?? '')?.name ?? '';
+  const own = byKey.get(object.of ?? '')?.own ?? '';
+  return `${table.slice(0, table.length - own.length)}${object.own}`;
+}
+
+function renderGrant(grant: string, object: StructureObject, { byKey }: Contents): string {
+  const [, direction, privileges = '', rest] =
+    /^(grant|revoke) ([a-z, ]+?) ((?:to|from) .*)$/s.exec(grant) ?? [];
+  if (object.kind === 'default privileges') {
+    const type = object.name.slice(object.own.length);
+    return `alter default privileges ${object.own} ${direction} ${privileges}${type} ${rest};`;
+  }
+  if (object.kind === 'column') {
+    const columns = privileges.split(', ').map((privilege) => `${privilege} (${object.own})`);
+    const table = byKey.get(object.of ?? '')?.name;
+    return `${direction} ${columns.join(', ')} on table ${table} ${rest};`;
+  }
+  const word = GRANT_WORDS[object.kind] ?? WORDS[object.kind] ?? object.kind;
+  const name = object.kind === 'aggregate' ? object.name.replace('(*)', '()') : object.name;
+  return `${direction} ${privileges} on ${word} ${name} ${rest};`;
+}
+
+/** Text as a literal for people: only where it has a backslash it needs the long form. */
+function literal(text: string): string {
+  const quoted = `'${text.replaceAll("'", "''").replaceAll('\\', '\\\\')}'`;
+  return text.includes('\\') ? `E${quoted}` : quoted;
+}

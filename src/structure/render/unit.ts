@@ -1,0 +1,70 @@
+/** Statements that stand together, and what must stand before them. */
+export interface Unit {
+  /** The keys of the objects that are there after it. */
+  keys: string[];
+  /** Where it stands unless another needs it earlier: a section, then its name. */
+  section: number;
+  name: string;
+  needs: readonly string[];
+  statements: string[];
+  /** Where it is needed by what it needs itself: a stand-in, and what makes it whole afterwards. */
+  early?: { statements: string[]; rest: string[] };
+}
+
+/**
+ * Puts the units in an order in which each finds what it needs. It depends on names alone, so that
+ * the same structure gives the same text, and a new object is a new place in it and nothing else.
+ */
+export function orderUnits(units: readonly Unit[]): string[][] {
+  const sorted = [...units].sort((a, b) => a.section - b.section || compareText(a.name, b.name));
+  const ordering = new Ordering(sorted);
+  for (const unit of sorted) ordering.visit(unit);
+  return ordering.blocks.filter((block) => block.length > 0);
+}
+
+class Ordering {
+  readonly blocks: string[][] = [];
+  readonly #byKey = new Map<string, Unit>();
+  readonly #states = new Map<Unit, 'begun' | 'done'>();
+  /** Those that are begun, each needed by the one before. */
+  readonly #stack: Unit[] = [];
+  /** Units of which a stand-in was made, with the unit that has to be whole before they can be. */
+  readonly #early = new Map<Unit, Unit>();
+
+  constructor(units: readonly Unit[]) {
+    for (const unit of units) for (const key of unit.keys) this.#byKey.set(key, unit);
+  }
+
+  visit(unit: Unit): void {
+    const state = this.#states.get(unit);
+    if (state === 'begun') this.#breakCircle(unit);
+    if (state !== undefined) return;
+    this.#states.set(unit, 'begun');
+    this.#stack.push(unit);
+    for (const key of unit.needs) {
+      const needed = this.#byKey.get(key);
+      if (needed && needed !== unit) this.visit(needed);
+    }
+    this.#stack.pop();
+    this.#states.set(unit, 'done');
+    const waitsFor = this.#early.get(unit);
+    if (waitsFor === undefined) this.blocks.push(unit.statements);
+    else if (waitsFor === unit) this.blocks.push(unit.early?.rest ?? []);
+    for (const [other, awaited] of this.#early) {
+      if (awaited === unit && other !== unit) this.blocks.push(other.early?.rest ?? []);
+    }
+  }
+
+  /** Makes a stand-in of one unit in the circle, and completes it when its needs are there. */
+  #breakCircle(unit: Unit): void {
+    const circle = this.#stack.slice(this.#stack.indexOf(unit));
+    const broken = circle.find((one) => this.#early.has(one)) ?? circle.find((one) => one.early);
+    if (!broken || this.#early.has(broken)) return;
+    this.blocks.push(broken.early?.statements ?? []);
+    this.#early.set(broken, unit);
+  }
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,118 @@
+import { expect } from 'vitest';
+import { openSession } from '../../src/connection/session.ts';
+import { readStructure } from '../../src/structure/read-structure.ts';
+import { renderStructure } from '../../src/structure/render-structure.ts';
+import { STRUCTURE_KINDS } from '../../src/structure/structure.ts';
+import { connectionTo } from './maintenance-stage.ts';
+import { test } from './structure-stage.ts';
+
+test('a dump with every kind of object makes the same database again', async ({ stage }) => {
+  await stage.makeEveryKind();
+  const structure = await stage.read();
+  const again = await stage.reload(renderStructure(structure));
+  expect(renderStructure(again)).toBe(renderStructure(structure));
+  expect(again).toEqual(structure);
+});
+
+test('the script for that has every kind of object', async ({ stage }) => {
+  await stage.makeEveryKind();
+  const { objects } = await stage.read();
+  const kinds = new Set(objects.map(({ kind }) => kind));
+  expect(STRUCTURE_KINDS.filter((kind) => !kinds.has(kind))).toEqual([]);
+});
+
+test('a dump with owners makes the same database again', async ({ stage }) => {
+  await stage.makeEveryKind();
+  await stage.sql.unsafe(`
+    alter table app.people owner to evdb_reader;
+    alter schema app owner to evdb_writer;
+    alter function app.twice(integer) owner to evdb_writer;
+    alter type app.mood owner to evdb_reader`);
+  const structure = await stage.read({ owners: true });
+  const text = renderStructure(structure);
+  expect(text).toContain('alter table app.people owner to evdb_reader;');
+  const again = await stage.reload(text, { owners: true });
+  expect(again).toEqual(structure);
+});
+
+test('the dump of the event schema makes it again, and says the same', async ({ db, stage }) => {
+  const session = await openSession(await connectionTo(db.url));
+  const structure = await readStructure(session, { schemas: ['public'] });
+  await session.close();
+  const again = await stage.reload(renderStructure(structure), { schemas: ['public'] });
+  expect(renderStructure(again)).toBe(renderStructure(structure));
+  expect(again).toEqual(structure);
+});
+
+test('is the same whatever the order in which things were made', async ({ stage }) => {
+  await stage.sql.unsafe(`
+    create table b (id integer primary key, gone text, name text);
+    create table a (b_id integer references b);
+    create view z as select id from b; create view c as select id from z;
+    alter table b drop column gone`);
+  const text = renderStructure(await stage.read());
+  const again = await stage.reload(`
+    create table b (id integer, name text, constraint b_pkey primary key (id));
+    create view z as select id from b;
+    create table a (b_id integer);
+    alter table a add constraint a_b_id_fkey foreign key (b_id) references b;
+    create view c as select id from z;`);
+  expect(renderStructure(again)).toBe(text);
+});
+
+test('leaves out what extensions brought, the ledger, and what is temporary', async ({ stage }) => {
+  await stage.sql.unsafe(`
+    create extension citext;
+    create extension btree_gist;
+    create schema evdb; create table evdb.migration (a integer);
+    create temporary table gone (a integer);
+    create table kept (a citext)`);
+  const { objects } = await stage.read();
+  expect(objects.map(({ kind, name }) => `${kind} ${name}`)).toEqual([
+    'schema public',
+    'extension btree_gist',
+    'extension citext',
+    'table public.kept',
+    'column public.kept.a',
+  ]);
+});
+
+test('of one schema takes only the extensions that it needs', async ({ stage }) => {
+  await stage.sql.unsafe(`
+    create schema tools; create extension citext schema tools; create extension btree_gist schema tools;
+    create table kept (a tools.citext)`);
+  const { objects } = await stage.read({ schemas: ['public'] });
+  expect(objects.map(({ kind, name }) => `${kind} ${name}`)).toEqual([
+    'schema public',
+    'extension citext',
+    'table public.kept',
+    'column public.kept.a',
+  ]);
+});
+
+test('never tells the secrets of foreign servers', async ({ stage }) => {
+  await stage.makeEveryKind();
+  const text = JSON.stringify(await stage.read());
+  expect(text).toContain('of wrapper');
+  expect(text).not.toMatch(/top secret|hidden/);
+});
+
+test('is read by a role that may see nothing of it', async ({ stage, emptyDb }) => {
+  await stage.makeEveryKind();
+  await stage.sql.unsafe(`create role evdb_stranger_${process.pid} login password 'x'`);
+  try {
+    const url = new URL(emptyDb.url);
+    url.username = `evdb_stranger_${process.pid}`;
+    url.password = 'x';
+    const session = await openSession(await connectionTo(url.href));
+    const seen = await readStructure(session);
+    await session.close();
+    // options of mappings are only for those whose they are
+    const withoutMappings = (text: string) => text.replace(/create user mapping.*\n/g, '');
+    expect(withoutMappings(renderStructure(seen))).toBe(
+      withoutMappings(renderStructure(await stage.read())),
+    );
+  } finally {
+    await stage.sql.unsafe(`drop role evdb_stranger_${process.pid}`);
+  }
+});
