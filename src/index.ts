@@ -177,6 +177,8 @@ export type { BaselineOptions, BaselineResult } from './migrate/baseline.ts';
 export { baselineMigrations, planMigrateBaseline } from './migrate/baseline.ts';
 export type { Blocker, Victims } from './migrate/blockers.ts';
 export { describeBlocker } from './migrate/blockers.ts';
+export type { Budget, BudgetLimit } from './migrate/budget.ts';
+export { parseBudget } from './migrate/budget.ts';
 export type { Rename } from './migrate/check-base.ts';
 export type { MigrateDownOptions, MigrateUpOptions } from './migrate/commands.ts';
 export {
@@ -203,6 +205,8 @@ export type {
 } from './migrate/impact-plan.ts';
 export type { InitResult } from './migrate/init.ts';
 export { initProject } from './migrate/init.ts';
+export type { BudgetFinding, BudgetVerdict } from './migrate/judge-budget.ts';
+export { judgeBudget } from './migrate/judge-budget.ts';
 export type { LintMigrationsOptions, LintSettingsOptions } from './migrate/lint.ts';
 export { lintMigrations } from './migrate/lint.ts';
 export type { MigrationPlan, MigrationResult } from './migrate/migrator.ts';

@@ -31,6 +31,9 @@ export default {
   // The ledger keeps the text of a migration up to this size.
   // storedTextLimit: '1MB',
 
+  // What `evdb migrate plan` is held against; exit code 3 where it is exceeded.
+  // budget: 'rewrite-rows=100k,scan-rows=1M,access-exclusive=500ms',
+
   // What `evdb doctor` finds and you accept; after the day in `until` it counts again.
   // doctor: { ignore: [{ check: 'unused-indexes', object: 'public.*', reason: 'yearly report', until: '2027-01-31' }] },
 

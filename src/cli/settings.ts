@@ -21,7 +21,7 @@ export async function loadConfig({ context, flags }: CommandInput): Promise<Conf
 
 function configFlags(flags: Flags): Record<string, string | boolean | undefined> {
   const { url, embedded, env, config, schema, migrationsDir } = flags as Record<string, string>;
-  const { lockWait, lockTimeout, lockWaitBudget, statementTimeout } = flags as Record<
+  const { lockWait, lockTimeout, lockWaitBudget, statementTimeout, budget } = flags as Record<
     string,
     string
   >;
@@ -35,6 +35,7 @@ function configFlags(flags: Flags): Record<string, string | boolean | undefined>
     lockTimeout,
     lockWaitBudget,
     statementTimeout,
+    budget,
   };
   return {
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),

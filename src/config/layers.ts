@@ -17,6 +17,7 @@ export const SETTING_KINDS = {
   dataLockTimeout: 'duration',
   statementTimeout: 'duration',
   storedTextLimit: 'size',
+  budget: 'string',
 } as const;
 
 export type SettingKey = keyof typeof SETTING_KINDS;

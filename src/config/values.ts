@@ -29,6 +29,8 @@ export interface Settings {
   statementTimeoutMs?: number;
   /** The ledger keeps the text of a migration up to this size; default 1 MiB. */
   storedTextLimitBytes: number;
+  /** What `migrate plan` is held against, as `parseBudget` reads it; default: nothing. */
+  budget?: string;
 }
 
 /** Reads settings one by one and remembers where each came from. */
@@ -183,6 +185,16 @@ function readTimeouts(
   };
 }
 
+function readBudget(reader: Reader): Pick<Settings, 'budget'> {
+  const budget = reader.read<string | undefined>(
+    'budget',
+    parseText,
+    undefined,
+    (text) => text ?? null,
+  );
+  return budget === undefined ? {} : { budget };
+}
+
 /**
  * Reads and checks every setting beside the connection.
  *
@@ -201,6 +213,7 @@ export function parseSettings(
     ...readSchemas(reader),
     isProtected: readProtected(layers, reader.entries),
     ...readTimeouts(reader),
+    ...readBudget(reader),
   };
   return { settings, entries: reader.entries };
 }

@@ -4,6 +4,7 @@ import type {
   StepImpact,
   TableFacts,
 } from '../migrate/impact-plan.ts';
+import type { BudgetFinding, BudgetVerdict } from '../migrate/judge-budget.ts';
 import { wrapWords } from './display-width.ts';
 import { oneLine } from './report-value.ts';
 import { type Effect, lockLabel, statementEffects } from './statement-effects.ts';
@@ -20,6 +21,8 @@ export interface ImpactPlanRenderOptions {
   width?: number | undefined;
   /** The last line; default `Nothing was changed.` */
   ending?: string | undefined;
+  /** What a budget says to it. */
+  verdict?: BudgetVerdict | undefined;
 }
 
 const STEP = '        ';
@@ -35,6 +38,7 @@ export function renderImpactPlan(plan: ImpactPlan, options: ImpactPlanRenderOpti
     ...wrap(head, '', options),
     ...plan.steps.flatMap((step) => renderStep(step, plan, options)),
     ...renderTraceNote(plan, options).map((line) => style.dim(line)),
+    ...(options.verdict ? renderVerdict(options.verdict, options) : []),
     ending,
   ].join('\n');
 }
@@ -190,4 +194,23 @@ function renderTraceNote(
       ? ''
       : `; that is PostgreSQL ${major(trace.serverVersion)}, the target is ${major(serverVersion)}`;
   return wrap(`Traced ${where}${other}.`, '', options);
+}
+
+function renderVerdict(verdict: BudgetVerdict, options: ImpactPlanRenderOptions): string[] {
+  const { style } = options;
+  const { isKept, violations, unknowns, budget } = verdict;
+  const line = (finding: BudgetFinding, colour: keyof Style) => {
+    const text = `${finding.file}:${finding.line}  ${finding.message} (${finding.limit})`;
+    return wrap(text, '  ', options).map((one) => style[colour](one));
+  };
+  const isUnknownBad = budget.failsOnUnknown;
+  const head = isKept ? style.good('within the budget') : style.bad('over the budget');
+  const open = renderCount(unknowns.length, 'thing');
+  const note =
+    unknowns.length === 0 ? '' : `, ${open} not known${isUnknownBad ? '' : ' and let pass'}`;
+  return [
+    `${head}${note}${isKept && unknowns.length === 0 ? '' : ':'}`,
+    ...violations.flatMap((finding) => line(finding, 'bad')),
+    ...unknowns.flatMap((finding) => line(finding, isUnknownBad ? 'bad' : 'warn')),
+  ];
 }

@@ -59,7 +59,7 @@ export const pointsOneWay: Rule = (files) =>
   });
 
 const pureParts =
-  /^src\/(migrate\/(plan|repair-plan|migration|compare)\.ts|impact\/|lint\/|report\/)/;
+  /^src\/(migrate\/(plan|repair-plan|migration|compare|judge-budget|work-estimate|settle-trace)\.ts|impact\/|lint\/|report\/)/;
 const impurePackages =
   /^(postgres|node:(fs|net|tls|dns|http|https|http2|dgram|child_process|worker_threads|cluster|readline)(\/.*)?)$/;
 

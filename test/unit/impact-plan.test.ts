@@ -152,3 +152,29 @@ Nothing was changed.`);
     expect(text).toContain('gen_random_uuid()');
   });
 });
+
+describe('a budget under a plan', () => {
+  const budget = { failsOnUnknown: false, rewriteRows: 10 };
+  const found = {
+    ...{ limit: 'rewrite-rows' as const, file: 'migrations/012_add_token.sql', line: 4 },
+    ...{ relation: 'public.events', allowed: 10, isMeasured: false },
+  };
+
+  it('says that it is kept', () => {
+    const verdict = { budget, isKept: true, violations: [], unknowns: [] };
+    expect(renderImpactPlan(plan, { ...options, verdict })).toContain('\nwithin the budget\n');
+  });
+
+  it('lists what exceeds it, and what nobody knows', () => {
+    const verdict = {
+      ...{ budget, isKept: false },
+      violations: [{ ...found, actual: 20, message: 'rewrites public.events: 20 rows' }],
+      unknowns: [{ ...found, actual: null, message: 'nobody knows' }],
+    };
+    expect(renderImpactPlan(plan, { ...options, verdict })).toContain(`
+over the budget, 1 thing not known and let pass:
+  migrations/012_add_token.sql:4  rewrites public.events: 20 rows (rewrite-rows)
+  migrations/012_add_token.sql:4  nobody knows (rewrite-rows)
+`);
+  });
+});

@@ -1,5 +1,9 @@
+import type { Budget } from '../../migrate/budget.ts';
+import type { ImpactPlan } from '../../migrate/impact-plan.ts';
+import type { BudgetVerdict } from '../../migrate/judge-budget.ts';
 import type { PlanImpactOptions } from '../../migrate/plan-impact.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
+import { EXIT } from '../exit-codes.ts';
 import { embeddedDirectory, loadMigrateOptions, withInterrupt } from '../settings.ts';
 import { tuneForParser } from '../v8-flags.ts';
 import { requireConsent } from './consent.ts';
@@ -11,11 +15,22 @@ export async function handlePlan(input: CommandInput): Promise<CommandResult> {
   const { config, options } = await loadMigrateOptions(input, (read) => {
     if (trace === 'target') requireConsent(input, read, 'plan --trace-on-target');
   });
+  const limits = config.budget;
+  const budget = limits === undefined ? undefined : await readBudget(limits);
   if (trace === 'target') input.context.err(ON_TARGET);
-  return showPlan(input, {
-    ...{ ...options, to, steps, strict, outOfOrder, trace },
-    embeddedDirectory: embeddedDirectory(config),
-  });
+  return showPlan(
+    input,
+    {
+      ...{ ...options, to, steps, strict, outOfOrder, trace },
+      embeddedDirectory: embeddedDirectory(config),
+    },
+    budget,
+  );
+}
+
+async function readBudget(text: string): Promise<Budget> {
+  const { parseBudget } = await import('../../migrate/budget.ts');
+  return parseBudget(text);
 }
 
 const ON_TARGET =
@@ -37,6 +52,7 @@ const NOTHING = {
 export async function showPlan(
   input: CommandInput,
   options: PlanImpactOptions,
+  budget?: Budget,
 ): Promise<CommandResult> {
   const { context, flags, style } = input;
   const [{ planImpact }, { renderImpactPlan }, { renderWarning }] = await Promise.all([
@@ -49,9 +65,12 @@ export async function showPlan(
     planImpact({ ...options, signal, onTrace }),
   );
   for (const warning of plan.warnings) context.err(`${renderWarning(warning, style)}\n`);
+  const verdict = budget === undefined ? undefined : await judge(plan, budget);
   return {
-    data: { dryRun: true, ...plan },
+    data: { dryRun: true, ...plan, ...(verdict && { budget: verdict }) },
+    exitCode: verdict?.isKept === false ? EXIT.found : EXIT.done,
     text: renderImpactPlan(plan, {
+      verdict,
       nothing: NOTHING[options.command ?? 'up'],
       verbose: flags.verbose === true,
       style,
@@ -59,4 +78,9 @@ export async function showPlan(
       ...(flags.dryRun && { ending: 'Nothing was changed (--dry-run).' }),
     }),
   };
+}
+
+async function judge(plan: ImpactPlan, budget: Budget): Promise<BudgetVerdict> {
+  const { judgeBudget } = await import('../../migrate/judge-budget.ts');
+  return judgeBudget(plan, budget);
 }

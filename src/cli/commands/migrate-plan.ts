@@ -18,13 +18,21 @@ export const PLAN: CommandSpec = {
       '--trace-on-target',
       'try them in the database itself, each migration in a transaction that is rolled back',
     ).conflicts(['trace', 'traceEmbedded']),
+    new Option(
+      '--budget <limits>',
+      'exit 3 where more is felt, such as rewrite-rows=100k,access-exclusive=500ms',
+    ),
     new Option('--confirm', 'consent to --trace-on-target where the environment is protected'),
     new Option('--lock-timeout <duration>', 'how long a statement may wait for table locks'),
     new Option('--statement-timeout <duration>', 'how long a statement may run'),
     new Option('--verbose', 'show every statement, also those that nobody else feels'),
     ...migrateOptions(),
   ],
-  examples: ['migrate plan', 'migrate plan --trace', 'migrate plan --json'],
+  examples: [
+    'migrate plan',
+    'migrate plan --trace',
+    'migrate plan --budget rewrite-rows=100k,scan-rows=1M,access-exclusive=500ms',
+  ],
   run: async (input: CommandInput) =>
     (await import('./migrate-plan-handlers.ts')).handlePlan(input),
 };
