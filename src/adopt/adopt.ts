@@ -156,7 +156,7 @@ function refuse({ findings }: AdoptionPlan, { tool }: Adapter): void {
   const count = errors.length === 1 ? 'something stands' : `${errors.length} things stand`;
   throw new EvdbError('ADOPTION_REFUSED', `${count} in the way of taking over from ${tool}`, {
     hint: 'Nothing was changed, and nothing was run. Settle what is listed, and adopt again.',
-    details: { findings },
+    details: { findings: findings.filter(({ severity }) => severity !== 'note') },
   });
 }
 

@@ -19,7 +19,7 @@ const DIRECTIVE = '-- evdb: no-transaction\n';
  * @returns undefined where the section holds no statement
  */
 export function convertSection({ text, noTransaction }: Section): ConvertedScript | undefined {
-  const trimmed = `${text.replace(/^(?:[ \t]*\n)+/, '').trimEnd()}\n`;
+  const trimmed = trimLines(text);
   const statements = splitStatements(trimmed);
   if (statements.length === 0) return undefined;
   const findings: ConvertedScript['findings'] = [];
@@ -30,16 +30,22 @@ export function convertSection({ text, noTransaction }: Section): ConvertedScrip
     return { text: unwrapped, statements: inner, findings: [...findings, ...doubts(inner)] };
   }
   findings.push(...doubts(statements));
-  const outside = statements.find((statement) => classifyStatement(statement).needsNoTransaction);
+  const outside = statements
+    .map(classifyStatement)
+    .find(({ needsNoTransaction }) => needsNoTransaction);
   if (!noTransaction && !outside) return { text: trimmed, statements, findings };
   if (!noTransaction && outside) {
     findings.push({
       severity: 'note',
-      message: `"${outside.command}" needs no-transaction, so the directive is added`,
+      message: `"${outside.label}" needs no-transaction, so the directive is added`,
     });
   }
   const marked = DIRECTIVE + trimmed;
   return { text: marked, statements: splitStatements(marked), findings };
+}
+
+function trimLines(text: string): string {
+  return `${text.replace(/^(?:[ \t]*\n)+/, '').trimEnd()}\n`;
 }
 
 /** The text without `begin` at its beginning and `commit` at its end; undefined for any other. */
@@ -54,7 +60,7 @@ function withoutTransaction(text: string, statements: Statement[]): string | und
   if (!isPlain(begin, /^(begin|start transaction)$/) || !isPlain(commit, /^(commit|end)$/)) {
     return undefined;
   }
-  const kept = cut(cut(text, commit as Statement), begin as Statement);
+  const kept = trimLines(cut(cut(text, commit as Statement), begin as Statement));
   return splitStatements(kept).length === statements.length - 2 && statements.length > 2
     ? kept
     : undefined;
