@@ -5,6 +5,7 @@ import { severityInDown } from './choice.ts';
 import type { LintRun } from './engine.ts';
 import type { ExpandedStatement } from './expand.ts';
 import type { RawFinding } from './finding.ts';
+import { fixOf } from './fixes.ts';
 import type { FileState, Rule, RuleFinding, Severity, StatementInContext } from './rule.ts';
 
 interface Around {
@@ -75,7 +76,7 @@ function toRaw(
     tables,
     lock,
     evidence: isSmall ? 'live' : evidence,
-    fix,
+    fix: fix ?? fixOf(rule.name, finding, at),
     stillHolds,
   };
 }

@@ -79,6 +79,8 @@ export interface Fix {
   edits: Edit[];
   /** Statements that have to move into a no-transaction migration of their own, by index. */
   moves?: number[];
+  /** Statements for a migration behind this one, each with its inverse. */
+  follows?: { up: string; down: string }[];
 }
 
 /** What a rule says of a statement. */
