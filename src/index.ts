@@ -209,6 +209,8 @@ export type { BudgetFinding, BudgetVerdict } from './migrate/judge-budget.ts';
 export { judgeBudget } from './migrate/judge-budget.ts';
 export type { LintMigrationsOptions, LintSettingsOptions } from './migrate/lint.ts';
 export { lintMigrations } from './migrate/lint.ts';
+export type { FixedFile, FixPlan, LeftFinding, PlanFixesOptions } from './migrate/lint-fix.ts';
+export { planLintFixes } from './migrate/lint-fix.ts';
 export type { MigrationPlan, MigrationResult } from './migrate/migrator.ts';
 export type { MigrateOptions } from './migrate/options.ts';
 export type { Direction, DownOptions, PlanWarning, UpOptions } from './migrate/plan.ts';
@@ -234,6 +236,7 @@ export type { MigrationsStatus, StatusEntry } from './migrate/status.ts';
 export { readStatus } from './migrate/status.ts';
 export type { Finding, ValidateOptions, ValidationResult } from './migrate/validate.ts';
 export { validateMigrations } from './migrate/validate.ts';
+export { writeFixes } from './migrate/write-fixes.ts';
 export type { PoolEvents } from './pool/events.ts';
 export type { PoolConnection } from './pool/handle.ts';
 export type { PoolHealth } from './pool/health.ts';
@@ -259,6 +262,7 @@ export type { ImpactPlanRenderOptions } from './report/impact-plan.ts';
 export { renderImpactPlan } from './report/impact-plan.ts';
 export type { ListedRule } from './report/lint.ts';
 export { renderLint, renderLintRules } from './report/lint.ts';
+export { renderFixes } from './report/lint-fix.ts';
 export {
   renderStepDone,
   renderSummary,

@@ -66,6 +66,14 @@ export interface LintRun extends Required<Pick<LintOptions, 'parser' | 'isHistor
  * lintScripts([{ path: '1.sql', text, direction: 'up', isTransactional: true, isJudged: true }], { parser })
  */
 export function lintScripts(scripts: readonly LintScript[], options: LintOptions): LintReport {
+  return reportOf(scripts, judgeScripts(scripts, options));
+}
+
+/** The same by script, with what a fix needs to know. */
+export function judgeScripts(
+  scripts: readonly LintScript[],
+  options: LintOptions,
+): Map<LintScript, SettledFile> {
   const rules = options.rules ?? RULES;
   const run: LintRun = {
     parser: options.parser,
@@ -83,7 +91,7 @@ export function lintScripts(scripts: readonly LintScript[], options: LintOptions
       if (file) settled.set(file.script, settleFile(file, catalog, run.chosen));
     }
   }
-  return collect(scripts, settled);
+  return settled;
 }
 
 /** Downs undo from the newest on, so each finds the database as its migration left it. */
@@ -94,7 +102,8 @@ function inOrder(scripts: readonly LintScript[], wanted: LintScript['direction']
   return last < 0 ? [] : fitting.slice(last).reverse();
 }
 
-function collect(
+/** What the judged scripts say together, in the order of the scripts. */
+export function reportOf(
   scripts: readonly LintScript[],
   settled: ReadonlyMap<LintScript, SettledFile>,
 ): LintReport {
@@ -105,6 +114,6 @@ function collect(
     suppressed: files.flatMap((file) => file.suppressed),
     counts: countSeverities(findings),
     files: files.map(({ path }) => path),
-    statements: files.reduce((sum, file) => sum + file.statements, 0),
+    statements: files.reduce((sum, file) => sum + file.statements.length, 0),
   };
 }

@@ -54,11 +54,16 @@ export function isIndependent(tree: Node, later: readonly Statement[]): boolean 
   const names = namesIn(tree);
   return (
     names.length > 0 &&
-    later.every(({ command, text }) => {
-      const lower = text.toLowerCase();
-      return !OPAQUE.has(command) && !names.some((name) => lower.includes(name));
-    })
+    later.every(
+      ({ command, text }) => !OPAQUE.has(command) && !names.some((name) => mentions(text, name)),
+    )
   );
+}
+
+/** Also inside strings and function bodies. */
+function mentions(text: string, name: string): boolean {
+  const escaped = name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  return new RegExp(`(?<![\\w$])${escaped}(?![\\w$])`, 'i').test(text);
 }
 
 const OPAQUE = new Set(['do', 'call', 'select', 'with', 'execute', 'set', 'reset']);

@@ -28,9 +28,15 @@ export interface FilePlan {
   up: string;
   down: string | undefined;
   added: AddedMigration[];
-  fixed: RawFinding[];
+  fixed: FixedFinding[];
   /** What has a fix and stays, with the reason. */
-  left: { raw: RawFinding; reason: string }[];
+  left: (FixedFinding & { reason: string })[];
+}
+
+/** A finding and the script that it is in. */
+export interface FixedFinding {
+  raw: RawFinding;
+  direction: 'up' | 'down';
 }
 
 /**
@@ -45,17 +51,23 @@ export function planFixes(up: FixableScript, down: FixableScript | undefined): F
   for (const raw of up.found) {
     if (raw.fix === undefined) continue;
     const reason = refusalOf(raw.fix, up, down);
-    if (reason !== undefined) plan.left.push({ raw, reason });
+    if (reason !== undefined) plan.left.push({ raw, direction: 'up', reason });
     else {
-      plan.fixed.push(raw);
+      plan.fixed.push({ raw, direction: 'up' });
       accepted.push(raw.fix);
     }
   }
   const edits = distinct(accepted.flatMap((fix) => fix.edits));
   const moves = new Set(accepted.flatMap((fix) => fix.moves ?? []));
+  const downText = down && leaveTransaction(down);
+  if (down && downText !== undefined) {
+    plan.down = downText;
+    plan.fixed.push(...fixable(down).map((raw) => ({ raw, direction: 'down' as const })));
+  }
   if (moves.size === up.statements.length && moves.size > 0) {
     return { ...plan, up: applyEdits(up.text, [HEADER, ...edits]) };
   }
+  if (accepted.length === 0) return plan;
   const moved = up.statements.filter(({ index }) => moves.has(index));
   return {
     ...plan,
@@ -65,6 +77,18 @@ export function planFixes(up: FixableScript, down: FixableScript | undefined): F
       ...followUp(accepted, down),
     ],
   };
+}
+
+/** A script all of whose statements may run outside of one: it only needs the header. */
+function leaveTransaction(script: FixableScript): string | undefined {
+  const fixes = fixable(script).flatMap(({ fix }) => fix ?? []);
+  const moves = new Set(fixes.flatMap((fix) => fix.moves ?? []));
+  if (moves.size === 0 || moves.size < script.statements.length) return undefined;
+  return applyEdits(script.text, [HEADER, ...distinct(fixes.flatMap((fix) => fix.edits))]);
+}
+
+function fixable({ found }: FixableScript): RawFinding[] {
+  return found.filter(({ fix }) => fix?.moves !== undefined);
 }
 
 const HEADER: Edit = { start: 0, end: 0, text: NO_TRANSACTION };
@@ -144,14 +168,14 @@ function moveStatement(
   down: FixableScript | undefined,
 ): AddedMigration {
   const range = rangeWithComments(up.text, statement);
-  const own = edits
-    .filter(({ start }) => contains(range, start))
+  const end: Edit = { start: statement.end, end: statement.end, text: ';' };
+  const own = [...edits, ...(statement.isTerminated ? [] : [end])]
+    .filter(({ start }) => contains(range, start) || start === statement.end)
     .map(({ start, end, text }) => ({ start: start - range.start, end: end - range.start, text }));
   const text = applyEdits(up.text.slice(range.start, range.end), own).trim();
-  const end = statement.isTerminated ? '' : ';';
   return {
     suffix: 'no_transaction',
-    up: `${NO_TRANSACTION}${text}${end}\n`,
+    up: `${NO_TRANSACTION}${text}\n`,
     down: down && inverseOf(up.trees[statement.index] as Node)?.text,
   };
 }

@@ -1,25 +1,45 @@
 import type { AlterTableStmt } from '@pgsql/types';
-import { quoteWhereNeeded } from '../catalog/catalog.ts';
-import { advance, openCursor } from '../sql/lexer.ts';
+import { quoteWhereNeeded, resolveKey } from '../catalog/catalog.ts';
+import { advance, isWord, openCursor } from '../sql/lexer.ts';
 import { type AlterTableCommand, commandsOf } from '../sql/list-items.ts';
-import { asKind, relationNameOf } from '../sql/tree.ts';
+import { asKind, relationNameOf, writtenNameOf } from '../sql/tree.ts';
 import type { Fix, RuleFinding, StatementInContext } from './rule.ts';
 import { keyOfRange, relationOf } from './subject.ts';
 
-/** What surely mends a finding and needs a second migration, undefined where nothing does. */
+/** What surely mends a finding and is more than one edit, undefined where nothing is sure. */
 export function fixOf(
   rule: string,
   { offset = 0 }: RuleFinding,
   at: StatementInContext,
 ): Fix | undefined {
+  if (at.isEmbedded) return undefined;
+  if (rule === 'index-drop-reindex-blocking') return dropConcurrently(at);
   const makeFix = FIXES[rule];
   const alter = asKind(at.tree, 'AlterTableStmt');
-  if (makeFix === undefined || alter === undefined || at.isEmbedded) return undefined;
+  if (makeFix === undefined || alter === undefined) return undefined;
   const isPlain = relationOf(at, keyOfRange(at, alter.relation))?.kind === 'table';
   if (!isPlain || alter.missing_ok || at.file.direction === 'down') return undefined;
   const item = commandsOf(alter, at.text).findLast((one) => one.offset <= offset);
   if (item === undefined) return undefined;
   return makeFix({ at, alter, item, end: endOfItem(at.text, item.offset) });
+}
+
+/** Only an index of a plain table, on its own, and without all that depends on it. */
+function dropConcurrently(at: StatementInContext): Fix | undefined {
+  const drop = asKind(at.tree, 'DropStmt');
+  if (drop?.objects?.length !== 1 || drop.behavior === 'DROP_CASCADE') return undefined;
+  const written = writtenNameOf(asKind(drop.objects[0], 'List')?.items);
+  const { indexes, relations } = at.catalog;
+  const index = indexes.get(resolveKey(at.catalog, written, indexes));
+  if (index === undefined || relations.get(index.table)?.kind !== 'table') return undefined;
+  const cursor = openCursor(at.text);
+  while (advance(cursor) && !isWord(cursor, 'index'));
+  const place = at.start + cursor.end;
+  return {
+    description: 'drop it concurrently, in a no-transaction migration',
+    edits: [{ start: place, end: place, text: ' concurrently' }],
+    ...(at.file.isTransactional && { moves: [at.statement.index] }),
+  };
 }
 
 interface Place {

@@ -18,7 +18,8 @@ import { type ReadSuppressions, readBodySuppressions, readSuppressions } from '.
 /** A script whose statements were judged one after the other. */
 export interface JudgedFile {
   script: LintScript;
-  statements: number;
+  statements: Statement[];
+  trees: (Node | null)[];
   found: RawFinding[];
   syntax: RawFinding[];
   directives: ReadSuppressions;
@@ -68,7 +69,7 @@ function judgeFile(script: LintScript, statements: Statement[], around: Around):
     directives.problems.push(...inBody.problems);
   }
   const syntax = trees.includes(null) ? findSyntaxErrors(script, statements, run.parser) : [];
-  return { script, statements: statements.length, found, syntax, directives };
+  return { script, statements, trees, found, syntax, directives };
 }
 
 function judgeOne(

@@ -1,4 +1,6 @@
+import type { Node } from '@pgsql/types';
 import type { Catalog } from '../catalog/catalog.ts';
+import type { Statement } from '../sql/statements.ts';
 import type { ChosenRule } from './choice.ts';
 import { type LintFinding, placeFindings, type RawFinding } from './finding.ts';
 import type { JudgedFile } from './lint-file.ts';
@@ -8,8 +10,11 @@ export interface SettledFile {
   findings: LintFinding[];
   /** What a comment in the script says is meant. */
   suppressed: (LintFinding & { reason: string })[];
-  statements: number;
   path: string;
+  statements: readonly Statement[];
+  trees: readonly (Node | null)[];
+  /** What the rules found and nothing suppresses. */
+  kept: RawFinding[];
 }
 
 /**
@@ -19,7 +24,7 @@ export interface SettledFile {
  * @param after what the database holds when all migrations have run
  */
 export function settleFile(
-  { script, statements, found, syntax, directives }: JudgedFile,
+  { script, statements, trees, found, syntax, directives }: JudgedFile,
   after: Catalog,
   chosen: readonly ChosenRule[],
 ): SettledFile {
@@ -45,8 +50,10 @@ export function settleFile(
   return {
     findings: place([...syntax, ...kept, ...problems]),
     suppressed,
-    statements,
     path: script.path,
+    statements,
+    trees,
+    kept,
   };
 }
 

@@ -1,10 +1,8 @@
-import { assertConnectionConfigured } from '../../config/configured.ts';
-import type { Config } from '../../config/resolve.ts';
-import type { ConnectionOptions } from '../../connection/options.ts';
 import { loadTable } from '../context.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
-import { embeddedDirectory, loadConfig, loadMigrateOptions, migrateSettings } from '../settings.ts';
+import { findConnection } from '../optional-connection.ts';
+import { loadConfig, loadMigrateOptions, migrateSettings } from '../settings.ts';
 import { tuneForParser } from '../v8-flags.ts';
 
 /** On a terminal a long history is cut to what one screen shows. */
@@ -45,9 +43,11 @@ export async function handleValidate(input: CommandInput): Promise<CommandResult
   ]);
   const config = await loadConfig(input);
   const { directory: _, ...lint } = lintOptionsOf(config, input.flags);
+  const { connection, noConnectionReason } = await findConnection(config, input.context);
   const result = await validateMigrations({
     ...migrateSettings(config, input.context),
-    ...(await connectionForValidate(config, input)),
+    connection,
+    noConnectionReason,
     base: input.flags.base as string | undefined,
     lint,
   });
@@ -62,26 +62,4 @@ export async function handleValidate(input: CommandInput): Promise<CommandResult
     },
     exitCode: isValid ? EXIT.done : EXIT.found,
   };
-}
-
-/** Validating never starts a server: without one the files are checked alone. */
-async function connectionForValidate(
-  config: Config,
-  { context }: CommandInput,
-): Promise<{ connection?: ConnectionOptions; noConnectionReason?: string }> {
-  const { connection, migrationConnection } = config;
-  if (migrationConnection) return { connection: migrationConnection.options };
-  if (connection.kind === 'server') return { connection: connection.options };
-  if (!connection.implicit) assertConnectionConfigured(config, context.env);
-  const { readEmbeddedServer } = await import('../../connection/embedded/status.ts');
-  const directory = embeddedDirectory(config);
-  const { running } = await readEmbeddedServer({ directory });
-  if (!running) {
-    const noConnectionReason = connection.implicit
-      ? 'no database is configured'
-      : 'the embedded server is not running';
-    return { noConnectionReason };
-  }
-  const { ensureEmbeddedServer } = await import('../../connection/embedded/server.ts');
-  return { connection: (await ensureEmbeddedServer({ directory })).connection };
 }

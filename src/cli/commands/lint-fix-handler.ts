@@ -1,0 +1,86 @@
+import { existsSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import type { Config } from '../../config/resolve.ts';
+import { EvdbError } from '../../errors.ts';
+import { lintMigrations } from '../../migrate/lint.ts';
+import { type FixPlan, planLintFixes } from '../../migrate/lint-fix.ts';
+import { readStatus } from '../../migrate/status.ts';
+import { writeFixes } from '../../migrate/write-fixes.ts';
+import { renderFixes } from '../../report/lint-fix.ts';
+import type { CommandInput, CommandResult } from '../define.ts';
+import { EXIT } from '../exit-codes.ts';
+import { lintOptionsOf } from '../lint-settings.ts';
+import { findConnection } from '../optional-connection.ts';
+import { migrateSettings } from '../settings.ts';
+
+/** `evdb lint --fix`: plans the edits, writes them unless asked not to, and lints again. */
+export async function fixMigrations(input: CommandInput, config: Config): Promise<CommandResult> {
+  const { context, flags, style } = input;
+  const paths = input.args.map((path) => resolve(context.cwd, path));
+  const options = { ...lintOptionsOf(config, flags), paths };
+  const directory = folderOf(paths) ?? options.directory;
+  const applied = await readApplied(input, config, directory);
+  const plan = await planLintFixes({ ...options, directory, applied });
+  const isDry = flags.dryRun === true;
+  if (!isDry) writeFixes(plan.files);
+  const report = isDry ? plan.report : await lintMigrations({ ...options, directory });
+  const { error, warning } = report.counts;
+  return {
+    data: { dryRun: isDry, ...toData(plan), ...report },
+    text: renderFixes({ ...plan, report }, { isDry, diffs: await diffsOf(plan), style }),
+    exitCode: error > 0 || (flags.strict && warning > 0) ? EXIT.found : EXIT.done,
+  };
+}
+
+function toData({ files, fixed, left }: FixPlan) {
+  return {
+    fixed,
+    left,
+    written: files.map(({ file, before }) => ({ file, isNew: before === undefined })),
+  };
+}
+
+/** A fix may need a new migration, so the files named have to be of one folder. */
+function folderOf(paths: readonly string[]): string | undefined {
+  const folders = new Set(paths.map((path) => (isFolder(path) ? path : dirname(path))));
+  if (folders.size <= 1) return [...folders][0];
+  throw new EvdbError('USAGE', '--fix works on one folder of migrations at a time', {
+    hint: 'Call it once for each folder.',
+  });
+}
+
+function isFolder(path: string): boolean {
+  return existsSync(path) && statSync(path).isDirectory();
+}
+
+/**
+ * Versions that the database has: their files must stay as they are.
+ *
+ * @throws {EvdbError} NOT_CONFIGURED where there is a database that cannot be asked
+ */
+async function readApplied(
+  { context }: CommandInput,
+  config: Config,
+  directory: string,
+): Promise<Set<string> | undefined> {
+  const { connection, isStopped } = await findConnection(config, context);
+  if (connection === undefined) {
+    if (!isStopped) return undefined;
+    throw new EvdbError('NOT_CONFIGURED', 'the embedded server is not running', {
+      hint: 'It knows which migrations are applied, and those must not be changed. Start it: evdb server start',
+    });
+  }
+  const settings = { ...migrateSettings(config, context), directory };
+  const { migrations } = await readStatus({ ...settings, connection });
+  const isApplied = ({ state }: { state: string }) =>
+    state !== 'pending' && state !== 'out-of-order';
+  return new Set(migrations.filter(isApplied).map(({ version }) => version));
+}
+
+async function diffsOf({ files }: FixPlan): Promise<string[]> {
+  if (files.length === 0) return [];
+  const { createTwoFilesPatch } = await import('diff');
+  return files.map(({ file, before = '', after }) =>
+    createTwoFilesPatch(file, file, before, after, '', '', { context: 2 }),
+  );
+}
