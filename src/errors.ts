@@ -47,7 +47,6 @@ export type EvdbErrorCode =
   | 'OUTCOME_UNKNOWN'
   | 'RESET_BLOCKED'
   | 'SCRATCH_UNAVAILABLE'
-  | 'TRACE_FAILED'
   | 'INTERRUPTED'
   // the connection
   | 'CONNECTION_REFUSED'

@@ -3,7 +3,6 @@ import { EvdbError } from '../errors.ts';
 import { applyStep, type StepResult } from './apply.ts';
 import { type ApplyContext, stepName } from './apply-context.ts';
 import { readDiffs, withDiffs } from './changes.ts';
-import type { MigrationStatus } from './compare.ts';
 import type { LedgerRow } from './ledger.ts';
 import { DEFAULT_STORED_TEXT_LIMIT_BYTES, ledgerKey, type MigrateOptions } from './options.ts';
 import type { Direction, PlanWarning, Selection } from './plan.ts';
@@ -111,7 +110,6 @@ export function tellWarnings(warnings: PlanWarning[], { onProgress }: RunOptions
 export interface Planned {
   plan: MigrationPlan;
   rows: LedgerRow[];
-  statuses: MigrationStatus[];
 }
 
 async function makePlan(
@@ -141,7 +139,6 @@ async function makePlan(
   return {
     plan: { schema: ledgerKey(options).targetSchema, steps, warnings: withDiffs(warnings, diffs) },
     rows: standing.ledger.rows,
-    statuses: standing.statuses,
   };
 }
 

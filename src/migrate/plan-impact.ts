@@ -22,14 +22,14 @@ export interface PlanImpactOptions
  * what it rewrites, scans and builds, and how big those tables are on the target. Reads only, and
  * refuses what `migrateUp` would refuse.
  *
- * @throws {EvdbError} those of `planMigrateUp`, and TRACE_FAILED, SCRATCH_UNAVAILABLE where
- *   statements are traced
+ * @throws {EvdbError} those of `planMigrateUp`, and SCRATCH_UNAVAILABLE where statements are
+ *   traced
  * @example
  * const plan = await planImpact({ connection, directory: 'migrations' });
  * const rewrites = plan.steps.flatMap((step) => step.statements.flatMap((one) => one.rewrites));
  */
 export async function planImpact(options: PlanImpactOptions): Promise<ImpactPlan> {
-  return withCommandPlan(options, async ({ plan, statuses }, session) => {
+  return withCommandPlan(options, async ({ plan }, session) => {
     const { schema, steps, warnings } = plan;
     const { serverVersion } = session.facts;
     const nothing = { schema, serverVersion, steps: [], tables: {}, warnings, trace: null };
@@ -37,9 +37,7 @@ export async function planImpact(options: PlanImpactOptions): Promise<ImpactPlan
     const { trace } = options;
     const catalog = await readLiveCatalog(session, [schema, ...(options.searchPath ?? [])]);
     const known = sizesOf(catalog);
-    const traced = trace
-      ? await traceSteps(steps, { target: session, statuses }, { ...options, trace })
-      : undefined;
+    const traced = trace ? await traceSteps(steps, session, { ...options, trace }) : undefined;
     const parser = await loadParser();
     const settings = applySettings(options);
     const impacts = steps.map((step, index) =>

@@ -2,11 +2,10 @@ import { withScratchDatabase } from '../connection/scratch.ts';
 import type { Session } from '../connection/session.ts';
 import { openTraceSession, type TraceSession } from '../trace/trace-session.ts';
 import { type StatementTrace, traceStatements } from '../trace/trace-statements.ts';
-import type { MigrationStatus } from './compare.ts';
 import type { TraceFacts } from './impact-plan.ts';
 import { applySettings, ledgerKey, type MigrateOptions } from './options.ts';
 import type { Step } from './prepare.ts';
-import { replayApplied } from './scratch-replay.ts';
+import { copyStructure } from './scratch-structure.ts';
 import { beginSql } from './session-settings.ts';
 
 export interface TraceStepsOptions extends MigrateOptions {
@@ -28,14 +27,15 @@ export interface StepTraces {
 const TARGET_LOCK_TIMEOUT_MS = 200;
 
 /**
- * Tries the steps on a server, each in a transaction.
+ * Tries the steps on a server, each in a transaction: in a scratch database with the structure of the
+ * target, one after the other, or on the target itself, each rolled back.
  *
- * @param target a session on the target, to read the ledger
- * @throws {EvdbError} TRACE_FAILED, and those of `withScratchDatabase` and `openSession`
+ * @param target a session on the target, to read its structure
+ * @throws {EvdbError} those of `withScratchDatabase`, `copyStructure` and `openSession`
  */
 export async function traceSteps(
   steps: readonly Step[],
-  { target, statuses }: { target: Session; statuses: MigrationStatus[] },
+  target: Session,
   options: TraceStepsOptions,
 ): Promise<StepTraces> {
   if (options.trace === 'target') return traceOnTarget(steps, options);
@@ -46,16 +46,14 @@ export async function traceSteps(
       ...{ embeddedDirectory, signal, onProgress: onTrace },
     },
     async ({ connection, serverVersion, isEmbedded }) => {
+      const { ledgerSchema } = ledgerKey(options);
+      const missing = await copyStructure(target, connection, { ledgerSchema, isEmbedded, signal });
+      for (const one of missing) onTrace?.(`the scratch database goes without: ${one}`);
       const tracer = await openTraceSession(connection, signal);
       const stop = closeOnAbort(tracer.session, signal);
       try {
-        await replayApplied(tracer.session, { target, statuses, options });
         const facts: TraceFacts = { where: isEmbedded ? 'embedded' : 'beside', serverVersion };
-        const createTarget = !statuses.some(({ row }) => row);
-        return {
-          facts,
-          traces: await traceAll(tracer, steps, { options, createTarget, end: 'commit' }),
-        };
+        return { facts, traces: await traceAll(tracer, steps, options) };
       } catch (error) {
         throw signal?.aborted ? signal.reason : error;
       } finally {
@@ -75,7 +73,7 @@ async function traceOnTarget(
   const stop = closeOnAbort(tracer.session, signal);
   try {
     const { serverVersion } = tracer.session.facts;
-    const traces = await traceAll(tracer, steps, { options, createTarget: true, end: 'rollback' });
+    const traces = await traceAll(tracer, steps, options);
     return { facts: { where: 'target', serverVersion }, traces };
   } catch (error) {
     throw signal?.aborted ? signal.reason : error;
@@ -95,26 +93,28 @@ function closeOnAbort(session: Session, signal: AbortSignal | undefined): () => 
 async function traceAll(
   tracer: TraceSession,
   steps: readonly Step[],
-  {
-    options,
-    createTarget,
-    end,
-  }: { options: TraceStepsOptions; createTarget: boolean; end: 'commit' | 'rollback' },
+  options: TraceStepsOptions,
 ): Promise<StatementTrace[][]> {
   const settings = { ...applySettings(options), ...ledgerKey(options) };
   const isTarget = options.trace === 'target';
+  const { signal } = options;
   const traces: StatementTrace[][] = [];
-  for (const [index, step] of steps.entries()) {
+  for (const step of steps) {
     const begin = beginSql({
       ...settings,
       facts: tracer.session.facts,
-      createTarget: createTarget && (index === 0 || isTarget),
+      createTarget: true,
       lockTimeoutMs: isTarget ? TARGET_LOCK_TIMEOUT_MS : 0,
       statementTimeoutMs: step.script.directives.statementTimeoutMs ?? settings.statementTimeoutMs,
     });
-    const { signal } = options;
     traces.push(
-      await traceStatements(tracer, step.statements, { beginSql: begin, end, isTarget, signal }),
+      await traceStatements(tracer, step.statements, {
+        beginSql: begin,
+        end: isTarget ? 'rollback' : 'commit',
+        goesOn: !isTarget,
+        isTarget,
+        signal,
+      }),
     );
   }
   return traces;

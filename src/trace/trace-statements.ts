@@ -37,6 +37,11 @@ export interface TraceOptions {
    * is rolled back all the same. Default `rollback`.
    */
   end?: 'rollback' | 'commit' | undefined;
+  /**
+   * Whether to go on behind a statement that failed, as one does that needs rows which a scratch
+   * database has not. Default false.
+   */
+  goesOn?: boolean | undefined;
   /** Whether this is a database that others use: nothing is simulated then. Default false. */
   isTarget?: boolean | undefined;
   signal?: AbortSignal | undefined;
@@ -65,7 +70,7 @@ export async function traceStatements(
     await session.run(PREPARE);
     const known = await readKnownRelations(session);
     const traces = await traceAll(tracer, statements, { known, options });
-    isFailed = traces.some(({ outcome }) => outcome === 'failed');
+    isFailed = !options.goesOn && traces.some(({ outcome }) => outcome === 'failed');
     return traces;
   } catch (error) {
     isFailed = true;
@@ -121,6 +126,9 @@ async function traceAll(
   { known, options }: { known: KnownRelations; options: TraceOptions },
 ): Promise<StatementTrace[]> {
   const traces: StatementTrace[] = [];
+  // whoever releases a savepoint releases those that the script sets behind it
+  const goesOn =
+    options.goesOn === true && !statements.some(({ command }) => command === 'savepoint');
   let signals = await readSignals(tracer.session);
   let hasFailed = false;
   for (const statement of statements) {
@@ -133,8 +141,8 @@ async function traceAll(
       traces.push(untraced(statement, 'skipped', treatment.reason, held));
       continue;
     }
-    const done = await traceOne(tracer, statement, treatment, { known, signals });
-    hasFailed = done.trace.outcome === 'failed';
+    const done = await traceOne(tracer, statement, treatment, { known, signals, goesOn });
+    hasFailed = done.trace.outcome === 'failed' && !goesOn;
     signals = done.signals;
     traces.push({ ...done.trace, held });
   }
@@ -145,18 +153,21 @@ async function traceOne(
   { session, takeMessages }: TraceSession,
   statement: Statement,
   treatment: Exclude<Treatment, { kind: 'skip' }>,
-  { known, signals }: { known: KnownRelations; signals: Signals },
+  { known, signals, goesOn }: { known: KnownRelations; signals: Signals; goesOn: boolean },
 ): Promise<{ trace: StatementTrace; signals: Signals }> {
+  if (goesOn) await session.run(`savepoint ${SAVEPOINT}`);
   takeMessages();
   const startedAt = performance.now();
   try {
     await session.run(treatment.text);
   } catch (error) {
     if (isConnectionLoss(error) || codeOf(error) === undefined) throw error;
+    if (goesOn) await session.run(`rollback to ${SAVEPOINT}; release ${SAVEPOINT}`);
     const said = `${error instanceof Error ? error.message : error} (${codeOf(error)})`;
     return { trace: untraced(statement, 'failed', said, []), signals };
   }
   const durationMs = performance.now() - startedAt;
+  if (goesOn) await session.run(`release ${SAVEPOINT}`);
   const messages = takeMessages().filter((message) => TELLING.test(message));
   const after = await readSignals(session);
   const { impact, reads } = impactOfSignals({ before: signals, after }, known, {
@@ -178,6 +189,8 @@ async function traceOne(
     signals: after,
   };
 }
+
+const SAVEPOINT = 'evdb_trace';
 
 /** What the server says at debug1 of work on whole tables; toast tables are part of theirs. */
 const TELLING =

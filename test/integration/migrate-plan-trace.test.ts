@@ -93,13 +93,16 @@ describe('a traced plan', () => {
     ]);
   });
 
-  test('tells which statement would fail', async ({ stage }) => {
+  test('tells which statement would fail, and goes on behind it', async ({ stage }) => {
     await migrateBusyTables(stage);
-    await stage.migration('002_wrong', 'select 1; alter table nothing add a int; select 2');
+    await stage.migration(
+      '002_wrong',
+      'select 1; alter table nothing add a int; alter table users add a int',
+    );
     expect(await traced(stage)).toMatchObject([
       { trace: { outcome: 'traced' } },
       { trace: { outcome: 'failed', reason: 'relation "nothing" does not exist (42P01)' } },
-      { trace: { outcome: 'skipped', reason: 'a statement before it failed' } },
+      { trace: { outcome: 'traced' }, locks: [{ relation: 'public.users' }] },
     ]);
   });
 
@@ -116,14 +119,12 @@ describe('a traced plan', () => {
     expect(await stage.sql`select from pg_roles where rolname like 'evdb_trace_%'`).toEqual([]);
   });
 
-  test('runs what the ledger kept where the file is not in this checkout', async ({ stage }) => {
-    await migrateBusyTables(stage);
-    await stage.migration('003_later', 'create table later (id int)');
-    await migrateUp(stage.options);
-    await stage.remove('003_later');
-    await stage.migration('002_now', 'alter table later add check (id > 0)');
-    const plan = await planImpact({ ...stage.options, trace: 'beside', outOfOrder: true });
-    expect(plan.steps[0]?.statements).toMatchObject([{ scans: [{ relation: 'public.later' }] }]);
+  test('knows what is on the target, whoever made it', async ({ stage }) => {
+    await stage.sql`create schema other create table made_by_hand (id int primary key)`;
+    await stage.migration('001_a', 'alter table other.made_by_hand add check (id > 0)');
+    expect(await traced(stage)).toMatchObject([
+      { trace: { outcome: 'traced' }, scans: [{ relation: 'other.made_by_hand' }] },
+    ]);
   });
 
   test('works in a schema of its own', async ({ stage }) => {
