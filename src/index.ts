@@ -234,6 +234,7 @@ export type { ScriptLocation, ServerReport } from './migrate/script-error.ts';
 export { ScriptError } from './migrate/script-error.ts';
 export type { MigrationsStatus, StatusEntry } from './migrate/status.ts';
 export { readStatus } from './migrate/status.ts';
+export type { BuildProgress } from './migrate/stepwise/build-progress.ts';
 export type { Finding, ValidateOptions, ValidationResult } from './migrate/validate.ts';
 export { validateMigrations } from './migrate/validate.ts';
 export { writeFixes } from './migrate/write-fixes.ts';

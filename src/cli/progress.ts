@@ -2,6 +2,7 @@ import type { Ora } from 'ora';
 import { describeBlocker, type Victims } from '../migrate/blockers.ts';
 import type { LockHolder } from '../migrate/preflight.ts';
 import type { OnProgress, Progress, StepName } from '../migrate/progress.ts';
+import type { BuildProgress } from '../migrate/stepwise/build-progress.ts';
 import { renderStepDone, renderWarning } from '../report/migration.ts';
 import type { Style } from '../report/style.ts';
 import { renderDuration } from '../report/units.ts';
@@ -29,6 +30,7 @@ export async function createProgress(options: Options): Promise<ProgressPrinter>
   const { context, style, json, verbose } = options;
   const errStyle = await loadStyle(context.errColour);
   const spinner = createSpinner(context);
+  const phases = { last: '' };
   const say = (text: string) => {
     spinner.hide();
     context.err(`${text}\n`);
@@ -38,11 +40,16 @@ export async function createProgress(options: Options): Promise<ProgressPrinter>
     stop: () => spinner.stop(),
     onProgress: (progress) => {
       if (progress.kind === 'step-started') spinner.start(stepText(progress));
-      else if (progress.kind === 'step-done') {
+      else if (progress.kind === 'index-build' && context.isInteractive)
+        spinner.tell(describeBuild(progress));
+      else if (progress.kind === 'statement') {
+        spinner.tell('');
+        if (verbose) say(errStyle.dim(describeStatement(progress)));
+      } else if (progress.kind === 'step-done') {
         spinner.stop();
         if (!json) context.out(`${renderStepDone(progress, style)}\n`);
       } else {
-        const text = describe(progress, errStyle, verbose);
+        const text = describe(progress, errStyle, phases);
         if (text !== undefined) say(text);
       }
     },
@@ -58,7 +65,8 @@ function nameOf({ label, name }: StepName): string {
   return `${label}_${name}`;
 }
 
-function describe(progress: Progress, style: Style, verbose: boolean): string | undefined {
+/** @param phases remembers the last one told, because without a terminal each is told once */
+function describe(progress: Progress, style: Style, phases: { last: string }): string | undefined {
   switch (progress.kind) {
     case 'warning':
       return renderWarning(progress.warning, style);
@@ -74,14 +82,25 @@ function describe(progress: Progress, style: Style, verbose: boolean): string | 
       return `${nameOf(progress.step)} waits for ${progress.blockers.map(describeBlocker).join('; ')}${describeVictims(progress.victims)}`;
     case 'retry':
       return `${nameOf(progress.step)} did not get its locks (${describeTry(progress)}), again in ${renderDuration(progress.pauseMs)}`;
-    case 'statement':
-      if (!verbose) return undefined;
-      return style.dim(
-        `  ${nameOf(progress.step)}:${progress.line}  ${progress.command}  ${renderDuration(progress.durationMs)}`,
-      );
+    case 'index-build':
+      if (phases.last === progress.phase) return undefined;
+      phases.last = progress.phase;
+      return `${nameOf(progress.step)} is building an index: ${describeBuild(progress)}`;
     default:
       return undefined;
   }
+}
+
+function describeStatement(told: Extract<Progress, { kind: 'statement' }>): string {
+  return `  ${nameOf(told.step)}:${told.line}  ${told.command}  ${renderDuration(told.durationMs)}`;
+}
+
+/** `building index: scanning table, 45 % of 2900 blocks`, `waiting for old snapshots, 0 of 1, pid 42`. */
+function describeBuild({ phase, unit, done, total, lockerPid }: BuildProgress): string {
+  const who = lockerPid === null ? '' : `, now for pid ${lockerPid}`;
+  if (unit === null) return `${phase}${who}`;
+  if (unit === 'transactions') return `${phase}, ${done} of ${total} done${who}`;
+  return `${phase}, ${Math.floor((100 * done) / total)} % of ${total} ${unit}`;
 }
 
 function describeHolder({ tables, ...blocker }: LockHolder): string {
@@ -106,6 +125,8 @@ function describeTry({
 
 interface Spinner {
   start(text: string): void;
+  /** Says how far the step is; '' takes that away. */
+  tell(detail: string): void;
   stop(): void;
   hide(): void;
   show(): void;
@@ -116,6 +137,7 @@ function createSpinner({ isInteractive }: CliContext): Spinner {
   let clock: NodeJS.Timeout | undefined;
   let spinner: Ora | undefined;
   let text = '';
+  let detail = '';
   let isRunning = false;
   const begin = async () => {
     const { default: ora } = await import('ora');
@@ -123,15 +145,20 @@ function createSpinner({ isInteractive }: CliContext): Spinner {
     const shown = ora({ text, discardStdin: false }).start();
     const startedAt = Date.now();
     clock = setInterval(() => {
-      shown.text = `${text} ${renderDuration(Math.floor((Date.now() - startedAt) / 1000) * 1000)}`;
+      const since = renderDuration(Math.floor((Date.now() - startedAt) / 1000) * 1000);
+      shown.text = [`${text} ${since}`, detail].filter(Boolean).join(': ');
     }, 1000);
     spinner = shown;
   };
   return {
     start(nextText) {
       text = nextText;
+      detail = '';
       isRunning = true;
       if (isInteractive) timer = setTimeout(() => void begin(), SPINNER_AFTER_MS);
+    },
+    tell(nextDetail) {
+      detail = nextDetail;
     },
     stop() {
       isRunning = false;

@@ -1,6 +1,7 @@
 import type { Blocker, Victims } from './blockers.ts';
 import type { Direction, PlanWarning } from './plan.ts';
 import type { LockHolder } from './preflight.ts';
+import type { BuildProgress } from './stepwise/build-progress.ts';
 import type { Version } from './version.ts';
 
 /** What the runner tells while it works. */
@@ -12,6 +13,8 @@ export type Progress =
   | { kind: 'in-the-way'; step: StepName; holders: LockHolder[] }
   /** What the step waits for, and who waits for the step. */
   | { kind: 'blocked'; step: StepName; blockers: Blocker[]; victims: Victims | null }
+  /** How far an index is that is built concurrently; about once a second, when it changes. */
+  | ({ kind: 'index-build'; step: StepName } & BuildProgress)
   | {
       kind: 'retry';
       step: StepName;

@@ -1,7 +1,9 @@
 import type { Session } from '../connection/session.ts';
 import { type Blocker, listBlockers, readVictims, type Victims } from './blockers.ts';
 
+/** Doubles up to the longest: a build can wait for hours. */
 const LOOK_AGAIN_MS = 5000;
+const LONGEST_LOOK_AGAIN_MS = 60_000;
 
 /**
  * Runs work, and asks the observer from `afterMs` on who blocks the backend that does it, and who
@@ -17,6 +19,7 @@ export async function watchBlockers<T>(
   },
 ): Promise<T> {
   let isDone = false;
+  let againMs = LOOK_AGAIN_MS;
   let looking: Promise<void> | undefined;
   const look = async () => {
     // Whoever watches must not fail the one who works.
@@ -27,7 +30,8 @@ export async function watchBlockers<T>(
     ]).catch(() => [[], null] as const);
     if (isDone) return;
     if (blockers.length > 0) options.onBlocked([...blockers], victims);
-    timer = setTimeout(start, LOOK_AGAIN_MS);
+    timer = setTimeout(start, againMs);
+    againMs = Math.min(againMs * 2, LONGEST_LOOK_AGAIN_MS);
   };
   const start = () => {
     looking = look();

@@ -9,6 +9,7 @@ import {
   type ApplyContext,
   lockTimeouts,
   retryOptions,
+  stepName,
   withBlockersWatched,
 } from '../apply-context.ts';
 import { sendStatement } from '../copy-rows.ts';
@@ -16,6 +17,7 @@ import type { Step } from '../prepare.ts';
 import { LADDER, type Rung, withLockRetries } from '../retry.ts';
 import { statementError } from '../script-error.ts';
 import type { SeenBlockers } from '../seen-blockers.ts';
+import { watchBuild } from './build-progress.ts';
 import { withIndexCare } from './index-care.ts';
 import { finishStatementSql, forgetStartedSql, startStatementSql } from './journal.ts';
 import { type LoneStatement, readLoneStatement } from './lone-statement.ts';
@@ -30,6 +32,9 @@ export interface Running {
   seen: SeenBlockers;
 }
 
+/** Where a wait has no end: short ones stay unmentioned. */
+const LOOK_AFTER_MS = 5000;
+
 /** How long a statement may wait that must not be tried twice. */
 const LONGEST_RUNG: Rung = { lockTimeoutMs: 3000, pauseMs: 0 };
 
@@ -42,13 +47,14 @@ export async function runAlone(statement: Statement, step: Step, running: Runnin
   const { context, seen } = running;
   const lone = readLoneStatement((await loadParser()).parse(statement.text));
   await write(startStatementSql(context.key, step.version, statement), step, context);
-  // Of a procedure that commits nobody knows how far it came, so it has one try.
-  const ladder = lone.kind === 'unknown' ? [LONGEST_RUNG] : undefined;
+  // Of a procedure that commits nobody knows how far it came, and a detachment that failed half way
+  // has to be finalized: they have one try.
+  const hasOneTry = lone.kind === 'unknown' || lone.kind === 'detach';
   const left = { behind: false };
   try {
     await withLockRetries((rung) => attempt(statement, step, { rung, lone, left, ...running }), {
       ...retryOptions(step, context, seen),
-      ...(ladder && { ladder }),
+      ...(hasOneTry && { ladder: [LONGEST_RUNG], budgetMs: undefined }),
     });
   } catch (error) {
     await forgetIfNotDone(error, { statement, lone, left, step, context });
@@ -67,12 +73,8 @@ async function attempt(
   const { isConcurrently, lockClass } = classifyStatement(statement);
   // A concurrent build waits for old transactions on purpose and blocks nobody while it does.
   const lockTimeoutMs = isConcurrently ? 0 : lockTimeouts(rung, settings)[lockClass];
-  const run = () =>
-    withBlockersWatched(() => sendStatement(statement, step.script, context), {
-      step,
-      ...running,
-      lockTimeoutMs: lockTimeoutMs || 5000,
-    });
+  const send = () => sendStatement(statement, step.script, context);
+  const run = () => (buildsIndex(lone) ? withBuildTold(send, step, context) : send());
   const care = {
     worker,
     isAborted: () => context.signal?.aborted === true,
@@ -82,12 +84,33 @@ async function attempt(
   };
   try {
     await withTimeouts(worker, { lockTimeoutMs, isPatient: isConcurrently }, () =>
-      withIndexCare(lone, care, run),
+      withBlockersWatched(() => withIndexCare(lone, care, run), {
+        step,
+        ...running,
+        lockTimeoutMs: lockTimeoutMs || LOOK_AFTER_MS,
+      }),
     );
   } catch (error) {
     const isOurs = isConnectionLoss(error) || error instanceof EvdbError;
     throw isOurs ? error : statementError(error, step.script, statement);
   }
+}
+
+function buildsIndex({ kind }: LoneStatement): boolean {
+  return kind === 'create-index' || kind === 'reindex';
+}
+
+function withBuildTold<T>(
+  work: () => Promise<T>,
+  step: Step,
+  { observer, worker, onProgress }: ApplyContext,
+): Promise<T> {
+  return watchBuild(work, {
+    observer,
+    pid: worker.facts.pid,
+    onProgress: (progress) =>
+      onProgress({ kind: 'index-build', step: stepName(step), ...progress }),
+  });
 }
 
 /**
@@ -104,8 +127,9 @@ export async function settleStarted(
   const { worker, key } = running.context;
   const lone = readLoneStatement((await loadParser()).parse(statement.text));
   const patience = { lockTimeoutMs: 0, isPatient: true };
+  const probe = () => probeStatement(worker, lone, statement.text);
   const fate = await withTimeouts(worker, patience, () =>
-    probeStatement(worker, lone, statement.text),
+    withBlockersWatched(probe, { step, ...running, lockTimeoutMs: LOOK_AFTER_MS }),
   );
   if (fate === 'unknown') return undefined;
   if (fate === 'half-done' && lone.kind === 'detach') await finalizeDetach(lone, step, running);
