@@ -10,7 +10,7 @@ import { compareVersions, type Version } from './version.ts';
  * - `missing`: applied, its file is gone, and newer files are there
  * - `ahead`: applied, its file is not here because this checkout is older
  * - `out-of-order`: pending, but a newer one is applied
- * - `incomplete`: a no-transaction script stopped between its statements
+ * - `incomplete`: a no-transaction script stopped half way
  */
 export type MigrationState =
   | 'applied'

@@ -42,6 +42,9 @@ export interface StepImpact extends StepName {
   waits: LockWaits;
   /** The strongest lock on tables that were there before the step; null where there is none. */
   strongestLock: StrongestLock | null;
+  /** Above 0 where a no-transaction script that stopped half way goes on: these do not run again. */
+  statementsDone: number;
+  /** Those that run. */
   statements: StatementImpact[];
 }
 

@@ -11,7 +11,7 @@ export interface LedgerKey {
   targetSchema: string;
 }
 
-/** `applying` and `reverting`: a no-transaction script stopped between its statements. */
+/** `applying` and `reverting`: a no-transaction script is at work, or stopped half way. */
 export type LedgerState = 'applied' | 'applying' | 'reverting';
 
 export interface LedgerRow {

@@ -29,9 +29,12 @@ export function readStepImpact(
   { catalog, parser, settings, traces }: Around,
 ): StepImpact {
   const before = new Set([...catalog.relations.keys(), ...catalog.indexes.keys()]);
-  const statements = step.statements.map((statement, index): StatementImpact => {
+  // What ran before a script stopped half way is in the catalog already, and does not run again.
+  const statementsDone = step.resume?.statementsDone ?? 0;
+  const ahead = step.statements.slice(statementsDone);
+  const statements = ahead.map((statement): StatementImpact => {
     const read = onlyOf(before, catalog, readStatementImpact(statement, catalog, parser));
-    const settled = settleTrace(read, traces?.[index]);
+    const settled = settleTrace(read, traces?.[statement.index]);
     return { ...place(statement), ...settled, locks: settled.locks.map(withBlocked) };
   });
   return {
@@ -41,6 +44,7 @@ export function readStepImpact(
     isTransactional: step.isTransactional,
     waits: lockWaits(step, settings),
     strongestLock: strongestLock(statements),
+    statementsDone,
     statements,
   };
 }

@@ -204,7 +204,11 @@ const LEDGER_FINDINGS: Partial<
     'is applied and not here: this checkout is older than the database',
   ],
   'out-of-order': ['error', 'OUT_OF_ORDER', 'is pending, but a newer migration is applied'],
-  incomplete: ['error', 'INCOMPLETE_MIGRATION', 'stopped between its statements'],
+  incomplete: [
+    'error',
+    'INCOMPLETE_MIGRATION',
+    'stopped half way; the next `up`, or `down`, goes on with it',
+  ],
 };
 
 async function checkLedger(options: MigrateOptions, files: MigrationFile[]) {

@@ -57,11 +57,12 @@ function renderStep(
   const { style, verbose } = options;
   const arrow = step.direction === 'up' ? style.good('up  ') : style.warn('down');
   const note = step.isTransactional ? '' : ', without a transaction';
+  const done = step.statementsDone === 0 ? '' : `, goes on behind the ${step.statementsDone} done`;
   const statements = renderCount(step.statements.length, 'statement');
   const shown = step.statements.filter((one) => verbose || isWorthShowing(one));
   const hidden = step.statements.length - shown.length;
   return [
-    `  ${arrow}  ${step.label}_${step.name}  ${style.dim(`${statements}${note}`)}`,
+    `  ${arrow}  ${step.label}_${step.name}  ${style.dim(`${statements}${note}${done}`)}`,
     ...renderStrongest(step, options),
     ...shown.flatMap((one) => renderStatement(one, step, plan.tables, options)),
     ...(hidden > 0 ? wrap(hiddenNote(hidden, shown.length), STEP, options).map(style.dim) : []),

@@ -22,7 +22,7 @@ const MEANINGS: Partial<Record<MigrationState, string>> = {
   missing: 'applied, but the file is gone',
   ahead: 'applied, and not in this older checkout',
   'out-of-order': 'pending, although a newer migration is applied',
-  incomplete: 'stopped between its statements (no-transaction)',
+  incomplete: 'stopped half way (no-transaction); the command that was at work goes on with it',
 };
 
 export interface StatusRenderOptions {

@@ -46,7 +46,12 @@ function planOf(
     steps: [
       {
         ...{ direction: 'up', version: '1', label: '001', name: 'a' },
-        ...{ file: 'migrations/001_a.sql', isTransactional: true, strongestLock: null },
+        ...{
+          file: 'migrations/001_a.sql',
+          isTransactional: true,
+          strongestLock: null,
+          statementsDone: 0,
+        },
         waits: { lockTimeoutsMs: [200], dataLockTimeoutMs: 1, statementTimeoutMs: null },
         statements: statements.map((one, index) => ({ ...quiet, line: index + 1, ...one })),
         ...step,

@@ -53,7 +53,7 @@ const loud: StatementImpact = {
 
 const step: StepImpact = {
   ...{ direction: 'up', version: '12', label: '012', name: 'add_token' },
-  ...{ file: 'migrations/012_add_token.sql', isTransactional: true },
+  ...{ file: 'migrations/012_add_token.sql', isTransactional: true, statementsDone: 0 },
   waits: { lockTimeoutsMs: [200, 3000], dataLockTimeoutMs: 10_000, statementTimeoutMs: null },
   strongestLock: {
     mode: 'AccessExclusive',

@@ -10,7 +10,7 @@ const SAYS: Partial<Record<MigrationState, string>> = {
   missing: 'is applied, but its file is gone',
   ahead: 'is applied and not here: this checkout is older than the database',
   'out-of-order': 'is pending, but a newer migration is applied',
-  incomplete: 'stopped between its statements',
+  incomplete: 'stopped half way',
 };
 
 /**
