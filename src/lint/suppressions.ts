@@ -66,7 +66,7 @@ export function readBodySuppressions(
   { inner, knownRules }: { inner: readonly Range[]; knownRules: readonly string[] },
 ): ReadSuppressions {
   const result: ReadSuppressions = { suppressions: [], problems: [] };
-  if (!holder.text.includes('evdb:')) return result;
+  if (inner.length === 0 || !holder.text.includes('evdb:')) return result;
   for (const comment of listBodyComments(text, holder)) {
     const target = targetOf(text, inner, comment);
     readDirective(text, comment, { target, isHeader: false, knownRules }, result);
