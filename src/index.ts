@@ -220,13 +220,10 @@ export type { LockHolder } from './migrate/preflight.ts';
 export type { Step } from './migrate/prepare.ts';
 export type { OnProgress, Progress, StepName } from './migrate/progress.ts';
 export { readToolVersion } from './migrate/provenance.ts';
-export type {
-  MigrateRepairOptions,
-  MigrateRepairResult,
-  RepairedMigration,
-} from './migrate/repair.ts';
+export type { MigrateRepairOptions, MigrateRepairResult } from './migrate/repair.ts';
 export { planMigrateRepair, repairMigrations } from './migrate/repair.ts';
 export type { Decision, RepairAction, RepairRequest } from './migrate/repair-plan.ts';
+export type { RepairDecision, RepairedMigration } from './migrate/repair-prepare.ts';
 export type { ResetOptions, ResetResult } from './migrate/reset.ts';
 export { resetSchema } from './migrate/reset.ts';
 export { readRulePage } from './migrate/rule-page.ts';

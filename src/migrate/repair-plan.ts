@@ -1,6 +1,7 @@
 import { EvdbError } from '../errors.ts';
 import type { MigrationState, MigrationStatus } from './compare.ts';
 import { fullName } from './plan.ts';
+import { nothingInDoubt, type Verdict } from './resume.ts';
 import { isVersion, parseVersion, type Version } from './version.ts';
 
 export interface RepairRequest {
@@ -8,10 +9,15 @@ export interface RepairRequest {
   version?: string | undefined;
   /** Drop the row of this version, so that it counts as never applied. */
   forget?: boolean | undefined;
+  /** What somebody who has looked says of the statement in which this version was interrupted. */
+  as?: Verdict | undefined;
 }
 
-/** `accept`: the ledger takes over the file as it is; `forget`: it drops its row. */
-export type RepairAction = 'accept' | 'forget';
+/**
+ * `accept`: the ledger takes over the file as it is; `forget`: it drops its row; `settle`: it
+ * notes whether the interrupted statement is done.
+ */
+export type RepairAction = 'accept' | 'forget' | 'settle';
 
 export interface Repair {
   status: MigrationStatus;
@@ -53,10 +59,14 @@ export function planRepair(
   return { repairs: [{ status, action, risk: riskOf(status, action) }], decisions: [] };
 }
 
-function planSafeRepairs(statuses: MigrationStatus[], { forget }: RepairRequest): RepairSelection {
-  if (forget) {
-    throw new EvdbError('USAGE', '--forget needs the version that is meant', {
-      hint: 'For example: evdb migrate repair 003 --forget --confirm',
+function planSafeRepairs(
+  statuses: MigrationStatus[],
+  { forget, as }: RepairRequest,
+): RepairSelection {
+  if (forget || as) {
+    const flag = forget ? '--forget' : `--as ${as}`;
+    throw new EvdbError('USAGE', `${flag} needs the version that is meant`, {
+      hint: `For example: evdb migrate repair 003 ${flag}`,
     });
   }
   return {
@@ -83,8 +93,14 @@ function findStatus(statuses: MigrationStatus[], wanted: string): MigrationStatu
   });
 }
 
-function actionFor(status: MigrationStatus, { forget }: RepairRequest): RepairAction | undefined {
-  if (forget) return 'forget';
+function actionFor(status: MigrationStatus, request: RepairRequest): RepairAction | undefined {
+  if (request.forget && request.as) {
+    throw new EvdbError('USAGE', '--forget and --as exclude each other', {
+      hint: 'Give one of them.',
+    });
+  }
+  if (request.forget) return 'forget';
+  if (request.as) return settling(status);
   switch (status.state) {
     case 'reworded':
     case 'changed':
@@ -97,6 +113,11 @@ function actionFor(status: MigrationStatus, { forget }: RepairRequest): RepairAc
     default:
       return undefined;
   }
+}
+
+function settling({ row }: MigrationStatus): RepairAction {
+  if (row && row.statementStarted === null) throw nothingInDoubt(row);
+  return 'settle';
 }
 
 function undecided(status: MigrationStatus): EvdbError {
@@ -163,12 +184,27 @@ function describeIncomplete(
   status: MigrationStatus,
   repair: string,
 ): Pick<Decision, 'message' | 'choices'> {
-  const { statementsDone = 0, statementsTotal = 0, state } = status.row ?? {};
-  const verb = state === 'reverting' ? 'taking back' : 'applying';
+  const { statementsDone = 0, statementsTotal = 0, state, statementStarted } = status.row ?? {};
+  const isReverting = state === 'reverting';
+  const direction = isReverting ? 'down' : 'up';
+  const goOn = {
+    command: `evdb migrate ${direction}`,
+    meaning: 'go on where it stopped; whether the last statement is done is found out where it can',
+  };
+  const settle = [
+    { command: `${repair} --as done`, meaning: 'the last statement is done: go on behind it' },
+    { command: `${repair} --as not-done`, meaning: 'it is not done: run it again' },
+  ];
+  const takeBack = {
+    command: 'evdb migrate down',
+    meaning: 'take back what it did, with its down script',
+  };
   return {
-    message: `${verb} ${fullName(status)} stopped at statement ${Math.min(statementsDone + 1, statementsTotal)} of ${statementsTotal}`,
+    message: `${isReverting ? 'taking back' : 'applying'} ${fullName(status)} stopped at statement ${Math.min(statementsDone + 1, statementsTotal)} of ${statementsTotal}`,
     choices: [
-      { command: 'evdb migrate down', meaning: 'run its down script, and forget it' },
+      goOn,
+      ...(statementStarted == null ? [] : settle),
+      ...(isReverting ? [] : [takeBack]),
       {
         command: `${repair} --forget --confirm`,
         meaning: 'forget it without running anything; what it made so far stays',

@@ -1,31 +1,20 @@
-import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
-import { splitStatements } from '../sql/statements.ts';
-import { readDiffs } from './changes.ts';
-import type { MigrationState, MigrationStatus } from './compare.ts';
-import { ledgerEntry } from './entry.ts';
+import type { ApplyContext } from './apply-context.ts';
 import { writeLedger } from './ledger-write.ts';
-import { DEFAULT_STORED_TEXT_LIMIT_BYTES, ledgerKey, type MigrateOptions } from './options.ts';
+import { ledgerKey, type MigrateOptions } from './options.ts';
 import { fullName } from './plan.ts';
-import { prepareSteps } from './prepare.ts';
-import { readStanding, withSession } from './read.ts';
+import { withSession } from './read.ts';
+import { acceptEntrySql, deleteMigrationSql, insertHistorySql } from './record.ts';
+import type { RepairRequest } from './repair-plan.ts';
 import {
-  acceptEntrySql,
-  deleteMigrationSql,
-  insertHistorySql,
-  type LedgerEntry,
-} from './record.ts';
-import {
-  type Decision,
-  planRepair,
-  type Repair,
-  type RepairAction,
-  type RepairRequest,
-  type RepairSelection,
-} from './repair-plan.ts';
+  type PreparedRepair,
+  prepareRepairs,
+  type RepairDecision,
+  type RepairedMigration,
+} from './repair-prepare.ts';
+import { resolveInterrupted } from './resume.ts';
 import { withRunner } from './runner.ts';
-import { listMigrations, type MigrationFile, readScript, readText } from './source.ts';
-import type { Version } from './version.ts';
+import { listMigrations } from './source.ts';
 
 export interface MigrateRepairOptions extends MigrateOptions, RepairRequest {
   /** Needed for a repair that is only right where somebody knows that it is. */
@@ -34,33 +23,11 @@ export interface MigrateRepairOptions extends MigrateOptions, RepairRequest {
   reason?: string | undefined;
 }
 
-/** One row of the ledger that was, or would be, repaired. */
-export interface RepairedMigration {
-  version: Version;
-  label: string;
-  name: string;
-  /** What was wrong with it. */
-  state: MigrationState;
-  action: RepairAction;
-  /** Why `--confirm` is needed; null where it is not. */
-  risk: string | null;
-  /** `is`: null where the row goes. */
-  checksum: { was: string; is: string | null };
-  /** From what was applied to the file, where both are at hand. */
-  diff?: string;
-}
-
 export interface MigrateRepairResult {
   schema: string;
   repairs: RepairedMigration[];
   /** What was left alone because somebody has to decide. */
-  decisions: (Decision & { diff?: string })[];
-}
-
-/** A repair with what is written for it. */
-interface PreparedRepair {
-  told: RepairedMigration;
-  entry?: LedgerEntry;
+  decisions: RepairDecision[];
 }
 
 /**
@@ -71,7 +38,7 @@ interface PreparedRepair {
 export function planMigrateRepair(options: MigrateRepairOptions): Promise<MigrateRepairResult> {
   const files = listMigrations(options.directory);
   return withSession(options, async (session) => {
-    const { repairs, decisions } = await prepare(session, options, files);
+    const { repairs, decisions } = await prepareRepairs(session, options, files);
     return makeResult(options, repairs, decisions);
   });
 }
@@ -89,83 +56,33 @@ export function planMigrateRepair(options: MigrateRepairOptions): Promise<Migrat
 export function repairMigrations(options: MigrateRepairOptions): Promise<MigrateRepairResult> {
   const files = listMigrations(options.directory);
   return withSession(options, async (worker) => {
-    const first = await prepare(worker, options, files);
+    const first = await prepareRepairs(worker, options, files);
     requireConfirm(first.repairs, options);
     if (first.repairs.length === 0) return makeResult(options, [], first.decisions);
     return withRunner(worker, options, async (context) => {
       // Another runner may have changed what was seen before the lock.
-      const { repairs, decisions } = await prepare(worker, options, files);
+      const { repairs, decisions } = await prepareRepairs(worker, options, files);
       requireConfirm(repairs, options);
-      const sql = repairs.map((repair) => repairSql(repair, options, context.provenance));
-      if (sql.length > 0) await writeLedger(context, sql.join('\n'));
+      await write(repairs, options, context);
       return makeResult(options, repairs, decisions);
     });
   });
 }
 
-async function prepare(
-  session: Session,
+/** Settling comes alone, because it needs a version. */
+async function write(
+  repairs: PreparedRepair[],
   options: MigrateRepairOptions,
-  files: MigrationFile[],
-): Promise<{ repairs: PreparedRepair[]; decisions: MigrateRepairResult['decisions'] }> {
-  const { statuses } = await readStanding(session, options, files);
-  const selection = planRepair(statuses, options);
-  const diffs = await readDiffs(session, options, touched(selection, statuses));
-  const repairs: PreparedRepair[] = [];
-  for (const repair of selection.repairs) {
-    const entry =
-      repair.action === 'accept' ? await readEntry(session, options, repair) : undefined;
-    repairs.push({
-      told: tell(repair, entry, diffs.get(repair.status.version)),
-      ...(entry && { entry }),
-    });
+  context: ApplyContext,
+): Promise<void> {
+  const { as, reason } = options;
+  const settling = repairs.find(({ told }) => told.action === 'settle');
+  if (settling && as) {
+    await resolveInterrupted(context, settling.row, { as, reason });
+    return;
   }
-  const decisions = selection.decisions.map((decision) => {
-    const diff = diffs.get(decision.version);
-    return diff === undefined ? decision : { ...decision, diff };
-  });
-  return { repairs, decisions };
-}
-
-function touched(
-  { repairs, decisions }: RepairSelection,
-  statuses: MigrationStatus[],
-): MigrationStatus[] {
-  const versions = new Set([
-    ...repairs.map(({ status }) => status.version),
-    ...decisions.map(({ version }) => version),
-  ]);
-  return statuses.filter(({ version }) => versions.has(version));
-}
-
-function tell(
-  { status, action, risk }: Repair,
-  entry: LedgerEntry | undefined,
-  diff: string | undefined,
-): RepairedMigration {
-  const { version, label, name, state, row } = status;
-  const checksum = { was: row?.checksum ?? '', is: entry?.checksum ?? null };
-  const told = { version, label, name, state, action, risk, checksum };
-  return diff === undefined ? told : { ...told, diff };
-}
-
-/** What the ledger is to hold. Changed SQL is checked as before a run; reworded SQL has run. */
-async function readEntry(
-  session: Session,
-  options: MigrateRepairOptions,
-  { status }: Repair,
-): Promise<LedgerEntry> {
-  const { file, state } = status;
-  const limitBytes = options.storedTextLimitBytes ?? DEFAULT_STORED_TEXT_LIMIT_BYTES;
-  if (state === 'changed') {
-    const selection = { direction: 'up' as const, migrations: [status], warnings: [] };
-    const { steps } = await prepareSteps(selection, { storedTextLimitBytes: limitBytes, session });
-    return steps[0]?.entry as LedgerEntry;
-  }
-  const up = readScript(file?.upPath as string);
-  const downText = file?.downPath ? readText(file.downPath) : null;
-  const statements = splitStatements(up.text);
-  return ledgerEntry(status, { up, statements, downText, limitBytes });
+  const sql = repairs.map((repair) => repairSql(repair, options, context.provenance));
+  if (sql.length > 0) await writeLedger(context, sql.join('\n'));
 }
 
 function requireConfirm(repairs: PreparedRepair[], { confirm }: MigrateRepairOptions): void {
@@ -185,11 +102,6 @@ function describeProblem(repair: RepairedMigration): string {
     : `the ledger would forget ${fullName(repair)}`;
 }
 
-const DONE: Record<RepairAction, string> = {
-  accept: 'took over the file',
-  forget: 'forgot the row',
-};
-
 function repairSql(
   { told, entry }: PreparedRepair,
   options: MigrateRepairOptions,
@@ -197,7 +109,7 @@ function repairSql(
 ): string {
   const key = ledgerKey(options);
   const { version, label, name, state, action, checksum } = told;
-  const done = `${DONE[action]}, which was ${state}; its checksum was ${checksum.was}`;
+  const done = `${action === 'forget' ? 'forgot the row' : 'took over the file'}, which was ${state}; its checksum was ${checksum.was}`;
   const history = insertHistorySql(
     key,
     {

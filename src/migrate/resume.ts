@@ -45,7 +45,8 @@ export async function resolveInterrupted(
   return statementStarted;
 }
 
-function nothingInDoubt(row: LedgerRow): EvdbError {
+/** For a verdict on a migration of which no statement is in doubt. */
+export function nothingInDoubt(row: LedgerRow): EvdbError {
   const isWhole = row.state === 'applied';
   return new EvdbError(
     'USAGE',

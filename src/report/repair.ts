@@ -1,5 +1,6 @@
 import type { BaselineResult } from '../migrate/baseline.ts';
-import type { MigrateRepairResult, RepairedMigration } from '../migrate/repair.ts';
+import type { MigrateRepairResult } from '../migrate/repair.ts';
+import type { RepairedMigration } from '../migrate/repair-prepare.ts';
 import { renderDiff } from './migration.ts';
 import type { Style } from './style.ts';
 import { renderCount } from './units.ts';
@@ -27,9 +28,8 @@ export function renderRepair(result: MigrateRepairResult, options: RepairRenderO
 }
 
 function renderRepaired(repair: RepairedMigration, { style, dryRun }: RepairRenderOptions): string {
-  const verb = { accept: 'accept', forget: 'forget' }[repair.action];
-  const done = { accept: 'accepted', forget: 'forgot  ' }[repair.action];
-  const head = `${style.good(dryRun ? `would ${verb}` : done)}  ${repair.label}_${repair.name}  ${style.dim(reasonOf(repair))}`;
+  const done = { accept: 'accepted', forget: 'forgot  ', settle: 'settled ' }[repair.action];
+  const head = `${style.good(dryRun ? `would ${repair.action}` : done)}  ${repair.label}_${repair.name}  ${style.dim(reasonOf(repair))}`;
   return [
     head,
     ...(repair.diff ? [renderDiff(repair.diff, style)] : []),
@@ -37,7 +37,10 @@ function renderRepaired(repair: RepairedMigration, { style, dryRun }: RepairRend
   ].join('\n');
 }
 
-function reasonOf({ state, action }: RepairedMigration): string {
+function reasonOf({ state, action, settled }: RepairedMigration): string {
+  if (settled) {
+    return `statement ${settled.statement} is ${settled.as === 'done' ? 'done' : 'not done'}`;
+  }
   if (action === 'forget')
     return state === 'missing' || state === 'ahead' ? 'its file is gone' : state;
   return state === 'reworded' ? 'only comments or white space differ' : 'its SQL changed';

@@ -10,15 +10,17 @@ export async function handleRepair(input: CommandInput): Promise<CommandResult> 
   const { planMigrateRepair, repairMigrations } = await import('../../migrate/repair.ts');
   const { flags, args, context, style } = input;
   const [version] = args;
-  const command = ['repair', version, flags.forget && '--forget'].filter(Boolean).join(' ');
+  const command = ['repair', version, flags.forget && '--forget', flags.as && `--as ${flags.as}`]
+    .filter(Boolean)
+    .join(' ');
   const { options } = await loadMigrateOptions(input, (config) =>
     requireConsent(input, config, command),
   );
-  const { forget, confirm, reason } = flags as Record<string, never>;
+  const { forget, as, confirm, reason } = flags as Record<string, never>;
   const dryRun = flags.dryRun === true;
   const run = dryRun ? planMigrateRepair : repairMigrations;
   const result = await withInterrupt(context, (signal) =>
-    run({ ...options, version, forget, confirm, reason, signal }),
+    run({ ...options, version, forget, as, confirm, reason, signal }),
   );
   return {
     data: { dryRun, ...result },

@@ -23,16 +23,20 @@ export const REPAIR: CommandSpec = {
   name: 'repair',
   summary: 'make the ledger and the files agree again',
   description:
-    'Takes over files that differ from what was applied only in comments or white space, and lists what somebody has to decide, each with the command for it (exit code 3). With a version it repairs that one: changed SQL is accepted and a file that is gone is forgotten, both with --confirm. No migration is run; each repair is an entry in the history.',
+    'Takes over files that differ from what was applied only in comments or white space, and lists what somebody has to decide, each with the command for it (exit code 3). With a version it repairs that one: changed SQL is accepted and a file that is gone is forgotten, both with --confirm; --as settles what became of an interrupted statement. No migration is run; each repair is an entry in the history.',
   arguments: [['[version]', 'the one to repair (default: all that is safe)']],
   options: [
     new Option('--confirm', 'consent to a repair that is right only where you know that it is'),
+    new Option('--as <verdict>', 'the statement in which this version was interrupted')
+      .choices(['done', 'not-done'])
+      .conflicts('forget'),
     new Option('--forget', 'drop the row of this version: it counts as never applied'),
     ...ledgerOptions(),
   ],
   examples: [
     'migrate repair',
     'migrate repair 003 --dry-run',
+    'migrate repair 007 --as done',
     'migrate repair 003 --confirm --reason "fixed by hand, see the incident"',
   ],
   run: lazily('handleRepair'),
