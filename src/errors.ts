@@ -47,6 +47,7 @@ export type EvdbErrorCode =
   | 'OUTCOME_UNKNOWN'
   | 'RESET_BLOCKED'
   | 'SCRATCH_UNAVAILABLE'
+  | 'REPLAY_FAILED'
   | 'INTERRUPTED'
   // the connection
   | 'CONNECTION_REFUSED'

@@ -192,6 +192,8 @@ export {
 export type { MigrationState } from './migrate/compare.ts';
 export type { CreatedMigration, CreateOptions } from './migrate/create.ts';
 export { createMigration } from './migrate/create.ts';
+export type { CompareOptions, StructureComparison } from './migrate/drift.ts';
+export { compareStructures, readDrift } from './migrate/drift.ts';
 export type {
   ImpactPlan,
   LockWaits,
@@ -232,6 +234,8 @@ export { ScriptError } from './migrate/script-error.ts';
 export type { MigrationsStatus, StatusEntry } from './migrate/status.ts';
 export { readStatus } from './migrate/status.ts';
 export type { BuildProgress } from './migrate/stepwise/build-progress.ts';
+export type { StructureSource, StructureSourceOptions } from './migrate/structure-source.ts';
+export { readStructureOf } from './migrate/structure-source.ts';
 export type { Finding, ValidateOptions, ValidationResult } from './migrate/validate.ts';
 export { validateMigrations } from './migrate/validate.ts';
 export { writeFixes } from './migrate/write-fixes.ts';
@@ -315,12 +319,15 @@ export type { StatusRenderOptions } from './report/status.ts';
 export { renderStatus } from './report/status.ts';
 export type { StructureFileResult } from './report/structure.ts';
 export { renderStructureFile } from './report/structure.ts';
+export type { DifferencesRenderOptions } from './report/structure-differences.ts';
+export { renderDifferences } from './report/structure-differences.ts';
 export type { Style } from './report/style.ts';
 export { PLAIN } from './report/style.ts';
 export type { Cell, Column, TableRenderer } from './report/table.ts';
 export { renderTerminalTable } from './report/terminal-table.ts';
 export { renderCount, renderDuration, renderTime } from './report/units.ts';
 export { renderValidation } from './report/validation.ts';
+export { describeDifferences } from './structure/describe-differences.ts';
 export type {
   PartDifference,
   StructureDifference,
@@ -332,5 +339,6 @@ export type { ReadStructureOptions } from './structure/read-structure.ts';
 export { readStructure } from './structure/read-structure.ts';
 export { renderStructure } from './structure/render-structure.ts';
 export type { Structure, StructureKind, StructureObject } from './structure/structure.ts';
+export { withoutPartitions } from './structure/structure.ts';
 export type { StructureFileCheck } from './structure/structure-file.ts';
 export { checkStructureFile, writeStructureFile } from './structure/structure-file.ts';

@@ -41,7 +41,10 @@ export interface MigrateOptions {
  * @throws {EvdbError} CONFIG_INVALID when both are the same schema, because reset would drop the
  *   ledger, and for the schemas of PostgreSQL itself
  */
-export function ledgerKey({ ledgerSchema = 'evdb', schema = 'public' }: MigrateOptions): LedgerKey {
+export function ledgerKey({
+  ledgerSchema = 'evdb',
+  schema = 'public',
+}: Pick<MigrateOptions, 'ledgerSchema' | 'schema'>): LedgerKey {
   for (const name of [schema, ledgerSchema]) refuseSystemSchema(name);
   if (schema !== ledgerSchema) return { ledgerSchema, targetSchema: schema };
   throw new EvdbError(
@@ -60,7 +63,7 @@ function refuseSystemSchema(name: string): void {
   });
 }
 
-export function applySettings(options: MigrateOptions): ApplySettings {
+export function applySettings(options: Omit<MigrateOptions, 'connection'>): ApplySettings {
   return {
     searchPath: options.searchPath ?? [],
     lockTimeoutMs: options.lockTimeoutMs,

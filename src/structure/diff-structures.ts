@@ -70,8 +70,10 @@ function headOf({ kind, name, of }: StructureObject) {
 
 function whole(object: StructureObject, change: 'added' | 'removed'): StructureDifference {
   const side = change === 'added' ? 'after' : 'before';
+  const isView = object.kind === 'view' || object.kind === 'materialized view';
   const parts = Object.entries(object.parts)
-    .filter(([part]) => part !== 'columns')
+    // the columns of a view are told by its definition
+    .filter(([part]) => part !== 'columns' || !isView)
     .map(([part, value]) => ({ part, [side]: value }));
   return { ...headOf(object), change, parts };
 }

@@ -78,3 +78,15 @@ export interface Structure {
 export function objectKeyOf({ kind, name }: Pick<StructureObject, 'kind' | 'name'>): string {
   return `${kind} ${name}`;
 }
+
+/** The structure without partitions and all that is theirs; pure. */
+export function withoutPartitions(structure: Structure): Structure {
+  const isPartition = ({ parts }: StructureObject) => parts['partition of'] !== undefined;
+  const gone = new Set(structure.objects.filter(isPartition).map(objectKeyOf));
+  return {
+    ...structure,
+    objects: structure.objects.filter(
+      (object) => !gone.has(objectKeyOf(object)) && !gone.has(object.of ?? ''),
+    ),
+  };
+}

@@ -1,6 +1,9 @@
+import type { Config } from '../../config/resolve.ts';
+import type { MigrateOptions } from '../../migrate/options.ts';
 import { loadTable } from '../context.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
+import { withStop } from '../interruption.ts';
 import { findConnection } from '../optional-connection.ts';
 import { loadConfig, loadMigrateOptions, migrateSettings } from '../settings.ts';
 import { tuneForParser } from '../v8-flags.ts';
@@ -9,28 +12,51 @@ import { tuneForParser } from '../v8-flags.ts';
 const APPLIED_ROWS_ON_TERMINAL = 20;
 
 export async function handleStatus(input: CommandInput): Promise<CommandResult> {
-  const [{ readStatus }, { renderStatus }, { options }] = await Promise.all([
+  const [{ readStatus }, { renderStatus }, { config, options }] = await Promise.all([
     import('../../migrate/status.ts'),
     import('../../report/status.ts'),
     loadMigrateOptions(input),
   ]);
   const { context, flags, style } = input;
   const status = await readStatus(options);
+  const drift = flags.drift ? await findDrift(input, config, options) : undefined;
   const isCut = context.isOutTerminal && !flags.all;
   const { applied, reworded, ...others } = status.counts;
   const isClean = Object.values(others).every((count) => count === 0);
   return {
-    data: status,
-    text: renderStatus(status, {
-      style,
-      table: await loadTable(context),
-      ...(isCut && { appliedLimit: APPLIED_ROWS_ON_TERMINAL }),
-    }),
+    data: { ...status, ...(drift && { drift: drift.data }) },
+    text: [
+      renderStatus(status, {
+        style,
+        table: await loadTable(context),
+        ...(isCut && { appliedLimit: APPLIED_ROWS_ON_TERMINAL }),
+      }),
+      ...(drift ? ['', drift.text] : []),
+    ].join('\n'),
     pipeline: async () => {
       const { pipelineOfStatus } = await import('../../report/pipeline/from-status.ts');
       return pipelineOfStatus(status, flags.check === true);
     },
-    exitCode: flags.check && !isClean ? EXIT.found : EXIT.done,
+    exitCode: (flags.check && !isClean) || drift?.isFound ? EXIT.found : EXIT.done,
+  };
+}
+
+/** Loads what it needs only here: the status without it stays as fast as it is. */
+async function findDrift(input: CommandInput, config: Config, options: MigrateOptions) {
+  await tuneForParser();
+  const { readDrift } = await import('../../migrate/drift.ts');
+  const { describeDifferences } = await import('../../structure/describe-differences.ts');
+  const { renderDifferences } = await import('../../report/structure-differences.ts');
+  const { structureSettings } = await import('./schema-handlers.ts');
+  const comparison = await withStop(input.context, 'dropping the scratch database', (signal) =>
+    readDrift({ ...options, signal, ...structureSettings(input, config) }),
+  );
+  const lines = describeDifferences(comparison.differences);
+  const names = { from: 'the applied migrations', to: 'the database' };
+  return {
+    data: comparison,
+    text: renderDifferences(comparison, { ...names, lines, style: input.style }),
+    isFound: lines.length > 0,
   };
 }
 

@@ -71,10 +71,11 @@ const STATUS: CommandSpec = {
   summary: 'show which migrations are applied',
   options: [
     new Option('--check', 'exit 3 unless everything is applied and as it was'),
+    new Option('--drift', 'say what was changed by hand, and exit 3 where something was'),
     new Option('--all', 'on a terminal: list every applied migration'),
     ...migrateOptions(),
   ],
-  examples: ['migrate status', 'migrate status --check'],
+  examples: ['migrate status', 'migrate status --check', 'migrate status --drift'],
   hasFormats: true,
   run: lazily('handleStatus'),
 };

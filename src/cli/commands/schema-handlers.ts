@@ -1,12 +1,17 @@
 import { relative, resolve } from 'node:path';
+import type { Config } from '../../config/resolve.ts';
 import { EvdbError } from '../../errors.ts';
+import type { StructureSource } from '../../migrate/structure-source.ts';
 import { renderStructureFile } from '../../report/structure.ts';
 import { readDatabaseStructure } from '../../structure/read-database.ts';
 import { renderStructure } from '../../structure/render-structure.ts';
+import { withoutPartitions } from '../../structure/structure.ts';
 import { checkStructureFile, writeStructureFile } from '../../structure/structure-file.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
-import { loadDirectConnection } from '../settings.ts';
+import { withStop } from '../interruption.ts';
+import { embeddedDirectory, loadDirectConnection, loadMigrateOptions } from '../settings.ts';
+import { tuneForParser } from '../v8-flags.ts';
 
 export async function handleDump(input: CommandInput): Promise<CommandResult> {
   const { flags, context, style } = input;
@@ -17,11 +22,12 @@ export async function handleDump(input: CommandInput): Promise<CommandResult> {
     });
   }
   const { config, connection } = await loadDirectConnection(input);
-  const structure = await readDatabaseStructure(connection, {
+  const read = await readDatabaseStructure(connection, {
     schemas: flags.allSchemas ? undefined : [config.schema],
     exceptSchemas: [config.ledgerSchema],
     owners: flags.owners === true,
   });
+  const structure = flags.partitions === false ? withoutPartitions(read) : read;
   const sql = renderStructure(structure);
   if (file === undefined) return { data: { ...structure, sql }, text: sql.trimEnd() };
   const path = resolve(context.cwd, file);
@@ -40,4 +46,68 @@ export async function handleDump(input: CommandInput): Promise<CommandResult> {
     text: renderStructureFile(result, style),
     exitCode: state === 'same' ? EXIT.done : EXIT.found,
   };
+}
+
+export async function handleDiff(input: CommandInput): Promise<CommandResult> {
+  const { flags, context, style } = input;
+  const from = parseSource(flags.from, 'migrations', context.cwd);
+  const to = parseSource(flags.to, 'live', context.cwd);
+  await tuneForParser();
+  const [{ compareStructures }, { describeDifferences }, { renderDifferences }] = await Promise.all(
+    [
+      import('../../migrate/drift.ts'),
+      import('../../structure/describe-differences.ts'),
+      import('../../report/structure-differences.ts'),
+    ],
+  );
+  const { config, options } = await loadMigrateOptions(input);
+  const comparison = await withStop(context, 'dropping the scratch database', (signal) =>
+    compareStructures({
+      ...options,
+      ...{ from, to, signal },
+      ...structureSettings(input, config),
+    }),
+  );
+  const lines = describeDifferences(comparison.differences);
+  return {
+    data: { from: nameOf(from), to: nameOf(to), ...comparison },
+    text: renderDifferences(comparison, { from: nameOf(from), to: nameOf(to), lines, style }),
+    exitCode: lines.length > 0 ? EXIT.found : EXIT.done,
+  };
+}
+
+/** What commands that compare structures hand to the library beside their sources. */
+export function structureSettings({ flags, context }: CommandInput, config: Config) {
+  return {
+    allSchemas: flags.allSchemas === true,
+    owners: flags.owners === true,
+    partitions: flags.partitions === true,
+    embeddedDirectory: embeddedDirectory(config),
+    onScratch: (message: string) => context.err(`${message}\n`),
+  };
+}
+
+function parseSource(
+  text: unknown,
+  otherwise: 'live' | 'migrations',
+  cwd: string,
+): StructureSource {
+  if (text === undefined) return { kind: otherwise };
+  if (text === 'live' || text === 'migrations') return { kind: text };
+  const [, path] = /^file:(.+)$/s.exec(String(text)) ?? [];
+  if (path !== undefined) return { kind: 'file', path: relative(cwd, resolve(cwd, path)) };
+  throw new EvdbError('USAGE', `${JSON.stringify(text)} is not a source`, {
+    hint: 'Sources are live, migrations and file:<path>.',
+  });
+}
+
+function nameOf(source: StructureSource): string {
+  switch (source.kind) {
+    case 'live':
+      return 'the database';
+    case 'file':
+      return source.path;
+    default:
+      return 'the migrations';
+  }
 }

@@ -4,7 +4,7 @@ import { type CommandInput, type CommandSpec, defineCommand, defineGroup } from 
 import { migrateOptions } from '../options.ts';
 import type { CliState } from '../run.ts';
 
-function lazily(name: 'handleDump'): CommandSpec['run'] {
+function lazily(name: 'handleDump' | 'handleDiff'): CommandSpec['run'] {
   return async (input: CommandInput) => (await import('./schema-handlers.ts'))[name](input);
 }
 
@@ -22,6 +22,7 @@ const DUMP: CommandSpec = {
     'Writes what the database consists of as SQL that makes it again in an empty database. The text depends on the structure alone, so that it can be kept in version control. What extensions brought and the ledger are left out. With --check nothing is written: it exits 3 where the file differs.',
   options: [
     new Option('--file <path>', 'write it there (default: print it)'),
+    new Option('--no-partitions', 'leave out partitions, which come and go with time'),
     new Option('--check', 'compare the file with the database, and exit 3 where it differs'),
     ...scopeOptions(),
     ...migrateOptions(),
@@ -34,6 +35,22 @@ const DUMP: CommandSpec = {
   run: lazily('handleDump'),
 };
 
+const DIFF: CommandSpec = {
+  name: 'diff',
+  summary: 'compare the structures of database, migrations and dump',
+  description:
+    'Says what differs from one structure to another. A source is `live` (the database), `migrations` (all of the folder, run in a scratch database that is dropped afterwards) or `file:<path>` (a dump). Exits 3 where something differs.',
+  options: [
+    new Option('--from <source>', 'live, migrations or file:<path> (default: migrations)'),
+    new Option('--to <source>', 'live, migrations or file:<path> (default: live)'),
+    new Option('--partitions', 'compare also which partitions there are'),
+    ...scopeOptions(),
+    ...migrateOptions(),
+  ],
+  examples: ['schema diff', 'schema diff --from file:structure.sql --to live'],
+  run: lazily('handleDiff'),
+};
+
 export function addSchemaCommands(
   program: Command,
   use: { context: CliContext; state: CliState },
@@ -41,7 +58,7 @@ export function addSchemaCommands(
   const group = defineGroup(program, {
     name: 'schema',
     summary: 'write down the structure of a database, and compare',
-    examples: ['schema dump --file structure.sql'],
+    examples: ['schema dump --file structure.sql', 'schema diff'],
   });
-  for (const spec of [DUMP]) defineCommand(group, spec, use);
+  for (const spec of [DUMP, DIFF]) defineCommand(group, spec, use);
 }

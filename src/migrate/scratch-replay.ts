@@ -1,0 +1,120 @@
+import type { Session } from '../connection/session.ts';
+import { EvdbError } from '../errors.ts';
+import { classifyStatement } from '../sql/kind.ts';
+import { type Statement, splitStatements } from '../sql/statements.ts';
+import { changesServer } from '../trace/treatment.ts';
+import { isApplied, type MigrationStatus } from './compare.ts';
+import { sendStatement } from './copy-rows.ts';
+import { readStoredTexts } from './ledger.ts';
+import { applySettings, ledgerKey, type MigrateOptions } from './options.ts';
+import { fullName } from './plan.ts';
+import { beginSql, openSessionSql, searchPathSql } from './session-settings.ts';
+import { readScript, type Script, scriptFromText } from './source.ts';
+
+export const REPLAY_HINT =
+  'A scratch database is empty: what the migrations need from elsewhere, such as an extension or another schema, is not there.';
+
+export interface Replay {
+  /** A session on the target, to read the ledger. */
+  target: Session;
+  statuses: MigrationStatus[];
+  options: MigrateOptions;
+}
+
+/**
+ * Runs what is applied on the target again in a scratch database, as far as they
+ * make something. The texts are those that the ledger kept, else the files.
+ *
+ * @throws {EvdbError} REPLAY_FAILED where a text is missing, or does not run
+ */
+export async function replayApplied(
+  scratch: Session,
+  { target, statuses, options }: Replay,
+): Promise<void> {
+  const applied = statuses.filter(isApplied);
+  const scripts = await readAppliedScripts({ target, statuses: applied, options });
+  for (const [index, status] of applied.entries()) {
+    const script = scripts(status);
+    try {
+      await runScript(scratch, script, { options, createTarget: index === 0 });
+    } catch (cause) {
+      if (options.signal?.aborted) throw options.signal.reason;
+      throw new EvdbError(
+        'REPLAY_FAILED',
+        `${fullName(status)} is applied, and cannot be run again in a scratch database: ${cause instanceof Error ? cause.message : cause}`,
+        { hint: REPLAY_HINT, cause },
+      );
+    }
+  }
+}
+
+async function readAppliedScripts({
+  target,
+  statuses,
+  options,
+}: Replay): Promise<(status: MigrationStatus) => Script> {
+  const versions = statuses.map(({ version }) => version);
+  // who may not read them may still have the files
+  const texts = await readStoredTexts(target, ledgerKey(options), versions).catch(
+    (error: unknown) => {
+      if (error instanceof EvdbError && error.code === 'PERMISSION_DENIED') return undefined;
+      throw error;
+    },
+  );
+  return (status) => {
+    const stored = texts?.get(status.version)?.up;
+    if (stored) return scriptFromText(`ledger:${fullName(status)}.sql`, stored);
+    const isSame = status.state === 'applied' || status.state === 'reworded';
+    if (status.file && isSame) return readScript(status.file.upPath);
+    throw new EvdbError('REPLAY_FAILED', `the text of ${fullName(status)} is not to be had`, {
+      hint: 'The ledger did not keep it, and there is no file that is the same.',
+    });
+  };
+}
+
+interface ReplayContext {
+  options: Omit<MigrateOptions, 'connection'>;
+  createTarget: boolean;
+}
+
+/** Runs a script in one transaction, or statement by statement; what would change the whole server is left out. */
+export async function runScript(
+  session: Session,
+  script: Script,
+  { options, createTarget }: ReplayContext,
+): Promise<void> {
+  const { signal } = options;
+  const send = (statement: Statement) =>
+    sendStatement(statement, script, { worker: session, signal });
+  const settings = { ...applySettings(options), ...ledgerKey(options) };
+  const statements = splitStatements(script.text).filter(
+    (one) => one.psqlCommand === null && !changesServer(one) && !mayMakeRole(one),
+  );
+  const begin = beginSql({
+    ...settings,
+    facts: session.facts,
+    createTarget,
+    lockTimeoutMs: 0,
+    statementTimeoutMs: undefined,
+  });
+  if (!script.directives.noTransaction) {
+    await session.run(begin);
+    for (const statement of statements) await send(statement);
+    await session.run('commit');
+    return;
+  }
+  await session.run(`${begin}; commit; ${openSessionSql(session.facts)}
+    set search_path = ${searchPathSql(settings)}`);
+  for (const statement of statements.filter(isWorthReplaying)) await send(statement);
+}
+
+/** A block that makes a role unless it exists. */
+function mayMakeRole({ command, text }: Statement): boolean {
+  return command === 'do' && /\b(?:create|alter|drop)\s+(?:role|user|group)\b/i.test(text);
+}
+
+/** An empty database needs no `vacuum`. */
+function isWorthReplaying(statement: Statement): boolean {
+  const { needsNoTransaction, isConcurrently } = classifyStatement(statement);
+  return isConcurrently || !needsNoTransaction;
+}
