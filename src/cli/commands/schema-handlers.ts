@@ -53,13 +53,9 @@ export async function handleDiff(input: CommandInput): Promise<CommandResult> {
   const from = parseSource(flags.from, 'migrations', context.cwd);
   const to = parseSource(flags.to, 'live', context.cwd);
   await tuneForParser();
-  const [{ compareStructures }, { describeDifferences }, { renderDifferences }] = await Promise.all(
-    [
-      import('../../migrate/drift.ts'),
-      import('../../structure/describe-differences.ts'),
-      import('../../report/structure-differences.ts'),
-    ],
-  );
+  const { compareStructures } = await import('../../migrate/drift.ts');
+  const { describeDifferences } = await import('../../structure/describe-differences.ts');
+  const { renderDifferences } = await import('../../report/structure-differences.ts');
   const { config, options } = await loadMigrateOptions(input);
   const comparison = await withStop(context, 'dropping the scratch database', (signal) =>
     compareStructures({
