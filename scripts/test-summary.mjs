@@ -1,5 +1,5 @@
-// Prints `N passed, N failed[, N skipped]` from a report of vitest's JSON reporter:
-// `node scripts/test-summary.mjs <file>`. Exits 1 where a test failed or none ran.
+// Prints `N passed, N failed[, N skipped]` from reports of vitest's JSON reporter:
+// `node scripts/test-summary.mjs <file…>`. Exits 1 where a test failed or none ran.
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 
@@ -25,7 +25,9 @@ export function readSummary(file) {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const { passed, failed, skipped } = readSummary(process.argv[2]);
+  const summaries = process.argv.slice(2).map(readSummary);
+  const sum = (key) => summaries.reduce((total, summary) => total + summary[key], 0);
+  const [passed, failed, skipped] = ['passed', 'failed', 'skipped'].map(sum);
   console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
-  if (failed > 0 || passed === 0) process.exitCode = 1;
+  if (failed > 0 || summaries.some((summary) => summary.passed === 0)) process.exitCode = 1;
 }

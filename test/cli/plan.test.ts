@@ -206,14 +206,14 @@ describe('a traced plan', () => {
   });
 
   test('leaves no database behind on Ctrl-C', async ({ shop, project, emptyDb }) => {
-    await project.migration('003_slow', 'select pg_sleep(60)');
+    await project.migration('003_slow', 'select pg_sleep(61)');
     const running = startCli(['migrate', 'plan', '--trace'], {
       cwd: shop.dir,
       env: { EVDB_URL: emptyDb.url },
     });
     const scratch = async () =>
       emptyDb.sql`select datname from pg_stat_activity
-        where query like 'select pg_sleep(60)%' and datname like 'evdb_scratch_%'`;
+        where query like 'select pg_sleep(61)%' and datname like 'evdb_scratch_%'`;
     await expect.poll(scratch, { timeout: 20_000 }).toHaveLength(1);
     const [{ datname } = {}] = await scratch();
     running.child.kill('SIGINT');
@@ -222,14 +222,14 @@ describe('a traced plan', () => {
   });
 
   test('drops what a killed one has left', async ({ shop, project, emptyDb }) => {
-    await project.migration('003_slow', 'select pg_sleep(60)');
+    await project.migration('003_slow', 'select pg_sleep(62)');
     const running = startCli(['migrate', 'plan', '--trace'], {
       cwd: shop.dir,
       env: { EVDB_URL: emptyDb.url },
     });
     const scratch = async () =>
       emptyDb.sql`select pid, datname from pg_stat_activity
-        where query like 'select pg_sleep(60)%' and datname like 'evdb_scratch_%'`;
+        where query like 'select pg_sleep(62)%' and datname like 'evdb_scratch_%'`;
     await expect.poll(scratch, { timeout: 20_000 }).toHaveLength(1);
     const [{ pid, datname } = {}] = await scratch();
     running.child.kill('SIGKILL');

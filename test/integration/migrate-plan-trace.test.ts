@@ -2,8 +2,21 @@ import { describe, expect } from 'vitest';
 import { migrateUp, planImpact, type StatementImpact } from '../../src/index.ts';
 import { type MigrateStage, test } from '../support/migrate-stage.ts';
 
-const scratchNames = (stage: MigrateStage) =>
-  stage.sql`select datname from pg_database where datname like 'evdb_scratch_%'`;
+/** Making a scratch database takes its time on a busy machine. */
+const PATIENTLY = { timeout: 30_000 };
+
+/** A role of the test's own, by which its scratch databases are known among those of other tests. */
+async function asOwner(stage: MigrateStage) {
+  const role = await stage.createRole('superuser');
+  const { sql } = stage;
+  return {
+    options: await stage.optionsFor(role.url),
+    scratchNames: () => sql`select datname from pg_database where datdba = ${role.name}::regrole`,
+    sleepers: () =>
+      sql`select pid from pg_stat_activity
+        where usename = ${role.name} and query like 'select pg_sleep(60)%'`,
+  };
+}
 
 /** The statements of the only step, with their effects alone. */
 async function traced(
@@ -28,7 +41,8 @@ describe('a traced plan', () => {
   test('tells what a scratch database saw, and leaves none behind', async ({ stage }) => {
     await migrateBusyTables(stage);
     await stage.migration('002_city', 'alter table events add city uuid default gen_random_uuid()');
-    const plan = await planImpact({ ...stage.options, trace: 'beside' });
+    const { options, scratchNames } = await asOwner(stage);
+    const plan = await planImpact({ ...options, trace: 'beside' });
     expect(plan).toMatchObject({
       trace: { where: 'beside' },
       steps: [
@@ -52,7 +66,7 @@ describe('a traced plan', () => {
       ],
       tables: { 'public.events': { indexes: 2, isNew: false } },
     });
-    expect(await scratchNames(stage)).toEqual([]);
+    expect(await scratchNames()).toEqual([]);
     expect(await stage.relations()).not.toContain('city');
   });
 
@@ -153,29 +167,27 @@ describe('a traced plan', () => {
   test('is given up, without a trace of it, when it is interrupted', async ({ stage }) => {
     await stage.migration('001_slow', 'select pg_sleep(60)');
     const controller = new AbortController();
-    const options = { ...stage.options, signal: controller.signal };
-    const isInterrupted = expect(planImpact({ ...options, trace: 'beside' })).rejects.toThrow(
-      'interrupted',
-    );
-    const busy = () =>
-      stage.sql`select from pg_stat_activity where query like 'select pg_sleep(60)%' and datname like 'evdb_scratch_%'`;
-    await expect.poll(busy).toHaveLength(1);
+    const { options, scratchNames, sleepers } = await asOwner(stage);
+    const isInterrupted = expect(
+      planImpact({ ...options, trace: 'beside', signal: controller.signal }),
+    ).rejects.toThrow('interrupted');
+    await expect.poll(sleepers, PATIENTLY).toHaveLength(1);
     controller.abort(new Error('interrupted'));
     await isInterrupted;
-    expect(await scratchNames(stage)).toEqual([]);
+    expect(await scratchNames()).toEqual([]);
   });
 
   test('is an error, without a trace of it, when its backend is ended', async ({ stage }) => {
     await stage.migration('001_slow', 'select pg_sleep(60)');
-    const isLost = expect(planImpact({ ...stage.options, trace: 'beside' })).rejects.toMatchObject({
+    const { options, scratchNames, sleepers } = await asOwner(stage);
+    const isLost = expect(planImpact({ ...options, trace: 'beside' })).rejects.toMatchObject({
       code: 'CONNECTION_LOST',
     });
-    const end = () =>
-      stage.sql`select pg_terminate_backend(pid, 10000) from pg_stat_activity
-        where query like 'select pg_sleep(60)%' and datname like 'evdb_scratch_%'`;
-    await expect.poll(end).toHaveLength(1);
+    await expect.poll(sleepers, PATIENTLY).toHaveLength(1);
+    const [sleeper] = await sleepers();
+    await stage.sql`select pg_terminate_backend(${sleeper?.pid}, 10000)`;
     await isLost;
-    expect(await scratchNames(stage)).toEqual([]);
+    expect(await scratchNames()).toEqual([]);
   });
 });
 

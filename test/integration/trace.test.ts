@@ -177,6 +177,7 @@ describe('a trace', () => {
     await expect
       .poll(
         () => other`select from pg_stat_activity where pid = ${pid} and query like '%pg_sleep%'`,
+        { timeout: 30_000 },
       )
       .toHaveLength(1);
     await other`select pg_terminate_backend(${pid}, 10000)`;
