@@ -22,7 +22,13 @@ import { deleteMigrationSql, insertHistorySql } from './record.ts';
 import { type Rung, withLockRetries } from './retry.ts';
 import { statementError } from './script-error.ts';
 import { createSeenBlockers, type SeenBlockers } from './seen-blockers.ts';
-import { beginSql, NOT_THE_TARGET, resetSessionSql, wrongTarget } from './session-settings.ts';
+import {
+  beginSql,
+  NOT_THE_TARGET,
+  resetSessionSql,
+  synchronousSql,
+  wrongTarget,
+} from './session-settings.ts';
 
 /** So many statements are sent before an answer is waited for. */
 const PIPELINE_DEPTH = 64;
@@ -190,10 +196,7 @@ select
     ${targetExistsSql(key.targetSchema)} as "targetExists",
     ${retakeLockSql(runnerLock(key))} as "holdsLock",
     pg_catalog.pg_current_xact_id()::text as "transactionId",
-    case
-        when pg_catalog.current_setting('synchronous_commit') = 'off'
-            then pg_catalog.set_config('synchronous_commit', 'on', true)
-    end`);
+    ${synchronousSql(true)}`);
   if (row?.targetExists !== true) throw wrongTarget(key.targetSchema, 'after', worker.facts);
   if (row.holdsLock !== true) throw lockLost(step);
   return row.transactionId as string;

@@ -15,7 +15,7 @@ import {
 import { applySettings, DEFAULT_LOCK_WAIT_MS, ledgerKey, type MigrateOptions } from './options.ts';
 import { createPreflight } from './preflight.ts';
 import { readProvenance } from './provenance.ts';
-import { resetSessionSql } from './session-settings.ts';
+import { resetSessionSql, synchronousSql } from './session-settings.ts';
 
 /**
  * Makes the session the one runner of its target while `work` goes on: no pooler in between, the
@@ -33,10 +33,7 @@ export async function withRunner<T>(
   const stopCancelling = cancelOnAbort(worker, observer, options.signal);
   try {
     await refusePooler(worker, observer);
-    // What a runner that was killed still had to write must not wait for a lock, and arrive late.
-    if (observer.facts.canCheckClient) {
-      await observer.run("set client_connection_check_interval = '2s'");
-    }
+    await prepareObserver(observer);
     return await withLock(worker, options, async () => {
       const ledger = await ensureLedger(worker, options);
       await worker.run(resetSessionSql(worker.facts));
@@ -46,6 +43,15 @@ export async function withRunner<T>(
     stopCancelling();
     await observer.close();
   }
+}
+
+/**
+ * What the observer writes of a statement has to be on disk before that one begins. And what it
+ * still had to write when its runner was killed must not wait for a lock, and arrive late.
+ */
+async function prepareObserver(observer: Session): Promise<void> {
+  const watch = observer.facts.canCheckClient ? "set client_connection_check_interval = '2s';" : '';
+  await observer.run(`${watch} select ${synchronousSql(false)}`);
 }
 
 function refuseReadOnly({ facts }: Session): void {

@@ -1,6 +1,6 @@
 import { describe, expect, vi } from 'vitest';
 import { migrateDown, migrateUp, readStatus } from '../../src/index.ts';
-import { type MigrateStage, test, untilHeard } from '../support/migrate-stage.ts';
+import { isSuperuser, type MigrateStage, test, untilHeard } from '../support/migrate-stage.ts';
 
 const HEADER = '-- evdb: no-transaction\n';
 
@@ -173,5 +173,82 @@ describe('a migration without a transaction', () => {
     expect(await stage.sql`select tableowner from pg_tables where tablename = 'a'`).toEqual([
       { tableowner: name },
     ]);
+  });
+
+  test('stays who it became, through role and session authorization, and keeps its books', async ({
+    stage,
+    skip,
+  }) => {
+    if (!(await isSuperuser(stage.sql))) skip('only superusers become somebody else');
+    const { name } = await stage.createRole();
+    const { name: other } = await stage.createRole();
+    await stage.sql.unsafe(`grant ${other} to ${name}; grant create on schema public to ${other}`);
+    await stage.migration(
+      '001_a',
+      `${HEADER}create table who (n int, s text, c text); grant insert on who to public;
+set session authorization ${name};
+insert into who select 1, session_user, current_user;
+set role ${other};
+insert into who select 2, session_user, current_user;
+create table a ();
+reset role;
+insert into who select 3, session_user, current_user;
+reset session authorization;
+insert into who select 4, session_user, current_user;
+set role ${other};
+insert into who select 5, session_user, current_user;`,
+    );
+    await migrateUp(stage.options);
+    const [me] = await stage.sql`select current_user as name`;
+    expect(await stage.sql`select s, c from who order by n`.values()).toEqual([
+      [name, name],
+      [name, other],
+      [name, name],
+      [me?.name, me?.name],
+      [me?.name, other],
+    ]);
+    expect(await stage.ledger()).toEqual(['001 applied']);
+  });
+
+  test('fails at the statement whose deferred constraint is broken', async ({ stage }) => {
+    await stage.migration(
+      '001_a',
+      `${HEADER}create table a (id int primary key, other int references a deferrable initially deferred);
+insert into a values (1, 1);
+insert into a values (2, 3);
+insert into a values (4, 4);`,
+    );
+    await expect(migrateUp(stage.options)).rejects.toMatchObject({
+      code: 'MIGRATION_FAILED',
+      location: { line: 4 },
+      server: { sqlstate: '23503' },
+    });
+    expect(await stage.sql`select id from a`).toEqual([{ id: 1 }]);
+  });
+
+  test('may use a value that it has just added to an enum', async ({ stage }) => {
+    await stage.migration(
+      '001_a',
+      `${HEADER}create type mood as enum ('sad');
+alter type mood add value 'happy';
+create table a (m mood default 'happy');`,
+    );
+    await migrateUp(stage.options);
+    expect(await stage.relations()).toEqual(['a']);
+  });
+
+  test('may hold what has a meaning in transactions only, which then has none', async ({
+    stage,
+  }) => {
+    await stage.migration(
+      '001_a',
+      `${HEADER}set local lock_timeout = '1s';\nset transaction read only;\ncreate table a ();`,
+    );
+    await migrateUp(stage.options);
+    expect(await stage.relations()).toEqual(['a']);
+    await stage.migration('002_b', `${HEADER}lock table a;`);
+    await expect(migrateUp(stage.options)).rejects.toMatchObject({ server: { sqlstate: '25P01' } });
+    await stage.migration('002_b', `${HEADER}select 1;`);
+    await migrateUp(stage.options);
   });
 });

@@ -63,12 +63,14 @@ export function finishStatementSql(
   key: LedgerKey,
   version: Version,
   { index }: Pick<Statement, 'index'>,
+  returning?: string,
 ): string {
-  return journalAt(key, version, index, [
+  const changes: Change[] = [
     ['statements_done', String(index + 1)],
     ['statement_started', 'null'],
     ['statement_started_at', 'null'],
-  ]);
+  ];
+  return journalAt(key, version, index, changes, returning);
 }
 
 /** Says of a statement that was started that it is not done, so that it runs again. */
@@ -102,14 +104,20 @@ function journalOf(checksums: string[]): Change[] {
   ];
 }
 
-function journalAt(key: LedgerKey, version: Version, done: number, changes: Change[]): string {
-  return update(key, version, changes, `statements_done = ${done} and state <> 'applied'`);
+function journalAt(
+  key: LedgerKey,
+  version: Version,
+  done: number,
+  changes: Change[],
+  returning = 'version',
+): string {
+  const only = `and statements_done = ${done} and state <> 'applied' returning ${returning}`;
+  return update(key, version, changes, only);
 }
 
-function update(key: LedgerKey, version: Version, changes: Change[], where?: string): string {
+function update(key: LedgerKey, version: Version, changes: Change[], only = ''): string {
   const sets = changes.map(([column, value]) => `${column} = ${value}`).join(', ');
-  const only = where === undefined ? '' : ` and ${where} returning version`;
-  return `update ${quoteIdent(key.ledgerSchema)}.migration set ${sets} where ${rowOf(key, version)}${only};`;
+  return `update ${quoteIdent(key.ledgerSchema)}.migration set ${sets} where ${rowOf(key, version)} ${only};`;
 }
 
 function rowOf({ targetSchema }: LedgerKey, version: Version): string {

@@ -15,6 +15,7 @@ import type { Step } from '../prepare.ts';
 import { type Rung, withLockRetries } from '../retry.ts';
 import { ScriptError, statementError } from '../script-error.ts';
 import type { SeenBlockers } from '../seen-blockers.ts';
+import { synchronousSql } from '../session-settings.ts';
 import { finishStatementSql } from './journal.ts';
 
 /**
@@ -74,11 +75,12 @@ async function recordStatement(
   step: Step,
   { worker, key }: ApplyContext,
 ): Promise<void> {
-  const rows = await worker.run(`set local session authorization default;
+  const holdsLock = `${retakeLockSql(runnerLock(key))} as "holdsLock"`;
+  const [row] = await worker.run(`set local session authorization default;
 set local role none;
-${finishStatementSql(key, step.version, statement)}`);
-  const [held] = await worker.run(`select ${retakeLockSql(runnerLock(key))} as "holdsLock"`);
-  if (rows.length === 0 || held?.holdsLock !== true) throw takenOver(step);
+select ${synchronousSql(true)};
+${finishStatementSql(key, step.version, statement, holdsLock)}`);
+  if (row?.holdsLock !== true) throw takenOver(step);
 }
 
 /** Somebody else has gone on with the script: this runner had lost its lock. */
