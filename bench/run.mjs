@@ -9,6 +9,7 @@ for (const script of [
   'bench/startup.mjs',
   'bench/migrate-up.mjs',
   'bench/linear.mjs',
+  'bench/adopt.mjs',
   'bench/event-registration.mjs',
   'bench/event-audit.mjs',
   'bench/audit-cleanup.mjs',
