@@ -33,7 +33,7 @@ export interface AdoptedMigration {
   version: Version;
   label: string;
   name: string;
-  /** What the other tool calls it, and its file. */
+  /** What the other tool calls it, and its file, relative to the project. */
   key: string;
   file: string;
   /** ISO 8601; null where it is pending, or the tool keeps no times. */
@@ -179,7 +179,7 @@ function makeResult(
     label: one.label,
     name: one.name,
     key: one.key,
-    file: one.path,
+    file: relative(root, resolve(folder, one.path)),
     appliedAt: one.row?.appliedAt ?? null,
     verifiedBy: one.row ? one.verifiedBy : null,
   });

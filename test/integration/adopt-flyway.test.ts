@@ -64,7 +64,7 @@ test('takes over versions, undo files and repeatables', async ({ migrated }) => 
   expect(await migrated.adopt('flyway')).toMatchObject({
     adopted: [
       { label: '1', name: 'first_tables', verifiedBy: 'checksum' },
-      { label: '2', name: 'c', file: 'more/V2__c.sql', verifiedBy: 'checksum' },
+      { label: '2', name: 'c', file: expect.stringContaining('V2__c.sql'), verifiedBy: 'checksum' },
       { label: '3', name: 'a_view', key: 'R:a view', verifiedBy: 'checksum' },
     ],
     pending: [],
