@@ -1,3 +1,4 @@
+import type { Node } from '@pgsql/types';
 import { quoteIdent } from '../sql/quote.ts';
 import type { WrittenName } from '../sql/tree.ts';
 
@@ -6,6 +7,18 @@ export type ObjectKey = string;
 
 export function objectKey(schema: string, name: string): ObjectKey {
   return `${quoteWhereNeeded(schema)}.${quoteWhereNeeded(name)}`;
+}
+
+/** The parts of a key, unquoted. */
+export function splitKey(key: ObjectKey): { schema: string; name: string } {
+  const parts = PARTS.exec(key);
+  return { schema: unquote(parts?.[1] ?? ''), name: unquote(parts?.[2] ?? key) };
+}
+
+const PARTS = /^("(?:[^"]|"")*"|[^."]*)\.(.*)$/s;
+
+function unquote(part: string): string {
+  return part.startsWith('"') ? part.slice(1, -1).replaceAll('""', '"') : part;
 }
 
 /** A name as SQL and messages write it: quoted only where it has to be. */
@@ -41,6 +54,8 @@ export interface CatalogColumn {
   generated: 'stored' | 'virtual' | 'identity' | undefined;
 }
 
+export type ReferentialAction = 'no action' | 'restrict' | 'cascade' | 'set null' | 'set default';
+
 export interface CatalogConstraint {
   name: string;
   kind: 'check' | 'not null' | 'foreign key' | 'primary key' | 'unique' | 'exclusion';
@@ -52,7 +67,15 @@ export interface CatalogConstraint {
   provesNotNull: readonly string[];
   /** For a foreign key. */
   references?: ObjectKey;
+  /** Empty where the statement names none and the catalog does not know the primary key. */
   referencedColumns?: readonly string[];
+  /** For a foreign key: what happens to its rows when the referenced one is deleted or updated. */
+  onDelete?: ReferentialAction;
+  onUpdate?: ReferentialAction;
+  /** For a check: what it says. */
+  expression?: Node;
+  /** Whether a child has it from its parent. */
+  isInherited?: boolean;
   /** The index behind a primary key, unique or exclusion constraint. */
   index?: ObjectKey;
 }
@@ -62,10 +85,22 @@ export interface CatalogIndex {
   table: ObjectKey;
   /** Plain key columns, in order; undefined stands for an expression. */
   columns: readonly (string | undefined)[];
+  /** Every column it depends on: of keys, `include`, expressions and predicate. */
+  mentions: readonly string[];
+  /** What PostgreSQL calls its columns, for the names of its copies. */
+  attributes: readonly string[];
   isUnique: boolean;
   isPartial: boolean;
   /** False where a concurrent build was interrupted; from files nobody knows, so true. */
   isValid: boolean;
+  /** The index of the partitioned table that it belongs to. */
+  parent?: ObjectKey;
+}
+
+export interface PartitionKey {
+  strategy: 'range' | 'list' | 'hash';
+  /** Undefined stands for an expression. */
+  columns: readonly (string | undefined)[];
 }
 
 export interface Relation {
@@ -82,8 +117,16 @@ export interface Relation {
   children: Set<ObjectKey>;
   /** The default partition of a partitioned table. */
   defaultPartition?: ObjectKey;
+  /** Of a partitioned table. */
+  partitionKey?: PartitionKey;
+  /** Of a sequence: the column it goes away with. */
+  ownedBy?: { table: ObjectKey; column: string };
+  /** The functions of its triggers, by the triggers' names. */
+  triggers?: Map<string, ObjectKey>;
   /** Views and materialized views that read it. */
   dependents: Set<ObjectKey>;
+  /** Of a view: the columns that it uses, of each relation that it reads. */
+  reads?: Map<ObjectKey, ReadonlySet<string>>;
   isUnlogged: boolean;
   /** Whether it lasts as long as the session. */
   isTemporary: boolean;
@@ -100,6 +143,12 @@ export interface UserType {
   labels: string[];
   /** Whether a domain has a check or is not null. */
   isConstrained: boolean;
+  /** Of a domain: its check constraints, by name. */
+  checks?: Map<string, { isValidated: boolean }>;
+  /** Of a domain. */
+  isNotNull?: boolean;
+  /** Of a domain: what a column has by default that says nothing else. */
+  default?: Node;
   /** What a domain is over. */
   base?: ColumnType;
 }
@@ -107,6 +156,8 @@ export interface UserType {
 export interface Routine {
   key: ObjectKey;
   volatility: 'immutable' | 'stable' | 'volatile';
+  /** In lower case, such as `sql` or `plpgsql`. */
+  language: string;
   /** The text of its `create` statement, where it is known. */
   definition?: string;
 }
@@ -138,6 +189,9 @@ export function createCatalog(searchPath: readonly string[] = ['public']): Catal
   };
 }
 
+/** The schema of temporary objects in keys, whatever its real name is. */
+export const TEMPORARY_SCHEMA = 'pg_temp';
+
 /** The key of what a name means: where it is on the search path, else where it would be made. */
 export function resolveKey(
   { searchPath }: Catalog,
@@ -145,6 +199,8 @@ export function resolveKey(
   among: ReadonlyMap<ObjectKey, unknown>,
 ): ObjectKey {
   if (schema !== undefined) return objectKey(schema, name);
+  const temporary = objectKey(TEMPORARY_SCHEMA, name);
+  if (among.has(temporary)) return temporary;
   for (const one of searchPath) {
     const key = objectKey(one, name);
     if (among.has(key)) return key;

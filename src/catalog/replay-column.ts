@@ -1,0 +1,98 @@
+import type { ColumnDef, Constraint } from '@pgsql/types';
+import { asKind } from '../sql/tree.ts';
+import { type Catalog, type CatalogColumn, type Relation, splitKey } from './catalog.ts';
+import { columnTypeOf, serialBase } from './column-type.ts';
+import { chooseRelationName } from './object-names.ts';
+import { addConstraint } from './replay-constraint.ts';
+import { createRelation } from './replay-relation.ts';
+
+/** Constraints beside a column, each with what the words behind it say of it. */
+export interface InlineConstraint {
+  constraint: Constraint;
+  isUnenforced: boolean;
+}
+
+/** The constraints beside a column; those that only change the one before are taken into it. */
+export function inlineConstraints({ constraints }: ColumnDef): InlineConstraint[] {
+  const found: InlineConstraint[] = [];
+  for (const node of constraints ?? []) {
+    const constraint = asKind(node, 'Constraint');
+    const last = found.at(-1);
+    if (constraint === undefined) continue;
+    if (constraint.contype === 'CONSTR_ATTR_NOT_ENFORCED') {
+      if (last !== undefined) last.isUnenforced = true;
+    } else if (!constraint.contype?.startsWith('CONSTR_ATTR_')) {
+      found.push({ constraint, isUnenforced: false });
+    }
+  }
+  return found;
+}
+
+/** The constraint of a kind beside a column. */
+export function inlineConstraint(
+  definition: ColumnDef,
+  contype: NonNullable<Constraint['contype']>,
+): Constraint | undefined {
+  return inlineConstraints(definition).find(({ constraint }) => constraint.contype === contype)
+    ?.constraint;
+}
+
+/** Adds a column without its constraints; `serial` and identity columns get their sequence. */
+export function addColumn(catalog: Catalog, relation: Relation, definition: ColumnDef): void {
+  const name = definition.colname ?? '';
+  const isSerial = serialBase(definition.typeName) !== undefined;
+  const generated = generationOf(definition);
+  const column: CatalogColumn = {
+    name,
+    type: columnTypeOf(catalog, definition.typeName),
+    isNotNull: false,
+    hasDefault:
+      isSerial ||
+      generated !== undefined ||
+      inlineConstraint(definition, 'CONSTR_DEFAULT') !== undefined,
+    generated,
+  };
+  relation.columns.set(name, column);
+  if (isSerial || generated === 'identity') addOwnedSequence(catalog, relation, name);
+}
+
+/** How the values of a column come about, where it says so. */
+export function generationOf(definition: ColumnDef): CatalogColumn['generated'] {
+  if (inlineConstraint(definition, 'CONSTR_IDENTITY')) return 'identity';
+  const generated = inlineConstraint(definition, 'CONSTR_GENERATED');
+  if (generated === undefined) return undefined;
+  return generated.generated_kind === 's' ? 'stored' : 'virtual';
+}
+
+/** The constraints of a column, of which `serial` and identity imply one. */
+export function addColumnConstraints(
+  catalog: Catalog,
+  relation: Relation,
+  definition: ColumnDef,
+  isWanted: (contype: Constraint['contype']) => boolean = () => true,
+): void {
+  const column = definition.colname ?? '';
+  const inline = inlineConstraints(definition);
+  const isImplied =
+    serialBase(definition.typeName) !== undefined || generationOf(definition) === 'identity';
+  const isSaid = inline.some(({ constraint }) => constraint.contype === 'CONSTR_NOTNULL');
+  if (isImplied && !isSaid && isWanted('CONSTR_NOTNULL')) {
+    addConstraint(catalog, relation, { contype: 'CONSTR_NOTNULL' }, { column });
+  }
+  for (const { constraint, isUnenforced } of inline) {
+    if (isWanted(constraint.contype)) {
+      addConstraint(catalog, relation, constraint, { column, isUnenforced });
+    }
+  }
+}
+
+/** The sequence behind a `serial` or identity column. */
+export function addOwnedSequence(catalog: Catalog, relation: Relation, column: string): void {
+  const { schema, name: first } = splitKey(relation.key);
+  const { key } = chooseRelationName(catalog, schema, { first, second: column, label: 'seq' });
+  const sequence = createRelation(key, 'sequence', {
+    relpersistence: relation.isTemporary ? 't' : relation.isUnlogged ? 'u' : 'p',
+  });
+  sequence.ownedBy = { table: relation.key, column };
+  catalog.relations.set(key, sequence);
+}

@@ -1,0 +1,55 @@
+import type { DropStmt, Node } from '@pgsql/types';
+import { asKind, stringsOf, type WrittenName, writtenNameOf } from '../sql/tree.ts';
+import { type Catalog, findRelation, resolveKey } from './catalog.ts';
+import { dropRelation, dropRoutine, dropSchema, dropType } from './replay-drop.ts';
+import { removeIndex } from './replay-index.ts';
+
+/** What one of the objects of a `drop` is called. */
+export function droppedName(object: Node): WrittenName {
+  const list = asKind(object, 'List')?.items;
+  const type = asKind(object, 'TypeName')?.names;
+  const routine = asKind(object, 'ObjectWithArgs')?.objname;
+  const plain = asKind(object, 'String')?.sval;
+  return plain === undefined
+    ? writtenNameOf(list ?? type ?? routine)
+    : { schema: undefined, name: plain };
+}
+
+/** `drop …`; what only `cascade` takes along goes too, as without it nothing would have been there. */
+export function replayDrop(catalog: Catalog, statement: DropStmt): void {
+  for (const object of statement.objects ?? []) dropObject(catalog, statement, object);
+}
+
+function dropObject(catalog: Catalog, { removeType }: DropStmt, object: Node): void {
+  const written = droppedName(object);
+  switch (removeType) {
+    case 'OBJECT_TABLE':
+    case 'OBJECT_FOREIGN_TABLE':
+    case 'OBJECT_VIEW':
+    case 'OBJECT_MATVIEW':
+    case 'OBJECT_SEQUENCE':
+      dropRelation(catalog, resolveKey(catalog, written, catalog.relations));
+      return;
+    case 'OBJECT_INDEX':
+      removeIndex(catalog, resolveKey(catalog, written, catalog.indexes));
+      return;
+    case 'OBJECT_TYPE':
+    case 'OBJECT_DOMAIN':
+      dropType(catalog, resolveKey(catalog, written, catalog.types));
+      return;
+    case 'OBJECT_FUNCTION':
+    case 'OBJECT_PROCEDURE':
+    case 'OBJECT_ROUTINE':
+      dropRoutine(catalog, resolveKey(catalog, written, catalog.routines));
+      return;
+    case 'OBJECT_SCHEMA':
+      dropSchema(catalog, written.name);
+      return;
+    case 'OBJECT_TRIGGER': {
+      const items = asKind(object, 'List')?.items;
+      const table = findRelation(catalog, writtenNameOf(items?.slice(0, -1)));
+      table?.triggers?.delete(stringsOf(items).at(-1) ?? '');
+      return;
+    }
+  }
+}

@@ -1,0 +1,104 @@
+import { type Catalog, type ObjectKey, type Relation, splitKey } from './catalog.ts';
+import { removeIndex } from './replay-index.ts';
+import { detachChild } from './replay-partition.ts';
+import { referencesTo } from './replay-relation.ts';
+
+/** Takes a relation away with all that cannot be without it. */
+export function dropRelation(catalog: Catalog, key: ObjectKey): void {
+  const relation = catalog.relations.get(key);
+  if (relation === undefined) return;
+  catalog.relations.delete(key);
+  for (const { relation: other, constraint } of referencesTo(catalog, key)) {
+    other.constraints.delete(constraint.name);
+  }
+  for (const dependent of [...relation.dependents]) dropRelation(catalog, dependent);
+  for (const child of [...relation.children]) dropRelation(catalog, child);
+  for (const index of relation.indexes) catalog.indexes.delete(index);
+  const parent = catalog.relations.get(relation.parent ?? '');
+  if (parent) detachChild(catalog, parent, relation);
+  for (const other of catalog.relations.values()) {
+    other.dependents.delete(key);
+    if (other.ownedBy?.table === key) catalog.relations.delete(other.key);
+  }
+}
+
+/** Takes a column of one table away, with its indexes, constraints and sequence. */
+export function dropColumn(catalog: Catalog, relation: Relation, name: string): void {
+  if (!relation.columns.delete(name)) return;
+  for (const one of [...relation.constraints.values()]) {
+    const isOn = one.columns.includes(name);
+    const index = catalog.indexes.get(one.index ?? '');
+    if (isOn || index?.mentions.includes(name)) dropConstraint(catalog, relation, one.name);
+  }
+  for (const key of [...relation.indexes]) {
+    if (catalog.indexes.get(key)?.mentions.includes(name)) removeIndex(catalog, key);
+  }
+  for (const { relation: other, constraint } of referencesTo(catalog, relation.key)) {
+    if (constraint.referencedColumns?.includes(name)) other.constraints.delete(constraint.name);
+  }
+  for (const { key, ownedBy } of catalog.relations.values()) {
+    if (ownedBy?.table === relation.key && ownedBy.column === name) catalog.relations.delete(key);
+  }
+}
+
+/** Takes a constraint away, with its index, what the children have of it, and keys that need it. */
+export function dropConstraint(catalog: Catalog, relation: Relation, name: string): void {
+  const constraint = relation.constraints.get(name);
+  if (constraint === undefined) return;
+  relation.constraints.delete(name);
+  const [column = ''] = constraint.columns;
+  if (constraint.kind === 'not null') {
+    const known = relation.columns.get(column);
+    if (known) known.isNotNull = false;
+  }
+  if (constraint.index !== undefined) {
+    for (const { relation: other, constraint: foreign } of referencesTo(catalog, relation.key)) {
+      const isOnIt = foreign.referencedColumns?.join() === constraint.columns.join();
+      if (isOnIt) other.constraints.delete(foreign.name);
+    }
+    removeIndex(catalog, constraint.index);
+  }
+  for (const key of relation.children) {
+    const child = catalog.relations.get(key);
+    for (const one of [...(child?.constraints.values() ?? [])]) {
+      const isSame =
+        one.isInherited &&
+        one.kind === constraint.kind &&
+        (one.name === name ||
+          (one.kind === 'foreign key' &&
+            one.references === constraint.references &&
+            one.columns.join() === constraint.columns.join()));
+      if (child && isSame) dropConstraint(catalog, child, one.name);
+    }
+  }
+}
+
+/** Takes a type away, with the columns that have it. */
+export function dropType(catalog: Catalog, key: ObjectKey): void {
+  catalog.types.delete(key);
+  if (catalog.relations.get(key)?.kind === 'composite type') catalog.relations.delete(key);
+  for (const relation of [...catalog.relations.values()]) {
+    for (const { name, type } of [...relation.columns.values()]) {
+      if (type.name === key) dropColumn(catalog, relation, name);
+    }
+  }
+  for (const type of [...catalog.types.values()]) {
+    if (type.base?.name === key) dropType(catalog, type.key);
+  }
+}
+
+/** Takes a function away, with the triggers that call it. */
+export function dropRoutine(catalog: Catalog, key: ObjectKey): void {
+  catalog.routines.delete(key);
+  for (const { triggers } of catalog.relations.values()) {
+    for (const [name, routine] of triggers ?? []) if (routine === key) triggers?.delete(name);
+  }
+}
+
+/** Takes everything of a schema away. */
+export function dropSchema(catalog: Catalog, schema: string): void {
+  const isIn = (key: ObjectKey) => splitKey(key).schema === schema;
+  for (const key of [...catalog.relations.keys()].filter(isIn)) dropRelation(catalog, key);
+  for (const key of [...catalog.types.keys()].filter(isIn)) dropType(catalog, key);
+  for (const key of [...catalog.routines.keys()].filter(isIn)) dropRoutine(catalog, key);
+}

@@ -1,0 +1,159 @@
+import type { AlterObjectSchemaStmt, RenameStmt } from '@pgsql/types';
+import { asKind, relationNameOf, stringsOf, writtenNameOf } from '../sql/tree.ts';
+import {
+  type Catalog,
+  findRelation,
+  type ObjectKey,
+  objectKey,
+  type Relation,
+  resolveKey,
+  splitKey,
+} from './catalog.ts';
+import { moveIndex, renameIndex } from './replay-index.ts';
+import { moveRelation, moveRoutine, moveSchema, moveType } from './replay-move.ts';
+import { referencesTo, withDescendants } from './replay-relation.ts';
+
+/** `alter … rename` */
+export function replayRename(catalog: Catalog, statement: RenameStmt): void {
+  const { renameType, newname = '', subname = '' } = statement;
+  const written = statement.relation && relationNameOf(statement.relation);
+  const relation = written && findRelation(catalog, written);
+  switch (renameType) {
+    case 'OBJECT_COLUMN':
+    case 'OBJECT_ATTRIBUTE':
+      if (relation) renameColumn(catalog, relation, subname, newname);
+      return;
+    case 'OBJECT_TABCONSTRAINT':
+      if (relation) renameConstraint(catalog, relation, subname, newname);
+      return;
+    case 'OBJECT_TRIGGER': {
+      const routine = relation?.triggers?.get(subname);
+      if (routine !== undefined && relation?.triggers?.delete(subname)) {
+        relation.triggers.set(newname, routine);
+      }
+      return;
+    }
+    case 'OBJECT_SCHEMA':
+      moveSchema(catalog, subname, newname);
+      return;
+    default:
+      if (relation) moveRelation(catalog, relation, renamed(relation.key, newname));
+      else if (written)
+        renameIndex(catalog, resolveKey(catalog, written, catalog.indexes), newname);
+      else renameObject(catalog, statement);
+  }
+}
+
+function renamed(key: ObjectKey, name: string): ObjectKey {
+  return objectKey(splitKey(key).schema, name);
+}
+
+function renameObject(
+  catalog: Catalog,
+  { renameType, object, newname = '', subname = '' }: RenameStmt,
+): void {
+  const names = asKind(object, 'List')?.items ?? asKind(object, 'ObjectWithArgs')?.objname;
+  const written = writtenNameOf(names ?? asKind(object, 'TypeName')?.names);
+  const type = resolveKey(catalog, written, catalog.types);
+  switch (renameType) {
+    case 'OBJECT_TYPE':
+    case 'OBJECT_DOMAIN':
+      moveType(catalog, type, renamed(type, newname));
+      return;
+    case 'OBJECT_DOMCONSTRAINT': {
+      const checks = catalog.types.get(type)?.checks;
+      const check = checks?.get(subname);
+      if (check && checks?.delete(subname)) checks.set(newname, check);
+      return;
+    }
+    case 'OBJECT_FUNCTION':
+    case 'OBJECT_PROCEDURE':
+    case 'OBJECT_ROUTINE': {
+      const routine = resolveKey(catalog, written, catalog.routines);
+      moveRoutine(catalog, routine, renamed(routine, newname));
+      return;
+    }
+  }
+}
+
+function renameColumn(catalog: Catalog, relation: Relation, from: string, to: string): void {
+  const rename = (names: readonly string[]) => names.map((name) => (name === from ? to : name));
+  for (const one of withDescendants(catalog, relation)) {
+    one.columns = new Map(
+      [...one.columns].map(([name, column]) =>
+        name === from ? [to, { ...column, name: to }] : [name, column],
+      ),
+    );
+    for (const constraint of one.constraints.values()) {
+      // The tree still has the old name.
+      if (constraint.columns.includes(from)) delete constraint.expression;
+      constraint.columns = rename(constraint.columns);
+      constraint.provesNotNull = rename(constraint.provesNotNull);
+    }
+    for (const key of one.indexes) {
+      const index = catalog.indexes.get(key);
+      if (index === undefined) continue;
+      index.columns = index.columns.map((name) => (name === from ? to : name));
+      index.mentions = rename(index.mentions);
+      index.attributes = rename(index.attributes);
+    }
+    if (one.partitionKey) {
+      const columns = one.partitionKey.columns.map((name) => (name === from ? to : name));
+      one.partitionKey = { ...one.partitionKey, columns };
+    }
+    for (const view of one.dependents) {
+      const reads = catalog.relations.get(view)?.reads;
+      reads?.set(one.key, new Set(rename([...(reads.get(one.key) ?? [])])));
+    }
+    for (const { constraint } of referencesTo(catalog, one.key)) {
+      constraint.referencedColumns = rename(constraint.referencedColumns ?? []);
+    }
+  }
+  for (const { ownedBy } of catalog.relations.values()) {
+    if (ownedBy?.table === relation.key && ownedBy.column === from) ownedBy.column = to;
+  }
+}
+
+function renameConstraint(catalog: Catalog, relation: Relation, from: string, to: string): void {
+  const constraint = relation.constraints.get(from);
+  if (constraint === undefined) return;
+  if (constraint.index !== undefined) {
+    renameIndex(catalog, constraint.index, to);
+    return;
+  }
+  const isInheritable = constraint.kind === 'check' || constraint.kind === 'not null';
+  for (const one of isInheritable ? withDescendants(catalog, relation) : [relation]) {
+    const own = one.constraints.get(from);
+    if (own === undefined || !one.constraints.delete(from)) continue;
+    one.constraints.set(to, { ...own, name: to });
+  }
+}
+
+/** `alter … set schema` */
+export function replaySetSchema(catalog: Catalog, statement: AlterObjectSchemaStmt): void {
+  const { newschema = '', relation: range, object, objectType } = statement;
+  const relation = range && findRelation(catalog, relationNameOf(range));
+  if (relation) {
+    const { name } = splitKey(relation.key);
+    for (const key of [...relation.indexes]) {
+      const index = catalog.indexes.get(key);
+      if (index) moveIndex(catalog, index, objectKey(newschema, splitKey(key).name));
+    }
+    const owned = [...catalog.relations.values()].filter(
+      ({ ownedBy }) => ownedBy?.table === relation.key,
+    );
+    moveRelation(catalog, relation, objectKey(newschema, name));
+    for (const one of owned) {
+      moveRelation(catalog, one, objectKey(newschema, splitKey(one.key).name));
+    }
+    return;
+  }
+  const names = asKind(object, 'List')?.items ?? asKind(object, 'ObjectWithArgs')?.objname;
+  const written = writtenNameOf(names ?? asKind(object, 'TypeName')?.names);
+  const to = objectKey(newschema, written.name);
+  if (objectType === 'OBJECT_TYPE' || objectType === 'OBJECT_DOMAIN') {
+    moveType(catalog, resolveKey(catalog, written, catalog.types), to);
+  } else if (stringsOf(names).length > 0) {
+    moveRoutine(catalog, resolveKey(catalog, written, catalog.routines), to);
+  }
+}
