@@ -1,0 +1,79 @@
+import type { ColumnDef, Constraint } from '@pgsql/types';
+import { columnTypeOf, serialBase } from '../catalog/column-type.ts';
+import { generationOf, inlineConstraint, inlineConstraints } from '../catalog/replay-column.ts';
+import { offsetOfByte } from '../sql/position.ts';
+import { asKind, stringsOf } from '../sql/tree.ts';
+import { addedConstraint } from './add-constraint.ts';
+import { type AlterCommand, touchedTables } from './alter-command.ts';
+import { lock, rewrite } from './draft.ts';
+import type { Rewrite } from './impact.ts';
+import { knowledgeOfType } from './known-type.ts';
+import { sourceOfDefault } from './source-of-default.ts';
+import { sequencesIn, volatilityOf } from './volatility.ts';
+
+/** `add column`: it rewrites where each row needs a value of its own, and reads for its constraints. */
+export function impactOfAddColumn(at: AlterCommand): void {
+  const definition = asKind(at.command.def, 'ColumnDef');
+  const { relation } = at.target;
+  const name = definition?.colname ?? '';
+  if (definition === undefined || relation?.kind === 'composite type') return;
+  if (at.command.missing_ok && relation?.columns.has(name)) return;
+  const cause = causeOfRewrite(at, definition);
+  if (cause !== undefined) {
+    for (const place of touchedTables(at)) {
+      rewrite(at.draft, { ...place, ...cause, subject: name });
+    }
+    const value = inlineConstraint(definition, 'CONSTR_DEFAULT')?.raw_expr;
+    for (const key of sequencesIn(at.draft.catalog, value)) {
+      lock(at.draft, key, 'RowExclusive', 'sequence');
+    }
+  }
+  for (const { constraint, isUnenforced } of inlineConstraints(definition)) {
+    // Where rows are there, one without a default fails at once; where none are, nothing is read.
+    if (constraint.contype === 'CONSTR_NOTNULL') continue;
+    addedConstraint(at, constraint, { column: name, isUnenforced });
+  }
+}
+
+type Cause = Pick<Rewrite, 'reason' | 'detail' | 'isCertain'>;
+
+function causeOfRewrite(at: AlterCommand, definition: ColumnDef): Cause | undefined {
+  if (serialBase(definition.typeName) !== undefined) {
+    const written = stringsOf(definition.typeName?.names).at(-1) ?? 'serial';
+    return { reason: 'serial', detail: written, isCertain: true };
+  }
+  const generated = generationOf(definition);
+  if (generated === 'virtual') return undefined;
+  if (generated === 'identity') return { reason: 'identity', isCertain: true };
+  if (generated === 'stored') return { reason: 'stored generated column', isCertain: true };
+  return causeInDomain(at, definition) ?? causeInDefault(at, definition);
+}
+
+function causeInDomain({ draft }: AlterCommand, { typeName }: ColumnDef): Cause | undefined {
+  const type = columnTypeOf(draft.catalog, typeName);
+  if (type.isArray) return undefined;
+  const known = knowledgeOfType(draft.catalog, type.name);
+  if (known === 'unconstrained') return undefined;
+  return {
+    reason: 'constrained domain',
+    detail: type.name,
+    isCertain: known === 'constrained domain',
+  };
+}
+
+function causeInDefault({ draft }: AlterCommand, definition: ColumnDef): Cause | undefined {
+  const written = inlineConstraint(definition, 'CONSTR_DEFAULT');
+  const domain = draft.catalog.types.get(columnTypeOf(draft.catalog, definition.typeName).name);
+  const value = written?.raw_expr ?? domain?.default;
+  const volatility = volatilityOf(draft.catalog, value);
+  if (volatility === 'constant') return undefined;
+  return {
+    reason: 'volatile default',
+    detail: written ? `default ${shown(draft.text, written)}` : `default of ${domain?.key}`,
+    isCertain: volatility === 'volatile',
+  };
+}
+
+function shown(text: string, { location }: Constraint): string {
+  return sourceOfDefault(text, offsetOfByte(text, location ?? 0));
+}

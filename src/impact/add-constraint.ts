@@ -1,0 +1,171 @@
+import type { Constraint } from '@pgsql/types';
+import { objectKey, splitKey } from '../catalog/catalog.ts';
+import { type ConstraintPlace, nameOfConstraint } from '../catalog/constraint-name.ts';
+import { asKind, stringsOf } from '../sql/tree.ts';
+import { type AlterCommand, offsetOfConstraint, touchedTables } from './alter-command.ts';
+import { build, lock, lockTree, scan, storedTables, targetOfRange } from './draft.ts';
+import { isProvenNotNull } from './proven.ts';
+
+/** `add constraint` */
+export function impactOfAddConstraint(at: AlterCommand): void {
+  const constraint = asKind(at.command.def, 'Constraint');
+  if (constraint) addedConstraint(at, constraint);
+}
+
+/** A new constraint, by itself or beside a new column. */
+export function addedConstraint(
+  at: AlterCommand,
+  constraint: Constraint,
+  place: ConstraintPlace = {},
+): void {
+  switch (constraint.contype) {
+    case 'CONSTR_CHECK':
+      addedCheck(at, constraint, place);
+      return;
+    case 'CONSTR_NOTNULL':
+      addedNotNull(at, constraint);
+      return;
+    case 'CONSTR_FOREIGN':
+      addedForeignKey(at, constraint, place);
+      return;
+    case 'CONSTR_PRIMARY':
+    case 'CONSTR_UNIQUE':
+    case 'CONSTR_EXCLUSION':
+      addedIndexConstraint(at, constraint, place);
+  }
+}
+
+function subjectOf(at: AlterCommand, constraint: Constraint, { column }: ConstraintPlace): string {
+  return nameOfConstraint(at.draft.catalog, at.target, constraint, column);
+}
+
+function isChecked({ is_enforced, skip_validation }: Constraint, place: ConstraintPlace): boolean {
+  return is_enforced === true && skip_validation !== true && place.isUnenforced !== true;
+}
+
+function addedCheck(at: AlterCommand, constraint: Constraint, place: ConstraintPlace): void {
+  if (!isChecked(constraint, place)) return;
+  const isOnly = at.isOnly || constraint.is_no_inherit === true;
+  const subject = subjectOf(at, constraint, place);
+  const offset = offsetOfConstraint(at, constraint);
+  for (const table of touchedTables(at, { offset, isOnly })) {
+    scan(at.draft, { ...table, reason: 'check constraint', subject, isCertain: true });
+  }
+}
+
+function addedNotNull(at: AlterCommand, constraint: Constraint): void {
+  const column = stringsOf(constraint.keys)[0] ?? '';
+  if (constraint.skip_validation) return;
+  const offset = offsetOfConstraint(at, constraint);
+  for (const table of storedTables(at.draft, at.target, at.isOnly)) {
+    const isProven = isProvenNotNull(table, column);
+    if (isProven) continue;
+    scan(at.draft, {
+      relation: table.key,
+      reason: 'not null constraint',
+      subject: column,
+      isCertain: isProven === false,
+      command: at.index,
+      offset,
+    });
+  }
+}
+
+function addedForeignKey(at: AlterCommand, constraint: Constraint, place: ConstraintPlace): void {
+  const { draft } = at;
+  const referenced = targetOfRange(draft, constraint.pktable);
+  if (referenced) lockTree(draft, referenced, 'ShareRowExclusive', 'referenced table');
+  const isNewAndNull = place.column !== undefined && !at.addsDefault;
+  if (isNewAndNull || !isChecked(constraint, place)) return;
+  const about = {
+    reason: 'foreign key',
+    subject: subjectOf(at, constraint, place),
+    isCertain: true,
+    command: at.index,
+    offset: offsetOfConstraint(at, constraint),
+  } as const;
+  for (const { relation } of touchedTables(at)) scan(draft, { relation, ...about });
+  if (referenced === undefined || referenced.key === at.target.key) return;
+  for (const { key } of storedTables(draft, referenced)) scan(draft, { relation: key, ...about });
+}
+
+const BUILDS = {
+  CONSTR_PRIMARY: 'primary key',
+  CONSTR_UNIQUE: 'unique',
+  CONSTR_EXCLUSION: 'exclusion',
+} as const;
+
+function addedIndexConstraint(
+  at: AlterCommand,
+  constraint: Constraint,
+  place: ConstraintPlace,
+): void {
+  const { draft } = at;
+  const reason = BUILDS[constraint.contype as keyof typeof BUILDS];
+  const offset = offsetOfConstraint(at, constraint);
+  const subject = subjectOf(at, constraint, place);
+  const columns = keyColumns(at, constraint);
+  if (reason === 'primary key') lockForPrimaryKey(at, columns);
+  if (reason === 'primary key' && place.column === undefined) {
+    scanForNulls(at, columns, offset);
+  }
+  if (constraint.indexname) {
+    takeIndex(at, constraint);
+    return;
+  }
+  for (const { relation } of touchedTables(at, { offset })) {
+    if (relation !== at.target.key) lock(draft, relation, 'Share', 'partition');
+    const about = { relation, subject, isCertain: true, command: at.index, offset };
+    build(draft, { ...about, reason, isConcurrent: false });
+    if (reason === 'exclusion') scan(draft, { ...about, reason: 'exclusion constraint' });
+  }
+}
+
+function keyOfIndex(at: AlterCommand, { indexname = '' }: Constraint): string {
+  return objectKey(splitKey(at.target.key).schema, indexname);
+}
+
+/** An index that becomes a constraint is locked where it gets the constraint's name. */
+function takeIndex(at: AlterCommand, constraint: Constraint): void {
+  const isRenamed = constraint.conname && constraint.conname !== constraint.indexname;
+  if (isRenamed) lock(at.draft, keyOfIndex(at, constraint), 'ShareUpdateExclusive', 'index');
+}
+
+/** The key columns; undefined where they are those of an index that the catalog does not know. */
+function keyColumns(at: AlterCommand, constraint: Constraint): readonly string[] | undefined {
+  if (!constraint.indexname) return stringsOf(constraint.keys);
+  const index = at.draft.catalog.indexes.get(keyOfIndex(at, constraint));
+  return index?.columns.filter((name) => name !== undefined);
+}
+
+/** The columns of a primary key become not null, so that those which may hold nulls are read for them. */
+function scanForNulls(
+  at: AlterCommand,
+  columns: readonly string[] | undefined,
+  offset: number,
+): void {
+  for (const table of storedTables(at.draft, at.target, at.isOnly)) {
+    for (const column of columns ?? [undefined]) {
+      const isProven = column === undefined ? undefined : isProvenNotNull(table, column);
+      if (isProven) continue;
+      scan(at.draft, {
+        relation: table.key,
+        reason: 'primary key columns',
+        ...(column === undefined ? {} : { subject: column }),
+        isCertain: isProven === false,
+        command: at.index,
+        offset,
+      });
+    }
+  }
+}
+
+/** From 18 on the partitions are locked like the table, before only where a column becomes not null. */
+function lockForPrimaryKey(at: AlterCommand, columns: readonly string[] | undefined): void {
+  const { draft, target } = at;
+  const isNew = (columns ?? []).some(
+    (name) => target.relation?.columns.get(name)?.isNotNull === false,
+  );
+  if (at.isOnly) return;
+  if (draft.serverVersion >= 180_000 || isNew) lockTree(draft, target, at.mode, 'target');
+}

@@ -1,0 +1,39 @@
+import type { AlterTableCmd, Constraint } from '@pgsql/types';
+import { offsetOfByte } from '../sql/position.ts';
+import { type Draft, storedTables, type Target } from './draft.ts';
+import type { LockMode } from './impact.ts';
+
+/** One subcommand of an `alter table`, with all that its impact depends on. */
+export interface AlterCommand {
+  draft: Draft;
+  target: Target;
+  command: AlterTableCmd;
+  /** From 0. */
+  index: number;
+  /** In UTF-16 units. */
+  offset: number;
+  /** What the statement takes on its table. */
+  mode: LockMode;
+  isOnly: boolean;
+  /** Whether the statement adds a column with a default: then it looks up every new foreign key. */
+  addsDefault: boolean;
+}
+
+/** Where and in which subcommand something is, for each of the tables that hold the rows. */
+export function touchedTables(
+  at: AlterCommand,
+  { offset = at.offset, isOnly = at.isOnly }: { offset?: number; isOnly?: boolean } = {},
+) {
+  return storedTables(at.draft, at.target, isOnly).map(({ key }) => ({
+    relation: key,
+    command: at.index,
+    offset,
+  }));
+}
+
+/** Where a constraint is written; the subcommand where the tree does not say. */
+export function offsetOfConstraint(at: AlterCommand, { location }: Constraint): number {
+  return location === undefined || location <= 0
+    ? at.offset
+    : offsetOfByte(at.draft.text, location);
+}

@@ -1,0 +1,179 @@
+import type { CatalogConstraint } from '../catalog/catalog.ts';
+import { columnTypeOf, showType } from '../catalog/column-type.ts';
+import { type Reference, referencesTo } from '../catalog/replay-relation.ts';
+import { asKind } from '../sql/tree.ts';
+import type { AlterCommand } from './alter-command.ts';
+import { lockOther } from './change-constraint.ts';
+import { build, lock, lockTree, rewrite, scan, storedTables, type Target } from './draft.ts';
+import { dropDependent } from './drop-relation.ts';
+import { isProvenNotNull } from './proven.ts';
+import { changeOfType } from './type-change.ts';
+
+/** What changes a column that is there. */
+export function impactOfColumnChange(at: AlterCommand): void {
+  const { subtype, name = '' } = at.command;
+  switch (subtype) {
+    case 'AT_SetNotNull':
+      setNotNull(at, name);
+      return;
+    case 'AT_AlterColumnType':
+      changeType(at, name);
+      return;
+    case 'AT_DropColumn':
+      dropColumn(at, name);
+      return;
+    default:
+      setExpression(at, name);
+  }
+}
+
+function about(at: AlterCommand, { key }: Target) {
+  return { relation: key, command: at.index, offset: at.offset };
+}
+
+function setNotNull(at: AlterCommand, name: string): void {
+  for (const table of storedTables(at.draft, at.target, at.isOnly)) {
+    const isProven = isProvenNotNull(table, name);
+    if (isProven) continue;
+    scan(at.draft, {
+      ...about(at, table),
+      reason: 'set not null',
+      subject: name,
+      isCertain: isProven === false,
+    });
+  }
+}
+
+function setExpression(at: AlterCommand, name: string): void {
+  for (const table of storedTables(at.draft, at.target, at.isOnly)) {
+    const generated = table.relation?.columns.get(name)?.generated;
+    if (generated === 'virtual') continue;
+    rewrite(at.draft, {
+      ...about(at, table),
+      reason: 'set expression',
+      subject: name,
+      isCertain: generated === 'stored' || at.draft.serverVersion < 180_000,
+    });
+  }
+}
+
+function changeType(at: AlterCommand, name: string): void {
+  const { draft, target } = at;
+  if (target.relation?.kind === 'composite type') return;
+  const definition = asKind(at.command.def, 'ColumnDef');
+  const to = columnTypeOf(draft.catalog, definition?.typeName);
+  const from = target.relation?.columns.get(name)?.type;
+  const using = { column: name, using: definition?.raw_default };
+  const change = changeOfType(from, to, using, draft);
+  lockKeysOf(at, name);
+  for (const table of storedTables(draft, target, at.isOnly)) {
+    if (change === 'none') {
+      verifyChecks(at, table, name);
+      rebuildIndexes(at, table, name);
+      continue;
+    }
+    const isCertain = change === 'rewrite';
+    const detail = `${from === undefined ? '' : `${showType(from)} `}to ${showType(to)}`;
+    rewrite(draft, {
+      ...about(at, table),
+      reason: 'type change',
+      subject: name,
+      detail,
+      isCertain,
+    });
+    if (from?.name !== to.name) verifyKeys(at, table, { name, isCertain });
+  }
+}
+
+/** A check that mentions the column is tried on every row again, even where nothing is rewritten. */
+function verifyChecks(at: AlterCommand, table: Target, name: string): void {
+  for (const one of table.relation?.constraints.values() ?? []) {
+    if (one.kind !== 'check' || !one.isValidated || !one.columns.includes(name)) continue;
+    scan(at.draft, {
+      ...about(at, table),
+      reason: 'check of a column whose type changes',
+      subject: one.name,
+      isCertain: true,
+    });
+  }
+}
+
+/** An index stays as it is only where it is over plain columns. */
+function rebuildIndexes(at: AlterCommand, table: Target, name: string): void {
+  const definition = asKind(at.command.def, 'ColumnDef');
+  for (const key of table.relation?.indexes ?? []) {
+    const index = at.draft.catalog.indexes.get(key);
+    if (!index?.mentions.includes(name)) continue;
+    const isPlain = !index.isPartial && index.columns.every((column) => column !== undefined);
+    const isTime = /^(timestamp|timestamptz)$/.test(typeNameOf(at, table, name));
+    const keepsType =
+      typeNameOf(at, table, name) === columnTypeOf(at.draft.catalog, definition?.typeName).name;
+    if (isPlain && definition?.collClause === undefined && (!isTime || keepsType)) continue;
+    build(at.draft, {
+      ...about(at, table),
+      reason: 'rewrite',
+      subject: key,
+      isCertain: true,
+      isConcurrent: false,
+    });
+  }
+}
+
+function typeNameOf(_at: AlterCommand, { relation }: Target, name: string): string {
+  return relation?.columns.get(name)?.type.name ?? '';
+}
+
+function foreignKeysOn({ relation }: Target, name: string): CatalogConstraint[] {
+  return [...(relation?.constraints.values() ?? [])].filter(
+    ({ kind, columns }) => kind === 'foreign key' && columns.includes(name),
+  );
+}
+
+function referencesOn({ draft, target }: AlterCommand, name: string): Reference[] {
+  return referencesTo(draft.catalog, target.key).filter(({ constraint }) =>
+    constraint.referencedColumns?.includes(name),
+  );
+}
+
+/** The foreign keys of a column are made anew with its type, which locks the tables on both sides. */
+function lockKeysOf(at: AlterCommand, name: string): void {
+  for (const { references } of foreignKeysOn(at.target, name)) {
+    lockOther(at.draft, references, 'AccessExclusive', 'referenced table');
+  }
+  for (const { relation } of referencesOn(at, name)) {
+    lockTree(at.draft, { key: relation.key, relation }, 'AccessExclusive', 'referencing table');
+  }
+}
+
+function verifyKeys(
+  at: AlterCommand,
+  table: Target,
+  { name, isCertain }: { name: string; isCertain: boolean },
+): void {
+  const verify = (relation: string, { name: subject, isValidated }: CatalogConstraint) => {
+    if (!isValidated) return;
+    const place = { ...about(at, table), relation };
+    scan(at.draft, { ...place, reason: 'validate constraint', subject, isCertain });
+  };
+  for (const constraint of foreignKeysOn(table, name)) verify(table.key, constraint);
+  for (const { relation, constraint } of referencesOn(at, name)) verify(relation.key, constraint);
+}
+
+function dropColumn(at: AlterCommand, name: string): void {
+  const { draft, target } = at;
+  for (const { references } of foreignKeysOn(target, name)) {
+    lockOther(draft, references, 'AccessExclusive', 'referenced table');
+  }
+  for (const { key, ownedBy } of draft.catalog.relations.values()) {
+    const isOwned = ownedBy?.table === target.key && ownedBy.column === name;
+    if (isOwned) lock(draft, key, 'AccessExclusive', 'sequence');
+  }
+  if (at.command.behavior !== 'DROP_CASCADE') return;
+  for (const { relation } of referencesOn(at, name)) {
+    lockTree(draft, { key: relation.key, relation }, 'AccessExclusive', 'referencing table');
+  }
+  for (const view of target.relation?.dependents ?? []) {
+    const used = draft.catalog.relations.get(view)?.reads?.get(target.key);
+    if (used === undefined || used.has(name)) dropDependent(draft, view);
+  }
+}

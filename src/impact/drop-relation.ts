@@ -1,0 +1,57 @@
+import type { ObjectKey, Relation } from '../catalog/catalog.ts';
+import { referencesTo, withDescendants } from '../catalog/replay-relation.ts';
+import { lockOther } from './change-constraint.ts';
+import { type Draft, lock, lockTree } from './draft.ts';
+import type { LockReason } from './impact.ts';
+
+/** What is locked with a relation that goes away. */
+export function dropRelation(
+  draft: Draft,
+  relation: Relation,
+  { isCascade, reason = 'target' }: { isCascade: boolean; reason?: LockReason },
+): void {
+  const { catalog } = draft;
+  lockTree(draft, { key: relation.key, relation }, 'AccessExclusive', reason);
+  for (const one of withDescendants(catalog, relation)) {
+    for (const { kind, references } of one.constraints.values()) {
+      if (kind === 'foreign key') {
+        lockOther(draft, references, 'AccessExclusive', 'referenced table');
+      }
+    }
+    if (isCascade) dropWhatNeeds(draft, one);
+  }
+  lockSequences(draft, relation);
+  lockParent(draft, relation);
+}
+
+function dropWhatNeeds(draft: Draft, { key, dependents }: Relation): void {
+  for (const { relation } of referencesTo(draft.catalog, key)) {
+    lockTree(draft, { key: relation.key, relation }, 'AccessExclusive', 'referencing table');
+  }
+  for (const view of dependents) dropDependent(draft, view);
+}
+
+/** A view goes away with all views that read it. */
+export function dropDependent(draft: Draft, key: ObjectKey): void {
+  const view = draft.catalog.relations.get(key);
+  if (view === undefined || draft.locks.get(key)?.mode === 'AccessExclusive') return;
+  lock(draft, key, 'AccessExclusive', 'dependent');
+  for (const dependent of view.dependents) dropDependent(draft, dependent);
+}
+
+function lockSequences(draft: Draft, relation: Relation): void {
+  for (const { key, ownedBy } of draft.catalog.relations.values()) {
+    if (ownedBy?.table === relation.key) lock(draft, key, 'AccessExclusive', 'sequence');
+  }
+}
+
+/** The partitioned table loses a partition, and its default partition gets other bounds. */
+function lockParent(draft: Draft, { key, parent }: Relation): void {
+  const relation = draft.catalog.relations.get(parent ?? '');
+  if (relation?.kind !== 'partitioned table') return;
+  lock(draft, relation.key, 'AccessExclusive', 'parent');
+  const other = relation.defaultPartition;
+  if (other !== undefined && other !== key) {
+    lock(draft, other, 'AccessExclusive', 'default partition');
+  }
+}

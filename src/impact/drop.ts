@@ -1,0 +1,116 @@
+import type { DropStmt, Node } from '@pgsql/types';
+import { resolveKey, splitKey } from '../catalog/catalog.ts';
+import { droppedName } from '../catalog/replay-drop-statement.ts';
+import { asKind, type WrittenName, writtenNameOf } from '../sql/tree.ts';
+import { type Draft, lock, lockTree, targetOf, unknown } from './draft.ts';
+import { dropDependent, dropRelation } from './drop-relation.ts';
+
+/** `drop …` */
+export function impactOfDrop(draft: Draft, statement: DropStmt): void {
+  for (const object of statement.objects ?? []) dropObject(draft, statement, object);
+}
+
+function dropObject(draft: Draft, statement: DropStmt, object: Node): void {
+  const written = droppedName(object);
+  const isCascade = statement.behavior === 'DROP_CASCADE';
+  switch (statement.removeType) {
+    case 'OBJECT_TABLE':
+    case 'OBJECT_FOREIGN_TABLE':
+    case 'OBJECT_VIEW':
+    case 'OBJECT_MATVIEW':
+    case 'OBJECT_SEQUENCE': {
+      const target = targetOf(draft, written);
+      if (target?.relation) dropRelation(draft, target.relation, { isCascade });
+      else if (target) lock(draft, target.key, 'AccessExclusive', 'target');
+      return;
+    }
+    case 'OBJECT_INDEX':
+      dropIndex(draft, written, statement.concurrent === true);
+      return;
+    case 'OBJECT_TRIGGER':
+    case 'OBJECT_RULE':
+    case 'OBJECT_POLICY':
+      dropFromTable(draft, statement, object);
+      return;
+    case 'OBJECT_TYPE':
+    case 'OBJECT_DOMAIN':
+      if (isCascade) dropType(draft, written);
+      return;
+    case 'OBJECT_FUNCTION':
+    case 'OBJECT_ROUTINE':
+      if (isCascade) dropRoutine(draft, written);
+      return;
+    case 'OBJECT_SCHEMA':
+      if (isCascade) dropSchema(draft, written.name);
+      return;
+    case 'OBJECT_EXTENSION':
+      if (isCascade) unknown(draft, `what uses extension ${written.name}`);
+      return;
+  }
+}
+
+function dropIndex(draft: Draft, written: WrittenName, isConcurrent: boolean): void {
+  const { catalog } = draft;
+  const key = resolveKey(catalog, written, catalog.indexes);
+  const index = catalog.indexes.get(key);
+  const mode = isConcurrent ? 'ShareUpdateExclusive' : 'AccessExclusive';
+  if (index === undefined) {
+    if (catalog.isComplete) return;
+    unknown(draft, `the table of index ${key}`);
+    lock(draft, key, mode, 'index');
+    return;
+  }
+  const relation = catalog.relations.get(index.table);
+  lockTree(draft, { key: index.table, relation }, mode, 'target');
+  lock(draft, key, mode, 'index');
+}
+
+/** A trigger, rule or policy, whose table comes first in its name. */
+function dropFromTable(draft: Draft, { removeType, missing_ok }: DropStmt, object: Node): void {
+  const items = asKind(object, 'List')?.items ?? [];
+  const name = writtenNameOf(items.slice(-1)).name;
+  const target = targetOf(draft, writtenNameOf(items.slice(0, -1)));
+  if (target === undefined) return;
+  const isTrigger = removeType === 'OBJECT_TRIGGER';
+  const isThere = target.relation?.triggers?.has(name) !== false;
+  if (isTrigger && missing_ok && !isThere) return;
+  const isPartitioned = target.relation?.kind === 'partitioned table';
+  if (isTrigger && isPartitioned) lockTree(draft, target, 'AccessExclusive', 'target');
+  else lock(draft, target.key, 'AccessExclusive', 'target');
+}
+
+/** With a type go the columns that have it. */
+function dropType(draft: Draft, written: WrittenName): void {
+  const { catalog } = draft;
+  const types = [resolveKey(catalog, written, catalog.types)];
+  for (const key of types) {
+    for (const { key: other, base } of catalog.types.values()) {
+      if (base?.name === key) types.push(other);
+    }
+  }
+  for (const { key, kind, columns } of catalog.relations.values()) {
+    const used = [...columns.values()].filter(({ type }) => types.includes(type.name));
+    if (used.length === 0) continue;
+    if (kind === 'view' || kind === 'materialized view') dropDependent(draft, key);
+    else lock(draft, key, 'AccessExclusive', 'dependent');
+  }
+}
+
+/** With a function go the triggers that call it. */
+function dropRoutine(draft: Draft, written: WrittenName): void {
+  const { catalog } = draft;
+  const routine = resolveKey(catalog, written, catalog.routines);
+  for (const { key, triggers } of catalog.relations.values()) {
+    for (const called of triggers?.values() ?? []) {
+      if (called === routine) lock(draft, key, 'AccessExclusive', 'dependent');
+    }
+  }
+}
+
+function dropSchema(draft: Draft, schema: string): void {
+  for (const relation of draft.catalog.relations.values()) {
+    if (relation.kind === 'composite type' || splitKey(relation.key).schema !== schema) continue;
+    const reason = relation.kind === 'sequence' ? 'sequence' : 'target';
+    dropRelation(draft, relation, { isCascade: true, reason });
+  }
+}

@@ -1,0 +1,125 @@
+import type { Node } from '@pgsql/types';
+import type { Catalog } from '../catalog/catalog.ts';
+import { impactOfAlterTable } from './alter-table.ts';
+import {
+  impactOfCreate,
+  impactOfCreateIndex,
+  impactOfCreateTrigger,
+  impactOfCreateView,
+} from './create.ts';
+import { closeDraft, type Draft, openDraft, unknown } from './draft.ts';
+import { impactOfDrop } from './drop.ts';
+import type { Impact } from './impact.ts';
+import {
+  impactOfCluster,
+  impactOfLock,
+  impactOfRefresh,
+  impactOfReindex,
+  impactOfTruncate,
+  impactOfVacuum,
+} from './maintenance.ts';
+import {
+  impactOfComment,
+  impactOfDomainChange,
+  impactOfOwnPart,
+  impactOfPublication,
+  impactOfRename,
+  impactOfSequenceChange,
+  impactOfStatistics,
+  lockTarget,
+} from './objects.ts';
+import { impactOfCopy, impactOfExplain, impactOfQuery, impactOfReading } from './query.ts';
+
+export interface ImpactQuestion {
+  /** From `parser.parse(text)`. */
+  tree: Node;
+  /** The statement's text. */
+  text: string;
+  /** The database before the statement. */
+  catalog: Catalog;
+  /** As in server_version_num: 180004 is 18.4. */
+  serverVersion: number;
+  /** Whether the session's time zone is UTC, which some changes of a type depend on; default: unknown. */
+  timeZoneIsUtc?: boolean | undefined;
+}
+
+/**
+ * Says what a statement locks, rewrites, reads and builds while it runs on PostgreSQL 14 to 18,
+ * without running it.
+ *
+ * Indexes are among the locks only where the statement names them: others feel the lock of the
+ * table. What building an index or writing a table anew reads is not among the scans. `AccessShare`
+ * is there for what a query reads. What happens inside of functions and triggers is left out.
+ *
+ * @example
+ * const parser = await loadParser();
+ * impactOf({ tree: parser.parse(text), text, catalog, serverVersion: 180000 }).rewrites
+ */
+export function impactOf({ tree, ...question }: ImpactQuestion): Impact {
+  const draft = openDraft({ timeZoneIsUtc: undefined, ...question });
+  for (const [kind, fields] of Object.entries(tree)) {
+    const judge = JUDGES[kind];
+    if (judge) judge(draft, fields, tree);
+  }
+  return closeDraft(draft);
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: each takes the fields of its own kind
+type Judge = (draft: Draft, fields: any, tree: Node) => void;
+
+const query: Judge = (draft, _, tree) => impactOfQuery(draft, tree);
+
+const JUDGES: Record<string, Judge> = {
+  AlterDomainStmt: impactOfDomainChange,
+  AlterObjectSchemaStmt: (draft, { relation }) => lockTarget(draft, relation, 'AccessExclusive'),
+  AlterPolicyStmt: (draft, { table }) => lockTarget(draft, table, 'AccessExclusive'),
+  AlterPublicationStmt: impactOfPublication,
+  AlterSeqStmt: impactOfSequenceChange,
+  AlterTableStmt: impactOfAlterTable,
+  CallStmt: (draft) => unknown(draft, 'what the procedure does'),
+  ClusterStmt: impactOfCluster,
+  CommentStmt: impactOfComment,
+  CopyStmt: impactOfCopy,
+  CreateForeignTableStmt: (draft, { base }) => impactOfCreate(draft, base),
+  CreatePolicyStmt: (draft, { table }) => lockTarget(draft, table, 'AccessExclusive'),
+  CreatePublicationStmt: impactOfPublication,
+  CreateSchemaStmt: (draft, { schemaElts }) => {
+    for (const node of (schemaElts ?? []) as Node[]) {
+      for (const [kind, fields] of Object.entries(node)) JUDGES[kind]?.(draft, fields, node);
+    }
+  },
+  CreateStatsStmt: impactOfStatistics,
+  CreateStmt: impactOfCreate,
+  CreateTableAsStmt: (draft, { query: source, into }) =>
+    impactOfReading(draft, source, { isRun: into?.skipData !== true }),
+  CreateTrigStmt: impactOfCreateTrigger,
+  DeleteStmt: query,
+  DoStmt: (draft) => unknown(draft, 'what the do block does'),
+  DropOwnedStmt: (draft) => unknown(draft, 'what the role owns'),
+  DropStmt: impactOfDrop,
+  ExecuteStmt: (draft) => unknown(draft, 'what the prepared statement does'),
+  ExplainStmt: (draft, { query: explained, options }) => {
+    const isRun = ((options ?? []) as Node[]).some((node) => isAnalyze(node));
+    impactOfExplain(draft, explained, isRun);
+  },
+  IndexStmt: impactOfCreateIndex,
+  InsertStmt: query,
+  LockStmt: impactOfLock,
+  MergeStmt: query,
+  RefreshMatViewStmt: impactOfRefresh,
+  ReindexStmt: impactOfReindex,
+  RenameStmt: impactOfRename,
+  RuleStmt: (draft, { relation }) => lockTarget(draft, relation, 'AccessExclusive'),
+  SecLabelStmt: impactOfComment,
+  SelectStmt: query,
+  TruncateStmt: impactOfTruncate,
+  UpdateStmt: query,
+  VacuumStmt: impactOfVacuum,
+  ViewStmt: impactOfCreateView,
+  AlterTableMoveAllStmt: impactOfOwnPart,
+  ReassignOwnedStmt: (draft) => unknown(draft, 'what the role owns'),
+};
+
+function isAnalyze(node: Node): boolean {
+  return 'DefElem' in node && node.DefElem.defname === 'analyze';
+}

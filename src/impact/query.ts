@@ -1,0 +1,166 @@
+import type { Node, RangeVar } from '@pgsql/types';
+import type { CatalogConstraint } from '../catalog/catalog.ts';
+import { rangesIn } from '../catalog/query-relations.ts';
+import { referencesTo } from '../catalog/replay-relation.ts';
+import { asKind, openNode, type TreeObject, walkTree } from '../sql/tree.ts';
+import { lockOther } from './change-constraint.ts';
+import {
+  type Draft,
+  lock,
+  lockTree,
+  scan,
+  storedTables,
+  type Target,
+  targetOfRange,
+} from './draft.ts';
+import { sequencesIn } from './volatility.ts';
+
+/**
+ * A statement that reads or writes rows. Whether it reads a table from end to end is the planner's
+ * choice; it is certain only where nothing is asked of the rows.
+ */
+export function impactOfQuery(draft: Draft, tree: Node): void {
+  const written = new Set<unknown>();
+  walkTree(tree, (kind, fields) => {
+    if (WRITES.has(kind)) {
+      written.add(fields.relation);
+      impactOfWriting(draft, kind, fields);
+    }
+  });
+  impactOfReading(draft, tree, { isRun: true, except: written });
+}
+
+const WRITES = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt']);
+
+/** What a query locks and reads; a view that is made is not run. */
+export function impactOfReading(
+  draft: Draft,
+  query: unknown,
+  { isRun, except = new Set() }: { isRun: boolean; except?: ReadonlySet<unknown> },
+): void {
+  const isLocking = isRun && locksRows(query);
+  const isWhole = isRun && readsAll(query);
+  for (const range of rangesIn(query)) {
+    if (except.has(range)) continue;
+    const target = targetOfRange(draft, range);
+    if (target === undefined) continue;
+    const mode = isLocking ? 'RowShare' : 'AccessShare';
+    if (isRun && range.inh) lockTree(draft, target, mode, 'target');
+    else lock(draft, target.key, mode, 'target');
+    if (isRun) scanTarget(draft, target, { isCertain: isWhole, isOnly: !range.inh });
+  }
+  if (!isRun) return;
+  for (const key of sequencesIn(draft.catalog, query)) lock(draft, key, 'RowExclusive', 'sequence');
+}
+
+function scanTarget(
+  draft: Draft,
+  target: Target,
+  { isCertain, isOnly }: { isCertain: boolean; isOnly: boolean },
+): void {
+  for (const { key } of storedTables(draft, target, isOnly)) {
+    scan(draft, { relation: key, reason: 'query', isCertain });
+  }
+}
+
+function locksRows(query: unknown): boolean {
+  let found = false;
+  walkTree(query, (kind) => {
+    found ||= kind === 'LockingClause';
+  });
+  return found;
+}
+
+/** Whether nothing is asked of the rows: no condition, order, limit or join. */
+function readsAll(query: unknown): boolean {
+  let isAll = true;
+  walkTree(query, (kind, fields) => {
+    if (kind !== 'SelectStmt') return;
+    const isPicky = ['whereClause', 'sortClause', 'limitCount', 'groupClause', 'distinctClause'];
+    const from = (fields.fromClause as Node[] | undefined) ?? [];
+    isAll &&= !isPicky.some((name) => name in fields) && from.every((node) => 'RangeVar' in node);
+    isAll &&= from.length < 2;
+  });
+  return isAll;
+}
+
+function impactOfWriting(draft: Draft, kind: string, fields: TreeObject): void {
+  const range = fields.relation as RangeVar | undefined;
+  const target = targetOfRange(draft, range);
+  if (target === undefined || range === undefined) return;
+  const isInsert = kind === 'InsertStmt';
+  // An inserted row goes to one partition, which its values decide.
+  if (isInsert || !range.inh) lock(draft, target.key, 'RowExclusive', 'target');
+  else lockTree(draft, target, 'RowExclusive', 'target');
+  if (!isInsert) {
+    const isCertain = fields.whereClause === undefined && kind !== 'MergeStmt';
+    scanTarget(draft, target, { isCertain, isOnly: !range.inh });
+  }
+  const written = writtenColumns(kind, fields);
+  lockReferenced(draft, target, written);
+  if (!isInsert) lockReferencing(draft, target, { kind, written });
+}
+
+/** The columns that get values; undefined where all do. */
+function writtenColumns(kind: string, { targetList }: TreeObject): Set<string> | undefined {
+  if (kind === 'DeleteStmt') return new Set();
+  if (kind !== 'UpdateStmt') return undefined;
+  const nodes = (targetList as Node[] | undefined) ?? [];
+  return new Set(nodes.map((node) => asKind(node, 'ResTarget')?.name ?? ''));
+}
+
+/** The rows that a foreign key points at are locked one by one. */
+function lockReferenced(
+  draft: Draft,
+  { relation }: Target,
+  written: Set<string> | undefined,
+): void {
+  for (const { kind, isEnforced, columns, references } of relation?.constraints.values() ?? []) {
+    const isTouched = written === undefined || columns.some((name) => written.has(name));
+    if (kind === 'foreign key' && isEnforced && isTouched && references !== relation?.key) {
+      lockOther(draft, references, 'RowShare', 'referenced table');
+    }
+  }
+}
+
+/** Those that point at a row which goes away are looked up, or changed. */
+function lockReferencing(
+  draft: Draft,
+  { key }: Target,
+  { kind, written }: { kind: string; written: Set<string> | undefined },
+): void {
+  for (const { relation, constraint } of referencesTo(draft.catalog, key)) {
+    const isTouched =
+      kind !== 'UpdateStmt' ||
+      constraint.referencedColumns?.some((name) => written?.has(name) === true);
+    if (!isTouched || !constraint.isEnforced || relation.key === key) continue;
+    const mode = changesRows(constraint, kind) ? 'RowExclusive' : 'RowShare';
+    lockTree(draft, { key: relation.key, relation }, mode, 'referencing table');
+  }
+}
+
+function changesRows({ onDelete, onUpdate }: CatalogConstraint, kind: string): boolean {
+  const action = kind === 'UpdateStmt' ? onUpdate : onDelete;
+  return action !== undefined && action !== 'no action' && action !== 'restrict';
+}
+
+/** `copy`, of a table or of a query. */
+export function impactOfCopy(draft: Draft, fields: TreeObject): void {
+  const query = fields.query as Node | undefined;
+  if (query !== undefined) {
+    impactOfQuery(draft, query);
+    return;
+  }
+  const target = targetOfRange(draft, fields.relation as RangeVar | undefined);
+  if (target === undefined) return;
+  const isIn = fields.is_from === true;
+  lock(draft, target.key, isIn ? 'RowExclusive' : 'AccessShare', 'target');
+  if (isIn) lockReferenced(draft, target, undefined);
+  else scan(draft, { relation: target.key, reason: 'query', isCertain: true });
+}
+
+/** `explain` runs nothing unless it says `analyze`. */
+export function impactOfExplain(draft: Draft, query: Node, isRun: boolean): void {
+  if (isRun) impactOfQuery(draft, query);
+  else impactOfReading(draft, openNode(query).fields, { isRun: false });
+}

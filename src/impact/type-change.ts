@@ -1,0 +1,146 @@
+import type { Node } from '@pgsql/types';
+import type { Catalog, ColumnType } from '../catalog/catalog.ts';
+import { baseTypeOf, columnTypeOf, isConstrainedDomain } from '../catalog/column-type.ts';
+import { columnOf } from '../catalog/expression.ts';
+import { asKind } from '../sql/tree.ts';
+
+/** `unknown` where it depends on the session's time zone, or on a type that the catalog lacks. */
+export type TypeChange = 'none' | 'rewrite' | 'unknown';
+
+export interface TypeChangeContext {
+  catalog: Catalog;
+  timeZoneIsUtc: boolean | undefined;
+}
+
+/**
+ * Whether a table is written anew when a column's type changes.
+ *
+ * @param using the expression behind `using`, which changes nothing where it only casts the column
+ */
+export function changeOfType(
+  from: ColumnType | undefined,
+  to: ColumnType,
+  { column, using }: { column: string; using: Node | undefined },
+  context: TypeChangeContext,
+): TypeChange {
+  if (from === undefined || from.name === 'unknown') return 'unknown';
+  const steps = using === undefined ? [] : castsOf(context.catalog, using, column);
+  if (steps === undefined) return 'rewrite';
+  let result: TypeChange = 'none';
+  let at = from;
+  for (const step of [...steps, to]) {
+    result = worse(result, castOf(at, step, context));
+    at = step;
+  }
+  return result;
+}
+
+/** The types that a chain of casts around the column goes through; undefined for any other expression. */
+function castsOf(catalog: Catalog, expression: Node, column: string): ColumnType[] | undefined {
+  if (columnOf(expression) === column) return [];
+  const cast = asKind(expression, 'TypeCast');
+  const inner = cast?.arg && castsOf(catalog, cast.arg, column);
+  return inner && [...inner, columnTypeOf(catalog, cast?.typeName)];
+}
+
+function worse(a: TypeChange, b: TypeChange): TypeChange {
+  if (a === 'rewrite' || b === 'rewrite') return 'rewrite';
+  return a === 'none' ? b : a;
+}
+
+function castOf(from: ColumnType, to: ColumnType, context: TypeChangeContext): TypeChange {
+  const { catalog } = context;
+  if (isSame(from, to)) return 'none';
+  if (isConstrainedDomain(catalog, to)) return 'rewrite';
+  const [source, target] = [baseTypeOf(catalog, from), baseTypeOf(catalog, to)];
+  if (isSame(source, target)) return 'none';
+  if (isUnknownDomain(catalog, from) || isUnknownDomain(catalog, to)) return 'unknown';
+  if (source.isArray || target.isArray) return 'rewrite';
+  if (source.name === target.name) return isWidening(source, target) ? 'none' : 'rewrite';
+  return castBetween(source, target, context);
+}
+
+function isSame(a: ColumnType, b: ColumnType): boolean {
+  return a.name === b.name && a.isArray === b.isArray && a.modifiers.join() === b.modifiers.join();
+}
+
+/** A type of the user's that may be a domain over the other one. */
+function isUnknownDomain({ types }: Catalog, { name }: ColumnType): boolean {
+  return name.includes('.') && !types.has(name);
+}
+
+/** Whether every value that fits `from` fits `to`, both of one type, so that PostgreSQL looks at none. */
+function isWidening(from: ColumnType, to: ColumnType): boolean {
+  const [before, after] = [from.modifiers, to.modifiers];
+  if (from.name === 'bpchar') return after.length === 0;
+  if (after.length === 0) return true;
+  if (from.name === 'interval') return isWideningInterval(before, after);
+  const [a, b = 0] = before;
+  const [c = 0, d = 0] = after;
+  if (FRACTIONS.has(from.name)) return c >= MAX_FRACTION || (a !== undefined && c >= a);
+  if (a === undefined) return false;
+  return from.name === 'bit' ? a === c : c >= a && b === d;
+}
+
+const FRACTIONS = new Set(['timestamp', 'timestamptz', 'time', 'timetz']);
+const MAX_FRACTION = 6;
+
+function isWideningInterval(before: readonly number[], after: readonly number[]): boolean {
+  // With a range of fields there are two numbers; those are compared by PostgreSQL in detail.
+  if (before.length > 1 || after.length > 1) return false;
+  const [a, c = 0] = [before[0], after[0]];
+  return c >= MAX_FRACTION || (a !== undefined && a <= MAX_FRACTION && c >= a);
+}
+
+function castBetween(
+  source: ColumnType,
+  target: ColumnType,
+  { timeZoneIsUtc }: TypeChangeContext,
+): TypeChange {
+  const hasNoModifier = target.modifiers.length === 0;
+  const pair = `${source.name} ${target.name}`;
+  if (pair === 'timestamp timestamptz' || pair === 'timestamptz timestamp') {
+    if (!hasNoModifier && target.modifiers[0] !== MAX_FRACTION) return 'rewrite';
+    return timeZoneIsUtc === undefined ? 'unknown' : timeZoneIsUtc ? 'none' : 'rewrite';
+  }
+  return hasNoModifier && isBinaryCoercible(source.name, target.name) ? 'none' : 'rewrite';
+}
+
+const COERCIBLE = new Set([
+  'text varchar',
+  'text bpchar',
+  'varchar text',
+  'varchar bpchar',
+  'cidr inet',
+  'bit varbit',
+  'varbit bit',
+  'xml text',
+  'xml varchar',
+  'xml bpchar',
+  'regproc regprocedure',
+  'regprocedure regproc',
+  'regoper regoperator',
+  'regoperator regoper',
+]);
+
+/** Types that are an object's number, and can stand for each other and for `int4`. */
+const OBJECT_TYPES = new Set([
+  'oid',
+  'regproc',
+  'regprocedure',
+  'regoper',
+  'regoperator',
+  'regclass',
+  'regcollation',
+  'regtype',
+  'regconfig',
+  'regdictionary',
+  'regrole',
+  'regnamespace',
+]);
+
+function isBinaryCoercible(from: string, to: string): boolean {
+  if (COERCIBLE.has(`${from} ${to}`)) return true;
+  const isNumber = (name: string) => name === 'oid' || name === 'int4';
+  return (isNumber(from) && OBJECT_TYPES.has(to)) || (isNumber(to) && OBJECT_TYPES.has(from));
+}
