@@ -10,6 +10,7 @@ for (const script of [
   'bench/migrate-up.mjs',
   'bench/linear.mjs',
   'bench/adopt.mjs',
+  'bench/lint.mjs',
   'bench/event-registration.mjs',
   'bench/event-audit.mjs',
   'bench/audit-cleanup.mjs',

@@ -25,8 +25,13 @@ const staging = join(root, '.cache', `build-${process.pid}`);
 // are inlined for the same reason; the others are loaded where they are used.
 const INLINED = /^(commander|postgres)(\/|$)/;
 const CHUNKS = [
-  { name: 'vendor', test: /node_modules\/(commander|postgres)\//, priority: 2 },
+  { name: 'commander', test: /node_modules\/commander\//, priority: 2 },
+  // On its own: it loads node:tls, which commands without a database do without.
+  { name: 'postgres', test: /node_modules\/postgres\//, priority: 2 },
   { name: 'core', test: isCore, priority: 1 },
+  // The same for what judges a script.
+  { name: 'sql', test: /\/src\/sql\//, priority: 0 },
+  { name: 'lint', test: /\/src\/(lint|impact|catalog)\//, priority: 0 },
 ];
 
 function isCore(id) {
@@ -37,7 +42,7 @@ function isCore(id) {
 const CORE = [
   /^errors\.ts$/,
   /^application\/migrate-options\.ts$/,
-  /^cli\/(?!(main|v8-flags|watch|watch-output)\.ts|commands\/.*-(handlers|watch)\.ts)/,
+  /^cli\/(?!(main|v8-flags|watch|watch-output|lint-settings|optional-connection)\.ts|commands\/.*-(handlers|watch)\.ts)/,
   /^config\//,
   /^connection\/[a-z-]+\.ts$/,
   /^connection\/embedded\/(server|running|state|postmaster|url)\.ts$/,

@@ -5,6 +5,9 @@
  */
 export async function tuneForParser(): Promise<void> {
   const { setFlagsFromString } = await import('node:v8');
+  // Most of the parser never runs: what does is compiled when it is called for the first time.
+  setFlagsFromString('--wasm-lazy-compilation');
+  setFlagsFromString('--wasm-lazy-validation');
   // each alone still leaves the other way to the optimising compiler
   setFlagsFromString('--no-wasm-tier-up');
   setFlagsFromString('--no-wasm-dynamic-tiering');

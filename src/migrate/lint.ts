@@ -113,11 +113,18 @@ function listOrNothing({ folder, names }: Target): MigrationFile[] | undefined {
 /** Files of another tool, or loose ones: in the order of their names. */
 function listLoose({ folder, names }: Target): ListedFile[] {
   const found = names ?? readdirSync(folder).filter((name) => name.endsWith('.sql'));
-  return found.sort(new Intl.Collator('en', { numeric: true }).compare).map((name) => ({
+  return sortNames(found).map((name) => ({
     path: join(folder, name),
     isDown: /\.down\.sql$/.test(name),
     isJudged: true,
   }));
+}
+
+/** `V2` before `V10`. Making a collator takes longer than linting a file. */
+function sortNames(names: string[]): string[] {
+  return names.length < 2
+    ? names
+    : names.toSorted(new Intl.Collator('en', { numeric: true }).compare);
 }
 
 function withUnreadable(report: LintReport, files: readonly UnreadableFile[]): LintReport {

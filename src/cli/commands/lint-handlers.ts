@@ -17,7 +17,7 @@ export async function handleLint(input: CommandInput): Promise<CommandResult> {
   if (flags.listRules || asksForRules(input)) return listRules(input);
   await tuneForParser();
   const config = await loadConfig(input);
-  if (flags.fix) return (await import('./lint-fix-handler.ts')).fixMigrations(input, config);
+  if (flags.fix) return (await import('./lint-fix-handlers.ts')).fixMigrations(input, config);
   const report = await lintMigrations({
     ...lintOptionsOf(config, flags),
     paths: input.args.map((path) => resolve(context.cwd, path)),
