@@ -327,9 +327,9 @@ export type { Cell, Column, TableRenderer } from './report/table.ts';
 export { renderTerminalTable } from './report/terminal-table.ts';
 export { renderCount, renderDuration, renderTime } from './report/units.ts';
 export { renderValidation } from './report/validation.ts';
-export { describeDifferences } from './structure/describe-differences.ts';
 export type { ParseFailure, SqlParser } from './sql/parser.ts';
 export { loadParser } from './sql/parser.ts';
+export { describeDifferences } from './structure/describe-differences.ts';
 export type {
   PartDifference,
   StructureDifference,

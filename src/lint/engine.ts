@@ -51,6 +51,8 @@ export interface LintRun extends Required<Pick<LintOptions, 'parser' | 'isHistor
   settings: LintSettings;
   rows: ReadonlyMap<ObjectKey, number> | undefined;
   chosen: ChosenRule[];
+  /** Those that look at a kind of statement, filled as the kinds are met. */
+  byKind: Map<string, ChosenRule[]>;
   ruleNames: string[];
 }
 
@@ -81,6 +83,7 @@ export function judgeScripts(
     settings: { ...DEFAULT_LINT_SETTINGS, ...options.settings },
     rows: options.rows,
     chosen: chooseRules(rules, options.choices ?? NO_CHOICES),
+    byKind: new Map(),
     ruleNames: rules.map(({ name }) => name),
   };
   const catalog = createCatalog(options.searchPath);

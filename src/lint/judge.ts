@@ -1,7 +1,7 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Impact } from '../impact/impact.ts';
 import type { Statement } from '../sql/statements.ts';
-import { severityInDown } from './choice.ts';
+import { type ChosenRule, severityInDown } from './choice.ts';
 import type { LintRun } from './engine.ts';
 import type { ExpandedStatement } from './expand.ts';
 import type { RawFinding } from './finding.ts';
@@ -31,13 +31,26 @@ export function judge(
     file,
     settings: run.settings,
   };
-  return run.chosen.flatMap(({ rule, severity }) =>
-    rule.check(at).flatMap((finding) => {
+  const found: RawFinding[] = [];
+  for (const { rule, severity } of rulesFor(run, one)) {
+    for (const finding of rule.check(at)) {
       const wanted = severity ?? finding.severity ?? rule.severity;
       const settled = file.direction === 'down' ? severityInDown(rule, wanted) : wanted;
-      return settled === undefined ? [] : [toRaw(rule, settled, finding, at)];
-    }),
-  );
+      if (settled !== undefined) found.push(toRaw(rule, settled, finding, at));
+    }
+  }
+  return found;
+}
+
+/** Most rules look at one kind of statement, and asking each of them takes longer than parsing. */
+function rulesFor({ chosen, byKind }: LintRun, { tree }: ExpandedStatement): ChosenRule[] {
+  const [kind = ''] = Object.keys(tree);
+  let rules = byKind.get(kind);
+  if (rules === undefined) {
+    rules = chosen.filter(({ rule }) => rule.kinds?.includes(kind) ?? true);
+    byKind.set(kind, rules);
+  }
+  return rules;
 }
 
 /** Rules tell sizes by the catalog, which the files alone do not know. */

@@ -104,6 +104,8 @@ export interface RuleFinding {
 /** One rule. Pure: it looks at a statement in its context, and neither at disk nor at network. */
 export interface Rule {
   name: string;
+  /** The kinds of statements it looks at, such as `AlterTableStmt`; default: all. */
+  kinds?: readonly string[];
   group: RuleGroup;
   severity: Severity;
   /** One line for lists. */

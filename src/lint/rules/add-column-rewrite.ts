@@ -8,6 +8,7 @@ import { IN_LATER_FILE, rewritesTables } from '../wording.ts';
 /** A column whose kind alone makes PostgreSQL write every row. */
 export const addColumnRewrite: Rule = {
   name: 'add-column-rewrite',
+  kinds: ['AlterTableStmt'],
   group: 'locks',
   severity: 'error',
   summary:

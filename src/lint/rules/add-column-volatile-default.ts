@@ -7,6 +7,7 @@ import { IN_LATER_FILE, rewritesTables } from '../wording.ts';
 /** A column whose default has another value for each row, so that every row has to be written. */
 export const addColumnVolatileDefault: Rule = {
   name: 'add-column-volatile-default',
+  kinds: ['AlterTableStmt'],
   group: 'locks',
   severity: 'error',
   summary: 'adds a column with a volatile default, which rewrites the table',

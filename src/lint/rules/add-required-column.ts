@@ -9,6 +9,7 @@ import { IN_LATER_FILE, sized } from '../wording.ts';
 /** A column that every row needs a value for, and none has. */
 export const addRequiredColumn: Rule = {
   name: 'add-required-column',
+  kinds: ['AlterTableStmt'],
   group: 'data',
   severity: 'error',
   summary:

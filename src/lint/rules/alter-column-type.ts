@@ -11,6 +11,7 @@ import { listed, readsTables, rewritesTables } from '../wording.ts';
 /** A column whose values get another type, which may mean to write every row. */
 export const alterColumnType: Rule = {
   name: 'alter-column-type',
+  kinds: ['AlterTableStmt'],
   group: 'locks',
   severity: 'error',
   summary:

@@ -15,6 +15,7 @@ import { isFresh, keyOf } from '../subject.ts';
 /** Names that the running version of the application still uses. */
 export const breakingRename: Rule = {
   name: 'breaking-rename',
+  kinds: ['RenameStmt', 'AlterObjectSchemaStmt', 'AlterEnumStmt'],
   group: 'compat',
   severity: 'error',
   summary: 'gives another name to what the running application still calls by the old one',

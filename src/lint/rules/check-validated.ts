@@ -8,6 +8,7 @@ import { IN_LATER_FILE, readsTables } from '../wording.ts';
 /** A check that is tried on every row under lock. */
 export const checkValidated: Rule = {
   name: 'check-validated',
+  kinds: ['AlterTableStmt', 'AlterDomainStmt'],
   group: 'locks',
   severity: 'error',
   summary: 'adds a check that is not NOT VALID, which reads the whole table under lock',

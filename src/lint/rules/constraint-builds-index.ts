@@ -7,6 +7,7 @@ import { IN_NO_TRANSACTION_FILE, pronounFor, tablesNamed, underLock } from '../w
 /** A unique constraint or primary key that builds its index while nobody can use the table. */
 export const constraintBuildsIndex: Rule = {
   name: 'constraint-builds-index',
+  kinds: ['AlterTableStmt'],
   group: 'locks',
   severity: 'error',
   summary: 'adds a unique constraint or primary key that builds its index under lock',

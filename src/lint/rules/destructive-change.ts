@@ -16,6 +16,14 @@ import { sized } from '../wording.ts';
 /** Data that is gone for good, and objects that the running application may still use. */
 export const destructiveChange: Rule = {
   name: 'destructive-change',
+  kinds: [
+    'DropStmt',
+    'TruncateStmt',
+    'AlterTableStmt',
+    'AlterDomainStmt',
+    'DropdbStmt',
+    'DropOwnedStmt',
+  ],
   group: 'data',
   severity: 'error',
   summary: 'deletes data, or what a running application may still use',

@@ -7,6 +7,7 @@ import { pronounFor, tablesNamed, underLock } from '../wording.ts';
 /** An exclusion constraint, which has no form that lets others work meanwhile. */
 export const exclusionConstraint: Rule = {
   name: 'exclusion-constraint',
+  kinds: ['AlterTableStmt'],
   group: 'locks',
   severity: 'error',
   summary: 'adds an exclusion constraint, which builds an index and checks every row under lock',

@@ -9,6 +9,7 @@ import { IN_LATER_FILE, lockName, tablesNamed } from '../wording.ts';
 /** A foreign key whose rows are all looked up while nobody can write either table. */
 export const fkValidated: Rule = {
   name: 'fk-validated',
+  kinds: ['AlterTableStmt'],
   group: 'locks',
   severity: 'error',
   summary:

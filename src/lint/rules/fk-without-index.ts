@@ -8,6 +8,7 @@ import { listed } from '../wording.ts';
 /** A foreign key whose own columns no index leads with, in any of the migrations. */
 export const fkWithoutIndex: Rule = {
   name: 'fk-without-index',
+  kinds: ['CreateStmt', 'AlterTableStmt'],
   group: 'locks',
   severity: 'warning',
   summary: 'adds a foreign key whose columns no index leads with',

@@ -15,6 +15,7 @@ import {
 /** Indexes and materialized views that could be dropped or built again without blocking anybody. */
 export const indexDropReindexBlocking: Rule = {
   name: 'index-drop-reindex-blocking',
+  kinds: ['DropStmt', 'ReindexStmt', 'RefreshMatViewStmt'],
   group: 'locks',
   severity: 'warning',
   summary: 'drops or rebuilds an index, or refreshes a materialized view, without concurrently',

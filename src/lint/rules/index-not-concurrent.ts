@@ -9,6 +9,7 @@ import { IN_NO_TRANSACTION_FILE, pronounFor, tablesNamed, underLock } from '../w
 /** An index that is built while nobody can write the table. */
 export const indexNotConcurrent: Rule = {
   name: 'index-not-concurrent',
+  kinds: ['IndexStmt'],
   group: 'locks',
   severity: 'error',
   summary: 'builds an index without concurrently, which locks the table against writes',

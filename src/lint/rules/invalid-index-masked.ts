@@ -8,6 +8,7 @@ import { keyOfRange } from '../subject.ts';
 /** Statements that take an index for good which an interrupted build may have left invalid. */
 export const invalidIndexMasked: Rule = {
   name: 'invalid-index-masked',
+  kinds: ['IndexStmt', 'AlterTableStmt'],
   group: 'tx',
   severity: 'warning',
   summary: 'takes an index that an interrupted build left invalid for a good one',

@@ -6,6 +6,7 @@ import { isFresh, keyOfRange, offsetOf } from '../subject.ts';
 /** What takes off the guard that the runner puts around each statement. */
 export const lockTimeoutOverride: Rule = {
   name: 'lock-timeout-override',
+  kinds: ['VariableSetStmt', 'DiscardStmt', 'LockStmt', 'SelectStmt'],
   group: 'tx',
   severity: 'error',
   summary: 'takes off the lock timeout, or locks a table whole',

@@ -9,6 +9,7 @@ import { blockedMeanwhile, readsTables, sized } from '../wording.ts';
 /** A new partition that holds up its whole table, or is read while nobody can use it. */
 export const partitionAttach: Rule = {
   name: 'partition-attach',
+  kinds: ['CreateStmt', 'AlterTableStmt'],
   group: 'locks',
   severity: 'warning',
   summary:

@@ -7,6 +7,7 @@ import { blockedMeanwhile, IN_NO_TRANSACTION_FILE, sized } from '../wording.ts';
 /** A partition that could leave its table without blocking anybody. */
 export const partitionDetach: Rule = {
   name: 'partition-detach',
+  kinds: ['AlterTableStmt'],
   group: 'locks',
   severity: 'warning',
   summary: 'detaches a partition without concurrently',

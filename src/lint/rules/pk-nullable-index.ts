@@ -10,6 +10,7 @@ import { notNullHint } from './set-not-null.ts';
 /** A primary key over an index that exists, whose columns it first has to make NOT NULL. */
 export const pkNullableIndex: Rule = {
   name: 'pk-nullable-index',
+  kinds: ['AlterTableStmt'],
   group: 'locks',
   severity: 'warning',
   summary:

@@ -7,6 +7,7 @@ import { IN_LATER_FILE, readsTables } from '../wording.ts';
 /** A column that is read through under lock, to see whether it holds a null. */
 export const setNotNull: Rule = {
   name: 'set-not-null',
+  kinds: ['AlterTableStmt'],
   group: 'locks',
   severity: 'error',
   summary: 'makes a column NOT NULL, which reads the whole table under lock',

@@ -10,6 +10,7 @@ type Judge = (column: DefinedColumn) => { message: string; hint: string } | unde
 function columnRule(name: string, summary: string, judge: Judge): Rule {
   return {
     name,
+    kinds: ['CreateStmt', 'AlterTableStmt'],
     group: 'style',
     severity: 'warning',
     summary,

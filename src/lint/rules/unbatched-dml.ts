@@ -9,6 +9,7 @@ import { lockName, sized } from '../wording.ts';
 /** A change of rows that may be any number of them, in one statement. */
 export const unbatchedDml: Rule = {
   name: 'unbatched-dml',
+  kinds: ['UpdateStmt', 'DeleteStmt', 'InsertStmt'],
   group: 'locks',
   severity: 'warning',
   summary: 'changes any number of rows in one statement',

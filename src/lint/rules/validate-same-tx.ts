@@ -9,6 +9,7 @@ import { IN_LATER_FILE, lockName, readsTables } from '../wording.ts';
 /** A validation that reads the table while its transaction keeps others out of it. */
 export const validateSameTx: Rule = {
   name: 'validate-same-tx',
+  kinds: ['AlterTableStmt'],
   group: 'locks',
   severity: 'error',
   summary: 'validates a constraint while the transaction still holds a stronger lock on the table',
