@@ -231,6 +231,8 @@ export { resetSchema } from './migrate/reset.ts';
 export { readRulePage } from './migrate/rule-page.ts';
 export type { ScriptLocation, ServerReport } from './migrate/script-error.ts';
 export { ScriptError } from './migrate/script-error.ts';
+export type { DownProof, ProveDownsOptions } from './migrate/shadow.ts';
+export { proveDowns } from './migrate/shadow.ts';
 export type { MigrationsStatus, StatusEntry } from './migrate/status.ts';
 export { readStatus } from './migrate/status.ts';
 export type { BuildProgress } from './migrate/stepwise/build-progress.ts';

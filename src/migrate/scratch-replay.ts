@@ -1,3 +1,4 @@
+import { isConnectionLoss } from '../connection/query-error.ts';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { classifyStatement } from '../sql/kind.ts';
@@ -8,6 +9,7 @@ import { sendStatement } from './copy-rows.ts';
 import { readStoredTexts } from './ledger.ts';
 import { applySettings, ledgerKey, type MigrateOptions } from './options.ts';
 import { fullName } from './plan.ts';
+import { statementError } from './script-error.ts';
 import { beginSql, openSessionSql, searchPathSql } from './session-settings.ts';
 import { readScript, type Script, scriptFromText } from './source.ts';
 
@@ -84,8 +86,13 @@ export async function runScript(
   { options, createTarget }: ReplayContext,
 ): Promise<void> {
   const { signal } = options;
-  const send = (statement: Statement) =>
-    sendStatement(statement, script, { worker: session, signal });
+  const send = async (statement: Statement) => {
+    try {
+      await sendStatement(statement, script, { worker: session, signal });
+    } catch (error) {
+      throw isConnectionLoss(error) ? error : statementError(error, script, statement);
+    }
+  };
   const settings = { ...applySettings(options), ...ledgerKey(options) };
   const statements = splitStatements(script.text).filter(
     (one) => one.psqlCommand === null && !changesServer(one) && !mayMakeRole(one),

@@ -1,5 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { type ScratchOptions, withScratchDatabase } from '../connection/scratch.ts';
+import {
+  type ScratchDatabase,
+  type ScratchOptions,
+  withScratchDatabase,
+} from '../connection/scratch.ts';
 import { openSession, type Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { splitStatements } from '../sql/statements.ts';
@@ -82,11 +86,11 @@ function inScratch(
 }
 
 /** Lends one session on a scratch database; the signal ends what it runs. */
-function withScratchSession<T>(
+export function withScratchSession<T>(
   options: Pick<StructureSourceOptions, 'embeddedDirectory' | 'onScratch' | 'signal'> & {
     connection?: MigrateOptions['connection'] | undefined;
   },
-  work: (scratch: Session) => Promise<T>,
+  work: (scratch: Session, database: ScratchDatabase) => Promise<T>,
 ): Promise<T> {
   const { connection, embeddedDirectory, signal, onScratch } = options;
   const scratchOptions: ScratchOptions = {
@@ -97,7 +101,7 @@ function withScratchSession<T>(
     const close = () => void session.close({ force: true, cancel: true });
     signal?.addEventListener('abort', close, { once: true });
     try {
-      return await work(session);
+      return await work(session, database);
     } catch (error) {
       throw signal?.aborted ? signal.reason : error;
     } finally {

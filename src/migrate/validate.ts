@@ -13,6 +13,7 @@ import { fullName } from './plan.ts';
 import { readStatements } from './prepare.ts';
 import { readStanding, requireMigrations, withSession } from './read.ts';
 import { ScriptError } from './script-error.ts';
+import type { ProveDownsOptions } from './shadow.ts';
 import { displayPath, type MigrationFile, readScript, type Script } from './source.ts';
 import { lintChecked, mergeFindings } from './validate-lint.ts';
 
@@ -33,7 +34,9 @@ export interface Finding extends LintDetails {
     | 'NO_DOWN'
     | 'VERSION_COLLISION'
     | 'BEHIND_BASE'
-    | 'CHANGED_SINCE_BASE';
+    | 'CHANGED_SINCE_BASE'
+    | 'DOWN_INCOMPLETE'
+    | 'DOWN_FAILED';
   message: string;
   hint?: string | undefined;
   file?: string;
@@ -56,6 +59,8 @@ export interface ValidationResult {
   suppressed: LintReport['suppressed'];
   /** The checks that could not be made, each with its reason. */
   skipped: { check: string; reason: string }[];
+  /** Where it was asked for: the migrations that their down scripts undo exactly. */
+  proven?: string[];
 }
 
 export interface ValidateOptions extends Omit<MigrateOptions, 'connection'> {
@@ -67,6 +72,8 @@ export interface ValidateOptions extends Omit<MigrateOptions, 'connection'> {
   lint?: LintSettingsOptions | undefined;
   /** A branch or commit whose migrations come first, such as `origin/main`. */
   base?: string | undefined;
+  /** Prove in a scratch database that the down scripts of pending migrations undo them; default: no. */
+  shadow?: Pick<ProveDownsOptions, 'all' | 'embeddedDirectory' | 'onScratch'> | undefined;
 }
 
 /**
@@ -78,13 +85,19 @@ export interface ValidateOptions extends Omit<MigrateOptions, 'connection'> {
  */
 export async function validateMigrations(options: ValidateOptions): Promise<ValidationResult> {
   const result = await validateFiles(options);
-  if (options.base === undefined) return result;
-  const { findings, skipped } = await checkBase(options.directory, options.base);
-  return {
-    ...result,
-    findings: [...result.findings, ...findings],
-    skipped: [...result.skipped, ...skipped],
-  };
+  if (options.base !== undefined) {
+    const { findings, skipped } = await checkBase(options.directory, options.base);
+    result.findings.push(...findings);
+    result.skipped.push(...skipped);
+  }
+  if (options.shadow) {
+    const { checkDowns } = await import('./check-downs.ts');
+    const asFinding = (error: unknown) => findingOf(error as EvdbError);
+    const { findings, proven } = await checkDowns({ ...options, ...options.shadow }, asFinding);
+    result.findings.push(...findings);
+    result.proven = proven;
+  }
+  return result;
 }
 
 async function validateFiles(options: ValidateOptions): Promise<ValidationResult> {

@@ -7,13 +7,19 @@ import { renderCount } from './units.ts';
 
 /** Each finding with its place, what was not checked, and a line that counts. */
 export function renderValidation(result: ValidationResult, style: Style): string {
-  const { findings, suppressed, skipped, migrations } = result;
+  const { findings, suppressed, skipped, migrations, proven } = result;
   const counts = renderLintCounts(findings, suppressed.length, style);
   return [
     ...renderFindings(findings, style),
     ...skipped.map(({ check, reason }) => style.warn(`skipped  ${check}: ${reason}`)),
+    ...(proven ? [renderProven(proven.length, style)] : []),
     `${renderCount(migrations, 'migration')} checked: ${counts}`,
   ].join('\n');
+}
+
+function renderProven(count: number, style: Style): string {
+  const said = count === 1 ? 'undoes its migration' : 'undo their migrations';
+  return style.good(`${renderCount(count, 'down script')} proven: ${said} exactly`);
 }
 
 function renderFindings(findings: readonly Finding[], style: Style): string[] {

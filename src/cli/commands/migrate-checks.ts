@@ -1,11 +1,12 @@
 import type { Config } from '../../config/resolve.ts';
 import type { MigrateOptions } from '../../migrate/options.ts';
+import type { ValidateOptions } from '../../migrate/validate.ts';
 import { loadTable } from '../context.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
 import { withStop } from '../interruption.ts';
 import { findConnection } from '../optional-connection.ts';
-import { loadConfig, loadMigrateOptions, migrateSettings } from '../settings.ts';
+import { embeddedDirectory, loadConfig, loadMigrateOptions, migrateSettings } from '../settings.ts';
 import { tuneForParser } from '../v8-flags.ts';
 
 /** On a terminal a long history is cut to what one screen shows. */
@@ -70,13 +71,16 @@ export async function handleValidate(input: CommandInput): Promise<CommandResult
   const config = await loadConfig(input);
   const { directory: _, ...lint } = lintOptionsOf(config, input.flags);
   const { connection, noConnectionReason } = await findConnection(config, input.context);
-  const result = await validateMigrations({
+  const options = {
     ...migrateSettings(config, input.context),
     connection,
     noConnectionReason,
     base: input.flags.base as string | undefined,
     lint,
-  });
+  };
+  const result = input.flags.shadow
+    ? await withShadow(input, config, (shadow) => validateMigrations({ ...options, ...shadow }))
+    : await validateMigrations(options);
   const fails = input.flags.strict ? ['error', 'warning'] : ['error'];
   const isValid = !result.findings.some(({ severity }) => fails.includes(severity));
   return {
@@ -88,4 +92,22 @@ export async function handleValidate(input: CommandInput): Promise<CommandResult
     },
     exitCode: isValid ? EXIT.done : EXIT.found,
   };
+}
+
+/** The proof takes a while and has something to clean up, so Ctrl-C ends it in an orderly way. */
+function withShadow<T>(
+  { context, flags }: CommandInput,
+  config: Config,
+  work: (options: Pick<ValidateOptions, 'shadow' | 'signal'>) => Promise<T>,
+): Promise<T> {
+  return withStop(context, 'dropping the scratch database', (signal) =>
+    work({
+      signal,
+      shadow: {
+        all: flags.all === true,
+        embeddedDirectory: embeddedDirectory(config),
+        onScratch: (message) => context.err(`${message}\n`),
+      },
+    }),
+  );
 }

@@ -107,9 +107,15 @@ const VALIDATE: CommandSpec = {
   options: [
     new Option('--strict', 'exit 3 for warnings too'),
     new Option('--base <ref>', 'a git branch or commit whose migrations come before those here'),
+    new Option('--shadow', 'prove in a scratch database that each pending down undoes its up'),
+    new Option('--all', 'with --shadow: prove every down, not only those of pending migrations'),
     ...migrateOptions(),
   ],
-  examples: ['migrate validate', 'migrate validate --base origin/main'],
+  examples: [
+    'migrate validate',
+    'migrate validate --base origin/main',
+    'migrate validate --shadow --all',
+  ],
   hasFormats: true,
   run: lazily('handleValidate'),
 };

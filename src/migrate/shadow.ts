@@ -1,0 +1,128 @@
+import type { ScratchDatabase } from '../connection/scratch.ts';
+import type { Session } from '../connection/session.ts';
+import { EvdbError } from '../errors.ts';
+import { diffStructures, type StructureDifference } from '../structure/diff-structures.ts';
+import { readStructure } from '../structure/read-structure.ts';
+import type { Structure } from '../structure/structure.ts';
+import { ledgerKey, type MigrateOptions } from './options.ts';
+import { readStanding, withSession } from './read.ts';
+import { runScript } from './scratch-replay.ts';
+import { copyStructure } from './scratch-structure.ts';
+import { listMigrations, type MigrationFile, readScript, type Script } from './source.ts';
+import { withScratchSession } from './structure-source.ts';
+
+/** What became of one migration in the scratch database. */
+export interface DownProof {
+  file: MigrationFile;
+  /**
+   * - `proven`: after up and down all is as it was before
+   * - `incomplete`: something is left or gone
+   * - `none`: there is no down script, or its migration is irreversible
+   * - `failed`: a script did not run
+   */
+  outcome: 'proven' | 'incomplete' | 'none' | 'failed';
+  /** From before up to after down: what is added was left, what is removed is gone. */
+  differences: StructureDifference[];
+  /** Which script failed, and how. */
+  failure?: { direction: 'up' | 'down' | 'up again'; error: unknown };
+}
+
+export interface ProveDownsOptions extends Omit<MigrateOptions, 'connection'> {
+  /** Without one all migrations are run in an empty database. */
+  connection?: MigrateOptions['connection'] | undefined;
+  /** Prove the applied ones too, from an empty database on; default: the pending ones, on a copy of the structure. */
+  all?: boolean | undefined;
+  embeddedDirectory?: string | undefined;
+  onScratch?: ((message: string) => void) | undefined;
+}
+
+/**
+ * Runs each pending migration up, down and up again in a scratch database, and compares what is there
+ * before with what is there after. Stops at the first one that does not run up.
+ *
+ * @throws {EvdbError} those of `withScratchDatabase`, `readStructure` and `listMigrations`
+ * @example
+ * const proofs = await proveDowns({ connection, directory: 'migrations' });
+ */
+export async function proveDowns(options: ProveDownsOptions): Promise<DownProof[]> {
+  const { connection } = options;
+  const files = listMigrations(options.directory);
+  if (!connection || options.all) return proveFiles(files, options, async () => undefined);
+  return withSession({ ...options, connection }, async (target) => {
+    const standing = await readStanding(target, { ...options, connection }, files);
+    const pending = standing.statuses.flatMap(({ state, file }) =>
+      file && (state === 'pending' || state === 'out-of-order') ? [file] : [],
+    );
+    if (pending.length === 0) return [];
+    const { ledgerSchema } = ledgerKey(options);
+    const { signal } = options;
+    return proveFiles(pending, options, async (scratch, { isEmbedded }) => {
+      await copyStructure(target, scratch.options, { ledgerSchema, isEmbedded, signal });
+    });
+  });
+}
+
+/** A down script that left something makes the rest start over in another database. */
+async function proveFiles(
+  files: MigrationFile[],
+  options: ProveDownsOptions,
+  prepare: (scratch: Session, database: ScratchDatabase) => Promise<void>,
+): Promise<DownProof[]> {
+  const proofs: DownProof[] = [];
+  let isOver = files.length === 0;
+  while (!isOver) {
+    isOver = await withScratchSession(options, async (scratch, database) => {
+      await prepare(scratch, database);
+      for (const { file } of proofs) await runUp(scratch, file, options);
+      for (const file of files.slice(proofs.length)) {
+        const proof = await proveFile(scratch, file, options);
+        proofs.push(proof);
+        if (proof.failure?.direction === 'up') return true;
+        if (proof.outcome === 'incomplete' || proof.outcome === 'failed') break;
+      }
+      return proofs.length === files.length;
+    });
+  }
+  return proofs;
+}
+
+async function runUp(scratch: Session, file: MigrationFile, options: ProveDownsOptions) {
+  await run(scratch, readScript(file.upPath), options);
+}
+
+async function proveFile(
+  scratch: Session,
+  file: MigrationFile,
+  options: ProveDownsOptions,
+): Promise<DownProof> {
+  const before = await readAll(scratch, options);
+  let direction: NonNullable<DownProof['failure']>['direction'] = 'up';
+  try {
+    const up = readScript(file.upPath);
+    await run(scratch, up, options);
+    if (!file.downPath || up.directives.irreversible !== undefined) {
+      return { file, outcome: 'none', differences: [] };
+    }
+    direction = 'down';
+    await run(scratch, readScript(file.downPath), options);
+    const differences = diffStructures(before, await readAll(scratch, options));
+    if (differences.length > 0) return { file, outcome: 'incomplete', differences };
+    direction = 'up again';
+    await run(scratch, up, options);
+    return { file, outcome: 'proven', differences };
+  } catch (error) {
+    if (options.signal?.aborted) throw options.signal.reason;
+    if (scratch.isClosed && !(error instanceof EvdbError)) throw error;
+    return { file, outcome: 'failed', differences: [], failure: { direction, error } };
+  }
+}
+
+async function run(scratch: Session, script: Script, options: ProveDownsOptions): Promise<void> {
+  await runScript(scratch, script, { options, createTarget: true });
+}
+
+/** Everything, whatever schema it is in, and whose it is. */
+function readAll(scratch: Session, options: ProveDownsOptions): Promise<Structure> {
+  const { ledgerSchema } = ledgerKey(options);
+  return readStructure(scratch, { exceptSchemas: [ledgerSchema], owners: true });
+}
