@@ -79,7 +79,7 @@ async function runWhereItCan(statement: Statement, step: Step, running: Running)
     await runInTransaction(statement, step, running);
   } catch (error) {
     if (!wantsNoTransaction(error)) throw error;
-    await runAlone(statement, step, running);
+    await runAlone(statement, step, running, error);
   }
 }
 

@@ -85,7 +85,8 @@ export function runMigrations(
 
 /** What looks interrupted may be at work in another session: only the lock tells them apart. */
 function waitIfIncomplete(error: unknown): undefined {
-  if (error instanceof EvdbError && error.code === 'INCOMPLETE_MIGRATION') return undefined;
+  const { code, details } = error instanceof EvdbError ? error : {};
+  if (code === 'INCOMPLETE_MIGRATION' || details?.isInterrupted === true) return undefined;
   throw error;
 }
 

@@ -182,8 +182,9 @@ function refuseDamage(statuses: MigrationStatus[], target: Version | undefined):
 }
 
 /** Only `down` finishes what it began, and a target below would leave it half way. */
-function goesOn({ row, version }: MigrationStatus, target: Version | undefined): boolean {
-  return row?.state === 'applying' && (!target || compareVersions(version, target) <= 0);
+function goesOn({ row, version, file }: MigrationStatus, target: Version | undefined): boolean {
+  const isWanted = !target || compareVersions(version, target) <= 0;
+  return row?.state === 'applying' && file !== undefined && isWanted;
 }
 
 function incompleteMigration(status: MigrationStatus): EvdbError {
@@ -194,12 +195,17 @@ function incompleteMigration(status: MigrationStatus): EvdbError {
     'INCOMPLETE_MIGRATION',
     `${verb} ${fullName(status)} stopped at statement ${Math.min(statementsDone + 1, statementsTotal)} of ${statementsTotal}; the ${statementsDone} before it are committed`,
     {
-      hint: isReverting
-        ? '`evdb migrate down` goes on with it; after that `up` applies it again.'
-        : '`evdb migrate up` without --to goes on with it, `evdb migrate down` takes it back. The history table of the ledger holds the error.',
+      hint: wayOn(status, isReverting),
       details: { version: status.version, state, statementsDone, statementsTotal },
     },
   );
+}
+
+function wayOn({ file }: MigrationStatus, isReverting: boolean): string {
+  if (isReverting) return '`evdb migrate down` goes on with it; after that `up` applies it again.';
+  return file === undefined
+    ? 'Its file is not here: bring it back and run `up` again, which goes on with it, or take it back with `evdb migrate down --from-ledger`.'
+    : '`evdb migrate up` without --to goes on with it, `evdb migrate down` takes it back. The history table of the ledger holds the error.';
 }
 
 function refuseOutOfOrder(

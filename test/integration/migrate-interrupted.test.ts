@@ -276,6 +276,12 @@ end $$`;
     });
     expect(await stage.sql`select n from seen`).toEqual([{ n: 1 }]);
     await expect(migrateUp(stage.options)).rejects.toMatchObject({ code: 'INCOMPLETE_MIGRATION' });
+    await stage.migration('001_a', `${HEADER}${FIRST}select 1;`);
+    await expect(migrateUp(stage.options)).rejects.toMatchObject({
+      code: 'CHANGED_MIGRATION',
+      message: 'statement 2 of 001_a is another one now, after it was begun',
+      hint: expect.stringContaining('evdb migrate repair 001 --as not-done'),
+    });
   });
 
   test('is not in doubt where it failed before it had committed anything', async ({ stage }) => {

@@ -173,6 +173,27 @@ describe('a script that stopped half way', () => {
     expect(await stage.relations()).toEqual(['a', 'b']);
     expect(await stage.history()).toEqual(['failed 001', 'down 001', 'up 001']);
   });
+
+  test('is refused where its file is not here, as in an older build', async ({ stage }) => {
+    await stop(stage, 'create table a ()', 'select 1/0');
+    await stage.remove('001_a');
+    await stage.migration('002_z', 'select 1;');
+    await expect(migrateUp(stage.options)).rejects.toMatchObject({
+      code: 'INCOMPLETE_MIGRATION',
+      hint: expect.stringContaining('Its file is not here: bring it back'),
+    });
+    await migrateDown({ ...stage.options, fromLedger: true });
+    expect(await stage.relations()).toEqual([]);
+  });
+
+  test('may be mended where a block held what no transaction may hold', async ({ stage }) => {
+    const block = "do $$ begin execute 'vacuum a'; end $$";
+    expect(await stop(stage, 'create table a (id int)', block)).toMatchObject({
+      server: { sqlstate: '25001' },
+    });
+    await goOn(stage, 'create table a (id int)', 'vacuum a');
+    expect(await stage.ledger()).toEqual(['001 applied']);
+  });
 });
 
 describe('a concurrent build that fails', () => {

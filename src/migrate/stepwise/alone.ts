@@ -23,7 +23,7 @@ import { finishStatementSql, forgetStartedSql, startStatementSql } from './journ
 import { type LoneStatement, readLoneStatement } from './lone-statement.ts';
 import { probeStatement } from './probe.ts';
 import { withTimeouts } from './timeouts.ts';
-import { takenOver } from './transaction.ts';
+import { sqlstateOf, takenOver, wantsNoTransaction } from './transaction.ts';
 
 /** What runs a statement needs to know beside it. */
 export interface Running {
@@ -42,8 +42,15 @@ const LONGEST_RUNG: Rung = { lockTimeoutMs: 3000, pauseMs: 0 };
  * Runs a statement that PostgreSQL refuses inside a transaction. The journal is told before and
  * after it, by the session that looks on; what became of it when it is interrupted in between is
  * for `probeStatement` to find out.
+ *
+ * @param refused what the server said inside a transaction, where that was tried
  */
-export async function runAlone(statement: Statement, step: Step, running: Running): Promise<void> {
+export async function runAlone(
+  statement: Statement,
+  step: Step,
+  running: Running,
+  refused?: unknown,
+): Promise<void> {
   const { context, seen } = running;
   const lone = readLoneStatement((await loadParser()).parse(statement.text));
   await write(startStatementSql(context.key, step.version, statement), step, context);
@@ -57,7 +64,7 @@ export async function runAlone(statement: Statement, step: Step, running: Runnin
       ...(hasOneTry && { ladder: [LONGEST_RUNG], budgetMs: undefined }),
     });
   } catch (error) {
-    await forgetIfNotDone(error, { statement, lone, left, step, context });
+    await forgetIfNotDone(error, { statement, lone, left, step, context, refused });
     throw error;
   }
   await write(finishStatementSql(context.key, step.version, statement), step, context);
@@ -171,10 +178,14 @@ async function forgetIfNotDone(
     left: { behind: boolean };
     step: Step;
     context: ApplyContext;
+    refused: unknown;
   },
 ): Promise<void> {
-  const { statement, lone, left, step, context } = at;
-  const isUncertain = lone.kind === 'unknown' || lone.kind === 'detach' || left.behind;
+  const { statement, lone, left, step, context, refused } = at;
+  // Refused for the same reason as before, it came no further than then, when nothing was committed.
+  const isRefusal = wantsNoTransaction(error) && sqlstateOf(error) === sqlstateOf(refused);
+  const isUnknown = lone.kind === 'unknown' && !isRefusal;
+  const isUncertain = isUnknown || lone.kind === 'detach' || left.behind;
   if (isUncertain || isConnectionLoss(error) || context.worker.isClosed) return;
   const sql = forgetStartedSql(context.key, step.version, statement);
   await context.observer.run(sql).catch(() => undefined);

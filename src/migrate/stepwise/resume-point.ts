@@ -29,14 +29,21 @@ export function readResumePoint(
   if (row?.state !== (direction === 'up' ? 'applying' : 'reverting')) return undefined;
   const { statementsDone, statementStarted, statementChecksums: known } = row;
   if (known.length === 0) throw withoutJournal(status);
-  if (!script.directives.noTransaction) throw noLongerStepwise(script, status);
+  if (!script.directives.noTransaction) throw interrupted(noLongerStepwise(script, status));
   const begun = statementStarted ?? statementsDone;
   for (let index = 0; index < begun; index++) {
     const statement = statements[index];
     const isSame = statement && statementChecksum(script, statement) === known[index];
-    if (!isSame) throw changedStatement(script, status, { statement, index, statementsDone });
+    if (isSame) continue;
+    throw interrupted(changedStatement(script, status, { statement, index, statementsDone }));
   }
   return { statementsDone, isNextStarted: statementStarted !== null };
+}
+
+/** Another runner, with another build's file, may be at work: whoever sees this waits for the lock. */
+function interrupted(error: ScriptError): ScriptError {
+  Object.assign(error.details, { isInterrupted: true });
+  return error;
 }
 
 function changedStatement(
@@ -52,7 +59,10 @@ function changedStatement(
     `statement ${at.index + 1} of ${fullName(status)} ${what}, after it ${when}`,
     { script, line, column },
     {
-      hint: 'Put its old text back: what has run cannot be changed, only what comes after it. Where that is not possible, `evdb migrate down` takes the migration back with its down script.',
+      hint:
+        at.index < at.statementsDone
+          ? 'Put its old text back: what has run cannot be changed, only what comes after it. Where that is not possible, `evdb migrate down` takes the migration back with its down script.'
+          : `Put its old text back, so that evdb can find out whether it is done; or settle that first: evdb migrate repair ${status.label} --as not-done`,
     },
   );
 }

@@ -35,8 +35,11 @@ export async function runInTransaction(
 /** Whether the server refused a statement only because it was inside a transaction. */
 export function wantsNoTransaction(error: unknown): boolean {
   // active_sql_transaction; and a procedure or block that commits: invalid_transaction_termination
-  const { sqlstate } = (error instanceof ScriptError && error.server) || {};
-  return sqlstate === '25001' || sqlstate === '2D000';
+  return ['25001', '2D000'].includes(sqlstateOf(error) ?? '');
+}
+
+export function sqlstateOf(error: unknown): string | undefined {
+  return error instanceof ScriptError ? error.server?.sqlstate : undefined;
 }
 
 async function attempt(
