@@ -213,6 +213,8 @@ export type { LintMigrationsOptions, LintSettingsOptions } from './migrate/lint.
 export { lintMigrations } from './migrate/lint.ts';
 export type { FixedFile, FixPlan, LeftFinding, PlanFixesOptions } from './migrate/lint-fix.ts';
 export { planLintFixes } from './migrate/lint-fix.ts';
+export type { Loss, ReadLossesOptions } from './migrate/losses.ts';
+export { readLosses } from './migrate/losses.ts';
 export type { MigrationPlan, MigrationResult } from './migrate/migrator.ts';
 export type { MigrateOptions } from './migrate/options.ts';
 export type { Direction, DownOptions, PlanWarning, UpOptions } from './migrate/plan.ts';
@@ -267,6 +269,7 @@ export { renderImpactPlan } from './report/impact-plan.ts';
 export type { ListedRule } from './report/lint.ts';
 export { renderLint, renderLintRules } from './report/lint.ts';
 export { renderFixes } from './report/lint-fix.ts';
+export { renderLosses } from './report/losses.ts';
 export {
   renderStepDone,
   renderSummary,

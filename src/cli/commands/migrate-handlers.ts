@@ -1,10 +1,12 @@
 import { relative } from 'node:path';
 import type { Config } from '../../config/resolve.ts';
 import { EvdbError } from '../../errors.ts';
+import type { Loss, ReadLossesOptions } from '../../migrate/losses.ts';
 import type { MigrationResult } from '../../migrate/migrator.ts';
 import type { MigrateOptions } from '../../migrate/options.ts';
 import type { OnProgress } from '../../migrate/progress.ts';
 import { renderSummary } from '../../report/migration.ts';
+import { loadStyle } from '../context.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
 import { createProgress } from '../progress.ts';
@@ -110,9 +112,31 @@ async function planOrRun<Options extends MigrateOptions>(
     nothing: string;
   },
 ): Promise<CommandResult> {
-  if (!input.flags.dryRun) return runWithProgress(input, options, what.run, what.nothing);
+  const { command } = what;
+  const { flags, context } = input;
+  const isShown = command !== 'up' && (flags.dryRun === true || context.isInteractive);
+  const lost = isShown ? await findLost(input, { ...options, command }) : undefined;
+  if (!flags.dryRun) {
+    if (lost?.text) context.err(`${lost.text}\n`);
+    return runWithProgress(input, options, what.run, what.nothing);
+  }
   const { showPlan } = await import('./migrate-plan-handlers.ts');
-  return showPlan(input, { ...options, command: what.command });
+  const plan = await showPlan(input, { ...options, command });
+  if (!lost) return plan;
+  const text = [plan.text, lost.text].filter(Boolean).join('\n');
+  return { ...plan, data: { ...plan.data, losses: lost.losses }, text };
+}
+
+async function findLost(
+  { flags, context, style }: CommandInput,
+  options: ReadLossesOptions,
+): Promise<{ losses: Loss[]; text: string }> {
+  const { findLosses } = await import('./down-losses.ts');
+  const isDryRun = flags.dryRun === true;
+  return findLosses(options, {
+    isDryRun,
+    style: isDryRun ? style : await loadStyle(context.errColour),
+  });
 }
 
 async function runWithProgress<Options extends MigrateOptions>(
