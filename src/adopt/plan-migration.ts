@@ -1,3 +1,4 @@
+import type { LedgerRow } from '../migrate/ledger.ts';
 import { tokenChecksum } from '../migrate/token-checksum.ts';
 import { MAX_VERSION_DIGITS, parseVersion, type Version } from '../migrate/version.ts';
 import { splitStatements } from '../sql/statements.ts';
@@ -44,6 +45,8 @@ export interface PlacingInput {
   existing: ExistingFile[];
   /** Versions that files have. */
   taken: Set<Version>;
+  /** What the ledger has already, by version. */
+  ledger: Map<Version, LedgerRow>;
   /** Puts the folder before a path, for people. */
   show: (path: string) => string;
 }
@@ -62,8 +65,12 @@ export function planMigration(
   }
   const version = parseVersion(label);
   const existing = input.existing.find((one) => one.version === version);
-  const findings = checkRow(migration, row, input);
   const name = fileNameOf(migration.name, input.adapter.tool);
+  // what was taken over is evdb's own from then on
+  if (existing && input.ledger.has(version)) {
+    return place({ migration, row, version, label, name, texts: undefined, existing });
+  }
+  const findings = checkRow(migration, row, input);
   if (migration.blocker) {
     if (!existing)
       return { findings: [...findings, blocked(migration.blocker, file, label, name)] };

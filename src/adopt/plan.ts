@@ -6,7 +6,7 @@ import { type ExistingFile, type PlannedMigration, planMigration } from './plan-
 export interface AdoptionPlan {
   /** Applied there and not in the ledger yet. */
   adopted: PlannedMigration[];
-  /** Applied there, and in the ledger already. */
+  /** In the ledger already, whoever applied it. */
   known: PlannedMigration[];
   pending: PlannedMigration[];
   findings: AdoptionFinding[];
@@ -35,18 +35,18 @@ export function planAdoption(input: AdoptionInput): AdoptionPlan {
   const planned: PlannedMigration[] = [];
   for (const migration of migrations) {
     const row = rowByKey.get(migration.key);
-    const found = planMigration(migration, row, { ...input, taken });
+    const found = planMigration(migration, row, { ...input, taken, ledger });
     findings.push(...found.findings);
     if (found.planned) planned.push(found.planned);
   }
   planned.sort((a, b) => compareVersions(a.version, b.version));
   findings.push(...planned.flatMap((one) => conflict(one, ledger, input)));
   const applied = planned.filter(({ row }) => row !== undefined);
-  const pending = planned.filter(({ row }) => row === undefined);
-  findings.push(...outOfOrder(applied, pending, ledger, input));
+  const pending = planned.filter(({ row, version }) => row === undefined && !ledger.has(version));
+  findings.push(...outOfOrder(applied, pending, input));
   return {
     adopted: applied.filter(({ version }) => !ledger.has(version)),
-    known: applied.filter(({ version }) => ledger.has(version)),
+    known: planned.filter(({ version }) => ledger.has(version)),
     pending,
     findings,
   };
@@ -102,13 +102,12 @@ function conflict(
 function outOfOrder(
   applied: PlannedMigration[],
   pending: PlannedMigration[],
-  ledger: Map<Version, LedgerRow>,
   { show }: AdoptionInput,
 ): AdoptionFinding[] {
   const newest = applied.at(-1);
   if (!newest) return [];
   return pending
-    .filter(({ version }) => !ledger.has(version) && compareVersions(version, newest.version) < 0)
+    .filter(({ version }) => compareVersions(version, newest.version) < 0)
     .map(({ path }) => ({
       severity: 'warning',
       file: show(path),

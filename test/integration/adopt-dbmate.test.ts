@@ -109,6 +109,18 @@ test('says that it is adopted already, and takes what dbmate has applied since',
   });
 });
 
+test('leaves what it took over to evdb, whatever becomes of the files', async ({ adoption }) => {
+  await applyTwo(adoption);
+  await adoption.write('db/migrations/20240103000000_next.sql', NEXT);
+  await adoption.adopt('dbmate');
+  await migrateUp(adoption.options);
+  await adoption.write('db/evdb/20240101000000_first.sql', 'select 1;');
+  await adoption.write('db/migrations/20240102000000_an-index.sql', 'no marker');
+  expect(await adoption.adopt('dbmate')).toMatchObject({
+    ...{ adopted: [], known: 3, pending: [], files: [], findings: [] },
+  });
+});
+
 test('takes pending files along, and tells one that is out of order', async ({ adoption }) => {
   await applyTwo(adoption);
   await adoption.write('db/migrations/20240101120000_late.sql', NEXT);
