@@ -10,6 +10,8 @@ export interface AdoptionRenderOptions {
   dryRun: boolean;
   /** List so many of each kind at most; default: all. */
   limit?: number | undefined;
+  /** The folder that is configured, where it is another than the one that was written to. */
+  configuredFolder?: string | undefined;
 }
 
 /** What was taken over, what is pending, what is odd, and what to do next. */
@@ -27,7 +29,7 @@ export function renderAdoption(result: AdoptionResult, options: AdoptionRenderOp
     ...renderSome(pending, style.warn('pending    '), options),
     ...findings.map((finding) => renderAdoptionFinding(finding, style)),
     '',
-    ...renderOutcome(result, dryRun),
+    ...renderOutcome(result, options),
   ].join('\n');
 }
 
@@ -62,14 +64,24 @@ export function renderAdoptionFinding(
   return hint ? `${head}\n         ${style.bold('hint:')} ${hint}` : head;
 }
 
-function renderOutcome(result: AdoptionResult, dryRun: boolean): string[] {
+function renderOutcome(
+  result: AdoptionResult,
+  { dryRun, configuredFolder }: AdoptionRenderOptions,
+): string[] {
   const { adopted, known, pending, tool, table, schema, directory, files } = result;
   const before = known > 0 ? ` (${known} before)` : '';
   const head = `${dryRun ? 'would adopt' : 'adopted'} ${renderCount(adopted.length, 'migration')}${before} of ${tool} from ${table} into schema ${schema}, ${pending.length} pending; ${dryRun ? 'would write' : 'wrote'} ${renderCount(files.length, 'file')} to ${directory || '.'}`;
   if (dryRun) return [head, 'Nothing was changed (--dry-run).'];
+  const configure =
+    configuredFolder === undefined
+      ? []
+      : [`  set "migrationsDir": "${directory}" in evdb.config.json (it is ${configuredFolder})`];
   return [
     head,
-    `Nothing was run, and ${table} is as it was. Next: commit ${directory || '.'}, look (evdb migrate validate), and let only evdb migrate from here on. To take this back: evdb migrate adopt --undo`,
+    `Nothing was run, and ${table} is as it was. Next:`,
+    ...configure,
+    `  commit ${directory || '.'}, and look at it: evdb migrate validate`,
+    '  let only evdb migrate from here on; to take this back: evdb migrate adopt --undo',
   ];
 }
 

@@ -94,9 +94,10 @@ test('gives the result as JSON', async ({ migrated: { evdb } }) => {
 });
 
 test('writes where it is told to', async ({ migrated: { dir, evdb } }) => {
-  expect(await evdb('adopt', '--from', 'dbmate', '--write-to', 'sql/evdb')).toMatchObject({
-    code: 0,
-  });
+  const { stdout } = await evdb('adopt', '--from', 'dbmate', '--write-to', 'sql/evdb');
+  expect(stdout).toContain(
+    'set "migrationsDir": "sql/evdb" in evdb.config.json (it is migrations)',
+  );
   expect(await readdir(join(dir, 'sql/evdb'))).toHaveLength(3);
   expect(await evdb('status', '--check', '--migrations-dir', 'sql/evdb')).toMatchObject({
     code: 3,

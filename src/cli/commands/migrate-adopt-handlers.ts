@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { relative, resolve } from 'node:path';
 import type { AdoptableTool } from '../../adopt/foreign.ts';
 import { EvdbError } from '../../errors.ts';
 import type { MigrateOptions } from '../../migrate/options.ts';
@@ -21,7 +21,9 @@ export async function handleAdopt(input: CommandInput): Promise<CommandResult> {
   const directory =
     typeof flags.writeTo === 'string' ? resolve(context.cwd, flags.writeTo) : options.directory;
   const target = { ...options, directory };
-  return from === undefined || flags.undo ? undo(input, target, from) : adopt(input, target, from);
+  return from === undefined || flags.undo
+    ? undo(input, target, from)
+    : adopt(input, target, { from, configured: options.directory });
 }
 
 function noTool(): EvdbError {
@@ -33,7 +35,7 @@ function noTool(): EvdbError {
 async function adopt(
   { flags, context, style }: CommandInput,
   options: MigrateOptions,
-  from: AdoptableTool,
+  { from, configured }: { from: AdoptableTool; configured: string },
 ): Promise<CommandResult> {
   const { adoptMigrations, planMigrateAdopt } = await import('../../adopt/adopt.ts');
   const { fromDir: fromDirectory, table, reason } = flags as Record<string, never>;
@@ -43,7 +45,10 @@ async function adopt(
     run({ ...options, from, root: context.cwd, fromDirectory, table, reason, signal }),
   );
   const limit = context.isOutTerminal && !flags.all ? ROWS_ON_TERMINAL : undefined;
-  return { data: { dryRun, ...result }, text: renderAdoption(result, { style, dryRun, limit }) };
+  const isOther = resolve(configured) !== resolve(options.directory);
+  const configuredFolder = isOther ? relative(context.cwd, configured) || '.' : undefined;
+  const text = renderAdoption(result, { style, dryRun, limit, configuredFolder });
+  return { data: { dryRun, ...result }, text };
 }
 
 async function undo(
