@@ -2,7 +2,7 @@ import type { Node, RangeVar } from '@pgsql/types';
 import { type Catalog, type ObjectKey, objectKey, resolveKey } from '../catalog/catalog.ts';
 import { isStronger, type LockTaken } from '../impact/impact.ts';
 import type { Statement } from '../sql/statements.ts';
-import { asKind, relationNameOf, type WrittenName, writtenNameOf } from '../sql/tree.ts';
+import { asKind, kindOf, relationNameOf, type WrittenName, writtenNameOf } from '../sql/tree.ts';
 import type { FileState } from './rule.ts';
 import type { LintScript } from './script.ts';
 
@@ -36,16 +36,16 @@ export interface Surroundings {
 
 /** Notes what a statement does to the state of its file. */
 export function advanceFileState(file: FileState, tree: Node, around: Surroundings): void {
-  const { catalog } = around;
-  noteCreated(file, tree, around);
-  noteMoved(file, tree, catalog);
-  noteDropped(file, tree, catalog);
+  const note = NOTES[kindOf(tree)] ?? noteCreated;
+  note(file, tree, around);
+}
+
+function noteEnumValue(file: FileState, tree: Node, { catalog }: Surroundings): void {
   const added = asKind(tree, 'AlterEnumStmt');
-  if (added?.newVal !== undefined && added.oldVal === undefined) {
-    const type = resolveKey(catalog, writtenNameOf(added.typeName), catalog.types);
-    const values = file.enumValues.get(type) ?? [];
-    if (!file.freshTypes.has(type)) file.enumValues.set(type, [...values, added.newVal]);
-  }
+  if (added?.newVal === undefined || added.oldVal !== undefined) return;
+  const type = resolveKey(catalog, writtenNameOf(added.typeName), catalog.types);
+  const values = file.enumValues.get(type) ?? [];
+  if (!file.freshTypes.has(type)) file.enumValues.set(type, [...values, added.newVal]);
 }
 
 /** Notes the locks that a statement leaves behind until the transaction ends. */
@@ -67,21 +67,41 @@ interface Created {
 }
 
 function createdBy(tree: Node): Created | undefined {
-  const table = asKind(tree, 'CreateStmt') ?? asKind(tree, 'CreateForeignTableStmt')?.base;
-  if (table) return { relation: table.relation, isOptional: table.if_not_exists === true };
-  const filled = asKind(tree, 'CreateTableAsStmt');
-  if (filled) return { relation: filled.into?.rel, isOptional: filled.if_not_exists === true };
-  const selected = asKind(tree, 'SelectStmt')?.intoClause;
-  if (selected) return { relation: selected.rel, isOptional: false };
-  const view = asKind(tree, 'ViewStmt');
-  if (view) return { relation: view.view, isOptional: view.replace === true };
-  const sequence = asKind(tree, 'CreateSeqStmt');
-  if (sequence) return { relation: sequence.sequence, isOptional: sequence.if_not_exists === true };
-  const index = asKind(tree, 'IndexStmt');
-  if (index?.idxname) {
-    const { catalogname: _, ...relation } = { ...index.relation, relname: index.idxname };
-    return { relation, isOptional: index.if_not_exists === true };
+  switch (kindOf(tree)) {
+    case 'CreateStmt':
+    case 'CreateForeignTableStmt': {
+      const table = asKind(tree, 'CreateStmt') ?? asKind(tree, 'CreateForeignTableStmt')?.base;
+      return { relation: table?.relation, isOptional: table?.if_not_exists === true };
+    }
+    case 'CreateTableAsStmt': {
+      const filled = asKind(tree, 'CreateTableAsStmt');
+      return { relation: filled?.into?.rel, isOptional: filled?.if_not_exists === true };
+    }
+    case 'SelectStmt':
+      return { relation: asKind(tree, 'SelectStmt')?.intoClause?.rel, isOptional: false };
+    case 'ViewStmt': {
+      const view = asKind(tree, 'ViewStmt');
+      return { relation: view?.view, isOptional: view?.replace === true };
+    }
+    case 'CreateSeqStmt': {
+      const sequence = asKind(tree, 'CreateSeqStmt');
+      return { relation: sequence?.sequence, isOptional: sequence?.if_not_exists === true };
+    }
+    case 'IndexStmt':
+      return indexCreatedBy(tree);
+    default:
+      return typeCreatedBy(tree);
   }
+}
+
+function indexCreatedBy(tree: Node): Created | undefined {
+  const index = asKind(tree, 'IndexStmt');
+  if (!index?.idxname) return undefined;
+  const { catalogname: _, ...relation } = { ...index.relation, relname: index.idxname };
+  return { relation, isOptional: index.if_not_exists === true };
+}
+
+function typeCreatedBy(tree: Node): Created | undefined {
   const composite = asKind(tree, 'CompositeTypeStmt')?.typevar;
   if (composite) return { type: relationNameOf(composite), isOptional: false };
   const names =
@@ -116,7 +136,7 @@ function keyOfNew({ searchPath }: Catalog, { schema, name }: WrittenName): Objec
   return objectKey(schema ?? searchPath[0] ?? 'public', name);
 }
 
-function noteMoved(file: FileState, tree: Node, catalog: Catalog): void {
+function noteMoved(file: FileState, tree: Node, { catalog }: Surroundings): void {
   const rename = asKind(tree, 'RenameStmt');
   if (rename?.relation && RELATION_KINDS.has(rename.renameType ?? '')) {
     move(file, catalog, rename.relation, (written) => ({ ...written, name: rename.newname ?? '' }));
@@ -162,10 +182,26 @@ function keyAmongRelations(catalog: Catalog, written: WrittenName): ObjectKey {
   return catalog.relations.has(key) ? key : resolveKey(catalog, written, catalog.indexes);
 }
 
-function noteDropped(file: FileState, tree: Node, catalog: Catalog): void {
+function noteDropped(file: FileState, tree: Node, { catalog }: Surroundings): void {
   const drop = asKind(tree, 'DropStmt');
   for (const node of drop?.objects ?? []) {
     const items = asKind(node, 'List')?.items;
     if (items) file.fresh.delete(keyAmongRelations(catalog, writtenNameOf(items)));
   }
 }
+
+type Note = (file: FileState, tree: Node, around: Surroundings) => void;
+
+const nothing: Note = () => undefined;
+
+/** By kind of statement; any other may create something. */
+const NOTES: Record<string, Note> = {
+  RenameStmt: noteMoved,
+  AlterObjectSchemaStmt: noteMoved,
+  DropStmt: noteDropped,
+  AlterEnumStmt: noteEnumValue,
+  AlterTableStmt: nothing,
+  InsertStmt: nothing,
+  UpdateStmt: nothing,
+  DeleteStmt: nothing,
+};

@@ -33,6 +33,12 @@ function isKind(key: string): boolean {
   return code >= 0x41 && code <= 0x5a;
 }
 
+/** The kind of a node, such as `AlterTableStmt`. */
+export function kindOf(node: Node): string {
+  for (const kind in node) return kind;
+  return '';
+}
+
 /** The kind of a node and its fields, such as `AlterTableStmt`. */
 export function openNode(node: Node): { kind: string; fields: TreeObject } {
   const [entry] = Object.entries(node);
