@@ -43,11 +43,12 @@ export function chooseRules(all: readonly Rule[], choices: RuleChoices): ChosenR
 export function severityInDown(rule: Rule, severity: Severity): Severity | undefined {
   const fate = rule.inDown ?? FATE_OF_GROUP[rule.group];
   if (fate === 'off') return undefined;
-  return fate === 'warning' && severity === 'error' ? 'warning' : severity;
+  if (fate === 'same') return severity;
+  return severity === 'error' ? 'warning' : 'info';
 }
 
 const FATE_OF_GROUP: Record<RuleGroup, NonNullable<Rule['inDown']>> = {
-  locks: 'warning',
+  locks: 'weaker',
   data: 'off',
   compat: 'off',
   tx: 'same',

@@ -1,5 +1,11 @@
 import type { Node, RangeVar } from '@pgsql/types';
-import { type Catalog, type ObjectKey, objectKey, resolveKey } from '../catalog/catalog.ts';
+import {
+  type Catalog,
+  type ObjectKey,
+  objectKey,
+  resolveKey,
+  TEMPORARY_SCHEMA,
+} from '../catalog/catalog.ts';
 import { isStronger, type LockTaken } from '../impact/impact.ts';
 import type { Statement } from '../sql/statements.ts';
 import { asKind, kindOf, relationNameOf, type WrittenName, writtenNameOf } from '../sql/tree.ts';
@@ -19,6 +25,7 @@ export function openFileState(
     freshTypes: new Set(),
     held: new Map(),
     enumValues: new Map(),
+    timeZoneIsUtc: undefined,
     statements,
     trees,
   };
@@ -120,16 +127,14 @@ function noteCreated(file: FileState, tree: Node, around: Surroundings): void {
   const { relation, type, isOptional } = created;
   if (type !== undefined) file.freshTypes.add(keyOfNew(catalog, type));
   if (relation === undefined) return;
-  const isTemporary = relation.relpersistence === 't' || relation.schemaname === 'pg_temp';
-  const key = keyOfNew(catalog, { ...relationNameOf(relation), ...(isTemporary && NO_SCHEMA) });
+  const isTemporary = relation.relpersistence === 't' || relation.schemaname === TEMPORARY_SCHEMA;
+  const key = isTemporary
+    ? objectKey(TEMPORARY_SCHEMA, relation.relname ?? '')
+    : keyOfNew(catalog, relationNameOf(relation));
   const isKnown = catalog.relations.has(key) || catalog.indexes.has(key);
   const mayBeThere = isOptional || isConditional;
-  // A temporary table hides every other of its name.
-  if (isTemporary) file.fresh.add(objectKey('pg_temp', relation.relname ?? ''));
   if (isTemporary || !mayBeThere || (isHistoryWhole && !isKnown)) file.fresh.add(key);
 }
-
-const NO_SCHEMA = { schema: undefined };
 
 /** New objects land in the first schema of the search path. */
 function keyOfNew({ searchPath }: Catalog, { schema, name }: WrittenName): ObjectKey {
@@ -190,6 +195,13 @@ function noteDropped(file: FileState, tree: Node, { catalog }: Surroundings): vo
   }
 }
 
+function noteTimeZone(file: FileState, tree: Node): void {
+  const { name, kind, args } = asKind(tree, 'VariableSetStmt') ?? {};
+  if (name !== 'timezone') return;
+  const value = asKind(args?.[0], 'A_Const')?.sval?.sval;
+  file.timeZoneIsUtc = kind === 'VAR_SET_VALUE' ? /^utc$/i.test(value ?? '') : undefined;
+}
+
 type Note = (file: FileState, tree: Node, around: Surroundings) => void;
 
 const nothing: Note = () => undefined;
@@ -200,6 +212,7 @@ const NOTES: Record<string, Note> = {
   AlterObjectSchemaStmt: noteMoved,
   DropStmt: noteDropped,
   AlterEnumStmt: noteEnumValue,
+  VariableSetStmt: noteTimeZone,
   AlterTableStmt: nothing,
   InsertStmt: nothing,
   UpdateStmt: nothing,

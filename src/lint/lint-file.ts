@@ -1,6 +1,8 @@
 import type { Node } from '@pgsql/types';
 import type { Catalog } from '../catalog/catalog.ts';
-import { emptyImpact } from '../impact/impact.ts';
+import { replayStatement } from '../catalog/replay.ts';
+import { emptyImpact, type Impact } from '../impact/impact.ts';
+import { impactOf } from '../impact/impact-of.ts';
 import { checkScript } from '../sql/check.ts';
 import type { SqlParser } from '../sql/parser.ts';
 import { offsetOfPosition } from '../sql/position.ts';
@@ -10,7 +12,6 @@ import { type ExpandedStatement, expandStatement } from './expand.ts';
 import { advanceFileState, holdLocks, openFileState } from './file-state.ts';
 import type { RawFinding } from './finding.ts';
 import { judge } from './judge.ts';
-import { readImpact, replay } from './model.ts';
 import type { FileState } from './rule.ts';
 import type { LintScript } from './script.ts';
 import { type ReadSuppressions, readBodySuppressions, readSuppressions } from './suppressions.ts';
@@ -32,22 +33,30 @@ export function readFile(
   run: LintRun,
 ): JudgedFile | undefined {
   const statements = splitStatements(script.text);
-  if (script.isJudged) return judgeFile(script, statements, { catalog, run });
-  replayFile(statements, { catalog, run });
-  return undefined;
+  const { searchPath } = catalog;
+  catalog.searchPath = [...searchPath];
+  const judged = script.isJudged
+    ? judgeFile(script, statements, { catalog, run })
+    : replayFile(statements, { catalog, run });
+  // The runner cleans its session after each migration.
+  replayStatement(catalog, DISCARD_TEMPORARY, '');
+  catalog.searchPath = searchPath;
+  return judged;
 }
+
+const DISCARD_TEMPORARY: Node = { DiscardStmt: { target: 'DISCARD_TEMP' } };
 
 interface Around {
   catalog: Catalog;
   run: LintRun;
 }
 
-function replayFile(statements: Statement[], { catalog, run }: Around): void {
+function replayFile(statements: Statement[], { catalog, run }: Around): undefined {
   for (const statement of statements) {
     const tree = changesCatalog(statement) ? parse(statement, run.parser) : null;
     if (tree === null) continue;
     for (const one of expandStatement(statement, tree, { catalog, parser: run.parser })) {
-      if (!one.isDynamic) replay(catalog, one.tree);
+      if (!one.isDynamic) replayStatement(catalog, one.tree, one.text);
     }
   }
 }
@@ -79,14 +88,23 @@ function judgeOne(
   { catalog, run }: Around,
 ): RawFinding[] {
   const { tree, isDynamic, isConditional } = one;
-  const impact = isDynamic ? emptyImpact() : readImpact(tree, catalog);
+  const impact = isDynamic ? emptyImpact() : readImpact(one, file, { catalog, run });
   const found = judge(statement, one, { file, catalog, run, impact });
   if (isDynamic) return found;
   holdLocks(file, impact.locks, statement.line);
   const isHistoryWhole = run.isHistoryWhole || catalog.isComplete;
   advanceFileState(file, tree, { catalog, isHistoryWhole, isConditional });
-  replay(catalog, tree);
+  replayStatement(catalog, tree, one.text);
   return found;
+}
+
+function readImpact(
+  { tree, text }: ExpandedStatement,
+  file: FileState,
+  { catalog, run }: Around,
+): Impact {
+  const { serverVersion } = run.settings;
+  return impactOf({ tree, text, catalog, serverVersion, timeZoneIsUtc: file.timeZoneIsUtc });
 }
 
 function bodySuppressions(

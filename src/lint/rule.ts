@@ -45,6 +45,8 @@ export interface FileState {
   held: Map<ObjectKey, { mode: LockMode; line: number; reason: LockReason }>;
   /** Labels added to enums by this file, by type. */
   enumValues: Map<ObjectKey, string[]>;
+  /** Whether the session's time zone is UTC, which some changes of a type depend on. */
+  timeZoneIsUtc: boolean | undefined;
   /** All statements of the file, for rules that look ahead. */
   statements: Statement[];
   /** Their syntax trees by index; null where a statement could not be parsed. */
@@ -114,8 +116,8 @@ export interface Rule {
   isOptional?: boolean;
   /**
    * What becomes of it in a down script. Default: `off` for the groups data, compat and style,
-   * `warning` at most for locks, and `same` for tx.
+   * `weaker` by one step for locks, and `same` for tx.
    */
-  inDown?: 'off' | 'warning' | 'same';
+  inDown?: 'off' | 'weaker' | 'same';
   check(at: StatementInContext): RuleFinding[];
 }

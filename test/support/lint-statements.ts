@@ -48,6 +48,7 @@ export async function checkScript(
         freshTypes: new Set(),
         held: new Map(),
         enumValues: new Map(),
+        timeZoneIsUtc: undefined,
         statements,
         trees: statements.map(({ text }) => parser.parse(text)),
         ...file,

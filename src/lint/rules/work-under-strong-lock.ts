@@ -10,6 +10,7 @@ export const workUnderStrongLock: Rule = {
   name: 'work-under-strong-lock',
   group: 'tx',
   severity: 'warning',
+  inDown: 'weaker',
   summary: 'goes on working while its transaction keeps others out of a table',
   check(at) {
     const held = heldBefore(at);
