@@ -26,6 +26,8 @@ export type EvdbErrorCode =
   | 'NEEDS_NO_TRANSACTION'
   | 'COPY_UNSUPPORTED'
   | 'COPY_UNTERMINATED'
+  | 'SCRIPT_TOO_LONG'
+  | 'FILE_CHANGED'
   | 'DOWN_WITHOUT_UP'
   | 'GIT_FAILED'
   // files against the ledger

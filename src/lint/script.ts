@@ -9,4 +9,6 @@ export interface LintScript {
   isTransactional: boolean;
   /** Whether its findings are wanted; the others only tell what the database holds by then. */
   isJudged: boolean;
+  /** Whether the text only stands for that of a large file, and must never be written. */
+  isOutline?: boolean;
 }

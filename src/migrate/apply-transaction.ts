@@ -10,7 +10,7 @@ import {
   tellWhoIsInTheWay,
   withBlockersWatched,
 } from './apply-context.ts';
-import { sendStatement } from './copy-rows.ts';
+import { batchesOf, unlessChanged } from './batches.ts';
 import { describeFailure } from './failure.ts';
 import { targetExistsSql } from './ledger.ts';
 import { recordUpSql } from './ledger-functions.ts';
@@ -22,6 +22,7 @@ import { deleteMigrationSql, insertHistorySql } from './record.ts';
 import { type Rung, withLockRetries } from './retry.ts';
 import { statementError } from './script-error.ts';
 import { createSeenBlockers, type SeenBlockers } from './seen-blockers.ts';
+import { sendStatement } from './send-statement.ts';
 import {
   beginSql,
   NOT_THE_TARGET,
@@ -29,9 +30,6 @@ import {
   synchronousSql,
   wrongTarget,
 } from './session-settings.ts';
-
-/** So many statements are sent before an answer is waited for. */
-const PIPELINE_DEPTH = 64;
 
 /** A step whose commit is on its way; the next step may be sent behind it. */
 export interface Committing {
@@ -59,7 +57,8 @@ export async function applyInTransaction(step: Step, context: ApplyContext): Pro
   } catch (error) {
     // Where the step before did not commit, that is what happened.
     await context.previous;
-    throw await describeFailure(error, { step, context, seen });
+    const cause = context.signal?.aborted ? error : unlessChanged(error, step);
+    throw await describeFailure(cause, { step, context, seen });
   }
 }
 
@@ -120,13 +119,13 @@ async function runStatements(step: Step, rung: Rung, context: ApplyContext): Pro
   const timeouts = lockTimeouts(rung, context.settings);
   let current = rung.lockTimeoutMs;
   let sent: Promise<unknown>[] = [beginTransaction(step, rung, context)];
-  for (const { statements, isLast } of batches(step.statements)) {
+  for (const { statements, rows, isLast } of batchesOf(step)) {
     context.signal?.throwIfAborted();
     for (const statement of statements) {
       const wanted = timeouts[classifyStatement(statement).lockClass];
       if (wanted !== current) sent.push(setLockTimeout(wanted, context));
       current = wanted;
-      sent.push(runStatement(statement, step, context));
+      sent.push(runStatement(statement, { ...step, rows }, context));
     }
     if (isLast) break;
     await firstFailure(sent);
@@ -137,31 +136,18 @@ async function runStatements(step: Step, rung: Rung, context: ApplyContext): Pro
   return recorded;
 }
 
-/** What is sent before an answer is waited for; behind a copy nothing may be sent. */
-function* batches(
-  statements: Statement[],
-): Generator<{ statements: Statement[]; isLast: boolean }> {
-  for (let from = 0; from < statements.length; ) {
-    const next = statements.slice(from, from + PIPELINE_DEPTH);
-    const copy = next.findIndex(({ copyData }) => copyData !== null);
-    const batch = copy < 0 ? next : next.slice(0, copy + 1);
-    from += batch.length;
-    yield { statements: batch, isLast: from === statements.length && copy < 0 };
-  }
-}
-
 async function setLockTimeout(timeoutMs: number, { worker }: ApplyContext): Promise<void> {
   await worker.run(`set local lock_timeout = ${timeoutMs}`);
 }
 
 async function runStatement(
   statement: Statement,
-  step: Step,
+  step: Step & { rows: Iterable<Buffer> | undefined },
   context: ApplyContext,
 ): Promise<void> {
   const startedAt = performance.now();
   try {
-    await sendStatement(statement, step.script, context);
+    await sendStatement(statement, step, context);
   } catch (error) {
     throw isConnectionLoss(error) ? error : statementError(error, step.script, statement);
   }

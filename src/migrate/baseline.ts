@@ -12,7 +12,7 @@ import { readStanding, requireMigrations, type Standing, withSession } from './r
 import type { LedgerEntry, TakenOver } from './record.ts';
 import { insertHistoriesSql, insertTakenOverSql } from './record.ts';
 import { withRunner } from './runner.ts';
-import { type MigrationFile, readScript, readText } from './source.ts';
+import { type MigrationFile, readScript, readTextToKeep } from './source.ts';
 import { compareVersions, isVersion, parseVersion, type Version } from './version.ts';
 
 export interface BaselineOptions extends MigrateOptions {
@@ -151,7 +151,7 @@ function readEntry(file: MigrationFile, options: BaselineOptions): LedgerEntry {
   return ledgerEntry(file, {
     up,
     statements: splitStatements(up.text),
-    downText: file.downPath ? readText(file.downPath) : null,
+    downText: file.downPath ? readTextToKeep(file.downPath) : null,
     limitBytes: options.storedTextLimitBytes ?? DEFAULT_STORED_TEXT_LIMIT_BYTES,
   });
 }

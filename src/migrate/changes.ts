@@ -29,6 +29,7 @@ export async function readDiffs(
     const applied: string | null | undefined = texts.get(version)?.up;
     if (!file || applied == null) continue;
     const now = readScript(file.upPath);
+    if (now.large) continue;
     const title = `${fullName({ label, name })}, as applied`;
     diffs.set(
       version,

@@ -1,8 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Misplaced, planRenames, type ScriptName } from './base-branch.ts';
+import { displayPath } from './display-path.ts';
 import { readFolderAt } from './git.ts';
-import { displayPath } from './source.ts';
+
 import type { Finding } from './validate.ts';
 import { isVersion, parseVersion } from './version.ts';
 

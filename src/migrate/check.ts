@@ -29,7 +29,7 @@ export function checkStatements(
   parser: SqlParser,
   serverVersion = GRAMMAR_VERSION,
 ): ScriptProblem[] {
-  if (statements.length === 0) return [emptyFile(script)];
+  if (statements.length === 0 && !script.large?.statementsTotal) return [emptyFile(script)];
   const severity = serverVersion < GRAMMAR_VERSION ? 'warning' : 'error';
   const syntax = checkScript(script.text, parser, statements).map((problem) => ({
     ...problem,

@@ -1,5 +1,5 @@
 import { advance, isPunctuation, isWord, openCursor } from '../sql/lexer.ts';
-import { locate } from '../sql/position.ts';
+import type { Position } from '../sql/position.ts';
 import type { Statement } from '../sql/statements.ts';
 
 /** A row of a copy as the server tells of it. */
@@ -17,34 +17,26 @@ const COPY_CONTEXT = /^COPY .+?, \D+?(\d+)(?:, \S+ (.+?) ?:|:|$)/gm;
  * where that can be told, else the start of the row.
  *
  * @param where the context that the server gives with its error
+ * @param rows.firstLine the line behind the statement
  * @returns undefined where it names no row, as for a constraint that is checked at the end
  */
 export function placeOfRow(
   where: string | undefined,
-  text: string,
   { copyData, text: statementText }: Statement,
-): { line: number; column: number } | undefined {
+  rows: { firstLine: number; readLine: (line: number) => string },
+): Position | undefined {
   const row = copyData === null ? undefined : readCopyRow(where ?? '');
-  if (!row || !copyData) return undefined;
-  const { line } = locate(text, copyData.start);
-  const rowText = lineOf(text, copyData.start, row.line);
-  return {
-    line: line + row.line - 1,
-    column: 1 + codePoints(rowText.slice(0, fieldStart(rowText, row.column, statementText))),
-  };
+  if (!row) return undefined;
+  const line = rows.firstLine + row.line - 1;
+  const rowText = rows.readLine(line);
+  const before = rowText.slice(0, fieldStart(rowText, row.column, statementText));
+  return { line, column: 1 + [...before].length };
 }
 
 function readCopyRow(where: string): CopyRow | undefined {
   // Those before it belong to what the copy set off, such as a trigger.
   const match = [...where.matchAll(COPY_CONTEXT)].at(-1);
   return match && { line: Number(match[1]), column: match[2] };
-}
-
-function lineOf(text: string, start: number, line: number): string {
-  let from = start;
-  for (let number = 1; number < line; number++) from = text.indexOf('\n', from) + 1 || text.length;
-  const end = text.indexOf('\n', from);
-  return text.slice(from, end < 0 ? text.length : end);
 }
 
 /** The fields of the text format are told apart by tabs; another format is not looked into. */
@@ -73,8 +65,4 @@ function readCopyHead(statementText: string): { columns: string[]; isPlain: bool
     isAfterStdin = !isInside && isWord(cursor, 'stdin');
   }
   return { columns, isPlain: true };
-}
-
-function codePoints(text: string): number {
-  return [...text].length;
 }

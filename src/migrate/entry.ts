@@ -17,9 +17,9 @@ export function ledgerEntry(
     label,
     name,
     checksum: up.checksum,
-    tokenChecksum: tokenChecksum(up.text, statements),
-    statementsTotal: statements.length,
-    upText: keep(up.text),
+    tokenChecksum: up.large?.tokenChecksum ?? tokenChecksum(up.text, statements),
+    statementsTotal: up.large?.statementsTotal ?? statements.length,
+    upText: up.large ? null : keep(up.text),
     downText: keep(downText),
   };
 }

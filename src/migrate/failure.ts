@@ -62,11 +62,11 @@ function notAllowed(cause: unknown, { worker, key }: ApplyContext): EvdbError {
 
 /** Says what the failed statement means for the rest of its script. */
 function withAdvice(error: ScriptError, step: Step): ScriptError {
-  const { code, message, location, server, cause } = error;
+  const { code, message, location, excerpt, server, cause } = error;
   const hint = step.isTransactional
     ? `Nothing of ${fullName(step)} was ${step.direction === 'up' ? 'applied' : 'taken back'}; what ran before it stays. Mend the file and run the command again.`
     : `${fullName(step)} runs outside a transaction: the statements before this one are committed and do not run again. Mend this one and run the command again: it goes on here.${step.direction === 'up' ? ' `evdb migrate down` takes them back with its down script.' : ''}`;
-  const place = { script: step.script, line: location.line, column: location.column };
+  const place = { script: step.script, ...location, excerpt };
   return new ScriptError(code, message, place, { hint, cause, ...(server && { server }) });
 }
 
@@ -95,12 +95,13 @@ function lockTimeout(cause: unknown, step: Step, blockers: SeenBlocker[]): EvdbE
   const message = `${fullName(step)} did not get its locks${who}`;
   const isPlaced = cause instanceof ScriptError;
   const { line = 1, column = 1 } = isPlaced ? cause.location : {};
+  const excerpt = isPlaced ? cause.excerpt : undefined;
   const server = isPlaced ? cause.server : undefined;
   const error = isPlaced
     ? new ScriptError(
         'LOCK_TIMEOUT',
         message,
-        { script: step.script, line, column },
+        { script: step.script, line, column, excerpt },
         { hint, cause, ...(server && { server }) },
       )
     : new EvdbError('LOCK_TIMEOUT', message, { hint, cause });

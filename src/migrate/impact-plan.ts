@@ -44,6 +44,8 @@ export interface StepImpact extends StepName {
   strongestLock: StrongestLock | null;
   /** Above 0 where a no-transaction script that stopped half way goes on: these do not run again. */
   statementsDone: number;
+  /** How many run: of a large file most of those that write rows are not among `statements`. */
+  statementsTotal: number;
   /** Those that run. */
   statements: StatementImpact[];
 }

@@ -10,10 +10,11 @@ import type { LintScript } from '../lint/script.ts';
 import type { SettledFile } from '../lint/settle.ts';
 import { loadParser } from '../sql/parser.ts';
 import { locate } from '../sql/position.ts';
+import { displayPath } from './display-path.ts';
 import type { LintMigrationsOptions } from './lint.ts';
 import { isAfter, lintScriptOf, readLintScripts } from './lint-scripts.ts';
 import { requireMigrations } from './read.ts';
-import { displayPath, type MigrationFile, scriptFromText } from './source.ts';
+import { type MigrationFile, scriptFromText } from './source.ts';
 import { MAX_VERSION_DIGITS, parseVersion, type Version } from './version.ts';
 
 /** A file that a fix writes. */
@@ -84,11 +85,14 @@ function readUnit(
   const isJudged = isAfter(file, startAfter) && (paths.length === 0 || isNamed);
   const read = (path: string, isDown: boolean) =>
     readLintScripts([{ path, isDown, isJudged }]).scripts[0];
+  const up = read(upPath, false);
+  const down = downPath === undefined ? undefined : read(downPath, true);
+  const isOutline = up?.isOutline === true || down?.isOutline === true;
   return {
     file,
-    up: read(upPath, false),
-    down: downPath === undefined ? undefined : read(downPath, true),
-    isOpen: isJudged && applied?.has(version) !== true,
+    up,
+    down,
+    isOpen: isJudged && !isOutline && applied?.has(version) !== true,
   };
 }
 

@@ -5,7 +5,7 @@ import { compareVersions, parseVersion } from './version.ts';
 
 /** A script as the linter takes it. */
 export function lintScriptOf(
-  { path, text, directives }: Script,
+  { path, text, directives, large }: Script,
   { isDown, isJudged }: { isDown: boolean; isJudged: boolean },
 ): LintScript {
   return {
@@ -14,6 +14,7 @@ export function lintScriptOf(
     direction: isDown ? 'down' : 'up',
     isTransactional: !directives.noTransaction,
     isJudged,
+    ...(large && { isOutline: true }),
   };
 }
 

@@ -127,6 +127,7 @@ async function makePlan(
     const prepared = await prepareSteps(selection, {
       storedTextLimitBytes: options.storedTextLimitBytes ?? DEFAULT_STORED_TEXT_LIMIT_BYTES,
       session,
+      signal: options.signal,
       ...(selection.direction === 'down' &&
         options.fromLedger && {
           downScriptOf: await readStoredDownScripts(session, options, selection.migrations),

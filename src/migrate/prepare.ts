@@ -8,7 +8,7 @@ import { ledgerEntry } from './entry.ts';
 import { type Direction, fullName, type PlanWarning, type Selection } from './plan.ts';
 import type { LedgerEntry } from './record.ts';
 import { ScriptError } from './script-error.ts';
-import { readScript, readText, type Script } from './source.ts';
+import { readScriptInTurns, readTextToKeep, type Script } from './source.ts';
 import { type ResumePoint, readResumePoint } from './stepwise/resume-point.ts';
 import { isAcceptedByServer } from './syntax.ts';
 import type { Version } from './version.ts';
@@ -35,6 +35,7 @@ export interface PrepareOptions {
   session: Session;
   /** Where the down scripts come from; default: the files. */
   downScriptOf?: (status: MigrationStatus) => Script;
+  signal?: AbortSignal | undefined;
 }
 
 /**
@@ -54,7 +55,9 @@ export async function prepareSteps(
   const warnings: PlanWarning[] = [];
   const steps: Step[] = [];
   for (const status of migrations) {
-    const script = direction === 'up' ? upScript(status) : downScript(status, options);
+    const script = await (direction === 'up'
+      ? upScript(status, options)
+      : downScript(status, options));
     const { serverVersion } = options.session.facts;
     const { statements, problems } = readStatements(script, parser, serverVersion);
     if (problems.length > 0) {
@@ -88,21 +91,24 @@ export function readStatements(script: Script, parser: SqlParser, serverVersion?
   return { statements, problems: checkStatements(script, statements, parser, serverVersion) };
 }
 
-function upScript(status: MigrationStatus): Script {
-  if (status.file) return readScript(status.file.upPath);
+async function upScript(status: MigrationStatus, { signal }: PrepareOptions): Promise<Script> {
+  if (status.file) return readScriptInTurns(status.file.upPath, signal);
   throw new EvdbError('FILE_UNREADABLE', `${fullName(status)} has no file`, {
     hint: 'Bring it back.',
   });
 }
 
-function downScript(status: MigrationStatus, options: PrepareOptions): Script {
-  return options.downScriptOf ? options.downScriptOf(status) : readDownScript(status);
+async function downScript(status: MigrationStatus, options: PrepareOptions): Promise<Script> {
+  return options.downScriptOf ? options.downScriptOf(status) : readDownScript(status, options);
 }
 
-function readDownScript(status: MigrationStatus): Script {
+async function readDownScript(
+  status: MigrationStatus,
+  { signal }: PrepareOptions,
+): Promise<Script> {
   const { file } = status;
-  if (file) refuseIrreversible(status, readScript(file.upPath));
-  if (file?.downPath) return readScript(file.downPath);
+  if (file) refuseIrreversible(status, await readScriptInTurns(file.upPath, signal));
+  if (file?.downPath) return readScriptInTurns(file.downPath, signal);
   throw new EvdbError(
     'MISSING_DOWN',
     file
@@ -169,7 +175,7 @@ function makeStep(from: {
       entry: ledgerEntry(status, {
         up: script,
         statements,
-        downText: status.file?.downPath ? readText(status.file.downPath) : null,
+        downText: status.file?.downPath ? readTextToKeep(status.file.downPath) : null,
         limitBytes: options.storedTextLimitBytes,
       }),
     }),

@@ -6,8 +6,7 @@ import { compareWithLedger, type FileChecksums, type MigrationStatus } from './c
 import { mayBeCommitted } from './failure.ts';
 import { type Ledger, readLedger } from './ledger.ts';
 import { ledgerKey, type MigrateOptions } from './options.ts';
-import { listMigrations, type MigrationFile, readChecksum, readScript } from './source.ts';
-import { tokenChecksum } from './token-checksum.ts';
+import { listMigrations, type MigrationFile, readChecksum, readTokenChecksum } from './source.ts';
 
 /** Files and ledger, read and put side by side. */
 export interface Standing {
@@ -63,7 +62,7 @@ export async function readStanding(
   const checksums = await known;
   const checksumsOf = ({ upPath }: MigrationFile): FileChecksums => ({
     checksum: checksums?.get(upPath) ?? readChecksum(upPath),
-    tokenChecksum: () => tokenChecksum(readScript(upPath).text),
+    tokenChecksum: () => readTokenChecksum(upPath),
   });
   return { files, ledger, statuses: compareWithLedger(files, ledger.rows, checksumsOf) };
 }

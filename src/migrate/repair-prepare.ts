@@ -19,7 +19,7 @@ import {
   type RepairSelection,
 } from './repair-plan.ts';
 import type { Verdict } from './resume.ts';
-import { type MigrationFile, readScript, readText } from './source.ts';
+import { type MigrationFile, readScript, readTextToKeep } from './source.ts';
 import type { Version } from './version.ts';
 
 /** One row of the ledger that was, or would be, repaired. */
@@ -130,7 +130,7 @@ async function readEntry(
     return steps[0]?.entry as LedgerEntry;
   }
   const up = readScript(file?.upPath as string);
-  const downText = file?.downPath ? readText(file.downPath) : null;
+  const downText = file?.downPath ? readTextToKeep(file.downPath) : null;
   const statements = splitStatements(up.text);
   return ledgerEntry(status, { up, statements, downText, limitBytes });
 }

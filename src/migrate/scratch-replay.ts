@@ -4,12 +4,13 @@ import { EvdbError } from '../errors.ts';
 import { classifyStatement } from '../sql/kind.ts';
 import { type Statement, splitStatements } from '../sql/statements.ts';
 import { changesServer } from '../trace/treatment.ts';
+import { batchesOf } from './batches.ts';
 import { isApplied, type MigrationStatus } from './compare.ts';
-import { sendStatement } from './copy-rows.ts';
 import { readStoredTexts } from './ledger.ts';
 import { applySettings, ledgerKey, type MigrateOptions } from './options.ts';
 import { fullName } from './plan.ts';
 import { statementError } from './script-error.ts';
+import { sendStatement } from './send-statement.ts';
 import { beginSql, openSessionSql, searchPathSql } from './session-settings.ts';
 import { readScript, type Script, scriptFromText } from './source.ts';
 
@@ -86,17 +87,15 @@ export async function runScript(
   { options, createTarget }: ReplayContext,
 ): Promise<void> {
   const { signal } = options;
-  const send = async (statement: Statement) => {
+  const send = async (statement: Statement, rows?: Iterable<Buffer>) => {
     try {
-      await sendStatement(statement, script, { worker: session, signal });
+      await sendStatement(statement, { script, rows }, { worker: session, signal });
     } catch (error) {
       throw isConnectionLoss(error) ? error : statementError(error, script, statement);
     }
   };
   const settings = { ...applySettings(options), ...ledgerKey(options) };
-  const statements = splitStatements(script.text).filter(
-    (one) => one.psqlCommand === null && !changesServer(one) && !mayMakeRole(one),
-  );
+  const statements = splitStatements(script.text);
   const begin = beginSql({
     ...settings,
     facts: session.facts,
@@ -106,13 +105,19 @@ export async function runScript(
   });
   if (!script.directives.noTransaction) {
     await session.run(begin);
-    for (const statement of statements) await send(statement);
+    for (const batch of batchesOf({ script, statements })) {
+      for (const one of batch.statements.filter(staysInDatabase)) await send(one, batch.rows);
+    }
     await session.run('commit');
     return;
   }
   await session.run(`${begin}; commit; ${openSessionSql(session.facts)}
     set search_path = ${searchPathSql(settings)}`);
-  for (const statement of statements.filter(isWorthReplaying)) await send(statement);
+  for (const one of statements.filter(staysInDatabase).filter(isWorthReplaying)) await send(one);
+}
+
+function staysInDatabase(statement: Statement): boolean {
+  return statement.psqlCommand === null && !changesServer(statement) && !mayMakeRole(statement);
 }
 
 /** A block that makes a role unless it exists. */

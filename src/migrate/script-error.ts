@@ -1,8 +1,9 @@
 import { EvdbError, type EvdbErrorCode } from '../errors.ts';
 import { renderExcerpt } from '../sql/excerpt.ts';
-import { locate, offsetOfCodePoint } from '../sql/position.ts';
+import { lineOf, locate, offsetOfCodePoint, type Position } from '../sql/position.ts';
 import type { Statement } from '../sql/statements.ts';
 import { placeOfRow } from './copy-place.ts';
+import { readExcerpt, readLargeLine } from './large/read-line.ts';
 import type { Script } from './source.ts';
 
 export interface ScriptLocation {
@@ -34,14 +35,14 @@ export class ScriptError extends EvdbError {
   constructor(
     code: EvdbErrorCode,
     message: string,
-    place: { script: Script; line: number; column: number },
+    place: { script: Script; line: number; column: number; excerpt?: string | undefined },
     options: { hint?: string | undefined; cause?: unknown; server?: ServerReport } = {},
   ) {
     const location = { file: place.script.path, line: place.line, column: place.column };
     super(code, message, { ...options, details: { ...location, ...options.server } });
     this.name = 'ScriptError';
     this.location = location;
-    this.excerpt = renderExcerpt(place.script.text, place.line, place.column);
+    this.excerpt = place.excerpt ?? renderExcerpt(place.script.text, place.line, place.column);
     this.server = options.server;
   }
 }
@@ -64,20 +65,39 @@ interface DriverError {
 export function statementError(cause: unknown, script: Script, statement: Statement): ScriptError {
   const error = cause as DriverError;
   const place = placeOf(error, script, statement);
+  const excerpt = script.large && readExcerpt(script.large.filePath, place);
   return new ScriptError(
     'MIGRATION_FAILED',
     error.message ?? 'the statement failed',
-    { script, ...place },
+    { script, ...place, excerpt },
     { cause, server: serverReport(error) },
   );
 }
 
-function placeOf({ position, where }: DriverError, { text }: Script, statement: Statement) {
+function placeOf({ position, where }: DriverError, script: Script, statement: Statement): Position {
   if (position !== undefined) {
-    return locate(text, statement.start + offsetOfCodePoint(statement.text, Number(position) - 1));
+    return within(statement, offsetOfCodePoint(statement.text, Number(position) - 1));
   }
-  const { line, column } = placeOfRow(where, text, statement) ?? statement;
+  const start = within(statement, statement.text.length);
+  const { line, column } =
+    placeOfRow(where, statement, {
+      firstLine: start.line + 1,
+      readLine: (line) => readLine(script, line),
+    }) ?? statement;
   return { line, column };
+}
+
+/** Not by the script's text, because a large one is not held. */
+function within({ text, line, column }: Statement, offset: number): Position {
+  const place = locate(text, offset);
+  return {
+    line: line + place.line - 1,
+    column: place.line === 1 ? column + place.column - 1 : place.column,
+  };
+}
+
+function readLine({ text, large }: Script, line: number): string {
+  return large ? readLargeLine(large.filePath, line) : lineOf(text, line);
 }
 
 function serverReport(error: DriverError): ServerReport {

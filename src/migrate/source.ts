@@ -1,9 +1,16 @@
-import { isUtf8 } from 'node:buffer';
+import { constants, isUtf8 } from 'node:buffer';
 import { hash } from 'node:crypto';
-import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
-import { join, relative, sep } from 'node:path';
+import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import { join, sep } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { EvdbError } from '../errors.ts';
 import { type Directives, parseDirectives } from './directives.ts';
+import { displayPath } from './display-path.ts';
+import { fileUnreadable, notUtf8, nulByte, tooLong } from './file-errors.ts';
+import { readLargeChecksum } from './large/checksum.ts';
+import { readNormalised } from './large/normalised-bytes.ts';
+import { type LargeFile, scanLargeFile } from './large/scan.ts';
+import { tokenChecksum } from './token-checksum.ts';
 import { compareVersions, MAX_VERSION_DIGITS, parseVersion, type Version } from './version.ts';
 
 /** A migration as the folder listing shows it; nothing is read yet. */
@@ -24,7 +31,12 @@ export interface Script {
   text: string;
   checksum: string;
   directives: Directives;
+  /** Set where the file is too large to hold: `text` is a short one that stands for it then. */
+  large?: LargeFile;
 }
+
+/** Larger files are read piece by piece. */
+export const LARGE_FILE_BYTES = 8 * 1024 * 1024;
 
 const FILE_NAME = /^(\d+)_([A-Za-z0-9][A-Za-z0-9_.-]*)\.sql$/;
 const DOWN = '.down';
@@ -112,22 +124,71 @@ function downWithoutUp(path: string, up: MigrationFile | undefined): EvdbError {
 
 /** The checksum alone: what comparing a thousand applied files with the ledger needs. */
 export function readChecksum(path: string): string {
-  const bytes = readSmall(path) ?? readBytes(path);
+  const small = readSmall(path);
+  if (!small && isLarge(path)) return readLargeChecksum(path);
+  const bytes = small ?? readBytes(path);
   return isPlain(bytes) ? sha256(bytes) : sha256(decode(bytes, path));
 }
 
+/** The checksum without comments and white space. */
+export function readTokenChecksum(path: string): string {
+  const { text, large } = readScript(path);
+  return large?.tokenChecksum ?? tokenChecksum(text);
+}
+
 /**
- * Reads one script.
+ * Reads one script. A large file is read through, but not held.
  *
- * @throws {EvdbError} FILE_UNREADABLE, NOT_UTF8, NUL_BYTE, DIRECTIVE_INVALID
+ * @throws {EvdbError} FILE_UNREADABLE, NOT_UTF8, NUL_BYTE, DIRECTIVE_INVALID, SCRIPT_TOO_LONG
  */
 export function readScript(path: string): Script {
-  const text = readText(path);
+  const reading = readInTurns(path);
+  for (;;) {
+    const { done, value } = reading.next();
+    if (done) return value;
+  }
+}
+
+/** Reads one script as `readScript` does, and lets others have their turn meanwhile. */
+export async function readScriptInTurns(path: string, signal?: AbortSignal): Promise<Script> {
+  const reading = readInTurns(path);
+  for (;;) {
+    const { done, value } = reading.next();
+    if (done) return value;
+    await setImmediate();
+    signal?.throwIfAborted();
+  }
+}
+
+function* readInTurns(path: string): Generator<void, Script> {
   const shown = displayPath(path);
+  const small = readSmall(path);
+  const head = !small && isLarge(path) ? readHead(path, shown) : undefined;
+  // The journal of a script without a transaction needs all of its statements.
+  if (head && !head.noTransaction) {
+    const { outline, checksum, file } = yield* scanLargeFile(path);
+    return { path: shown, text: outline, checksum, directives: head, large: file };
+  }
+  const text = decode(small ?? readBytes(path), path);
   return { path: shown, text, checksum: sha256(text), directives: parseDirectives(text, shown) };
 }
 
-/** The text of a file alone. */
+function isLarge(path: string): boolean {
+  return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > LARGE_FILE_BYTES;
+}
+
+/** The directives of a large file stand in its first block. */
+function readHead(path: string, shown: string): Directives {
+  for (const block of readNormalised(path)) return parseDirectives(block.toString('utf8'), shown);
+  return parseDirectives('', shown);
+}
+
+/** The text of a file that is kept beside the one that runs; null for a large one. */
+export function readTextToKeep(path: string): string | null {
+  return isLarge(path) ? null : readText(path);
+}
+
+/** The whole text of a file. */
 export function readText(path: string): string {
   return decode(readSmall(path) ?? readBytes(path), path);
 }
@@ -158,11 +219,7 @@ function readBytes(path: string): Buffer {
   try {
     return readFileSync(path);
   } catch (cause) {
-    throw new EvdbError('FILE_UNREADABLE', `cannot read ${displayPath(path)}`, {
-      hint: 'Check that it is a file and that you may read it.',
-      cause,
-      details: { file: path },
-    });
+    throw fileUnreadable(path, cause);
   }
 }
 
@@ -173,21 +230,10 @@ function isPlain(bytes: Buffer): boolean {
 
 /** The text of a file, as `readText` gives it, from its bytes. */
 export function decode(bytes: Buffer, path: string): string {
-  if (!isUtf8(bytes)) {
-    const shown = displayPath(path);
-    throw new EvdbError('NOT_UTF8', `${shown} is not UTF-8`, {
-      hint: `Convert it, for example: iconv -f WINDOWS-1252 -t UTF-8 ${shown}`,
-      details: { file: shown },
-    });
-  }
+  if (!isUtf8(bytes)) throw notUtf8(path);
   const nul = bytes.indexOf(0);
-  if (nul !== -1) {
-    const shown = displayPath(path);
-    throw new EvdbError('NUL_BYTE', `${shown} holds a NUL byte (at byte ${nul + 1})`, {
-      hint: 'PostgreSQL text cannot hold one, and it would cut the file short. Remove it.',
-      details: { file: shown, byte: nul + 1 },
-    });
-  }
+  if (nul !== -1) throw nulByte(path, nul + 1);
+  if (bytes.length > constants.MAX_STRING_LENGTH) throw tooLong(path);
   const text = bytes.toString('utf8');
   return normalise(text);
 }
@@ -200,12 +246,4 @@ function normalise(text: string): string {
 
 function sha256(content: string | Buffer): string {
   return hash('sha256', content, 'hex');
-}
-
-/** `path.relative` for each of a thousand files would take longer than reading them. */
-export function displayPath(path: string): string {
-  const here = process.cwd() + sep;
-  if (path.startsWith(here)) return path.slice(here.length);
-  const fromHere = relative(here, path);
-  return fromHere !== '' && fromHere.length < path.length ? fromHere : path;
 }

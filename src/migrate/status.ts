@@ -1,7 +1,8 @@
 import type { MigrationState, MigrationStatus } from './compare.ts';
+import { displayPath } from './display-path.ts';
 import { ledgerKey, type MigrateOptions } from './options.ts';
 import { readChecksums, readStanding, requireMigrations, withSession } from './read.ts';
-import { displayPath } from './source.ts';
+
 import type { Version } from './version.ts';
 
 /** One line of the status. */

@@ -45,6 +45,7 @@ export function readStepImpact(
     waits: lockWaits(step, settings),
     strongestLock: strongestLock(statements),
     statementsDone,
+    statementsTotal: step.script.large?.statementsTotal ?? statements.length,
     statements,
   };
 }

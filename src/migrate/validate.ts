@@ -7,6 +7,7 @@ import { loadParser, type SqlParser } from '../sql/parser.ts';
 import { readDiffs } from './changes.ts';
 import { checkBase, type Rename } from './check-base.ts';
 import type { MigrationState, MigrationStatus } from './compare.ts';
+import { displayPath } from './display-path.ts';
 import type { LintSettingsOptions } from './lint.ts';
 import type { MigrateOptions } from './options.ts';
 import { fullName } from './plan.ts';
@@ -14,7 +15,7 @@ import { readStatements } from './prepare.ts';
 import { readStanding, requireMigrations, withSession } from './read.ts';
 import { ScriptError } from './script-error.ts';
 import type { ProveDownsOptions } from './shadow.ts';
-import { displayPath, type MigrationFile, readScript, type Script } from './source.ts';
+import { type MigrationFile, readScript, type Script } from './source.ts';
 import { lintChecked, mergeFindings } from './validate-lint.ts';
 
 /** What a finding of the linter has beside its place. */

@@ -58,9 +58,9 @@ function renderStep(
   const arrow = step.direction === 'up' ? style.good('up  ') : style.warn('down');
   const note = step.isTransactional ? '' : ', without a transaction';
   const done = step.statementsDone === 0 ? '' : `, goes on behind the ${step.statementsDone} done`;
-  const statements = renderCount(step.statements.length, 'statement');
+  const statements = renderCount(step.statementsTotal, 'statement');
   const shown = step.statements.filter((one) => verbose || isWorthShowing(one));
-  const hidden = step.statements.length - shown.length;
+  const hidden = step.statementsTotal - shown.length;
   return [
     `  ${arrow}  ${step.label}_${step.name}  ${style.dim(`${statements}${note}${done}`)}`,
     ...renderStrongest(step, options),

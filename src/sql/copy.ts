@@ -35,9 +35,8 @@ export function isCopyFromStdin(statementText: string): boolean {
  * @param at the UTF-16 offset after the statement's semicolon
  */
 export function copyDataAfter(text: string, at: number): CopyData {
-  REST_OF_LINE.lastIndex = at;
-  if (!REST_OF_LINE.test(text)) return noCopyData(at);
-  const start = REST_OF_LINE.lastIndex;
+  const start = startOfRows(text, at);
+  if (start < 0) return noCopyData(at);
   for (let i = start - 1; i >= 0; i = text.indexOf('\n\\.', i + 1)) {
     const mark = END_MARK.exec(text.slice(i + 1, i + 5))?.[0];
     if (mark !== undefined) {
@@ -62,6 +61,12 @@ export function isBinaryCopy(statementText: string): boolean {
     isAfterFormat = isWord(cursor, 'format');
   }
   return false;
+}
+
+/** Where the rows begin behind a statement that ends at `at`; -1 where none can follow. */
+export function startOfRows(text: string, at: number): number {
+  REST_OF_LINE.lastIndex = at;
+  return REST_OF_LINE.test(text) ? REST_OF_LINE.lastIndex : -1;
 }
 
 /** For a `copy … from stdin` that no rows follow. */

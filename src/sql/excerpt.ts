@@ -10,6 +10,7 @@ import { renderCharacter } from './width.ts';
  * @param line from 1; past the end it means the last line
  * @param column from 1, in code points; past the end it means the end of the line
  * @param options.maxColumns how much of the line to show; default 96
+ * @param options.firstLine the number of the text's first line; default 1
  * @example
  * renderExcerpt('create tabel users (', 1, 8)
  * // 1 | create tabel users (
@@ -19,7 +20,7 @@ export function renderExcerpt(
   text: string,
   line: number,
   column: number,
-  options: { maxColumns?: number } = {},
+  options: { maxColumns?: number; firstLine?: number } = {},
 ): string {
   const { start, end, number } = lineRange(text, line);
   const caret = start + offsetOfCodePoint(text.slice(start, end), column - 1);
@@ -28,7 +29,7 @@ export function renderExcerpt(
   const after = takeColumns(readForwards(text, caret, end), maxColumns - before.columns);
   const left = renderLine(before.characters.reverse(), before.isCut ? '…' : '');
   const whole = renderLine(after.characters, left.shown, left.columns);
-  const gutter = String(number);
+  const gutter = String(number + (options.firstLine ?? 1) - 1);
   return (
     `  ${gutter} | ${whole.shown}${after.isCut ? '…' : ''}\n` +
     `  ${' '.repeat(gutter.length)} | ${' '.repeat(left.columns)}^`

@@ -38,10 +38,14 @@ export interface Cursor {
   isEscapeString: boolean;
 }
 
-/** A cursor before the first token of `text`. It never throws, whatever the text holds. */
-export function openCursor(text: string): Cursor {
+/**
+ * A cursor before the first token of `text`. It never throws, whatever the text holds.
+ *
+ * @param isWhole false for a text that goes on from another one
+ */
+export function openCursor(text: string, isWhole = true): Cursor {
   // A byte order mark is not white space to PostgreSQL, but no part of the script either.
-  const start = text.charCodeAt(0) === 0xfeff ? 1 : 0;
+  const start = isWhole && text.charCodeAt(0) === 0xfeff ? 1 : 0;
   return {
     text,
     kind: 'punctuation',

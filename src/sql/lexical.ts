@@ -13,16 +13,21 @@ import { splitStatements } from './statements.ts';
 export function normaliseTokens(text: string, statements = splitStatements(text)): string {
   const folded = createCollector();
   for (const statement of statements) {
-    foldTokens(statement.text, folded);
-    folded.add(';\n');
+    foldStatement(statement.text, folded.add);
     const rows = statement.copyData;
     if (rows !== null) folded.add(text.slice(rows.start, rows.end));
   }
   return folded.finish();
 }
 
+/** Adds a statement in the form that `normaliseTokens` gives it; the rows of a copy follow it. */
+export function foldStatement(statementText: string, add: (part: string) => void): void {
+  foldTokens(statementText, add);
+  add(';\n');
+}
+
 // Text that is folded already is taken over in long runs: a part for each token takes far longer.
-function foldTokens(statementText: string, folded: Collector): void {
+function foldTokens(statementText: string, add: (part: string) => void): void {
   const cursor = openCursor(statementText);
   if (!advance(cursor)) return;
   let runStart = cursor.start;
@@ -33,13 +38,13 @@ function foldTokens(statementText: string, folded: Collector): void {
     isLone = standsAlone(cursor);
     const between = isLone || wasLone ? '' : separator(cursor, kind, end);
     if (!isGap(statementText, end, cursor.start, between)) {
-      folded.add(statementText.slice(runStart, end));
-      folded.add(between);
+      add(statementText.slice(runStart, end));
+      add(between);
       runStart = cursor.start;
     }
     ({ end, kind } = cursor);
   }
-  folded.add(statementText.slice(runStart, end));
+  add(statementText.slice(runStart, end));
 }
 
 // Whether the token can touch any other without becoming one with it.

@@ -12,11 +12,14 @@ export interface Locator {
   locate(offsetUtf16: number): Position;
 }
 
-/** Makes a locator at the start of `text`. */
-export function createLocator(text: string): Locator {
+/**
+ * Makes a locator at the start of `text`.
+ *
+ * @param start the position of that start, where it is only a part of the file
+ */
+export function createLocator(text: string, start: Position = { line: 1, column: 1 }): Locator {
   let at = 0;
-  let line = 1;
-  let column = 1;
+  let { line, column } = start;
   return {
     locate(offsetUtf16) {
       const end = Math.min(offsetUtf16, text.length);
@@ -39,6 +42,14 @@ export function createLocator(text: string): Locator {
  */
 export function locate(text: string, offsetUtf16: number): Position {
   return createLocator(text).locate(offsetUtf16);
+}
+
+/** One line without its break; '' past the end. */
+export function lineOf(text: string, line: number): string {
+  let from = 0;
+  for (let number = 1; number < line; number++) from = text.indexOf('\n', from) + 1 || text.length;
+  const end = text.indexOf('\n', from);
+  return text.slice(from, end < 0 ? text.length : end);
 }
 
 /**

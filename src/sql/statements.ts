@@ -42,11 +42,40 @@ export interface Statement {
  * // ['create table', 'select']
  */
 export function splitStatements(text: string): Statement[] {
-  const splitter = createSplitter(text);
+  return splitPart(text).statements;
+}
+
+/** Where a part of a script begins in the whole of it. */
+export interface PartStart extends Position {
+  /** Of the next statement. */
+  index: number;
+  /** In UTF-16 units of the script. */
+  offset: number;
+}
+
+/** What a part of a script holds for certain, whatever follows it. */
+export interface Part {
+  statements: Statement[];
+  /** Where the next part has to begin. */
+  next: PartStart;
+  /** Whether the last statement is a copy whose rows begin behind this part. */
+  isBeforeRows: boolean;
+}
+
+/**
+ * Splits a part of a script that is read piece by piece. A semicolon ends a statement whatever
+ * follows, so the statements of a part are those of the whole; what comes behind the last one has
+ * to be read again together with more. A part ends before the rows of a copy.
+ *
+ * @param part.isLast whether the script ends with this text
+ */
+export function splitPart(text: string, part?: PartStart & { isLast: boolean }): Part {
+  const splitter = createSplitter(text, part);
   const { cursor, routine } = splitter;
   let depth = 0;
-  while (advance(cursor)) {
+  while (!splitter.isBeforeRows() && advance(cursor)) {
     if (cursor.kind === 'psql') {
+      if (part?.isLast === false && cursor.end === text.length) break;
       splitter.close();
       splitter.addPsqlCommand();
       depth = 0;
@@ -61,25 +90,22 @@ export function splitStatements(text: string): Statement[] {
     splitter.addToken();
     if (depth === 0) routine.see(cursor);
   }
-  splitter.close();
-  return splitter.statements;
+  if (part?.isLast !== false && !splitter.isBeforeRows()) splitter.close();
+  return splitter.finish();
 }
 
 interface Splitter {
   cursor: Cursor;
   routine: ReturnType<typeof createRoutineTracker>;
-  statements: Statement[];
   addToken(): void;
   addPsqlCommand(): void;
   close(): void;
+  isBeforeRows(): boolean;
+  finish(): Part;
 }
 
 // Field by field: a spread takes ten times as long, and there can be half a million.
-function makeStatement(
-  index: number,
-  text: string,
-  { start, line, column }: Position & { start: number },
-): Statement {
+function makeStatement(text: string, { index, offset: start, line, column }: PartStart): Statement {
   return {
     index,
     start,
@@ -95,66 +121,99 @@ function makeStatement(
   };
 }
 
-function createSplitter(text: string): Splitter {
-  const cursor = openCursor(text);
+const SCRIPT_START: PartStart = { index: 0, offset: 0, line: 1, column: 1 };
+
+function createSplitter(text: string, part?: PartStart & { isLast: boolean }): Splitter {
+  const from = part ?? SCRIPT_START;
+  const cursor = openCursor(text, from.offset === 0);
   const routine = createRoutineTracker();
-  const locator = createLocator(text);
   const statements: Statement[] = [];
+  const placeAt = createPlacer(text, from);
   let start = -1;
   let end = -1;
+  let consumed = 0;
   let unterminated: Statement['unterminated'] = null;
+  let isBeforeRows = false;
 
-  function push(from: number, to: number): Statement {
-    const { line, column } = locator.locate(from);
-    const place = { start: from, line, column };
-    const statement = makeStatement(statements.length, text.slice(from, to), place);
+  function push(at: number, to: number): Statement {
+    const statement = makeStatement(text.slice(at, to), placeAt(at, statements.length));
     statement.unterminated = unterminated;
     statements.push(statement);
     return statement;
   }
 
+  function finishStatement(statement: Statement): void {
+    if (!readsRows(statement)) return;
+    isBeforeRows = part !== undefined && mayRowsFollow(statement);
+    takeRows(cursor, statement, { from, isBeforeRows });
+  }
+
   return {
     cursor,
     routine,
-    statements,
     addToken() {
       if (start < 0) start = cursor.start;
       end = cursor.end;
       if (cursor.unterminated !== null) {
-        unterminated = { what: cursor.unterminated, at: cursor.start };
+        unterminated = { what: cursor.unterminated, at: from.offset + cursor.start };
       }
     },
     addPsqlCommand() {
-      if (isHarmless(cursor)) return;
-      const statement = push(cursor.start, cursor.end);
-      statement.psqlCommand = psqlCommandOf(cursor);
-      if (PSQL_COPY_FROM_STDIN.test(statement.text)) takeCopyData(cursor, statement);
+      if (!isHarmless(cursor)) {
+        const statement = push(cursor.start, cursor.end);
+        statement.psqlCommand = psqlCommandOf(cursor);
+        finishStatement(statement);
+      }
+      consumed = cursor.end;
     },
     close() {
       if (start >= 0) {
         const statement = push(start, end);
         statement.command = readCommand(statement.text);
         statement.isTerminated = isPunctuation(cursor, ';') && cursor.start >= end;
-        if (statement.command === 'copy' && isCopyFromStdin(statement.text)) {
-          takeCopyData(cursor, statement);
-        }
+        finishStatement(statement);
       }
+      consumed = cursor.end;
       start = -1;
       routine.reset();
     },
+    isBeforeRows: () => isBeforeRows,
+    finish: () => ({ statements, next: placeAt(consumed, statements.length), isBeforeRows }),
   };
 }
 
-const PSQL_COPY_FROM_STDIN = /^\\copy\s.*\sfrom\s+p?stdin\b/i;
-
-// The rows of a copy are not SQL: moves the cursor past them.
-function takeCopyData(cursor: Cursor, statement: Statement): void {
-  const mayFollow = statement.isTerminated || statement.psqlCommand !== null;
-  statement.copyData = mayFollow
-    ? copyDataAfter(cursor.text, cursor.end)
-    : noCopyData(statement.end);
-  if (mayFollow) cursor.end = statement.copyData.resumeAt;
+/** Tells where in the whole script a place of this part is; the places only grow. */
+function createPlacer(text: string, from: PartStart) {
+  const locator = createLocator(text, from);
+  return (at: number, count: number): PartStart => {
+    const { line, column } = locator.locate(at);
+    return { index: from.index + count, offset: from.offset + at, line, column };
+  };
 }
+
+function readsRows({ command, text, psqlCommand }: Statement): boolean {
+  if (psqlCommand !== null) return PSQL_COPY_FROM_STDIN.test(text);
+  return command === 'copy' && isCopyFromStdin(text);
+}
+
+function mayRowsFollow({ isTerminated, psqlCommand }: Statement): boolean {
+  return isTerminated || psqlCommand !== null;
+}
+
+// The rows of a copy are not SQL: moves the cursor past them, or leaves them to the next part.
+function takeRows(
+  cursor: Cursor,
+  statement: Statement,
+  { from, isBeforeRows }: { from: PartStart; isBeforeRows: boolean },
+): void {
+  if (isBeforeRows) statement.copyData = noCopyData(from.offset + cursor.end);
+  else if (mayRowsFollow(statement)) {
+    statement.copyData = copyDataAfter(cursor.text, cursor.end);
+    cursor.end = statement.copyData.resumeAt;
+  } else statement.copyData = noCopyData(statement.end);
+}
+
+const PSQL_COPY_FROM_STDIN = /^\\copy\s.*\sfrom\s+p?stdin\b/i;
 
 // pg_dump writes these two since August 2025; they only guard psql against the server.
 function isHarmless(cursor: Cursor): boolean {

@@ -51,6 +51,7 @@ function planOf(
           isTransactional: true,
           strongestLock: null,
           statementsDone: 0,
+          statementsTotal: statements.length,
         },
         waits: { lockTimeoutsMs: [200], dataLockTimeoutMs: 1, statementTimeoutMs: null },
         statements: statements.map((one, index) => ({ ...quiet, line: index + 1, ...one })),

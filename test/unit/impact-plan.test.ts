@@ -60,6 +60,7 @@ const step: StepImpact = {
     blocks: 'reads and writes',
     relations: ['public.events'],
   },
+  statementsTotal: 2,
   statements: [quiet, loud],
 };
 

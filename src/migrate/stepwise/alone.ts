@@ -12,11 +12,11 @@ import {
   stepName,
   withBlockersWatched,
 } from '../apply-context.ts';
-import { sendStatement } from '../copy-rows.ts';
 import type { Step } from '../prepare.ts';
 import { LADDER, type Rung, withLockRetries } from '../retry.ts';
 import { statementError } from '../script-error.ts';
 import type { SeenBlockers } from '../seen-blockers.ts';
+import { sendStatement } from '../send-statement.ts';
 import { watchBuild } from './build-progress.ts';
 import { withIndexCare } from './index-care.ts';
 import { finishStatementSql, forgetStartedSql, startStatementSql } from './journal.ts';
@@ -80,7 +80,7 @@ async function attempt(
   const { isConcurrently, lockClass } = classifyStatement(statement);
   // A concurrent build waits for old transactions on purpose and blocks nobody while it does.
   const lockTimeoutMs = isConcurrently ? 0 : lockTimeouts(rung, settings)[lockClass];
-  const send = () => sendStatement(statement, step.script, context);
+  const send = () => sendStatement(statement, step, context);
   const run = () => (buildsIndex(lone) ? withBuildTold(send, step, context) : send());
   const care = {
     worker,

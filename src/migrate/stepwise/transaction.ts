@@ -8,13 +8,13 @@ import {
   retryOptions,
   withBlockersWatched,
 } from '../apply-context.ts';
-import { sendStatement } from '../copy-rows.ts';
 import { retakeLockSql, runnerLock } from '../lock.ts';
 import { fullName } from '../plan.ts';
 import type { Step } from '../prepare.ts';
 import { type Rung, withLockRetries } from '../retry.ts';
 import { ScriptError, statementError } from '../script-error.ts';
 import type { SeenBlockers } from '../seen-blockers.ts';
+import { sendStatement } from '../send-statement.ts';
 import { synchronousSql } from '../session-settings.ts';
 import { finishStatementSql } from './journal.ts';
 
@@ -54,7 +54,7 @@ async function attempt(
 set local lock_timeout = ${lockTimeoutMs};
 set local idle_in_transaction_session_timeout = '30s';`);
   try {
-    const work = () => sendStatement(statement, step.script, { worker, signal });
+    const work = () => sendStatement(statement, step, { worker, signal });
     await withBlockersWatched(work, { step, ...at, lockTimeoutMs });
     // What is deferred counts as part of the statement, and runs as whoever ran that.
     await worker.run('set constraints all immediate');

@@ -1,0 +1,113 @@
+import { createHash } from 'node:crypto';
+import { EvdbError } from '../../errors.ts';
+import { foldStatement } from '../../sql/lexical.ts';
+import { createStatementReader, StatementTooLong } from '../../sql/statement-reader.ts';
+import { displayPath } from '../display-path.ts';
+import { readNormalised } from './normalised-bytes.ts';
+import { createOutline } from './outline.ts';
+
+/** What is known of a file that is too large to be held in memory. */
+export interface LargeFile {
+  filePath: string;
+  statementsTotal: number;
+  tokenChecksum: string;
+}
+
+export interface LargeScan {
+  checksum: string;
+  /** What stands for the text, see `createOutline`. */
+  outline: string;
+  file: LargeFile;
+}
+
+/** So many statements or pieces of rows are read before somebody else gets a turn. */
+const TURN = 500;
+
+/**
+ * Reads a large file once, from its start to its end.
+ *
+ * @returns a generator that yields now and then, so that the caller can look around
+ * @throws {EvdbError} FILE_UNREADABLE, NOT_UTF8, NUL_BYTE, SCRIPT_TOO_LONG
+ */
+export function* scanLargeFile(path: string): Generator<void, LargeScan> {
+  const sum = createHash('sha256');
+  const tokens = createTokenSum();
+  const outline = createOutline();
+  const reader = createStatementReader(hashed(readNormalised(path), sum));
+  let statementsTotal = 0;
+  for (let done = 0; ; done++) {
+    if (done % TURN === 0) yield;
+    const statement = refuseTooLong(path, reader.next);
+    if (!statement) break;
+    statementsTotal++;
+    const gap = reader.gap();
+    tokens.addStatement(statement.text);
+    if (statement.copyData) {
+      for (const rows of reader.rows()) {
+        tokens.addRows(rows);
+        if (++done % TURN === 0) yield;
+      }
+    }
+    outline.add(statement, gap);
+  }
+  return {
+    checksum: sum.digest('hex'),
+    outline: outline.finish(),
+    file: { filePath: path, statementsTotal, tokenChecksum: tokens.finish() },
+  };
+}
+
+/** The same blocks; `sum` has seen all of them when they end. */
+export function* hashed(
+  blocks: Iterable<Buffer>,
+  sum: { update(bytes: Buffer): unknown },
+): Generator<Buffer> {
+  for (const block of blocks) {
+    sum.update(block);
+    yield block;
+  }
+}
+
+function refuseTooLong<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (!(cause instanceof StatementTooLong)) throw cause;
+    const file = displayPath(path);
+    throw new EvdbError('SCRIPT_TOO_LONG', `${file}:${cause.line}: this statement is too long`, {
+      hint: 'Split it: a statement may have 256 MB. The rows of a copy … from stdin have no limit.',
+      cause,
+      details: { file, line: cause.line },
+    });
+  }
+}
+
+const BATCH_LENGTH = 64 * 1024;
+
+/** The sum that `tokenChecksum` gives for the whole text. */
+function createTokenSum() {
+  const sum = createHash('sha256');
+  let parts: string[] = [];
+  let length = 0;
+  function flush(): void {
+    sum.update(parts.join(''));
+    parts = [];
+    length = 0;
+  }
+  function add(part: string): void {
+    parts.push(part);
+    length += part.length;
+    if (length >= BATCH_LENGTH) flush();
+  }
+  return {
+    addStatement: (text: string) => foldStatement(text, add),
+    addRows(rows: Buffer) {
+      flush();
+      sum.update(rows);
+    },
+    finish() {
+      flush();
+      return sum.digest('hex');
+    },
+  };
+}
