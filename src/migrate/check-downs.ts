@@ -1,7 +1,7 @@
 import { describeDifferences } from '../structure/describe-differences.ts';
+import { displayPath } from './display-path.ts';
 import { fullName } from './plan.ts';
 import { type DownProof, type ProveDownsOptions, proveDowns } from './shadow.ts';
-import { displayPath } from './source.ts';
 import type { Finding } from './validate.ts';
 
 /** What the proof of the down scripts came to. */
