@@ -13,6 +13,7 @@ import { ledgerKey, type MigrateOptions } from './options.ts';
 import { fullName } from './plan.ts';
 import { readStanding, requireMigrations, withSession } from './read.ts';
 import { REPLAY_HINT, replayApplied, runScript } from './scratch-replay.ts';
+import { copyRoles } from './scratch-roles.ts';
 import { listMigrations, type MigrationFile, readScript } from './source.ts';
 
 /** Whose structure is meant. */
@@ -101,6 +102,7 @@ export function withScratchSession<T>(
     const close = () => void session.close({ force: true, cancel: true });
     signal?.addEventListener('abort', close, { once: true });
     try {
+      if (connection && database.isEmbedded) await copyRoles(connection, session, signal);
       return await work(session, database);
     } catch (error) {
       throw signal?.aborted ? signal.reason : error;

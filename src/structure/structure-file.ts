@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { relative } from 'node:path';
 import { EvdbError } from '../errors.ts';
 
 /** How a file stands to the structure that it should hold. */
@@ -18,8 +19,9 @@ export async function checkStructureFile(path: string, text: string): Promise<St
   const held = readHeld(path);
   if (held === undefined) return { path, state: 'missing' };
   if (held.replaceAll('\r\n', '\n') === text) return { path, state: 'same' };
+  const title = relative(process.cwd(), path);
   const { createTwoFilesPatch } = await import('diff');
-  const diff = createTwoFilesPatch(path, 'the database', held, text, '', '', { context: 3 });
+  const diff = createTwoFilesPatch(title, 'the database', held, text, '', '', { context: 3 });
   return { path, state: 'different', diff };
 }
 

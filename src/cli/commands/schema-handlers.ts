@@ -27,6 +27,7 @@ export async function handleDump(input: CommandInput): Promise<CommandResult> {
     exceptSchemas: [config.ledgerSchema],
     owners: flags.owners === true,
   });
+  if (!flags.allSchemas && read.schemas.length === 0) throw noSchema(config.schema);
   const structure = flags.partitions === false ? withoutPartitions(read) : read;
   const sql = renderStructure(structure);
   if (file === undefined) return { data: { ...structure, sql }, text: sql.trimEnd() };
@@ -46,6 +47,12 @@ export async function handleDump(input: CommandInput): Promise<CommandResult> {
     text: renderStructureFile(result, style),
     exitCode: state === 'same' ? EXIT.done : EXIT.found,
   };
+}
+
+function noSchema(schema: string): EvdbError {
+  return new EvdbError('TARGET_SCHEMA', `the database has no schema "${schema}"`, {
+    hint: 'Name another one with --schema, or take everything: --all-schemas.',
+  });
 }
 
 export async function handleDiff(input: CommandInput): Promise<CommandResult> {
