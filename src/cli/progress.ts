@@ -74,6 +74,8 @@ function describe(progress: Progress, style: Style, phases: { last: string }): s
       const who = progress.holders.map(describeBlocker).join('; ') || 'another runner';
       return `waiting for ${who} (${renderDuration(progress.waitedMs)})`;
     }
+    case 'resumed':
+      return `${nameOf(progress.step)} goes on where it stopped: ${progress.statementsDone} of its ${progress.statementsTotal} statements are done`;
     case 'in-the-way':
       return progress.holders
         .map((holder) => `${nameOf(progress.step)} will have to wait for ${describeHolder(holder)}`)

@@ -33,7 +33,9 @@ function describe(
   { step, context, seen }: { step: Step; context: ApplyContext; seen: SeenBlockers },
 ): unknown {
   if (isWorthARetry(error)) return lockTimeout(error, step, seen.list());
-  if (error instanceof ScriptError) return withAdvice(error, step);
+  if (error instanceof ScriptError && error.code === 'MIGRATION_FAILED') {
+    return withAdvice(error, step);
+  }
   if (error instanceof EvdbError) return error;
   if (isConnectionLoss(error)) {
     return connectionLost(error, step);

@@ -8,6 +8,8 @@ import type { Version } from './version.ts';
 export type Progress =
   | { kind: 'lock-wait'; holders: Blocker[]; waitedMs: number }
   | { kind: 'step-started'; direction: Direction; step: StepName; index: number; total: number }
+  /** A no-transaction script that had stopped half way goes on behind what is done of it. */
+  | { kind: 'resumed'; step: StepName; statementsDone: number; statementsTotal: number }
   | { kind: 'statement'; step: StepName; line: number; command: string; durationMs: number }
   /** Transactions that hold locks on the step's tables since long, seen before its first try. */
   | { kind: 'in-the-way'; step: StepName; holders: LockHolder[] }

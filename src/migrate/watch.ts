@@ -28,8 +28,9 @@ export async function watchBlockers<T>(
       listBlockers(observer, pid),
       readVictims(observer, pid),
     ]).catch(() => [[], null] as const);
-    if (isDone) return;
+    // Also where the wait has just ended: it was so when the server looked.
     if (blockers.length > 0) options.onBlocked([...blockers], victims);
+    if (isDone) return;
     timer = setTimeout(start, againMs);
     againMs = Math.min(againMs * 2, LONGEST_LOOK_AGAIN_MS);
   };

@@ -67,7 +67,10 @@ insert into seen values (2);
     expect(
       await after`select statements_done as done, statement_started as started from evdb.migration`,
     ).toEqual([{ done: 1, started: 2 }]);
-    expect(await runCli(['migrate', 'up'], options)).toMatchObject({ code: 0, stderr: '' });
+    expect(await runCli(['migrate', 'up'], options)).toMatchObject({
+      code: 0,
+      stderr: '001_seen goes on where it stopped: 1 of its 3 statements are done\n',
+    });
     expect(await after`select n from seen order by n`.values()).toEqual([[1], [2]]);
     expect(
       await after`

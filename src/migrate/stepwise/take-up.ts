@@ -1,13 +1,12 @@
 import { isConnectionLoss } from '../../connection/query-error.ts';
-import { EvdbError } from '../../errors.ts';
 import { classifyStatement } from '../../sql/kind.ts';
 import { loadParser } from '../../sql/parser.ts';
 import type { Statement } from '../../sql/statements.ts';
-import type { ApplyContext } from '../apply-context.ts';
+import { type ApplyContext, stepName } from '../apply-context.ts';
 import { fullName } from '../plan.ts';
 import type { Step } from '../prepare.ts';
 import { insertHistorySql } from '../record.ts';
-import { statementError } from '../script-error.ts';
+import { ScriptError, statementError } from '../script-error.ts';
 import { type Running, settleStarted } from './alone.ts';
 import { reopenJournalSql, replaceScriptSql, statementChecksum } from './journal.ts';
 import type { ResumePoint } from './resume-point.ts';
@@ -18,7 +17,7 @@ import { refuseTemporaryObjects, settingsOf } from './session-state.ts';
  * out what became of the statement that was under way, and writes down that it goes on.
  *
  * @returns the index of the first statement to run
- * @throws {EvdbError} INCOMPLETE_MIGRATION where it cannot be known what became of that statement
+ * @throws {ScriptError} INCOMPLETE_MIGRATION where it cannot be known what became of that statement
  */
 export async function takeUp(step: Step, resume: ResumePoint, running: Running): Promise<number> {
   const { statementsDone, isNextStarted } = resume;
@@ -30,6 +29,12 @@ export async function takeUp(step: Step, resume: ResumePoint, running: Running):
   const wasDone = isNextStarted && next ? await settle(next, step, running) : undefined;
   const from = wasDone ? statementsDone + 1 : statementsDone;
   await recordResumption(step, from, running.context);
+  running.context.onProgress({
+    kind: 'resumed',
+    step: stepName(step),
+    statementsDone: from,
+    statementsTotal: step.statements.length,
+  });
   return from;
 }
 
@@ -47,29 +52,23 @@ async function settle(statement: Statement, step: Step, running: Running): Promi
   return isDone;
 }
 
-function undecided(statement: Statement, step: Step): EvdbError {
-  const { index, line } = statement;
-  const { label, command } = classifyAs(statement);
+function undecided(statement: Statement, step: Step): ScriptError {
+  const { index, line, column, command } = statement;
+  const { label } = classifyStatement(statement);
   const repair = `evdb migrate repair ${step.label} --as`;
-  return new EvdbError(
+  const total = step.statements.length;
+  const error = new ScriptError(
     'INCOMPLETE_MIGRATION',
-    `${fullName(step)} stopped in its statement ${index + 1} of ${step.statements.length} (${label}), and whether that was done cannot be known`,
+    `${fullName(step)} stopped in its statement ${index + 1} of ${total} (${label}), and whether that was done cannot be known`,
+    { script: step.script, line, column },
     {
       hint: `${whyUndecided(command)} Look at the database. Where it is done: ${repair} done; where it has to run again: ${repair} not-done; or take the migration back with \`evdb migrate down\`.`,
-      details: {
-        version: step.version,
-        file: step.script.path,
-        line,
-        statement: index + 1,
-        statementsDone: index,
-        statementsTotal: step.statements.length,
-      },
     },
   );
-}
-
-function classifyAs(statement: Statement): { label: string; command: string } {
-  return { label: classifyStatement(statement).label, command: statement.command };
+  const { version } = step;
+  const where = { statement: index + 1, statementsDone: index, statementsTotal: total };
+  Object.assign(error.details, { version, ...where });
+  return error;
 }
 
 function whyUndecided(command: string): string {
