@@ -114,7 +114,19 @@ function readSource(options: AdoptOptions): Source {
   const folder = findForeignFolder(adapter, rootOf(options), options.fromDirectory);
   if (resolve(folder) === resolve(options.directory)) throw sameFolder(adapter, folder);
   const { migrations, findings } = adapter.readFiles(readForeignFiles(adapter, folder));
+  if (migrations.length === 0 && findings.length === 0) throw noFile(adapter, folder);
   return { adapter, folder, migrations, findings };
+}
+
+function noFile({ tool }: Adapter, folder: string): EvdbError {
+  return new EvdbError(
+    'MIGRATIONS_DIR_EMPTY',
+    `the folder ${folder} holds no migration of ${tool}`,
+    {
+      hint: "Name the tool's folder with --from-dir.",
+      details: { directory: folder },
+    },
+  );
 }
 
 function sameFolder({ tool }: Adapter, folder: string): EvdbError {

@@ -7,7 +7,8 @@ import {
   plainSection,
 } from './foreign.ts';
 
-const FILE_NAME = /^([0-9]+)_(.*)\.(down|up)\.sql$/;
+/** The tool takes any ending, such as `.psql`. */
+const FILE_NAME = /^([0-9]+)_([^/]*)\.(down|up)\.[^/]*$/;
 
 /** Two files a migration; the table holds one number, below which everything counts as applied. */
 export const golangMigrate: Adapter = {

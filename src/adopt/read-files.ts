@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { type Dirent, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative, resolve, sep } from 'node:path';
 import { EvdbError } from '../errors.ts';
 import { decode, listMigrations, readText } from '../migrate/source.ts';
@@ -22,6 +22,11 @@ export function findForeignFolder(adapter: Adapter, root: string, given?: string
   });
 }
 
+/** What is read beside SQL: the settings of a file, or of the folder. */
+const SETTINGS = /\.(conf|toml)$/;
+const IGNORED = /(^|[\\/])(\.|node_modules([\\/]|$))/;
+const NOTHING = Buffer.alloc(0);
+
 /**
  * Reads a folder and what is below it.
  *
@@ -29,21 +34,25 @@ export function findForeignFolder(adapter: Adapter, root: string, given?: string
  */
 export function readForeignFiles(adapter: Adapter, folder: string): ForeignFile[] {
   return listFiles(folder).map((file) => {
-    const path = relative(folder, file).split(sep).join('/');
-    const bytes = readBytes(file);
-    return { path, bytes, text: adapter.isSql(path) ? decode(bytes, file) : '' };
+    const path = file.split(sep).join('/');
+    const isSql = adapter.isSql(path);
+    const bytes = isSql || SETTINGS.test(path) ? readBytes(join(folder, file)) : NOTHING;
+    return { path, bytes, text: isSql ? decode(bytes, join(folder, file)) : '' };
   });
 }
 
+/** Paths below the folder; a link to a file counts as the file. */
 function listFiles(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true, recursive: true })
-    .filter(
-      (entry) =>
-        entry.isFile() &&
-        !/(^|[\\/])(\.|node_modules)/.test(join(relative(folder, entry.parentPath), entry.name)),
-    )
-    .map((entry) => join(entry.parentPath, entry.name))
+    .map((entry) => ({ entry, path: relative(folder, join(entry.parentPath, entry.name)) }))
+    .filter(({ entry, path }) => !IGNORED.test(path) && isFile(entry, join(folder, path)))
+    .map(({ path }) => path)
     .sort();
+}
+
+function isFile(entry: Dirent, path: string): boolean {
+  if (!entry.isSymbolicLink()) return entry.isFile();
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 }
 
 function readBytes(path: string): Buffer {

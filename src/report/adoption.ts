@@ -69,7 +69,7 @@ function renderOutcome(
   { dryRun, configuredFolder }: AdoptionRenderOptions,
 ): string[] {
   const { adopted, known, pending, tool, table, schema, directory, files } = result;
-  const before = known > 0 ? ` (${known} before)` : '';
+  const before = known > 0 ? ` (${known} in the ledger before)` : '';
   const head = `${dryRun ? 'would adopt' : 'adopted'} ${renderCount(adopted.length, 'migration')}${before} of ${tool} from ${table} into schema ${schema}, ${pending.length} pending; ${dryRun ? 'would write' : 'wrote'} ${renderCount(files.length, 'file')} to ${directory || '.'}`;
   if (dryRun) return [head, 'Nothing was changed (--dry-run).'];
   const configure =

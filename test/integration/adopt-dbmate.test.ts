@@ -219,6 +219,16 @@ describe('refuses', () => {
     expect(Object.keys(await adoption.files())).toEqual(['20240101000000_first.sql']);
   });
 
+  test('a folder without a file of dbmate, or none at all', async ({ adoption }) => {
+    await expect(adoption.adopt('dbmate')).rejects.toMatchObject({
+      code: 'MIGRATIONS_DIR_MISSING',
+      hint: 'Name it with --from-dir.',
+    });
+    await adoption.write('db/migrations/.hidden/001_a.sql', FIRST);
+    await adoption.write('db/migrations/readme.md', 'none');
+    await expect(adoption.adopt('dbmate')).rejects.toMatchObject({ code: 'MIGRATIONS_DIR_EMPTY' });
+  });
+
   test("dbmate's own folder for evdb's files", async ({ adoption }) => {
     await applyTwo(adoption);
     const directory = join(adoption.dir, 'db/migrations');

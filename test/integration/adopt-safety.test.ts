@@ -1,3 +1,4 @@
+import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, vi } from 'vitest';
 import { migrateUp } from '../../src/index.ts';
@@ -120,4 +121,11 @@ test('takes over once the runner that is at work has ended', async ({ migrated }
   await untilHeard(migrated.heard, 'lock-wait');
   await holder`select pg_advisory_unlock_all()`;
   expect(await adopting).toMatchObject({ adopted: [{}] });
+});
+
+test('reads a file that is a link', async ({ migrated }) => {
+  const target = await migrated.write('elsewhere/shared.sql', FILE);
+  await symlink(target, join(migrated.dir, 'db/migrations/002_linked.sql'));
+  await symlink('nowhere', join(migrated.dir, 'db/migrations/003_broken.sql'));
+  expect(await migrated.adopt('dbmate')).toMatchObject({ pending: [{ name: 'linked' }] });
 });
