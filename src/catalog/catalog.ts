@@ -111,6 +111,11 @@ export interface Relation {
   constraints: Map<string, CatalogConstraint>;
   /** Keys of its indexes. */
   indexes: Set<ObjectKey>;
+  /**
+   * All that its foreign keys have ever pointed at, to tell quickly what they do not; undefined
+   * where nobody has kept it.
+   */
+  mayReference?: Set<ObjectKey>;
   /** Of a partition or child. */
   parent?: ObjectKey;
   /** Partitions and children. */

@@ -64,6 +64,7 @@ export interface Reference {
 export function referencesTo({ relations }: Catalog, key: ObjectKey): Reference[] {
   const found: Reference[] = [];
   for (const relation of relations.values()) {
+    if (relation.mayReference?.has(key) === false) continue;
     for (const constraint of relation.constraints.values()) {
       if (constraint.references === key) found.push({ relation, constraint });
     }
@@ -92,4 +93,5 @@ export function putConstraint(relation: Relation, made: MadeConstraint, isInheri
   const constraint: CatalogConstraint = { isEnforced: true, ...made };
   if (isInherited) constraint.isInherited = true;
   relation.constraints.set(made.name, constraint);
+  if (made.references !== undefined) relation.mayReference?.add(made.references);
 }

@@ -27,6 +27,7 @@ export function replayTable(
   }
   const { partspec } = statement;
   const relation = createRelation(key, partspec ? 'partitioned table' : kind, statement.relation);
+  relation.mayReference = new Set();
   if (partspec) relation.partitionKey = partitionKeyOf(partspec);
   catalog.relations.set(key, relation);
   const parents = (statement.inhRelations ?? []).flatMap((node) => {

@@ -29,12 +29,18 @@ export interface Draft {
 }
 
 export function openDraft(context: Omit<Draft, 'impact' | 'locks'>): Draft {
-  return { ...context, impact: emptyImpact(), locks: new Map() };
+  const { catalog, text, serverVersion, timeZoneIsUtc } = context;
+  return { catalog, text, serverVersion, timeZoneIsUtc, impact: emptyImpact(), locks: new Map() };
 }
+
+const NOTHING = new Map<ObjectKey, Rewrite>();
 
 /** The impact with its locks, strongest first, and the indexes that go with rewritten tables. */
 export function closeDraft({ catalog, impact, locks }: Draft): Impact {
-  const rewritten = new Map(impact.rewrites.map((one) => [one.relation, one]));
+  const rewritten =
+    impact.rewrites.length === 0
+      ? NOTHING
+      : new Map(impact.rewrites.map((one) => [one.relation, one]));
   for (const [key, { isCertain, reason, command, offset }] of rewritten) {
     // The table's own reason says it all where its work is to build indexes.
     if (reason === 'reindex') continue;
@@ -50,9 +56,10 @@ export function closeDraft({ catalog, impact, locks }: Draft): Impact {
       });
     }
   }
-  impact.locks = [...locks.values()].sort(
-    (a, b) => LOCK_MODES.indexOf(b.mode) - LOCK_MODES.indexOf(a.mode),
-  );
+  impact.locks = [...locks.values()];
+  if (locks.size > 1) {
+    impact.locks.sort((a, b) => LOCK_MODES.indexOf(b.mode) - LOCK_MODES.indexOf(a.mode));
+  }
   return impact;
 }
 

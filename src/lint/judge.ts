@@ -30,7 +30,7 @@ export function judge(
     start: one.start,
     isEmbedded: one.isEmbedded,
     isDynamic: one.isDynamic,
-    ...(one.routine !== undefined && { routine: one.routine }),
+    routine: one.routine,
     statement,
     impact,
     catalog,

@@ -39,7 +39,7 @@ export function readFile(
     ? judgeFile(script, statements, { catalog, run })
     : replayFile(statements, { catalog, run });
   // The runner cleans its session after each migration.
-  replayStatement(catalog, DISCARD_TEMPORARY, '');
+  if (/\btemp/i.test(script.text)) replayStatement(catalog, DISCARD_TEMPORARY, '');
   catalog.searchPath = searchPath;
   return judged;
 }

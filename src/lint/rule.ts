@@ -23,7 +23,7 @@ export interface StatementInContext {
   /** Whether it stands in a `do` block or in a function that the migration calls. */
   isEmbedded: boolean;
   /** The function that holds it, where the migration calls one; `text` is then not in the script. */
-  routine?: ObjectKey;
+  routine?: ObjectKey | undefined;
   /** Whether SQL is run here that only exists at run time: `text` and `tree` then say nothing. */
   isDynamic?: boolean;
   impact: Impact;

@@ -19,9 +19,11 @@ export function walkTree(
     return;
   }
   if (typeof root !== 'object' || root === null) return;
-  for (const [key, value] of Object.entries(root)) {
+  // Nodes have no prototype but Object's; the pairs of Object.entries take twice as long.
+  for (const key in root) {
+    const value = (root as TreeObject)[key];
     if (typeof value !== 'object' || value === null) continue;
-    const isNode = !Array.isArray(value) && isKind(key);
+    const isNode = isKind(key) && !Array.isArray(value);
     if (isNode && visit(key, value as TreeObject) === false) continue;
     walkTree(value, visit);
   }
