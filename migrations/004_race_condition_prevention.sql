@@ -1,3 +1,4 @@
+-- evdb: ignore index-not-concurrent, unbatched-dml, work-under-strong-lock: the schema is installed while its tables are small
 -- Purpose: registering without ever overselling. Counters on the event that every way of changing
 --     registrations keeps right, the waiting list and holds, and the functions that register.
 -- Locks: share row exclusive on users, events and registrations while the triggers and indexes are

@@ -1,3 +1,4 @@
+-- evdb: ignore index-not-concurrent, work-under-strong-lock: the schema is installed while its tables are small
 -- Purpose: indexes for the queries that every page of the API makes, and functions that tell whether
 --     indexes earn their keep.
 -- Locks: share on events and registrations while their indexes are built: reads go on, writes wait.

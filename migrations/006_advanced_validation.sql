@@ -1,3 +1,4 @@
+-- evdb: ignore work-under-strong-lock: the schema is installed while its tables are small
 -- Purpose: rules that a check constraint cannot hold because they need the clock or the row before, and
 --     words for those that it can hold: the server's own would quote the whole row, hash included.
 -- Locks: share row exclusive on users and events while the triggers are made.

@@ -1,3 +1,4 @@
+-- evdb: ignore work-under-strong-lock: the schema is installed while its tables are small
 -- Purpose: who changed what and when, in users, events and registrations, kept by month.
 -- Locks: share row exclusive on users, events and registrations while the triggers are made.
 -- Reversible: yes, and undoing it drops the audit log.

@@ -1,3 +1,4 @@
+-- evdb: ignore work-under-strong-lock: the schema is installed while its tables are small
 -- Purpose: searching events by what people type. One weighted document an event, kept by triggers, and
 --     the function that finds, ranks and pages.
 -- Locks: share row exclusive on events until the documents of the events there are made, a minute for

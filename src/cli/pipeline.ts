@@ -9,7 +9,7 @@ import type { CliContext } from './context.ts';
 const FOR_PIPELINES = ['sarif', 'github', 'gitlab', 'junit', 'markdown'] as const;
 
 /** What `--format` takes. */
-export const FORMATS = ['human', 'json', ...FOR_PIPELINES] as const;
+const FORMATS = ['human', 'json', ...FOR_PIPELINES] as const;
 
 /** The options of commands whose results pipelines read. */
 export function formatOptions(): Option[] {
@@ -37,7 +37,7 @@ export interface ReportFile {
  *
  * @throws {InvalidArgumentError} as commander wants it
  */
-export function parseReportFile(text: string, before: ReportFile[] = []): ReportFile[] {
+function parseReportFile(text: string, before: ReportFile[] = []): ReportFile[] {
   const [format = '', path] = text.split(/=(.*)/s);
   if (isForPipeline(format) && path) return [...before, { format, path }];
   throw new InvalidArgumentError(

@@ -6,14 +6,26 @@ import { renderCount } from './units.ts';
 
 const COLOURS: Record<Severity, keyof Style> = { error: 'bad', warning: 'warn', info: 'dim' };
 
-/** Each finding at its place with the safe way, and a line that counts. */
-export function renderLint(report: LintReport, style: Style): string {
+/**
+ * Each finding at its place with the safe way, and a line that counts.
+ *
+ * @param isVerbose whether to list what is for information too; default: counts it
+ */
+export function renderLint(report: LintReport, style: Style, isVerbose = false): string {
   const { findings, suppressed, files } = report;
-  const counts = renderLintCounts(findings, suppressed.length, style);
+  const counts = renderLintCounts(findings, { suppressed: suppressed.length, isVerbose, style });
   return [
-    ...renderLintFindings(findings, style),
+    ...renderLintFindings(listed(findings, isVerbose), style),
     `${renderCount(files.length, 'file')} linted: ${counts}`,
   ].join('\n');
+}
+
+/** Without what is for information only, unless that is asked for. */
+export function listed<T extends { severity: Severity }>(
+  findings: readonly T[],
+  isVerbose: boolean,
+): readonly T[] {
+  return isVerbose ? findings : findings.filter(({ severity }) => severity !== 'info');
 }
 
 /** Without the line that counts; what explains a rule is named once. */
@@ -72,8 +84,7 @@ export function renderLintRules(rules: readonly ListedRule[], style: Style): str
 /** `1 error, 2 warnings (1 ignored, with a reason)`, or that there is nothing. */
 export function renderLintCounts(
   findings: readonly { severity: Severity }[],
-  suppressed: number,
-  style: Style,
+  { suppressed, isVerbose, style }: { suppressed: number; isVerbose: boolean; style: Style },
 ): string {
   const count = (wanted: Severity) => findings.filter(({ severity }) => severity === wanted).length;
   const [errors, warnings, notes] = [count('error'), count('warning'), count('info')];
@@ -81,7 +92,7 @@ export function renderLintCounts(
     ...(errors + warnings > 0
       ? [renderCount(errors, 'error'), renderCount(warnings, 'warning')]
       : []),
-    ...(notes > 0 ? [`${notes} for information`] : []),
+    ...(notes > 0 ? [`${notes} for information${isVerbose ? '' : ' (--verbose lists them)'}`] : []),
   ];
   const verdict = parts.length === 0 ? style.good('no problems') : parts.join(', ');
   const reason = suppressed === 1 ? 'a reason' : 'reasons';

@@ -1,16 +1,24 @@
 import type { LintFinding } from '../lint/finding.ts';
 import type { Finding, ValidationResult } from '../migrate/validate.ts';
-import { renderLintCounts, renderLintFindings } from './lint.ts';
+import { listed, renderLintCounts, renderLintFindings } from './lint.ts';
 import { renderDiff } from './migration.ts';
 import type { Style } from './style.ts';
 import { renderCount } from './units.ts';
 
-/** Each finding with its place, what was not checked, and a line that counts. */
-export function renderValidation(result: ValidationResult, style: Style): string {
+/**
+ * Each finding with its place, what was not checked, and a line that counts.
+ *
+ * @param isVerbose whether to list what is for information too; default: counts it
+ */
+export function renderValidation(
+  result: ValidationResult,
+  style: Style,
+  isVerbose = false,
+): string {
   const { findings, suppressed, skipped, migrations, proven } = result;
-  const counts = renderLintCounts(findings, suppressed.length, style);
+  const counts = renderLintCounts(findings, { suppressed: suppressed.length, isVerbose, style });
   return [
-    ...renderFindings(findings, style),
+    ...renderFindings(listed(findings, isVerbose), style),
     ...skipped.map(({ check, reason }) => style.warn(`skipped  ${check}: ${reason}`)),
     ...(proven ? [renderProven(proven.length, style)] : []),
     `${renderCount(migrations, 'migration')} checked: ${counts}`,

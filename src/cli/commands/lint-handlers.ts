@@ -24,7 +24,7 @@ export async function handleLint(input: CommandInput): Promise<CommandResult> {
   });
   return {
     data: report,
-    text: renderLint(report, input.style),
+    text: renderLint(report, input.style, flags.verbose === true),
     pipeline: async () => {
       const { pipelineOfLint } = await import('../../report/pipeline/from-lint.ts');
       return pipelineOfLint(report, flags.strict === true);

@@ -28,6 +28,7 @@ const LINT: CommandSpec = {
   arguments: [['[files...]', 'files or folders (default: the folder of the migrations)']],
   options: [
     new Option('--strict', 'exit 3 for warnings too'),
+    new Option('--verbose', 'also list what is for information only'),
     repeated('--rule <name>', 'only this rule; several: again, or with commas'),
     new Option('--start-after <version>', 'leave migrations up to this version alone'),
     new Option(

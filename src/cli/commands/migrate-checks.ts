@@ -85,7 +85,7 @@ export async function handleValidate(input: CommandInput): Promise<CommandResult
   const isValid = !result.findings.some(({ severity }) => fails.includes(severity));
   return {
     data: { valid: isValid, ...result },
-    text: renderValidation(result, input.style),
+    text: renderValidation(result, input.style, input.flags.verbose === true),
     pipeline: async () => {
       const { pipelineOfValidation } = await import('../../report/pipeline/from-validation.ts');
       return pipelineOfValidation(result);

@@ -106,6 +106,7 @@ const VALIDATE: CommandSpec = {
     'Checks names, directives and syntax of every file, judges it as `evdb lint` does, and where a database is configured, holds the files against its ledger. Exits 3 when it finds an error; with --strict for warnings too.',
   options: [
     new Option('--strict', 'exit 3 for warnings too'),
+    new Option('--verbose', 'also list what is for information only'),
     new Option('--base <ref>', 'a git branch or commit whose migrations come before those here'),
     new Option('--shadow', 'prove in a scratch database that each pending down undoes its up'),
     new Option('--all', 'with --shadow: prove every down, not only those of pending migrations'),

@@ -25,7 +25,8 @@ export function renderComment(report: PipelineReport, place: PipelinePlace): str
     '',
     '',
   ].join('\n');
-  const order: PipelineSeverity[] = ['error', 'warning', 'note'];
+  // What is for information only is counted in the summary.
+  const order: PipelineSeverity[] = ['error', 'warning'];
   const sorted = order.flatMap((wanted) =>
     report.problems.filter(({ severity }) => severity === wanted),
   );

@@ -26,6 +26,6 @@ export function pipelineOfLint(report: LintReport, isStrict: boolean): PipelineR
       severity: severities[severity] ?? 'note',
       hint: [hint, page && `See ${page}.`].filter(Boolean).join(' ') || undefined,
     })),
-    summary: `${renderCount(files.length, 'file')} linted: ${renderLintCounts(findings, suppressed.length, PLAIN)}`,
+    summary: `${renderCount(files.length, 'file')} linted: ${renderLintCounts(findings, { suppressed: suppressed.length, isVerbose: true, style: PLAIN })}`,
   };
 }

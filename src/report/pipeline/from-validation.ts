@@ -25,6 +25,6 @@ export function pipelineOfValidation(result: ValidationResult): PipelineReport {
       file,
       excerpt: diff ?? excerpt,
     })),
-    summary: `${renderCount(migrations, 'migration')} checked: ${renderLintCounts(findings, result.suppressed.length, PLAIN)}`,
+    summary: `${renderCount(migrations, 'migration')} checked: ${renderLintCounts(findings, { suppressed: result.suppressed.length, isVerbose: true, style: PLAIN })}`,
   };
 }

@@ -2,15 +2,8 @@ import {
   type PipelinePlace,
   type PipelineProblem,
   type PipelineReport,
-  type PipelineSeverity,
   repositoryPath,
 } from './pipeline-report.ts';
-
-const COMMANDS: Record<PipelineSeverity, string> = {
-  error: 'error',
-  warning: 'warning',
-  note: 'notice',
-};
 
 /**
  * Workflow commands that GitHub Actions shows as annotations on the lines of a pull request, and
@@ -19,7 +12,10 @@ const COMMANDS: Record<PipelineSeverity, string> = {
  * @see https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands
  */
 export function renderGithub(report: PipelineReport, place: PipelinePlace): string {
-  const lines = report.problems.map((problem) => annotation(problem, place));
+  // GitHub shows ten annotations of a step: what is for information only would take their place.
+  const lines = report.problems
+    .filter(({ severity }) => severity !== 'note')
+    .map((problem) => annotation(problem, place));
   // Text of others must not become a command of the workflow.
   return [...lines, report.summary.replace(/^::/gm, ' ::')].join('\n');
 }
@@ -40,7 +36,7 @@ function annotation(problem: PipelineProblem, place: PipelinePlace): string {
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name}=${escapeProperty(String(value))}`);
   const text = hint ? `${message}\n${hint}` : message;
-  return `::${COMMANDS[severity]} ${written.join(',')}::${escapeData(text)}`;
+  return `::${severity} ${written.join(',')}::${escapeData(text)}`;
 }
 
 function escapeData(text: string): string {

@@ -1,0 +1,11 @@
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+import { lintMigrations } from '../../src/index.ts';
+
+const directory = fileURLToPath(new URL('../../migrations', import.meta.url));
+
+it('finds nothing in the event schema but what its files say is meant', async () => {
+  const { counts, findings } = await lintMigrations({ directory });
+  expect(findings.filter(({ severity }) => severity !== 'info')).toEqual([]);
+  expect(counts).toMatchObject({ error: 0, warning: 0 });
+});
