@@ -27,6 +27,7 @@ import {
   longIdentifier,
   preferBigintKey,
   preferIdentity,
+  preferJsonb,
   preferText,
   preferTimestamptz,
 } from './rules/style.ts';
@@ -65,6 +66,7 @@ export const RULES: readonly Rule[] = [
   fkWithoutIndex,
   preferText,
   preferTimestamptz,
+  preferJsonb,
   preferBigintKey,
   preferIdentity,
   longIdentifier,

@@ -51,6 +51,16 @@ export const preferTimestamptz = columnRule(
       : undefined,
 );
 
+export const preferJsonb = columnRule('prefer-jsonb', 'uses json where jsonb serves', ({ type }) =>
+  type === 'json'
+    ? {
+        message:
+          'json has no equality, so distinct, group by and union fail on the table, and no index reads it',
+        hint: 'Use jsonb, unless the text has to stay as it was written.',
+      }
+    : undefined,
+);
+
 const SMALL_INTEGERS = new Set(['int2', 'int4', 'serial', 'serial2', 'serial4', 'smallserial']);
 
 export const preferBigintKey = columnRule(
