@@ -74,6 +74,8 @@ export interface CatalogConstraint {
   onUpdate?: ReferentialAction;
   /** For a check: what it says. */
   expression?: Node;
+  /** Whether children do without it, as `no inherit` says. */
+  isOwnOnly?: boolean;
   /** Whether a child has it from its parent. */
   isInherited?: boolean;
   /** The index behind a primary key, unique or exclusion constraint. */

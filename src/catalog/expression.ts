@@ -47,6 +47,8 @@ export function nameOfExpression(expression: Node | undefined): string {
       return nameOfExpression(fields.arg as Node) || nameOfType(fields);
     case 'CollateClause':
       return nameOfExpression(fields.arg as Node);
+    case 'MinMaxExpr':
+      return fields.op === 'IS_LEAST' ? 'least' : 'greatest';
     case 'CaseExpr':
       return nameOfExpression(fields.defresult as Node | undefined) || 'case';
     case 'A_Indirection':

@@ -71,7 +71,9 @@ export function uniqueColumnNames(names: readonly string[]): string[] {
   const taken = new Set<string>();
   return names.map((name) => {
     let unique = name;
-    for (let n = 1; taken.has(unique); n++) unique = cutName(`${name}${n}`);
+    for (let n = 1; taken.has(unique); n++) {
+      unique = cutBytes(name, MAX_NAME_BYTES - String(n).length) + n;
+    }
     taken.add(unique);
     return unique;
   });

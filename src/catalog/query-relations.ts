@@ -1,4 +1,4 @@
-import type { CommonTableExpr, Node, RangeVar } from '@pgsql/types';
+import type { A_Const, CommonTableExpr, Node, RangeVar } from '@pgsql/types';
 import { asKind, relationNameOf, walkTree } from '../sql/tree.ts';
 import { type Catalog, type CatalogColumn, findRelation, type Relation } from './catalog.ts';
 import { columnTypeOf, UNKNOWN_TYPE } from './column-type.ts';
@@ -79,6 +79,8 @@ function sourcesOf(catalog: Catalog, node: Node): Source[] {
 function typeOf(catalog: Catalog, value: Node | undefined, sources: readonly Source[]) {
   const cast = asKind(value, 'TypeCast');
   if (cast) return columnTypeOf(catalog, cast.typeName);
+  const constant = asKind(value, 'A_Const');
+  if (constant && !constant.isnull) return { ...UNKNOWN_TYPE, name: typeOfConstant(constant) };
   const name = columnOf(value);
   const fields = asKind(value, 'ColumnRef')?.fields ?? [];
   const of = asKind(fields.at(-2), 'String')?.sval;
@@ -87,6 +89,12 @@ function typeOf(catalog: Catalog, value: Node | undefined, sources: readonly Sou
     if (column && (of === undefined || of === alias)) return column.type;
   }
   return UNKNOWN_TYPE;
+}
+
+function typeOfConstant({ ival, fval, boolval }: A_Const): string {
+  if (ival) return 'int4';
+  if (fval) return 'numeric';
+  return boolval ? 'bool' : 'text';
 }
 
 function plainColumn({ name, type }: Pick<CatalogColumn, 'name' | 'type'>): CatalogColumn {

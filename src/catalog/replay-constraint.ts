@@ -55,6 +55,7 @@ function addCheck(
     provesNotNull: provenNotNull(constraint.raw_expr),
   };
   if (constraint.raw_expr !== undefined) check.expression = constraint.raw_expr;
+  if (constraint.is_no_inherit) check.isOwnOnly = true;
   const isOnly = place.isOnly === true || constraint.is_no_inherit === true;
   inheritCheck(catalog, relation, check, { isOnly, isInherited: false });
 }

@@ -25,6 +25,11 @@ export function dropRelation(catalog: Catalog, key: ObjectKey): void {
 /** Takes a column of one table away, with its indexes, constraints and sequence. */
 export function dropColumn(catalog: Catalog, relation: Relation, name: string): void {
   if (!relation.columns.delete(name)) return;
+  for (const view of [...relation.dependents]) {
+    if (catalog.relations.get(view)?.reads?.get(relation.key)?.has(name)) {
+      dropRelation(catalog, view);
+    }
+  }
   for (const one of [...relation.constraints.values()]) {
     const isOn = one.columns.includes(name);
     const index = catalog.indexes.get(one.index ?? '');
@@ -79,7 +84,9 @@ export function dropType(catalog: Catalog, key: ObjectKey): void {
   if (catalog.relations.get(key)?.kind === 'composite type') catalog.relations.delete(key);
   for (const relation of [...catalog.relations.values()]) {
     for (const { name, type } of [...relation.columns.values()]) {
-      if (type.name === key) dropColumn(catalog, relation, name);
+      if (type.name !== key) continue;
+      if (relation.kind.endsWith('view')) dropRelation(catalog, relation.key);
+      else dropColumn(catalog, relation, name);
     }
   }
   for (const type of [...catalog.types.values()]) {

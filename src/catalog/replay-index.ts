@@ -129,7 +129,7 @@ export function removeIndex(catalog: Catalog, key: ObjectKey): void {
   const relation = catalog.relations.get(index.table);
   catalog.indexes.delete(key);
   relation?.indexes.delete(key);
-  for (const one of relation?.constraints.values() ?? []) {
+  for (const one of [...(relation?.constraints.values() ?? [])]) {
     if (one.index === key) relation?.constraints.delete(one.name);
   }
   if (relation?.kind !== 'partitioned table') return;
@@ -148,7 +148,7 @@ export function renameIndex(catalog: Catalog, key: ObjectKey, name: string): Obj
   if (renamed === key) return key;
   moveIndex(catalog, index, renamed);
   const constraints = catalog.relations.get(index.table)?.constraints;
-  for (const one of constraints?.values() ?? []) {
+  for (const one of [...(constraints?.values() ?? [])]) {
     if (one.index !== renamed) continue;
     constraints?.delete(one.name);
     constraints?.set(name, { ...one, name });

@@ -19,7 +19,10 @@ export function addNotNull(
   const known = relation.columns.get(column);
   if (known !== undefined) known.isNotNull = true;
   const existing = notNullOf(relation, column);
-  if (existing !== undefined) existing.isValidated ||= isValidated;
+  if (existing !== undefined) {
+    existing.isValidated ||= isValidated;
+    if (isInherited) existing.isInherited = true;
+  }
   const own =
     existing?.name ??
     name ??

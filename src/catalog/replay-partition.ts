@@ -15,12 +15,14 @@ export function inheritFrom(catalog: Catalog, parent: Relation, child: Relation)
 
 function inheritConstraint(catalog: Catalog, constraint: CatalogConstraint, child: Relation): void {
   const [column = ''] = constraint.columns;
+  if (constraint.isOwnOnly) return;
   if (constraint.kind === 'not null') {
     addNotNull(catalog, child, column, { name: constraint.name, isInherited: true });
   }
-  if (constraint.kind === 'check' && !child.constraints.has(constraint.name)) {
-    child.constraints.set(constraint.name, { ...constraint, isInherited: true });
-  }
+  if (constraint.kind !== 'check') return;
+  const own = child.constraints.get(constraint.name);
+  if (own !== undefined) own.isInherited = true;
+  else child.constraints.set(constraint.name, { ...constraint, isInherited: true });
 }
 
 /** Makes a table a partition: it gets the indexes and foreign keys too. */
@@ -38,7 +40,11 @@ export function attachPartition(
     const kind = [...parent.constraints.values()].find((one) => one.index === key)?.kind;
     const { columns, mentions, attributes, isUnique, isPartial } = index;
     const shape = { columns, mentions, attributes, isUnique, isPartial };
-    if (!findAttachable(catalog, partition, index)) {
+    if (findAttachable(catalog, partition, index)) {
+      for (const one of partition.constraints.values()) {
+        if (catalog.indexes.get(one.index ?? '')?.parent === key) one.isInherited = true;
+      }
+    } else {
       const label = kind === 'primary key' ? 'pkey' : kind === 'unique' ? 'key' : 'idx';
       const copy = addIndex(catalog, partition, shape, { label, parent: key });
       if (kind === 'primary key' || kind === 'unique' || kind === 'exclusion') {

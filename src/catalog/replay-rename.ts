@@ -95,7 +95,6 @@ function renameColumn(catalog: Catalog, relation: Relation, from: string, to: st
       if (index === undefined) continue;
       index.columns = index.columns.map((name) => (name === from ? to : name));
       index.mentions = rename(index.mentions);
-      index.attributes = rename(index.attributes);
     }
     if (one.partitionKey) {
       const columns = one.partitionKey.columns.map((name) => (name === from ? to : name));

@@ -5,10 +5,18 @@ import type {
   Constraint,
   CreateDomainStmt,
   CreateEnumStmt,
+  CreateRangeStmt,
   Node,
 } from '@pgsql/types';
 import { asKind, stringsOf, writtenNameOf } from '../sql/tree.ts';
-import { type Catalog, type ObjectKey, objectKey, resolveKey, type UserType } from './catalog.ts';
+import {
+  type Catalog,
+  type ObjectKey,
+  objectKey,
+  resolveKey,
+  splitKey,
+  type UserType,
+} from './catalog.ts';
 import { columnTypeOf } from './column-type.ts';
 import { chooseConstraintName } from './object-names.ts';
 import { addColumn } from './replay-column.ts';
@@ -29,6 +37,18 @@ export function addType(
   const type: UserType = { key, kind, labels: [], isConstrained: false };
   catalog.types.set(key, type);
   return type;
+}
+
+/** `create type … as range`, which makes functions for it and for its multirange. */
+export function replayRange(catalog: Catalog, { typeName }: CreateRangeStmt): void {
+  const { key } = addType(catalog, typeName, 'range');
+  const { schema, name } = splitKey(key);
+  const several = name.includes('range')
+    ? name.replace('range', 'multirange')
+    : `${name}_multirange`;
+  for (const one of [key, objectKey(schema, several)]) {
+    catalog.routines.set(one, { key: one, volatility: 'immutable', language: 'internal' });
+  }
 }
 
 /** `create type … as enum` */

@@ -17,6 +17,7 @@ import {
   replayDomainChange,
   replayEnum,
   replayEnumChange,
+  replayRange,
 } from './replay-type.ts';
 import { replaySelectInto, replayTableAs, replayView } from './replay-view.ts';
 
@@ -53,7 +54,7 @@ const REPLAYS: Record<string, Replay> = {
   CreateEnumStmt: replayEnum,
   CreateForeignTableStmt: (catalog, { base }) => replayTable(catalog, base, 'foreign table'),
   CreateFunctionStmt: replayRoutine,
-  CreateRangeStmt: (catalog, { typeName }) => addType(catalog, typeName, 'range'),
+  CreateRangeStmt: replayRange,
   CreateSchemaStmt: (catalog, { schemaname, schemaElts }, text) =>
     replaySchema(catalog, schemaname, schemaElts, text),
   CreateSeqStmt: (catalog, { sequence, options }) => {
@@ -92,8 +93,9 @@ function own(catalog: Catalog, key: string, options: readonly Node[] | undefined
     const names = (asKind(option.arg, 'List')?.items ?? []).map(
       (item) => asKind(item, 'String')?.sval ?? '',
     );
-    const [column = '', name = '', schema] = names.reverse();
-    const table = findRelation(catalog, { schema, name });
+    const [column = '', name, schema] = names.reverse();
+    // A single word is `none`.
+    const table = name === undefined ? undefined : findRelation(catalog, { schema, name });
     delete sequence.ownedBy;
     if (table) sequence.ownedBy = { table: table.key, column };
   }

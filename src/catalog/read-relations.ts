@@ -1,0 +1,186 @@
+import type { Row, Session } from '../connection/session.ts';
+import {
+  type Catalog,
+  type CatalogColumn,
+  objectKey,
+  type PartitionKey,
+  type Relation,
+  type RelationKind,
+} from './catalog.ts';
+import { readColumnType, TYPE_COLUMNS, TYPE_JOINS } from './read-column-type.ts';
+import { createRelation } from './replay-relation.ts';
+
+/** A relation of the catalog, with the numbers of its columns. */
+export interface ReadRelation {
+  relation: Relation;
+  columns: Map<number, string>;
+}
+
+/** By the relation's id. */
+export type ReadRelations = Map<string, ReadRelation>;
+
+/** A condition on `n`, a row of pg_namespace: nothing of the system or of another session. */
+export const USER_SCHEMAS = `(n.nspname !~ '^pg_' and n.nspname <> 'information_schema')`;
+
+const KINDS: Record<string, RelationKind> = {
+  r: 'table',
+  p: 'partitioned table',
+  f: 'foreign table',
+  v: 'view',
+  m: 'materialized view',
+  S: 'sequence',
+  c: 'composite type',
+};
+
+const STRATEGIES: Record<string, PartitionKey['strategy']> = { r: 'range', l: 'list', h: 'hash' };
+
+/** Fills in the relations with their columns and sizes, and how they hang together. */
+export async function readRelations(session: Session, catalog: Catalog): Promise<ReadRelations> {
+  const rows = await session.run(`
+    with locked as (
+        select coalesce(i.indrelid, l.relation) as relid
+        from pg_catalog.pg_locks as l
+        left join pg_catalog.pg_index as i on i.indexrelid = l.relation
+        where l.mode = 'AccessExclusiveLock'
+            and l.relation is not null
+            and l.pid <> pg_catalog.pg_backend_pid()
+    )
+    select c.oid::text as "id",
+        n.nspname::text as "schema",
+        c.relname::text as "name",
+        c.relkind::text as "kind",
+        c.relpersistence::text as "persistence",
+        c.relispartition as "isPartition",
+        c.reltuples::float8 as "rows",
+        case
+            when c.relkind in ('r', 'm') and c.oid not in (select relid from locked)
+                then pg_catalog.pg_total_relation_size(c.oid)::text
+        end as "bytes",
+        pt.partstrat::text as "strategy",
+        pt.partattrs::text as "keyColumns",
+        nullif(pt.partdefid, 0)::text as "defaultPartition",
+        (
+            select pg_catalog.string_agg(h.inhparent::text, ' ' order by h.inhseqno)
+            from pg_catalog.pg_inherits as h
+            where h.inhrelid = c.oid
+        ) as "parents",
+        (
+            select d.refobjid::text || ' ' || d.refobjsubid::text
+            from pg_catalog.pg_depend as d
+            where c.relkind = 'S'
+                and d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                and d.objid = c.oid
+                and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                and d.refobjsubid > 0
+                and d.deptype in ('a', 'i')
+            limit 1
+        ) as "owner"
+    from pg_catalog.pg_class as c
+    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    left join pg_catalog.pg_partitioned_table as pt on pt.partrelid = c.oid
+    where c.relkind in ('r', 'p', 'f', 'v', 'm', 'S', 'c')
+        and ${USER_SCHEMAS}`);
+  const byId: ReadRelations = new Map();
+  for (const row of rows)
+    byId.set(String(row.id), { relation: relationOf(row), columns: new Map() });
+  for (const { relation } of byId.values()) catalog.relations.set(relation.key, relation);
+  for (const row of rows) linkRelation(row, byId);
+  await readColumns(session, byId);
+  for (const row of rows) linkColumns(row, byId);
+  return byId;
+}
+
+function relationOf(row: Row): Relation {
+  const key = objectKey(String(row.schema), String(row.name));
+  const kind = KINDS[String(row.kind)] ?? 'table';
+  const relation = createRelation(key, kind, { relpersistence: String(row.persistence) });
+  // Below zero: never analyzed.
+  const rows = Number(row.rows);
+  if (HAS_ROWS.has(kind) && rows >= 0) relation.rows = rows;
+  if (row.bytes !== null) relation.bytes = Number(row.bytes);
+  return relation;
+}
+
+const HAS_ROWS = new Set<RelationKind>(['table', 'partitioned table', 'materialized view']);
+
+function linkRelation(row: Row, byId: ReadRelations): void {
+  const relation = byId.get(String(row.id))?.relation;
+  if (relation === undefined) return;
+  for (const id of row.parents === null ? [] : String(row.parents).split(' ')) {
+    const parent = byId.get(id)?.relation;
+    if (parent === undefined) continue;
+    parent.children.add(relation.key);
+    relation.parent ??= parent.key;
+  }
+  const defaultPartition = byId.get(String(row.defaultPartition))?.relation;
+  if (defaultPartition !== undefined) relation.defaultPartition = defaultPartition.key;
+}
+
+async function readColumns(session: Session, byId: ReadRelations): Promise<void> {
+  const rows = await session.run(`
+    select a.attrelid::text as "relation",
+        a.attnum as "number",
+        a.attname::text as "name",
+        a.attnotnull as "isNotNull",
+        a.atthasdef as "hasDefault",
+        a.attidentity::text as "identity",
+        a.attgenerated::text as "generated",
+        ${TYPE_COLUMNS('a.atttypmod')}
+    from pg_catalog.pg_attribute as a
+    join pg_catalog.pg_class as c on c.oid = a.attrelid
+    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    ${TYPE_JOINS('a.atttypid')}
+    where a.attnum > 0
+        and not a.attisdropped
+        and c.relkind in ('r', 'p', 'f', 'v', 'm', 'c')
+        and ${USER_SCHEMAS}
+    order by a.attrelid, a.attnum`);
+  for (const row of rows) {
+    const found = byId.get(String(row.relation));
+    if (found === undefined) continue;
+    const column = columnOf(row);
+    found.relation.columns.set(column.name, column);
+    found.columns.set(Number(row.number), column.name);
+  }
+}
+
+function columnOf(row: Row): CatalogColumn {
+  const isIdentity = row.identity !== '';
+  return {
+    name: String(row.name),
+    type: readColumnType(row),
+    isNotNull: row.isNotNull === true,
+    hasDefault: row.hasDefault === true || isIdentity,
+    generated: isIdentity ? 'identity' : GENERATED[String(row.generated)],
+  };
+}
+
+const GENERATED: Record<string, CatalogColumn['generated']> = { s: 'stored', v: 'virtual' };
+
+/** What hangs on the numbers of columns: partition keys and owned sequences. */
+function linkColumns(row: Row, byId: ReadRelations): void {
+  const found = byId.get(String(row.id));
+  if (found === undefined) return;
+  if (row.strategy !== null) {
+    found.relation.partitionKey = {
+      strategy: STRATEGIES[String(row.strategy)] ?? 'range',
+      columns: numbersIn(row.keyColumns).map((number) => found.columns.get(number)),
+    };
+  }
+  const [table = '', number] = row.owner === null ? [] : String(row.owner).split(' ');
+  const owner = byId.get(table);
+  const column = owner?.columns.get(Number(number));
+  if (owner && column !== undefined) {
+    found.relation.ownedBy = { table: owner.relation.key, column };
+  }
+}
+
+/** The numbers of an `int2vector` or an array, as text. */
+export function numbersIn(value: unknown): number[] {
+  return (String(value ?? '').match(/\d+/g) ?? []).map(Number);
+}
+
+/** The strings of a `json_agg`, as text; none where there was nothing to gather. */
+export function readList(value: unknown): string[] {
+  return value === null ? [] : (JSON.parse(String(value)) as string[]);
+}
