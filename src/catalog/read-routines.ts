@@ -40,7 +40,8 @@ export async function readTriggers(session: Session, byId: ReadRelations): Promi
     from pg_catalog.pg_trigger as t
     join pg_catalog.pg_proc as p on p.oid = t.tgfoid
     join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
-    where not t.tgisinternal`);
+    -- Before 15, those that a partition has from its table count as internal too.
+    where not t.tgisinternal or (t.tgparentid <> 0 and t.tgconstraint = 0)`);
   for (const row of rows) {
     const relation = byId.get(String(row.table))?.relation;
     if (relation === undefined) continue;
