@@ -119,6 +119,30 @@ describe('the concurrent build of an index', () => {
   });
 });
 
+describe('reindex table concurrently', () => {
+  test('that was cut off leaves none of its indexes behind, nor those of the TOAST table', async ({
+    stage,
+  }) => {
+    await stage.sql`create table a (id int primary key, long text)`;
+    const holder = stage.openOther();
+    await holder.unsafe('begin isolation level repeatable read; select * from a');
+    await stage.migration('001_a', `${HEADER}reindex table concurrently a;\n`);
+    const run = migrateUp(stage.options);
+    run.catch(() => undefined);
+    await untilHeard(stage.heard, 'blocked');
+    await stage.sql`
+      select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and query like 'reindex%'`;
+    await expect(run).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
+    const invalid = () => stage.sql`select from pg_index where not indisvalid`;
+    expect((await invalid()).length).toBeGreaterThan(1);
+    await holder.unsafe('rollback');
+    await migrateUp(stage.options);
+    expect(await invalid()).toEqual([]);
+    expect(await stage.relations()).toEqual(['a', 'a_pkey']);
+  });
+});
+
 describe('detach partition concurrently', () => {
   test('that was cut off between its halves is finalized', async ({ stage }) => {
     await stage.sql`create table a (id int) partition by list (id)`;
