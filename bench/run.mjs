@@ -9,6 +9,7 @@ for (const script of [
   'bench/startup.mjs',
   'bench/migrate-up.mjs',
   'bench/linear.mjs',
+  'bench/large-file.mjs',
   'bench/adopt.mjs',
   'bench/lint.mjs',
   'bench/event-registration.mjs',

@@ -60,12 +60,18 @@ async function feed(
   // The driver destroys the stream with the error that `done` tells.
   stream.on('error', () => undefined);
   try {
+    // One piece is read while the one before is still on its way.
+    let before = Promise.resolve();
+    let wake: () => void = () => undefined;
     for await (const piece of rows) {
       if (pump.isOver) return;
-      await new Promise<void>((resolve) => {
-        pump.wake = resolve;
+      pump.wake = wake;
+      const sent = new Promise<void>((resolve) => {
+        wake = resolve;
         stream.write(piece, () => resolve());
       });
+      await before;
+      before = sent;
     }
   } catch (error) {
     stream.destroy(new Error('the rows ended early'));
