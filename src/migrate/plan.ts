@@ -164,7 +164,7 @@ function refuseDamage(statuses: MigrationStatus[], target: Version | undefined):
       'CHANGED_MIGRATION',
       `${listNames(changed.map(fullName))} changed after being applied`,
       {
-        hint: 'Put the old text back and write a new migration for the change. Where the database may lose it: `evdb migrate down`, then `up` again. Where it is as the new text would make it: `evdb migrate repair`.',
+        hint: `Put the old text back and write a new migration for the change. Where the database may lose it: \`evdb migrate down\`, then \`up\` again. Where it is as the new text would make it: \`${repairCommand(changed)}\`.`,
         details: { versions: changed.map(({ version }) => version) },
       },
     );
@@ -175,10 +175,15 @@ function refuseDamage(statuses: MigrationStatus[], target: Version | undefined):
     'MISSING_MIGRATION',
     `${listNames(missing.map(fullName))} ${missing.length === 1 ? 'is' : 'are'} applied, but the file is gone`,
     {
-      hint: 'Bring the file back from version control. To take the migration back without it: `evdb migrate down --from-ledger`. To forget it: `evdb migrate repair`.',
+      hint: `Bring the file back from version control. To take the migration back without it: \`evdb migrate down --from-ledger\`. To forget it: \`${repairCommand(missing)}\`.`,
       details: { versions: missing.map(({ version }) => version) },
     },
   );
+}
+
+/** Without a version it lists what there is to decide. */
+function repairCommand([first, ...others]: MigrationStatus[]): string {
+  return ['evdb migrate repair', ...(first && others.length === 0 ? [first.label] : [])].join(' ');
 }
 
 /** Only `down` finishes what it began, and a target below would leave it half way. */

@@ -115,3 +115,21 @@ test('sets a baseline, and shows it in the status', async ({ project, emptyDb })
   const json = parseJson(await runCli(['migrate', 'baseline', '1', '--json'], options));
   expect(json).toMatchObject({ command: 'migrate baseline', migrations: [], risk: null });
 });
+
+test('settles what became of an interrupted statement', async ({ project, emptyDb }) => {
+  const script = '-- evdb: no-transaction\ncreate table a ();\ncall missing();\n';
+  await project.migration('001_a', script);
+  const options = { cwd: project.dir, env: { EVDB_URL: emptyDb.url } };
+  expect(await runCli(['migrate', 'up'], options)).toMatchObject({ code: 1 });
+  await emptyDb.sql`update evdb.migration set statement_started = 2, statement_started_at = now()`;
+  const listed = await runCli(['migrate', 'repair'], options);
+  expect(listed).toMatchObject({ code: 3, stderr: '' });
+  expect(listed.stdout).toMatch(/^to decide {2}applying 001_a stopped at statement 2 of 2$/m);
+  expect(listed.stdout).toMatch(/^ {4}evdb migrate repair 001 --as not-done$/m);
+  expectError(await runCli(['migrate', 'repair', '001'], options), 'INCOMPLETE_MIGRATION', 1);
+  expectError(await runCli(['migrate', 'repair', '001', '--as', 'maybe'], options), 'USAGE', 2);
+  const settled = await runCli(['migrate', 'repair', '001', '--as', 'done'], options);
+  expect(settled.stdout).toMatch(/^settled {3}001_a {2}statement 2 is done$/m);
+  expect(await runCli(['migrate', 'up'], options)).toMatchObject({ code: 0 });
+  expect(await runCli(['migrate', 'status', '--check'], options)).toMatchObject({ code: 0 });
+});

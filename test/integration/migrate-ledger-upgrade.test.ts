@@ -2,8 +2,14 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { expect, vi } from 'vitest';
 import { openSession } from '../../src/connection/session.ts';
-import { migrateDown, migrateUp, readStatus } from '../../src/index.ts';
-import { createLedger } from '../../src/migrate/ledger-schema.ts';
+import {
+  baselineMigrations,
+  migrateDown,
+  migrateUp,
+  readStatus,
+  repairMigrations,
+} from '../../src/index.ts';
+import { createLedger, LEDGER_FORMAT } from '../../src/migrate/ledger-schema.ts';
 import { readCatalog } from '../support/catalog.ts';
 import { type MigrateStage, test } from '../support/migrate-stage.ts';
 
@@ -112,4 +118,13 @@ test('what stopped half way in format 1 can only be taken back', async ({ stage 
   await migrateDown(stage.options);
   await migrateUp(stage.options);
   expect(await stage.ledger()).toEqual(['001 applied', '002 applied']);
+});
+
+test('a ledger of format 1 is upgraded by a repair and by a baseline too', async ({ stage }) => {
+  await applyWithFormat1(stage);
+  await stage.remove('001_a');
+  await repairMigrations({ ...stage.options, version: '1', confirm: true });
+  expect(await formatOf(stage)).toEqual([{ format: LEDGER_FORMAT }]);
+  await baselineMigrations({ ...stage.options, version: '2', confirm: true });
+  expect(await stage.history()).toEqual(['up 001', 'repaired 001', 'baseline 002']);
 });
