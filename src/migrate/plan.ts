@@ -1,5 +1,6 @@
 import { EvdbError } from '../errors.ts';
 import { isApplied, type MigrationStatus } from './compare.ts';
+import { repairCommand } from './repair-command.ts';
 import { compareVersions, isVersion, parseVersion, type Version } from './version.ts';
 
 export type Direction = 'up' | 'down';
@@ -179,11 +180,6 @@ function refuseDamage(statuses: MigrationStatus[], target: Version | undefined):
       details: { versions: missing.map(({ version }) => version) },
     },
   );
-}
-
-/** Without a version it lists what there is to decide. */
-function repairCommand([first, ...others]: MigrationStatus[]): string {
-  return ['evdb migrate repair', ...(first && others.length === 0 ? [first.label] : [])].join(' ');
 }
 
 /** Only `down` finishes what it began, and a target below would leave it half way. */

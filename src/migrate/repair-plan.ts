@@ -1,6 +1,7 @@
 import { EvdbError } from '../errors.ts';
 import type { MigrationState, MigrationStatus } from './compare.ts';
 import { fullName } from './plan.ts';
+import { repairCommand } from './repair-command.ts';
 import { nothingInDoubt, type Verdict } from './resume.ts';
 import { isVersion, parseVersion, type Version } from './version.ts';
 
@@ -151,7 +152,7 @@ function decisionAbout(status: MigrationStatus): Decision | undefined {
 
 function describe(status: MigrationStatus): Pick<Decision, 'message' | 'choices'> | undefined {
   const name = fullName(status);
-  const repair = `evdb migrate repair ${status.label}`;
+  const repair = repairCommand([status]);
   switch (status.state) {
     case 'changed':
       return {
@@ -189,10 +190,13 @@ function describeIncomplete(
   const direction = isReverting ? 'down' : 'up';
   const goOn = {
     command: `evdb migrate ${direction}`,
-    meaning: 'go on where it stopped; whether the last statement is done is found out where it can',
+    meaning:
+      statementStarted == null
+        ? 'go on where it stopped'
+        : 'go on where it stopped, if it can be found out whether that statement is done',
   };
   const settle = [
-    { command: `${repair} --as done`, meaning: 'the last statement is done: go on behind it' },
+    { command: `${repair} --as done`, meaning: 'that statement is done: go on behind it' },
     { command: `${repair} --as not-done`, meaning: 'it is not done: run it again' },
   ];
   const takeBack = {
