@@ -4,7 +4,7 @@ import { itemOffsets } from '../sql/list-items.ts';
 import { asKind, stringsOf, type WrittenName, writtenNameOf } from '../sql/tree.ts';
 import { type CreatedKind, creationsOf } from './created.ts';
 import type { StatementInContext } from './rule.ts';
-import { isFresh, keyOf } from './subject.ts';
+import { isFresh, isSurelyMissing, keyOf } from './subject.ts';
 
 /** An object that a `drop` takes away. */
 export interface DroppedObject {
@@ -15,7 +15,7 @@ export interface DroppedObject {
   relation: ObjectKey | undefined;
   /** Where it is written, in UTF-16 units of the statement's text. */
   offset: number;
-  /** Whether the file made it, or makes it again. */
+  /** Whether the file made it, or makes it again, or there is none. */
   isOwn: boolean;
 }
 
@@ -73,7 +73,9 @@ export function droppedObjects(at: StatementInContext, drop: DropStmt): DroppedO
       shown: relation ?? shownName(written),
       relation,
       offset: index === 0 ? 0 : (offsets[index] ?? 0),
-      isOwn: isOwn(at, kind, { written, relation }),
+      isOwn:
+        isOwn(at, kind, { written, relation }) ||
+        (drop.missing_ok === true && relation !== undefined && isSurelyMissing(at, relation)),
     };
   });
 }

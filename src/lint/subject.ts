@@ -24,6 +24,15 @@ export function isFresh(at: StatementInContext, key: ObjectKey): boolean {
   return at.file.fresh.has(key) || relationOf(at, key)?.isTemporary === true;
 }
 
+/**
+ * Whether `if exists` finds nothing: no migration made the relation or index, and there are some
+ * that made others.
+ */
+export function isSurelyMissing({ catalog }: StatementInContext, key: ObjectKey): boolean {
+  const { relations, indexes, isComplete } = catalog;
+  return (isComplete || relations.size > 0) && !relations.has(key) && !indexes.has(key);
+}
+
 /** What is known of a relation, and from where. */
 export function evidenceOf(at: StatementInContext, key: ObjectKey): Evidence {
   if (!at.catalog.relations.has(key)) return 'static';

@@ -42,7 +42,7 @@ interface Change {
 
 function judge(at: StatementInContext, table: string, found: Change): RuleFinding {
   const relation = relationOf(at, table);
-  const views = viewsOn(relation);
+  const views = viewsOn(at, table, found.change.command.name ?? '');
   const { effect, severity } = effectOf(at, found);
   const andViews =
     views.length === 0
@@ -87,7 +87,10 @@ function effectOf(
 function describe(relation: Relation | undefined, { change, rewrite }: Change): string {
   const name = change.command.name ?? '?';
   const column = quoteWhereNeeded(name);
-  if (rewrite?.detail !== undefined) return `the type of ${column} from ${rewrite.detail}`;
+  if (rewrite?.detail !== undefined) {
+    const { detail } = rewrite;
+    return `the type of ${column} ${detail.startsWith('to ') ? detail : `from ${detail}`}`;
+  }
   const before = relation?.columns.get(name)?.type;
   const from = before === undefined ? '' : ` from ${shownType(before)}`;
   return `the type of ${column}${from} to ${writtenType(asKind(change.command.def, 'ColumnDef')?.typeName)}`;
@@ -105,8 +108,12 @@ function shownType({
   return `${name}${modifiers.length === 0 ? '' : `(${modifiers.join(',')})`}${isArray ? '[]' : ''}`;
 }
 
-function viewsOn(relation: Relation | undefined): string[] {
-  return [...(relation?.dependents ?? [])];
+/** Views that read the column, or may. */
+function viewsOn(at: StatementInContext, table: string, column: string): string[] {
+  return [...(relationOf(at, table)?.dependents ?? [])].filter((view) => {
+    const used = relationOf(at, view)?.reads?.get(table);
+    return used === undefined || used.has(column);
+  });
 }
 
 function hintFor(severity: Severity, views: readonly string[]): string {

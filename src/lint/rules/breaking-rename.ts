@@ -65,6 +65,7 @@ function judgeRename(at: StatementInContext, rename: RenameStmt): RuleFinding[] 
 
 function judgeMove(at: StatementInContext, move: AlterObjectSchemaStmt): RuleFinding[] {
   const to = `to schema ${quoteWhereNeeded(move.newschema ?? '?')}`;
+  if (isThere(at, move)) return [];
   switch (move.objectType) {
     case 'OBJECT_TABLE':
     case 'OBJECT_FOREIGN_TABLE':
@@ -81,6 +82,12 @@ function judgeMove(at: StatementInContext, move: AlterObjectSchemaStmt): RuleFin
     default:
       return [];
   }
+}
+
+/** Whether the relation is in that schema already. */
+function isThere(at: StatementInContext, { relation, newschema }: AlterObjectSchemaStmt): boolean {
+  if (!relation?.relname || !newschema) return false;
+  return keyOf(at, relationNameOf(relation)) === objectKey(newschema, relation.relname);
 }
 
 function judgeRelation(

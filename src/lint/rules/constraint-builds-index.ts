@@ -14,13 +14,15 @@ export const constraintBuildsIndex: Rule = {
   check(at) {
     return touchedFor(at, at.impact.builds, ['unique', 'primary key']).map((build) => {
       const kind = build.reason === 'unique' ? 'unique constraint' : 'primary key';
+      const lock = at.impact.locks.find(({ relation }) => relation === build.relation)?.mode;
+      const mode = lock === 'Share' ? lock : 'AccessExclusive';
       const name = build.subject === undefined ? '' : ` ${quoteWhereNeeded(build.subject)}`;
       return {
-        message: `adding ${kind}${name} builds an index over ${tablesNamed(at, build.relations)} ${underLock('AccessExclusive', pronounFor(build.relations))}`,
+        message: `adding ${kind}${name} builds an index over ${tablesNamed(at, build.relations)} ${underLock(mode, pronounFor(build.relations))}`,
         hint: hintFor(at, build.relation, build.reason),
         offset: placeOf(at, build),
         tables: build.relations,
-        lock: 'AccessExclusive',
+        lock: mode,
         evidence: evidenceOf(at, build.relation),
       };
     });

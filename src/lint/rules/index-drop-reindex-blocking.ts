@@ -3,7 +3,7 @@ import { type CatalogIndex, quoteWhereNeeded, resolveKey } from '../../catalog/c
 import { itemOffsets } from '../../sql/list-items.ts';
 import { asKind, relationNameOf, type WrittenName, writtenNameOf } from '../../sql/tree.ts';
 import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
-import { evidenceOf, isFresh, keyOfRange, relationOf } from '../subject.ts';
+import { evidenceOf, isFresh, isSurelyMissing, keyOfRange, relationOf } from '../subject.ts';
 import {
   blockedMeanwhile,
   IN_NO_TRANSACTION_FILE,
@@ -34,7 +34,8 @@ function judgeDrop(at: StatementInContext, drop: DropStmt): RuleFinding[] {
   const offsets = itemOffsets(at.text, 0);
   return (drop.objects ?? []).flatMap((node, position) => {
     const { key, index, table } = indexOf(at, writtenNameOf(asKind(node, 'List')?.items));
-    if (isExempt(at, { index, table })) return [];
+    const isMissing = drop.missing_ok === true && isSurelyMissing(at, key);
+    if (isMissing || isExempt(at, { index, table })) return [];
     const shownTable = table === undefined ? 'its table' : sized(at, table);
     return [
       {
@@ -53,6 +54,7 @@ function judgeReindex(at: StatementInContext, reindex: ReindexStmt): RuleFinding
   const hint = `Use "reindex … concurrently" ${IN_NO_TRANSACTION_FILE}.`;
   switch (reindex.kind) {
     case 'REINDEX_OBJECT_INDEX': {
+      if (reindex.relation?.schemaname === 'pg_catalog') return [];
       const { key, index, table } = indexOf(at, relationNameOf(reindex.relation ?? {}));
       if (isExempt(at, { index, table })) return [];
       const shown = table === undefined ? 'its table' : sized(at, table);

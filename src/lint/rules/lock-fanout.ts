@@ -83,12 +83,15 @@ const ON_TABLE = new Set(['OBJECT_TRIGGER', 'OBJECT_POLICY', 'OBJECT_RULE']);
 function isTold(at: StatementInContext): boolean {
   if (TOLD.some((kind) => kind in at.tree)) return true;
   if (asKind(at.tree, 'CreateStmt')?.partbound) return true;
+  // A new check, and a new `not null`.
+  if (/^[CO]$/.test(asKind(at.tree, 'AlterDomainStmt')?.subtype ?? '')) return true;
   const alter = asKind(at.tree, 'AlterTableStmt');
   const hasDefault =
     relationOf(at, keyOfRange(at, alter?.relation))?.defaultPartition !== undefined;
   return (alter?.cmds ?? []).some((node) => {
     const subtype = asKind(node, 'AlterTableCmd')?.subtype;
-    return subtype === 'AT_AttachPartition' || (subtype === 'AT_DetachPartition' && !hasDefault);
+    if (subtype !== 'AT_DetachPartition') return subtype === 'AT_AttachPartition';
+    return !hasDefault || asKind(asKind(node, 'AlterTableCmd')?.def, 'PartitionCmd')?.concurrent;
   });
 }
 

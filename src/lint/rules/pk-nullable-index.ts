@@ -1,9 +1,10 @@
 import { quoteWhereNeeded } from '../../catalog/catalog.ts';
+import type { Scan } from '../../impact/impact.ts';
 import { commandsOf } from '../../sql/list-items.ts';
 import { asKind } from '../../sql/tree.ts';
-import type { Rule } from '../rule.ts';
+import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
 import { evidenceOf } from '../subject.ts';
-import { placeOf, touchedFor } from '../touched.ts';
+import { placeOf, type TouchedGroup, touchedFor } from '../touched.ts';
 import { listed, readsTables } from '../wording.ts';
 import { notNullHint } from './set-not-null.ts';
 
@@ -23,22 +24,27 @@ export const pkNullableIndex: Rule = {
         asKind(command.def, 'Constraint')?.indexname === undefined ? [] : [index],
       ),
     );
-    return touchedFor(at, at.impact.scans, ['primary key columns'])
-      .filter(({ command }) => command !== undefined && usingIndex.has(command))
-      .map((scan) => {
-        const columns = scan.subject === undefined ? 'its columns' : quoteWhereNeeded(scan.subject);
-        const unless = scan.isCertain
-          ? 'sets NOT NULL on'
-          : 'sets NOT NULL, where it is missing, on';
-        return {
-          message: `this primary key ${unless} ${listed([columns])}, which ${readsTables(at, scan.relations, 'AccessExclusive')}`,
-          hint: `Make the columns NOT NULL before. ${notNullHint(at, scan.relation, scan.subject === undefined ? '…' : columns)}`,
-          severity: scan.isCertain ? 'error' : 'warning',
-          offset: placeOf(at, scan),
-          tables: scan.relations,
-          lock: 'AccessExclusive',
-          evidence: evidenceOf(at, scan.relation),
-        };
-      });
+    const scans = touchedFor(at, at.impact.scans, ['primary key columns']);
+    return [...usingIndex].flatMap((command) => {
+      const own = scans.filter((scan) => scan.command === command);
+      return own.length === 0 ? [] : [judge(at, own)];
+    });
   },
 };
+
+function judge(at: StatementInContext, scans: TouchedGroup<Scan>[]): RuleFinding {
+  const [scan] = scans as [TouchedGroup<Scan>, ...TouchedGroup<Scan>[]];
+  const isCertain = scans.some((one) => one.isCertain);
+  const named = scans.flatMap(({ subject }) => (subject === undefined ? [] : [subject]));
+  const columns = named.length === 0 ? 'its columns' : listed(named.map(quoteWhereNeeded));
+  const sets = isCertain ? 'sets NOT NULL on' : 'sets NOT NULL, where it is missing, on';
+  return {
+    message: `this primary key ${sets} ${columns}, which ${readsTables(at, scan.relations, 'AccessExclusive')}`,
+    hint: `Make the columns NOT NULL before. ${notNullHint(at, scan.relation, named.length === 1 ? columns : '…')}`,
+    severity: isCertain ? 'error' : 'warning',
+    offset: placeOf(at, scan),
+    tables: scan.relations,
+    lock: 'AccessExclusive',
+    evidence: evidenceOf(at, scan.relation),
+  };
+}

@@ -1,5 +1,6 @@
 import { quoteWhereNeeded } from '../../catalog/catalog.ts';
-import type { Rule, StatementInContext } from '../rule.ts';
+import { asKind } from '../../sql/tree.ts';
+import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
 import { evidenceOf } from '../subject.ts';
 import { placeOf, touchedFor } from '../touched.ts';
 import { IN_LATER_FILE, readsTables } from '../wording.ts';
@@ -7,11 +8,13 @@ import { IN_LATER_FILE, readsTables } from '../wording.ts';
 /** A column that is read through under lock, to see whether it holds a null. */
 export const setNotNull: Rule = {
   name: 'set-not-null',
-  kinds: ['AlterTableStmt'],
+  kinds: ['AlterTableStmt', 'AlterDomainStmt'],
   group: 'locks',
   severity: 'error',
   summary: 'makes a column NOT NULL, which reads the whole table under lock',
   check(at) {
+    const domain = asKind(at.tree, 'AlterDomainStmt');
+    if (domain?.subtype === 'O') return judgeDomain(at);
     const scans = touchedFor(at, at.impact.scans, ['set not null', 'not null constraint']);
     return scans.map((scan) => {
       const column = quoteWhereNeeded(scan.subject ?? '?');
@@ -28,6 +31,18 @@ export const setNotNull: Rule = {
     });
   },
 };
+
+/** A domain has no form that is not valid at first. */
+function judgeDomain(at: StatementInContext): RuleFinding[] {
+  return touchedFor(at, at.impact.scans, ['domain constraint']).map((scan) => ({
+    message: `making the domain NOT NULL ${readsTables(at, scan.relations, 'Share')}`,
+    hint: `Add "check (value is not null) not valid" to the domain, which locks no table, or make the columns NOT NULL one by one ${IN_LATER_FILE}.`,
+    severity: scan.isCertain ? 'error' : 'warning',
+    tables: scan.relations,
+    lock: 'Share',
+    evidence: evidenceOf(at, scan.relation),
+  }));
+}
 
 /** The steps by which a column becomes NOT NULL without a scan under a strong lock. */
 export function notNullHint(
