@@ -18,6 +18,7 @@ for (const script of [
   'bench/event-rules.mjs',
   'bench/event-search.mjs',
   'bench/doctor.mjs',
+  'bench/plan.mjs',
   'bench/pool.mjs',
   'bench/registrar.mjs',
 ]) {

@@ -36,6 +36,8 @@ export async function copyStructure(
   const abort = () => void session.close({ force: true, cancel: true });
   signal?.addEventListener('abort', abort, { once: true });
   try {
+    // nobody needs it after a crash
+    await session.run('set synchronous_commit = off');
     const problems: string[] = [];
     for (let start = 0; start < texts.length; start += BATCH) {
       problems.push(...(await runBatch(session, texts.slice(start, start + BATCH))));

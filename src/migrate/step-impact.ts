@@ -17,7 +17,7 @@ interface Around {
   parser: SqlParser;
   settings: ApplySettings;
   /** What a server did with the step's statements, where they were tried. */
-  traces?: StatementTrace[] | undefined;
+  traces?: (StatementTrace | undefined)[] | undefined;
 }
 
 /**

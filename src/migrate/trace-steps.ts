@@ -19,8 +19,8 @@ export interface TraceStepsOptions extends MigrateOptions {
 
 export interface StepTraces {
   facts: TraceFacts;
-  /** For each step, for each of its statements. */
-  traces: StatementTrace[][];
+  /** For each step, for each of its statements; undefined for one that has been run already. */
+  traces: (StatementTrace | undefined)[][];
 }
 
 /** On the target nobody waits for a trace: it is given up when a lock is not free at once. */
@@ -94,11 +94,11 @@ async function traceAll(
   tracer: TraceSession,
   steps: readonly Step[],
   options: TraceStepsOptions,
-): Promise<StatementTrace[][]> {
+): Promise<StepTraces['traces']> {
   const settings = { ...applySettings(options), ...ledgerKey(options) };
   const isTarget = options.trace === 'target';
   const { signal } = options;
-  const traces: StatementTrace[][] = [];
+  const traces: StepTraces['traces'] = [];
   for (const step of steps) {
     const begin = beginSql({
       ...settings,
@@ -107,15 +107,16 @@ async function traceAll(
       lockTimeoutMs: isTarget ? TARGET_LOCK_TIMEOUT_MS : 0,
       statementTimeoutMs: step.script.directives.statementTimeoutMs ?? settings.statementTimeoutMs,
     });
-    traces.push(
-      await traceStatements(tracer, step.statements, {
-        beginSql: begin,
-        end: isTarget ? 'rollback' : 'commit',
-        goesOn: !isTarget,
-        isTarget,
-        signal,
-      }),
-    );
+    // what a script did before it stopped half way is there already
+    const done = step.resume?.statementsDone ?? 0;
+    const traced = await traceStatements(tracer, step.statements.slice(done), {
+      beginSql: begin,
+      end: isTarget ? 'rollback' : 'commit',
+      goesOn: !isTarget,
+      isTarget,
+      signal,
+    });
+    traces.push([...step.statements.slice(0, done).map(() => undefined), ...traced]);
   }
   return traces;
 }
