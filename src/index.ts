@@ -278,6 +278,7 @@ export {
 export { renderPing } from './report/ping.ts';
 export { pipelineOfDoctor } from './report/pipeline/from-doctor.ts';
 export { pipelineOfLint } from './report/pipeline/from-lint.ts';
+export { pipelineOfPlan } from './report/pipeline/from-plan.ts';
 export { pipelineOfRules } from './report/pipeline/from-rules.ts';
 export { pipelineOfStatus } from './report/pipeline/from-status.ts';
 export { pipelineOfValidation } from './report/pipeline/from-validation.ts';

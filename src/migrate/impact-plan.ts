@@ -40,7 +40,7 @@ export interface StepImpact extends StepName {
   file: string;
   isTransactional: boolean;
   waits: LockWaits;
-  /** The strongest lock on tables that were there before the step; null where there is none. */
+  /** The strongest lock on tables that were there before the plan; null where there is none. */
   strongestLock: StrongestLock | null;
   /** Above 0 where a no-transaction script that stopped half way goes on: these do not run again. */
   statementsDone: number;
@@ -54,6 +54,8 @@ export interface StepImpact extends StepName {
 export interface LockWaits {
   /** One for each try, in ms. */
   lockTimeoutsMs: number[];
+  /** How long it goes on asking, in ms; null for as long as the tries take. */
+  budgetMs: number | null;
   /** For statements that wait for rows, in ms. */
   dataLockTimeoutMs: number;
   /** Null where the server decides. */
@@ -72,6 +74,8 @@ export interface PlannedLock {
   reason: LockReason;
   /** What others cannot do meanwhile; '' where nobody feels it. */
   blocks: string;
+  /** Whether an earlier statement of the transaction holds it already, or a stronger one. */
+  isHeld: boolean;
 }
 
 export interface StatementImpact {

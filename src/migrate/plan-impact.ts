@@ -1,8 +1,9 @@
-import type { Catalog, ObjectKey } from '../catalog/catalog.ts';
+import type { Catalog, ObjectKey, Relation } from '../catalog/catalog.ts';
+import { readCatalog } from '../catalog/read-catalog.ts';
+import type { Session } from '../connection/session.ts';
 import { loadParser } from '../sql/parser.ts';
 import { type PlanCommandOptions, withCommandPlan } from './commands.ts';
 import type { ImpactPlan, StepImpact, TableFacts } from './impact-plan.ts';
-import { readLiveCatalog } from './live-catalog.ts';
 import { applySettings } from './options.ts';
 import { readStepImpact } from './step-impact.ts';
 import { type TraceStepsOptions, traceSteps } from './trace-steps.ts';
@@ -35,45 +36,57 @@ export async function planImpact(options: PlanImpactOptions): Promise<ImpactPlan
     const nothing = { schema, serverVersion, steps: [], tables: {}, warnings, trace: null };
     if (steps.length === 0) return nothing;
     const { trace } = options;
-    const catalog = await readLiveCatalog(session, [schema, ...(options.searchPath ?? [])]);
-    const known = sizesOf(catalog);
-    const traced = trace ? await traceSteps(steps, session, { ...options, trace }) : undefined;
     const parser = await loadParser();
-    const settings = applySettings(options);
-    const impacts = steps.map((step, index) =>
-      readStepImpact(step, { catalog, parser, settings, traces: traced?.traces[index] }),
-    );
-    return {
-      ...nothing,
-      steps: impacts,
-      tables: tablesOf(impacts, known),
-      trace: traced?.facts ?? null,
+    const catalog = await readCatalog(session, {
+      searchPath: [schema, ...(options.searchPath ?? [])],
+      parser,
+    });
+    const sizes = sizesOf(catalog);
+    const traced = trace ? await traceSteps(steps, session, { ...options, trace }) : undefined;
+    const around = {
+      ...{ catalog, parser, serverVersion, settings: applySettings(options) },
+      timeZoneIsUtc: await readTimeZoneIsUtc(session),
     };
+    const tables: ImpactPlan['tables'] = {};
+    const impacts = steps.map((step, index) => {
+      const before = new Map(catalog.relations);
+      const isNew = (key: ObjectKey) => before.has(key) && !sizes.has(before.get(key));
+      const impact = readStepImpact(step, { ...around, isNew, traces: traced?.traces[index] });
+      for (const key of relationsOf(impact)) tables[key] ??= sizes.get(before.get(key)) ?? NEW;
+      catalog.searchPath = [schema, ...(options.searchPath ?? [])];
+      return impact;
+    });
+    return { ...nothing, steps: impacts, tables, trace: traced?.facts ?? null };
   });
 }
 
-/** Taken before anything is replayed on the catalog. */
-function sizesOf({ relations }: Catalog): Map<ObjectKey, TableFacts> {
+const NEW: TableFacts = { rows: null, bytes: null, indexes: 0, isNew: true };
+
+async function readTimeZoneIsUtc(session: Session): Promise<boolean> {
+  const [row] = await session.run(
+    `select pg_catalog.current_setting('TimeZone') in ('UTC', 'Etc/UTC', 'GMT', 'Etc/GMT') as "isUtc"`,
+  );
+  return row?.isUtc === true;
+}
+
+/** By the relations themselves, which may be called otherwise later. */
+function sizesOf({ relations }: Catalog): Map<Relation | undefined, TableFacts> {
   return new Map(
-    [...relations.values()].map(({ key, rows = null, bytes = null, indexes }) => [
-      key,
-      { rows, bytes, indexes: indexes.size, isNew: false },
-    ]),
+    [...relations.values()].map((relation) => {
+      const { rows = null, bytes = null, indexes } = relation;
+      return [relation, { rows, bytes, indexes: indexes.size, isNew: false }];
+    }),
   );
 }
 
-function tablesOf(
-  steps: readonly StepImpact[],
-  known: Map<ObjectKey, TableFacts>,
-): Record<ObjectKey, TableFacts> {
-  const touched = new Set(
-    steps.flatMap(({ statements }) =>
-      statements.flatMap(({ locks, rewrites, scans, builds }) => [
-        ...locks.filter(({ reason }) => reason !== 'index').map(({ relation }) => relation),
-        ...[...rewrites, ...scans, ...builds].map(({ relation }) => relation),
-      ]),
+/** Tables and what is like them: an index goes with its table. */
+function relationsOf({ statements }: StepImpact): Set<ObjectKey> {
+  return new Set(
+    statements.flatMap(({ locks, rewrites, scans, builds }) =>
+      [
+        ...locks.filter(({ reason }) => reason !== 'index'),
+        ...[...rewrites, ...scans, ...builds],
+      ].map(({ relation }) => relation),
     ),
   );
-  const unknown: TableFacts = { rows: null, bytes: null, indexes: 0, isNew: true };
-  return Object.fromEntries([...touched].sort().map((key) => [key, known.get(key) ?? unknown]));
 }

@@ -1,33 +1,64 @@
 import type { Catalog, ObjectKey } from '../catalog/catalog.ts';
+import { replayStatement } from '../catalog/replay.ts';
 import { emptyImpact, type Impact, isStronger, type LockTaken } from '../impact/impact.ts';
-import { expandStatement } from '../lint/expand.ts';
-import { readImpact, replay } from '../lint/model.ts';
+import { impactOf } from '../impact/impact-of.ts';
+import { type ExpandedStatement, expandStatement } from '../lint/expand.ts';
 import type { SqlParser } from '../sql/parser.ts';
 import type { Statement } from '../sql/statements.ts';
 
+/** Where a statement would run. */
+export interface Surroundings {
+  /** Before the statement; it is brought to what it is after it. */
+  catalog: Catalog;
+  parser: SqlParser;
+  /** As in server_version_num. */
+  serverVersion: number;
+  timeZoneIsUtc: boolean;
+  /** What a relation is to be called; undefined for one that is left out. */
+  nameOf(key: ObjectKey): ObjectKey | undefined;
+}
+
 /**
  * What a statement does to others, told from its text and the catalog before it; also what it runs in
- * a `do` block or a function. The catalog is brought to what it is after it.
+ * a `do` block, or in functions that are known.
  */
-export function readStatementImpact(
-  statement: Statement,
-  catalog: Catalog,
-  parser: SqlParser,
-): Impact {
+export function readStatementImpact(statement: Statement, around: Surroundings): Impact {
+  const { catalog, parser } = around;
   const tree = parser.parse(statement.text);
   if (tree === null) {
     return { ...emptyImpact(), unknowns: ['it is too long, or its grammar is not known here'] };
   }
-  const impacts = expandStatement(statement, tree, { catalog, parser }).map((one) => {
-    if (one.isDynamic) return { ...emptyImpact(), unknowns: [DYNAMIC] };
-    const impact = readImpact(one.tree, catalog);
-    replay(catalog, one.tree);
-    return one.isConditional ? uncertain(impact) : impact;
-  });
-  return joinImpacts(impacts);
+  const all = expandStatement(statement, tree, { catalog, parser });
+  // what runs inside of it stands for a block
+  const isBlock = 'DoStmt' in tree || ('CallStmt' in tree && all.length > 1);
+  return joinImpacts(all.slice(isBlock ? 1 : 0).map((one) => impactOfOne(one, around)));
+}
+
+function impactOfOne(one: ExpandedStatement, around: Surroundings): Impact {
+  const { tree, text, isDynamic, isConditional } = one;
+  if (isDynamic) return { ...emptyImpact(), unknowns: [DYNAMIC] };
+  // names mean something else once the statement has run
+  const impact = renamed(impactOf({ ...around, tree, text }), around);
+  replayStatement(around.catalog, tree, text);
+  return isConditional ? uncertain(impact) : impact;
 }
 
 const DYNAMIC = 'it runs SQL that is put together at run time';
+
+function renamed(impact: Impact, { nameOf }: Surroundings): Impact {
+  const rename = <T extends { relation: ObjectKey }>(list: T[]): T[] =>
+    list.flatMap((one) => {
+      const relation = nameOf(one.relation);
+      return relation === undefined ? [] : [{ ...one, relation }];
+    });
+  return {
+    locks: rename(impact.locks),
+    rewrites: rename(impact.rewrites),
+    scans: rename(impact.scans),
+    builds: rename(impact.builds),
+    unknowns: impact.unknowns,
+  };
+}
 
 function uncertain(impact: Impact): Impact {
   const soften = <T extends { isCertain: boolean }>(list: T[]) =>
@@ -42,15 +73,18 @@ function uncertain(impact: Impact): Impact {
 
 /** The impact of all; of the locks on one relation the strongest. */
 function joinImpacts(impacts: readonly Impact[]): Impact {
-  const [only, second] = impacts;
-  if (only && !second) return only;
   return {
-    locks: strongestLocks(impacts.flatMap(({ locks }) => locks)),
+    locks: strongestLocks(impacts.flatMap(({ locks }) => locks).filter(isFelt)),
     rewrites: impacts.flatMap(({ rewrites }) => rewrites),
     scans: impacts.flatMap(({ scans }) => scans),
     builds: impacts.flatMap(({ builds }) => builds),
     unknowns: [...new Set(impacts.flatMap(({ unknowns }) => unknowns))],
   };
+}
+
+/** Reading alone keeps off nobody but who wants `ACCESS EXCLUSIVE`. */
+function isFelt({ mode }: LockTaken): boolean {
+  return mode !== 'AccessShare';
 }
 
 /** One lock for each relation, strongest first. */

@@ -1,49 +1,52 @@
 import type { Catalog, ObjectKey } from '../catalog/catalog.ts';
-import { blockedBy, type Impact, isStronger } from '../impact/impact.ts';
-import type { SqlParser } from '../sql/parser.ts';
+import { blockedBy, isStronger, type LockMode, type LockTaken } from '../impact/impact.ts';
 import type { Statement } from '../sql/statements.ts';
 import type { StatementTrace } from '../trace/trace-statements.ts';
 import type { ApplySettings } from './apply-context.ts';
 import { ladderFor, lockTimeouts, stepName } from './apply-context.ts';
-import type { LockWaits, StatementImpact, StepImpact, StrongestLock } from './impact-plan.ts';
+import type {
+  LockWaits,
+  PlannedLock,
+  StatementImpact,
+  StepImpact,
+  StrongestLock,
+} from './impact-plan.ts';
 import type { Step } from './prepare.ts';
 import { LADDER } from './retry.ts';
 import { settleTrace } from './settle-trace.ts';
-import { readStatementImpact } from './statement-impact.ts';
+import { readStatementImpact, type Surroundings } from './statement-impact.ts';
 
-interface Around {
-  /** Before the step; it is brought to what it is after it. */
-  catalog: Catalog;
-  parser: SqlParser;
+interface Around extends Omit<Surroundings, 'nameOf'> {
   settings: ApplySettings;
+  /** Whether an earlier step makes it, so that nobody uses it yet. */
+  isNew(key: ObjectKey): boolean;
   /** What a server did with the step's statements, where they were tried. */
   traces?: (StatementTrace | undefined)[] | undefined;
 }
 
 /**
- * What others feel of a step, statement by statement. What the step itself makes is left out, since
- * nobody else uses it yet.
+ * What others feel of a step, statement by statement. Relations go by the names that they have before
+ * the step, and what the step itself makes is left out, since nobody else uses it yet.
  */
-export function readStepImpact(
-  step: Step,
-  { catalog, parser, settings, traces }: Around,
-): StepImpact {
-  const before = new Set([...catalog.relations.keys(), ...catalog.indexes.keys()]);
+export function readStepImpact(step: Step, around: Around): StepImpact {
+  const { settings, traces, isNew } = around;
+  const nameOf = rememberNames(around.catalog);
   // What ran before a script stopped half way is in the catalog already, and does not run again.
   const statementsDone = step.resume?.statementsDone ?? 0;
   const ahead = step.statements.slice(statementsDone);
   const statements = ahead.map((statement): StatementImpact => {
-    const read = onlyOf(before, catalog, readStatementImpact(statement, catalog, parser));
+    const read = readStatementImpact(statement, { ...around, nameOf });
     const settled = settleTrace(read, traces?.[statement.index]);
-    return { ...place(statement), ...settled, locks: settled.locks.map(withBlocked) };
+    return { ...place(statement), ...settled, locks: settled.locks.map(plannedLock) };
   });
+  if (step.isTransactional) markHeldLocks(statements);
   return {
     ...stepName(step),
     direction: step.direction,
     file: step.script.path,
     isTransactional: step.isTransactional,
     waits: lockWaits(step, settings),
-    strongestLock: strongestLock(statements),
+    strongestLock: strongestLock(statements, isNew),
     statementsDone,
     statementsTotal: step.script.large?.statementsTotal ?? statements.length,
     statements,
@@ -54,20 +57,29 @@ function place({ line, column, command, text }: Statement) {
   return { line, column, command, text };
 }
 
-function withBlocked<T extends { mode: Parameters<typeof blockedBy>[0] }>(lock: T) {
-  return { ...lock, blocks: blockedBy(lock.mode) };
+function plannedLock(lock: LockTaken): PlannedLock {
+  return { ...lock, blocks: blockedBy(lock.mode), isHeld: false };
 }
 
-/** Without what the catalog did not hold before the step; where it is not complete nobody knows. */
-function onlyOf(before: Set<ObjectKey>, { isComplete }: Catalog, impact: Impact): Impact {
-  if (!isComplete) return impact;
-  const isOld = ({ relation }: { relation: ObjectKey }) => before.has(relation);
-  return {
-    ...impact,
-    locks: impact.locks.filter(isOld),
-    rewrites: impact.rewrites.filter(isOld),
-    scans: impact.scans.filter(isOld),
-    builds: impact.builds.filter(isOld),
+/** Locks last until the end of the transaction. */
+function markHeldLocks(statements: StatementImpact[]): void {
+  const held = new Map<ObjectKey, LockMode>();
+  for (const lock of statements.flatMap(({ locks }) => locks)) {
+    const before = held.get(lock.relation);
+    lock.isHeld = before !== undefined && !isStronger(lock.mode, before);
+    if (!lock.isHeld) held.set(lock.relation, lock.mode);
+  }
+}
+
+/** Gives the names that relations have now, also when they are called otherwise later. */
+function rememberNames({ relations, indexes, isComplete }: Catalog): Surroundings['nameOf'] {
+  const names = new Map<unknown, ObjectKey>(
+    [...relations, ...indexes].map(([key, object]) => [object, key]),
+  );
+  return (key) => {
+    const object = relations.get(key) ?? indexes.get(key);
+    // where not all is known, what is not may have been there
+    return object === undefined && !isComplete ? key : names.get(object);
   };
 }
 
@@ -76,16 +88,21 @@ function lockWaits(step: Step, settings: ApplySettings): LockWaits {
   const first = ladder[0] ?? LADDER[0];
   return {
     lockTimeoutsMs: ladder.map(({ lockTimeoutMs }) => lockTimeoutMs),
+    budgetMs: settings.lockWaitBudgetMs ?? null,
     dataLockTimeoutMs: first ? lockTimeouts(first, settings).data : settings.dataLockTimeoutMs,
     statementTimeoutMs:
       step.script.directives.statementTimeoutMs ?? settings.statementTimeoutMs ?? null,
   };
 }
 
-function strongestLock(statements: StatementImpact[]): StrongestLock | null {
+function strongestLock(
+  statements: StatementImpact[],
+  isNew: Around['isNew'],
+): StrongestLock | null {
   const locks = statements
     .flatMap((statement) => statement.locks)
-    .filter(({ reason }) => reason !== 'index' && reason !== 'sequence');
+    .filter(({ reason }) => reason !== 'index' && reason !== 'sequence')
+    .filter(({ relation }) => !isNew(relation));
   const [first, ...others] = locks;
   if (!first) return null;
   const strongest = others.reduce(

@@ -59,7 +59,7 @@ function renderStep(
   const note = step.isTransactional ? '' : ', without a transaction';
   const done = step.statementsDone === 0 ? '' : `, goes on behind the ${step.statementsDone} done`;
   const statements = renderCount(step.statementsTotal, 'statement');
-  const shown = step.statements.filter((one) => verbose || isWorthShowing(one));
+  const shown = step.statements.filter((one) => verbose || isWorthShowing(one, plan.tables));
   const hidden = step.statementsTotal - shown.length;
   return [
     `  ${arrow}  ${step.label}_${step.name}  ${style.dim(`${statements}${note}${done}`)}`,
@@ -74,18 +74,14 @@ function hiddenNote(hidden: number, shown: number): string {
   return `${which} that nobody else feels (--verbose shows all)`;
 }
 
-/** Whether others feel it, or nobody can tell. */
-function isWorthShowing({
-  locks,
-  rewrites,
-  scans,
-  builds,
-  unknowns,
-  trace,
-}: StatementImpact): boolean {
+/** Whether others feel it more than what came before, or nobody can tell. */
+function isWorthShowing(statement: StatementImpact, tables: ImpactPlan['tables']): boolean {
+  const { locks, rewrites, scans, builds, unknowns, trace } = statement;
+  const isUsed = ({ relation }: { relation: string }) => tables[relation]?.isNew !== true;
   return (
-    locks.some(({ blocks }) => blocks !== '') ||
-    [rewrites, scans, builds, unknowns].some((list) => list.length > 0) ||
+    locks.some((lock) => lock.blocks !== '' && !lock.isHeld && isUsed(lock)) ||
+    [...rewrites, ...scans, ...builds].some(isUsed) ||
+    unknowns.length > 0 ||
     trace?.outcome === 'failed' ||
     (trace?.differences.length ?? 0) > 0
   );
@@ -102,7 +98,11 @@ function renderStrongest(step: StepImpact, options: ImpactPlanRenderOptions): st
   const shortest = renderDuration(Math.min(...tries));
   const longest = renderDuration(Math.max(...tries));
   const each = shortest === longest ? shortest : `${shortest} to ${longest}`;
-  const wait = `waits for it ${each}, in up to ${renderCount(tries.length, 'try').replace('trys', 'tries')}`;
+  const howOften =
+    waits.budgetMs === null
+      ? `in up to ${tries.length === 1 ? '1 try' : `${tries.length} tries`}`
+      : `again and again for ${renderDuration(waits.budgetMs)}`;
+  const wait = `waits for it ${each}, ${howOften}`;
   const limit =
     waits.statementTimeoutMs === null
       ? ''

@@ -55,15 +55,15 @@ function sizedOnce(tables: Record<string, TableFacts>): (relation: string) => st
 /** `1,200,000 rows, 340 MB`, `new`, `size not known`. */
 function describeSize({ rows, bytes, isNew }: TableFacts): string {
   if (isNew) return 'made by this plan';
-  if (rows === null) return 'size not known';
   const size = bytes === null ? '' : `, ${renderBytes(bytes)}`;
+  if (rows === null) return bytes === null ? 'size not known' : `rows not known${size}`;
   return `${rows === 1 ? '1 row' : `${Math.round(rows).toLocaleString('en-US')} rows`}${size}`;
 }
 
 /** The locks on indexes go with that on their table. */
 function lockEffects(locks: readonly PlannedLock[], name: (relation: string) => string): Effect[] {
   const onTables = locks.filter(({ reason }) => reason !== 'index');
-  const shown = onTables.length > 0 ? onTables : locks;
+  const shown = (onTables.length > 0 ? onTables : locks).filter(({ isHeld }) => !isHeld);
   return shown.map(({ relation, mode, blocks, reason }) => {
     const why = reason === 'target' || reason === 'index' ? '' : ` (${reason})`;
     return {

@@ -164,7 +164,9 @@ async function traceOne(
     if (isConnectionLoss(error) || codeOf(error) === undefined) throw error;
     if (goesOn) await session.run(`rollback to ${SAVEPOINT}; release ${SAVEPOINT}`);
     const said = `${error instanceof Error ? error.message : error} (${codeOf(error)})`;
-    return { trace: untraced(statement, 'failed', said, []), signals };
+    // what it read before it failed is counted
+    const after = goesOn ? await readSignals(session) : signals;
+    return { trace: untraced(statement, 'failed', said, []), signals: after };
   }
   const durationMs = performance.now() - startedAt;
   if (goesOn) await session.run(`release ${SAVEPOINT}`);

@@ -69,6 +69,7 @@ Would run 1 migration in schema public, each in a transaction of its own:
           file: 'migrations/002_token.sql',
           waits: {
             lockTimeoutsMs: expect.arrayContaining([200, 3000]),
+            budgetMs: null,
             dataLockTimeoutMs: 10_000,
             statementTimeoutMs: null,
           },
@@ -169,6 +170,13 @@ describe('a budget', () => {
       },
     });
     expect(result.code).toBe(3);
+  });
+
+  test('annotates the lines of a pull request', async ({ shop }) => {
+    const { stdout, code } = await shop.plan('--budget', 'rewrite-rows=999', '--format', 'github');
+    expect(stdout).toContain('::error file=migrations/002_token.sql,line=2');
+    expect(stdout).toContain('rewrites public.orders: 1,000 rows');
+    expect(code).toBe(3);
   });
 
   test('is refused where it cannot be read', async ({ shop }) => {

@@ -21,7 +21,7 @@ const quiet: StatementImpact = {
 
 type Lock = StatementImpact['locks'][number];
 const lock = (mode: Lock['mode'], relation = T): Lock => ({
-  ...{ relation, mode, reason: 'target', blocks: '' },
+  ...{ relation, mode, reason: 'target', blocks: '', isHeld: false },
 });
 const rewrite = { relation: T, reason: 'type change' as const, isCertain: true };
 const scan = { relation: T, reason: 'check constraint' as const, isCertain: true };
@@ -53,7 +53,12 @@ function planOf(
           statementsDone: 0,
           statementsTotal: statements.length,
         },
-        waits: { lockTimeoutsMs: [200], dataLockTimeoutMs: 1, statementTimeoutMs: null },
+        waits: {
+          lockTimeoutsMs: [200],
+          budgetMs: null,
+          dataLockTimeoutMs: 1,
+          statementTimeoutMs: null,
+        },
         statements: statements.map((one, index) => ({ ...quiet, line: index + 1, ...one })),
         ...step,
       },

@@ -25,16 +25,19 @@ const loud: StatementImpact = {
     {
       ...{ relation: 'public.events', mode: 'AccessExclusive', reason: 'target' },
       blocks: 'reads and writes',
+      isHeld: false,
     },
     {
       relation: 'public.events_pkey',
       mode: 'AccessExclusive',
       reason: 'index',
       blocks: 'reads and writes',
+      isHeld: false,
     },
     {
       ...{ relation: 'public.users', mode: 'ShareRowExclusive', reason: 'referenced table' },
       blocks: 'writes',
+      isHeld: false,
     },
   ],
   rewrites: [
@@ -54,7 +57,12 @@ const loud: StatementImpact = {
 const step: StepImpact = {
   ...{ direction: 'up', version: '12', label: '012', name: 'add_token' },
   ...{ file: 'migrations/012_add_token.sql', isTransactional: true, statementsDone: 0 },
-  waits: { lockTimeoutsMs: [200, 3000], dataLockTimeoutMs: 10_000, statementTimeoutMs: null },
+  waits: {
+    lockTimeoutsMs: [200, 3000],
+    budgetMs: null,
+    dataLockTimeoutMs: 10_000,
+    statementTimeoutMs: null,
+  },
   strongestLock: {
     mode: 'AccessExclusive',
     blocks: 'reads and writes',

@@ -68,6 +68,8 @@ export async function showPlan(
   const verdict = budget === undefined ? undefined : await judge(plan, budget);
   return {
     data: { dryRun: true, ...plan, ...(verdict && { budget: verdict }) },
+    pipeline: async () =>
+      (await import('../../report/pipeline/from-plan.ts')).pipelineOfPlan(plan, verdict),
     exitCode: verdict?.isKept === false ? EXIT.found : EXIT.done,
     text: renderImpactPlan(plan, {
       verdict,

@@ -33,6 +33,7 @@ export const PLAN: CommandSpec = {
     'migrate plan --trace',
     'migrate plan --budget rewrite-rows=100k,scan-rows=1M,access-exclusive=500ms',
   ],
+  hasFormats: true,
   run: async (input: CommandInput) =>
     (await import('./migrate-plan-handlers.ts')).handlePlan(input),
 };
