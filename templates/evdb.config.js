@@ -34,6 +34,16 @@ export default {
   // What `evdb migrate plan` is held against; exit code 3 where it is exceeded.
   // budget: 'rewrite-rows=100k,scan-rows=1M,access-exclusive=500ms',
 
+  // How `evdb lint` and `evdb migrate validate` judge migrations; the event schema is made for an
+  // empty database, so what comes behind it counts.
+  lint: {
+    startAfter: '011',
+    // serverVersion: 14, // the oldest server that the migrations are for
+    // smallTableRows: 10000, // below, findings about locks are information
+    // rules: { 'lock-fanout': 'off' },
+    // groups: { style: 'warning' },
+  },
+
   // What `evdb doctor` finds and you accept; after the day in `until` it counts again.
   // doctor: { ignore: [{ check: 'unused-indexes', object: 'public.*', reason: 'yearly report', until: '2027-01-31' }] },
 
