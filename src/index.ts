@@ -233,6 +233,7 @@ export { resetSchema } from './migrate/reset.ts';
 export { readRulePage } from './migrate/rule-page.ts';
 export type { ScriptLocation, ServerReport } from './migrate/script-error.ts';
 export { ScriptError } from './migrate/script-error.ts';
+export type { SeenBlocker } from './migrate/seen-blockers.ts';
 export type { DownProof, ProveDownsOptions } from './migrate/shadow.ts';
 export { proveDowns } from './migrate/shadow.ts';
 export type { MigrationsStatus, StatusEntry } from './migrate/status.ts';

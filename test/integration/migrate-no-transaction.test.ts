@@ -1,3 +1,6 @@
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, vi } from 'vitest';
 import { migrateDown, migrateUp, readStatus } from '../../src/index.ts';
 import { isSuperuser, type MigrateStage, test, untilHeard } from '../support/migrate-stage.ts';
@@ -153,6 +156,28 @@ describe('a migration without a transaction', () => {
     await other`select pg_advisory_unlock(42)`;
     expect((await first).steps).toHaveLength(1);
     expect((await second).steps).toEqual([]);
+  });
+
+  test('of a newer build that is at work is waited for by an older one, which has not its file', async ({
+    stage,
+  }) => {
+    await stage.migration('001_a', 'create table a ();');
+    await migrateUp(stage.options);
+    const directory = await mkdtemp(join(tmpdir(), 'evdb-test-older-'));
+    await cp(stage.options.directory, directory, { recursive: true });
+    await stage.migration('002_b', `${HEADER}create table b ();\nselect pg_advisory_lock(42);`);
+    const other = stage.openOther();
+    await other`select pg_advisory_lock(42)`;
+    const newer = migrateUp(stage.options);
+    await expect
+      .poll(() => stage.ledger(), { timeout: 30_000 })
+      .toEqual(['001 applied', '002 applying']);
+    const older = migrateUp({ ...stage.options, directory });
+    await untilHeard(stage.heard, 'lock-wait');
+    await other`select pg_advisory_unlock(42)`;
+    await newer;
+    expect(await older).toMatchObject({ steps: [], warnings: [{ code: 'LEDGER_AHEAD' }] });
+    await rm(directory, { recursive: true });
   });
 
   test('creates its target schema where that is missing', async ({ stage }) => {
