@@ -19,6 +19,7 @@ for (const script of [
   'bench/event-search.mjs',
   'bench/doctor.mjs',
   'bench/plan.mjs',
+  'bench/schema-dump.mjs',
   'bench/pool.mjs',
   'bench/registrar.mjs',
 ]) {

@@ -19,8 +19,9 @@ const SIGNALS = ['SIGINT', 'SIGTERM'];
  * Runs work with a temporary folder and a PostgreSQL server of its own, with durable commits.
  *
  * @param {(workspace: Workspace) => Promise<void>} work
+ * @param {{ binariesDir?: string }} [options] of another PostgreSQL than the one evdb brings
  */
-export async function withWorkspace(work) {
+export async function withWorkspace(work, { binariesDir } = {}) {
   const { ensureEmbeddedServer, stopEmbeddedServer } = await import('../../dist/lib/index.js');
   const directory = mkdtempSync(join(tmpdir(), 'evdb-bench-'));
   // Run by root the server belongs to an ordinary user, who has to get in.
@@ -29,7 +30,7 @@ export async function withWorkspace(work) {
   const onSignal = () => interruption.abort(new Error('interrupted'));
   for (const signal of SIGNALS) process.on(signal, onSignal);
   try {
-    const server = await ensureEmbeddedServer({ directory: serverDirectory });
+    const server = await ensureEmbeddedServer({ directory: serverDirectory, binariesDir });
     await work(await openWorkspace(directory, server));
   } finally {
     await stopEmbeddedServer({ directory: serverDirectory });

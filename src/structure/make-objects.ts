@@ -40,16 +40,24 @@ const NAMED_ON: ReadonlySet<StructureKind> = new Set([
   ...(['constraint', 'rule', 'trigger', 'policy'] as const),
 ]);
 
-/** Objects by `catalog:oid:sub`, as the system catalogs refer to them. */
+/** More columns than a table can have. */
+const SUBS = 4096;
+
+/** Objects by what the system catalogs refer to them by: catalog, oid, and the number of a column. */
 export class DraftIndex {
-  readonly #byAddress = new Map<string, DraftObject>();
+  readonly #catalogs = new Map<number, Map<number, DraftObject>>();
 
   add(object: DraftObject, catalog: number, oid: unknown, sub: unknown = 0): void {
-    this.#byAddress.set(`${catalog}:${oid}:${sub}`, object);
+    let objects = this.#catalogs.get(catalog);
+    if (!objects) {
+      objects = new Map();
+      this.#catalogs.set(catalog, objects);
+    }
+    objects.set(Number(oid) * SUBS + Number(sub), object);
   }
 
   find(catalog: unknown, oid: unknown, sub: unknown = 0): DraftObject | undefined {
-    return this.#byAddress.get(`${catalog}:${oid}:${sub}`);
+    return this.#catalogs.get(Number(catalog))?.get(Number(oid) * SUBS + Number(sub));
   }
 }
 

@@ -1,5 +1,6 @@
 import { type Contents, indexContents, renderAttachments } from './render/addresses.ts';
 import { domainUnits, typeUnits } from './render/data-types.ts';
+import { beforeLastDot } from './render/names.ts';
 import { createReaches } from './render/reaches.ts';
 import { SECTION_OWNED_SEQUENCES, SECTIONS } from './render/sections.ts';
 import { SIMPLE } from './render/simple.ts';
@@ -105,11 +106,12 @@ function simpleUnits(object: StructureObject, contents: Contents): Unit[] {
 
 /** A sequence is made before the default that uses it, and can belong to the column only afterwards. */
 function ownedSequence({ kind, name, parts }: StructureObject): Unit {
+  const table = beforeLastDot(parts['owned by'] ?? '');
   return {
     keys: [`owner of ${kind} ${name}`],
     section: SECTION_OWNED_SEQUENCES,
     name,
-    needs: [`sequence ${name}`, `column ${parts['owned by']}`],
+    needs: [`sequence ${name}`, `table ${table}`, `foreign table ${table}`],
     statements: [`alter sequence ${name} owned by ${parts['owned by']};`],
   };
 }

@@ -3,15 +3,17 @@ import { objectKeyOf, type StructureKind, type StructureObject } from '../struct
 /** Objects with those that they are a part of. */
 export interface Contents {
   objects: readonly StructureObject[];
+  /** Without columns, which are found as parts. */
   byKey: ReadonlyMap<string, StructureObject>;
   /** Parts such as columns and constraints, in order, by the key of what they belong to. */
   partsOf: ReadonlyMap<string, readonly StructureObject[]>;
 }
 
 export function indexContents(objects: readonly StructureObject[]): Contents {
-  const byKey = new Map(objects.map((object) => [objectKeyOf(object), object]));
+  const byKey = new Map<string, StructureObject>();
   const partsOf = new Map<string, StructureObject[]>();
   for (const object of objects) {
+    if (object.kind !== 'column') byKey.set(objectKeyOf(object), object);
     if (object.of === undefined) continue;
     const parts = partsOf.get(object.of);
     if (parts) parts.push(object);

@@ -9,8 +9,9 @@ export function createReaches(objects: readonly StructureObject[]): Reaches {
   const needs = new Map<string, string[]>();
   const holders = new Map<string, string>();
   for (const object of objects) {
-    const key = objectKeyOf(object);
+    if (object.kind === 'column' && object.dependsOn.length === 0) continue;
     const isInside = object.kind === 'column' || object.kind === 'constraint';
+    const key = objectKeyOf(object);
     const holder = isInside ? (object.of ?? key) : key;
     if (isInside) holders.set(key, holder);
     if (object.parts.definition?.startsWith('FOREIGN KEY')) continue;
@@ -19,6 +20,7 @@ export function createReaches(objects: readonly StructureObject[]): Reaches {
     else needs.set(holder, [...object.dependsOn]);
   }
   return (from, to) => {
+    if (from.dependsOn.length === 0) return false;
     const target = objectKeyOf(to);
     const seen = new Set<string>();
     const waiting = from.dependsOn.map((key) => holders.get(key) ?? key);

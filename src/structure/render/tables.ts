@@ -30,9 +30,12 @@ export function tableUnits(table: StructureObject, contents: Contents, reaches: 
     .filter(({ parts: said }) => said.default !== undefined)
     .filter((c) => !isFree(c));
   const inside = [table, ...columns.filter((c) => !late.includes(c)), ...inline];
-  const sequences = columns.flatMap((column) => contents.partsOf.get(objectKeyOf(column)) ?? []);
+  const sequences = columns.flatMap((column) =>
+    column.parts.identity ? (contents.partsOf.get(objectKeyOf(column)) ?? []) : [],
+  );
   const unit: Unit = {
-    keys: [...inside, ...sequences].map(objectKeyOf),
+    // nothing needs a column without its table
+    keys: [table, ...inline, ...sequences].map(objectKeyOf),
     section: SECTIONS.table,
     name: table.name,
     needs: [...inside.flatMap(({ dependsOn }) => dependsOn), ...parentKeys(table)],
