@@ -56,16 +56,21 @@ function renderStep(
 ): string[] {
   const { style, verbose } = options;
   const arrow = step.direction === 'up' ? style.good('up  ') : style.warn('down');
-  const note = step.isTransactional ? '' : ', without a transaction';
+  const mode = step.isTransactional ? '' : ', without a transaction';
   const done = step.statementsDone === 0 ? '' : `, goes on behind the ${step.statementsDone} done`;
   const statements = renderCount(step.statementsTotal, 'statement');
   const shown = step.statements.filter((one) => verbose || isWorthShowing(one, plan.tables));
-  const hidden = step.statementsTotal - shown.length;
+  const hidden = step.statements.length - shown.length;
+  const unseen = step.statementsTotal - step.statements.length;
+  const notes = [
+    ...(hidden > 0 ? [hiddenNote(hidden, shown.length)] : []),
+    ...(unseen > 0 ? [`${unseen} that nobody has looked at: the file is large`] : []),
+  ];
   return [
-    `  ${arrow}  ${step.label}_${step.name}  ${style.dim(`${statements}${note}${done}`)}`,
+    `  ${arrow}  ${step.label}_${step.name}  ${style.dim(`${statements}${mode}${done}`)}`,
     ...renderStrongest(step, options),
     ...shown.flatMap((one) => renderStatement(one, step, plan.tables, options)),
-    ...(hidden > 0 ? wrap(hiddenNote(hidden, shown.length), STEP, options).map(style.dim) : []),
+    ...notes.flatMap((note) => wrap(note, STEP, options)).map((line) => style.dim(line)),
   ];
 }
 

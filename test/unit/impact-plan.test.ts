@@ -116,6 +116,12 @@ Nothing was changed.`);
     expect(text).toContain('  down  012_add_token  2 statements, without a transaction');
   });
 
+  it('says how much of a large file nobody has looked at', () => {
+    const text = renderImpactPlan({ ...plan, steps: [{ ...step, statementsTotal: 500 }] }, options);
+    expect(text).toContain('012_add_token  500 statements');
+    expect(text).toContain('        498 that nobody has looked at: the file is large\n');
+  });
+
   it('tells what is not certain and what is not known', () => {
     const unsure: StatementImpact = {
       ...loud,
