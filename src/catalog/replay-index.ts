@@ -112,7 +112,8 @@ export function findAttachable(
   return false;
 }
 
-function isAlike(one: IndexShape, other: IndexShape): boolean {
+/** Whether an index can be that of a partition for the other one of its table. */
+export function isAlike(one: IndexShape, other: IndexShape): boolean {
   return (
     one.isUnique === other.isUnique &&
     one.isPartial === other.isPartial &&

@@ -59,7 +59,8 @@ export function attachPartition(
   }
 }
 
-function hasAlike({ constraints }: Relation, wanted: CatalogConstraint): boolean {
+/** Whether a table has a foreign key to the same table over the same columns. */
+export function hasAlike({ constraints }: Relation, wanted: CatalogConstraint): boolean {
   return [...constraints.values()].some(
     (one) =>
       one.kind === 'foreign key' &&

@@ -58,7 +58,7 @@ function addedNotNull(at: AlterCommand, constraint: Constraint): void {
   if (constraint.skip_validation) return;
   const offset = offsetOfConstraint(at, constraint);
   for (const table of storedTables(at.draft, at.target, at.isOnly)) {
-    const isProven = isProvenNotNull(table, column);
+    const isProven = isProvenNotNull(table, column, at.dropped);
     if (isProven) continue;
     scan(at.draft, {
       relation: table.key,
@@ -75,7 +75,8 @@ function addedForeignKey(at: AlterCommand, constraint: Constraint, place: Constr
   const { draft } = at;
   const referenced = targetOfRange(draft, constraint.pktable);
   if (referenced) lockTree(draft, referenced, 'ShareRowExclusive', 'referenced table');
-  const isNewAndNull = place.column !== undefined && !at.addsDefault;
+  // Rows get a value for a new column only by a default, also by one that is null.
+  const isNewAndNull = place.column !== undefined && !hasDefault(at);
   if (isNewAndNull || !isChecked(constraint, place)) return;
   const about = {
     reason: 'foreign key',
@@ -87,6 +88,14 @@ function addedForeignKey(at: AlterCommand, constraint: Constraint, place: Constr
   for (const { relation } of touchedTables(at)) scan(draft, { relation, ...about });
   if (referenced === undefined || referenced.key === at.target.key) return;
   for (const { key } of storedTables(draft, referenced)) scan(draft, { relation: key, ...about });
+}
+
+function hasDefault({ command }: AlterCommand): boolean {
+  const definition = asKind(command.def, 'ColumnDef');
+  return (definition?.constraints ?? []).some((node) => {
+    const contype = asKind(node, 'Constraint')?.contype;
+    return contype === 'CONSTR_DEFAULT' || contype === 'CONSTR_GENERATED';
+  });
 }
 
 const BUILDS = {
@@ -113,7 +122,8 @@ function addedIndexConstraint(
     takeIndex(at, constraint);
     return;
   }
-  for (const { relation } of touchedTables(at, { offset })) {
+  const isOnly = at.isOnly || at.target.relation?.kind !== 'partitioned table';
+  for (const { relation } of touchedTables(at, { offset, isOnly })) {
     if (relation !== at.target.key) lock(draft, relation, 'Share', 'partition');
     const about = { relation, subject, isCertain: true, command: at.index, offset };
     build(draft, { ...about, reason, isConcurrent: false });
@@ -146,7 +156,8 @@ function scanForNulls(
 ): void {
   for (const table of storedTables(at.draft, at.target, at.isOnly)) {
     for (const column of columns ?? [undefined]) {
-      const isProven = column === undefined ? undefined : isProvenNotNull(table, column);
+      const isProven =
+        column === undefined ? undefined : isProvenNotNull(table, column, at.dropped);
       if (isProven) continue;
       scan(at.draft, {
         relation: table.key,
@@ -160,12 +171,13 @@ function scanForNulls(
   }
 }
 
-/** From 18 on the partitions are locked like the table, before only where a column becomes not null. */
+/** Before 18 partitions are locked like the table only where a column becomes not null. */
 function lockForPrimaryKey(at: AlterCommand, columns: readonly string[] | undefined): void {
   const { draft, target } = at;
   const isNew = (columns ?? []).some(
     (name) => target.relation?.columns.get(name)?.isNotNull === false,
   );
   if (at.isOnly) return;
-  if (draft.serverVersion >= 180_000 || isNew) lockTree(draft, target, at.mode, 'target');
+  const isPartitioned = target.relation?.kind === 'partitioned table';
+  if (isNew || !isPartitioned) lockTree(draft, target, at.mode, 'target');
 }

@@ -15,8 +15,8 @@ export interface AlterCommand {
   /** What the statement takes on its table. */
   mode: LockMode;
   isOnly: boolean;
-  /** Whether the statement adds a column with a default: then it looks up every new foreign key. */
-  addsDefault: boolean;
+  /** Constraints that the statement drops, which it does first: they prove nothing. */
+  dropped: ReadonlySet<string>;
 }
 
 /** Where and in which subcommand something is, for each of the tables that hold the rows. */

@@ -57,10 +57,11 @@ const WEAK_OPTION =
   /^(fillfactor|parallel_workers|toast_tuple_target|deduplicate_items|pages_per_range|gin_pending_list_limit|log_autovacuum_min_duration|autovacuum_.*|vacuum_.*)$/;
 
 /** Whether a subcommand goes on to the partitions and children, and locks them alike. */
-export function isInherited({ subtype, def }: AlterTableCmd): boolean {
+export function isInherited({ subtype, def }: AlterTableCmd, serverVersion: number): boolean {
   const constraint = asKind(def, 'Constraint');
   switch (subtype) {
     case 'AT_AddConstraint':
+      if (serverVersion >= 180_000) return true;
       return constraint?.is_no_inherit !== true && !INDEXED.has(constraint?.contype ?? '');
     case 'AT_AddColumn':
     case 'AT_ColumnDefault':

@@ -22,19 +22,13 @@ export function impactOfAlterTable(draft: Draft, statement: AlterTableStmt): voi
   const isOnly = statement.relation?.inh !== true;
   lock(draft, target.key, mode, 'target');
   lockChildren(draft, target, { all, mode, isOnly });
-  const addsDefault = all.some(({ subtype, def }) => {
-    const constraints = asKind(def, 'ColumnDef')?.constraints ?? [];
-    return (
-      subtype === 'AT_AddColumn' &&
-      constraints.some((node) => DEFAULTS.has(asKind(node, 'Constraint')?.contype ?? ''))
-    );
-  });
+  const dropped = new Set(
+    all.flatMap(({ subtype, name = '' }) => (subtype === 'AT_DropConstraint' ? [name] : [])),
+  );
   for (const { command, index, offset } of commands) {
-    impactOfCommand({ draft, target, command, index, offset, mode, isOnly, addsDefault });
+    impactOfCommand({ draft, target, command, index, offset, mode, isOnly, dropped });
   }
 }
-
-const DEFAULTS = new Set(['CONSTR_DEFAULT', 'CONSTR_GENERATED']);
 
 interface Commands {
   all: AlterCommand['command'][];
@@ -45,9 +39,15 @@ interface Commands {
 function lockChildren(draft: Draft, target: Target, { all, mode, isOnly }: Commands): void {
   const isPartitioned = target.relation?.kind === 'partitioned table';
   const goesDown = all.some(
-    (command) => isInherited(command) || (isPartitioned && isForPartitions(command)),
+    (command) =>
+      isInherited(command, draft.serverVersion) || (isPartitioned && isForPartitions(command)),
   );
   if (goesDown && !isOnly) lockTree(draft, target, mode, 'target');
+  // What the children have of it is theirs alone from then on.
+  const isLeft = all.some(({ subtype }) => subtype === 'AT_DropColumn');
+  for (const key of isOnly && isLeft ? (target.relation?.children ?? []) : []) {
+    lock(draft, key, mode, 'partition');
+  }
 }
 
 /** Where the statement names an index, which `alter table` may do too. */

@@ -3,9 +3,10 @@ import { columnTypeOf, showType } from '../catalog/column-type.ts';
 import { type Reference, referencesTo } from '../catalog/replay-relation.ts';
 import { asKind } from '../sql/tree.ts';
 import type { AlterCommand } from './alter-command.ts';
-import { lockOther } from './change-constraint.ts';
-import { build, lock, lockTree, rewrite, scan, storedTables, type Target } from './draft.ts';
+import { lockOther, lockTriggersOf } from './change-constraint.ts';
+import { build, lockTree, rewrite, scan, storedTables, type Target } from './draft.ts';
 import { dropDependent } from './drop-relation.ts';
+import { lockSequences } from './owned-sequences.ts';
 import { isProvenNotNull } from './proven.ts';
 import { changeOfType } from './type-change.ts';
 
@@ -33,7 +34,7 @@ function about(at: AlterCommand, { key }: Target) {
 
 function setNotNull(at: AlterCommand, name: string): void {
   for (const table of storedTables(at.draft, at.target, at.isOnly)) {
-    const isProven = isProvenNotNull(table, name);
+    const isProven = isProvenNotNull(table, name, at.dropped);
     if (isProven) continue;
     scan(at.draft, {
       ...about(at, table),
@@ -150,10 +151,23 @@ function verifyKeys(
   table: Target,
   { name, isCertain }: { name: string; isCertain: boolean },
 ): void {
-  const verify = (relation: string, { name: subject, isValidated }: CatalogConstraint) => {
+  const verify = (
+    relation: string,
+    { name: subject, isValidated, references }: CatalogConstraint,
+  ) => {
     if (!isValidated) return;
-    const place = { ...about(at, table), relation };
-    scan(at.draft, { ...place, reason: 'validate constraint', subject, isCertain });
+    const place = {
+      ...about(at, table),
+      reason: 'validate constraint',
+      subject,
+      isCertain,
+    } as const;
+    scan(at.draft, { ...place, relation });
+    const other = at.draft.catalog.relations.get(references ?? '');
+    if (other === undefined || other.key === table.key) return;
+    for (const { key } of storedTables(at.draft, { key: other.key, relation: other })) {
+      scan(at.draft, { ...place, relation: key });
+    }
   };
   for (const constraint of foreignKeysOn(table, name)) verify(table.key, constraint);
   for (const { relation, constraint } of referencesOn(at, name)) verify(relation.key, constraint);
@@ -161,13 +175,8 @@ function verifyKeys(
 
 function dropColumn(at: AlterCommand, name: string): void {
   const { draft, target } = at;
-  for (const { references } of foreignKeysOn(target, name)) {
-    lockOther(draft, references, 'AccessExclusive', 'referenced table');
-  }
-  for (const { key, ownedBy } of draft.catalog.relations.values()) {
-    const isOwned = ownedBy?.table === target.key && ownedBy.column === name;
-    if (isOwned) lock(draft, key, 'AccessExclusive', 'sequence');
-  }
+  for (const constraint of foreignKeysOn(target, name)) lockTriggersOf(draft, constraint);
+  lockSequences(draft, target.key, 'AccessExclusive', name);
   if (at.command.behavior !== 'DROP_CASCADE') return;
   for (const { relation } of referencesOn(at, name)) {
     lockTree(draft, { key: relation.key, relation }, 'AccessExclusive', 'referencing table');

@@ -2,7 +2,7 @@ import type { ATAlterConstraint } from '@pgsql/types';
 import type { CatalogConstraint } from '../catalog/catalog.ts';
 import { referencesTo } from '../catalog/replay-relation.ts';
 import type { AlterCommand } from './alter-command.ts';
-import { type Draft, lockTree, scan, storedTables, type Target, unknown } from './draft.ts';
+import { type Draft, lock, lockTree, scan, storedTables, type Target, unknown } from './draft.ts';
 import type { LockMode, LockReason } from './impact.ts';
 
 /** `drop constraint`, `validate constraint` and `alter constraint` */
@@ -34,6 +34,20 @@ export function lockOther(
   const relation = draft.catalog.relations.get(key);
   if (relation !== undefined || !draft.catalog.isComplete) {
     lockTree(draft, { key, relation }, mode, reason);
+  }
+}
+
+/** Locks the tables that hold the triggers of a foreign key which goes away with its table or column. */
+export function lockTriggersOf(draft: Draft, { references, isInherited }: CatalogConstraint): void {
+  const relation = draft.catalog.relations.get(references ?? '');
+  // The triggers of a partition's belong to that of its table.
+  if (isInherited) return;
+  if (relation?.kind !== 'partitioned table' || draft.serverVersion >= 150_000) {
+    lockOther(draft, references, 'AccessExclusive', 'referenced table');
+    return;
+  }
+  for (const { key } of storedTables(draft, { key: relation.key, relation })) {
+    lock(draft, key, 'AccessExclusive', 'referenced table');
   }
 }
 

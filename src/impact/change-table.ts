@@ -1,20 +1,10 @@
-import type { PartitionBoundSpec } from '@pgsql/types';
 import { objectKey, splitKey } from '../catalog/catalog.ts';
 import { asKind } from '../sql/tree.ts';
 import { type AlterCommand, touchedTables } from './alter-command.ts';
-import { isBoundProven } from './bound-proof.ts';
-import { lockOther } from './change-constraint.ts';
-import {
-  type Draft,
-  lock,
-  lockTree,
-  rewrite,
-  scan,
-  storedTables,
-  type Target,
-  targetOfRange,
-} from './draft.ts';
+import { lock, rewrite, targetOfRange } from './draft.ts';
 import type { RewriteReason } from './impact.ts';
+import { lockSequences } from './owned-sequences.ts';
+import { attachPartition, detachPartition } from './partition.ts';
 
 /** What changes a table as a whole, or its place among others. */
 export function impactOfTableChange(at: AlterCommand): void {
@@ -23,11 +13,11 @@ export function impactOfTableChange(at: AlterCommand): void {
   const other = targetOfRange(draft, partition?.name ?? asKind(command.def, 'RangeVar'));
   switch (command.subtype) {
     case 'AT_AttachPartition':
-      if (other) attach(at, other, partition?.bound);
+      if (other) attachPartition(at, other, partition?.bound);
       return;
     case 'AT_DetachPartition':
     case 'AT_DetachPartitionFinalize':
-      if (other) detach(draft, target, other, { isConcurrent: at.mode !== 'AccessExclusive' });
+      if (other) detachPartition(at, other);
       return;
     case 'AT_AddInherit':
       if (other) lock(draft, other.key, 'ShareUpdateExclusive', 'parent');
@@ -40,6 +30,12 @@ export function impactOfTableChange(at: AlterCommand): void {
       if (name) lock(draft, indexOf(at, name), 'Share', 'index');
       return;
     }
+    case 'AT_DropIdentity':
+      lockSequences(draft, target.key, 'AccessExclusive', command.name);
+      return;
+    case 'AT_SetIdentity':
+      lockSequences(draft, target.key, 'ShareRowExclusive', command.name);
+      return;
     default:
       rewriteTable(at);
   }
@@ -58,6 +54,9 @@ function rewriteTable(at: AlterCommand): void {
       const isUnlogged = subtype === 'AT_SetUnLogged';
       if (relation?.isUnlogged === isUnlogged) return;
       rewriteAs(at, 'set logged', isUnlogged ? 'unlogged' : 'logged');
+      if (at.draft.serverVersion >= 150_000) {
+        lockSequences(at.draft, at.target.key, 'AccessExclusive');
+      }
       return;
     }
     case 'AT_SetTableSpace':
@@ -74,60 +73,4 @@ function rewriteAs(at: AlterCommand, reason: RewriteReason, detail: string): voi
   for (const table of touchedTables(at, { isOnly: true })) {
     rewrite(at.draft, { ...table, reason, detail, isCertain: true });
   }
-}
-
-function attach(at: AlterCommand, partition: Target, bound: PartitionBoundSpec | undefined): void {
-  const { draft, target } = at;
-  lockTree(draft, partition, 'AccessExclusive', 'target');
-  lockForeignKeys(draft, target);
-  const proof = isBoundProven(target.relation, partition.relation, bound);
-  if (proof !== true) {
-    for (const { key } of storedTables(draft, partition)) {
-      scan(draft, {
-        relation: key,
-        reason: 'attach partition',
-        subject: target.key,
-        isCertain: proof === false,
-        command: at.index,
-        offset: at.offset,
-      });
-    }
-  }
-  scanDefaultPartition(draft, target, { command: at.index, offset: at.offset });
-}
-
-/** A new partition may take over what the default one holds, so that one is read. */
-export function scanDefaultPartition(
-  draft: Draft,
-  { relation: parent }: Target,
-  place: { command?: number; offset?: number } = {},
-): void {
-  const key = parent?.defaultPartition;
-  const relation = draft.catalog.relations.get(key ?? '');
-  if (parent === undefined || key === undefined) return;
-  lockTree(draft, { key, relation }, 'AccessExclusive', 'default partition');
-  for (const table of storedTables(draft, { key, relation })) {
-    const about = { relation: table.key, subject: parent.key, isCertain: true, ...place };
-    scan(draft, { ...about, reason: 'default partition' });
-  }
-}
-
-/** A partition gets the foreign keys of its table. */
-export function lockForeignKeys(draft: Draft, { relation }: Target): void {
-  for (const { kind, references } of relation?.constraints.values() ?? []) {
-    if (kind === 'foreign key') {
-      lockOther(draft, references, 'ShareRowExclusive', 'referenced table');
-    }
-  }
-}
-
-function detach(
-  draft: Draft,
-  { relation: parent }: Target,
-  partition: Target,
-  { isConcurrent }: { isConcurrent: boolean },
-): void {
-  lockTree(draft, partition, 'AccessExclusive', 'partition');
-  const key = parent?.defaultPartition;
-  if (key !== undefined && !isConcurrent) lock(draft, key, 'AccessExclusive', 'default partition');
 }

@@ -5,7 +5,7 @@ import { inlineConstraints } from '../catalog/replay-column.ts';
 import { shapeOfIndex } from '../catalog/replay-index.ts';
 import { newRelationName } from '../catalog/replay-relation.ts';
 import { asKind } from '../sql/tree.ts';
-import { lockForeignKeys, scanDefaultPartition } from './change-table.ts';
+
 import {
   build,
   type Draft,
@@ -15,6 +15,7 @@ import {
   type Target,
   targetOfRange,
 } from './draft.ts';
+import { lockKeysOfNewPartition, scanDefaultPartition } from './partition.ts';
 import { impactOfReading } from './query.ts';
 
 /** `create table`: nobody uses the new one, but it locks those that it hangs on. */
@@ -27,7 +28,7 @@ export function impactOfCreate(draft: Draft, statement: CreateStmt): void {
     if (parent === undefined) continue;
     const isPartition = statement.partbound !== undefined;
     lock(draft, parent.key, isPartition ? 'AccessExclusive' : 'ShareUpdateExclusive', 'parent');
-    if (isPartition) lockForeignKeys(draft, parent);
+    if (isPartition) lockKeysOfNewPartition(draft, parent);
     if (isPartition && !statement.partbound?.is_default) scanDefaultPartition(draft, parent);
   }
   for (const node of [...(statement.tableElts ?? []), ...(statement.constraints ?? [])]) {

@@ -1,8 +1,9 @@
 import type { ObjectKey, Relation } from '../catalog/catalog.ts';
 import { referencesTo, withDescendants } from '../catalog/replay-relation.ts';
-import { lockOther } from './change-constraint.ts';
+import { lockTriggersOf } from './change-constraint.ts';
 import { type Draft, lock, lockTree } from './draft.ts';
 import type { LockReason } from './impact.ts';
+import { lockSequences } from './owned-sequences.ts';
 
 /** What is locked with a relation that goes away. */
 export function dropRelation(
@@ -13,14 +14,12 @@ export function dropRelation(
   const { catalog } = draft;
   lockTree(draft, { key: relation.key, relation }, 'AccessExclusive', reason);
   for (const one of withDescendants(catalog, relation)) {
-    for (const { kind, references } of one.constraints.values()) {
-      if (kind === 'foreign key') {
-        lockOther(draft, references, 'AccessExclusive', 'referenced table');
-      }
+    for (const constraint of one.constraints.values()) {
+      if (constraint.kind === 'foreign key') lockTriggersOf(draft, constraint);
     }
     if (isCascade) dropWhatNeeds(draft, one);
   }
-  lockSequences(draft, relation);
+  lockSequences(draft, relation.key, 'AccessExclusive');
   lockParent(draft, relation);
 }
 
@@ -37,12 +36,6 @@ export function dropDependent(draft: Draft, key: ObjectKey): void {
   if (view === undefined || draft.locks.get(key)?.mode === 'AccessExclusive') return;
   lock(draft, key, 'AccessExclusive', 'dependent');
   for (const dependent of view.dependents) dropDependent(draft, dependent);
-}
-
-function lockSequences(draft: Draft, relation: Relation): void {
-  for (const { key, ownedBy } of draft.catalog.relations.values()) {
-    if (ownedBy?.table === relation.key) lock(draft, key, 'AccessExclusive', 'sequence');
-  }
 }
 
 /** The partitioned table loses a partition, and its default partition gets other bounds. */

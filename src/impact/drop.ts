@@ -43,6 +43,9 @@ function dropObject(draft: Draft, statement: DropStmt, object: Node): void {
     case 'OBJECT_SCHEMA':
       if (isCascade) dropSchema(draft, written.name);
       return;
+    case 'OBJECT_STATISTIC_EXT':
+      unknown(draft, `the table of statistics ${written.name}`);
+      return;
     case 'OBJECT_EXTENSION':
       if (isCascade) unknown(draft, `what uses extension ${written.name}`);
       return;
@@ -88,7 +91,11 @@ function dropType(draft: Draft, written: WrittenName): void {
       if (base?.name === key) types.push(other);
     }
   }
+  for (const key of types) {
+    if (catalog.relations.has(key)) lock(draft, key, 'AccessExclusive', 'target');
+  }
   for (const { key, kind, columns } of catalog.relations.values()) {
+    if (kind === 'composite type') continue;
     const used = [...columns.values()].filter(({ type }) => types.includes(type.name));
     if (used.length === 0) continue;
     if (kind === 'view' || kind === 'materialized view') dropDependent(draft, key);

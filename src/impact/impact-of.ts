@@ -25,6 +25,7 @@ import {
   impactOfPublication,
   impactOfRename,
   impactOfSequenceChange,
+  impactOfSetSchema,
   impactOfStatistics,
   lockTarget,
 } from './objects.ts';
@@ -71,7 +72,7 @@ const query: Judge = (draft, _, tree) => impactOfQuery(draft, tree);
 
 const JUDGES: Record<string, Judge> = {
   AlterDomainStmt: impactOfDomainChange,
-  AlterObjectSchemaStmt: (draft, { relation }) => lockTarget(draft, relation, 'AccessExclusive'),
+  AlterObjectSchemaStmt: (draft, { relation }) => impactOfSetSchema(draft, relation),
   AlterPolicyStmt: (draft, { table }) => lockTarget(draft, table, 'AccessExclusive'),
   AlterPublicationStmt: impactOfPublication,
   AlterSeqStmt: impactOfSequenceChange,

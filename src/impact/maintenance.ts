@@ -23,6 +23,7 @@ import {
   unknown,
 } from './draft.ts';
 import { LOCK_MODES } from './impact.ts';
+import { readThrough } from './read-through.ts';
 
 /** `truncate` */
 export function impactOfTruncate(draft: Draft, statement: TruncateStmt): void {
@@ -61,8 +62,8 @@ export function impactOfLock(draft: Draft, { relations, mode = 8 }: LockStmt): v
     if (target === undefined) continue;
     if (range?.inh) lockTree(draft, target, name, 'target');
     else lock(draft, target.key, name, 'target');
-    for (const key of target.relation?.reads?.keys() ?? []) {
-      lockTree(draft, { key, relation: draft.catalog.relations.get(key) }, name, 'dependent');
+    for (const relation of readThrough(draft.catalog, target.relation)) {
+      lockTree(draft, { key: relation.key, relation }, name, 'dependent');
     }
   }
 }
@@ -78,7 +79,10 @@ export function impactOfVacuum(draft: Draft, { rels, options }: VacuumStmt): voi
         );
   for (const target of targets) {
     if (!isFull) {
-      lockTree(draft, target, 'ShareUpdateExclusive', 'target');
+      const isPartitioned = target.relation?.kind === 'partitioned table';
+      if (isPartitioned || draft.serverVersion >= 180_000) {
+        lockTree(draft, target, 'ShareUpdateExclusive', 'target');
+      } else lock(draft, target.key, 'ShareUpdateExclusive', 'target');
       continue;
     }
     lockTree(draft, target, 'AccessExclusive', 'target');

@@ -20,6 +20,15 @@ import {
   unknown,
 } from './draft.ts';
 import type { LockMode } from './impact.ts';
+import { lockSequences } from './owned-sequences.ts';
+
+/** `alter … set schema`, which takes the sequences of the columns along. */
+export function impactOfSetSchema(draft: Draft, range: RangeVar | undefined): void {
+  const target = targetOfRange(draft, range);
+  if (target === undefined) return;
+  lock(draft, target.key, 'AccessExclusive', 'target');
+  lockSequences(draft, target.key, 'AccessExclusive');
+}
 
 /** Locks the one relation that a statement names. */
 export function lockTarget(draft: Draft, range: RangeVar | undefined, mode: LockMode): void {
@@ -92,7 +101,8 @@ export function impactOfRename(draft: Draft, statement: RenameStmt): void {
   const { catalog } = draft;
   const index = resolveKey(catalog, relationNameOf(range), catalog.indexes);
   if (renameType === 'OBJECT_INDEX' || catalog.indexes.has(index)) {
-    lock(draft, index, 'ShareUpdateExclusive', 'index');
+    const isSaid = renameType === 'OBJECT_INDEX';
+    lock(draft, index, isSaid ? 'ShareUpdateExclusive' : 'AccessExclusive', 'index');
     return;
   }
   const target = targetOfRange(draft, range);

@@ -13,6 +13,7 @@ import {
   type Target,
   targetOfRange,
 } from './draft.ts';
+import { readThrough } from './read-through.ts';
 import { sequencesIn } from './volatility.ts';
 
 /**
@@ -48,6 +49,11 @@ export function impactOfReading(
     if (isRun && range.inh) lockTree(draft, target, mode, 'target');
     else lock(draft, target.key, mode, 'target');
     if (isRun) scanTarget(draft, target, { isCertain: isWhole, isOnly: !range.inh });
+    for (const relation of isRun ? readThrough(draft.catalog, target.relation) : []) {
+      const read = { key: relation.key, relation };
+      lockTree(draft, read, 'AccessShare', 'dependent');
+      scanTarget(draft, read, { isCertain: false, isOnly: false });
+    }
   }
   if (!isRun) return;
   for (const key of sequencesIn(draft.catalog, query)) lock(draft, key, 'RowExclusive', 'sequence');
@@ -86,8 +92,9 @@ function readsAll(query: unknown): boolean {
 
 function impactOfWriting(draft: Draft, kind: string, fields: TreeObject): void {
   const range = fields.relation as RangeVar | undefined;
-  const target = targetOfRange(draft, range);
-  if (target === undefined || range === undefined) return;
+  const named = targetOfRange(draft, range);
+  if (named === undefined || range === undefined) return;
+  const target = writtenThrough(draft, named);
   const isInsert = kind === 'InsertStmt';
   // An inserted row goes to one partition, which its values decide.
   if (isInsert || !range.inh) lock(draft, target.key, 'RowExclusive', 'target');
@@ -99,6 +106,18 @@ function impactOfWriting(draft: Draft, kind: string, fields: TreeObject): void {
   const written = writtenColumns(kind, fields);
   lockReferenced(draft, target, written);
   if (!isInsert) lockReferencing(draft, target, { kind, written });
+}
+
+/** Writing a view that reads one table writes that one. */
+function writtenThrough(draft: Draft, target: Target): Target {
+  const { kind, reads } = target.relation ?? {};
+  if (kind !== 'view') return target;
+  lock(draft, target.key, 'RowExclusive', 'target');
+  const [key, other] = reads?.keys() ?? [];
+  const relation = draft.catalog.relations.get(key ?? '');
+  return relation === undefined || other !== undefined
+    ? target
+    : writtenThrough(draft, { key: relation.key, relation });
 }
 
 /** The columns that get values; undefined where all do. */

@@ -36,7 +36,7 @@ export function differencesFrom(
     ([key]) => before.has(key) && (!catalog.indexes.has(key) || keys(locks).includes(key)),
   );
   const { builds, rewrites, scans } = impact;
-  const reads = [...scans, ...builds, ...rewrites.filter(({ reason }) => reason !== 'truncate')];
+  const reads = [...scans, ...builds, ...rewrites.filter(({ reason }) => !EMPTIED.has(reason))];
   const tablesBuiltOn = (seen.builds ?? []).map((one) => one.slice(one.lastIndexOf(' ') + 1));
   return [
     ...compare('lock', {
@@ -54,7 +54,7 @@ export function differencesFrom(
       maybe: [
         ...keys(reads),
         // Its indexes are built over nothing.
-        ...keys(rewrites.filter(({ reason }) => reason === 'truncate')),
+        ...keys(rewrites.filter(({ reason }) => EMPTIED.has(reason))),
       ],
       optional: referencedIn(scans),
     }),
@@ -66,6 +66,9 @@ export function differencesFrom(
   ];
 }
 
+/** These are not read themselves, but indexes are built over what they hold then. */
+const EMPTIED = new Set(['truncate', 'refresh']);
+
 function isNew(held: LockMode | undefined, mode: LockMode): boolean {
   return held === undefined || isStronger(mode, held);
 }
@@ -74,9 +77,11 @@ function isNew(held: LockMode | undefined, mode: LockMode): boolean {
 function referencedIn(scans: Impact['scans']): ObjectKey[] {
   const [first] = scans;
   return scans
-    .filter(({ reason, relation }) => reason === 'foreign key' && relation !== first?.relation)
+    .filter(({ reason, relation }) => KEYS.has(reason) && relation !== first?.relation)
     .map(({ relation }) => relation);
 }
+
+const KEYS = new Set(['foreign key', 'validate constraint']);
 
 function compare(
   what: string,
