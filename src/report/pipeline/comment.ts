@@ -64,7 +64,7 @@ function cut(head: string, parts: string[]): string {
 }
 
 /** A fence longer than any that the text holds. */
-function fence(text: string): string {
+export function fence(text: string): string {
   const longest = Math.max(2, ...(text.match(/`+/g) ?? []).map((run) => run.length));
   const mark = '`'.repeat(longest + 1);
   return `${mark}\n${text}\n${mark}`;

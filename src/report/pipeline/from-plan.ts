@@ -1,13 +1,20 @@
 import type { ImpactPlan } from '../../migrate/impact-plan.ts';
 import type { BudgetFinding, BudgetVerdict } from '../../migrate/judge-budget.ts';
+import { renderImpactPlan } from '../impact-plan.ts';
+import { PLAIN } from '../style.ts';
 import { renderCount } from '../units.ts';
+import { fence } from './comment.ts';
 import type { PipelineProblem, PipelineReport, PipelineSeverity } from './pipeline-report.ts';
 
-/** What `judgeBudget` said of a plan, for a pipeline; each migration is a test case. */
+/**
+ * What `judgeBudget` said of a plan, for a pipeline; each migration is a test case. The plan itself
+ * goes into the comment.
+ */
 export function pipelineOfPlan(
-  { steps }: ImpactPlan,
+  plan: ImpactPlan,
   verdict: BudgetVerdict | undefined,
 ): PipelineReport {
+  const { steps } = plan;
   const { violations = [], unknowns = [], budget } = verdict ?? {};
   const unknown = budget?.failsOnUnknown ? 'error' : 'warning';
   const nameOf = ({ label, name }: { label: string; name: string }) => `${label}_${name}`;
@@ -31,5 +38,8 @@ export function pipelineOfPlan(
     summary: verdict
       ? `${planned}: ${verdict.isKept ? 'within the budget' : 'over the budget'}`
       : `${planned}, held against no budget`,
+    ...(steps.length > 0 && {
+      body: fence(renderImpactPlan(plan, { nothing: '', verbose: false, style: PLAIN })),
+    }),
   };
 }
