@@ -87,7 +87,7 @@ describe('add-column-volatile-default', () => {
       add z uuid default gen_random_uuid()`;
     const findings = await findingsOf(rule, script, { setup });
     expect(findings.map(({ line }) => line)).toEqual([3, 4]);
-    expect(findings[0]?.message).toContain('adding column "X y"');
+    expect(findings[0]?.message).toContain('the new column "X y" rewrites');
     expect(findings[0]?.tables).toEqual(['app."T"']);
   });
 
@@ -219,7 +219,7 @@ describe('alter-column-type', () => {
     const viewed = `${setup} create view v as select b from t;`;
     const [finding] = await findingsOf(rule, 'alter table t alter b type text', { setup: viewed });
     expect(finding?.severity).toBe('warning');
-    expect(finding?.message).toContain('PostgreSQL refuses it if public.v uses the column');
+    expect(finding?.message).toContain('PostgreSQL refuses it, because public.v uses the column');
   });
 
   test('judges each subcommand on its own', async () => {

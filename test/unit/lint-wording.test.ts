@@ -43,7 +43,7 @@ describe('a message', () => {
     const catalog = catalogWith({ key: 'public.t', indexes: new Set(['public.a', 'public.b']) });
     const around = { catalog, impact: { rewrites: [REWRITE] } };
     expect(await messageOf(addColumnVolatileDefault, 'alter table t add x int', around)).toBe(
-      'adding column x with default random(), which is volatile and rewrites public.t and its 2 indexes under ACCESS EXCLUSIVE: nobody can read or write it meanwhile',
+      'the volatile default random() of the new column x rewrites public.t and its 2 indexes under ACCESS EXCLUSIVE: nobody can read or write it meanwhile',
     );
   });
 
@@ -103,7 +103,9 @@ describe('what is not certain', () => {
       impact,
     });
     expect(severitiesOf(addColumnVolatileDefault, findings)).toEqual(['warning']);
-    expect(findings[0]?.message).toContain('which may be volatile and then rewrites');
+    expect(findings[0]?.message).toContain(
+      'default random() of the new column x may be volatile and then rewrites',
+    );
   });
 });
 

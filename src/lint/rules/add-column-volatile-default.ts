@@ -14,10 +14,12 @@ export const addColumnVolatileDefault: Rule = {
   check(at) {
     return touchedFor(at, at.impact.rewrites, ['volatile default']).map((rewrite) => {
       const column = quoteWhereNeeded(rewrite.subject ?? '?');
-      const expression = rewrite.detail ?? 'its default';
-      const volatile = rewrite.isCertain ? 'is volatile and' : 'may be volatile and then';
+      const expression = rewrite.detail ?? 'default';
+      const subject = rewrite.isCertain
+        ? `the volatile ${expression} of the new column ${column}`
+        : `${expression} of the new column ${column} may be volatile and then`;
       return {
-        message: `adding column ${column} with ${expression}, which ${volatile} ${rewritesTables(at, rewrite.relations)}`,
+        message: `${subject} ${rewritesTables(at, rewrite.relations)}`,
         hint: `Add the column without the default, set the default in a second statement, and fill the old rows in batches ${IN_LATER_FILE}.`,
         severity: rewrite.isCertain ? 'error' : 'warning',
         offset: placeOf(at, rewrite),

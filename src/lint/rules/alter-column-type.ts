@@ -44,12 +44,8 @@ function judge(at: StatementInContext, table: string, found: Change): RuleFindin
   const relation = relationOf(at, table);
   const views = viewsOn(at, table, found.change.command.name ?? '');
   const { effect, severity } = effectOf(at, found);
-  const andViews =
-    views.length === 0
-      ? ''
-      : `; PostgreSQL refuses it if ${listed(views)} ${views.length === 1 ? 'uses' : 'use'} the column`;
   return {
-    message: `changing ${describe(relation, found)} ${effect}${andViews}`,
+    message: `changing ${describe(relation, found)} ${effect}${refusal(at, table, views)}`,
     hint: hintFor(severity, views),
     severity: severity === 'info' && views.length > 0 ? 'warning' : severity,
     offset: found.change.offset,
@@ -106,6 +102,13 @@ function shownType({
   isArray: boolean;
 }): string {
   return `${name}${modifiers.length === 0 ? '' : `(${modifiers.join(',')})`}${isArray ? '[]' : ''}`;
+}
+
+function refusal(at: StatementInContext, table: string, views: readonly string[]): string {
+  if (views.length === 0) return '';
+  const uses = views.length === 1 ? 'uses' : 'use';
+  const isKnown = views.some((view) => relationOf(at, view)?.reads?.get(table) !== undefined);
+  return `; PostgreSQL refuses it${isKnown ? ', because' : ' if'} ${listed(views)} ${uses} the column`;
 }
 
 /** Views that read the column, or may. */

@@ -101,12 +101,10 @@ function hintFor(at: StatementInContext): string {
   if ('CreateTrigStmt' in at.tree || 'CreatePolicyStmt' in at.tree || 'ViewStmt' in at.tree) {
     return 'Keep the migration short: give the statement a migration of its own.';
   }
-  const isDrop =
-    'DropStmt' in at.tree ||
-    (asKind(at.tree, 'AlterTableStmt')?.cmds ?? []).some(
-      (node) => asKind(node, 'AlterTableCmd')?.subtype === 'AT_DropConstraint',
-    );
-  return isDrop
+  const isCascade = (asKind(at.tree, 'AlterTableStmt')?.cmds ?? []).some(
+    (node) => asKind(node, 'AlterTableCmd')?.behavior === 'DROP_CASCADE',
+  );
+  return 'DropStmt' in at.tree || isCascade
     ? 'Drop the foreign keys first, each in a migration of its own, so that two tables at most are locked at a time.'
     : 'Give the statement a migration of its own, so that the locks are short.';
 }
