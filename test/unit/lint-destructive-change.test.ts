@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { destructiveChange } from '../../src/lint/rules/destructive-change.ts';
+import { verdictsOf } from '../support/lint-rules.ts';
 import type { RuleSurroundings } from '../support/lint-statements.ts';
 import { checkScript, severitiesOf } from '../support/lint-statements.ts';
 
@@ -85,5 +86,25 @@ describe('destructive-change', () => {
   test('says nothing of a schema that the file made before, but of one that it makes again', async () => {
     expect(await check('create schema app; drop schema app cascade')).toEqual([]);
     expect(await check('drop schema app cascade; create schema app')).toHaveLength(1);
+  });
+
+  test('says nothing of "if exists" where no migration made it', async () => {
+    const setup = 'create table t (id int); create view v as select id from t;';
+    const script = 'drop table if exists nothing; drop view if exists nothing_either';
+    expect(await verdictsOf('destructive-change', script, { setup })).toEqual([]);
+    expect(
+      await verdictsOf('destructive-change', 'drop table if exists t cascade', { setup }),
+    ).toHaveLength(1);
+    expect(await verdictsOf('destructive-change', 'drop table nothing', { setup })).toHaveLength(1);
+  });
+
+  test('says nothing of a check that stood in for not null', async () => {
+    const setup = `
+      create table t (a int, constraint a_there check (a is not null), constraint k check (a > 0));
+      alter table t alter a set not null;`;
+    const script = 'alter table t drop constraint a_there, drop constraint k';
+    expect(await verdictsOf('destructive-change', script, { setup })).toEqual([
+      'info: drop constraint k',
+    ]);
   });
 });
