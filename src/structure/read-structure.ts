@@ -72,7 +72,8 @@ export interface ReadStructureOptions {
  * are there that belong to them: extensions that they need, casts of their types, event triggers
  * with their functions, publications of their tables, servers of their foreign tables.
  *
- * @throws {EvdbError} PERMISSION_DENIED, QUERY_FAILED, CONNECTION_LOST
+ * @throws {EvdbError} PERMISSION_DENIED, QUERY_FAILED, CONNECTION_LOST; LOCK_TIMEOUT where somebody
+ *   changes what is read for longer than ten seconds
  * @example
  * const { objects } = await readStructure(session, { schemas: ['public'] });
  */
@@ -112,7 +113,7 @@ export async function readStructure(
 async function runAll(session: Session, queries: string[]): Promise<Row[][]> {
   const sent = [
     session.run(
-      `begin isolation level repeatable read read only; set local search_path = ''; set local quote_all_identifiers = off; set local datestyle = 'ISO'; set local intervalstyle = 'postgres'; set local extra_float_digits = 1; set local bytea_output = 'hex'`,
+      `begin isolation level repeatable read read only; set local search_path = ''; set local lock_timeout = '10s'; set local quote_all_identifiers = off; set local datestyle = 'ISO'; set local intervalstyle = 'postgres'; set local extra_float_digits = 1; set local bytea_output = 'hex'`,
     ),
     ...queries.map((query) => session.run(query)),
   ];

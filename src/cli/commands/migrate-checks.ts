@@ -36,7 +36,7 @@ export async function handleStatus(input: CommandInput): Promise<CommandResult> 
     ].join('\n'),
     pipeline: async () => {
       const { pipelineOfStatus } = await import('../../report/pipeline/from-status.ts');
-      return pipelineOfStatus(status, flags.check === true);
+      return pipelineOfStatus(status, flags.check === true, drift?.objects);
     },
     exitCode: (flags.check && !isClean) || drift?.isFound ? EXIT.found : EXIT.done,
   };
@@ -57,6 +57,7 @@ async function findDrift(input: CommandInput, config: Config, options: MigrateOp
   return {
     data: comparison,
     text: renderDifferences(comparison, { ...names, lines, style: input.style }),
+    objects: comparison.differences.map((one) => describeDifferences([one])),
     isFound: lines.length > 0,
   };
 }

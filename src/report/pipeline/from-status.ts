@@ -1,7 +1,7 @@
 import type { MigrationState } from '../../migrate/compare.ts';
 import type { MigrationsStatus } from '../../migrate/status.ts';
 import { renderCount } from '../units.ts';
-import type { PipelineReport } from './pipeline-report.ts';
+import type { PipelineProblem, PipelineReport } from './pipeline-report.ts';
 
 const SAYS: Partial<Record<MigrationState, string>> = {
   pending: 'is not applied yet',
@@ -17,28 +17,52 @@ const SAYS: Partial<Record<MigrationState, string>> = {
  * Where the migrations stand, for a pipeline.
  *
  * @param isChecked whether what is not applied as it stands here is an error, as with `--check`
+ * @param drift what was changed by hand, each object in the lines of `describeDifferences`
  */
-export function pipelineOfStatus(status: MigrationsStatus, isChecked: boolean): PipelineReport {
+export function pipelineOfStatus(
+  status: MigrationsStatus,
+  isChecked: boolean,
+  drift?: readonly (readonly string[])[],
+): PipelineReport {
   const { migrations, counts, schema } = status;
   const parts = Object.entries(counts)
     .filter(([, count]) => count > 0)
     .map(([state, count]) => `${count} ${state}`);
   return {
     command: 'migrate status',
-    checks: migrations.map(({ label, name }) => ({ name: `${label}_${name}` })),
-    problems: migrations.flatMap(({ label, name, state, file }) => {
-      const says = SAYS[state];
-      if (says === undefined) return [];
-      return [
-        {
-          check: `${label}_${name}`,
-          rule: state,
-          severity: state === 'reworded' ? 'note' : isChecked ? 'error' : 'warning',
-          message: `${label}_${name} ${says}`,
-          ...(file !== undefined && { file, line: 1 }),
-        },
-      ];
-    }),
+    checks: [
+      ...migrations.map(({ label, name }) => ({ name: `${label}_${name}` })),
+      ...(drift ? [{ name: DRIFT }] : []),
+    ],
+    problems: [
+      ...migrations.flatMap(({ label, name, state, file }): PipelineProblem[] => {
+        const says = SAYS[state];
+        if (says === undefined) return [];
+        return [
+          {
+            check: `${label}_${name}`,
+            rule: state,
+            severity: state === 'reworded' ? 'note' : isChecked ? 'error' : 'warning',
+            message: `${label}_${name} ${says}`,
+            ...(file !== undefined && { file, line: 1 }),
+          },
+        ];
+      }),
+      ...(drift ?? []).map(problemOfDrift),
+    ],
     summary: `${renderCount(migrations.length, 'migration')} in schema ${schema}: ${parts.join(', ')}`,
+  };
+}
+
+const DRIFT = 'drift';
+
+function problemOfDrift([head = '', ...parts]: readonly string[]): PipelineProblem {
+  const says = { '+': 'was added', '-': 'was removed' }[head[0] ?? ''] ?? 'was changed';
+  return {
+    check: DRIFT,
+    rule: DRIFT,
+    severity: 'error',
+    message: `${head.slice(2)}: ${says} by hand`,
+    ...(parts.length > 0 && { excerpt: parts.join('\n') }),
   };
 }
