@@ -67,11 +67,30 @@ function renderStep(
     ...(unseen > 0 ? [`${unseen} that nobody has looked at: the file is large`] : []),
   ];
   return [
-    `  ${arrow}  ${step.label}_${step.name}  ${style.dim(`${statements}${mode}${done}`)}`,
+    ...renderHead(
+      `  ${arrow}  `,
+      `${step.label}_${step.name}`,
+      `${statements}${mode}${done}`,
+      options,
+    ),
     ...renderStrongest(step, options),
     ...shown.flatMap((one) => renderStatement(one, step, plan.tables, options)),
     ...notes.flatMap((note) => wrap(note, STEP, options)).map((line) => style.dim(line)),
   ];
+}
+
+/** In one line where that fits. */
+function renderHead(
+  arrow: string,
+  name: string,
+  facts: string,
+  options: ImpactPlanRenderOptions,
+): string[] {
+  const { style, width = Number.POSITIVE_INFINITY } = options;
+  if (STEP.length + name.length + 2 + facts.length <= width) {
+    return [`${arrow}${name}  ${style.dim(facts)}`];
+  }
+  return [`${arrow}${name}`, ...wrap(facts, STEP, options).map((line) => style.dim(line))];
 }
 
 function hiddenNote(hidden: number, shown: number): string {

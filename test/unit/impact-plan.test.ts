@@ -160,7 +160,9 @@ Nothing was changed.`);
   });
 
   it.each([40, 80, 200])('keeps to a terminal of %i columns', (width) => {
-    const text = renderImpactPlan(plan, { ...options, verbose: true, width });
+    const other = { ...step, isTransactional: false };
+    const both = { ...plan, steps: [step, other] };
+    const text = renderImpactPlan(both, { ...options, verbose: true, width });
     const words = text.split('\n').filter((line) => displayWidth(line) > width);
     // a name is never broken
     expect(words.filter((line) => line.trim().includes(' '))).toEqual([]);
