@@ -114,10 +114,10 @@ export interface Relation {
   /** Keys of its indexes. */
   indexes: Set<ObjectKey>;
   /**
-   * All that its foreign keys have ever pointed at, to tell quickly what they do not; undefined
+   * All that have ever had a foreign key to it, so that not every table has to be asked; undefined
    * where nobody has kept it.
    */
-  mayReference?: Set<ObjectKey>;
+  everReferencedBy?: Set<Relation>;
   /** Of a partition or child. */
   parent?: ObjectKey;
   /** Partitions and children. */

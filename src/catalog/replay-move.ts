@@ -25,9 +25,7 @@ export function moveRelation(catalog: Catalog, relation: Relation, to: ObjectKey
     if (other.defaultPartition !== undefined) other.defaultPartition = swap(other.defaultPartition);
     if (other.ownedBy !== undefined) other.ownedBy.table = swap(other.ownedBy.table);
     for (const constraint of other.constraints.values()) {
-      if (constraint.references !== from) continue;
-      constraint.references = to;
-      other.mayReference?.add(to);
+      if (constraint.references === from) constraint.references = to;
     }
   }
   if (catalog.types.has(from)) moveType(catalog, from, to);

@@ -63,8 +63,8 @@ export interface Reference {
 /** The foreign keys that point at a table, its own among them. */
 export function referencesTo({ relations }: Catalog, key: ObjectKey): Reference[] {
   const found: Reference[] = [];
-  for (const relation of relations.values()) {
-    if (relation.mayReference?.has(key) === false) continue;
+  for (const relation of relations.get(key)?.everReferencedBy ?? relations.values()) {
+    if (relations.get(relation.key) !== relation) continue;
     for (const constraint of relation.constraints.values()) {
       if (constraint.references === key) found.push({ relation, constraint });
     }
@@ -93,5 +93,4 @@ export function putConstraint(relation: Relation, made: MadeConstraint, isInheri
   const constraint: CatalogConstraint = { isEnforced: true, ...made };
   if (isInherited) constraint.isInherited = true;
   relation.constraints.set(made.name, constraint);
-  if (made.references !== undefined) relation.mayReference?.add(made.references);
 }

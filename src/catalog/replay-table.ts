@@ -21,13 +21,14 @@ export function replayTable(
 ): void {
   if (statement.relation === undefined) return;
   const { key } = newRelationName(catalog, statement.relation);
-  if (catalog.relations.has(key)) {
+  const isReplaced = catalog.relations.has(key);
+  if (isReplaced) {
     if (statement.if_not_exists) return;
     catalog.relations.delete(key);
   }
   const { partspec } = statement;
   const relation = createRelation(key, partspec ? 'partitioned table' : kind, statement.relation);
-  relation.mayReference = new Set();
+  if (!isReplaced) relation.everReferencedBy = new Set();
   if (partspec) relation.partitionKey = partitionKeyOf(partspec);
   catalog.relations.set(key, relation);
   const parents = (statement.inhRelations ?? []).flatMap((node) => {
