@@ -100,6 +100,16 @@ test.for(['public', 'app'])('refuses the empty schema %s', async (schema, { stag
   });
 });
 
+test('finds a schema empty that holds only what extensions own', async ({ stage }) => {
+  // functions, types and views
+  await stage.sql`create extension citext schema public`;
+  await stage.sql`create extension pg_buffercache schema public`;
+  await stage.sql`create extension hstore schema public`;
+  await stage.migration('001_a', 'create table a ();');
+  const { risk } = await planMigrateBaseline({ ...stage.options, version: '001' });
+  expect(risk).toContain('schema "public" is empty');
+});
+
 test('takes a schema that holds only a function, and only of the same schema', async ({
   stage,
 }) => {

@@ -147,6 +147,8 @@ describe('of changed SQL', () => {
       from evdb.migration join evdb.migration_text using (target_schema, version)
       where version = 2`,
     ).toEqual([{ done: 2, total: 2, up: 'create table b (id bigint); select 1;' }]);
+    await applied.migration('002_b', 'create table b (id bigint);\n-- why\nselect 1;');
+    expect(await countStates(applied)).toEqual({ applied: 2, reworded: 1 });
   });
 
   test('is refused where the new text could not run', async ({ applied }) => {
