@@ -38,12 +38,17 @@ function typeNameOf(catalog: Catalog, schema: string | undefined, name: string):
   return catalog.relations.has(row) ? row : name;
 }
 
+/** An interval of some fields has two modifiers: which ones, as bits, and the digits of seconds. */
 const FULL_INTERVAL = 0x7fff;
+const ALL_DIGITS = 0xffff;
 
 function modifiersOf(name: string, typmods: readonly Node[] | undefined): number[] {
   const modifiers = (typmods ?? []).map((node) => asKind(node, 'A_Const')?.ival?.ival ?? 0);
   if (name === 'numeric' && modifiers.length === 1) return [...modifiers, 0];
-  if (name === 'interval' && modifiers[0] === FULL_INTERVAL) return modifiers.slice(1);
+  if (name === 'interval' && modifiers.length > 0) {
+    const [fields, precision = ALL_DIGITS] = modifiers;
+    return fields === FULL_INTERVAL ? [precision] : [fields ?? 0, precision];
+  }
   return modifiers;
 }
 
@@ -59,8 +64,26 @@ const SHOWN: Record<string, string> = {
 
 /** A type for messages: `varchar(10)`, `numeric(12,2)`, `integer[]`. */
 export function showType({ name, modifiers, isArray }: ColumnType): string {
+  if (name === 'interval' && modifiers.length > 1) {
+    return `${showInterval(modifiers)}${isArray ? '[]' : ''}`;
+  }
   const parentheses = modifiers.length === 0 ? '' : `(${modifiers.join(',')})`;
   return `${SHOWN[name] ?? name}${parentheses}${isArray ? '[]' : ''}`;
+}
+
+const FIELDS: [name: string, bit: number][] = [
+  ['year', 4],
+  ['month', 2],
+  ['day', 8],
+  ['hour', 1024],
+  ['minute', 2048],
+  ['second', 4096],
+];
+
+function showInterval([bits = 0, digits = ALL_DIGITS]: readonly number[]): string {
+  const fields = FIELDS.filter(([, bit]) => (bits & bit) !== 0).map(([name]) => name);
+  const range = fields.length > 1 ? `${fields[0]} to ${fields.at(-1)}` : (fields[0] ?? '');
+  return `interval ${range}${digits === ALL_DIGITS ? '' : `(${digits})`}`;
 }
 
 /** Whether a type is a domain with a rule, itself or by the domain below it. */

@@ -30,7 +30,6 @@ export function readColumnType(row: Row): ColumnType {
 
 const HEADER = 4;
 const FULL_INTERVAL = 0x7fff;
-const NO_PRECISION = 0xffff;
 
 function modifiersOf(name: string, modifier: number): number[] {
   if (modifier < 0) return [];
@@ -46,10 +45,7 @@ function modifiersOf(name: string, modifier: number): number[] {
     case 'interval': {
       const range = (modifier >> 16) & FULL_INTERVAL;
       const precision = modifier & 0xffff;
-      return [
-        ...(range === FULL_INTERVAL ? [] : [range]),
-        ...(precision === NO_PRECISION ? [] : [precision]),
-      ];
+      return range === FULL_INTERVAL ? [precision] : [range, precision];
     }
     default:
       return [modifier];

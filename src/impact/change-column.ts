@@ -8,7 +8,7 @@ import { build, lockTree, rewrite, scan, storedTables, type Target } from './dra
 import { dropDependent } from './drop-relation.ts';
 import { lockSequences } from './owned-sequences.ts';
 import { isProvenNotNull } from './proven.ts';
-import { changeOfType } from './type-change.ts';
+import { changeOfType, keepsIndex } from './type-change.ts';
 
 /** What changes a column that is there. */
 export function impactOfColumnChange(at: AlterCommand): void {
@@ -99,29 +99,21 @@ function verifyChecks(at: AlterCommand, table: Target, name: string): void {
   }
 }
 
-/** An index stays as it is only where it is over plain columns. */
+/** An index stays as it is only where it is over plain columns, compared as before. */
 function rebuildIndexes(at: AlterCommand, table: Target, name: string): void {
+  const { catalog } = at.draft;
   const definition = asKind(at.command.def, 'ColumnDef');
+  const to = columnTypeOf(catalog, definition?.typeName);
+  const from = table.relation?.columns.get(name)?.type ?? to;
+  const isCompared = keepsIndex(catalog, from, to) && definition?.collClause === undefined;
   for (const key of table.relation?.indexes ?? []) {
-    const index = at.draft.catalog.indexes.get(key);
+    const index = catalog.indexes.get(key);
     if (!index?.mentions.includes(name)) continue;
     const isPlain = !index.isPartial && index.columns.every((column) => column !== undefined);
-    const isTime = /^(timestamp|timestamptz)$/.test(typeNameOf(at, table, name));
-    const keepsType =
-      typeNameOf(at, table, name) === columnTypeOf(at.draft.catalog, definition?.typeName).name;
-    if (isPlain && definition?.collClause === undefined && (!isTime || keepsType)) continue;
-    build(at.draft, {
-      ...about(at, table),
-      reason: 'rewrite',
-      subject: key,
-      isCertain: true,
-      isConcurrent: false,
-    });
+    if (isPlain && isCompared) continue;
+    const rebuilt = { reason: 'rewrite', subject: key, isCertain: true } as const;
+    build(at.draft, { ...about(at, table), ...rebuilt, isConcurrent: false });
   }
-}
-
-function typeNameOf(_at: AlterCommand, { relation }: Target, name: string): string {
-  return relation?.columns.get(name)?.type.name ?? '';
 }
 
 function foreignKeysOn({ relation }: Target, name: string): CatalogConstraint[] {

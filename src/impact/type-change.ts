@@ -85,11 +85,25 @@ function isWidening(from: ColumnType, to: ColumnType): boolean {
 const FRACTIONS = new Set(['timestamp', 'timestamptz', 'time', 'timetz']);
 const MAX_FRACTION = 6;
 
+/** The fields of an interval from the finest on, as bits of its range. */
+const INTERVAL_FIELDS = [4096, 2048, 1024, 8, 2, 4];
+const FULL_PRECISION = 0xffff;
+
 function isWideningInterval(before: readonly number[], after: readonly number[]): boolean {
-  // With a range of fields there are two numbers; those are compared by PostgreSQL in detail.
-  if (before.length > 1 || after.length > 1) return false;
-  const [a, c = 0] = [before[0], after[0]];
-  return c >= MAX_FRACTION || (a !== undefined && a <= MAX_FRACTION && c >= a);
+  const [from, to] = [finenessOf(before), finenessOf(after)];
+  const hasNoSeconds = from.finest > 0;
+  return (
+    to.finest <= from.finest &&
+    (hasNoSeconds || to.precision >= MAX_FRACTION || to.precision >= from.precision)
+  );
+}
+
+/** The finest field of an interval, 0 for seconds, and the digits of those. */
+function finenessOf(modifiers: readonly number[]): { finest: number; precision: number } {
+  const [first = FULL_PRECISION, second] = modifiers;
+  if (second === undefined) return { finest: 0, precision: first };
+  const finest = INTERVAL_FIELDS.findIndex((bit) => (first & bit) !== 0);
+  return { finest, precision: second };
 }
 
 function castBetween(
@@ -144,3 +158,15 @@ function isBinaryCoercible(from: string, to: string): boolean {
   const isNumber = (name: string) => name === 'oid' || name === 'int4';
   return (isNumber(from) && OBJECT_TYPES.has(to)) || (isNumber(to) && OBJECT_TYPES.has(from));
 }
+
+/** Whether an index over a column stays as it is when the column's values do. */
+export function keepsIndex(catalog: Catalog, from: ColumnType, to: ColumnType): boolean {
+  const classOf = (type: ColumnType) => {
+    const { name } = baseTypeOf(catalog, type);
+    return OBJECT_TYPES.has(name) ? 'oid' : (OPERATOR_CLASSES[name] ?? name);
+  };
+  return classOf(from) === classOf(to);
+}
+
+/** Types that are indexed by the operators of another one. */
+const OPERATOR_CLASSES: Record<string, string> = { varchar: 'text', cidr: 'inet' };
