@@ -3,6 +3,7 @@ import { openSession } from '../../src/connection/session.ts';
 import { readStructure } from '../../src/structure/read-structure.ts';
 import { renderStructure } from '../../src/structure/render-structure.ts';
 import { STRUCTURE_KINDS } from '../../src/structure/structure.ts';
+import { closeSql, openSql } from '../support/databases.ts';
 import { connectionTo } from './maintenance-stage.ts';
 import { test } from './structure-stage.ts';
 
@@ -12,6 +13,25 @@ test('a dump with every kind of object makes the same database again', async ({ 
   const again = await stage.reload(renderStructure(structure));
   expect(renderStructure(again)).toBe(renderStructure(structure));
   expect(again).toEqual(structure);
+});
+
+test('a dump of what is entangled makes the same database again', async ({ stage }) => {
+  await stage.makeEntangled();
+  const structure = await stage.read();
+  const again = await stage.reload(renderStructure(structure));
+  expect(renderStructure(again)).toBe(renderStructure(structure));
+  expect(again).toEqual(structure);
+});
+
+test('is told in time when somebody changes what is read', async ({ stage, emptyDb }) => {
+  await stage.sql.unsafe('create table t (a integer); create view v as select a from t');
+  const other = openSql(emptyDb.url, 1);
+  await other.unsafe('begin; lock table t, v in access exclusive mode');
+  try {
+    await expect(stage.read()).rejects.toMatchObject({ code: 'LOCK_TIMEOUT' });
+  } finally {
+    await closeSql(other);
+  }
 });
 
 test('the script for that has every kind of object', async ({ stage }) => {

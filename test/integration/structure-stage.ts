@@ -23,6 +23,8 @@ export interface StructureStage {
   reload(text: string, options?: ReadStructureOptions): Promise<Structure>;
   /** Makes one of every kind of object that the server knows. */
   makeEveryKind(): Promise<void>;
+  /** Makes what only one order can make. */
+  makeEntangled(): Promise<void>;
 }
 
 /** `test` with an empty database. */
@@ -46,6 +48,7 @@ export const test = base.extend<{ $test: { stage: StructureStage } }>({
         }
       },
       makeEveryKind: () => makeEveryKind(sql),
+      makeEntangled: () => runFile(sql, 'entangled.sql'),
     });
   },
 });
@@ -77,7 +80,11 @@ async function makeEveryKind(sql: postgres.Sql): Promise<void> {
     [180000, 'every-kind-18.sql'],
   ] as const) {
     if (row?.version < since) continue;
-    const path = fileURLToPath(new URL(`../support/structure/${name}`, import.meta.url));
-    await sql.unsafe(await readFile(path, 'utf8')).simple();
+    await runFile(sql, name);
   }
+}
+
+async function runFile(sql: postgres.Sql, name: string): Promise<void> {
+  const path = fileURLToPath(new URL(`../support/structure/${name}`, import.meta.url));
+  await sql.unsafe(await readFile(path, 'utf8')).simple();
 }

@@ -28,7 +28,7 @@ export function viewUnits(view: StructureObject, contents: Contents): Unit[] {
     }),
   };
   if (kind === 'view' || parts['not populated']) return [unit];
-  return [unit, refreshUnit(view)];
+  return [unit, refreshUnit(view, contents)];
 }
 
 function renderView({ kind, name, parts }: StructureObject, create: string): string {
@@ -53,12 +53,24 @@ function columnStatements(column: StructureObject, view: StructureObject): strin
   ];
 }
 
-function refreshUnit(view: StructureObject): Unit {
+function refreshUnit(view: StructureObject, contents: Contents): Unit {
   return {
     keys: [`refresh ${objectKeyOf(view)}`],
     section: SECTION_REFRESHES,
     name: view.name,
-    needs: view.dependsOn.map((key) => `refresh ${key}`),
+    needs: readBy(view, contents).map((key) => `refresh ${key}`),
     statements: [`refresh materialized view ${view.name};`],
   };
+}
+
+/** All that a view needs, also by way of other views. */
+function readBy(view: StructureObject, { byKey }: Contents): string[] {
+  const seen = new Set<string>();
+  const waiting = [...view.dependsOn];
+  for (let key = waiting.pop(); key !== undefined; key = waiting.pop()) {
+    if (seen.has(key)) continue;
+    seen.add(key);
+    waiting.push(...(byKey.get(key)?.dependsOn ?? []));
+  }
+  return [...seen].sort();
 }
