@@ -101,7 +101,10 @@ function finish(
     column: at.from.column,
     endLine: at.to.line,
     endColumn: at.to.column,
-    excerpt: renderExcerpt(at.text, at.from.line, at.from.column),
+    // Rendered when it is asked for: it takes longer than all the rest.
+    get excerpt() {
+      return renderExcerpt(at.text, at.from.line, at.from.column);
+    },
     tables,
     ...(lock !== undefined && { lock }),
     ...(blocks !== '' && { blocks }),

@@ -20,7 +20,6 @@ import { type ReadSuppressions, readBodySuppressions, readSuppressions } from '.
 export interface JudgedFile {
   script: LintScript;
   statements: Statement[];
-  trees: (Node | null)[];
   found: RawFinding[];
   syntax: RawFinding[];
   directives: ReadSuppressions;
@@ -78,7 +77,7 @@ function judgeFile(script: LintScript, statements: Statement[], around: Around):
     directives.problems.push(...inBody.problems);
   }
   const syntax = trees.includes(null) ? findSyntaxErrors(script, statements, run.parser) : [];
-  return { script, statements, trees, found, syntax, directives };
+  return { script, statements, found, syntax, directives };
 }
 
 function judgeOne(

@@ -1,4 +1,3 @@
-import type { Node } from '@pgsql/types';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Statement } from '../sql/statements.ts';
 import type { ChosenRule } from './choice.ts';
@@ -12,7 +11,6 @@ export interface SettledFile {
   suppressed: (LintFinding & { reason: string })[];
   path: string;
   statements: readonly Statement[];
-  trees: readonly (Node | null)[];
   /** What the rules found and nothing suppresses. */
   kept: RawFinding[];
 }
@@ -24,7 +22,7 @@ export interface SettledFile {
  * @param after what the database holds when all migrations have run
  */
 export function settleFile(
-  { script, statements, trees, found, syntax, directives }: JudgedFile,
+  { script, statements, found, syntax, directives }: JudgedFile,
   after: Catalog,
   chosen: readonly ChosenRule[],
 ): SettledFile {
@@ -52,7 +50,6 @@ export function settleFile(
     suppressed,
     path: script.path,
     statements,
-    trees,
     kept,
   };
 }

@@ -8,7 +8,7 @@ import {
 } from '../lint/fix-plan.ts';
 import type { LintScript } from '../lint/script.ts';
 import type { SettledFile } from '../lint/settle.ts';
-import { loadParser } from '../sql/parser.ts';
+import { loadParser, type SqlParser } from '../sql/parser.ts';
 import { locate } from '../sql/position.ts';
 import { displayPath } from './display-path.ts';
 import type { LintMigrationsOptions } from './lint.ts';
@@ -62,7 +62,7 @@ export async function planLintFixes(options: PlanFixesOptions): Promise<FixPlan>
   const units = migrations.map((file) => readUnit(file, options));
   const judged = judgeScripts(units.flatMap(scriptsOf), run);
   const taken = new Set(migrations.map(({ version }) => version));
-  const planned = units.map((unit) => planUnit(unit, judged, taken));
+  const planned = units.map((unit) => planUnit(unit, { judged, taken, parser: run.parser }));
   return settle(planned, run);
 }
 
@@ -104,14 +104,18 @@ interface PlannedUnit extends Unit {
   versions: string[];
 }
 
-function planUnit(
-  unit: Unit,
-  judged: Map<LintScript, SettledFile>,
-  taken: Set<Version>,
-): PlannedUnit {
+interface Judged {
+  judged: ReadonlyMap<LintScript, SettledFile>;
+  taken: Set<Version>;
+  parser: SqlParser;
+}
+
+function planUnit(unit: Unit, { judged, taken, parser }: Judged): PlannedUnit {
   const fixable = (script: LintScript | undefined) => {
     const settled = script && judged.get(script);
-    return settled && { ...script, ...settled, found: settled.kept };
+    if (script === undefined || settled === undefined) return undefined;
+    const trees = settled.statements.map(({ text }) => parser.parse(text));
+    return { ...script, ...settled, trees, found: settled.kept };
   };
   const up = unit.isOpen ? fixable(unit.up) : undefined;
   const down = fixable(unit.down);

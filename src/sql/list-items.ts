@@ -18,6 +18,18 @@ export interface AlterTableCommand {
  * @param text the statement's text, from which the tree was made
  */
 export function commandsOf(statement: AlterTableStmt, text: string): AlterTableCommand[] {
+  let commands = KNOWN.get(statement);
+  if (commands === undefined) {
+    commands = findCommands(statement, text);
+    KNOWN.set(statement, commands);
+  }
+  return commands;
+}
+
+/** Many rules ask for those of the same statement. */
+const KNOWN = new WeakMap<AlterTableStmt, AlterTableCommand[]>();
+
+function findCommands(statement: AlterTableStmt, text: string): AlterTableCommand[] {
   const start = offsetOfByte(text, statement.relation?.location ?? 0);
   const offsets = itemOffsets(text, endOfName(text, start));
   return (statement.cmds ?? []).flatMap((node, index) => {

@@ -5,6 +5,23 @@ import type { Rule } from '../rule.ts';
 /** What PostgreSQL refuses inside a transaction (SQLSTATE 25001). */
 export const concurrentlyInTx: Rule = {
   name: 'concurrently-in-tx',
+  kinds: [
+    'IndexStmt',
+    'DropStmt',
+    'ReindexStmt',
+    'AlterTableStmt',
+    'VacuumStmt',
+    'ClusterStmt',
+    'DiscardStmt',
+    'CreatedbStmt',
+    'DropdbStmt',
+    'AlterDatabaseStmt',
+    'AlterSystemStmt',
+    'CreateTableSpaceStmt',
+    'DropTableSpaceStmt',
+    'CreateSubscriptionStmt',
+    'AlterSubscriptionStmt',
+  ],
   group: 'tx',
   severity: 'error',
   summary: 'cannot run inside a transaction',
