@@ -183,6 +183,8 @@ export interface Catalog {
   types: Map<ObjectKey, UserType>;
   /** By name without arguments; the most volatile one where several share it. */
   routines: Map<ObjectKey, Routine>;
+  /** Tables that the script under way has made and put nothing into; cleared at its end. */
+  unfilled: Set<ObjectKey>;
 }
 
 export function createCatalog(searchPath: readonly string[] = ['public']): Catalog {
@@ -193,6 +195,7 @@ export function createCatalog(searchPath: readonly string[] = ['public']): Catal
     indexes: new Map(),
     types: new Map(),
     routines: new Map(),
+    unfilled: new Set(),
   };
 }
 

@@ -52,10 +52,16 @@ export async function readRelations(session: Session, catalog: Catalog): Promise
         c.relpersistence::text as "persistence",
         c.relispartition as "isPartition",
         c.reltuples::float8 as "rows",
+        c.relpages::float8 as "pages",
         case
             when c.relkind in ('r', 'm') and c.oid not in (select relid from locked)
                 then pg_catalog.pg_total_relation_size(c.oid)::text
         end as "bytes",
+        case
+            when c.relkind in ('r', 'm') and c.oid not in (select relid from locked)
+                then pg_catalog.pg_relation_size(c.oid)::float8
+                    / pg_catalog.current_setting('block_size')::float8
+        end as "pagesNow",
         pt.partstrat::text as "strategy",
         pt.partattrs::text as "keyColumns",
         nullif(pt.partdefid, 0)::text as "defaultPartition",
@@ -94,11 +100,23 @@ function relationOf(row: Row): Relation {
   const key = objectKey(String(row.schema), String(row.name));
   const kind = KINDS[String(row.kind)] ?? 'table';
   const relation = createRelation(key, kind, { relpersistence: String(row.persistence) });
-  // Below zero: never analyzed.
-  const rows = Number(row.rows);
-  if (HAS_ROWS.has(kind) && rows >= 0) relation.rows = rows;
+  const rows = HAS_ROWS.has(kind) ? estimateRows(row) : undefined;
+  if (rows !== undefined) relation.rows = rows;
   if (row.bytes !== null) relation.bytes = Number(row.bytes);
   return relation;
+}
+
+/** As the planner does: as many rows a page as when it was analyzed, over the pages that it has now. */
+function estimateRows(row: Row): number | undefined {
+  const [rows, pages] = [Number(row.rows), Number(row.pages)];
+  // A partitioned table has no pages of its own, and those of a locked one cannot be asked for.
+  const pagesNow = row.pagesNow === null ? pages : Number(row.pagesNow);
+  if (pagesNow === 0 && row.pagesNow !== null) return 0;
+  // Below zero: never analyzed.
+  if (rows < 0) return undefined;
+  if (pagesNow === pages) return rows;
+  // It was empty when it was analyzed, which says nothing of the rows that came since.
+  return rows === 0 || pages === 0 ? undefined : Math.round((rows / pages) * pagesNow);
 }
 
 const HAS_ROWS = new Set<RelationKind>(['table', 'partitioned table', 'materialized view']);

@@ -31,6 +31,7 @@ export function replayTable(
   if (!isReplaced) relation.everReferencedBy = new Set();
   if (partspec) relation.partitionKey = partitionKeyOf(partspec);
   catalog.relations.set(key, relation);
+  catalog.unfilled.add(key);
   const parents = (statement.inhRelations ?? []).flatMap((node) => {
     const range = asKind(node, 'RangeVar');
     return (range && findRelation(catalog, relationNameOf(range))) ?? [];

@@ -33,8 +33,18 @@ import { replaySelectInto, replayTableAs, replayView } from './replay-view.ts';
  * replayStatement(catalog, parser.parse(text), text)
  */
 export function replayStatement(catalog: Catalog, tree: Node, text: string): void {
-  for (const [kind, fields] of Object.entries(tree)) REPLAYS[kind]?.(catalog, fields, text);
+  for (const [kind, fields] of Object.entries(tree)) {
+    REPLAYS[kind]?.(catalog, fields, text);
+    if (MAY_FILL.has(kind)) catalog.unfilled.clear();
+  }
 }
+
+/** What may write rows into any table, by itself or by a function, and what gives its name to another. */
+const MAY_FILL = new Set([
+  ...['RenameStmt', 'AlterObjectSchemaStmt'],
+  ...['InsertStmt', 'CopyStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'],
+  ...['SelectStmt', 'DoStmt', 'CallStmt', 'ExecuteStmt', 'CreateTableAsStmt'],
+]);
 
 // biome-ignore lint/suspicious/noExplicitAny: each takes the fields of its own kind
 type Replay = (catalog: Catalog, fields: any, text: string) => void;

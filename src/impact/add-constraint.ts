@@ -85,8 +85,11 @@ function addedForeignKey(at: AlterCommand, constraint: Constraint, place: Constr
     command: at.index,
     offset: offsetOfConstraint(at, constraint),
   } as const;
-  for (const { relation } of touchedTables(at)) scan(draft, { relation, ...about });
+  const checked = touchedTables(at);
+  for (const { relation } of checked) scan(draft, { relation, ...about });
   if (referenced === undefined || referenced.key === at.target.key) return;
+  // Nothing is looked up for a table without rows.
+  if (checked.every(({ relation }) => draft.catalog.unfilled.has(relation))) return;
   for (const { key } of storedTables(draft, referenced)) scan(draft, { relation: key, ...about });
 }
 

@@ -40,6 +40,7 @@ export function readFile(
   // The runner cleans its session after each migration.
   if (/\btemp/i.test(script.text)) replayStatement(catalog, DISCARD_TEMPORARY, '');
   catalog.searchPath = searchPath;
+  catalog.unfilled.clear();
   return judged;
 }
 
@@ -89,6 +90,7 @@ function judgeOne(
   const { tree, isDynamic, isConditional } = one;
   const impact = isDynamic ? emptyImpact() : readImpact(one, file, { catalog, run });
   const found = judge(statement, one, { file, catalog, run, impact });
+  if (isDynamic) catalog.unfilled.clear();
   if (isDynamic) return found;
   holdLocks(file, impact.locks, statement.line);
   const isHistoryWhole = run.isHistoryWhole || catalog.isComplete;

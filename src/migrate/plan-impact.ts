@@ -54,6 +54,7 @@ export async function planImpact(options: PlanImpactOptions): Promise<ImpactPlan
       const impact = readStepImpact(step, { ...around, isNew, traces: traced?.traces[index] });
       for (const key of relationsOf(impact)) tables[key] ??= sizes.get(before.get(key)) ?? NEW;
       catalog.searchPath = [schema, ...(options.searchPath ?? [])];
+      catalog.unfilled.clear();
       return impact;
     });
     return { ...nothing, steps: impacts, tables, trace: traced?.facts ?? null };
@@ -73,9 +74,29 @@ async function readTimeZoneIsUtc(session: Session): Promise<boolean> {
 function sizesOf({ relations }: Catalog): Map<Relation | undefined, TableFacts> {
   return new Map(
     [...relations.values()].map((relation) => {
-      const { rows = null, bytes = null, indexes } = relation;
-      return [relation, { rows, bytes, indexes: indexes.size, isNew: false }];
+      const stored =
+        relation.kind === 'partitioned table' ? leavesOf(relations, relation) : [relation];
+      const rows = relation.rows ?? sumOf(stored.map((one) => one.rows));
+      const bytes = relation.bytes ?? sumOf(stored.map((one) => one.bytes));
+      return [relation, { rows, bytes, indexes: relation.indexes.size, isNew: false }];
     }),
+  );
+}
+
+/** A partitioned table is as big as its partitions; autovacuum never analyzes it as a whole. */
+function leavesOf(relations: Catalog['relations'], { children }: Relation): Relation[] {
+  return [...children].flatMap((key) => {
+    const child = relations.get(key);
+    if (child === undefined) return [];
+    return child.kind === 'partitioned table' ? leavesOf(relations, child) : [child];
+  });
+}
+
+/** Null where one is not known. */
+function sumOf(sizes: (number | undefined)[]): number | null {
+  return sizes.reduce<number | null>(
+    (sum, size) => (sum === null || size === undefined ? null : sum + size),
+    0,
   );
 }
 

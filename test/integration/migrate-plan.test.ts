@@ -93,6 +93,43 @@ describe('a plan', () => {
     expect(told.tables).toMatchObject({ 'public.a': { isNew: true, rows: null } });
   });
 
+  test('estimates rows as the planner does, by the pages that are there now', async ({ stage }) => {
+    await stage.sql
+      .unsafe(`
+      create table nothing (id int);
+      create table grown (id int) with (autovacuum_enabled = off);
+      insert into grown select generate_series(1, 100);
+      analyze grown;
+      insert into grown select generate_series(1, 10000);
+      create table parts (id int) partition by range (id);
+      create table parts_1 partition of parts for values from (0) to (10);`)
+      .simple();
+    await stage.migration(
+      '001_change',
+      `alter table nothing add x int;
+      alter table grown add x int;
+      alter table parts add x int;`,
+    );
+    const { tables } = await plan(stage);
+    expect(tables).toMatchObject({ 'public.nothing': { rows: 0 }, 'public.parts': { rows: 0 } });
+    expect(tables['public.grown']?.rows).toBeGreaterThan(4000);
+  });
+
+  test('does not read a table for a foreign key of one without rows', async ({ stage }) => {
+    await migrateOrders(stage);
+    await stage.migration(
+      '002_new',
+      `create table notes (order_id int);
+      alter table notes add foreign key (order_id) references orders (id);
+      create table labels (order_id int);
+      insert into labels select id from orders;
+      alter table labels add foreign key (order_id) references orders (id);`,
+    );
+    const [, added, , , filled] = statementsOf(await plan(stage));
+    expect(added?.scans).not.toContainEqual(expect.objectContaining({ relation: 'public.orders' }));
+    expect(filled?.scans).toContainEqual(expect.objectContaining({ relation: 'public.orders' }));
+  });
+
   test('calls a table by the name that others know', async ({ stage }) => {
     await migrateOrders(stage);
     await stage.migration(
