@@ -92,3 +92,42 @@ test('asks for a folder where there is none', async ({ project }) => {
   const result = await runCli(['migrate', 'validate'], { cwd: project.dir });
   expectError(result, 'MIGRATIONS_DIR_MISSING', 2);
 });
+
+test('takes findings about small tables for information where the database knows their rows', async ({
+  project,
+  emptyDb,
+}) => {
+  await project.migration('001_users', 'create table users (id integer);', 'drop table users;');
+  await project.write('evdb.config.json', '{ "lint": { "smallTableRows": 100 } }');
+  const env = { EVDB_URL: emptyDb.url };
+  const evdb = (...args: string[]) => runCli(args, { cwd: project.dir, env });
+  await evdb('migrate', 'up');
+  await project.migration('002_i', 'create index i on users (id);', 'drop index i;');
+  await emptyDb.sql`insert into users select 1 from generate_series(1, 200)`;
+  await emptyDb.sql`analyze users`;
+  const large = await evdb('migrate', 'validate');
+  expect(large.stdout).toContain('error index-not-concurrent');
+  expect(large.code).toBe(3);
+  await emptyDb.sql`delete from users where ctid > '(0,50)'`;
+  await emptyDb.sql`vacuum analyze users`;
+  const small = await evdb('migrate', 'validate', '--verbose');
+  expect(small.stdout).toContain('info index-not-concurrent');
+  expect(small.code).toBe(0);
+});
+
+test('calls warnings errors in the formats of pipelines too, where it is strict', async ({
+  project,
+}) => {
+  await project.migration('001_users', 'create table users (id integer);');
+  const args = ['migrate', 'validate', '--format', 'github'];
+  const { stdout, code } = await runCli(args, { cwd: project.dir });
+  expect({ code, isWarning: stdout.startsWith('::warning file=') }).toEqual({
+    code: 0,
+    isWarning: true,
+  });
+  const strict = await runCli([...args, '--strict'], { cwd: project.dir });
+  expect({ code: strict.code, isError: strict.stdout.startsWith('::error file=') }).toEqual({
+    code: 3,
+    isError: true,
+  });
+});

@@ -89,7 +89,7 @@ export async function handleValidate(input: CommandInput): Promise<CommandResult
     text: renderValidation(result, input.style, input.flags.verbose === true),
     pipeline: async () => {
       const { pipelineOfValidation } = await import('../../report/pipeline/from-validation.ts');
-      return pipelineOfValidation(result);
+      return pipelineOfValidation(result, input.flags.strict === true);
     },
     exitCode: isValid ? EXIT.done : EXIT.found,
   };

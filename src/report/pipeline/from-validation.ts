@@ -2,13 +2,21 @@ import type { ValidationResult } from '../../migrate/validate.ts';
 import { renderLintCounts } from '../lint.ts';
 import { PLAIN } from '../style.ts';
 import { renderCount } from '../units.ts';
-import type { PipelineReport } from './pipeline-report.ts';
+import type { PipelineReport, PipelineSeverity } from './pipeline-report.ts';
 
 /** The check of findings that belong to no file, such as a migration whose file is gone. */
 const LEDGER = 'ledger';
 
-/** What `validateMigrations` found, for a pipeline: one check a file, and one for the ledger. */
-export function pipelineOfValidation(result: ValidationResult): PipelineReport {
+/**
+ * What `validateMigrations` found, for a pipeline: one check a file, and one for the ledger.
+ *
+ * @param isStrict whether warnings are errors, as with `--strict`
+ */
+export function pipelineOfValidation(result: ValidationResult, isStrict: boolean): PipelineReport {
+  const severities: Record<string, PipelineSeverity> = {
+    error: 'error',
+    warning: isStrict ? 'error' : 'warning',
+  };
   const { findings, files, skipped, migrations } = result;
   const checks = new Set([...files, ...findings.map(({ file }) => file ?? LEDGER)]);
   return {
@@ -19,7 +27,7 @@ export function pipelineOfValidation(result: ValidationResult): PipelineReport {
     ],
     problems: findings.map(({ code, diff, excerpt, file, severity, ...finding }) => ({
       ...finding,
-      severity: severity === 'info' ? 'note' : severity,
+      severity: severities[severity] ?? 'note',
       check: file ?? LEDGER,
       rule: code,
       file,
