@@ -1,5 +1,5 @@
-import type { Node } from '@pgsql/types';
-import type { Catalog } from '../catalog/catalog.ts';
+import type { CreateSchemaStmt, Node } from '@pgsql/types';
+import { type Catalog, type ObjectKey, splitKey } from '../catalog/catalog.ts';
 import { impactOfAlterTable } from './alter-table.ts';
 import {
   impactOfCreate,
@@ -84,11 +84,7 @@ const JUDGES: Record<string, Judge> = {
   CreateForeignTableStmt: (draft, { base }) => impactOfCreate(draft, base),
   CreatePolicyStmt: (draft, { table }) => lockTarget(draft, table, 'AccessExclusive'),
   CreatePublicationStmt: impactOfPublication,
-  CreateSchemaStmt: (draft, { schemaElts }) => {
-    for (const node of (schemaElts ?? []) as Node[]) {
-      for (const [kind, fields] of Object.entries(node)) JUDGES[kind]?.(draft, fields, node);
-    }
-  },
+  CreateSchemaStmt: impactOfCreateSchema,
   CreateStatsStmt: impactOfStatistics,
   CreateStmt: impactOfCreate,
   CreateTableAsStmt: (draft, { query: source, into }) =>
@@ -123,4 +119,24 @@ const JUDGES: Record<string, Judge> = {
 
 function isAnalyze(node: Node): boolean {
   return 'DefElem' in node && node.DefElem.defname === 'analyze';
+}
+
+/** What stands inside is made in the schema, where nobody else has anything yet. */
+function impactOfCreateSchema(
+  draft: Draft,
+  { schemaname = '', schemaElts = [] }: CreateSchemaStmt,
+): void {
+  const { catalog, impact, locks } = draft;
+  const inside = {
+    ...draft,
+    catalog: { ...catalog, searchPath: [schemaname, ...catalog.searchPath] },
+  };
+  for (const node of schemaElts) {
+    for (const [kind, fields] of Object.entries(node)) JUDGES[kind]?.(inside, fields, node);
+  }
+  const isOutside = (key: ObjectKey) => splitKey(key).schema !== schemaname;
+  for (const key of [...locks.keys()]) if (!isOutside(key)) locks.delete(key);
+  impact.rewrites = impact.rewrites.filter(({ relation }) => isOutside(relation));
+  impact.scans = impact.scans.filter(({ relation }) => isOutside(relation));
+  impact.builds = impact.builds.filter(({ relation }) => isOutside(relation));
 }

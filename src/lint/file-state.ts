@@ -121,7 +121,11 @@ function typeCreatedBy(tree: Node): Created | undefined {
 function noteCreated(file: FileState, tree: Node, around: Surroundings): void {
   const { catalog, isHistoryWhole, isConditional } = around;
   const schema = asKind(tree, 'CreateSchemaStmt');
-  for (const element of schema?.schemaElts ?? []) noteCreated(file, element, around);
+  if (schema?.schemaElts) {
+    const searchPath = [schema.schemaname ?? '', ...catalog.searchPath];
+    const inside = { ...around, catalog: { ...catalog, searchPath } };
+    for (const element of schema.schemaElts) noteCreated(file, element, inside);
+  }
   const created = createdBy(tree);
   if (created === undefined) return;
   const { relation, type, isOptional } = created;

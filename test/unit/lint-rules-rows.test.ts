@@ -17,6 +17,8 @@ describe('unbatched-dml', () => {
     'insert into t select * from u',
     'insert into t select generate_series(1, 10) from generate_series(1, 10)',
     'update t set a = u.a from u where u.id = t.id',
+    'merge into t using u on t.id = u.id when matched then update set a = u.a',
+    'with gone as (delete from t where a < 5 returning *) select count(*) from gone',
   ])('warns of %s', (text) => {
     expect(verdicts(lint(text, { only }))).toEqual(['unbatched-dml warning']);
   });
@@ -27,6 +29,10 @@ describe('unbatched-dml', () => {
     'insert into t select * from u limit 100',
     'update t set a = 1 where id in (select id from t where a is null limit 1000)',
     'delete from t where ctid = any (array(select ctid from t limit 1000))',
+    'with batch as (select id from t limit 1000) update t set a = 1 from batch where batch.id = t.id',
+    'update t set a = 1 from (select id from t limit 1000) as batch where batch.id = t.id',
+    'with gone as (delete from t where id in (select id from t limit 9) returning *) insert into u select * from gone',
+    'merge into t using (values (1)) as v (id) on t.id = v.id when matched then delete',
     'create table n (a int); update n set a = 1; insert into n select * from t',
     'create temp table n (a int); delete from n',
   ])('allows %s', (text) => {

@@ -150,3 +150,13 @@ describe('enum-value-same-tx', () => {
     expect(verdicts(lint(text, { only, before }))).toEqual([]);
   });
 });
+
+describe('what stands inside create schema', () => {
+  it('is made by the file, in that schema', () => {
+    const text = `create index i on t (a);
+      create schema s create table n (id int) create index on n (id) create view v as select * from n;
+      alter table s.n add column z int not null; create index on s.n (z);`;
+    const found = lint(text).findings.filter(({ line }) => line > 1);
+    expect(found).toEqual([]);
+  });
+});

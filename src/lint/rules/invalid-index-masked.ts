@@ -18,7 +18,7 @@ export const invalidIndexMasked: Rule = {
       const name = create.idxname === undefined ? '' : ` ${quoteWhereNeeded(create.idxname)}`;
       return [
         {
-          message: `when an earlier build of index${name} was interrupted, "if not exists" keeps its invalid remains, and no query uses them`,
+          message: `when an earlier build of index${name} was interrupted, PostgreSQL takes its invalid remains for what "if not exists" asks for; evdb rebuilds them, and no other tool does`,
           hint: 'Leave out "if not exists": evdb drops and rebuilds what an interruption left when the migration runs again.',
           tables: [keyOfRange(at, create.relation)],
         },

@@ -1,7 +1,7 @@
-import type { Node } from '@pgsql/types';
+import type { InsertStmt, Node, RangeVar, WithClause } from '@pgsql/types';
 import type { ObjectKey } from '../../catalog/catalog.ts';
 import { blockedBy } from '../../impact/impact.ts';
-import { asKind, stringsOf, walkTree } from '../../sql/tree.ts';
+import { asKind, openNode, stringsOf, walkTree } from '../../sql/tree.ts';
 import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
 import { evidenceOf, isFresh, keyOfRange } from '../subject.ts';
 import { lockName, sized } from '../wording.ts';
@@ -9,38 +9,63 @@ import { lockName, sized } from '../wording.ts';
 /** A change of rows that may be any number of them, in one statement. */
 export const unbatchedDml: Rule = {
   name: 'unbatched-dml',
-  kinds: ['UpdateStmt', 'DeleteStmt', 'InsertStmt'],
+  kinds: ['UpdateStmt', 'DeleteStmt', 'InsertStmt', 'MergeStmt', 'SelectStmt'],
   group: 'locks',
   severity: 'warning',
   summary: 'changes any number of rows in one statement',
   check(at) {
-    const change = readChange(at.tree);
-    if (change === undefined) return [];
-    const table = keyOfRange(at, change.relation);
-    if (isFresh(at, table) || isSmall(at, table) || isBounded(at, change, table)) return [];
-    return [judge(at, change, table)];
+    return [...commonTables(at.tree), at.tree].flatMap((tree) => {
+      const change = readChange(tree);
+      if (change === undefined) return [];
+      const table = keyOfRange(at, change.relation);
+      if (isFresh(at, table) || isSmall(at, table) || isBounded(at, change, table)) return [];
+      return [judge(at, change, table)];
+    });
   },
 };
 
+/** What stands before a statement in `with`. */
+function commonTables(tree: Node): Node[] {
+  const { withClause } = openNode(tree).fields as { withClause?: WithClause };
+  return (withClause?.ctes ?? []).flatMap(
+    (node) => asKind(node, 'CommonTableExpr')?.ctequery ?? [],
+  );
+}
+
 interface Change {
-  verb: 'update' | 'delete' | 'insert … select';
-  relation: object | undefined;
-  where: Node | undefined;
+  verb: 'update' | 'delete' | 'insert … select' | 'merge';
+  relation: RangeVar | undefined;
+  where?: Node | undefined;
+  /** Where the rows come from: a limit in there bounds the change. */
+  sources: unknown;
 }
 
 function readChange(tree: Node): Change | undefined {
   const update = asKind(tree, 'UpdateStmt');
-  if (update) return { verb: 'update', relation: update.relation, where: update.whereClause };
+  if (update) {
+    const { relation, whereClause: where, fromClause, withClause } = update;
+    return { verb: 'update', relation, where, sources: [where, fromClause, withClause] };
+  }
   const remove = asKind(tree, 'DeleteStmt');
-  if (remove) return { verb: 'delete', relation: remove.relation, where: remove.whereClause };
-  const insert = asKind(tree, 'InsertStmt');
+  if (remove) {
+    const { relation, whereClause: where, usingClause, withClause } = remove;
+    return { verb: 'delete', relation, where, sources: [where, usingClause, withClause] };
+  }
+  const { relation, sourceRelation, withClause } = asKind(tree, 'MergeStmt') ?? {};
+  if (readsTables(sourceRelation)) {
+    return { verb: 'merge', relation, sources: [sourceRelation, withClause] };
+  }
+  return readInsert(asKind(tree, 'InsertStmt'));
+}
+
+function readInsert(insert: InsertStmt | undefined): Change | undefined {
   const select = asKind(insert?.selectStmt, 'SelectStmt');
   if (insert === undefined || select === undefined || !readsTables(insert.selectStmt))
     return undefined;
   // A limit on the outside bounds it as a where does not.
-  return select.limitCount === undefined
-    ? { verb: 'insert … select', relation: insert.relation, where: undefined }
-    : undefined;
+  if (select.limitCount !== undefined) return undefined;
+  const sources = [insert.withClause, select.withClause];
+  return { verb: 'insert … select', relation: insert.relation, sources };
 }
 
 /** `values …` and `select 1, 2` give few rows. */
@@ -53,13 +78,12 @@ function readsTables(select: Node | undefined): boolean {
 }
 
 /** Whether it stops at a `limit`, or names rows by a unique key. */
-function isBounded(at: StatementInContext, { where }: Change, table: ObjectKey): boolean {
-  if (where === undefined) return false;
+function isBounded(at: StatementInContext, { where, sources }: Change, table: ObjectKey): boolean {
   let hasLimit = false;
-  walkTree(where, (kind, fields) => {
+  walkTree(sources, (kind, fields) => {
     if (kind === 'SelectStmt' && fields.limitCount !== undefined) hasLimit = true;
   });
-  return hasLimit || isByKey(at, where, table);
+  return hasLimit || (where !== undefined && isByKey(at, where, table));
 }
 
 function isByKey(at: StatementInContext, where: Node, table: ObjectKey): boolean {
@@ -103,7 +127,7 @@ function isSmall({ catalog, settings }: StatementInContext, table: ObjectKey): b
 
 function judge(at: StatementInContext, { verb, where }: Change, table: ObjectKey): RuleFinding {
   const locked = strongLock(at);
-  const touchesAll = verb !== 'insert … select' && where === undefined;
+  const touchesAll = (verb === 'update' || verb === 'delete') && where === undefined;
   const what = touchesAll
     ? `${verb} changes every row of ${sized(at, table)} in one statement`
     : verb === 'insert … select'
