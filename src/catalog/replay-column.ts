@@ -2,6 +2,7 @@ import type { ColumnDef, Constraint } from '@pgsql/types';
 import { asKind } from '../sql/tree.ts';
 import { type Catalog, type CatalogColumn, type Relation, splitKey } from './catalog.ts';
 import { columnTypeOf, serialBase } from './column-type.ts';
+import type { ConstraintPlace } from './constraint-name.ts';
 import { chooseRelationName } from './object-names.ts';
 import { addConstraint } from './replay-constraint.ts';
 import { createRelation } from './replay-relation.ts';
@@ -30,11 +31,14 @@ export function inlineConstraints({ constraints }: ColumnDef): InlineConstraint[
 
 /** The constraint of a kind beside a column. */
 export function inlineConstraint(
-  definition: ColumnDef,
+  { constraints }: ColumnDef,
   contype: NonNullable<Constraint['contype']>,
 ): Constraint | undefined {
-  return inlineConstraints(definition).find(({ constraint }) => constraint.contype === contype)
-    ?.constraint;
+  for (const node of constraints ?? []) {
+    const constraint = asKind(node, 'Constraint');
+    if (constraint?.contype === contype) return constraint;
+  }
+  return undefined;
 }
 
 /** Adds a column without its constraints; `serial` and identity columns get their sequence. */
@@ -64,25 +68,38 @@ export function generationOf(definition: ColumnDef): CatalogColumn['generated'] 
   return generated.generated_kind === 's' ? 'stored' : 'virtual';
 }
 
+/** A constraint to add, and where it is written. */
+export interface WrittenConstraint {
+  constraint: Constraint;
+  place: ConstraintPlace;
+}
+
+const IMPLIED: Constraint = { contype: 'CONSTR_NOTNULL' };
+
 /** The constraints of a column, of which `serial` and identity imply one. */
+export function constraintsOfColumn(definition: ColumnDef): WrittenConstraint[] {
+  if (definition.constraints === undefined && serialBase(definition.typeName) === undefined) {
+    return [];
+  }
+  const column = definition.colname ?? '';
+  const written: WrittenConstraint[] = inlineConstraints(definition).map(
+    ({ constraint, isUnenforced }) => ({ constraint, place: { column, isUnenforced } }),
+  );
+  const isImplied =
+    serialBase(definition.typeName) !== undefined || generationOf(definition) === 'identity';
+  const isSaid = inlineConstraint(definition, 'CONSTR_NOTNULL') !== undefined;
+  if (isImplied && !isSaid) written.unshift({ constraint: IMPLIED, place: { column } });
+  return written;
+}
+
+/** Adds the constraints of a column. */
 export function addColumnConstraints(
   catalog: Catalog,
   relation: Relation,
   definition: ColumnDef,
-  isWanted: (contype: Constraint['contype']) => boolean = () => true,
 ): void {
-  const column = definition.colname ?? '';
-  const inline = inlineConstraints(definition);
-  const isImplied =
-    serialBase(definition.typeName) !== undefined || generationOf(definition) === 'identity';
-  const isSaid = inline.some(({ constraint }) => constraint.contype === 'CONSTR_NOTNULL');
-  if (isImplied && !isSaid && isWanted('CONSTR_NOTNULL')) {
-    addConstraint(catalog, relation, { contype: 'CONSTR_NOTNULL' }, { column });
-  }
-  for (const { constraint, isUnenforced } of inline) {
-    if (isWanted(constraint.contype)) {
-      addConstraint(catalog, relation, constraint, { column, isUnenforced });
-    }
+  for (const { constraint, place } of constraintsOfColumn(definition)) {
+    addConstraint(catalog, relation, constraint, place);
   }
 }
 

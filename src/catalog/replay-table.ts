@@ -7,7 +7,7 @@ import {
   type Relation,
   resolveKey,
 } from './catalog.ts';
-import { addColumn, addColumnConstraints } from './replay-column.ts';
+import { addColumn, constraintsOfColumn, type WrittenConstraint } from './replay-column.ts';
 import { addConstraint } from './replay-constraint.ts';
 import { copyColumns, copyLike, likeColumns } from './replay-like.ts';
 import { attachPartition, inheritFrom } from './replay-partition.ts';
@@ -105,26 +105,27 @@ function addConstraints(
   if (statement.partbound && parent) {
     attachPartition(catalog, parent, relation, statement.partbound);
   } else for (const one of parents) inheritFrom(catalog, one, relation);
-  // PostgreSQL's order, on which generated names depend.
-  for (const isWanted of [isCheck, isNotNull, isIndexed, isForeignKey]) {
-    for (const node of elements) addElement(catalog, relation, node, isWanted);
-  }
+  addInOrder(catalog, relation, elements.flatMap(constraintsOfElement));
   for (const node of elements) {
     const like = asKind(node, 'TableLikeClause');
     if (like) copyLike(catalog, relation, like);
   }
 }
 
-function addElement(
-  catalog: Catalog,
-  relation: Relation,
-  node: Node,
-  isWanted: (contype: Constraint['contype']) => boolean,
-): void {
+function constraintsOfElement(node: Node): WrittenConstraint[] {
   const definition = asKind(node, 'ColumnDef');
+  if (definition) return constraintsOfColumn(definition);
   const constraint = asKind(node, 'Constraint');
-  if (definition) addColumnConstraints(catalog, relation, definition, isWanted);
-  else if (constraint && isWanted(constraint.contype)) addConstraint(catalog, relation, constraint);
+  return constraint ? [{ constraint, place: {} }] : [];
+}
+
+/** In PostgreSQL's order, on which generated names depend. */
+function addInOrder(catalog: Catalog, relation: Relation, written: WrittenConstraint[]): void {
+  for (const isWanted of [isCheck, isNotNull, isIndexed, isForeignKey]) {
+    for (const { constraint, place } of written) {
+      if (isWanted(constraint.contype)) addConstraint(catalog, relation, constraint, place);
+    }
+  }
 }
 
 const isCheck = (contype: Constraint['contype']) => contype === 'CONSTR_CHECK';
