@@ -3,7 +3,7 @@ import type { Catalog, ObjectKey } from '../catalog/catalog.ts';
 import { blockedBy, type LockMode } from '../impact/impact.ts';
 import { renderExcerpt } from '../sql/excerpt.ts';
 import { normaliseTokens } from '../sql/lexical.ts';
-import { locate, type Position } from '../sql/position.ts';
+import { createLocator, type Position } from '../sql/position.ts';
 import type { Evidence, Fix, RuleGroup, Severity } from './rule.ts';
 
 /** What lint found, at its place; positions count from 1, columns in code points. */
@@ -68,24 +68,44 @@ export function fingerprintOf(about: { file: string; rule: string; text: string 
 
 /** Tells the place of each finding of a file, in the order of the text. */
 export function placeFindings(path: string, text: string, found: RawFinding[]): LintFinding[] {
+  if (found.length === 0) return [];
+  const sorted = [...found].sort((a, b) => a.start - b.start);
+  const starts = createLocator(text);
+  const fingerprints = createFingerprints(path, sorted);
+  let end = -1;
+  let to: Position | undefined;
+  return sorted.map((raw, index) => {
+    const from = starts.locate(raw.start);
+    // Most findings of a statement end where it does.
+    if (to === undefined || raw.end !== end)
+      to = createLocator(text.slice(raw.start), from).locate(raw.end - raw.start);
+    end = raw.end;
+    return finish(raw, { path, text, from, to, fingerprint: () => fingerprints(index) });
+  });
+}
+
+/** The fingerprints of a file's findings, made when one of them is asked for. */
+function createFingerprints(file: string, found: readonly RawFinding[]) {
+  let made: string[] | undefined;
+  return (index: number): string => {
+    made ??= fingerprintAll(file, found);
+    return made[index] ?? '';
+  };
+}
+
+function fingerprintAll(file: string, found: readonly RawFinding[]): string[] {
   const seen = new Map<string, number>();
-  return [...found]
-    .sort((a, b) => a.start - b.start)
-    .map((raw) => {
-      const from = locate(text, raw.start);
-      const to = locate(text, raw.end);
-      const about = { file: path, rule: raw.rule, text: raw.statementText };
-      const base = fingerprintOf(about);
-      const before = seen.get(base) ?? 0;
-      seen.set(base, before + 1);
-      const fingerprint = before === 0 ? base : hash('sha256', `${base}\0${before}`, 'hex');
-      return finish(raw, { path, text, from, to, fingerprint });
-    });
+  return found.map(({ rule, statementText }) => {
+    const base = fingerprintOf({ file, rule, text: statementText });
+    const before = seen.get(base) ?? 0;
+    seen.set(base, before + 1);
+    return before === 0 ? base : hash('sha256', `${base}\0${before}`, 'hex');
+  });
 }
 
 function finish(
   raw: RawFinding,
-  at: { path: string; text: string; from: Position; to: Position; fingerprint: string },
+  at: { path: string; text: string; from: Position; to: Position; fingerprint: () => string },
 ): LintFinding {
   const { rule, group, severity, message, hint, tables, lock, evidence = 'static', fix } = raw;
   const blocks = lock === undefined ? '' : blockedBy(lock);
@@ -109,7 +129,10 @@ function finish(
     ...(lock !== undefined && { lock }),
     ...(blocks !== '' && { blocks }),
     evidence,
-    fingerprint: at.fingerprint,
+    // It takes a hash of the statement, which only some reports show.
+    get fingerprint() {
+      return at.fingerprint();
+    },
     ...(hasPage && { page: `docs/rules/${rule}.md` }),
     ...(fix !== undefined && { fix: fix.description }),
   };
