@@ -40,16 +40,21 @@ function settleImpact(read: Impact, { impact, held }: StatementTrace): Impact {
   };
 }
 
-/** A lock that the transaction holds already is not taken anew, though the statement needs it. */
+/**
+ * A lock that the transaction holds already is not taken anew, though the statement needs it; a
+ * weaker one that it needs beside it is.
+ */
 function settleLocks(read: LockTaken[], seen: LockTaken[], held: LockTaken[]): LockTaken[] {
-  const kept = read.filter(
-    (lock) => !has(seen, lock.relation) && held.some((one) => covers(one, lock)),
-  );
-  const found = seen.map((lock) => {
+  const isHeld = (lock: LockTaken) => held.some((one) => covers(one, lock));
+  const isWeaker = (lock: LockTaken) =>
+    read.some((one) => covers(one, lock) && one.mode !== lock.mode && isHeld(one));
+  const found = seen.filter((lock) => !isWeaker(lock));
+  const kept = read.filter((lock) => !has(found, lock.relation) && isHeld(lock));
+  const settled = found.map((lock) => {
     const known = read.find(({ relation }) => relation === lock.relation);
     return known ? { ...lock, reason: known.reason } : lock;
   });
-  return [...found, ...kept].sort((a, b) =>
+  return [...settled, ...kept].sort((a, b) =>
     a.mode === b.mode ? 0 : isStronger(a.mode, b.mode) ? -1 : 1,
   );
 }
@@ -133,7 +138,11 @@ function lockDifferences(read: Impact, seen: Impact, held: LockTaken[]): string[
     ...felt(seen.locks)
       .filter(
         (lock) =>
-          !felt(read.locks).some((one) => one.relation === lock.relation && one.mode === lock.mode),
+          !felt(read.locks).some(
+            (one) =>
+              (one.relation === lock.relation && one.mode === lock.mode) ||
+              (covers(one, lock) && held.some((before) => covers(before, one))),
+          ),
       )
       .map((lock) => `takes ${name(lock)}`),
     ...felt(read.locks)

@@ -51,6 +51,14 @@ describe('what was read and what was traced', () => {
     });
   });
 
+  it('needs no weaker lock where the transaction holds the one that was read', () => {
+    const strong = lock('AccessExclusive');
+    const trace = traceOf({ locks: [lock('ShareRowExclusive')] }, { held: [strong] });
+    expect(differences({ locks: [strong] }, trace)).toEqual([]);
+    expect(settleTrace(impact({ locks: [strong] }), trace).locks).toEqual([strong]);
+    expect(differences({ locks: [lock('Share')] }, trace)).not.toEqual([]);
+  });
+
   it('differs where a lock is stronger, weaker, or somewhere else', () => {
     const other = lock('Share', 'target', 'public.other');
     expect(
