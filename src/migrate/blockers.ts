@@ -13,13 +13,24 @@ export interface Blocker {
   query: string | null;
 }
 
+/** What `a`, a row of pg_stat_activity, runs: in one line, short, and without passwords. */
+export const QUERY = `pg_catalog.left(
+        pg_catalog.regexp_replace(
+            pg_catalog.regexp_replace(a.query, '\\s+', ' ', 'g'),
+            '(passw(?:or)?d ?= ?|passw(?:or)?d (?=e?'')|://[^:@/ '']*:)(?:e?''(?:[^'']|'''')*''?|[^ ''@]+)',
+            '\\1***',
+            'gi'
+        ),
+        120
+    )`;
+
 const COLUMNS = `
     a.usename as "user",
     nullif(a.application_name, '') as "application",
     coalesce(host(a.client_addr), case when a.client_port = -1 then 'local socket' end) as "client",
     a.state as "state",
     (extract(epoch from pg_catalog.clock_timestamp() - coalesce(a.xact_start, a.backend_start)) * 1000)::float8 as "sinceMs",
-    pg_catalog.left(pg_catalog.regexp_replace(a.query, '\\s+', ' ', 'g'), 120) as "query"`;
+    ${QUERY} as "query"`;
 
 /** Lists who blocks a backend, asked from another session. */
 export async function listBlockers(observer: Session, pid: number): Promise<Blocker[]> {

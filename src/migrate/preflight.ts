@@ -4,7 +4,7 @@ import { classifyStatement } from '../sql/kind.ts';
 import { loadParser } from '../sql/parser.ts';
 import type { Statement } from '../sql/statements.ts';
 import { relationNameOf, walkTree, writtenNameOf } from '../sql/tree.ts';
-import type { Blocker } from './blockers.ts';
+import { type Blocker, QUERY } from './blockers.ts';
 
 /** A transaction that has been open for long, and a table of the step that it holds a lock on. */
 export interface LockHolder extends Blocker {
@@ -131,7 +131,7 @@ select
     coalesce(host(a.client_addr), case when a.client_port = -1 then 'local socket' end) as "client",
     a.state as "state",
     (extract(epoch from pg_catalog.now() - coalesce(a.xact_start, p.prepared)) * 1000)::float8 as "sinceMs",
-    pg_catalog.left(pg_catalog.regexp_replace(a.query, '\\s+', ' ', 'g'), 120) as "query",
+    ${QUERY} as "query",
     n.nspname as "schema",
     c.relname as "table",
     pg_catalog.bool_and(l.mode in ('AccessShareLock', 'RowShareLock')) as "isWeak"

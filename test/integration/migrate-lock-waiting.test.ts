@@ -34,6 +34,19 @@ function keepReading(stage: MigrateStage, lockTimeoutMs: number) {
 }
 
 describe('while a migration waits for a table that a long select holds', () => {
+  test('names the blocker without the passwords of its statement', async ({ stage }) => {
+    await stage.sql`create table busy as select 1 as id`;
+    const blocker = await select(stage);
+    await blocker.unsafe(
+      `select id as password, 'password=hidden1', 'postgres://me:hidden2@there/db' from busy`,
+    );
+    await stage.migration('001_a', 'alter table busy add column n int;');
+    const failed = await migrateUp({ ...stage.options, lockWaitBudgetMs: 300 }).catch(String);
+    await blocker.unsafe('commit');
+    expect(failed).toContain("password, 'password=***', 'postgres://me:***@there/db'");
+    expect(JSON.stringify(stage.heard)).not.toContain('hidden');
+  });
+
   test.for([
     ['inside a transaction', ''],
     ['outside one', '-- evdb: no-transaction\n'],
