@@ -137,10 +137,8 @@ export interface Relation {
   isUnlogged: boolean;
   /** Whether it lasts as long as the session. */
   isTemporary: boolean;
-  /** Planner's estimate; only from a database. */
+  /** Planner's estimate, where somebody has noted it. */
   rows?: number;
-  /** With indexes and toast; only from a database. */
-  bytes?: number;
 }
 
 export interface UserType {

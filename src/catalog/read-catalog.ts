@@ -17,8 +17,7 @@ export interface ReadCatalogOptions {
 
 /**
  * Reads what a database holds, without the system's own schemas and what belongs to other sessions.
- * Row counts are the planner's estimates. It waits for no lock: the size of a table that somebody
- * has locked, or waits to lock, against reading is left out.
+ * How big it is `readSizes` tells.
  *
  * A few queries over all, whatever the number of tables. Outside of a transaction they may see
  * changes between them.
@@ -30,12 +29,15 @@ export async function readCatalog(
   const catalog = createCatalog(options.searchPath);
   catalog.isComplete = true;
   const parser = options.parser ?? (await loadParser());
-  const byId = await readRelations(session, catalog);
-  await readTypes(session, catalog, parser);
-  await readIndexes(session, catalog, byId);
-  await readConstraints(session, byId, parser);
-  await readViews(session, byId);
-  await readRoutines(session, catalog);
-  await readTriggers(session, byId);
+  // Each sends its queries at once, so that the server works while we read what it has answered.
+  const relations = readRelations(session, catalog);
+  await Promise.all([
+    readTypes(session, catalog, parser),
+    readIndexes(session, catalog, relations),
+    readConstraints(session, relations, parser),
+    readViews(session, relations),
+    readRoutines(session, catalog),
+    readTriggers(session, relations),
+  ]);
   return catalog;
 }

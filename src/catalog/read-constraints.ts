@@ -34,11 +34,11 @@ const ACTIONS: Record<string, ReferentialAction> = {
  */
 export async function readConstraints(
   session: Session,
-  byId: ReadRelations,
+  relations: Promise<ReadRelations>,
   parser: SqlParser,
 ): Promise<void> {
   const isEnforced = session.facts.serverVersion >= 180_000 ? 'k.conenforced' : 'true';
-  const rows = await session.run(`
+  const query = session.run(`
     select k.conrelid::text as "table",
         k.conname::text as "name",
         k.contype::text as "kind",
@@ -64,6 +64,7 @@ export async function readConstraints(
     where k.contype in ('c', 'n', 'f', 'p', 'u', 'x')
         and (p.oid is null or k.contype <> 'f' or p.conrelid <> k.conrelid)
         and ${USER_SCHEMAS}`);
+  const [byId, rows] = await Promise.all([relations, query]);
   for (const row of rows) {
     const table = byId.get(String(row.table));
     if (table === undefined) continue;

@@ -6,9 +6,9 @@ import { numbersIn, type ReadRelations, readList, USER_SCHEMAS } from './read-re
 export async function readIndexes(
   session: Session,
   catalog: Catalog,
-  byId: ReadRelations,
+  relations: Promise<ReadRelations>,
 ): Promise<void> {
-  const rows = await session.run(`
+  const query = session.run(`
     select i.indexrelid::text as "id",
         i.indrelid::text as "table",
         n.nspname::text as "schema",
@@ -39,6 +39,7 @@ export async function readIndexes(
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
     left join pg_catalog.pg_inherits as h on h.inhrelid = i.indexrelid
     where ${USER_SCHEMAS}`);
+  const [byId, rows] = await Promise.all([relations, query]);
   const keys = new Map<string, string>();
   for (const row of rows) keys.set(String(row.id), objectKey(String(row.schema), String(row.name)));
   for (const row of rows) {

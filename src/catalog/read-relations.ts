@@ -34,34 +34,26 @@ const KINDS: Record<string, RelationKind> = {
 
 const STRATEGIES: Record<string, PartitionKey['strategy']> = { r: 'range', l: 'list', h: 'hash' };
 
-/** Fills in the relations with their columns and sizes, and how they hang together. */
+/** Fills in the relations with their columns, and how they hang together. */
 export async function readRelations(session: Session, catalog: Catalog): Promise<ReadRelations> {
-  const rows = await session.run(`
-    with locked as (
-        select coalesce(i.indrelid, l.relation) as relid
-        from pg_catalog.pg_locks as l
-        left join pg_catalog.pg_index as i on i.indexrelid = l.relation
-        where l.mode = 'AccessExclusiveLock'
-            and l.relation is not null
-            and l.pid <> pg_catalog.pg_backend_pid()
-    )
+  const [rows, columnRows] = await Promise.all([queryRelations(session), queryColumns(session)]);
+  const byId: ReadRelations = new Map();
+  for (const row of rows)
+    byId.set(String(row.id), { relation: relationOf(row), columns: new Map() });
+  for (const { relation } of byId.values()) catalog.relations.set(relation.key, relation);
+  for (const row of rows) linkRelation(row, byId);
+  addColumns(columnRows, byId);
+  for (const row of rows) linkColumns(row, byId);
+  return byId;
+}
+
+function queryRelations(session: Session): Promise<Row[]> {
+  return session.run(`
     select c.oid::text as "id",
         n.nspname::text as "schema",
         c.relname::text as "name",
         c.relkind::text as "kind",
         c.relpersistence::text as "persistence",
-        c.relispartition as "isPartition",
-        c.reltuples::float8 as "rows",
-        c.relpages::float8 as "pages",
-        case
-            when c.relkind in ('r', 'm') and c.oid not in (select relid from locked)
-                then pg_catalog.pg_total_relation_size(c.oid)::text
-        end as "bytes",
-        case
-            when c.relkind in ('r', 'm') and c.oid not in (select relid from locked)
-                then pg_catalog.pg_relation_size(c.oid)::float8
-                    / pg_catalog.current_setting('block_size')::float8
-        end as "pagesNow",
         pt.partstrat::text as "strategy",
         pt.partattrs::text as "keyColumns",
         nullif(pt.partdefid, 0)::text as "defaultPartition",
@@ -86,40 +78,13 @@ export async function readRelations(session: Session, catalog: Catalog): Promise
     left join pg_catalog.pg_partitioned_table as pt on pt.partrelid = c.oid
     where c.relkind in ('r', 'p', 'f', 'v', 'm', 'S', 'c')
         and ${USER_SCHEMAS}`);
-  const byId: ReadRelations = new Map();
-  for (const row of rows)
-    byId.set(String(row.id), { relation: relationOf(row), columns: new Map() });
-  for (const { relation } of byId.values()) catalog.relations.set(relation.key, relation);
-  for (const row of rows) linkRelation(row, byId);
-  await readColumns(session, byId);
-  for (const row of rows) linkColumns(row, byId);
-  return byId;
 }
 
 function relationOf(row: Row): Relation {
   const key = objectKey(String(row.schema), String(row.name));
   const kind = KINDS[String(row.kind)] ?? 'table';
-  const relation = createRelation(key, kind, { relpersistence: String(row.persistence) });
-  const rows = HAS_ROWS.has(kind) ? estimateRows(row) : undefined;
-  if (rows !== undefined) relation.rows = rows;
-  if (row.bytes !== null) relation.bytes = Number(row.bytes);
-  return relation;
+  return createRelation(key, kind, { relpersistence: String(row.persistence) });
 }
-
-/** As the planner does: as many rows a page as when it was analyzed, over the pages that it has now. */
-function estimateRows(row: Row): number | undefined {
-  const [rows, pages] = [Number(row.rows), Number(row.pages)];
-  // A partitioned table has no pages of its own, and those of a locked one cannot be asked for.
-  const pagesNow = row.pagesNow === null ? pages : Number(row.pagesNow);
-  if (pagesNow === 0 && row.pagesNow !== null) return 0;
-  // Below zero: never analyzed.
-  if (rows < 0) return undefined;
-  if (pagesNow === pages) return rows;
-  // It was empty when it was analyzed, which says nothing of the rows that came since.
-  return rows === 0 || pages === 0 ? undefined : Math.round((rows / pages) * pagesNow);
-}
-
-const HAS_ROWS = new Set<RelationKind>(['table', 'partitioned table', 'materialized view']);
 
 function linkRelation(row: Row, byId: ReadRelations): void {
   const relation = byId.get(String(row.id))?.relation;
@@ -134,8 +99,8 @@ function linkRelation(row: Row, byId: ReadRelations): void {
   if (defaultPartition !== undefined) relation.defaultPartition = defaultPartition.key;
 }
 
-async function readColumns(session: Session, byId: ReadRelations): Promise<void> {
-  const rows = await session.run(`
+function queryColumns(session: Session): Promise<Row[]> {
+  return session.run(`
     select a.attrelid::text as "relation",
         a.attnum as "number",
         a.attname::text as "name",
@@ -153,6 +118,9 @@ async function readColumns(session: Session, byId: ReadRelations): Promise<void>
         and c.relkind in ('r', 'p', 'f', 'v', 'm', 'c')
         and ${USER_SCHEMAS}
     order by a.attrelid, a.attnum`);
+}
+
+function addColumns(rows: Row[], byId: ReadRelations): void {
   for (const row of rows) {
     const found = byId.get(String(row.relation));
     if (found === undefined) continue;

@@ -31,8 +31,11 @@ export async function readRoutines(session: Session, catalog: Catalog): Promise<
 }
 
 /** Notes the triggers of users, and what they call. */
-export async function readTriggers(session: Session, byId: ReadRelations): Promise<void> {
-  const rows = await session.run(`
+export async function readTriggers(
+  session: Session,
+  relations: Promise<ReadRelations>,
+): Promise<void> {
+  const query = session.run(`
     select t.tgrelid::text as "table",
         t.tgname::text as "name",
         n.nspname::text as "schema",
@@ -42,6 +45,7 @@ export async function readTriggers(session: Session, byId: ReadRelations): Promi
     join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
     -- Before 15, those that a partition has from its table count as internal too.
     where not t.tgisinternal or (t.tgparentid <> 0 and t.tgconstraint = 0)`);
+  const [byId, rows] = await Promise.all([relations, query]);
   for (const row of rows) {
     const relation = byId.get(String(row.table))?.relation;
     if (relation === undefined) continue;

@@ -2,8 +2,11 @@ import type { Session } from '../connection/session.ts';
 import { numbersIn, type ReadRelations } from './read-relations.ts';
 
 /** Notes which views read which columns of what. */
-export async function readViews(session: Session, byId: ReadRelations): Promise<void> {
-  const rows = await session.run(`
+export async function readViews(
+  session: Session,
+  relations: Promise<ReadRelations>,
+): Promise<void> {
+  const query = session.run(`
     select r.ev_class::text as "view",
         d.refobjid::text as "relation",
         pg_catalog.string_agg(d.refobjsubid::text, ' ') as "columns"
@@ -15,6 +18,7 @@ export async function readViews(session: Session, byId: ReadRelations): Promise<
         and d.refobjid <> r.ev_class
     where r.rulename = '_RETURN'
     group by r.ev_class, d.refobjid`);
+  const [byId, rows] = await Promise.all([relations, query]);
   for (const row of rows) {
     const view = byId.get(String(row.view))?.relation;
     const read = byId.get(String(row.relation));

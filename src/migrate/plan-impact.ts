@@ -1,11 +1,13 @@
-import type { Catalog, ObjectKey, Relation } from '../catalog/catalog.ts';
+import type { ObjectKey } from '../catalog/catalog.ts';
 import { readCatalog } from '../catalog/read-catalog.ts';
+import { readSizes } from '../catalog/read-sizes.ts';
 import type { Session } from '../connection/session.ts';
 import { loadParser } from '../sql/parser.ts';
 import { type PlanCommandOptions, withCommandPlan } from './commands.ts';
-import type { ImpactPlan, StepImpact, TableFacts } from './impact-plan.ts';
+import type { ImpactPlan, StepImpact } from './impact-plan.ts';
 import { applySettings } from './options.ts';
 import { readStepImpact } from './step-impact.ts';
+import { noteRelations, readTableFacts, type TargetRelation } from './table-facts.ts';
 import { type TraceStepsOptions, traceSteps } from './trace-steps.ts';
 
 export interface PlanImpactOptions
@@ -41,63 +43,37 @@ export async function planImpact(options: PlanImpactOptions): Promise<ImpactPlan
       searchPath: [schema, ...(options.searchPath ?? [])],
       parser,
     });
-    const sizes = sizesOf(catalog);
+    const known = noteRelations(catalog);
+    // What a trace writes leaves pages behind where it is rolled back.
+    const sizes =
+      trace === 'target' ? await readSizes(session, catalog.relations.keys()) : undefined;
     const traced = trace ? await traceSteps(steps, session, { ...options, trace }) : undefined;
     const around = {
       ...{ catalog, parser, serverVersion, settings: applySettings(options) },
       timeZoneIsUtc: await readTimeZoneIsUtc(session),
     };
-    const tables: ImpactPlan['tables'] = {};
+    const felt = new Map<ObjectKey, TargetRelation | undefined>();
     const impacts = steps.map((step, index) => {
       const before = new Map(catalog.relations);
-      const isNew = (key: ObjectKey) => before.has(key) && !sizes.has(before.get(key));
+      const isNew = (key: ObjectKey) => before.has(key) && !known.has(before.get(key));
       const impact = readStepImpact(step, { ...around, isNew, traces: traced?.traces[index] });
-      for (const key of relationsOf(impact)) tables[key] ??= sizes.get(before.get(key)) ?? NEW;
+      for (const key of relationsOf(impact)) {
+        if (!felt.has(key)) felt.set(key, known.get(before.get(key)));
+      }
       catalog.searchPath = [schema, ...(options.searchPath ?? [])];
       catalog.unfilled.clear();
       return impact;
     });
+    const tables = await readTableFacts(session, felt, sizes);
     return { ...nothing, steps: impacts, tables, trace: traced?.facts ?? null };
   });
 }
-
-const NEW: TableFacts = { rows: null, bytes: null, indexes: 0, isNew: true };
 
 async function readTimeZoneIsUtc(session: Session): Promise<boolean> {
   const [row] = await session.run(
     `select pg_catalog.current_setting('TimeZone') in ('UTC', 'Etc/UTC', 'GMT', 'Etc/GMT') as "isUtc"`,
   );
   return row?.isUtc === true;
-}
-
-/** By the relations themselves, which may be called otherwise later. */
-function sizesOf({ relations }: Catalog): Map<Relation | undefined, TableFacts> {
-  return new Map(
-    [...relations.values()].map((relation) => {
-      const stored =
-        relation.kind === 'partitioned table' ? leavesOf(relations, relation) : [relation];
-      const rows = relation.rows ?? sumOf(stored.map((one) => one.rows));
-      const bytes = relation.bytes ?? sumOf(stored.map((one) => one.bytes));
-      return [relation, { rows, bytes, indexes: relation.indexes.size, isNew: false }];
-    }),
-  );
-}
-
-/** A partitioned table is as big as its partitions; autovacuum never analyzes it as a whole. */
-function leavesOf(relations: Catalog['relations'], { children }: Relation): Relation[] {
-  return [...children].flatMap((key) => {
-    const child = relations.get(key);
-    if (child === undefined) return [];
-    return child.kind === 'partitioned table' ? leavesOf(relations, child) : [child];
-  });
-}
-
-/** Null where one is not known. */
-function sumOf(sizes: (number | undefined)[]): number | null {
-  return sizes.reduce<number | null>(
-    (sum, size) => (sum === null || size === undefined ? null : sum + size),
-    0,
-  );
 }
 
 /** Tables and what is like them: an index goes with its table. */

@@ -1,0 +1,74 @@
+import type { Row, Session } from '../connection/session.ts';
+import { quoteLiteral } from '../sql/quote.ts';
+import { type ObjectKey, objectKey, splitKey } from './catalog.ts';
+
+/** Undefined where it is not known. */
+export interface RelationSize {
+  /** Planner's estimate. */
+  rows: number | undefined;
+  /** With indexes and toast. */
+  bytes: number | undefined;
+}
+
+/**
+ * Reads how big relations are; those that do not exist are left out. The server looks at every file
+ * of a table for that, so ask for those only that somebody wants to know. It waits for no lock: the
+ * size of a table that somebody has locked, or waits to lock, against reading is not known.
+ */
+export async function readSizes(
+  session: Session,
+  keys: Iterable<ObjectKey>,
+): Promise<Map<ObjectKey, RelationSize>> {
+  const names = [...keys].map(splitKey);
+  if (names.length === 0) return new Map();
+  const wanted = names.map(
+    ({ schema, name }) => `(${quoteLiteral(schema)}, ${quoteLiteral(name)})`,
+  );
+  const rows = await session.run(`
+    with locked as (
+        select coalesce(i.indrelid, l.relation) as relid
+        from pg_catalog.pg_locks as l
+        left join pg_catalog.pg_index as i on i.indexrelid = l.relation
+        where l.mode = 'AccessExclusiveLock'
+            and l.relation is not null
+            and l.pid <> pg_catalog.pg_backend_pid()
+    )
+    select n.nspname::text as "schema",
+        c.relname::text as "name",
+        case when c.relkind in ('r', 'p', 'm') then c.reltuples::float8 end as "rows",
+        c.relpages::float8 as "pages",
+        case
+            when c.relkind in ('r', 'm') and c.oid not in (select relid from locked)
+                then pg_catalog.pg_total_relation_size(c.oid)::text
+        end as "bytes",
+        case
+            when c.relkind in ('r', 'm') and c.oid not in (select relid from locked)
+                then pg_catalog.pg_relation_size(c.oid)::float8
+                    / pg_catalog.current_setting('block_size')::float8
+        end as "pagesNow"
+    from (values ${wanted.join(', ')}) as w (schema, name)
+    join pg_catalog.pg_namespace as n on n.nspname = w.schema::pg_catalog.name
+    join pg_catalog.pg_class as c on c.relnamespace = n.oid and c.relname = w.name::pg_catalog.name`);
+  return new Map(
+    rows.map((row) => [
+      objectKey(String(row.schema), String(row.name)),
+      {
+        rows: row.rows === null ? undefined : estimateRows(row),
+        bytes: row.bytes === null ? undefined : Number(row.bytes),
+      },
+    ]),
+  );
+}
+
+/** As the planner does: as many rows a page as when it was analyzed, over the pages that it has now. */
+function estimateRows(row: Row): number | undefined {
+  const [rows, pages] = [Number(row.rows), Number(row.pages)];
+  // A partitioned table has no pages of its own, and those of a locked one cannot be asked for.
+  const pagesNow = row.pagesNow === null ? pages : Number(row.pagesNow);
+  if (pagesNow === 0 && row.pagesNow !== null) return 0;
+  // Below zero: never analyzed.
+  if (rows < 0) return undefined;
+  if (pagesNow === pages) return rows;
+  // It was empty when it was analyzed, which says nothing of the rows that came since.
+  return rows === 0 || pages === 0 ? undefined : Math.round((rows / pages) * pagesNow);
+}
