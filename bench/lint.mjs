@@ -2,7 +2,7 @@
 //
 // "Parse alone" makes the calls that lint makes of the parser, over the same texts, trees handed over:
 // each statement once, and the bodies of do blocks with what stands in them. Both are CPU time of this
-// process, garbage collection with its threads included. The files have 20 to 40 lines, as migrations
+// process, garbage collection with its threads included. The files have about 20 lines, as migrations
 // that people write have: tables with constraints, indexes, views, functions, changes of what is there.
 //
 // Usage: node bench/lint.mjs [--rounds 7] [--files 1000] [--inherit-env]
