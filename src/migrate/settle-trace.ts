@@ -1,5 +1,6 @@
 import type { ObjectKey } from '../catalog/catalog.ts';
 import { blockedBy, type Impact, isStronger, type LockTaken } from '../impact/impact.ts';
+import { lockName } from '../lint/wording.ts';
 import type { StatementTrace } from '../trace/trace-statements.ts';
 import type { StatementImpact, StatementTraceFacts } from './impact-plan.ts';
 
@@ -133,7 +134,7 @@ function missing(these: Set<ObjectKey>, others: Set<ObjectKey>): ObjectKey[] {
 function lockDifferences(read: Impact, seen: Impact, held: LockTaken[]): string[] {
   const felt = (locks: LockTaken[]) =>
     locks.filter(({ reason, mode }) => reason !== 'index' && blockedBy(mode) !== '');
-  const name = ({ mode, relation }: LockTaken) => `${mode} on ${relation}`;
+  const name = ({ mode, relation }: LockTaken) => `${lockName(mode)} on ${relation}`;
   return [
     ...felt(seen.locks)
       .filter(

@@ -64,9 +64,9 @@ describe('what was read and what was traced', () => {
     expect(
       differences({ locks: [lock('Share')] }, traceOf({ locks: [lock('AccessExclusive'), other] })),
     ).toEqual([
-      'takes AccessExclusive on public.t',
-      'takes Share on public.other',
-      'does not take Share on public.t',
+      'takes ACCESS EXCLUSIVE on public.t',
+      'takes SHARE on public.other',
+      'does not take SHARE on public.t',
     ]);
   });
 

@@ -61,7 +61,7 @@ function doingOf({ reason, detail, subject }: TouchedGroup<Rewrite>): string {
     case 'cluster':
       return reason;
     case 'set logged':
-      return detail ?? 'set logged or unlogged';
+      return `set ${detail ?? 'logged or unlogged'}`;
     case 'set expression':
       return `changing the expression of the stored column ${quoteWhereNeeded(subject ?? '?')}`;
     default:
