@@ -68,3 +68,11 @@ export function parseSeconds(text: string): number {
     throw new InvalidArgumentError((error as EvdbError).hint ?? '');
   }
 }
+
+/** One option that may be given several times. */
+export function repeated(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text, before: string[] | undefined) => [
+    ...(before ?? []),
+    text,
+  ]);
+}

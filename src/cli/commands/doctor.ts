@@ -1,16 +1,8 @@
 import { type Command, Option } from 'commander';
 import type { CliContext } from '../context.ts';
 import { type CommandSpec, defineCommand } from '../define.ts';
-import { migrateOptions, reportOptions } from '../options.ts';
+import { migrateOptions, repeated, reportOptions } from '../options.ts';
 import type { CliState } from '../run.ts';
-
-/** One option that may be given several times. */
-function repeated(flags: string, description: string): Option {
-  return new Option(flags, description).argParser((text, before: string[] | undefined) => [
-    ...(before ?? []),
-    text,
-  ]);
-}
 
 const DOCTOR: CommandSpec = {
   name: 'doctor',

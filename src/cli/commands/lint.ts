@@ -2,16 +2,8 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { parseServerVersion } from '../../config/lint-settings.ts';
 import type { CliContext } from '../context.ts';
 import { type CommandSpec, defineCommand } from '../define.ts';
-import { configOptions } from '../options.ts';
+import { configOptions, repeated } from '../options.ts';
 import type { CliState } from '../run.ts';
-
-/** One option that may be given several times. */
-function repeated(flags: string, description: string): Option {
-  return new Option(flags, description).argParser((text, before: string[] | undefined) => [
-    ...(before ?? []),
-    text,
-  ]);
-}
 
 /** Gives server_version_num. */
 function parseMajor(text: string): number {
