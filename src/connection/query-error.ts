@@ -5,10 +5,28 @@ export function codeOf(error: unknown): string | undefined {
   return (error as { code?: string } | undefined)?.code;
 }
 
-/** Whether the error means that the connection is gone, rather than that a statement failed. */
+/** Severities with which the server takes its leave, as the protocol spells them in every language. */
+const LAST_WORDS = ['FATAL', 'PANIC'];
+
+/** What the driver calls a socket that is gone, and what the operating system calls its end. */
+const SOCKET_IS_GONE =
+  /^(CONNECTION_(CLOSED|ENDED|DESTROYED|LOST)|E(CONN\w+|PIPE|TIMEDOUT|HOST\w+|NET\w+|SHUTDOWN|PROTO))$/;
+
+/**
+ * Whether the error means that the connection is gone, rather than that a statement failed. What the
+ * server answers with a severity of ERROR is an answer, whatever its SQLSTATE: 08006 may tell of a
+ * foreign server, and 57P01 may be what a function raises.
+ */
 export function isConnectionLoss(error: unknown): boolean {
-  const code = codeOf(error) ?? '';
-  return /^(CONNECTION_|E[A-Z]+$)/.test(code) || /^(08|57P0[1-5]|25P0[34])/.test(code);
+  const severity = severityOf(error);
+  if (severity !== undefined) return LAST_WORDS.includes(severity);
+  return SOCKET_IS_GONE.test(codeOf(error) ?? '');
+}
+
+/** Only an answer of the server has one; poolers know the older field alone. */
+function severityOf(error: unknown): string | undefined {
+  const { severity, severity_local } = (error ?? {}) as Record<string, string | undefined>;
+  return severity ?? severity_local;
 }
 
 /** What the server said, field by field as the protocol names them. */
