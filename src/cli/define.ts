@@ -15,8 +15,8 @@ export interface CommandResult {
   exitCode?: number;
   /** The same for pipelines, of commands that take `--format`; made only where it is asked for. */
   pipeline?: () => Promise<PipelineReport>;
-  /** Whether the command has printed its results itself, while it ran. */
-  isPrinted?: boolean;
+  /** Whether the command has printed its results itself, while it ran: one line ends them as JSON. */
+  isStream?: boolean;
 }
 
 export interface CommandInput {
@@ -82,9 +82,10 @@ async function giveResult(
   if (result.pipeline && (isForPipeline(format) || reports.length > 0)) {
     await givePipelines(await result.pipeline(), { format, reports }, context);
   }
-  if (result.isPrinted || isForPipeline(format)) return;
-  if (flags.json) context.out(toJson(command, result.data));
-  else if (result.text !== '') context.out(`${result.text}\n`);
+  if (isForPipeline(format)) return;
+  const { data, text, exitCode = 0, isStream = false } = result;
+  if (flags.json) context.out(toJson({ command, exitCode, data, isLine: isStream }));
+  else if (!isStream && text !== '') context.out(`${text}\n`);
 }
 
 /** Adds a group of commands, such as `migrate`. */

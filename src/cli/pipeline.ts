@@ -49,9 +49,11 @@ function parseReportFile(text: string, before: ReportFile[] = []): ReportFile[] 
 export function outputsIn(args: readonly string[]): {
   format: string | undefined;
   reports: ReportFile[];
+  /** Whether it prints line after line. */
+  isStream: boolean;
 } {
-  const format =
-    valuesOf(args, '--format').at(-1) ?? (args.includes('--json') ? 'json' : undefined);
+  const asked = valuesOf(args, '--format').at(-1);
+  const format = args.includes('--json') && !isForPipeline(asked) ? 'json' : asked;
   const reports = valuesOf(args, '--report').flatMap((text) => {
     try {
       return parseReportFile(text);
@@ -59,7 +61,7 @@ export function outputsIn(args: readonly string[]): {
       return [];
     }
   });
-  return { format, reports };
+  return { format, reports, isStream: args.some((arg) => /^--watch(=|$)/.test(arg)) };
 }
 
 function valuesOf(args: readonly string[], flag: string): string[] {

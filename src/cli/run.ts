@@ -64,6 +64,7 @@ async function reportError(
     context.err(`${error.cause.stack ?? ''}\n`);
   }
   context.err(`${renderError(error, style)}\n`);
+  const exitCode = exitCodeFor(error.code);
   const outputs = outputsIn(args);
   if (isForPipeline(outputs.format) || outputs.reports.length > 0) {
     const { failureReport } = await import('../report/pipeline/pipeline-report.ts');
@@ -72,7 +73,8 @@ async function reportError(
   }
   if (outputs.format === 'json' || isJsonByNpm(context.env)) {
     const { code, message, hint, details } = error;
-    context.out(toJson(state.command, { ok: false, error: { code, message, hint, details } }));
+    const data = { error: { code, message, hint, details } };
+    context.out(toJson({ command: state.command, exitCode, data, isLine: outputs.isStream }));
   }
-  return exitCodeFor(error.code);
+  return exitCode;
 }

@@ -1,7 +1,7 @@
 import type { EvdbError } from '../errors.ts';
 import { renderDuration, renderTime } from '../report/units.ts';
 import type { CommandInput } from './define.ts';
-import { toJsonLine } from './output.ts';
+import { toJsonLook } from './output.ts';
 
 /** What one look gave: the same as data and as text. */
 export interface WatchFrame {
@@ -32,7 +32,7 @@ export function createWatchOutput(input: CommandInput, watched: Watched): WatchO
 
 function createJsonOutput({ context }: CommandInput, { command }: Watched): WatchOutput {
   return {
-    show: ({ data }) => context.out(toJsonLine(command, { at: new Date(), ...data })),
+    show: ({ data }) => context.out(toJsonLook(command, { at: new Date(), ...data })),
     warn: (error, againInMs) => context.err(`${describe(error, againInMs)}\n`),
     end: () => undefined,
   };

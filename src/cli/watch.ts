@@ -46,7 +46,7 @@ export async function watchReports(
     for (const stop of stops) stop();
     output.end();
   }
-  return { data: {}, text: '', exitCode, isPrinted: true };
+  return { data: {}, text: '', exitCode, isStream: true };
 }
 
 async function lookUntilAborted(

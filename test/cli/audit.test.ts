@@ -205,6 +205,7 @@ describe('audit log', () => {
       { command: 'audit log', record: 1, operation: 'INSERT' },
       { record: 2, operation: 'INSERT' },
       { record: 1, operation: 'UPDATE', changes: expect.any(Array) },
+      { command: 'audit log', ok: false, exitCode: 130 },
     ]);
   });
 
@@ -221,7 +222,7 @@ describe('audit log', () => {
     await running.printed('"operation":"DELETE"');
     running.child.kill('SIGINT');
     const { stdout } = await running.result;
-    const lines = stdout.trimEnd().split('\n');
+    const lines = stdout.trimEnd().split('\n').slice(0, -1);
     expect(lines.map((line) => JSON.parse(line).operation)).toEqual(['INSERT', 'UPDATE', 'DELETE']);
   });
 

@@ -23,7 +23,9 @@ export function expectNoStack({ stdout, stderr }: CliResult): void {
 /** What `--json` printed, which must be all that there is on stdout. */
 export function parseJson(result: CliResult): Record<string, unknown> & { command: string } {
   const value: unknown = JSON.parse(result.stdout);
-  expect(value).toMatchObject({ formatVersion: 1, command: expect.any(String) });
+  const { code: exitCode } = result;
+  const envelope = { formatVersion: 1, command: expect.any(String), ok: exitCode === 0, exitCode };
+  expect(value).toMatchObject(envelope);
   return value as Record<string, unknown> & { command: string };
 }
 

@@ -42,7 +42,7 @@ test('gives every command on migrations one shape, and nothing else on stdout', 
   for (const [args, exitCode, shape] of expected) {
     const result = await evdb('migrate', ...args);
     const json = parseJson(result);
-    expect(json).toMatchObject({ ok: true, command: `migrate ${args[0]}`, ...shape });
+    expect(json).toMatchObject({ command: `migrate ${args[0]}`, ...shape });
     expect(result.code).toBe(exitCode);
   }
 });
@@ -81,6 +81,22 @@ test.for(ERRORS.map(([args, command, code, exitCode]) => ({ args, command, code,
   },
 );
 
+const MISCALLED: [args: string[], command: string][] = [
+  [[], ''],
+  [['migrate'], 'migrate'],
+  [['migrate', 'create'], 'migrate create'],
+  [['lint', '--format', 'nonsense'], 'lint'],
+  [['migrate', 'up', '--steps', 'x'], 'migrate up'],
+];
+
+test.for(MISCALLED.map(([args, command]) => ({ args, command })))(
+  'says in JSON that $args is no call',
+  async ({ args, command }, { project }) => {
+    const result = await runCli([...args, '--json'], { cwd: project.dir });
+    expect(parseJson(result)).toMatchObject({ command, exitCode: 2, error: { code: 'USAGE' } });
+  },
+);
+
 test('says in JSON where a statement failed and what was done before', async ({
   project,
   emptyDb,
@@ -109,7 +125,8 @@ test('finds with validate what it says in JSON, and exits 3', async ({ project }
   await project.migration('001_wrong', 'selec 1;', 'select 1;');
   const result = await runCli(['migrate', 'validate', '--json'], { cwd: project.dir });
   expect(parseJson(result)).toMatchObject({
-    ok: true,
+    ok: false,
+    exitCode: 3,
     valid: false,
     findings: [{ severity: 'error', code: 'SYNTAX_ERROR', line: 1, column: 1 }],
     skipped: [{ check: expect.any(String), reason: 'no database is configured' }],

@@ -149,7 +149,8 @@ test('gives programs all that it knows', async ({ project }) => {
   expect(parseJson(result)).toEqual({
     formatVersion: 1,
     command: 'lint',
-    ok: true,
+    ok: false,
+    exitCode: 3,
     findings: [
       {
         rule: 'concurrently-in-tx',

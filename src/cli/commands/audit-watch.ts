@@ -8,7 +8,7 @@ import { renderEntry } from '../../report/audit-entries.ts';
 import { renderDuration } from '../../report/units.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT, exitCodeFor } from '../exit-codes.ts';
-import { toJsonLine } from '../output.ts';
+import { toJsonLook } from '../output.ts';
 
 const INTERVAL_MS = 1_000;
 const LONGEST_PAUSE_MS = 10_000;
@@ -34,14 +34,14 @@ export async function watchAuditLog(
     context.onOutClosed(() => controller.abort()),
   ];
   const print = (entry: AuditEntry) =>
-    context.out(flags.json ? toJsonLine('audit log', entry) : `${renderEntry(entry, style)}\n`);
+    context.out(flags.json ? toJsonLook('audit log', entry) : `${renderEntry(entry, style)}\n`);
   const warn = (text: string) => context.err(`${text}\n`);
   try {
     await followUntilAborted(connection, options, { print, warn, signal: controller.signal });
   } finally {
     for (const stop of stops) stop();
   }
-  return { data: {}, text: '', exitCode, isPrinted: true };
+  return { data: {}, text: '', exitCode, isStream: true };
 }
 
 interface Watcher {
