@@ -1,14 +1,23 @@
-import { copyFileSync, existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { EvdbError } from '../errors.ts';
 import { cannotWrite, makeFolder } from './create.ts';
+
+export interface InitOptions {
+  /** Leaves the event schema out; default false. */
+  empty?: boolean;
+}
 
 export interface InitResult {
   /** Relative to the project folder. */
   created: string[];
   /** What was there already and stays as it was. */
   kept: string[];
+  /**
+   * What became of the event schema: `copied`, `left-out` as asked, or `not-copied` because the
+   * folder holds migrations of its own, whose versions would collide with it.
+   */
+  eventSchema: 'copied' | 'left-out' | 'not-copied';
 }
 
 const PACKAGE_ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -17,51 +26,61 @@ const CONFIG_FILE = /^(evdb\.config\.\w+|\.evdbrc)$/;
 
 /**
  * Copies the event schema, a config file and `.env.example` into a project. What is there stays.
+ * Beside migrations of the project's own only the last two are written.
  *
- * @throws {EvdbError} FILE_EXISTS when the folder holds migrations of its own, FILE_UNREADABLE
+ * @param projectDir absolute path of a folder that exists
+ * @throws {EvdbError} FILE_UNREADABLE when a file cannot be written
+ * @example initProject(process.cwd(), { empty: true }).created // ['evdb.config.mjs', '.env.example']
  */
-export function initProject(projectDir: string): InitResult {
-  const source = join(PACKAGE_ROOT, 'migrations');
+export function initProject(projectDir: string, { empty = false }: InitOptions = {}): InitResult {
   const target = join(projectDir, 'migrations');
-  const schemaFiles = readdirSync(source).filter((name) => name.endsWith('.sql'));
-  refuseForeignMigrations(target, schemaFiles);
+  makeFolder(target);
+  const schemaFiles = listSchemaFiles();
+  const eventSchema = empty
+    ? 'left-out'
+    : holdsForeignMigrations(target, schemaFiles)
+      ? 'not-copied'
+      : 'copied';
   // A second config file would hide the first one, or be hidden by it.
   const config = readdirSync(projectDir).find((name) => CONFIG_FILE.test(name));
-  const copies = [
-    ...schemaFiles.map((name) => [join(source, name), join('migrations', name)]),
-    [join(PACKAGE_ROOT, 'templates', 'evdb.config.js'), config ?? 'evdb.config.mjs'],
-    [join(PACKAGE_ROOT, '.env.example'), '.env.example'],
-  ] as [from: string, to: string][];
-  makeFolder(target);
-  const result: InitResult = { created: [], kept: [] };
-  for (const [from, to] of copies) {
-    const path = join(projectDir, to);
-    if (existsSync(path)) result.kept.push(to);
-    else {
-      copyNew(from, path);
-      result.created.push(to);
-    }
+  const copies: [from: string, to: string][] = [
+    ...(eventSchema === 'copied' ? schemaFiles : []).map((name): [string, string] => [
+      join('migrations', name),
+      join('migrations', name),
+    ]),
+    [join('templates', 'evdb.config.js'), config ?? 'evdb.config.mjs'],
+    [join('templates', 'env.example'), '.env.example'],
+  ];
+  // All is read before the first is written: half a project would be worse than none.
+  const files = copies.map(([from, to]) => ({
+    to,
+    content: readFileSync(join(PACKAGE_ROOT, from)),
+  }));
+  const result: InitResult = { created: [], kept: [], eventSchema };
+  for (const { to, content } of files) {
+    const isNew = writeNew(join(projectDir, to), content);
+    (isNew ? result.created : result.kept).push(to);
   }
   return result;
 }
 
-function copyNew(from: string, to: string): void {
+function listSchemaFiles(): string[] {
+  return readdirSync(join(PACKAGE_ROOT, 'migrations'))
+    .filter((name) => /^\d+_.*\.sql$/.test(name))
+    .sort();
+}
+
+/** Whether the file was written; false where one is there already. */
+function writeNew(path: string, content: Uint8Array): boolean {
+  if (existsSync(path)) return false;
   try {
-    copyFileSync(from, to);
+    writeFileSync(path, content, { flag: 'wx' });
+    return true;
   } catch (cause) {
-    throw cannotWrite(to, cause);
+    throw cannotWrite(path, cause);
   }
 }
 
-function refuseForeignMigrations(target: string, schemaFiles: string[]): void {
-  if (!existsSync(target)) return;
-  const foreign = readdirSync(target).filter(
-    (name) => name.endsWith('.sql') && !schemaFiles.includes(name),
-  );
-  if (foreign.length === 0) return;
-  throw new EvdbError(
-    'FILE_EXISTS',
-    `${target} holds migrations already, such as ${foreign[0]}; the event schema's versions would collide with them`,
-    { hint: 'Run `evdb init` in a project without migrations.' },
-  );
+function holdsForeignMigrations(target: string, schemaFiles: string[]): boolean {
+  return readdirSync(target).some((name) => name.endsWith('.sql') && !schemaFiles.includes(name));
 }

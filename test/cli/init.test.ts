@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { test } from '../support/fixture.ts';
 import { runCli } from '../support/run-cli.ts';
-import { expectError, expectHint, parseJson } from './expectations.ts';
+import { expectError, parseJson } from './expectations.ts';
 
 const bundled = fileURLToPath(new URL('../../migrations/', import.meta.url));
 
@@ -58,12 +58,38 @@ test('completes what is only there in part', async ({ project }) => {
   expect(parseJson(again)).toMatchObject({ created: ['.env.example'] });
 });
 
-test('refuses a project that has migrations of its own', async ({ project }) => {
+test('gives a project with migrations of its own a config alone, and says so', async ({
+  project,
+}) => {
   await project.migration('001_my_users', 'create table users (id integer);');
+  const { code, stdout } = await runCli(['init'], { cwd: project.dir });
+  expect(code).toBe(0);
+  expect(stdout).toContain('The event schema was not copied: migrations/ holds migrations');
+  expect(await readdir(join(project.dir, 'migrations'))).toEqual(['001_my_users.sql']);
+  expect((await readdir(project.dir)).sort()).toEqual([
+    '.env.example',
+    'evdb.config.mjs',
+    'migrations',
+    'package.json',
+  ]);
+});
+
+test('starts without the event schema where that is asked for', async ({ project }) => {
+  const first = await runCli(['init', '--empty', '--json'], { cwd: project.dir });
+  expect(parseJson(first)).toMatchObject({
+    ok: true,
+    created: ['evdb.config.mjs', '.env.example'],
+    eventSchema: 'left-out',
+  });
+  expect(await readdir(join(project.dir, 'migrations'))).toEqual([]);
+  const create = await runCli(['migrate', 'create', 'users'], { cwd: project.dir });
+  expect(create.code).toBe(0);
+});
+
+test('writes nothing where the name of the folder is taken by a file', async ({ project }) => {
+  await project.write('migrations', 'a file, where the folder should be');
   const result = await runCli(['init'], { cwd: project.dir });
-  expectError(result, 'FILE_EXISTS', 1);
-  expectHint(result);
-  expect(result.stderr).toContain('001_my_users.sql');
+  expectError(result, 'FILE_UNREADABLE', 1);
   expect((await readdir(project.dir)).sort()).toEqual(['migrations', 'package.json']);
 });
 

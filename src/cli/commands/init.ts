@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { CliContext } from '../context.ts';
 import { type CommandInput, type CommandResult, defineCommand } from '../define.ts';
 import type { CliState } from '../run.ts';
@@ -12,20 +12,32 @@ export function addInitCommand(
     {
       name: 'init',
       summary: 'copy the event schema, a config file and .env.example into this folder',
-      examples: ['init'],
+      description:
+        'Copy the event schema, a config file and .env.example into this folder. What is there stays; beside migrations of its own the event schema is left out.',
+      options: [new Option('--empty', 'without the event schema')],
+      examples: ['init', 'init --empty'],
       run: handleInit,
     },
     use,
   );
 }
 
-async function handleInit({ context }: CommandInput): Promise<CommandResult> {
+async function handleInit({ context, flags }: CommandInput): Promise<CommandResult> {
   const { initProject } = await import('../../migrate/init.ts');
-  const result = initProject(context.cwd);
+  const result = initProject(context.cwd, { empty: flags.empty === true });
   const lines = [
     ...result.created.map((path) => `created  ${path}`),
     ...result.kept.map((path) => `kept     ${path} (was there already)`),
-    'Next: evdb migrate up --embedded',
+    ...(result.eventSchema === 'not-copied'
+      ? ['The event schema was not copied: migrations/ holds migrations of its own']
+      : []),
+    `Next: ${NEXT[result.eventSchema]}`,
   ];
   return { data: result, text: lines.join('\n') };
 }
+
+const NEXT = {
+  copied: 'evdb migrate up --embedded',
+  'left-out': 'evdb migrate create <name>',
+  'not-copied': 'evdb migrate validate',
+};
