@@ -6,10 +6,12 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   statSync,
   utimesSync,
+  writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
@@ -78,19 +80,42 @@ async function compile() {
   if (!process.argv.includes('--no-check')) {
     const require = createRequire(import.meta.url);
     const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin/tsc');
-    const flags = ['-p', 'tsconfig.build.json', '--outDir', join(staging, 'types')];
+    const flags = ['-p', 'tsconfig.build.json', '--outDir', join(staging, 'all-types')];
     const { status } = spawnSync(process.execPath, [tsc, ...flags], {
       cwd: root,
       stdio: 'inherit',
     });
     if (status !== 0) return status ?? 1;
+    publishTypes();
   }
   await bundleCli();
   await bundleLibrary();
   return 0;
 }
 
-// Both are two folders below the package's root, where templates and package.json are looked for.
+/** The declarations that the entry reaches, once for each kind of module. */
+function publishTypes() {
+  const from = join(staging, 'all-types');
+  const reached = new Set(['index.d.ts']);
+  for (const path of reached) {
+    // The compiler leaves the endings of the sources, which older ones do not follow.
+    const text = readFileSync(join(from, path), 'utf8').replace(
+      /(["'])(\.{1,2}\/[^"']+)\.ts\1/g,
+      (_, quote, target) => {
+        reached.add(join(dirname(path), `${target}.d.ts`));
+        return `${quote}${target}.js${quote}`;
+      },
+    );
+    for (const to of ['types', 'commonjs/types']) {
+      const file = join(staging, to, path);
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, text);
+    }
+  }
+  rmSync(from, { recursive: true });
+}
+
+// All are two folders below the package's root, where templates and package.json are looked for.
 
 /** As CommonJS: an empty ES module alone makes a start a fifth slower. */
 function bundleCli() {
@@ -118,11 +143,52 @@ function requireParser(code) {
   );
 }
 
-function bundleLibrary() {
-  return bundleInto(
-    { input: { index: join(root, 'src/index.ts') }, external: isPackage },
-    { dir: join(staging, 'lib'), format: 'esm', chunkFileNames: '[name].js' },
+/**
+ * As CommonJS too, with its own declarations, for Jest and what else cannot load ES modules. The
+ * ES module only hands on what CommonJS exports, so that a process which uses both has one
+ * `EvdbError` and one `databaseManager`.
+ */
+async function bundleLibrary() {
+  const dir = join(staging, 'commonjs');
+  const output = await bundleInto(
+    {
+      input: { index: join(root, 'src/index.ts') },
+      external: isPackage,
+      plugins: [{ name: 'require-packages', renderChunk: requirePackages }],
+    },
+    {
+      dir,
+      format: 'cjs',
+      exports: 'named',
+      entryFileNames: '[name].js',
+      chunkFileNames: '[name].js',
+    },
   );
+  writeFileSync(join(dir, 'package.json'), '{ "type": "commonjs" }\n');
+  const { exports } = output.find((chunk) => chunk.isEntry);
+  mkdirSync(join(staging, 'lib'), { recursive: true });
+  writeFileSync(
+    join(staging, 'lib/index.js'),
+    `import library from '../commonjs/index.js';\n\nexport const {\n  ${exports.toSorted().join(',\n  ')},\n} = library;\n`,
+  );
+}
+
+/**
+ * `import()` of a package works in CommonJS, but not under Jest, and starts the loader of ES modules.
+ * None of the library's packages is an ES module only; a config file is, and stays as it is.
+ */
+function requirePackages(code) {
+  const found = /\bimport\((["'])([^"']+)\1\)/g;
+  if (!found.test(code)) return null;
+  const replaced = code.replace(found, (_, _quote, name) => {
+    if (!isPackage(name)) throw new Error(`import("${name}") is left in the CommonJS library`);
+    return `new Promise((resolve) => resolve(asNamespace(require("${name}"))))`;
+  });
+  return `${replaced}
+function asNamespace(loaded) {
+  return loaded.__esModule ? loaded : Object.create(loaded, { default: { value: loaded } });
+}
+`;
 }
 
 async function bundleInto(input, output) {
@@ -132,8 +198,9 @@ async function bundleInto(input, output) {
     // src/index.ts needs everything at once, and so defeats on purpose what the CLI loads late
     checks: { ineffectiveDynamicImport: false },
   });
-  await bundle.write(output);
+  const { output: chunks } = await bundle.write(output);
   await bundle.close();
+  return chunks;
 }
 
 function isPackage(id) {

@@ -1,3 +1,5 @@
+// The declarations speak of Buffer and of Node's events; compilers no longer look for these alone.
+/// <reference types="node" preserve="true" />
 export type { AdoptedMigration, AdoptionResult, AdoptOptions } from './adopt/adopt.ts';
 export { adoptMigrations, planMigrateAdopt } from './adopt/adopt.ts';
 export type { AdoptableTool, AdoptionFinding } from './adopt/foreign.ts';
