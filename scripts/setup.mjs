@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { npm } from './npm.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -38,13 +39,6 @@ function isInstalled() {
 
 function readPackages(file) {
   return JSON.parse(readFileSync(file, 'utf8')).packages;
-}
-
-/** The npm that runs this script, else the one on the path. */
-function npm(...args) {
-  const cli = process.env.npm_execpath;
-  if (cli?.endsWith('npm-cli.js')) return [process.execPath, [cli, ...args]];
-  return ['npm', args, { shell: process.platform === 'win32' }];
 }
 
 function run(command, args, options = {}) {

@@ -1,8 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { expect } from 'vitest';
+import { expect, inject } from 'vitest';
 import { test as base } from '../support/fixture.ts';
 import { type CliResult, scrubEnvironment } from '../support/run-cli.ts';
 import { expectHint, expectNoStack, parseJson, readContents } from './expectations.ts';
@@ -16,8 +15,7 @@ interface NpmProject {
 /** `npm`: a project whose script `migrate` is evdb's, and two migrations. */
 const test = base.extend<{ npm: NpmProject }>({
   npm: async ({ project, emptyDb }, use) => {
-    const bin = fileURLToPath(new URL('../../bin/evdb.js', import.meta.url));
-    const scripts = { migrate: `node "${bin}" migrate` };
+    const scripts = { migrate: `node "${inject('evdbBin')}" migrate` };
     await project.write('package.json', JSON.stringify({ private: true, scripts }));
     await project.migration('001_users', 'create table users (id integer);', 'drop table users;');
     await project.migration(

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { TestProject } from 'vitest/node';
@@ -9,11 +10,14 @@ declare module 'vitest' {
   export interface ProvidedContext {
     /** URL of the run's server, with a role that may create databases. */
     adminUrl: string;
+    /** The command as people have it: of the packed package, installed into an empty project. */
+    evdbBin: string;
   }
 }
 
 interface Run {
   projects: number;
+  packed: Promise<string>;
   server: Promise<TestServer>;
 }
 
@@ -23,9 +27,10 @@ const runKey = Symbol.for('evdb.test.run');
 
 /** Builds the CLI and starts the server, once for all the projects of a run. */
 export async function setup(project: TestProject): Promise<void> {
-  const run = shared[runKey] ?? { projects: 0, server: prepare() };
+  const run = shared[runKey] ?? startRun();
   shared[runKey] = run;
   run.projects += 1;
+  project.provide('evdbBin', join(await run.packed, 'bin/evdb.js'));
   project.provide('adminUrl', (await run.server).url);
 }
 
@@ -47,10 +52,25 @@ export async function teardown(): Promise<void> {
   await server.stop();
 }
 
-async function prepare(): Promise<TestServer> {
-  const build = fileURLToPath(new URL('../../scripts/build.mjs', import.meta.url));
+function startRun(): Run {
+  const packed = prepare();
+  return { projects: 0, packed, server: packed.then(startServer) };
+}
+
+/** Builds, and installs what `npm pack` makes of it; the result is the folder of the package. */
+async function prepare(): Promise<string> {
   // Types have a check of their own; a wrong one must not hide what the tests say.
-  await promisify(execFile)(process.execPath, [build, '--if-stale', '--no-check']);
+  await runScript('build.mjs', '--if-stale', '--no-check');
+  return (await runScript('packed.mjs')).trim();
+}
+
+async function runScript(name: string, ...args: string[]): Promise<string> {
+  const script = fileURLToPath(new URL(`../../scripts/${name}`, import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, [script, ...args]);
+  return stdout;
+}
+
+async function startServer(): Promise<TestServer> {
   const server = await startTestServer();
   if (!server.isThrowAway) await removeOldTestDatabases(server.url);
   return server;
