@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Options } from 'postgres';
 import { EvdbError } from '../errors.ts';
 import { type CopyQuery, runCopyIn } from './copy-in.ts';
+import { hearLastWords, type LastWords } from './last-words.ts';
 import type { ConnectionOptions, HostAddress } from './options.ts';
 import type { OpenSessionOptions, Row } from './session.ts';
 import { connectSocket } from './socket.ts';
@@ -53,14 +54,16 @@ export async function createDriver(
   address: HostAddress,
   { onNotice, onClose, signal, codec, parameters, pipelines = true }: OpenSessionOptions,
 ): Promise<Driver> {
-  const settings = await driverOptions(options, address);
-  const [{ default: postgres }, socket] = await Promise.all([
+  const { prepareTls } = await import('./tls.ts');
+  const secure = prepareTls(options, address);
+  const [{ default: postgres }, plain] = await Promise.all([
     import('postgres'),
     connectSocket(address, options.connectTimeoutMs, signal),
   ]);
+  const socket = await secure(plain, signal);
   const line = watchLine(socket, onClose);
   let backendKey: BackendKey | undefined;
-  if (settings.ssl !== false && settings.ssl !== 'prefer') refuseWithoutTls(socket, line.fail);
+  const settings = driverOptions(options, address);
   const sql = postgres({
     ...settings,
     connection: { ...settings.connection, ...parameters },
@@ -71,7 +74,7 @@ export async function createDriver(
     onclose: line.close,
   } as unknown as Options<Record<string, never>>);
   const simple = (text: string) => {
-    if (line.isClosed) throw lost(address);
+    if (line.isClosed) throw lost(address, line.lastWords());
     return sql.unsafe(text).simple() as unknown as Rejectable<unknown> & CopyQuery;
   };
   return {
@@ -87,7 +90,7 @@ export async function createDriver(
       return lastRows(results);
     },
     query: (text, values, prepare) => {
-      if (line.isClosed) return Promise.reject(lost(address));
+      if (line.isClosed) return Promise.reject(lost(address, line.lastWords()));
       const query = sql.unsafe(text, values as string[], { prepare, simple: false } as object);
       return line.orLoss(query as unknown as Rejectable<StatementResult>);
     },
@@ -108,12 +111,13 @@ export async function createDriver(
   };
 }
 
-function handOnce(socket: Socket, line: { isClosed: boolean }): () => Socket {
+function handOnce(socket: Socket, line: { isClosed: boolean; listen(): void }): () => Socket {
   let unused: Socket | undefined = socket;
   return () => {
     const taken = unused;
     unused = undefined;
     if (!taken || line.isClosed) throw connectionClosed();
+    line.listen();
     return taken;
   };
 }
@@ -143,20 +147,23 @@ function watchLine(socket: Socket, onClose: (() => void) | undefined) {
       for (const query of [...pending]) query.reject(connectionClosed());
     });
   };
-  // TLS takes our listeners off, and the driver's `onclose` stands in for them then.
   socket.on('error', close).once('close', close);
+  let lastWords: () => LastWords | undefined = () => undefined;
   return {
+    /** What the server said before it closed the connection. */
+    lastWords: () => lastWords(),
+    /** Not before the driver listens too: what comes would be gone. */
+    listen: () => {
+      lastWords = hearLastWords(socket);
+    },
     get isClosed() {
       return isClosed;
     },
     close,
-    fail: (error: Error) => {
-      markClosed();
-      for (const query of [...pending]) query.reject(error);
-      socket.destroy();
-    },
     orLoss: <T>(query: Rejectable<T>): Promise<T> => {
       pending.push(query);
+      const { reject } = query;
+      query.reject = (error) => reject(isAnswer(error) ? error : saidBy(error, lastWords()));
       const forget = () => {
         pending.splice(pending.indexOf(query), 1);
       };
@@ -167,13 +174,13 @@ function watchLine(socket: Socket, onClose: (() => void) | undefined) {
   };
 }
 
-/** The driver goes on with TLS whatever the server answers, and waits for ever. */
-function refuseWithoutTls(socket: Socket, fail: (error: Error) => void): void {
-  socket.once('data', (answer: Buffer) => {
-    if (answer.toString('latin1', 0, 1) === 'S') return;
-    const error = new Error('the server does not offer it');
-    fail(Object.assign(error, { code: 'ERR_TLS_NOT_OFFERED' }));
-  });
+function isAnswer(error: Error): boolean {
+  return 'severity' in error || 'severity_local' in error;
+}
+
+/** The reason that the server gave, where it did, in place of the loss that it led to. */
+function saidBy(error: Error, words: LastWords | undefined): Error {
+  return words ? Object.assign(new Error(words.message, { cause: error }), words) : error;
 }
 
 function connectionClosed(): Error {
@@ -183,17 +190,16 @@ function connectionClosed(): Error {
 }
 
 /** Every option is set, because the driver fills each gap from PG* variables of the environment. */
-async function driverOptions(options: ConnectionOptions, address: HostAddress) {
+function driverOptions(options: ConnectionOptions, address: HostAddress) {
   const isUnixSocket = address.host.startsWith('/');
-  const { tlsOptions } = await import('./tls.ts');
   return {
     host: isUnixSocket ? 'localhost' : address.host,
     port: address.port,
     database: options.database,
     username: options.user,
     password: options.password ?? '',
-    ssl: isUnixSocket ? false : tlsOptions(options, address),
-    sslnegotiation: 'postgres',
+    // the socket is handed over with TLS on it
+    ssl: false,
     max: 1,
     idle_timeout: 0,
     max_lifetime: 0,
@@ -225,8 +231,10 @@ function lastRows(results: unknown): Row[] {
   return (list as unknown as Row[][]).at(-1) ?? [];
 }
 
-function lost(address: HostAddress): EvdbError {
-  return new EvdbError('CONNECTION_LOST', `the connection to ${address.host} is closed`, {
+function lost(address: HostAddress, words: LastWords | undefined): EvdbError {
+  const reason = words ? `: ${words.message}` : '';
+  return new EvdbError('CONNECTION_LOST', `the connection to ${address.host} is closed${reason}`, {
     hint: 'Run the command again.',
+    cause: words && saidBy(connectionClosed(), words),
   });
 }

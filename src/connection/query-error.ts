@@ -29,6 +29,12 @@ function severityOf(error: unknown): string | undefined {
   return severity ?? severity_local;
 }
 
+/** What the server said when it closed the connection, to be set behind what was lost; else empty. */
+export function reasonOfLoss(error: unknown): string {
+  const says = severityOf(error) !== undefined && isConnectionLoss(error);
+  return says && error instanceof Error ? `: ${error.message}` : '';
+}
+
 /** What the server said, field by field as the protocol names them. */
 interface ServerFields {
   code: string;

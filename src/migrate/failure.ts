@@ -1,4 +1,4 @@
-import { codeOf, isConnectionLoss } from '../connection/query-error.ts';
+import { codeOf, isConnectionLoss, reasonOfLoss } from '../connection/query-error.ts';
 import { EvdbError } from '../errors.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { describeBlocker } from './blockers.ts';
@@ -78,13 +78,15 @@ function connectionLost(cause: unknown, step: Step): EvdbError {
   if (step.isTransactional) {
     return new EvdbError(
       'CONNECTION_LOST',
-      `the connection was lost while ${name} ran; nothing of it was ${verb}`,
-      { hint: 'Run the command again.', cause },
+      `the connection was lost while ${name} ran; nothing of it was ${verb}${reasonOfLoss(cause)}`,
+      { hint: 'Run the command again.', cause, details: { cause: codeOf(cause) } },
     );
   }
-  return new EvdbError('CONNECTION_LOST', `the connection was lost while ${name} ran`, {
+  const message = `the connection was lost while ${name} ran${reasonOfLoss(cause)}`;
+  return new EvdbError('CONNECTION_LOST', message, {
     hint: 'It runs outside a transaction, so its first statements stay: `evdb migrate status` tells how far it came. Run the command again: it goes on from there.',
     cause,
+    details: { cause: codeOf(cause) },
   });
 }
 

@@ -1,5 +1,5 @@
 import type { StatementResult } from '../connection/driver.ts';
-import { codeOf, isConnectionLoss, queryError } from '../connection/query-error.ts';
+import { codeOf, isConnectionLoss, queryError, reasonOfLoss } from '../connection/query-error.ts';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import type { PoolSettings } from './options.ts';
@@ -209,7 +209,8 @@ function copyUnsupported(): EvdbError {
 }
 
 function lostWhileRunning(cause: unknown): EvdbError {
-  return new EvdbError('CONNECTION_LOST', 'the connection was lost while a statement ran', {
+  const message = `the connection was lost while a statement ran${reasonOfLoss(cause)}`;
+  return new EvdbError('CONNECTION_LOST', message, {
     hint: 'Whether it had an effect is unknown: read before you write again.',
     cause,
     details: { cause: codeOf(cause) },

@@ -35,7 +35,9 @@ test('says that nothing was applied where the backend was terminated', async ({ 
   await paced.db.sql`select pg_terminate_backend(${pid})`;
   const result = await running.result;
   expectError(result, 'CONNECTION_LOST', 4);
-  expect(result.stderr).toContain('the connection was lost while 002_events ran; nothing of it');
+  expect(result.stderr).toContain(
+    'the connection was lost while 002_events ran; nothing of it was applied: terminating connection due to administrator command',
+  );
   expect(await paced.state()).toEqual(FIRST_APPLIED);
   await expectNextUpFinishes(paced);
 });

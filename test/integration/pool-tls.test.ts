@@ -100,7 +100,7 @@ test('encrypts as ssl says, and checks the certificate and the name where it is 
   expect(await failureOf(wrongName)).toMatchObject({ code: 'TLS_FAILED' });
 });
 
-test('takes the file of a certificate from a URL, and cancels over TLS', async ({
+test('takes the file of a certificate from a URL, cancels over TLS, and hears why it was ended', async ({
   server,
   project,
 }) => {
@@ -123,5 +123,9 @@ test('takes the file of a certificate from a URL, and cancels over TLS', async (
   await expect.poll(() => sql.unsafe(busy), POLL).toHaveLength(0);
   await closeSql(sql);
   expect(await pool.sql`select 1 as n`).toEqual([{ n: 1 }]);
+  expect(await failureOf(pool.sql`select pg_terminate_backend(pg_backend_pid())`)).toMatchObject({
+    code: 'CONNECTION_LOST',
+    message: expect.stringContaining('terminating connection due to administrator command'),
+  });
   await pool.close();
 });
