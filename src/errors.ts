@@ -20,6 +20,7 @@ export type EvdbErrorCode =
   | 'NUL_BYTE'
   | 'EMPTY_FILE'
   | 'DIRECTIVE_INVALID'
+  | 'FOREIGN_MARKER'
   | 'SYNTAX_ERROR'
   | 'PSQL_COMMAND'
   | 'TRANSACTION_CONTROL'

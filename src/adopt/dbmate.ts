@@ -1,8 +1,8 @@
+import { FOREIGN_MARKERS, matchEvery } from '../migrate/foreign-markers.ts';
 import type { Adapter, ForeignFile, ForeignMigration, Section } from './foreign.ts';
 
 const FILE_NAME = /^(\d+)(.*)\.sql$/;
-const UP = /^--[ \t]*migrate:up([ \t]*$|[ \t]+\S+.*$)/gm;
-const DOWN = /^--[ \t]*migrate:down([ \t]*$|[ \t]+\S+.*$)/gm;
+const MARKERS = FOREIGN_MARKERS.dbmate;
 
 /** One file for both directions, told apart by marker lines; versions without a time. */
 export const dbmate: Adapter = {
@@ -39,8 +39,8 @@ function readFile({ path, text }: ForeignFile): ForeignMigration | undefined {
   if (!match) return undefined;
   const [, label = '', name = ''] = match;
   const migration = { key: label, label, name, path };
-  const ups = [...text.matchAll(UP)];
-  const downs = [...text.matchAll(DOWN)];
+  const ups = matchEvery(MARKERS.up, text);
+  const downs = matchEvery(MARKERS.down, text);
   const [up] = ups;
   const [down] = downs;
   const blocker = blockerOf(text, ups, downs);
@@ -56,8 +56,8 @@ function readFile({ path, text }: ForeignFile): ForeignMigration | undefined {
   const upText = header + text.slice(up.index + up[0].length, down.index);
   return {
     ...migration,
-    up: section(upText, up[1]),
-    down: section(text.slice(down.index + down[0].length), down[1]),
+    up: section(upText, up[0]),
+    down: section(text.slice(down.index + down[0].length), down[0]),
   };
 }
 
@@ -74,6 +74,6 @@ function blockerOf(text: string, ups: RegExpExecArray[], downs: RegExpExecArray[
     : 'it has statements before "-- migrate:up", so dbmate refuses it';
 }
 
-function section(text: string, options = ''): Section {
-  return { text, noTransaction: /(^|\s)transaction:false(\s|$)/.test(options) };
+function section(text: string, marker: string): Section {
+  return { text, noTransaction: MARKERS.noTransaction.test(marker) };
 }

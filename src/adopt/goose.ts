@@ -1,3 +1,4 @@
+import { FOREIGN_MARKERS } from '../migrate/foreign-markers.ts';
 import { parseVersion } from '../migrate/version.ts';
 import {
   type Adapter,
@@ -9,7 +10,8 @@ import {
 } from './foreign.ts';
 
 const FILE_NAME = /^(\d+)_(.*)\.(sql|go)$/;
-const ANNOTATION = /^--\s*\+goose\s+(.*?)\s*$/i;
+const MARKERS = FOREIGN_MARKERS.goose;
+const ENVSUB = /envsub[ \t]+(on|off)/i;
 
 /** One file for both directions, read line by line; the table has a row for each change. */
 export const goose: Adapter = {
@@ -72,12 +74,13 @@ function readLines(text: string): Parts {
   let hasUp = false;
   let isSubstituting = false;
   for (const line of text.split('\n')) {
-    const annotation = ANNOTATION.exec(line)?.[1]?.toUpperCase();
-    if (annotation === 'UP') hasUp = true;
-    else if (annotation === 'DOWN') parts.down ??= [];
-    else if (annotation === 'NO TRANSACTION') parts.noTransaction = true;
-    else if (annotation?.startsWith('ENVSUB')) isSubstituting = annotation.endsWith(' ON');
-    else if (annotation === undefined) {
+    if (MARKERS.up.test(line)) hasUp = true;
+    else if (MARKERS.down.test(line)) parts.down ??= [];
+    else if (MARKERS.noTransaction.test(line)) parts.noTransaction = true;
+    else if (MARKERS.other.test(line)) {
+      const substitutes = ENVSUB.exec(line)?.[1];
+      if (substitutes) isSubstituting = /on/i.test(substitutes);
+    } else {
       if (!hasUp && /^\s*[^-\s]/.test(line))
         parts.blocker ??= 'it has statements before "+goose Up"';
       if (isSubstituting && /\$[{A-Za-z_]/.test(line)) {

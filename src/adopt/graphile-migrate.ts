@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { FOREIGN_MARKERS, withoutMarker } from '../migrate/foreign-markers.ts';
 import { parseVersion } from '../migrate/version.ts';
 import {
   type Adapter,
@@ -13,7 +14,7 @@ import {
 const FILE_NAME = /^committed\/(\d+)(-[-_a-zA-Z0-9]*)?\.sql$/;
 const CURRENT = /^current(\.sql|\/.*\.sql)$/;
 const HEADER = /^--! ([A-Z][a-zA-Z0-9_]*)(?::(.*))?$/;
-const NO_TRANSACTION = /^--!\s*no-transaction\b[^\n]*\n?/;
+const { noTransaction: NO_TRANSACTION } = FOREIGN_MARKERS['graphile-migrate'];
 /** Neither casts (`::TEXT`) nor formats of times (`HH24:MI:SS`) are placeholders. */
 const PLACEHOLDER =
   /(?<!:):(?!(?:HH(?:12|24)?|MI|S{2,5}|MS|US|AM|PM|OF|TZ[HM]?)\b)[A-Z][0-9A-Z_]+\b/;
@@ -81,7 +82,7 @@ function readFile({ path, text }: ForeignFile) {
     label,
     name: slug || (headers.get('Message') ?? ''),
     path,
-    up: plainSection(body.replace(NO_TRANSACTION, ''), NO_TRANSACTION.test(body)),
+    up: plainSection(withoutMarker(NO_TRANSACTION, body), NO_TRANSACTION.test(body)),
     down: null,
     headers,
     body,

@@ -1,3 +1,4 @@
+import { FOREIGN_MARKERS, withoutMarker } from '../migrate/foreign-markers.ts';
 import {
   type Adapter,
   epochMsSql,
@@ -9,8 +10,7 @@ import {
 } from './foreign.ts';
 
 const FILE_NAME = /^(\d+)(.*?)\.(sql|[cm]?[jt]s)$/;
-const UP = /^\s*--[\s-]*up\s+migration/im;
-const DOWN = /^\s*--[\s-]*down\s+migration/im;
+const { up: UP, down: DOWN } = FOREIGN_MARKERS['node-pg-migrate'];
 
 /** One file for both directions, of SQL or of code; the table holds names. */
 export const nodePgMigrate: Adapter = {
@@ -73,11 +73,7 @@ function readParts(text: string): { up: Section; down: Section | null } {
   const upText = up < 0 ? text : text.slice(up, down < up ? undefined : down);
   const downText = down < 0 ? null : text.slice(down, up < down ? undefined : up);
   return {
-    up: plainSection(up < 0 ? upText : withoutMarker(upText, UP)),
-    down: downText === null ? null : plainSection(withoutMarker(downText, DOWN)),
+    up: plainSection(up < 0 ? upText : withoutMarker(UP, upText)),
+    down: downText === null ? null : plainSection(withoutMarker(DOWN, downText)),
   };
-}
-
-function withoutMarker(text: string, marker: RegExp): string {
-  return text.replace(new RegExp(`${marker.source}[^\\n]*\\n?`, 'i'), '');
 }

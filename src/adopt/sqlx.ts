@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { FOREIGN_MARKERS, withoutMarker } from '../migrate/foreign-markers.ts';
 import { parseVersion } from '../migrate/version.ts';
 import {
   type Adapter,
@@ -14,7 +15,7 @@ import {
 import { withLineEnds } from './line-ends.ts';
 
 const FILE_NAME = /^(\d+)_(.*?)(\.up|\.down)?\.sql$/;
-const NO_TRANSACTION = /^-- no-transaction[^\n]*\n?/;
+const { noTransaction: NO_TRANSACTION } = FOREIGN_MARKERS.sqlx;
 
 /** Single files or pairs; the table holds SHA-384 of the bytes of the file that goes up. */
 export const sqlx: Adapter = {
@@ -48,14 +49,14 @@ function readFiles(files: ForeignFile[]) {
       downs.set(key, text);
       continue;
     }
-    const up = plainSection(text.replace(NO_TRANSACTION, ''), NO_TRANSACTION.test(text));
+    const up = plainSection(withoutMarker(NO_TRANSACTION, text), NO_TRANSACTION.test(text));
     const checksums = withLineEnds(bytes).map((content) => hash('sha384', content, 'hex'));
     migrations.push({ key, label, name, path, up, down: null, checksums });
   }
   for (const migration of migrations) {
     const down = downs.get(migration.key);
     if (down === undefined) continue;
-    migration.down = plainSection(down.replace(NO_TRANSACTION, ''), NO_TRANSACTION.test(down));
+    migration.down = plainSection(withoutMarker(NO_TRANSACTION, down), NO_TRANSACTION.test(down));
   }
   return { migrations, findings: [] };
 }

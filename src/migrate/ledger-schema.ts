@@ -4,7 +4,7 @@ import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { ledgerFunctionsDdl } from './ledger-functions.ts';
 
 /** Raised when the layout below changes; a ledger with a higher one belongs to a newer evdb. */
-export const LEDGER_FORMAT = 2;
+export const LEDGER_FORMAT = 3;
 
 const HISTORY_ACTIONS =
   "'up', 'down', 'failed', 'repaired', 'baseline', 'reset', 'adopted', 'resumed'";
@@ -43,7 +43,7 @@ create table if not exists ${s}.migration (
     origin text not null default 'applied',
     constraint migration_pkey primary key (target_schema, version),
     constraint migration_state_is_known check (state in ('applied', 'applying', 'reverting')),
-    constraint migration_version_is_positive check (version > 0),
+    constraint migration_version_is_natural check (version >= 0),
     constraint migration_statement_started_follows check (statement_started = statements_done + 1),
     constraint migration_origin_is_known check (origin ~ '^(applied|baseline|adopted:.+)$')
 );
@@ -129,23 +129,28 @@ comment on column ${s}.migration.origin is 'applied: evdb ran it; baseline, adop
 comment on column ${s}.history.detail is 'The reason that was given, or what exactly was done';`;
 }
 
-/** Brings a ledger of format 1 to format 2; new ledgers are made like this from the start. */
+/** Brings a ledger of any older format to the present one; new ledgers are made like this from the start. */
 export function upgradeLedgerSql(schema: string): string {
   const s = quoteIdent(schema);
   return `alter table ${s}.migration
-    add column statement_started integer,
-    add column statement_started_at timestamptz,
-    add column statement_checksums text[],
-    add column origin text not null default 'applied',
+    add column if not exists statement_started integer,
+    add column if not exists statement_started_at timestamptz,
+    add column if not exists statement_checksums text[],
+    add column if not exists origin text not null default 'applied',
+    drop constraint if exists migration_statement_started_follows,
     add constraint migration_statement_started_follows check (statement_started = statements_done + 1),
+    drop constraint if exists migration_origin_is_known,
     add constraint migration_origin_is_known check (origin ~ '^(applied|baseline|adopted:.+)$'),
+    drop constraint if exists migration_version_is_positive,
+    drop constraint if exists migration_version_is_natural,
+    add constraint migration_version_is_natural check (version >= 0),
     alter column applied_at drop not null;
 alter table ${s}.history
-    add column detail text,
-    drop constraint history_action_is_known,
+    add column if not exists detail text,
+    drop constraint if exists history_action_is_known,
     add constraint history_action_is_known check (action in (${HISTORY_ACTIONS}));
 ${format2Comments(s)}
-update ${s}.ledger_format set format = 2;`;
+update ${s}.ledger_format set format = ${LEDGER_FORMAT};`;
 }
 
 /** Default privileges of the database may have granted the texts to others. */

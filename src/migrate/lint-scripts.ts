@@ -1,6 +1,6 @@
 import { EvdbError } from '../errors.ts';
 import type { LintScript } from '../lint/script.ts';
-import { type MigrationFile, readScript, type Script } from './source.ts';
+import { type MigrationFile, type ReadScriptOptions, readScript, type Script } from './source.ts';
 import { compareVersions, parseVersion } from './version.ts';
 
 /** A script as the linter takes it. */
@@ -34,12 +34,13 @@ export interface UnreadableFile {
 /** The scripts of migrations, up before down; what cannot be read is told, not thrown. */
 export function readLintScripts(
   files: readonly { path: string; isDown: boolean; isJudged: boolean }[],
+  options?: ReadScriptOptions,
 ): { scripts: LintScript[]; unreadable: UnreadableFile[] } {
   const scripts: LintScript[] = [];
   const unreadable: UnreadableFile[] = [];
   for (const { path, ...about } of files) {
     try {
-      scripts.push(lintScriptOf(readScript(path), about));
+      scripts.push(lintScriptOf(readScript(path, options), about));
     } catch (error) {
       if (!(error instanceof EvdbError) || error.code === 'FILE_UNREADABLE') throw error;
       if (about.isJudged) unreadable.push(unreadableOf(error));

@@ -1,5 +1,5 @@
 import { readdirSync, statSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { EvdbError } from '../errors.ts';
 import { countSeverities, type RuleChoices } from '../lint/choice.ts';
 import { type LintReport, lintScripts } from '../lint/engine.ts';
@@ -42,7 +42,9 @@ export async function lintMigrations(options: LintMigrationsOptions): Promise<Li
   const parser = await loadParser();
   const reports = groupByFolder(targets).map((target) => {
     const { files, isHistoryWhole } = listFiles(target, options.startAfter);
-    const { scripts, unreadable } = readLintScripts(files);
+    const { scripts, unreadable } = readLintScripts(files, {
+      foreign: resolve(target.folder) !== resolve(directory),
+    });
     const report = lintScripts(scripts, { ...options, parser, isHistoryWhole });
     return withUnreadable(report, unreadable);
   });

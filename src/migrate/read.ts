@@ -1,3 +1,5 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { queryError } from '../connection/query-error.ts';
 import { openSession, type Session } from '../connection/session.ts';
@@ -42,9 +44,30 @@ export function requireMigrations({ directory }: { directory: string }): Migrati
   const files = listMigrations(directory);
   if (files.length > 0) return files;
   throw new EvdbError('MIGRATIONS_DIR_EMPTY', `the folder ${directory} holds no migration`, {
-    hint: 'Run `evdb init` to start with the event schema, or `evdb migrate create <name>`.',
+    hint:
+      foldersHint(directory) ??
+      'Run `evdb init` to start with the event schema, or `evdb migrate create <name>`.',
     details: { directory },
   });
+}
+
+/** Tools that give each migration a folder of its own, by the file in it. */
+const TOOL_OF_FILE = [
+  ['migration.sql', 'prisma'],
+  ['up.sql', 'diesel'],
+] as const;
+
+function foldersHint(directory: string): string | undefined {
+  const folders = readdirSync(directory, { withFileTypes: true }).filter((one) =>
+    one.isDirectory(),
+  );
+  const found = TOOL_OF_FILE.find(([file]) =>
+    folders.some(({ name }) => existsSync(join(directory, name, file))),
+  );
+  return (
+    found &&
+    `It holds folders with ${found[0]} in them: take those over with \`evdb migrate adopt --from ${found[1]} --from-dir ${directory} --write-to <folder>\`.`
+  );
 }
 
 /**

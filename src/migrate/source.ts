@@ -7,6 +7,7 @@ import { EvdbError } from '../errors.ts';
 import { type Directives, parseDirectives } from './directives.ts';
 import { displayPath } from './display-path.ts';
 import { fileUnreadable, notUtf8, nulByte, tooLong } from './file-errors.ts';
+import { refuseForeignMarkers } from './foreign-markers.ts';
 import { readLargeChecksum } from './large/checksum.ts';
 import { readNormalised } from './large/normalised-bytes.ts';
 import { type LargeFile, scanLargeFile } from './large/scan.ts';
@@ -85,12 +86,12 @@ function parseFileName(fileName: string, directory: string) {
   const match = FILE_NAME.exec(fileName);
   const digits = match?.[1] ?? '';
   const version = parseVersion(digits);
-  if (!match || version.length > MAX_VERSION_DIGITS || version === '0') {
+  if (!match || version.length > MAX_VERSION_DIGITS) {
     throw new EvdbError(
       'INVALID_NAME',
       `the file name ${JSON.stringify(fileName)} in ${displayPath(directory)} does not fit NNN_name.sql`,
       {
-        hint: `Name it like 007_add_venues.sql and 007_add_venues.down.sql: a version above 0 of at most ${MAX_VERSION_DIGITS} digits, "_", then letters, digits, "_", "-" or ".".`,
+        hint: `${ofOtherTool(fileName)}Name it like 007_add_venues.sql and 007_add_venues.down.sql: a version of at most ${MAX_VERSION_DIGITS} digits, "_", then letters, digits, "_", "-" or ".".`,
         details: { file: fileName },
       },
     );
@@ -98,6 +99,13 @@ function parseFileName(fileName: string, directory: string) {
   const name = match[2] ?? '';
   const isDown = name.endsWith(DOWN);
   return { version, label: digits, name: isDown ? name.slice(0, -DOWN.length) : name, isDown };
+}
+
+/** Names that only one tool gives. */
+function ofOtherTool(fileName: string): string {
+  return /^[VUBR][\d._]*__/.test(fileName)
+    ? 'Files of Flyway are taken over with `evdb migrate adopt --from flyway`. '
+    : '';
 }
 
 function duplicate(version: Version, first: string, second: string): EvdbError {
@@ -117,7 +125,9 @@ function downWithoutUp(path: string, up: MigrationFile | undefined): EvdbError {
     ? `belongs to no migration: version ${up.version} is ${displayPath(up.upPath)}`
     : 'belongs to no migration';
   return new EvdbError('DOWN_WITHOUT_UP', `${displayPath(path)} ${reason}`, {
-    hint: 'Give the pair the same version and name, or remove the file.',
+    hint: up?.name.endsWith('.up')
+      ? 'Pairs of .up.sql and .down.sql are taken over with `evdb migrate adopt`: --from golang-migrate, sqlx or node-pg-migrate where one of these applied them, else --from pairs.'
+      : 'Give the pair the same version and name, or remove the file.',
     details: { file: path },
   });
 }
@@ -136,13 +146,19 @@ export function readTokenChecksum(path: string): string {
   return large?.tokenChecksum ?? tokenChecksum(text);
 }
 
+export interface ReadScriptOptions {
+  /** Whether the file may be another tool's, with the markers of that: for who only looks at it. */
+  foreign?: boolean | undefined;
+}
+
 /**
  * Reads one script. A large file is read through, but not held.
  *
- * @throws {EvdbError} FILE_UNREADABLE, NOT_UTF8, NUL_BYTE, DIRECTIVE_INVALID, SCRIPT_TOO_LONG
+ * @throws {EvdbError} FILE_UNREADABLE, NOT_UTF8, NUL_BYTE, DIRECTIVE_INVALID, FOREIGN_MARKER,
+ *   SCRIPT_TOO_LONG
  */
-export function readScript(path: string): Script {
-  const reading = readInTurns(path);
+export function readScript(path: string, options?: ReadScriptOptions): Script {
+  const reading = readInTurns(path, options);
   for (;;) {
     const { done, value } = reading.next();
     if (done) return value;
@@ -160,16 +176,17 @@ export async function readScriptInTurns(path: string, signal?: AbortSignal): Pro
   }
 }
 
-function* readInTurns(path: string): Generator<void, Script> {
+function* readInTurns(path: string, { foreign }: ReadScriptOptions = {}): Generator<void, Script> {
   const shown = displayPath(path);
   const small = readSmall(path);
   const head = !small && isLarge(path) ? readHead(path, shown) : undefined;
   // The journal of a script without a transaction needs all of its statements.
   if (head && !head.noTransaction) {
-    const { outline, checksum, file } = yield* scanLargeFile(path);
+    const { outline, checksum, file } = yield* scanLargeFile(path, { foreign });
     return { path: shown, text: outline, checksum, directives: head, large: file };
   }
   const text = decode(small ?? readBytes(path), path);
+  if (!foreign) refuseForeignMarkers(text, shown);
   return { path: shown, text, checksum: sha256(text), directives: parseDirectives(text, shown) };
 }
 

@@ -39,14 +39,7 @@ test('asks for migrations where the folder is empty', async ({ project, emptyDb 
   expect(stderr).toContain('evdb migrate create');
 });
 
-const BAD_NAMES = [
-  'add_venues.sql',
-  '7.sql',
-  '7-add.sql',
-  '000_zero.sql',
-  'V1__flyway.sql',
-  '1_é.sql',
-];
+const BAD_NAMES = ['add_venues.sql', '7.sql', '7-add.sql', 'V1__flyway.sql', '1_é.sql'];
 
 test.for(BAD_NAMES)('refuses the file name %s', async (name, { project, emptyDb }) => {
   await project.migration('001_good', 'create table good (id integer);');
@@ -54,6 +47,25 @@ test.for(BAD_NAMES)('refuses the file name %s', async (name, { project, emptyDb 
   const { stderr } = await expectRefusal(project, emptyDb, { code: 'INVALID_NAME', exitCode: 1 });
   expect(stderr).toContain(`"${name}" in migrations`);
   expect(stderr).toContain('007_add_venues.sql');
+});
+
+test('refuses a file with both halves of another tool, whatever reads it', async ({
+  project,
+  emptyDb,
+}) => {
+  await project.write(
+    'migrations/001_users.sql',
+    'create table users ();\n\n-- Down Migration\ndrop table if exists users;\n',
+  );
+  const { stderr } = await expectRefusal(project, emptyDb, { code: 'FOREIGN_MARKER', exitCode: 1 });
+  expect(stderr).toContain('migrations/001_users.sql:3: "-- Down Migration" is a marker');
+  expect(stderr).toContain('evdb migrate adopt --from node-pg-migrate');
+  const env = { EVDB_URL: emptyDb.url };
+  for (const args of [['lint'], ['migrate', 'validate'], ['migrate', 'plan']]) {
+    const result = await runCli(args, { cwd: project.dir, env });
+    expect(result.code, args.join(' ')).not.toBe(0);
+    expect(result.stdout + result.stderr).toContain('is a marker of node-pg-migrate');
+  }
 });
 
 test('takes no notice of files that are no SQL', async ({ project, emptyDb }) => {

@@ -281,6 +281,12 @@ describe('a script that cannot run', () => {
       'DIRECTIVE_INVALID',
       '"no-transactions" is not a directive',
     ],
+    [
+      'holds both halves for dbmate',
+      '-- migrate:up\nselect 1;\n-- migrate:down\ndrop table a;',
+      'FOREIGN_MARKER',
+      '"-- migrate:up" is a marker of dbmate',
+    ],
   ] as const)('is refused where it %s', async ([, content, code, message], { stage }) => {
     await stage.migration('001_a', 'create table a ();');
     await stage.migration('002_b', content);
@@ -295,7 +301,6 @@ describe('a script that cannot run', () => {
     ['a name without a version', ['add_venues.sql'], 'INVALID_NAME', /"add_venues\.sql"/],
     ['a name without an underscore', ['001.sql'], 'INVALID_NAME', /"001\.sql"/],
     ['a blank in a name', ['001_a b.sql'], 'INVALID_NAME', /"001_a b\.sql"/],
-    ['version 0', ['000_a.sql'], 'INVALID_NAME', /"000_a\.sql"/],
     ['a version beyond bigint', [`${'9'.repeat(19)}_a.sql`], 'INVALID_NAME', /999/],
     [
       'two files of one version',

@@ -46,7 +46,7 @@ test('a ledger of format 1 is upgraded by what writes, and everything goes on', 
 }) => {
   await applyWithFormat1(stage);
   await migrateUp(stage.options);
-  expect(await formatOf(stage)).toEqual([{ format: 2 }]);
+  expect(await formatOf(stage)).toEqual([{ format: LEDGER_FORMAT }]);
   expect(await stage.ledger()).toEqual(['001 applied', '002 applied']);
   await migrateDown({ ...stage.options, to: '0' });
   expect(await stage.history()).toEqual(['up 001', 'up 002', 'down 002', 'down 001']);
@@ -62,6 +62,20 @@ test('an upgraded ledger is the same as a new one', async ({ stage }) => {
   await createLedger(session, 'evdb');
   await session.close();
   expect(upgraded).toEqual(await readCatalog(stage.sql, 'evdb'));
+});
+
+test('a ledger of format 2 is upgraded, so that it can hold a version 0', async ({ stage }) => {
+  await applyWithFormat1(stage);
+  await migrateUp(stage.options);
+  await stage.sql.unsafe(`
+    alter table evdb.migration
+      drop constraint migration_version_is_natural,
+      add constraint migration_version_is_positive check (version > 0);
+    update evdb.ledger_format set format = 2`);
+  await stage.migration('000_z', 'create table z ();\n', 'drop table z;\n');
+  await migrateUp({ ...stage.options, outOfOrder: true });
+  expect(await stage.ledger()).toEqual(['000 applied', '001 applied', '002 applied']);
+  expect(await formatOf(stage)).toEqual([{ format: LEDGER_FORMAT }]);
 });
 
 test('two that want to upgrade a ledger at once do it once', async ({ stage }) => {
@@ -80,7 +94,7 @@ test('two that want to upgrade a ledger at once do it once', async ({ stage }) =
   });
   await holder.unsafe('rollback');
   await Promise.all(runs);
-  expect(await formatOf(stage)).toEqual([{ format: 2 }]);
+  expect(await formatOf(stage)).toEqual([{ format: LEDGER_FORMAT }]);
   expect(await stage.ledger()).toEqual(['001 applied', '002 applied']);
   expect(await stage.ledger('two')).toEqual(['001 applied', '002 applied']);
 });

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { userInfo } from 'node:os';
 import { describe, expect } from 'vitest';
-import { migrateUp, planMigrateUp, readStatus } from '../../src/index.ts';
+import { migrateDown, migrateUp, planMigrateUp, readStatus } from '../../src/index.ts';
 import { holdRunnerLock, type MigrateStage, test } from '../support/migrate-stage.ts';
 
 /** Three migrations, each of which needs the one before. */
@@ -36,6 +36,18 @@ describe('up', () => {
     expect(await stage.relations()).toEqual(['ten']);
     expect(await stage.ledger()).toEqual(['001 applied', '2 applied', '10 applied']);
     expect(await stage.history()).toEqual(['up 001', 'up 2', 'up 10']);
+  });
+
+  test('begins at version 0, beside which there may be a 1', async ({ stage }) => {
+    await stage.migration('1_b', 'create table b ();', 'drop table b;');
+    await stage.migration('00000000000000_setup', 'create table z ();', 'drop table z;');
+    await migrateUp(stage.options);
+    expect(await stage.ledger()).toEqual(['00000000000000 applied', '1 applied']);
+    await migrateDown({ ...stage.options, to: '0' });
+    expect(await stage.relations()).toEqual(['z']);
+    await migrateDown({ ...stage.options, steps: 1 });
+    expect(await stage.relations()).toEqual([]);
+    expect(await readStatus(stage.options)).toMatchObject({ counts: { pending: 2 } });
   });
 
   test('tells of each step and each statement while it works', async ({ stage }) => {

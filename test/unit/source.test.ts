@@ -33,6 +33,25 @@ describe('listMigrations', () => {
     ]);
   });
 
+  it('begins at version 0, beside which a 1 may stand', () => {
+    for (const name of ['1_b.sql', '0_a.sql', '0_a.down.sql']) write(name);
+    expect(listMigrations(directory)).toMatchObject([
+      { version: '0', label: '0', downPath: join(directory, '0_a.down.sql') },
+      { version: '1', label: '1' },
+    ]);
+  });
+
+  it.each([
+    ['1_a.up.sql', '1_a.down.sql', 'DOWN_WITHOUT_UP', 'evdb migrate adopt'],
+    ['V1__a.sql', 'V2__b.sql', 'INVALID_NAME', 'evdb migrate adopt --from flyway'],
+  ])('names the way out for the names of other tools: %s', (first, second, code, hint) => {
+    write(first);
+    write(second);
+    expect(() => listMigrations(directory)).toThrow(
+      expect.objectContaining({ code, hint: expect.stringContaining(hint) }),
+    );
+  });
+
   it('leaves alone what does not end in .sql', () => {
     for (const name of ['001_a.sql', 'README.md', '.keep', '002_b.sql.bak']) write(name);
     mkdirSync(join(directory, 'old'));
@@ -55,7 +74,6 @@ describe('listMigrations', () => {
     [['001_é.sql'], 'INVALID_NAME'],
     [["001_a'b.sql"], 'INVALID_NAME'],
     [['.sql'], 'INVALID_NAME'],
-    [['0_a.sql'], 'INVALID_NAME'],
     [[`${'1'.repeat(19)}_a.sql`], 'INVALID_NAME'],
     [['001_a.sql', '1_a.sql'], 'DUPLICATE_VERSION'],
     [['001_a.sql', '001_a.down.sql', '1_a.down.sql'], 'DUPLICATE_VERSION'],

@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import { EvdbError } from '../../errors.ts';
 import { foldStatement } from '../../sql/lexical.ts';
 import { createStatementReader, StatementTooLong } from '../../sql/statement-reader.ts';
+import type { Statement } from '../../sql/statements.ts';
 import { displayPath } from '../display-path.ts';
+import { refuseForeignMarkers } from '../foreign-markers.ts';
 import { readNormalised } from './normalised-bytes.ts';
 import { createOutline } from './outline.ts';
 
@@ -27,9 +29,13 @@ const TURN = 500;
  * Reads a large file once, from its start to its end.
  *
  * @returns a generator that yields now and then, so that the caller can look around
- * @throws {EvdbError} FILE_UNREADABLE, NOT_UTF8, NUL_BYTE, SCRIPT_TOO_LONG
+ * @param options.foreign whether markers of other tools are left alone
+ * @throws {EvdbError} FILE_UNREADABLE, NOT_UTF8, NUL_BYTE, FOREIGN_MARKER, SCRIPT_TOO_LONG
  */
-export function* scanLargeFile(path: string): Generator<void, LargeScan> {
+export function* scanLargeFile(
+  path: string,
+  { foreign }: { foreign?: boolean | undefined } = {},
+): Generator<void, LargeScan> {
   const sum = createHash('sha256');
   const tokens = createTokenSum();
   const outline = createOutline();
@@ -41,6 +47,7 @@ export function* scanLargeFile(path: string): Generator<void, LargeScan> {
     if (!statement) break;
     statementsTotal++;
     const gap = reader.gap();
+    if (!foreign) refuseMarkersAround(gap, statement, path);
     tokens.addStatement(statement.text);
     if (statement.copyData) {
       for (const rows of reader.rows()) {
@@ -55,6 +62,13 @@ export function* scanLargeFile(path: string): Generator<void, LargeScan> {
     outline: outline.finish(),
     file: { filePath: path, statementsTotal, tokenChecksum: tokens.finish() },
   };
+}
+
+/** A marker may stand before a statement, or in one that no semicolon ends. */
+function refuseMarkersAround(gap: string, { text, line }: Statement, path: string): void {
+  if (!gap.includes('--') && !text.includes('--')) return;
+  const firstLine = line - (gap.match(/\n/g)?.length ?? 0);
+  refuseForeignMarkers(gap + text, displayPath(path), firstLine);
 }
 
 /** The same blocks; `sum` has seen all of them when they end. */
