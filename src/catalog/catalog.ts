@@ -52,6 +52,27 @@ export interface CatalogColumn {
   /** Whether it has a default, an identity or an expression. */
   hasDefault: boolean;
   generated: 'stored' | 'virtual' | 'identity' | undefined;
+  /** Where it is not that of its type, such as `C`. */
+  collation?: string;
+  /** Of a generated column: the columns that its expression mentions. */
+  reads?: readonly string[];
+}
+
+/** What depends on columns, so that PostgreSQL does not let their types change. */
+export interface ColumnUse {
+  kind: 'trigger' | 'policy' | 'rule' | 'function' | 'publication';
+  name: string;
+  columns: Set<string>;
+}
+
+/** What a publication publishes. */
+export interface Publication {
+  name: string;
+  /** Whether it is `for all tables`. */
+  isForAll: boolean;
+  schemas: Set<string>;
+  /** Whether it publishes updates and deletes, which need a replica identity. */
+  needsIdentity: boolean;
 }
 
 export type ReferentialAction = 'no action' | 'restrict' | 'cascade' | 'set null' | 'set default';
@@ -93,6 +114,12 @@ export interface CatalogIndex {
   attributes: readonly string[];
   isUnique: boolean;
   isPartial: boolean;
+  /** Whether it is over entries of a type of their own, as `gin` is. */
+  isInverted?: boolean;
+  /** Whether it is the replica identity of its table. */
+  isIdentity?: boolean;
+  /** By key column, where one is written; any other follows the column's. */
+  collations?: readonly (string | undefined)[];
   /** False where a concurrent build was interrupted; from files nobody knows, so true. */
   isValid: boolean;
   /** The index of the partitioned table that it belongs to. */
@@ -134,6 +161,14 @@ export interface Relation {
   dependents: Set<ObjectKey>;
   /** Of a view: the columns that it uses, of each relation that it reads. */
   reads?: Map<ObjectKey, ReadonlySet<string>>;
+  /** What else than views and indexes uses columns of it, by `kind name`. */
+  uses?: Map<string, ColumnUse>;
+  /** The publications that name it. */
+  publishedBy?: Set<string>;
+  /** How the subscribers of a publication find its rows; undefined for the primary key. */
+  replicaIdentity?: 'full' | 'nothing' | 'index';
+  /** Whether row security is enabled. */
+  hasRowSecurity?: boolean;
   isUnlogged: boolean;
   /** Whether it lasts as long as the session. */
   isTemporary: boolean;
@@ -156,6 +191,8 @@ export interface UserType {
   default?: Node;
   /** What a domain is over. */
   base?: ColumnType;
+  /** Of a domain, where it is not that of its type. */
+  collation?: string;
 }
 
 export interface Routine {
@@ -181,6 +218,8 @@ export interface Catalog {
   types: Map<ObjectKey, UserType>;
   /** By name without arguments; the most volatile one where several share it. */
   routines: Map<ObjectKey, Routine>;
+  /** By name. */
+  publications: Map<string, Publication>;
   /** Tables that the script under way has made and put nothing into; cleared at its end. */
   unfilled: Set<ObjectKey>;
 }
@@ -193,6 +232,7 @@ export function createCatalog(searchPath: readonly string[] = ['public']): Catal
     indexes: new Map(),
     types: new Map(),
     routines: new Map(),
+    publications: new Map(),
     unfilled: new Set(),
   };
 }

@@ -16,7 +16,7 @@ export function rangesIn(query: unknown): RangeVar[] {
 }
 
 /** The relations of the catalog that a query reads, each once. */
-function relationsRead(catalog: Catalog, query: unknown): Relation[] {
+export function relationsRead(catalog: Catalog, query: unknown): Relation[] {
   const found = rangesIn(query).flatMap(
     (range) => findRelation(catalog, relationNameOf(range)) ?? [],
   );

@@ -33,10 +33,28 @@ export async function readIndexes(
                     and d.refobjid = i.indrelid
             )
         end as "mentions",
+        am.amname = 'gin' as "isInverted",
+        i.indisreplident as "isIdentity",
+        (
+            -- As PostgreSQL writes them: only where they differ from the column's.
+            select pg_catalog.json_agg(
+                case when k.number > 0 and k.own <> a.attcollation then co.collname end
+                order by k.place
+            )::text
+            from rows from (
+                pg_catalog.unnest(i.indcollation::oid[]), pg_catalog.unnest(i.indkey::int2[])
+            )
+                with ordinality as k(own, number, place)
+            left join pg_catalog.pg_attribute as a
+                on a.attrelid = i.indrelid and a.attnum = k.number and k.number > 0
+            left join pg_catalog.pg_collation as co on co.oid = k.own
+            where k.place <= i.indnkeyatts
+        ) as "collations",
         h.inhparent::text as "parent"
     from pg_catalog.pg_index as i
     join pg_catalog.pg_class as c on c.oid = i.indexrelid
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    join pg_catalog.pg_am as am on am.oid = c.relam
     left join pg_catalog.pg_inherits as h on h.inhrelid = i.indexrelid
     where ${USER_SCHEMAS}`);
   const [byId, rows] = await Promise.all([relations, query]);
@@ -60,9 +78,19 @@ export async function readIndexes(
       isPartial: row.isPartial === true,
       isValid: row.isValid === true,
     };
+    if (row.isInverted === true) index.isInverted = true;
+    if (row.isIdentity === true) index.isIdentity = true;
+    const collations = collationsOf(row.collations);
+    if (collations) index.collations = collations;
     const parent = keys.get(String(row.parent));
     if (parent !== undefined) index.parent = parent;
     catalog.indexes.set(key, index);
     table.relation.indexes.add(key);
   }
+}
+
+/** By key column; undefined where no column has one of its own. */
+function collationsOf(value: unknown): (string | undefined)[] | undefined {
+  const names = (value === null ? [] : JSON.parse(String(value))) as (string | null)[];
+  return names.some((name) => name !== null) ? names.map((name) => name ?? undefined) : undefined;
 }

@@ -58,6 +58,11 @@ function queryRelations(session: Session): Promise<Row[]> {
         pt.partattrs::text as "keyColumns",
         nullif(pt.partdefid, 0)::text as "defaultPartition",
         (
+            select typ.typrelid::text
+            from pg_catalog.pg_type as typ
+            where typ.oid = c.reloftype
+        ) as "type",
+        (
             select pg_catalog.string_agg(h.inhparent::text, ' ' order by h.inhseqno)
             from pg_catalog.pg_inherits as h
             where h.inhrelid = c.oid
@@ -95,6 +100,7 @@ function linkRelation(row: Row, byId: ReadRelations): void {
     parent.children.add(relation.key);
     relation.parent ??= parent.key;
   }
+  byId.get(String(row.type))?.relation.children.add(relation.key);
   const defaultPartition = byId.get(String(row.defaultPartition))?.relation;
   if (defaultPartition !== undefined) relation.defaultPartition = defaultPartition.key;
 }
@@ -108,10 +114,12 @@ function queryColumns(session: Session): Promise<Row[]> {
         a.atthasdef as "hasDefault",
         a.attidentity::text as "identity",
         a.attgenerated::text as "generated",
+        nullif(co.collname, 'default')::text as "collation",
         ${TYPE_COLUMNS('a.atttypmod')}
     from pg_catalog.pg_attribute as a
     join pg_catalog.pg_class as c on c.oid = a.attrelid
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    left join pg_catalog.pg_collation as co on co.oid = a.attcollation
     ${TYPE_JOINS('a.atttypid')}
     where a.attnum > 0
         and not a.attisdropped
@@ -134,6 +142,7 @@ function columnOf(row: Row): CatalogColumn {
   const isIdentity = row.identity !== '';
   return {
     name: String(row.name),
+    ...(row.collation !== null && { collation: String(row.collation) }),
     type: readColumnType(row),
     isNotNull: row.isNotNull === true,
     hasDefault: row.hasDefault === true || isIdentity,

@@ -25,6 +25,7 @@ export async function readTypes(
         d.typtype::text as "kind",
         d.typnotnull as "isNotNull",
         d.typdefault as "default",
+        nullif(co.collname, 'default')::text as "collation",
         (
             select pg_catalog.json_agg(e.enumlabel order by e.enumsortorder)::text
             from pg_catalog.pg_enum as e
@@ -44,6 +45,7 @@ export async function readTypes(
     from pg_catalog.pg_type as d
     join pg_catalog.pg_namespace as n on n.oid = d.typnamespace
     left join pg_catalog.pg_class as c on c.oid = d.typrelid
+    left join pg_catalog.pg_collation as co on co.oid = d.typcollation
     ${TYPE_JOINS('coalesce(nullif(d.typbasetype, 0), d.oid)')}
     where ${USER_SCHEMAS}
         and d.typtype in ('e', 'd', 'c', 'r', 'b')
@@ -67,6 +69,7 @@ function typeOf(row: Row, parser: SqlParser): UserType {
   const validated = new Set(readList(row.validated));
   type.base = readColumnType(row);
   type.isNotNull = row.isNotNull === true;
+  if (row.collation !== null) type.collation = String(row.collation);
   type.checks = new Map(
     readList(row.checks).map((name) => [name, { isValidated: validated.has(name) }]),
   );

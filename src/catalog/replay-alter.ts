@@ -3,16 +3,18 @@ import type {
   AlterTableStmt,
   AlterTableType,
   ATAlterConstraint,
+  Node,
 } from '@pgsql/types';
-import { asKind, relationNameOf } from '../sql/tree.ts';
+import { asKind, relationNameOf, writtenNameOf } from '../sql/tree.ts';
 import { type Catalog, findRelation, type Relation, resolveKey } from './catalog.ts';
 import { columnTypeOf } from './column-type.ts';
-import { addColumn, addColumnConstraints, addOwnedSequence } from './replay-column.ts';
+import { addColumn, addColumnConstraints, addOwnedSequence, collationOf } from './replay-column.ts';
 import { addConstraint } from './replay-constraint.ts';
 import { dropColumn, dropConstraint } from './replay-drop.ts';
 import { addNotNull, notNullOf } from './replay-not-null.ts';
 import { attachPartition, detachChild, inheritFrom } from './replay-partition.ts';
 import { withDescendants } from './replay-relation.ts';
+import { replayIdentity } from './replay-uses.ts';
 
 /** `alter table`, and `alter type` and `alter index` where PostgreSQL's tree says the same of them. */
 export function replayAlterTable(catalog: Catalog, statement: AlterTableStmt): void {
@@ -32,7 +34,7 @@ export function replayAlterTable(catalog: Catalog, statement: AlterTableStmt): v
   }
   const relation = findRelation(catalog, written);
   if (relation === undefined) return;
-  const isOnly = statement.relation?.inh !== true;
+  const isOnly = statement.objtype !== 'OBJECT_TYPE' && statement.relation?.inh !== true;
   for (const command of inPasses(commands)) replayCommand(catalog, relation, command, isOnly);
 }
 
@@ -164,7 +166,26 @@ function replayTableCommand(
     case 'AT_DropInherit':
       if (other) detachChild(catalog, other, relation);
       return;
+    case 'AT_AddOf':
+    case 'AT_DropOf':
+      retype(catalog, relation, asKind(def, 'TypeName')?.names);
+      return;
+    case 'AT_EnableRowSecurity':
+    case 'AT_DisableRowSecurity':
+      relation.hasRowSecurity = subtype === 'AT_EnableRowSecurity';
+      return;
+    case 'AT_ReplicaIdentity':
+      replayIdentity(catalog, relation, asKind(def, 'ReplicaIdentityStmt'));
+      return;
   }
+}
+
+/** `of` and `not of` */
+function retype(catalog: Catalog, table: Relation, type: readonly Node[] | undefined): void {
+  for (const one of catalog.relations.values()) {
+    if (one.kind === 'composite type') one.children.delete(table.key);
+  }
+  if (type) findRelation(catalog, writtenNameOf(type))?.children.add(table.key);
 }
 
 function addColumnTo(
@@ -188,10 +209,15 @@ function addColumnTo(
 }
 
 function changeType(catalog: Catalog, relation: Relation, { name = '', def }: AlterTableCmd): void {
-  const type = columnTypeOf(catalog, asKind(def, 'ColumnDef')?.typeName);
+  const definition = asKind(def, 'ColumnDef');
+  const type = columnTypeOf(catalog, definition?.typeName);
+  const collation = definition && collationOf(catalog, definition, type);
   for (const one of withDescendants(catalog, relation)) {
     const column = one.columns.get(name);
-    if (column) column.type = type;
+    if (column === undefined) continue;
+    column.type = type;
+    delete column.collation;
+    if (collation !== undefined) column.collation = collation;
   }
 }
 

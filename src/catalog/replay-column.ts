@@ -1,8 +1,15 @@
 import type { ColumnDef, Constraint } from '@pgsql/types';
-import { asKind } from '../sql/tree.ts';
-import { type Catalog, type CatalogColumn, type Relation, splitKey } from './catalog.ts';
+import { asKind, stringsOf } from '../sql/tree.ts';
+import {
+  type Catalog,
+  type CatalogColumn,
+  type ColumnType,
+  type Relation,
+  splitKey,
+} from './catalog.ts';
 import { columnTypeOf, serialBase } from './column-type.ts';
 import type { ConstraintPlace } from './constraint-name.ts';
+import { columnsIn } from './expression.ts';
 import { chooseRelationName } from './object-names.ts';
 import { addConstraint } from './replay-constraint.ts';
 import { createRelation } from './replay-relation.ts';
@@ -56,8 +63,24 @@ export function addColumn(catalog: Catalog, relation: Relation, definition: Colu
       inlineConstraint(definition, 'CONSTR_DEFAULT') !== undefined,
     generated,
   };
+  const collation = collationOf(catalog, definition, column.type);
+  if (collation !== undefined) column.collation = collation;
+  const expression = inlineConstraint(definition, 'CONSTR_GENERATED')?.raw_expr;
+  if (expression) column.reads = columnsIn(expression);
   relation.columns.set(name, column);
   if (isSerial || generated === 'identity') addOwnedSequence(catalog, relation, name);
+}
+
+/** The collation of a column: what it says, or what its domain says; undefined for the database's own. */
+export function collationOf(
+  { types }: Catalog,
+  { collClause }: Pick<ColumnDef, 'collClause'>,
+  type?: ColumnType,
+): string | undefined {
+  const written = stringsOf(collClause?.collname).at(-1);
+  if (written !== undefined) return written === 'default' ? undefined : written;
+  if (type?.name === 'name') return 'C';
+  return type === undefined ? undefined : types.get(type.name)?.collation;
 }
 
 /** How the values of a column come about, where it says so. */

@@ -3,6 +3,7 @@ import { asKind, stringsOf, type WrittenName, writtenNameOf } from '../sql/tree.
 import { type Catalog, findRelation, resolveKey } from './catalog.ts';
 import { dropRelation, dropRoutine, dropSchema, dropType } from './replay-drop.ts';
 import { removeIndex } from './replay-index.ts';
+import { dropPublication } from './replay-uses.ts';
 
 /** What one of the objects of a `drop` is called. */
 export function droppedName(object: Node): WrittenName {
@@ -19,6 +20,12 @@ export function droppedName(object: Node): WrittenName {
 export function replayDrop(catalog: Catalog, statement: DropStmt): void {
   for (const object of statement.objects ?? []) dropObject(catalog, statement, object);
 }
+
+const ON_TABLES = {
+  OBJECT_TRIGGER: 'trigger',
+  OBJECT_POLICY: 'policy',
+  OBJECT_RULE: 'rule',
+} as const;
 
 function dropObject(catalog: Catalog, { removeType }: DropStmt, object: Node): void {
   const written = droppedName(object);
@@ -45,10 +52,18 @@ function dropObject(catalog: Catalog, { removeType }: DropStmt, object: Node): v
     case 'OBJECT_SCHEMA':
       dropSchema(catalog, written.name);
       return;
-    case 'OBJECT_TRIGGER': {
+    case 'OBJECT_PUBLICATION':
+      dropPublication(catalog, written.name);
+      return;
+    case 'OBJECT_TRIGGER':
+    case 'OBJECT_POLICY':
+    case 'OBJECT_RULE': {
       const items = asKind(object, 'List')?.items;
       const table = findRelation(catalog, writtenNameOf(items?.slice(0, -1)));
-      table?.triggers?.delete(stringsOf(items).at(-1) ?? '');
+      const name = stringsOf(items).at(-1) ?? '';
+      const kind = ON_TABLES[removeType];
+      if (kind === 'trigger') table?.triggers?.delete(name);
+      table?.uses?.delete(`${kind} ${name}`);
       return;
     }
   }

@@ -2,6 +2,7 @@ import { type Catalog, type ObjectKey, type Relation, splitKey } from './catalog
 import { removeIndex } from './replay-index.ts';
 import { detachChild } from './replay-partition.ts';
 import { referencesTo } from './replay-relation.ts';
+import { dropUses } from './replay-uses.ts';
 
 /** Takes a relation away with all that cannot be without it. */
 export function dropRelation(catalog: Catalog, key: ObjectKey): void {
@@ -18,6 +19,7 @@ export function dropRelation(catalog: Catalog, key: ObjectKey): void {
   if (parent) detachChild(catalog, parent, relation);
   for (const other of catalog.relations.values()) {
     other.dependents.delete(key);
+    other.children.delete(key);
     if (other.ownedBy?.table === key) catalog.relations.delete(other.key);
   }
 }
@@ -25,6 +27,9 @@ export function dropRelation(catalog: Catalog, key: ObjectKey): void {
 /** Takes a column of one table away, with its indexes, constraints and sequence. */
 export function dropColumn(catalog: Catalog, relation: Relation, name: string): void {
   if (!relation.columns.delete(name)) return;
+  for (const [key, { columns }] of relation.uses ?? []) {
+    if (columns.has(name)) relation.uses?.delete(key);
+  }
   for (const view of [...relation.dependents]) {
     if (catalog.relations.get(view)?.reads?.get(relation.key)?.has(name)) {
       dropRelation(catalog, view);
@@ -97,6 +102,7 @@ export function dropType(catalog: Catalog, key: ObjectKey): void {
 /** Takes a function away, with the triggers that call it. */
 export function dropRoutine(catalog: Catalog, key: ObjectKey): void {
   catalog.routines.delete(key);
+  dropUses(catalog, 'function', key);
   for (const { triggers } of catalog.relations.values()) {
     for (const [name, routine] of triggers ?? []) if (routine === key) triggers?.delete(name);
   }

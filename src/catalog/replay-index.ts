@@ -1,5 +1,5 @@
 import type { IndexElem, IndexStmt, Node } from '@pgsql/types';
-import { asKind } from '../sql/tree.ts';
+import { asKind, stringsOf } from '../sql/tree.ts';
 import {
   type Catalog,
   type CatalogIndex,
@@ -15,7 +15,7 @@ import { chooseRelationName, cutName, joinColumnNames, uniqueColumnNames } from 
 /** An index without name and table. */
 export type IndexShape = Pick<
   CatalogIndex,
-  'columns' | 'mentions' | 'attributes' | 'isUnique' | 'isPartial'
+  'columns' | 'mentions' | 'attributes' | 'isUnique' | 'isPartial' | 'isInverted' | 'collations'
 >;
 
 /** What the parts of an index say. */
@@ -25,11 +25,18 @@ export function shapeOfIndex(
     including,
     where,
     isUnique,
-  }: { including?: readonly Node[] | undefined; where?: Node | undefined; isUnique: boolean },
+    method,
+  }: {
+    including?: readonly Node[] | undefined;
+    where?: Node | undefined;
+    isUnique: boolean;
+    method?: string | undefined;
+  },
 ): IndexShape {
   const elements = (keys ?? []).flatMap((node) => asKind(node, 'IndexElem') ?? []);
   const included = (including ?? []).flatMap((node) => asKind(node, 'IndexElem')?.name ?? []);
   const columns = elements.map(({ name }) => name || undefined);
+  const collations = elements.map(({ collation }) => stringsOf(collation).at(-1));
   return {
     columns,
     mentions: [
@@ -43,11 +50,19 @@ export function shapeOfIndex(
     attributes: uniqueColumnNames([...elements.map(nameOfElement), ...included]),
     isUnique,
     isPartial: where !== undefined,
+    ...(method === 'gin' && { isInverted: true }),
+    ...(collations.some((one) => one !== undefined) && { collations }),
   };
 }
 
 function nameOfElement({ indexcolname, name, expr }: IndexElem): string {
   return indexcolname || name || nameOfExpression(expr) || 'expr';
+}
+
+/** What an index has in common with its copies. */
+export function shapeOf(index: CatalogIndex): IndexShape {
+  const { key: _, table, isValid, isIdentity, parent, ...shape } = index;
+  return shape;
 }
 
 /** The shape of an index over plain columns. */
@@ -187,6 +202,7 @@ export function replayIndex(catalog: Catalog, statement: IndexStmt): void {
     including: statement.indexIncludingParams,
     where: statement.whereClause,
     isUnique: statement.unique === true,
+    method: statement.accessMethod,
   });
   const isOnly = statement.relation?.inh !== true;
   const index = addIndex(catalog, relation, shape, { name, label: 'idx', isOnly });

@@ -2,7 +2,7 @@ import type { TableLikeClause } from '@pgsql/types';
 import { relationNameOf } from '../sql/tree.ts';
 import { type Catalog, findRelation, type Relation } from './catalog.ts';
 import { addOwnedSequence } from './replay-column.ts';
-import { addIndex } from './replay-index.ts';
+import { addIndex, shapeOf } from './replay-index.ts';
 import { constrainIndex } from './replay-index-constraint.ts';
 import { addNotNull } from './replay-not-null.ts';
 import { copyColumn } from './replay-relation.ts';
@@ -67,8 +67,7 @@ function copyIndexes(catalog: Catalog, source: Relation, relation: Relation): vo
     const constraint = [...source.constraints.values()].find((one) => one.index === key);
     const kind = constraint?.kind as keyof typeof LABELS | undefined;
     const label = kind === undefined ? 'idx' : LABELS[kind];
-    const { columns, mentions, attributes, isUnique, isPartial } = index;
-    const shape = { columns, mentions, attributes, isUnique, isPartial };
+    const shape = shapeOf(index);
     const copy = addIndex(catalog, relation, shape, { label });
     if (kind !== undefined) constrainIndex(catalog, relation, { kind, key: copy.key });
   }

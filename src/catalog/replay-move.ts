@@ -1,5 +1,6 @@
 import { type Catalog, type ObjectKey, objectKey, type Relation, splitKey } from './catalog.ts';
 import { moveIndex } from './replay-index.ts';
+import { renameUse } from './replay-uses.ts';
 
 /** Moves a relation to another key, with all that points at it. */
 export function moveRelation(catalog: Catalog, relation: Relation, to: ObjectKey): void {
@@ -57,8 +58,10 @@ export function moveRoutine(catalog: Catalog, from: ObjectKey, to: ObjectKey): v
   catalog.routines.delete(from);
   routine.key = to;
   catalog.routines.set(to, routine);
-  for (const { triggers } of catalog.relations.values()) {
+  for (const relation of catalog.relations.values()) {
+    const { triggers } = relation;
     for (const [name, called] of triggers ?? []) if (called === from) triggers?.set(name, to);
+    renameUse(relation, 'function', { from, to });
   }
 }
 

@@ -1,7 +1,7 @@
 import type { PartitionBoundSpec } from '@pgsql/types';
 import type { Catalog, CatalogConstraint, Relation } from './catalog.ts';
 import { copyForeignKey } from './replay-foreign-key.ts';
-import { addIndex, findAttachable } from './replay-index.ts';
+import { addIndex, findAttachable, shapeOf } from './replay-index.ts';
 import { constrainIndex } from './replay-index-constraint.ts';
 import { addNotNull } from './replay-not-null.ts';
 
@@ -38,8 +38,7 @@ export function attachPartition(
     const index = catalog.indexes.get(key);
     if (index === undefined) continue;
     const kind = [...parent.constraints.values()].find((one) => one.index === key)?.kind;
-    const { columns, mentions, attributes, isUnique, isPartial } = index;
-    const shape = { columns, mentions, attributes, isUnique, isPartial };
+    const shape = shapeOf(index);
     if (findAttachable(catalog, partition, index)) {
       for (const one of partition.constraints.values()) {
         if (catalog.indexes.get(one.index ?? '')?.parent === key) one.isInherited = true;

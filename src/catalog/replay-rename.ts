@@ -12,6 +12,7 @@ import {
 import { moveIndex, renameIndex } from './replay-index.ts';
 import { moveRelation, moveRoutine, moveSchema, moveType } from './replay-move.ts';
 import { referencesTo, withDescendants } from './replay-relation.ts';
+import { renameUse } from './replay-uses.ts';
 
 /** `alter … rename` */
 export function replayRename(catalog: Catalog, statement: RenameStmt): void {
@@ -31,8 +32,16 @@ export function replayRename(catalog: Catalog, statement: RenameStmt): void {
       if (routine !== undefined && relation?.triggers?.delete(subname)) {
         relation.triggers.set(newname, routine);
       }
+      if (relation) renameUse(relation, 'trigger', { from: subname, to: newname });
       return;
     }
+    case 'OBJECT_POLICY':
+    case 'OBJECT_RULE':
+      if (relation) {
+        const kind = renameType === 'OBJECT_POLICY' ? 'policy' : 'rule';
+        renameUse(relation, kind, { from: subname, to: newname });
+      }
+      return;
     case 'OBJECT_SCHEMA':
       moveSchema(catalog, subname, newname);
       return;
@@ -84,6 +93,10 @@ function renameColumn(catalog: Catalog, relation: Relation, from: string, to: st
         name === from ? [to, { ...column, name: to }] : [name, column],
       ),
     );
+    for (const column of one.columns.values()) {
+      if (column.reads) column.reads = rename(column.reads);
+    }
+    for (const use of one.uses?.values() ?? []) use.columns = new Set(rename([...use.columns]));
     for (const constraint of one.constraints.values()) {
       // The tree still has the old name.
       if (constraint.columns.includes(from)) delete constraint.expression;

@@ -1,7 +1,9 @@
 import type { AlterFunctionStmt, CreateFunctionStmt, CreateTrigStmt, Node } from '@pgsql/types';
-import { asKind, relationNameOf, writtenNameOf } from '../sql/tree.ts';
+import { asKind, relationNameOf, stringsOf, writtenNameOf } from '../sql/tree.ts';
 import { type Catalog, findRelation, objectKey, type Routine, resolveKey } from './catalog.ts';
+import { columnsIn } from './expression.ts';
 import { withDescendants } from './replay-relation.ts';
+import { dropUses, noteUses, useColumns } from './replay-uses.ts';
 
 const ORDER = ['immutable', 'stable', 'volatile'] as const;
 
@@ -35,6 +37,8 @@ export function replayRoutine(catalog: Catalog, statement: CreateFunctionStmt, t
     language: optionIn(statement.options, 'language')?.toLowerCase() ?? 'sql',
     definition: text,
   });
+  dropUses(catalog, 'function', key);
+  if (statement.sql_body) noteUses(catalog, { kind: 'function', name: key }, statement.sql_body);
 }
 
 /** `alter function … volatile` */
@@ -54,5 +58,8 @@ export function replayTrigger(catalog: Catalog, statement: CreateTrigStmt): void
   for (const one of isInherited ? withDescendants(catalog, relation) : [relation]) {
     one.triggers ??= new Map();
     one.triggers.set(statement.trigname ?? '', routine);
+    const name = statement.trigname ?? '';
+    const columns = [...stringsOf(statement.columns), ...columnsIn(statement.whenClause)];
+    useColumns(one, { kind: 'trigger', name, columns: new Set(columns) });
   }
 }

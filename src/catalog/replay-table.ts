@@ -66,6 +66,8 @@ function addColumns(
     const written = writtenNameOf(ofTypename.names);
     const row = catalog.relations.get(resolveKey(catalog, written, catalog.relations));
     if (row) copyColumns(row, relation);
+    // What is done to the type with cascade is done to its tables.
+    row?.children.add(relation.key);
   }
   for (const node of tableElts ?? []) {
     const definition = asKind(node, 'ColumnDef');

@@ -19,7 +19,7 @@ import {
 } from './catalog.ts';
 import { columnTypeOf } from './column-type.ts';
 import { chooseConstraintName } from './object-names.ts';
-import { addColumn } from './replay-column.ts';
+import { addColumn, collationOf } from './replay-column.ts';
 import { createRelation, newRelationName } from './replay-relation.ts';
 
 function newTypeKey({ searchPath }: Catalog, names: readonly Node[] | undefined): ObjectKey {
@@ -98,6 +98,8 @@ export function replayDomain(catalog: Catalog, statement: CreateDomainStmt): voi
       domain.default = constraint.raw_expr;
     }
   }
+  const collation = collationOf(catalog, statement, base);
+  if (collation !== undefined) domain.collation = collation;
   settleDomain(catalog, domain);
 }
 

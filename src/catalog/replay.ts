@@ -19,6 +19,13 @@ import {
   replayEnumChange,
   replayRange,
 } from './replay-type.ts';
+import {
+  replayPolicy,
+  replayPolicyChange,
+  replayPublication,
+  replayPublicationChange,
+  replayRule,
+} from './replay-uses.ts';
 import { replaySelectInto, replayTableAs, replayView } from './replay-view.ts';
 
 /**
@@ -54,6 +61,8 @@ const REPLAYS: Record<string, Replay> = {
   AlterEnumStmt: replayEnumChange,
   AlterFunctionStmt: replayRoutineChange,
   AlterObjectSchemaStmt: replaySetSchema,
+  AlterPolicyStmt: replayPolicyChange,
+  AlterPublicationStmt: replayPublicationChange,
   AlterSeqStmt: (catalog, { sequence, options }) => {
     const relation = sequence && findRelation(catalog, relationNameOf(sequence));
     if (relation) own(catalog, relation.key, options);
@@ -64,6 +73,8 @@ const REPLAYS: Record<string, Replay> = {
   CreateEnumStmt: replayEnum,
   CreateForeignTableStmt: (catalog, { base }) => replayTable(catalog, base, 'foreign table'),
   CreateFunctionStmt: replayRoutine,
+  CreatePolicyStmt: replayPolicy,
+  CreatePublicationStmt: replayPublication,
   CreateRangeStmt: replayRange,
   CreateSchemaStmt: (catalog, { schemaname, schemaElts }, text) =>
     replaySchema(catalog, schemaname, schemaElts, text),
@@ -85,6 +96,7 @@ const REPLAYS: Record<string, Replay> = {
   DropStmt: replayDrop,
   IndexStmt: replayIndex,
   RenameStmt: replayRename,
+  RuleStmt: replayRule,
   SelectStmt: (catalog, statement) => {
     if (statement.intoClause) {
       replaySelectInto(catalog, statement.intoClause, { SelectStmt: statement });

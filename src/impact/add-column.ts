@@ -4,8 +4,8 @@ import { generationOf, inlineConstraint, inlineConstraints } from '../catalog/re
 import { offsetOfByte } from '../sql/position.ts';
 import { asKind, stringsOf } from '../sql/tree.ts';
 import { addedConstraint } from './add-constraint.ts';
-import { type AlterCommand, touchedTables } from './alter-command.ts';
-import { lock, rewrite } from './draft.ts';
+import { type AlterCommand, offsetOfConstraint, touchedTables } from './alter-command.ts';
+import { lock, rewrite, scan } from './draft.ts';
 import type { Rewrite } from './impact.ts';
 import { knowledgeOfType } from './known-type.ts';
 import { sourceOfDefault } from './source-of-default.ts';
@@ -16,6 +16,7 @@ export function impactOfAddColumn(at: AlterCommand): void {
   const definition = asKind(at.command.def, 'ColumnDef');
   const { relation } = at.target;
   const name = definition?.colname ?? '';
+  // A typed table gets the attributes of its type as they are.
   if (definition === undefined || relation?.kind === 'composite type') return;
   if (at.command.missing_ok && relation?.columns.has(name)) return;
   const cause = causeOfRewrite(at, definition);
@@ -29,9 +30,24 @@ export function impactOfAddColumn(at: AlterCommand): void {
     }
   }
   for (const { constraint, isUnenforced } of inlineConstraints(definition)) {
-    // Where rows are there, one without a default fails at once; where none are, nothing is read.
-    if (constraint.contype === 'CONSTR_NOTNULL') continue;
+    if (constraint.contype === 'CONSTR_NOTNULL') {
+      scanForNulls(at, definition, constraint);
+      continue;
+    }
     addedConstraint(at, constraint, { column: name, isUnenforced });
+  }
+}
+
+/**
+ * Where rows are there, a column without a default fails at once; where none are, nothing is read. A
+ * virtual one has no values of its own, so that each row has to be asked.
+ */
+function scanForNulls(at: AlterCommand, definition: ColumnDef, constraint: Constraint): void {
+  if (generationOf(definition) !== 'virtual') return;
+  const offset = offsetOfConstraint(at, constraint);
+  for (const place of touchedTables(at, { offset })) {
+    const subject = definition.colname ?? '';
+    scan(at.draft, { ...place, reason: 'not null constraint', subject, isCertain: true });
   }
 }
 

@@ -9,7 +9,7 @@ import { isForPartitions, isInherited, lockOfCommands } from './alter-lock.ts';
 import { impactOfColumnChange } from './change-column.ts';
 import { impactOfChangeConstraint } from './change-constraint.ts';
 import { impactOfTableChange } from './change-table.ts';
-import { type Draft, lock, lockTree, type Target, targetOfRange } from './draft.ts';
+import { type Draft, lock, lockTree, rewrite, type Target, targetOfRange } from './draft.ts';
 
 /** `alter table`, and what PostgreSQL's tree calls so: `alter index`, `alter view`, `alter type`. */
 export function impactOfAlterTable(draft: Draft, statement: AlterTableStmt): void {
@@ -19,7 +19,8 @@ export function impactOfAlterTable(draft: Draft, statement: AlterTableStmt): voi
   if (lockIndex(draft, statement, mode)) return;
   const target = targetOfRange(draft, statement.relation);
   if (target === undefined) return;
-  const isOnly = statement.relation?.inh !== true;
+  // A type names no `only`: with cascade its tables follow, and without there must be none.
+  const isOnly = statement.objtype !== 'OBJECT_TYPE' && statement.relation?.inh !== true;
   lock(draft, target.key, mode, 'target');
   lockChildren(draft, target, { all, mode, isOnly });
   const dropped = new Set(
@@ -62,7 +63,12 @@ function lockIndex(
   if (objtype !== 'OBJECT_INDEX' && !catalog.indexes.has(key)) return false;
   lock(draft, key, mode, 'index');
   for (const node of cmds ?? []) {
-    const { name } = asKind(asKind(node, 'AlterTableCmd')?.def, 'PartitionCmd') ?? {};
+    const command = asKind(node, 'AlterTableCmd');
+    if (command?.subtype === 'AT_SetTableSpace' && command.name !== 'pg_default') {
+      const detail = command.name ?? '';
+      rewrite(draft, { relation: key, reason: 'set tablespace', detail, isCertain: true });
+    }
+    const { name } = asKind(command?.def, 'PartitionCmd') ?? {};
     if (!name) continue;
     lock(
       draft,

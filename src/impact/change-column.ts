@@ -1,5 +1,6 @@
 import type { CatalogConstraint } from '../catalog/catalog.ts';
 import { columnTypeOf, showType } from '../catalog/column-type.ts';
+import { collationOf } from '../catalog/replay-column.ts';
 import { type Reference, referencesTo } from '../catalog/replay-relation.ts';
 import { asKind } from '../sql/tree.ts';
 import type { AlterCommand } from './alter-command.ts';
@@ -60,7 +61,6 @@ function setExpression(at: AlterCommand, name: string): void {
 
 function changeType(at: AlterCommand, name: string): void {
   const { draft, target } = at;
-  if (target.relation?.kind === 'composite type') return;
   const definition = asKind(at.command.def, 'ColumnDef');
   const to = columnTypeOf(draft.catalog, definition?.typeName);
   const from = target.relation?.columns.get(name)?.type;
@@ -99,19 +99,19 @@ function verifyChecks(at: AlterCommand, table: Target, name: string): void {
   }
 }
 
-/** An index stays as it is only where it is over plain columns, compared as before. */
+/** The indexes that are built anew though the values stay as they are. */
 function rebuildIndexes(at: AlterCommand, table: Target, name: string): void {
-  const { catalog } = at.draft;
+  const { catalog, impact } = at.draft;
+  const column = table.relation?.columns.get(name);
   const definition = asKind(at.command.def, 'ColumnDef');
-  const to = columnTypeOf(catalog, definition?.typeName);
-  const from = table.relation?.columns.get(name)?.type ?? to;
-  const isCompared = keepsIndex(catalog, from, to) && definition?.collClause === undefined;
+  if (column === undefined || definition === undefined) return;
+  const to = columnTypeOf(catalog, definition.typeName);
+  const change = { column, to, collation: collationOf(catalog, definition, to) };
   for (const key of table.relation?.indexes ?? []) {
     const index = catalog.indexes.get(key);
-    if (!index?.mentions.includes(name)) continue;
-    const isPlain = !index.isPartial && index.columns.every((column) => column !== undefined);
-    if (isPlain && isCompared) continue;
-    const rebuilt = { reason: 'rewrite', subject: key, isCertain: true } as const;
+    const isDone = impact.builds.some(({ subject }) => subject === key);
+    if (isDone || !index?.mentions.includes(name) || keepsIndex(catalog, index, change)) continue;
+    const rebuilt = { reason: 'type change', subject: key, isCertain: true } as const;
     build(at.draft, { ...about(at, table), ...rebuilt, isConcurrent: false });
   }
 }

@@ -3,7 +3,7 @@ import type { CatalogConstraint } from '../catalog/catalog.ts';
 import { referencesTo } from '../catalog/replay-relation.ts';
 import type { AlterCommand } from './alter-command.ts';
 import { type Draft, lock, lockTree, scan, storedTables, type Target, unknown } from './draft.ts';
-import type { LockMode, LockReason } from './impact.ts';
+import type { LockMode, LockReason, ScanReason } from './impact.ts';
 
 /** `drop constraint`, `validate constraint` and `alter constraint` */
 export function impactOfChangeConstraint(at: AlterCommand): void {
@@ -19,8 +19,11 @@ export function impactOfChangeConstraint(at: AlterCommand): void {
   const { ATAlterConstraint: change } = at.command.def as { ATAlterConstraint?: ATAlterConstraint };
   const constraint = at.target.relation?.constraints.get(change?.conname ?? '');
   if (!change?.alterEnforceability || constraint?.kind !== 'foreign key') return;
-  lockOther(at.draft, constraint.references, 'AccessExclusive', 'referenced table');
-  if (change.is_enforced) scanForeignKey(at, constraint);
+  if (constraint.isEnforced === (change.is_enforced === true)) return;
+  // Its triggers are made on the way in, and dropped on the way out.
+  const mode = change.is_enforced ? 'ShareRowExclusive' : 'AccessExclusive';
+  lockOther(at.draft, constraint.references, mode, 'referenced table');
+  if (change.is_enforced) scanForeignKey(at, constraint, 'foreign key');
 }
 
 /** Takes a lock on the other table of a foreign key, by its key. */
@@ -93,9 +96,13 @@ function validated(at: AlterCommand, name: string): void {
   }
 }
 
-function scanForeignKey(at: AlterCommand, { name, references }: CatalogConstraint): void {
+function scanForeignKey(
+  at: AlterCommand,
+  { name, references }: CatalogConstraint,
+  reason: ScanReason = 'validate constraint',
+): void {
   const { draft, target } = at;
-  const about = aboutValidation(at, name);
+  const about = { ...aboutValidation(at, name), reason };
   for (const { key } of storedTables(draft, target)) scan(draft, { relation: key, ...about });
   const other = draft.catalog.relations.get(references ?? '');
   if (other === undefined || other === target.relation) return;

@@ -90,7 +90,9 @@ export type Scan = Touched<ScanReason>;
 
 /** An index that is built while the statement's locks are held. */
 export interface Build
-  extends Touched<'create index' | 'unique' | 'primary key' | 'exclusion' | 'rewrite' | 'reindex'> {
+  extends Touched<
+    'create index' | 'unique' | 'primary key' | 'exclusion' | 'rewrite' | 'type change' | 'reindex'
+  > {
   isConcurrent: boolean;
 }
 

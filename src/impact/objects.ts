@@ -110,11 +110,13 @@ export function impactOfRename(draft: Draft, statement: RenameStmt): void {
   const constraint = target.relation?.constraints.get(statement.subname ?? '');
   const isInherited =
     renameType === 'OBJECT_COLUMN' ||
+    renameType === 'OBJECT_ATTRIBUTE' ||
     (renameType === 'OBJECT_TABCONSTRAINT' && constraint?.kind === 'check') ||
     (renameType === 'OBJECT_TRIGGER' &&
       target.relation?.kind === 'partitioned table' &&
       draft.serverVersion >= 150_000);
-  if (isInherited && range.inh) lockTree(draft, target, 'AccessExclusive', 'target');
+  if (isInherited && (range.inh || renameType === 'OBJECT_ATTRIBUTE'))
+    lockTree(draft, target, 'AccessExclusive', 'target');
   else lock(draft, target.key, 'AccessExclusive', 'target');
 }
 

@@ -1,5 +1,5 @@
 import type { Node } from '@pgsql/types';
-import type { Catalog, ColumnType } from '../catalog/catalog.ts';
+import type { Catalog, CatalogColumn, CatalogIndex, ColumnType } from '../catalog/catalog.ts';
 import { baseTypeOf, columnTypeOf, isConstrainedDomain } from '../catalog/column-type.ts';
 import { columnOf } from '../catalog/expression.ts';
 import { asKind } from '../sql/tree.ts';
@@ -55,7 +55,11 @@ function castOf(from: ColumnType, to: ColumnType, context: TypeChangeContext): T
   const [source, target] = [baseTypeOf(catalog, from), baseTypeOf(catalog, to)];
   if (isSame(source, target)) return 'none';
   if (isUnknownDomain(catalog, from) || isUnknownDomain(catalog, to)) return 'unknown';
-  if (source.isArray || target.isArray) return 'rewrite';
+  if (source.isArray !== target.isArray) return 'rewrite';
+  if (source.isArray) {
+    // Only an array that loses its limits is taken as it is: no function adapts one's elements.
+    return source.name === target.name && target.modifiers.length === 0 ? 'none' : 'rewrite';
+  }
   if (source.name === target.name) return isWidening(source, target) ? 'none' : 'rewrite';
   return castBetween(source, target, context);
 }
@@ -159,13 +163,38 @@ function isBinaryCoercible(from: string, to: string): boolean {
   return (isNumber(from) && OBJECT_TYPES.has(to)) || (isNumber(to) && OBJECT_TYPES.has(from));
 }
 
-/** Whether an index over a column stays as it is when the column's values do. */
-export function keepsIndex(catalog: Catalog, from: ColumnType, to: ColumnType): boolean {
-  const classOf = (type: ColumnType) => {
-    const { name } = baseTypeOf(catalog, type);
-    return OBJECT_TYPES.has(name) ? 'oid' : (OPERATOR_CLASSES[name] ?? name);
-  };
-  return classOf(from) === classOf(to);
+/** What becomes of a column whose values stay as they are. */
+export interface KeptValues {
+  /** As it is before. */
+  column: CatalogColumn;
+  to: ColumnType;
+  collation: string | undefined;
+}
+
+/**
+ * Whether PostgreSQL takes an index of the column over as it is: one without expressions and
+ * predicate, whose key columns are compared by the same operators in the same collation.
+ */
+export function keepsIndex(
+  catalog: Catalog,
+  { columns, collations, isPartial, isInverted }: CatalogIndex,
+  { column, to, collation }: KeptValues,
+): boolean {
+  if (isPartial || columns.some((name) => name === undefined)) return false;
+  return columns.every((name, i) => {
+    if (name !== column.name) return true;
+    const own = collations?.[i];
+    const follows = own === undefined || (own === 'default' ? undefined : own) === column.collation;
+    if (follows && collation !== column.collation) return false;
+    // The entries are of the elements' type, which is then not that of the column any more.
+    if (isInverted && column.type.isArray && !isSame(column.type, to)) return false;
+    return operatorClassOf(catalog, column.type) === operatorClassOf(catalog, to);
+  });
+}
+
+function operatorClassOf(catalog: Catalog, type: ColumnType): string {
+  const { name } = baseTypeOf(catalog, type);
+  return OBJECT_TYPES.has(name) ? 'oid' : (OPERATOR_CLASSES[name] ?? name);
 }
 
 /** Types that are indexed by the operators of another one. */

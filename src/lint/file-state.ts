@@ -6,6 +6,7 @@ import {
   resolveKey,
   TEMPORARY_SCHEMA,
 } from '../catalog/catalog.ts';
+import { withDescendants } from '../catalog/replay-relation.ts';
 import { isStronger, type LockTaken } from '../impact/impact.ts';
 import type { Statement } from '../sql/statements.ts';
 import { asKind, kindOf, relationNameOf, type WrittenName, writtenNameOf } from '../sql/tree.ts';
@@ -199,6 +200,33 @@ function noteDropped(file: FileState, tree: Node, { catalog }: Surroundings): vo
   }
 }
 
+/** A table that holds rows is everybody's once it is part of one that is. */
+function noteAttached(file: FileState, tree: Node, { catalog }: Surroundings): void {
+  const alter = asKind(tree, 'AlterTableStmt');
+  const named = alter?.relation && keyAmongRelations(catalog, relationNameOf(alter.relation));
+  for (const node of alter?.cmds ?? []) {
+    const { subtype, def } = asKind(node, 'AlterTableCmd') ?? {};
+    const range = asKind(def, 'PartitionCmd')?.name ?? asKind(def, 'RangeVar');
+    const other = range && keyAmongRelations(catalog, relationNameOf(range));
+    if (subtype === 'AT_AttachPartition') share(file, catalog, { parent: named, child: other });
+    if (subtype === 'AT_AddInherit') share(file, catalog, { parent: other, child: named });
+  }
+}
+
+function share(
+  file: FileState,
+  catalog: Catalog,
+  { parent = '', child = '' }: { parent: ObjectKey | undefined; child: ObjectKey | undefined },
+): void {
+  const relation = catalog.relations.get(child);
+  if (file.fresh.has(parent) || relation === undefined) return;
+  for (const { key, indexes } of withDescendants(catalog, relation)) {
+    // Work on what is empty takes no time.
+    if (catalog.unfilled.has(key)) continue;
+    for (const one of [key, ...indexes]) file.fresh.delete(one);
+  }
+}
+
 function noteTimeZone(file: FileState, tree: Node): void {
   const { name, kind, args } = asKind(tree, 'VariableSetStmt') ?? {};
   if (name !== 'timezone') return;
@@ -217,7 +245,7 @@ const NOTES: Record<string, Note> = {
   DropStmt: noteDropped,
   AlterEnumStmt: noteEnumValue,
   VariableSetStmt: noteTimeZone,
-  AlterTableStmt: nothing,
+  AlterTableStmt: noteAttached,
   InsertStmt: nothing,
   UpdateStmt: nothing,
   DeleteStmt: nothing,

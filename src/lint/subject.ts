@@ -1,7 +1,7 @@
 import type { RangeVar } from '@pgsql/types';
 import { type ObjectKey, type Relation, resolveKey } from '../catalog/catalog.ts';
 import { offsetOfByte } from '../sql/position.ts';
-import { relationNameOf, type WrittenName } from '../sql/tree.ts';
+import { asKind, relationNameOf, type WrittenName, writtenNameOf } from '../sql/tree.ts';
 import type { Evidence, StatementInContext } from './rule.ts';
 
 /** The relation with a key, where the catalog knows it. */
@@ -42,4 +42,15 @@ export function evidenceOf(at: StatementInContext, key: ObjectKey): Evidence {
 /** Where a node is written, in UTF-16 units of the statement's text. */
 export function offsetOf(at: StatementInContext, location: number | undefined): number {
   return offsetOfByte(at.text, location ?? 0);
+}
+
+/** The domain that the statement changes, where no migration makes it: who uses it is not known. */
+export function unknownDomain(at: StatementInContext): ObjectKey | undefined {
+  const { types, isComplete } = at.catalog;
+  const key = resolveKey(
+    at.catalog,
+    writtenNameOf(asKind(at.tree, 'AlterDomainStmt')?.typeName),
+    types,
+  );
+  return isComplete || types.has(key) ? undefined : key;
 }

@@ -4,7 +4,7 @@ import type { Session } from '../connection/session.ts';
 /** A relation as it was before the trace; under its id it is found again when it is renamed or gone. */
 export interface KnownRelation {
   key: ObjectKey;
-  kind: 'table' | 'index' | 'sequence' | 'view';
+  kind: 'table' | 'index' | 'sequence' | 'view' | 'type';
   isPartition: boolean;
   /** Of an index: the id of its table. */
   table: string | undefined;
@@ -36,7 +36,7 @@ export async function readKnownRelations(session: Session): Promise<KnownRelatio
     from pg_catalog.pg_class as c
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
     left join pg_catalog.pg_index as i on i.indexrelid = c.oid
-    where c.relkind in ('r', 'p', 'f', 'm', 'v', 'i', 'I', 'S')
+    where c.relkind in ('r', 'p', 'f', 'm', 'v', 'i', 'I', 'S', 'c')
         and c.relpersistence <> 't'
         and n.nspname !~ '^pg_'
         and n.nspname <> 'information_schema'`);
@@ -61,4 +61,5 @@ const KINDS: Record<string, KnownRelation['kind']> = {
   I: 'index',
   S: 'sequence',
   v: 'view',
+  c: 'type',
 };

@@ -90,6 +90,25 @@ describe('a traced plan', () => {
     ]);
   });
 
+  test('sees that an index is built again for a type that rewrites nothing', async ({ stage }) => {
+    await stage.migration(
+      '001_tables',
+      `create table users (id int primary key, email varchar(50));
+      create index users_email_idx on users (email);
+      create index users_lower_idx on users (lower(email));`,
+    );
+    await migrateUp(stage.options);
+    await stage.migration('002_wider', 'alter table users alter email type varchar(100)');
+    const seen = [await traced(stage), (await planImpact(stage.options)).steps.at(-1)?.statements];
+    for (const [statement] of seen.map((one) => one ?? [])) {
+      expect(statement).toMatchObject({
+        rewrites: [],
+        builds: [{ relation: 'public.users', reason: 'type change' }],
+      });
+      expect(statement?.builds[0]?.subject).toBe('public.users_lower_idx');
+    }
+  });
+
   test('tells the weak locks of a concurrent statement', async ({ stage }) => {
     await migrateBusyTables(stage);
     await stage.migration(

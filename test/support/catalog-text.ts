@@ -21,6 +21,9 @@ export function describeCatalog(
         attributes: index.attributes,
         unique: index.isUnique,
         partial: index.isPartial,
+        inverted: index.isInverted,
+        identity: index.isIdentity,
+        collations: index.collations?.map((name) => name ?? '-'),
         valid: index.isValid,
         parent: index.parent,
       }),
@@ -61,6 +64,7 @@ function describeRelation(relation: Relation, namesNotNull: boolean): string[] {
         notNull: column.isNotNull,
         default: column.hasDefault,
         generated: column.generated,
+        collation: column.collation,
       }),
     ),
     ...[...relation.constraints.values()]

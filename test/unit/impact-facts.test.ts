@@ -31,10 +31,16 @@ function catalogBefore({ database }: LockFact, major: number): Catalog {
   replayAll(catalog, readLockFactsDatabase(database));
   // In a `do` block, which only a linter looks into.
   const onlyIn18 = 'alter table tnn18 add constraint nnv18 not null a not valid';
-  if (major >= 18) replayAll(catalog, onlyIn18);
+  if (major >= 18) {
+    replayAll(catalog, onlyIn18);
+    if (database === 'plain') replayAll(catalog, ENFORCED_IN_18);
+  }
   catalog.isComplete = true;
   return catalog;
 }
+
+const ENFORCED_IN_18 =
+  'alter table en18 add constraint en_fk foreign key (a) references r18 (id) not enforced';
 
 function impactOn(catalog: Catalog, text: string, { setup = '' }: LockFact, major: number): Impact {
   const tree = parser.parse(text);

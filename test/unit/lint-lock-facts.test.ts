@@ -126,10 +126,18 @@ describe('the server does with', () => {
         if (/reads every row|looks every row/.test(message))
           expect(Object.keys(scans), about).toEqual(expect.arrayContaining(named));
         if (/builds? an index|building index/.test(message)) expect(builds, about).not.toEqual([]);
+        const again = /builds index(?:es)? (.*?) of \S+ again/.exec(message)?.[1];
+        const indexes = again?.split(/, | and /).map((key) => key.replace('public.', ''));
+        if (indexes) expect(indexes.sort(), about).toEqual(builds.map(nameOfBuild).sort());
       }
     }
   });
 });
+
+/** `i` of `i on t` */
+function nameOfBuild(build: string): string {
+  return build.slice(0, build.indexOf(' on '));
+}
 
 describe('lint tells', () => {
   test.each(facts)('what the server does with %s', (_, fact) => {
@@ -153,7 +161,8 @@ describe('lint tells', () => {
 /** What the statement is about does not exist, which files cannot tell. */
 const NOT_THERE = new Set(['drop policy if exists zz on t']);
 
-const TABLE = /^(?:public\.(?:t|t2|t3|r|rp1|tnv|tnn18|tc|td|pt1|ptd|cand|cand2|mv|par)|sub\.q)$/;
+const TABLE =
+  /^(?:public\.(?:t|t2|t3|r|rp1|tnv|tnn18|tc|td|ix|ty|en18|pt1|ptd|cand|cand2|mv|par)|sub\.q)$/;
 const KEEPS_WRITERS_OUT = new Set(['Share', 'ShareRowExclusive', 'Exclusive', 'AccessExclusive']);
 
 /** A domain can be validated in no other way, and a view that nobody may read is refreshed so. */

@@ -222,6 +222,92 @@ describe('alter-column-type', () => {
     expect(finding?.message).toContain('PostgreSQL refuses it, because public.v uses the column');
   });
 
+  test.each([
+    ['an index over an expression', 'create index i on t (lower(b))'],
+    ['a partial index', 'create index i on t (b) where a > 0'],
+    ['an index that only its predicate ties to it', "create index i on t (a) where b <> ''"],
+  ])('tells that %s is built again', async (_, index) => {
+    const script = 'alter table t alter b type text';
+    const [finding] = await findingsOf(rule, script, { setup: `${setup} ${index};` });
+    expect(finding?.severity).toBe('error');
+    expect(finding?.message).toContain(
+      'rewrites nothing, but builds index public.i of public.t again under ACCESS EXCLUSIVE',
+    );
+  });
+
+  test.each([
+    ['another collation', 'b type text collate "C"', 'create index i on t (b)'],
+    ['the loss of its collation', 'z type varchar(20)', 'create index i on t (z)'],
+  ])('tells that an index is built again for %s', async (_, change, index) => {
+    const collated = `${setup} alter table t add z varchar(10) collate "C"; ${index};`;
+    const [finding] = await findingsOf(rule, `alter table t alter ${change}`, { setup: collated });
+    expect(finding?.message).toContain('builds index public.i of public.t again');
+  });
+
+  test.each([
+    'create index i on t (b)',
+    'create index i on t (b varchar_pattern_ops)',
+    'create index i on t (a) include (b)',
+    'create unique index i on t (b)',
+    'create index i on t (b collate "C")',
+    'alter table t add constraint x exclude (b with =)',
+  ])('knows that PostgreSQL keeps what comes of "%s"', async (index) => {
+    const script = 'alter table t alter b type text';
+    expect(await verdictsOf(rule, script, { setup: `${setup} ${index};` })).toEqual([
+      'info: alter b type text',
+    ]);
+  });
+
+  test.each([
+    ['trigger tr', 'create trigger tr before update of b on t for each row execute function f()'],
+    [
+      'trigger tr',
+      'create trigger tr before update on t for each row when (old.b is null) execute function f()',
+    ],
+    ['policy p', "create policy p on t using (b <> '')"],
+    ['rule r', "create rule r as on update to t where new.b = '' do also nothing"],
+    ['publication pub', "create publication pub for table t where (b <> '')"],
+    ['publication pub', 'create publication pub for table t (a, b)'],
+    ['generated column g', "alter table t add g text generated always as (b || '') stored"],
+    [
+      'function public.n()',
+      "create function n() returns bigint begin atomic select count(*) from t where b = ''; end",
+    ],
+  ])('warns that PostgreSQL refuses it because of %s', async (what, use) => {
+    const script = 'alter table t alter b type text;';
+    const [finding] = await findingsOf(rule, script, { setup: `${setup} ${use};` });
+    expect(finding?.severity).toBe('warning');
+    expect(finding?.message).toContain(`PostgreSQL refuses it, because ${what} uses the column`);
+    expect(finding?.hint).toContain(`Drop and create ${what} in the same migration.`);
+  });
+
+  test.each([
+    [
+      'create trigger tr before update of b on t for each row execute function f()',
+      'drop trigger tr on t',
+    ],
+    ["create policy p on t using (b <> '')", 'alter table t rename b to bb; drop policy p on t'],
+    ['create publication pub for table t (a, b)', 'alter publication pub drop table t'],
+    [
+      "create function n() returns bigint begin atomic select count(*) from t where b = ''; end",
+      'drop function n()',
+    ],
+  ])('says nothing of it once that is gone: %s', async (use, gone) => {
+    const name = gone.includes('rename') ? 'bb' : 'b';
+    const [finding] = await findingsOf(rule, `alter table t alter ${name} type text`, {
+      setup: `${setup} ${use}; ${gone};`,
+    });
+    expect(finding?.severity).toBe('info');
+  });
+
+  test('tells that a typed table is rewritten with its type', async () => {
+    const typed = 'create type pair as (x int); create table typed of pair;';
+    const script = 'alter type pair alter attribute x type bigint cascade';
+    const [finding] = await findingsOf(rule, script, { setup: typed });
+    expect(finding?.severity).toBe('error');
+    expect(finding?.message).toContain('rewrites public.typed under ACCESS EXCLUSIVE');
+  });
+
   test('judges each subcommand on its own', async () => {
     const script = 'alter table t\n  alter a type bigint,\n  alter b type text';
     expect(await verdictsOf(rule, script, { setup })).toEqual([

@@ -1,12 +1,20 @@
 import { quoteWhereNeeded, type Relation } from '../../catalog/catalog.ts';
-import type { Rewrite, Scan } from '../../impact/impact.ts';
+import type { Build, Rewrite, Scan } from '../../impact/impact.ts';
 import { type AlterTableCommand, commandsOf } from '../../sql/list-items.ts';
 import { asKind } from '../../sql/tree.ts';
 import type { Rule, RuleFinding, Severity, StatementInContext } from '../rule.ts';
 import { evidenceOf, isFresh, keyOfRange, relationOf } from '../subject.ts';
 import { type TouchedGroup, touchedFor } from '../touched.ts';
 import { writtenType } from '../type-name.ts';
-import { listed, readsTables, rewritesTables } from '../wording.ts';
+import {
+  IN_NO_TRANSACTION_FILE,
+  listed,
+  pronounFor,
+  readsTables,
+  rewritesTables,
+  tablesNamed,
+  underLock,
+} from '../wording.ts';
 
 /** A column whose values get another type, which may mean to write every row. */
 export const alterColumnType: Rule = {
@@ -19,18 +27,20 @@ export const alterColumnType: Rule = {
   check(at) {
     const alter = asKind(at.tree, 'AlterTableStmt');
     const table = keyOfRange(at, alter?.relation);
-    if (alter === undefined || alter.objtype === 'OBJECT_TYPE' || isFresh(at, table)) return [];
+    if (alter === undefined || isFresh(at, table)) return [];
     const rewrites = touchedFor(at, at.impact.rewrites, ['type change']);
     const scans = touchedFor(at, at.impact.scans, ['check of a column whose type changes']);
+    const builds = touchedFor(at, at.impact.builds, ['type change']);
     return commandsOf(alter, at.text)
       .filter(({ command }) => command.subtype === 'AT_AlterColumnType')
-      .map((change) =>
-        judge(at, table, {
-          change,
-          rewrite: rewrites.find(({ command }) => command === change.index),
-          scan: scans.find(({ command }) => command === change.index),
-        }),
-      );
+      .map((change) => ({
+        change,
+        rewrite: rewrites.find(({ command }) => command === change.index),
+        scan: scans.find(({ command }) => command === change.index),
+        builds: builds.filter(({ command }) => command === change.index),
+      }))
+      .filter((found) => alter.objtype !== 'OBJECT_TYPE' || touchesTables(found))
+      .map((found) => judge(at, table, found));
   },
 };
 
@@ -38,46 +48,81 @@ interface Change {
   change: AlterTableCommand;
   rewrite: TouchedGroup<Rewrite> | undefined;
   scan: TouchedGroup<Scan> | undefined;
+  /** Indexes that are built again though the values stay as they are. */
+  builds: TouchedGroup<Build>[];
+}
+
+/** Whether the attribute of a type is that of tables with rows. */
+function touchesTables({ rewrite, scan, builds }: Change): boolean {
+  return rewrite !== undefined || scan !== undefined || builds.length > 0;
 }
 
 function judge(at: StatementInContext, table: string, found: Change): RuleFinding {
   const relation = relationOf(at, table);
-  const views = viewsOn(at, table, found.change.command.name ?? '');
-  const { effect, severity } = effectOf(at, found);
+  const refusal = refusalOf(at, table, found.change.command.name ?? '');
+  const { effect, severity, hint } = effectOf(at, found);
+  const isRefused = refusal.message !== '';
   return {
-    message: `changing ${describe(relation, found)} ${effect}${refusal(at, table, views)}`,
-    hint: hintFor(severity, views),
-    severity: severity === 'info' && views.length > 0 ? 'warning' : severity,
+    message: `changing ${describe(relation, found)} ${effect}${refusal.message}`,
+    hint: [refusal.hint, ...(severity === 'info' && isRefused ? [] : [hint])].join(''),
+    severity: severity === 'info' && isRefused ? 'warning' : severity,
     offset: found.change.offset,
-    tables: found.rewrite?.relations ?? [table],
+    tables: tablesOf(found, table),
     lock: 'AccessExclusive',
     evidence: evidenceOf(at, table),
   };
 }
 
-function effectOf(
-  at: StatementInContext,
-  { rewrite, scan }: Change,
-): { effect: string; severity: Severity } {
+/** The tables with the rows; for an attribute of a type those of the type. */
+function tablesOf({ rewrite, scan, builds }: Change, table: string): string[] {
+  if (rewrite !== undefined) return rewrite.relations;
+  const touched = [...builds, ...(scan ? [scan] : [])].flatMap(({ relations }) => relations);
+  return touched.length === 0 ? [table] : [...new Set(touched)];
+}
+
+interface Effect {
+  effect: string;
+  severity: Severity;
+  hint: string;
+}
+
+function effectOf(at: StatementInContext, { rewrite, scan, builds }: Change): Effect {
   if (rewrite !== undefined) {
     const may = rewrite.isCertain ? '' : 'may change how its values are stored and then ';
     return {
       effect: may + rewritesTables(at, rewrite.relations),
       severity: rewrite.isCertain ? 'error' : 'warning',
+      hint: HINT,
+    };
+  }
+  const tried = scan && `tries ${scan.detail ?? checkOf(scan)} again`;
+  if (builds.length > 0) {
+    const tables = [...new Set(builds.flatMap(({ relations }) => relations))];
+    const several = builds.length > 1 ? 'indexes' : 'index';
+    const indexes = `builds ${several} ${listed(builds.map(({ subject = '' }) => subject))} of ${tablesNamed(at, tables)} again`;
+    return {
+      effect: `rewrites nothing, but ${tried ? `${tried} and ` : ''}${indexes} ${underLock('AccessExclusive', pronounFor(tables))}`,
+      severity: 'error',
+      hint: BUILD_HINT,
     };
   }
   if (scan !== undefined) {
-    const check = scan.detail ?? (scan.subject === undefined ? 'a check' : `check ${scan.subject}`);
     return {
-      effect: `rewrites nothing, but tries ${check} again and ${readsTables(at, scan.relations, 'AccessExclusive')}`,
+      effect: `rewrites nothing, but ${tried} and ${readsTables(at, scan.relations, 'AccessExclusive')}`,
       severity: 'warning',
+      hint: HINT,
     };
   }
   return {
     effect:
       'leaves the values as they are: it rewrites nothing and holds ACCESS EXCLUSIVE for a moment only',
     severity: 'info',
+    hint: NOTHING_HINT,
   };
+}
+
+function checkOf({ subject }: Scan): string {
+  return subject === undefined ? 'a check' : `check ${subject}`;
 }
 
 function describe(relation: Relation | undefined, { change, rewrite }: Change): string {
@@ -104,11 +149,24 @@ function shownType({
   return `${name}${modifiers.length === 0 ? '' : `(${modifiers.join(',')})`}${isArray ? '[]' : ''}`;
 }
 
-function refusal(at: StatementInContext, table: string, views: readonly string[]): string {
-  if (views.length === 0) return '';
-  const uses = views.length === 1 ? 'uses' : 'use';
-  const isKnown = views.some((view) => relationOf(at, view)?.reads?.get(table) !== undefined);
-  return `; PostgreSQL refuses it${isKnown ? ', because' : ' if'} ${listed(views)} ${uses} the column`;
+/** Why PostgreSQL does not change the type at all; '' where nothing is known to keep it from that. */
+function refusalOf(
+  at: StatementInContext,
+  table: string,
+  column: string,
+): { message: string; hint: string } {
+  const views = viewsOn(at, table, column);
+  const users = [...views, ...usersOf(relationOf(at, table), column)];
+  if (users.length === 0) return { message: '', hint: '' };
+  const uses = users.length === 1 ? 'uses' : 'use';
+  const isKnown =
+    users.length > views.length ||
+    views.some((view) => relationOf(at, view)?.reads?.get(table) !== undefined);
+  const these = users.length === views.length ? 'the views' : listed(users);
+  return {
+    message: `; PostgreSQL refuses it${isKnown ? ', because' : ' if'} ${listed(users)} ${uses} the column`,
+    hint: `Drop and create ${these} in the same migration. `,
+  };
 }
 
 /** Views that read the column, or may. */
@@ -119,12 +177,20 @@ function viewsOn(at: StatementInContext, table: string, column: string): string[
   });
 }
 
-function hintFor(severity: Severity, views: readonly string[]): string {
-  const first = views.length === 0 ? '' : 'Drop and create the views in the same migration. ';
-  return severity === 'info' ? first || NOTHING_HINT : first + HINT;
+/** What else uses the column: triggers, policies, rules, publications, functions, other columns. */
+function usersOf(relation: Relation | undefined, column: string): string[] {
+  const used = [...(relation?.uses?.values() ?? [])].filter(({ columns }) => columns.has(column));
+  const generated = [...(relation?.columns.values() ?? [])].filter(({ reads }) =>
+    reads?.includes(column),
+  );
+  return [
+    ...used.map(({ kind, name }) => `${kind} ${kind === 'function' ? `${name}()` : name}`),
+    ...generated.map(({ name }) => `generated column ${quoteWhereNeeded(name)}`),
+  ];
 }
 
 const NOTHING_HINT =
   'Nothing has to be done; the lock is waited for as for any other change of the table.';
+const BUILD_HINT = `Drop the indexes concurrently before and create them concurrently after it, each ${IN_NO_TRANSACTION_FILE}, where queries can be without them; else add a column of the new type and move over to it.`;
 const HINT =
   'Add a column of the new type, keep it in step by a trigger, fill it in batches, let the application use it, and drop the old one in a later release.';

@@ -1,7 +1,7 @@
 import { quoteWhereNeeded } from '../../catalog/catalog.ts';
 import { asKind } from '../../sql/tree.ts';
 import type { Rule } from '../rule.ts';
-import { evidenceOf } from '../subject.ts';
+import { evidenceOf, unknownDomain } from '../subject.ts';
 import { placeOf, touchedFor } from '../touched.ts';
 import { IN_LATER_FILE, readsTables } from '../wording.ts';
 
@@ -14,6 +14,20 @@ export const checkValidated: Rule = {
   summary: 'adds a check that is not NOT VALID, which reads the whole table under lock',
   check(at) {
     const isDomain = asKind(at.tree, 'AlterDomainStmt')?.subtype === 'C';
+    const unknown = isDomain ? unknownDomain(at) : undefined;
+    if (
+      unknown !== undefined &&
+      !asKind(asKind(at.tree, 'AlterDomainStmt')?.def, 'Constraint')?.skip_validation
+    ) {
+      return [
+        {
+          message: `adding a check to domain ${unknown} reads every row of each table that uses it, under SHARE: nobody can write them meanwhile`,
+          hint: DOMAIN_HINT,
+          severity: 'warning',
+          tables: [],
+        },
+      ];
+    }
     const reason = isDomain ? 'domain constraint' : 'check constraint';
     const lock = isDomain ? 'Share' : 'AccessExclusive';
     return touchedFor(at, at.impact.scans, [reason]).map((scan) => {

@@ -22,8 +22,8 @@ export const fkValidated: Rule = {
       const mode = at.impact.locks.find(({ relation }) => relation === child)?.mode;
       const lock = mode === 'AccessExclusive' ? mode : 'ShareRowExclusive';
       return {
-        message: `adding foreign key${name} ${looksUp(at, child, scan)} under ${lockName(lock)}: ${blocked(lock, child)}`,
-        hint: hintFor(at, child),
+        message: `${isEnforcing(at, scan) ? 'enforcing' : 'adding'} foreign key${name} ${looksUp(at, child, scan)} under ${lockName(lock)}: ${blocked(lock, child)}`,
+        hint: isEnforcing(at, scan) ? ENFORCING_HINT : hintFor(at, child),
         severity: scan.isCertain ? 'error' : 'warning',
         offset: placeOf(at, scan),
         tables: scan.relations,
@@ -45,6 +45,14 @@ function blocked(lock: string, child: string): string {
     ? `nobody can read or write ${child}, or write the other table, meanwhile`
     : 'nobody can write either table meanwhile';
 }
+
+/** `alter constraint … enforced`, which validates at once. */
+function isEnforcing(at: StatementInContext, { command }: TouchedGroup<Scan>): boolean {
+  const commands = asKind(at.tree, 'AlterTableStmt')?.cmds ?? [];
+  return asKind(commands[command ?? 0], 'AlterTableCmd')?.subtype === 'AT_AlterConstraint';
+}
+
+const ENFORCING_HINT = `Drop it and add it again as NOT VALID in one statement, and "validate constraint" ${IN_LATER_FILE}, beside reads and writes: enforcing validates at once.`;
 
 function hintFor(at: StatementInContext, child: string): string {
   const isPartitioned = relationOf(at, child)?.kind === 'partitioned table';

@@ -1,3 +1,4 @@
+import type { AlterTableMoveAllStmt } from '@pgsql/types';
 import { quoteWhereNeeded } from '../../catalog/catalog.ts';
 import type { Rewrite } from '../../impact/impact.ts';
 import { asKind } from '../../sql/tree.ts';
@@ -15,8 +16,10 @@ export const rewriteCommand: Rule = {
   check(at) {
     const everywhere = withoutTable(at);
     if (everywhere !== undefined) return [judgeEverywhere(everywhere)];
+    const moved = asKind(at.tree, 'AlterTableMoveAllStmt');
+    if (moved) return [judgeMove(moved)];
     return touchedFor(at, at.impact.rewrites, REASONS).map((rewrite) => ({
-      message: `${doingOf(rewrite)} ${rewritesTables(at, rewrite.relations)}`,
+      message: messageOf(at, rewrite),
       hint: hintFor(at, rewrite),
       severity: rewrite.isCertain ? 'error' : 'warning',
       offset: placeOf(at, rewrite),
@@ -26,6 +29,24 @@ export const rewriteCommand: Rule = {
     }));
   },
 };
+
+function messageOf(at: StatementInContext, rewrite: TouchedGroup<Rewrite>): string {
+  const index = at.catalog.indexes.get(rewrite.relation);
+  return index === undefined
+    ? `${doingOf(rewrite)} ${rewritesTables(at, rewrite.relations)}`
+    : `moving index ${index.key} to tablespace ${rewrite.detail} copies it under ACCESS EXCLUSIVE: nobody can read or write ${index.table} meanwhile`;
+}
+
+function judgeMove({ objtype, orig_tablespacename }: AlterTableMoveAllStmt): RuleFinding {
+  const kinds = { OBJECT_INDEX: 'index', OBJECT_MATVIEW: 'materialized view' } as const;
+  const kind = kinds[objtype as keyof typeof kinds] ?? 'table';
+  return {
+    message: `copies every ${kind} of tablespace ${orig_tablespacename} in one transaction, and keeps each ${underLock('AccessExclusive')}`,
+    hint: REPACK_HINT,
+    tables: [],
+    lock: 'AccessExclusive',
+  };
+}
 
 const REASONS: Rewrite['reason'][] = [
   'vacuum full',

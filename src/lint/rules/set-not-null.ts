@@ -1,7 +1,7 @@
 import { quoteWhereNeeded } from '../../catalog/catalog.ts';
 import { asKind } from '../../sql/tree.ts';
 import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
-import { evidenceOf } from '../subject.ts';
+import { evidenceOf, unknownDomain } from '../subject.ts';
 import { placeOf, touchedFor } from '../touched.ts';
 import { IN_LATER_FILE, readsTables } from '../wording.ts';
 
@@ -34,15 +34,28 @@ export const setNotNull: Rule = {
 
 /** A domain has no form that is not valid at first. */
 function judgeDomain(at: StatementInContext): RuleFinding[] {
+  const unknown = unknownDomain(at);
+  if (unknown !== undefined) {
+    return [
+      {
+        message: `making domain ${unknown} NOT NULL reads every row of each table that uses it, under SHARE: nobody can write them meanwhile`,
+        hint: DOMAIN_HINT,
+        severity: 'warning',
+        tables: [],
+      },
+    ];
+  }
   return touchedFor(at, at.impact.scans, ['domain constraint']).map((scan) => ({
     message: `making the domain NOT NULL ${readsTables(at, scan.relations, 'Share')}`,
-    hint: `Add "check (value is not null) not valid" to the domain, which locks no table, or make the columns NOT NULL one by one ${IN_LATER_FILE}.`,
+    hint: DOMAIN_HINT,
     severity: scan.isCertain ? 'error' : 'warning',
     tables: scan.relations,
     lock: 'Share',
     evidence: evidenceOf(at, scan.relation),
   }));
 }
+
+const DOMAIN_HINT = `Add "check (value is not null) not valid" to the domain, which locks no table, or make the columns NOT NULL one by one ${IN_LATER_FILE}.`;
 
 /** The steps by which a column becomes NOT NULL without a scan under a strong lock. */
 export function notNullHint(

@@ -46,6 +46,19 @@ drop function trg2() cascade;
 alter function one() stable;
 drop function old();
 
+create type row_type as (a integer, b varchar(5));
+create table typed of row_type;
+alter type row_type add attribute c integer cascade;
+alter type row_type alter attribute a type bigint cascade;
+create domain sorted as text collate "C";
+create table collated (
+    a text collate "C", b text, c sorted, d varchar(5) collate "C", n name, l text[]
+);
+create index on collated (a);
+create index on collated (a collate "POSIX", b);
+create index on collated using gin (l);
+alter table collated alter column d type varchar(9);
+
 create sequence s;
 create sequence if not exists s;
 drop sequence s;

@@ -1,0 +1,203 @@
+import type {
+  AlterPolicyStmt,
+  AlterPublicationStmt,
+  CreatePolicyStmt,
+  CreatePublicationStmt,
+  Node,
+  ReplicaIdentityStmt,
+  RuleStmt,
+} from '@pgsql/types';
+import { asKind, relationNameOf, stringsOf } from '../sql/tree.ts';
+import {
+  type Catalog,
+  type ColumnUse,
+  findRelation,
+  objectKey,
+  type Publication,
+  type Relation,
+  splitKey,
+} from './catalog.ts';
+import { columnsIn } from './expression.ts';
+import { relationsRead } from './query-relations.ts';
+
+/** Notes that something uses columns of a table, which then keep their types. */
+export function useColumns(relation: Relation, use: ColumnUse): void {
+  relation.uses ??= new Map();
+  relation.uses.set(`${use.kind} ${use.name}`, use);
+}
+
+/**
+ * Notes what a query or expression uses of the relations that it names. A column whose name several
+ * of them have is left out: what it belongs to is not known.
+ *
+ * @param own the table that the expression is about, which it need not name
+ */
+export function noteUses(
+  catalog: Catalog,
+  { kind, name }: Pick<ColumnUse, 'kind' | 'name'>,
+  expression: unknown,
+  own?: Relation,
+): void {
+  const read = new Set([...(own ? [own] : []), ...relationsRead(catalog, expression)]);
+  const mentioned = columnsIn(expression);
+  for (const relation of read) {
+    const columns = mentioned.filter((column) => {
+      const holders = [...read].filter((one) => one.columns.has(column));
+      return holders.length === 1 && holders[0] === relation;
+    });
+    if (columns.length > 0 || relation === own) {
+      useColumns(relation, { kind, name, columns: new Set(columns) });
+    }
+  }
+}
+
+/** Gives what uses columns of a table another name. */
+export function renameUse(
+  relation: Relation,
+  kind: ColumnUse['kind'],
+  { from, to }: { from: string; to: string },
+): void {
+  const use = relation.uses?.get(`${kind} ${from}`);
+  if (use && relation.uses?.delete(`${kind} ${from}`)) useColumns(relation, { ...use, name: to });
+}
+
+/** Forgets what something used, wherever that was. */
+export function dropUses({ relations }: Catalog, kind: ColumnUse['kind'], name: string): void {
+  for (const { uses } of relations.values()) uses?.delete(`${kind} ${name}`);
+}
+
+/** `create policy` */
+export function replayPolicy(catalog: Catalog, statement: CreatePolicyStmt): void {
+  const { table, policy_name: name = '', qual, with_check } = statement;
+  const relation = table && findRelation(catalog, relationNameOf(table));
+  if (relation) noteUses(catalog, { kind: 'policy', name }, [qual, with_check], relation);
+}
+
+/** `alter policy`, whose expressions take the place of those before. */
+export function replayPolicyChange(catalog: Catalog, statement: AlterPolicyStmt): void {
+  const { table, policy_name: name = '', qual, with_check } = statement;
+  const relation = table && findRelation(catalog, relationNameOf(table));
+  // What the other expression uses, where only one is changed, is not kept apart.
+  if (relation && (qual ?? with_check)) {
+    noteUses(catalog, { kind: 'policy', name }, [qual, with_check], relation);
+  }
+}
+
+/** `create rule` */
+export function replayRule(catalog: Catalog, statement: RuleStmt): void {
+  const { relation: range, rulename: name = '', whereClause, actions } = statement;
+  const relation = range && findRelation(catalog, relationNameOf(range));
+  if (relation) noteUses(catalog, { kind: 'rule', name }, [whereClause, actions], relation);
+}
+
+/** `create publication` */
+export function replayPublication(catalog: Catalog, statement: CreatePublicationStmt): void {
+  const { pubname: name = '', for_all_tables, pubobjects, options } = statement;
+  const publication: Publication = {
+    name,
+    isForAll: for_all_tables === true,
+    schemas: new Set(),
+    needsIdentity: needsIdentity(options) ?? true,
+  };
+  catalog.publications.set(name, publication);
+  addObjects(catalog, publication, pubobjects);
+}
+
+/** `alter publication` */
+export function replayPublicationChange(catalog: Catalog, statement: AlterPublicationStmt): void {
+  const { pubname: name = '', pubobjects, options, action } = statement;
+  const publication = catalog.publications.get(name);
+  if (publication === undefined) return;
+  publication.needsIdentity = needsIdentity(options) ?? publication.needsIdentity;
+  if (action === 'AP_DropObjects') {
+    for (const { table, schema } of objectsIn(catalog, pubobjects)) {
+      if (table) unpublish(table, name);
+      if (schema !== undefined) publication.schemas.delete(schema);
+    }
+    return;
+  }
+  if (action === 'AP_SetObjects' && pubobjects) {
+    for (const relation of catalog.relations.values()) unpublish(relation, name);
+    publication.schemas.clear();
+  }
+  addObjects(catalog, publication, pubobjects);
+}
+
+/** `drop publication` */
+export function dropPublication(catalog: Catalog, name: string): void {
+  catalog.publications.delete(name);
+  for (const relation of catalog.relations.values()) unpublish(relation, name);
+}
+
+function unpublish(relation: Relation, name: string): void {
+  relation.publishedBy?.delete(name);
+  relation.uses?.delete(`publication ${name}`);
+}
+
+function needsIdentity(options: readonly Node[] | undefined): boolean | undefined {
+  for (const node of options ?? []) {
+    const { defname, arg } = asKind(node, 'DefElem') ?? {};
+    const published = asKind(arg, 'String')?.sval;
+    if (defname === 'publish') return /update|delete/i.test(published ?? '');
+  }
+  return undefined;
+}
+
+function addObjects(
+  catalog: Catalog,
+  { name, schemas }: Publication,
+  objects: readonly Node[] | undefined,
+): void {
+  for (const { table, schema, columns } of objectsIn(catalog, objects)) {
+    if (schema !== undefined) schemas.add(schema);
+    if (table === undefined) continue;
+    table.publishedBy ??= new Set();
+    table.publishedBy.add(name);
+    if (columns.length > 0) {
+      useColumns(table, { kind: 'publication', name, columns: new Set(columns) });
+    }
+  }
+}
+
+interface PublishedObject {
+  table?: Relation | undefined;
+  schema?: string | undefined;
+  columns: string[];
+}
+
+function objectsIn(catalog: Catalog, objects: readonly Node[] | undefined): PublishedObject[] {
+  return (objects ?? []).map((node) => {
+    const { pubobjtype, name, pubtable } = asKind(node, 'PublicationObjSpec') ?? {};
+    if (pubobjtype === 'PUBLICATIONOBJ_TABLES_IN_SCHEMA') return { schema: name, columns: [] };
+    if (pubobjtype === 'PUBLICATIONOBJ_TABLES_IN_CUR_SCHEMA') {
+      return { schema: catalog.searchPath[0], columns: [] };
+    }
+    const table = pubtable?.relation && findRelation(catalog, relationNameOf(pubtable.relation));
+    const columns = [...stringsOf(pubtable?.columns), ...columnsIn(pubtable?.whereClause)];
+    return { table, columns };
+  });
+}
+
+/** `replica identity` */
+export function replayIdentity(
+  catalog: Catalog,
+  relation: Relation,
+  statement: ReplicaIdentityStmt | undefined,
+): void {
+  const { schema } = splitKey(relation.key);
+  for (const key of relation.indexes) delete catalog.indexes.get(key)?.isIdentity;
+  delete relation.replicaIdentity;
+  switch (statement?.identity_type) {
+    case 'f':
+      relation.replicaIdentity = 'full';
+      return;
+    case 'n':
+      relation.replicaIdentity = 'nothing';
+      return;
+    case 'i': {
+      const index = catalog.indexes.get(objectKey(schema, statement.name ?? ''));
+      relation.replicaIdentity = 'index';
+      if (index) index.isIdentity = true;
+    }
+  }
+}
