@@ -28,7 +28,9 @@ export function prepareTls(options: ConnectionOptions, address: HostAddress): Se
     if (said === 'N' && mayBePlain(options)) return plain;
     if (said !== 'S') {
       plain.destroy();
-      throw coded('ERR_TLS_NOT_OFFERED', 'the server does not offer it');
+      throw said === 'N'
+        ? coded('ERR_TLS_NOT_OFFERED', 'the server does not offer it')
+        : coded('UNEXPECTED_ANSWER', 'what answers there does not speak as PostgreSQL does');
     }
     const secure = connectTls({ socket: plain, ...servername, ...settings });
     await settled(secure, 'secureConnect', limit);
