@@ -3,9 +3,8 @@ import type { DraftIndex, DraftObject } from './make-objects.ts';
 import { objectKeyOf } from './structure.ts';
 
 /**
- * Columns say only what is their own: one of a view nothing, an inherited one where it differs from
- * its parent's. Tables get the order of their columns, identity columns their sequence, and not-null
- * constraints with a name take the place of the column's mark.
+ * A column of a view says nothing of itself. Tables get the order of their columns, identity columns
+ * their sequence.
  */
 export function mendColumns(drafts: DraftObject[], index: DraftIndex): void {
   const byTable = new Map<string, DraftObject[]>();
@@ -23,8 +22,6 @@ export function mendColumns(drafts: DraftObject[], index: DraftIndex): void {
       addColumnOrder(relation, byTable.get(objectKeyOf(relation)) ?? []);
     }
   }
-  nameNotNulls(drafts, index);
-  inheritParts(relations, byTable);
 }
 
 function getList(lists: Map<string, DraftObject[]>, key: string): DraftObject[] {
@@ -56,55 +53,4 @@ function quietViewColumn(column: DraftObject): void {
 
 function addColumnOrder(relation: DraftObject, columns: DraftObject[]): void {
   relation.parts.columns = columns.map(({ own }) => own).join(', ');
-}
-
-/** From PostgreSQL 18 on each is a constraint, and most have the name that PostgreSQL gave them. */
-function nameNotNulls(drafts: DraftObject[], index: DraftIndex): void {
-  for (const { kind, row } of drafts) {
-    if (kind !== 'constraint' || row.contype !== 'n' || row.isPlainNotNull === true) continue;
-    const column = index.find(CATALOG.class, row.ofOid, row.column);
-    if (column) delete column.parts['not null'];
-  }
-}
-
-/** What a child has from its parents is theirs. */
-function inheritParts(relations: DraftObject[], byTable: Map<string, DraftObject[]>): void {
-  const byName = new Map(relations.map((relation) => [relation.name, relation]));
-  const own = new Map<DraftObject, Record<string, string>>();
-  for (const relation of relations) {
-    const parents = parentsOf(relation).map((name) => byName.get(name));
-    if (parents.length === 0) continue;
-    for (const column of byTable.get(objectKeyOf(relation)) ?? []) {
-      const inherited = parents
-        .flatMap((parent) => (parent ? (byTable.get(objectKeyOf(parent)) ?? []) : []))
-        .find(({ own: name }) => name === column.own);
-      if (inherited) own.set(column, differing(column.parts, inherited.parts));
-    }
-  }
-  // not before all were compared: parents may be children too
-  for (const [column, parts] of own) {
-    column.parts = parts;
-    column.isDropped = true;
-  }
-}
-
-/** The names of the tables that it has its columns from. */
-function parentsOf({ parts }: Pick<DraftObject, 'parts'>): string[] {
-  const said = parts['partition of'] ?? parts.inherits;
-  return said === undefined ? [] : splitNames(said);
-}
-
-/** Splits `public.a, public."b, c"`. */
-export function splitNames(names: string): string[] {
-  return names.match(/(?:"(?:[^"]|"")*"|[^,"])+/g)?.map((name) => name.trim()) ?? [];
-}
-
-function differing(
-  parts: Record<string, string>,
-  inherited: Record<string, string>,
-): Record<string, string> {
-  const own = Object.entries(parts).filter(([name, value]) => inherited[name] !== value);
-  const result = Object.fromEntries(own);
-  if (inherited.default !== undefined && parts.default === undefined) result.default = 'none';
-  return result;
 }

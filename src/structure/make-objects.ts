@@ -1,6 +1,7 @@
 import type { Row } from '../connection/session.ts';
 import { CATALOG } from './catalogs.ts';
 import { mendColumns } from './columns.ts';
+import { inheritParts } from './inheritance.ts';
 import type { KindQuery } from './queries/kind-query.ts';
 import {
   objectKeyOf,
@@ -26,13 +27,16 @@ export interface SharedRows {
 /** An object with what is known of it only as long as it is put together. */
 export interface DraftObject extends StructureObject {
   row: Row;
+  /** It is an object only where something is said about it. */
   isDropped?: boolean;
+  /** The column whose mark says all of it, unless something is said about it. */
+  saidBy?: DraftObject;
 }
 
 /** Columns of the rows that are no parts. */
 const BOOKKEEPING = new Set([
   ...['oid', 'sub', 'kind', 'name', 'own', 'ofOid', 'ofSub', 'ofCatalog', 'ownerOid', 'aliases'],
-  ...['contype', 'column', 'isPlainNotNull'],
+  ...['contype', 'column', 'isPlainNotNull', 'isLocal', 'isInherited', 'parentOid'],
 ]);
 
 /** Kinds whose names hold for the whole table only. */
@@ -73,14 +77,17 @@ export function makeObjects(
     return made.filter((draft) => draft !== undefined);
   });
   mendColumns(drafts, index);
+  inheritParts(drafts, index);
   addComments(shared.comments, index);
   addPrivileges(shared.privileges, index);
   addDependencies(shared, index);
   if (withOwners) addOwners(drafts, shared.roles);
-  return sortObjects(dropUnsaid(drafts)).map(({ row: _, isDropped: __, ...object }) => ({
-    ...object,
-    dependsOn: [...new Set(object.dependsOn)].sort(),
-  }));
+  return sortObjects(dropUnsaid(drafts)).map(
+    ({ row: _, isDropped: __, saidBy: ___, ...object }) => ({
+      ...object,
+      dependsOn: [...new Set(object.dependsOn)].sort(),
+    }),
+  );
 }
 
 function makeDraft(query: KindQuery, row: Row, index: DraftIndex): DraftObject | undefined {
@@ -177,11 +184,11 @@ function addOwners(drafts: DraftObject[], roles: Row[]): void {
 
 /** Columns of views and plain not-null constraints are objects only where something is said about them. */
 function dropUnsaid(drafts: DraftObject[]): DraftObject[] {
-  return drafts.filter((draft) => {
-    if (draft.kind === 'constraint' && draft.row.isPlainNotNull === true) {
-      return draft.parts.comment !== undefined;
-    }
-    return !draft.isDropped || Object.keys(draft.parts).length > 0;
+  return drafts.filter(({ saidBy, isDropped, parts }) => {
+    if (!saidBy) return !isDropped || Object.keys(parts).length > 0;
+    if (parts.comment === undefined) return false;
+    delete saidBy.parts['not null'];
+    return true;
   });
 }
 

@@ -43,11 +43,6 @@ export function databaseWide({ scope }: QueryContext, tied = 'false'): string {
   return scope.schemas === undefined ? 'true' : `(${tied})`;
 }
 
-/** Options as `name='value', …`, null where there are none. */
-export function optionsSql(column: string, prefix = ''): string {
-  return `(select pg_catalog.string_agg(pg_catalog.concat('${prefix}', pg_catalog.quote_ident(pg_catalog.split_part(o, '=', 1)), '=', pg_catalog.quote_literal(pg_catalog.substr(o, pg_catalog.strpos(o, '=') + 1))), ', ' order by o) from pg_catalog.unnest(${column}) as o)`;
-}
-
 /** Options of foreign objects as `name 'value', …`, without those that may hold a secret. */
 export function foreignOptionsSql(column: string): string {
   return `(select pg_catalog.string_agg(pg_catalog.concat(pg_catalog.quote_ident(pg_catalog.split_part(o, '=', 1)), ' ', pg_catalog.quote_literal(pg_catalog.substr(o, pg_catalog.strpos(o, '=') + 1))), ', ' order by o) from pg_catalog.unnest(${column}) as o where pg_catalog.split_part(o, '=', 1) !~* '(pass|pwd|secret|token|key|credential)')`;

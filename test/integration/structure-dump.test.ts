@@ -97,6 +97,32 @@ test('leaves out what extensions brought, the ledger, and what is temporary', as
   ]);
 });
 
+test('leaves out what the server keeps among the options, and tells what it does not know', async ({
+  stage,
+}) => {
+  await stage.sql.unsafe(`
+    create table t (a integer, b text) with (fillfactor = 70, toast.autovacuum_enabled = off);
+    create view v as select a from t;
+    alter table t alter column a set (n_distinct = 5)`);
+  const before = await stage.read();
+  // as Debian's PostgreSQL 15.20 does by itself
+  await stage.sql
+    .unsafe(`
+    set allow_system_table_mods = on;
+    update pg_attribute set attoptions = array['pg_attver=' || attnum] || coalesce(attoptions, '{}')
+    where attrelid in ('t'::regclass, 'v'::regclass) and attnum > 0`)
+    .simple();
+  expect(await stage.read()).toEqual(before);
+  expect(renderStructure(before)).toContain("alter column a set (n_distinct='5');");
+  await stage.sql
+    .unsafe("update pg_class set reloptions = '{fillfactor=70,a_stamp=1}' where relname = 't'")
+    .simple();
+  const text = renderStructure(await stage.read());
+  expect(text).toContain("with (fillfactor='70', toast.autovacuum_enabled='off');");
+  expect(text).toContain('-- options of table public.t that evdb does not know, left out: a_stamp');
+  await stage.reload(text);
+});
+
 test('of one schema takes only the extensions that it needs', async ({ stage }) => {
   await stage.sql.unsafe(`
     create schema tools; create extension citext schema tools; create extension btree_gist schema tools;

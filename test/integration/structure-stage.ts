@@ -20,7 +20,11 @@ export interface StructureStage {
   sql: postgres.Sql;
   read(options?: ReadStructureOptions): Promise<Structure>;
   /** Loads a text into an empty database of its own and gives what is read there. */
-  reload(text: string, options?: ReadStructureOptions): Promise<Structure>;
+  reload(
+    text: string,
+    options?: ReadStructureOptions,
+    look?: (url: string) => Promise<void>,
+  ): Promise<Structure>;
   /** Makes one of every kind of object that the server knows. */
   makeEveryKind(): Promise<void>;
   /** Makes what only one order can make. */
@@ -34,13 +38,14 @@ export const test = base.extend<{ $test: { stage: StructureStage } }>({
     await use({
       sql,
       read: (options) => readAt(url, options),
-      reload: async (text, options) => {
+      reload: async (text, options, look) => {
         const name = newDatabaseName();
         await createDatabase(admin, name);
         const copy = withDatabase(url, name);
         const other = openSql(copy, 1);
         try {
           await other.unsafe(text).simple();
+          await look?.(copy);
           return await readAt(copy, options);
         } finally {
           await closeSql(other);

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { splitNames } from '../../src/structure/columns.ts';
-import { beforeLastDot, beforeParenthesis } from '../../src/structure/render/names.ts';
+import { beforeLastDot, beforeParenthesis, splitNames } from '../../src/structure/render/names.ts';
 import { orderUnits, type Unit } from '../../src/structure/render/unit.ts';
 
 function unit(key: string, needs: string[] = [], early?: true): Unit {

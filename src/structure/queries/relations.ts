@@ -1,6 +1,9 @@
 import { CATALOG } from '../catalogs.ts';
-import { foreignOptionsSql, inScope, optionsSql, qualified, standsAlone } from '../scope.ts';
+import { foreignOptionsSql, inScope, qualified, standsAlone } from '../scope.ts';
 import type { KindQuery } from './kind-query.ts';
+import { columnOptionsSql, relationOptionsSql, unknownOptionsSql } from './options.ts';
+
+const OWN_METHOD = `coalesce(am.amname <> 'heap', false)`;
 
 /** Tables, views, sequences and composite types. */
 export const RELATIONS: KindQuery = {
@@ -26,8 +29,11 @@ select
     case when not c.relispartition then i.parents end as "inherits",
     case when c.reloftype <> 0 then pg_catalog.format_type(c.reloftype, null) end as "of type",
     case when am.amname <> 'heap' then pg_catalog.quote_ident(am.amname) end as "access method",
-    case when c.reloptions is not null then ${optionsSql('c.reloptions')} end as "options",
-    case when t.reloptions is not null then ${optionsSql('t.reloptions', 'toast.')} end as "toast options",
+    case when c.reloptions is not null then ${relationOptionsSql('c.reloptions', OWN_METHOD)} end as "options",
+    case when t.reloptions is not null then ${relationOptionsSql('t.reloptions', OWN_METHOD, 'toast.')} end as "toast options",
+    case when c.reloptions is not null or t.reloptions is not null
+        then ${unknownOptionsSql(['c.reloptions', 't.reloptions'], OWN_METHOD)}
+    end as "unknown options",
     case when c.relforcerowsecurity and c.relrowsecurity then 'forced'
         when c.relforcerowsecurity then 'forced, but disabled'
         when c.relrowsecurity then 'enabled'
@@ -64,6 +70,7 @@ select
     a.attrelid as "ofOid",
     a.attnum as "sub",
     pg_catalog.quote_ident(a.attname) as "own",
+    a.attislocal as "isLocal",
     pg_catalog.format_type(a.atttypid, a.atttypmod) as "type",
     case when a.attcollation <> t.typcollation then ${qualified('cn.nspname', 'co.collname')} end as "collation",
     case when a.attnotnull then 'yes' end as "not null",
@@ -78,7 +85,7 @@ select
     end as "storage",
     case a.attcompression when 'p' then 'pglz' when 'l' then 'lz4' end as "compression",
     case when a.attstattarget >= 0 then a.attstattarget::text end as "statistics",
-    case when a.attoptions is not null then ${optionsSql('a.attoptions')} end as "options",
+    case when a.attoptions is not null then ${columnOptionsSql('a.attoptions')} end as "options",
     case when a.attfdwoptions is not null then ${foreignOptionsSql('a.attfdwoptions')} end as "foreign options"
 from pg_catalog.pg_attribute as a
 join pg_catalog.pg_class as c on c.oid = a.attrelid

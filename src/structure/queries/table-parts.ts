@@ -2,7 +2,10 @@ import { CATALOG } from '../catalogs.ts';
 import { inScope, qualified, standsAlone } from '../scope.ts';
 import type { KindQuery } from './kind-query.ts';
 
-/** Of tables and domains; those that a partition has from its table only where they have an index. */
+/**
+ * Of tables and domains, inherited ones too: `inheritConstraints` leaves those that say nothing of
+ * their own. A foreign key has a row for each partition that it refers to as well; those are parts of it.
+ */
 export const CONSTRAINTS: KindQuery = {
   kind: 'constraint',
   catalog: CATALOG.constraint,
@@ -15,10 +18,13 @@ select
     o.contype::text as "contype",
     o.conkey[1] as "column",
     case when o.conindid <> 0 and o.contype in ('p', 'u', 'x') then '${CATALOG.class}:' || o.conindid end as "aliases",
+    o.conislocal as "isLocal",
+    o.coninhcount > 0 or o.conparentid <> 0 as "isInherited",
+    case when o.contype = 'f' and o.conparentid <> 0 then o.conparentid end as "parentOid",
     o.contype = 'n' and o.convalidated and not o.connoinherit
         and o.conname = pg_catalog.concat(coalesce(c.relname, t.typname), '_' || a.attname, '_not_null') as "isPlainNotNull",
     pg_catalog.pg_get_constraintdef(o.oid) as "definition",
-    case when o.conparentid <> 0 then ${qualified('pn.nspname', 'pi.relname')} end as "attached to",
+    case when o.conparentid <> 0 and o.contype <> 'f' then ${qualified('pn.nspname', 'pi.relname')} end as "attached to",
     case when x.indisclustered then 'yes' end as "clustered",
     case when x.indisreplident then 'yes' end as "replica identity"
 from pg_catalog.pg_constraint as o
@@ -31,8 +37,7 @@ left join pg_catalog.pg_class as pi on pi.oid = p.conindid
 left join pg_catalog.pg_namespace as pn on pn.oid = pi.relnamespace
 where ${inScope(context, 'o.connamespace')}
     and o.contype in ('c', 'f', 'p', 'u', 'x', 'n')
-    and (o.conparentid = 0 or o.contype in ('p', 'u', 'x'))
-    and (o.coninhcount = 0 or o.contype in ('p', 'u', 'x'))`,
+    and (o.contype <> 'f' or o.conparentid = 0 or p.conrelid <> o.conrelid)`,
 };
 
 /** Those that belong to no constraint. */
@@ -71,7 +76,10 @@ where ${inScope(context, 'c.relnamespace')}
 const ENABLED = (column: string) =>
   `case ${column} when 'D' then 'disabled' when 'R' then 'replica' when 'A' then 'always' end`;
 
-/** A trigger that a partition has from its table only where it is switched differently. */
+/**
+ * A trigger that a partition has from its table only where it is switched differently: what switches
+ * the table's switches all that come from it.
+ */
 export const TRIGGERS: KindQuery = {
   kind: 'trigger',
   catalog: CATALOG.trigger,
@@ -85,7 +93,14 @@ select
 from pg_catalog.pg_trigger as t
 join pg_catalog.pg_class as c on c.oid = t.tgrelid
 left join pg_catalog.pg_trigger as p on p.oid = t.tgparentid
-where (t.tgparentid = 0 and not t.tgisinternal or t.tgparentid <> 0 and not p.tgisinternal and t.tgenabled <> p.tgenabled)
+where (
+        t.tgparentid = 0 and not t.tgisinternal
+        or t.tgenabled <> p.tgenabled and not exists (
+            select
+            from pg_catalog.pg_constraint as o
+            where o.oid = t.tgconstraint and o.contype <> 't'
+        )
+    )
     and ${inScope(context, 'c.relnamespace')}
     and ${standsAlone(CATALOG.class, 'c.oid')}`,
 };

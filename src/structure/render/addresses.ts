@@ -7,19 +7,26 @@ export interface Contents {
   byKey: ReadonlyMap<string, StructureObject>;
   /** Parts such as columns and constraints, in order, by the key of what they belong to. */
   partsOf: ReadonlyMap<string, readonly StructureObject[]>;
+  /** Keys of what a partition has as a part of what its table has, by the name of that. */
+  belongingTo: ReadonlyMap<string, readonly string[]>;
 }
 
 export function indexContents(objects: readonly StructureObject[]): Contents {
   const byKey = new Map<string, StructureObject>();
   const partsOf = new Map<string, StructureObject[]>();
+  const belongingTo = new Map<string, string[]>();
   for (const object of objects) {
     if (object.kind !== 'column') byKey.set(objectKeyOf(object), object);
+    const whole = object.parts['part of'];
+    if (whole !== undefined && object.parts.definition !== undefined) {
+      belongingTo.set(whole, [...(belongingTo.get(whole) ?? []), objectKeyOf(object)]);
+    }
     if (object.of === undefined) continue;
     const parts = partsOf.get(object.of);
     if (parts) parts.push(object);
     else partsOf.set(object.of, [object]);
   }
-  return { objects, byKey, partsOf };
+  return { objects, byKey, partsOf, belongingTo };
 }
 
 /** How statements name the kind; the others are named as they are. */

@@ -23,6 +23,7 @@ export function renderColumn(
     parts.default !== undefined && !leaveDefault && `default ${parts.default}`,
     parts.generated && `generated ${parts.generated}`,
     parts.identity && renderIdentity(column, contents),
+    parts['not null'] && parts['not null name'] && `constraint ${parts['not null name']}`,
     parts['not null'] && 'not null',
   ]
     .filter(Boolean)
@@ -62,6 +63,13 @@ export function renderColumnSettings(column: StructureObject, relation: Structur
     parts.statistics && `${alter} set statistics ${parts.statistics};`,
     parts.options && `${alter} set (${parts.options});`,
   ].filter(isSaid);
+}
+
+/** A column that a child has from its parents, and has of its own as well. */
+export function renderLocalColumn({ own, parts }: StructureObject): string {
+  return [own, parts.type, parts.collation && `collate ${parts.collation}`]
+    .filter(isSaid)
+    .join(' ');
 }
 
 /** Where a child differs from what its parents gave it. */

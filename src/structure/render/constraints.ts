@@ -1,5 +1,6 @@
 import { objectKeyOf, type StructureObject } from '../structure.ts';
 import { type Contents, indexOfConstraint, renderAttachments } from './addresses.ts';
+import { ancestorNames } from './inheritance.ts';
 import { SECTION_FOREIGN_KEYS, SECTION_PARTITION_INDEXES, SECTIONS } from './sections.ts';
 import type { Unit } from './unit.ts';
 
@@ -13,10 +14,26 @@ const isForeignKey = ({ parts }: StructureObject) => /^FOREIGN KEY/.test(parts.d
 
 /** Whether a constraint may stand in the parentheses of its table. */
 export function canBeInline(constraint: StructureObject, table: StructureObject): boolean {
-  if (isForeignKey(constraint) || / NOT VALID$/.test(constraint.parts.definition ?? ''))
+  const { definition } = constraint.parts;
+  if (definition === undefined || isForeignKey(constraint) || / NOT VALID$/.test(definition))
     return false;
-  if (table.parts['partition of'] !== undefined) return false;
   return !(isPartitioned(table) && hasIndex(constraint));
+}
+
+/** `create table` makes one constraint of two that have the same index. */
+export function withoutTwins(constraints: readonly StructureObject[]): StructureObject[] {
+  const seen = new Set<string>();
+  const isKey = ({ parts }: StructureObject) => /^PRIMARY/.test(parts.definition ?? '');
+  const sorted = [...constraints.filter(isKey), ...constraints.filter((one) => !isKey(one))];
+  const first = new Set(
+    sorted.filter((constraint) => {
+      const index = (constraint.parts.definition ?? '').replace(/^(PRIMARY KEY|UNIQUE) /, '');
+      if (hasIndex(constraint) && seen.has(index)) return false;
+      seen.add(index);
+      return true;
+    }),
+  );
+  return constraints.filter((one) => first.has(one));
 }
 
 export function constraintClause({ own, parts }: StructureObject): string {
@@ -30,6 +47,7 @@ export function constraintUnit(
   contents: Contents,
 ): Unit {
   const { parts } = constraint;
+  if (parts.validated !== undefined) return validation(constraint, table, contents);
   // others are those of the children too
   const only = hasIndex(constraint) ? ' only' : '';
   const alter = table.kind === 'foreign table' ? 'alter foreign table' : `alter table${only}`;
@@ -41,6 +59,8 @@ export function constraintUnit(
     needs: [
       objectKeyOf(table),
       ...constraint.dependsOn,
+      // a foreign key of a partition goes with that of its table, which would make another one
+      ...(contents.belongingTo.get(constraint.name) ?? []),
       ...(parentIndex ? [parentConstraint(constraint, table, contents)] : []),
     ],
     statements: [
@@ -50,6 +70,23 @@ export function constraintUnit(
             `alter index ${parentIndex} attach partition ${indexOfConstraint(constraint, contents)};`,
           ]
         : []),
+      ...renderAttachments(constraint, contents),
+    ],
+  };
+}
+
+/** A child may have validated what its parent did not. */
+function validation(constraint: StructureObject, table: StructureObject, contents: Contents): Unit {
+  return {
+    keys: [objectKeyOf(constraint)],
+    section: constraint.parts['part of'] ? SECTION_FOREIGN_KEYS : SECTIONS.constraint,
+    name: `${table.name} ${constraint.own}`,
+    needs: [
+      objectKeyOf(table),
+      ...ancestorNames(table, contents).map((name) => `constraint ${constraint.own} on ${name}`),
+    ],
+    statements: [
+      `alter ${table.kind} ${table.name} validate constraint ${constraint.own};`,
       ...renderAttachments(constraint, contents),
     ],
   };

@@ -1,5 +1,6 @@
 import { objectKeyOf, type StructureObject } from '../structure.ts';
 import { type Contents, indexOfConstraint, renderAttachments } from './addresses.ts';
+import { ancestorNames } from './inheritance.ts';
 import { SECTION_PARTITION_INDEXES, SECTION_VIEW_INDEXES, SECTIONS } from './sections.ts';
 import type { Unit } from './unit.ts';
 
@@ -85,12 +86,15 @@ const SWITCHES: Record<string, string> = {
 
 export const triggerUnit: MakeUnit = (trigger, owner, contents) => {
   const { definition, enabled } = trigger.parts;
-  return unitOf(trigger, owner, contents, [
+  const unit = unitOf(trigger, owner, contents, [
     ...(definition === undefined ? [] : [`${definition};`]),
+    // with those of its partitions, as far as they are not switched by themselves
     ...(enabled === undefined
       ? []
-      : [`alter table only ${owner.name} ${SWITCHES[enabled]} trigger ${trigger.own};`]),
+      : [`alter ${owner.kind} ${owner.name} ${SWITCHES[enabled]} trigger ${trigger.own};`]),
   ]);
+  const from = ancestorNames(owner, contents).map((name) => `trigger ${trigger.own} on ${name}`);
+  return { ...unit, needs: [...unit.needs, ...from] };
 };
 
 export const ruleUnit: MakeUnit = (rule, owner, contents) => {

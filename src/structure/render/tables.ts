@@ -1,13 +1,19 @@
-import { splitNames } from '../columns.ts';
 import { objectKeyOf, type StructureObject } from '../structure.ts';
 import { type Contents, renderAttachments } from './addresses.ts';
-import { renderColumn, renderColumnSettings, renderOverrides } from './columns.ts';
-import { canBeInline, constraintClause, constraintUnit } from './constraints.ts';
+import {
+  renderColumn,
+  renderColumnSettings,
+  renderLocalColumn,
+  renderOverrides,
+} from './columns.ts';
+import { canBeInline, constraintClause, constraintUnit, withoutTwins } from './constraints.ts';
 import {
   attachStatements,
+  conflictsOf,
   effectiveColumns,
-  inheritedChecks,
+  inheritedConstraints,
   isAttachedLater,
+  parentNames,
 } from './inheritance.ts';
 import { SECTIONS } from './sections.ts';
 import type { Unit } from './unit.ts';
@@ -23,8 +29,8 @@ export function tableUnits(table: StructureObject, contents: Contents, reaches: 
   const columns = isAttached ? effectiveColumns(table, contents) : own;
   const constraints = parts.filter(({ kind }) => kind === 'constraint');
   const isFree = (part: StructureObject) => !reaches(part, table);
-  const inline = constraints.filter(
-    (constraint) => canBeInline(constraint, table) && isFree(constraint),
+  const inline = withoutTwins(
+    constraints.filter((constraint) => canBeInline(constraint, table) && isFree(constraint)),
   );
   const late = columns
     .filter(({ parts: said }) => said.default !== undefined)
@@ -40,7 +46,10 @@ export function tableUnits(table: StructureObject, contents: Contents, reaches: 
     name: table.name,
     needs: [...inside.flatMap(({ dependsOn }) => dependsOn), ...parentKeys(table)],
     statements: [
-      `${renderTable(table, { columns, inline, late, contents, isAttached })};`,
+      ...withoutConflicts(
+        `${renderTable(table, { columns, inline, late, contents, isAttached })};`,
+        isAttached ? [] : conflictsOf('default', table, contents),
+      ),
       ...renderTableSettings(table, columns, isAttached),
       ...renderAttachments(table, contents),
       ...[...own, ...inline, ...sequences].flatMap((part) => renderAttachments(part, contents)),
@@ -54,9 +63,19 @@ export function tableUnits(table: StructureObject, contents: Contents, reaches: 
   ];
 }
 
-function parentKeys({ parts }: StructureObject): string[] {
-  const names = splitNames(parts['partition of'] ?? parts.inherits ?? '');
-  return names.flatMap((name) => [`table ${name}`, `foreign table ${name}`]);
+/** No table can be made of parents whose defaults differ, but they may come to differ later. */
+function withoutConflicts(create: string, conflicts: ReturnType<typeof conflictsOf>): string[] {
+  const alter = (parent: string, column: string) =>
+    `alter table only ${parent} alter column ${column}`;
+  return [
+    ...conflicts.map(({ parent, column }) => `${alter(parent, column)} drop default;`),
+    create,
+    ...conflicts.map(({ parent, column, said }) => `${alter(parent, column)} set default ${said};`),
+  ];
+}
+
+function parentKeys(table: StructureObject): string[] {
+  return parentNames(table).flatMap((name) => [`table ${name}`, `foreign table ${name}`]);
 }
 
 /** A default that needs the table itself. */
@@ -89,8 +108,9 @@ function renderTable(table: StructureObject, inside: Inside): string {
   return [
     `create ${parts.unlogged ? 'unlogged ' : ''}${kind} ${name}`,
     parts['of type'] && ` of ${parts['of type']}`,
-    ofParent ? ` partition of ${parts['partition of']}\n    ${parts.bound}` : undefined,
-    ofParent || (parts['of type'] && lines.length === 0) ? undefined : between,
+    ofParent && ` partition of ${parts['partition of']}`,
+    (ofParent || parts['of type']) && lines.length === 0 ? undefined : between,
+    ofParent && `\n    ${parts.bound}`,
     parts.inherits && !isAttached && `\ninherits (${parts.inherits})`,
     parts['partition by'] && `\npartition by ${parts['partition by']}`,
     parts['access method'] && `\nusing ${parts['access method']}`,
@@ -116,8 +136,13 @@ function insideLines(table: StructureObject, inside: Inside): string[] {
       renderColumn(column, contents, { isTyped, leaveDefault: late.includes(column) }),
     )
     .filter((line) => !isTyped || !line.endsWith(' with options'));
-  const inherited = isAttached ? inheritedChecks(table, contents) : [];
-  return [...lines, ...[...inherited, ...inline].map(constraintClause)];
+  const local = columns.filter(({ parts }) => parts.type === undefined && parts.local);
+  const whole = local.length > 0 ? effectiveColumns(table, contents) : [];
+  const merged = local.flatMap(({ own }) =>
+    whole.filter((column) => column.own === own).map(renderLocalColumn),
+  );
+  const inherited = isAttached ? inheritedConstraints(table, contents) : [];
+  return [...lines, ...merged, ...[...inherited, ...inline].map(constraintClause)];
 }
 
 function renderTableSettings(
@@ -138,7 +163,16 @@ function renderTableSettings(
       ? [`${alter} replica identity ${parts['replica identity']};`]
       : []),
     ...rowSecurity(parts['row security'], `alter table ${name}`),
+    ...unknownOptions(table),
   ];
+}
+
+/** No statement is known to take them: the server itself may have put them there. */
+export function unknownOptions({ kind, name, parts }: StructureObject): string[] {
+  const unknown = parts['unknown options'];
+  return unknown === undefined
+    ? []
+    : [`-- options of ${kind} ${name} that evdb does not know, left out: ${unknown}`];
 }
 
 function rowSecurity(said: string | undefined, alter: string): string[] {

@@ -2,6 +2,7 @@ import { objectKeyOf, type StructureObject } from '../structure.ts';
 import { type Contents, renderAttachments } from './addresses.ts';
 import { renderColumnSettings } from './columns.ts';
 import { SECTION_REFRESHES, SECTIONS } from './sections.ts';
+import { unknownOptions } from './tables.ts';
 import type { Unit } from './unit.ts';
 
 /** Views of both kinds; rows of a materialized one are made last, when all is there. */
@@ -13,6 +14,7 @@ export function viewUnits(view: StructureObject, contents: Contents): Unit[] {
   const attached = [
     ...columns.flatMap((column) => columnStatements(column, view)),
     ...[view, ...columns].flatMap((object) => renderAttachments(object, contents)),
+    ...unknownOptions(view),
   ];
   const unit: Unit = {
     keys: [view, ...columns].map(objectKeyOf),

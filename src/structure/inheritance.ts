@@ -1,0 +1,153 @@
+import { CATALOG } from './catalogs.ts';
+import type { DraftIndex, DraftObject } from './make-objects.ts';
+import { indexContents } from './render/addresses.ts';
+import { combined, isAttachedLater, parentNames } from './render/inheritance.ts';
+import { objectKeyOf } from './structure.ts';
+
+type Parts = Record<string, string>;
+
+/** A table with its parents and what it consists of, as the catalogs have it. */
+interface Family {
+  table: DraftObject;
+  parents: DraftObject[];
+  isPartition: boolean;
+}
+
+/**
+ * What a table has from its parents is theirs, and is left out; what it has as well, or has
+ * differently, is its own. Not-null constraints are constraints from PostgreSQL 18 on: a column says
+ * `not null` for those that have the name PostgreSQL gives them, as it does before 18.
+ */
+export function inheritParts(drafts: DraftObject[], index: DraftIndex): void {
+  const byTable = groupBy(
+    drafts.filter(
+      ({ kind, of }) => of !== undefined && (kind === 'column' || kind === 'constraint'),
+    ),
+    ({ of }) => of ?? '',
+  );
+  const partsOf = (table: DraftObject) => byTable.get(objectKeyOf(table)) ?? [];
+  const families = familiesOf(drafts);
+  markNotNulls(drafts, index, new Set(families.map(({ table }) => objectKeyOf(table))));
+  const columns = families.flatMap((family) => inheritColumns(family, partsOf));
+  // not before all were compared: parents may be children too
+  for (const { column, parts } of columns) {
+    column.parts = parts;
+    column.isDropped = true;
+  }
+  const constraints = families.flatMap((family) => inheritConstraints(family, partsOf, index));
+  for (const { constraint, parts } of constraints) {
+    constraint.parts = parts;
+    constraint.isDropped = true;
+  }
+  const contents = indexContents(drafts.filter(isSaid));
+  const same = new Set(constraints.flatMap((one) => (one.isSame ? [one.constraint] : [])));
+  for (const { table } of families) {
+    if (isAttachedLater(table, contents)) forgetLocal(partsOf(table), same);
+  }
+}
+
+const isSaid = ({ isDropped, parts }: DraftObject) => !isDropped || Object.keys(parts).length > 0;
+
+/** In a table that is made before it is attached all is local; that it was not cannot be made again. */
+function forgetLocal(parts: DraftObject[], same: Set<DraftObject>): void {
+  for (const part of parts) {
+    const { kind, row, parts: said } = part;
+    delete said.local;
+    if (same.has(part)) part.parts = {};
+    else if (kind !== 'constraint' || row.isInherited !== true || row.contype === 'f') continue;
+    else if (said.definition !== undefined && !said['attached to']) said.inherited = 'yes';
+  }
+}
+
+/** Tables whose parents are read; of the others all is told. */
+function familiesOf(drafts: DraftObject[]): Family[] {
+  const tables = drafts.filter(({ kind }) => kind === 'table' || kind === 'foreign table');
+  const byName = new Map(tables.map((table) => [table.name, table]));
+  return tables.flatMap((table) => {
+    const parents = parentNames(table).flatMap((name) => byName.get(name) ?? []);
+    const isPartition = table.parts['partition of'] !== undefined;
+    return parents.length > 0 ? [{ table, parents, isPartition }] : [];
+  });
+}
+
+function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group) group.push(item);
+    else groups.set(keyOf(item), [item]);
+  }
+  return groups;
+}
+
+type PartsOf = (table: DraftObject) => DraftObject[];
+
+/** The constraint takes the place of the column's mark, or the mark the place of the constraint. */
+function markNotNulls(drafts: DraftObject[], index: DraftIndex, children: Set<string>): void {
+  for (const draft of drafts) {
+    const { kind, row, of = '' } = draft;
+    if (kind !== 'constraint' || row.contype !== 'n') continue;
+    const column = index.find(CATALOG.class, row.ofOid, row.column);
+    const isTheirs = row.isInherited === true && children.has(of);
+    if (column && row.isPlainNotNull === true && !isTheirs) draft.saidBy = column;
+    else if (column) delete column.parts['not null'];
+    else if (row.isPlainNotNull === true) draft.isDropped = true;
+  }
+}
+
+function inheritColumns({ table, parents, isPartition }: Family, partsOf: PartsOf) {
+  const theirs = groupBy(
+    parents.flatMap((parent) => partsOf(parent).filter(({ kind }) => kind === 'column')),
+    ({ own }) => own,
+  );
+  return partsOf(table).flatMap((column) => {
+    const inherited = column.kind === 'column' ? theirs.get(column.own) : undefined;
+    if (!inherited) return [];
+    const parts = differing(column.parts, combined(inherited.map((one) => one.parts)));
+    if (column.row.isLocal === true && !isPartition) parts.local = 'yes';
+    return [{ table, column, parts }];
+  });
+}
+
+function differing(parts: Parts, inherited: Parts): Parts {
+  const own = Object.entries(parts).filter(([name, value]) => inherited[name] !== value);
+  const result = Object.fromEntries(own);
+  if (inherited.default !== undefined && parts.default === undefined) result.default = 'none';
+  return result;
+}
+
+/**
+ * Of what a parent has too: nothing where it only is the parent's; that it is valid where the
+ * parent's is not; else all.
+ */
+function inheritConstraints({ table, parents }: Family, partsOf: PartsOf, index: DraftIndex) {
+  return partsOf(table).flatMap((constraint) => {
+    const { kind, row, own, parts } = constraint;
+    if (kind !== 'constraint' || row.isInherited !== true || parts['attached to'] !== undefined)
+      return [];
+    const theirs =
+      row.contype === 'f'
+        ? [index.find(CATALOG.constraint, row.parentOid)].filter((one) => one !== undefined)
+        : parents.flatMap((parent) => partsOf(parent).filter((one) => areAlike(constraint, one)));
+    const same = theirs.filter((other) => other.own === own);
+    const isSame = same.some((other) => other.parts.definition === parts.definition);
+    const said = ownWords(constraint, same, isSame);
+    const isForeignKey = row.contype === 'f' && theirs[0] !== undefined;
+    if (isForeignKey && Object.keys(said).length > 0) said['part of'] = theirs[0]?.name ?? '';
+    return [{ constraint, parts: said, isSame }];
+  });
+}
+
+function ownWords({ row, parts }: DraftObject, same: DraftObject[], isSame: boolean): Parts {
+  const { definition } = parts;
+  if (row.contype !== 'f' && row.isLocal === true) return { ...parts };
+  if (isSame) return {};
+  if (same.some((other) => other.parts.definition === `${definition} NOT VALID`)) {
+    return { validated: 'yes' };
+  }
+  return row.contype === 'f' ? { ...parts } : { ...parts, inherited: 'yes' };
+}
+
+function areAlike(one: DraftObject, other: DraftObject): boolean {
+  return other.kind === 'constraint' && other.row.contype === one.row.contype;
+}

@@ -1,0 +1,234 @@
+/** A structure, and what one asks of it to see whether a copy behaves as the original does. */
+export interface Behaviour {
+  title: string;
+  setup: string;
+  /** Each runs in a transaction that is rolled back; its rows or its SQLSTATE are the answer. */
+  asks: string[];
+  /** As in server_version_num; default: every server. */
+  since?: number;
+}
+
+const NOT_NULLS: Behaviour[] = [
+  {
+    title: 'a not null that a child has from its parent under a name goes with the parent',
+    setup:
+      'create table p (a integer constraint p_a not null); create table c () inherits (p); create table k (a integer constraint k_a not null) inherits (p)',
+    asks: [
+      'alter table p alter a drop not null; insert into c values (null)',
+      'alter table p alter a drop not null; insert into k values (null)',
+    ],
+  },
+  {
+    title: 'a not null of a table that was renamed goes with the parent',
+    setup:
+      'create table old (a integer not null, b integer primary key); create table c () inherits (old); alter table old rename to p; alter table p rename b to d',
+    asks: [
+      'alter table p alter a drop not null; insert into c values (null, 1)',
+      'insert into c values (1, null)',
+    ],
+  },
+  {
+    title: 'a not null of a partition keeps its own name',
+    setup:
+      'create table q (a integer constraint q_a not null, b integer not null) partition by list (a); create table q1 partition of q (constraint mine not null a) for values in (1); create table q2 partition of q for values in (2); create table q3 (a integer constraint third not null, b integer constraint fourth not null); alter table q attach partition q3 for values in (3)',
+    asks: [
+      "select conname, conislocal, coninhcount from pg_constraint where conrelid in ('q1'::regclass, 'q2'::regclass, 'q3'::regclass) order by conrelid::regclass::text, conname",
+      'alter table q alter a drop not null; insert into q1 values (null)',
+    ],
+    since: 180000,
+  },
+  {
+    title: "a child's own not null stays when the parent's goes",
+    setup:
+      'create table p (a integer not null, b integer); create table c (a integer not null, constraint own not null b) inherits (p); create table d (b integer) inherits (p); alter table d alter b set not null',
+    asks: [
+      'alter table p alter a drop not null; insert into c values (null, 1)',
+      'insert into c values (1, null)',
+      'insert into d values (1, null)',
+      'alter table p alter b set not null; alter table p alter b drop not null; insert into d values (1, null)',
+    ],
+    since: 180000,
+  },
+  {
+    title: 'a not null that is not valid, or not for children, stays so',
+    setup:
+      'create table p (a integer, b integer not null no inherit); create table c () inherits (p); alter table p add constraint later not null a not valid',
+    asks: [
+      'select conname, convalidated, connoinherit, conislocal from pg_constraint order by conrelid::regclass::text, conname',
+      'insert into c values (null, 1)',
+      'insert into c values (1, null)',
+    ],
+    since: 180000,
+  },
+  {
+    title: 'a child that validated the not null of its parent stays valid',
+    setup:
+      'create table p (a integer); create table c () inherits (p); alter table p add constraint later not null a not valid; alter table c validate constraint later',
+    asks: [
+      'select conrelid::regclass::text, conname, convalidated, conislocal from pg_constraint order by 1, 2',
+    ],
+    since: 180000,
+  },
+];
+
+const TRIGGER_FUNCTION = `create function stamp() returns trigger language plpgsql as $$ begin new.note := concat(new.note, tg_name); return new; end $$;`;
+
+const TRIGGERS: Behaviour[] = [
+  {
+    title: 'a trigger that is disabled on a partitioned table is so on its partitions',
+    setup: `${TRIGGER_FUNCTION}
+      create table events (id integer, note text) partition by list (id);
+      create table events_1 partition of events for values in (1) partition by list (note);
+      create table events_1_a partition of events_1 default;
+      create table a_events partition of events for values in (2);
+      create trigger stamp before insert on events for each row execute function stamp();
+      alter table events disable trigger stamp`,
+    asks: [
+      "insert into events values (1, 'a'), (2, 'b') returning *",
+      "alter table events enable trigger stamp; insert into events values (1, 'a'), (2, 'b') returning *",
+      "create table e3 partition of events for values in (3); insert into e3 values (3, 'c') returning *",
+    ],
+  },
+  {
+    title: 'a trigger of a partition that is switched by itself stays so',
+    setup: `${TRIGGER_FUNCTION}
+      create table m_events (id integer, note text) partition by list (id);
+      create table z partition of m_events for values in (1) partition by list (note);
+      create table a partition of z default;
+      create table b partition of m_events for values in (2);
+      create table c partition of m_events for values in (3);
+      create trigger stamp before insert on m_events for each row execute function stamp();
+      create trigger "Always" before insert on m_events for each row execute function stamp();
+      alter table m_events enable always trigger "Always";
+      alter table m_events disable trigger stamp;
+      alter table only z enable trigger stamp;
+      alter table b enable replica trigger stamp;
+      alter table b disable trigger "Always"`,
+    asks: [
+      "insert into m_events values (1, 'a'), (2, 'b'), (3, 'c') returning *",
+      "set local session_replication_role = replica; insert into m_events values (1, 'a'), (2, 'b'), (3, 'c') returning *",
+      'select tgrelid::regclass::text, tgname, tgenabled from pg_trigger order by 1, 2',
+    ],
+  },
+];
+
+const EXPRESSIONS: Behaviour[] = [
+  {
+    title: 'a partition computes its own generated column',
+    setup:
+      'create table g (a integer, b integer generated always as (a + 1) stored) partition by list (a); create table g1 (a integer, b integer generated always as (a + 2) stored); alter table g attach partition g1 for values in (1); create table g2 partition of g for values in (2)',
+    asks: ['insert into g values (1), (2) returning *'],
+    since: 160000,
+  },
+  {
+    title: 'a child computes its own generated column',
+    setup:
+      'create table p (a integer, b integer generated always as (a + 1) stored); create table c (a integer, b integer generated always as (a * 10) stored, x text); alter table c inherit p; create table d () inherits (c)',
+    asks: ['insert into c values (1) returning *', 'insert into d values (1) returning *'],
+    since: 160000,
+  },
+  {
+    title: 'a child computes its own virtual column',
+    setup:
+      'create table p (a integer, b integer generated always as (a + 1) virtual); create table c (b integer generated always as (a * 10) virtual) inherits (p); create table q (a integer, b integer generated always as (a + 1) virtual) partition by list (a); create table q1 partition of q (b generated always as (a * 7)) for values in (1)',
+    asks: ['insert into c values (1) returning *', 'insert into q values (1) returning *'],
+    since: 180000,
+  },
+  {
+    title: 'a child of two parents with other defaults has its own',
+    setup:
+      'create table p1 (a integer default 1, k text); create table p2 (a integer default 2); create table c (a integer default 3) inherits (p1, p2); create table d (a integer default null) inherits (p1, p2); create table e (a integer default 2) inherits (p1, p2); create table only1 (x integer) inherits (p2)',
+    asks: [
+      'insert into c default values returning *',
+      'insert into d default values returning *',
+      'insert into e default values returning *',
+      'insert into only1 default values returning *',
+    ],
+  },
+  {
+    title: 'a child whose parents got other defaults later has its own',
+    setup:
+      'create table p1 (a integer); create table p2 (a integer); create table c () inherits (p1, p2); create table d () inherits (c); alter table p1 alter a set default 1; alter table p2 alter a set default 2; alter table only p1 alter a set default 5',
+    asks: [
+      'insert into c default values returning *',
+      'insert into d default values returning *',
+      'insert into p1 default values returning *',
+      'insert into p2 default values returning *',
+      'alter table p1 drop a; alter table p2 drop a; select * from c',
+    ],
+  },
+];
+
+const CONSTRAINTS: Behaviour[] = [
+  {
+    title: "a child's own column stays when the parent's goes",
+    setup:
+      'create table p (a integer, b integer); create table c (a integer, x integer) inherits (p); create table d (a integer, b integer); alter table d inherit p',
+    asks: [
+      'alter table p drop a, drop b; insert into c values (1, 2) returning *',
+      'alter table p drop a, drop b; insert into d values (1, 2) returning *',
+    ],
+  },
+  {
+    title: "a child's own check stays when the parent's goes",
+    setup:
+      'create table p (a integer, constraint positive check (a > 0)); create table c (constraint positive check (a > 0)) inherits (p); create table d () inherits (p)',
+    asks: [
+      'alter table p drop constraint positive; insert into c values (-1)',
+      'alter table p drop constraint positive; insert into d values (-1)',
+    ],
+  },
+  {
+    title: 'a check that a child validated stays valid',
+    setup:
+      'create table p (a integer); create table c () inherits (p); create table d (x integer); alter table p add constraint positive check (a > 0) not valid; alter table c validate constraint positive; create table q (a integer) partition by list (a); create table q1 partition of q default; alter table q add constraint small check (a < 9) not valid; alter table q1 validate constraint small',
+    asks: [
+      'select conrelid::regclass::text, conname, convalidated, conislocal from pg_constraint order by 1, 2',
+    ],
+  },
+  {
+    title: 'a check that only a child enforces is enforced',
+    setup:
+      'create table p (a integer, constraint positive check (a > 0) not enforced); create table c (constraint positive check (a > 0)) inherits (p); create table d () inherits (p); create table q (a integer, constraint positive check (a > 0) not enforced) partition by list (a); create table q1 (a integer, constraint positive check (a > 0)); alter table q attach partition q1 for values in (-1); create table q2 partition of q for values in (-2); create table late (x integer, a integer, constraint positive check (a > 0)); alter table late inherit p',
+    asks: [
+      'insert into c values (-1)',
+      'insert into d values (-1)',
+      'insert into q values (-1)',
+      'insert into q values (-2)',
+      'insert into late values (1, -1)',
+      'alter table p drop constraint positive; insert into c values (-1)',
+    ],
+    since: 180000,
+  },
+  {
+    title: 'a foreign key that a partition validated stays valid',
+    setup:
+      'create table r (id integer primary key); create table q (a integer) partition by list (a); create table q1 partition of q for values in (1); create table q2 partition of q for values in (2); alter table q add constraint fk foreign key (a) references r not valid; alter table q1 validate constraint fk',
+    asks: [
+      "select conrelid::regclass::text, conname, convalidated from pg_constraint where contype = 'f' order by 1, 2",
+      'alter table q validate constraint fk; select 1',
+    ],
+    since: 180000,
+  },
+  {
+    title: 'a foreign key of a partition keeps its own name',
+    setup:
+      'create table r (id integer primary key); create table q (a integer, constraint of_all foreign key (a) references r) partition by list (a); create table q1 (a integer, constraint of_one foreign key (a) references r); alter table q attach partition q1 for values in (1)',
+    asks: [
+      "select conrelid::regclass::text, conname, conislocal, coninhcount, conparentid <> 0 from pg_constraint where contype = 'f' order by 1, 2",
+      'insert into q values (1)',
+      'alter table q drop constraint of_all; insert into q1 values (1)',
+    ],
+  },
+  {
+    title: 'unique constraints of the same columns stay two',
+    setup:
+      'create table u (a integer, b integer, constraint one unique (a, b), constraint three primary key (a)); alter table u add constraint two unique (a, b); alter table u add constraint four unique (a)',
+    asks: [
+      "select conname, contype from pg_constraint where contype in ('u', 'p') order by 1",
+      'alter table u drop constraint one; insert into u values (1, 1), (1, 1)',
+    ],
+  },
+];
+
+export const BEHAVIOURS: Behaviour[] = [...NOT_NULLS, ...TRIGGERS, ...EXPRESSIONS, ...CONSTRAINTS];
