@@ -1,6 +1,6 @@
 // Builds dist from src: `node scripts/build.mjs [--if-stale] [--no-check]`.
 //   --if-stale  does nothing where dist is newer than every source file
-//   --no-check  leaves out the type check and the type declarations
+//   --no-check  leaves out the type check
 import { spawnSync } from 'node:child_process';
 import {
   existsSync,
@@ -77,17 +77,13 @@ function isStale() {
 
 /** Bundles src into staging, and has the types checked and written beside it. */
 async function compile() {
-  if (!process.argv.includes('--no-check')) {
-    const require = createRequire(import.meta.url);
-    const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin/tsc');
-    const flags = ['-p', 'tsconfig.build.json', '--outDir', join(staging, 'all-types')];
-    const { status } = spawnSync(process.execPath, [tsc, ...flags], {
-      cwd: root,
-      stdio: 'inherit',
-    });
-    if (status !== 0) return status ?? 1;
-    publishTypes();
-  }
+  const require = createRequire(import.meta.url);
+  const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin/tsc');
+  const flags = ['-p', 'tsconfig.build.json', '--outDir', join(staging, 'all-types')];
+  if (process.argv.includes('--no-check')) flags.push('--noCheck');
+  const { status } = spawnSync(process.execPath, [tsc, ...flags], { cwd: root, stdio: 'inherit' });
+  if (status !== 0) return status ?? 1;
+  publishTypes();
   await bundleCli();
   await bundleLibrary();
   return 0;

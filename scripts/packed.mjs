@@ -2,6 +2,7 @@
 // `node scripts/packed.mjs` prints the path of the installed package.
 import { spawnSync } from 'node:child_process';
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -37,6 +38,7 @@ export function ensurePacked() {
   const staging = join(project, `staging-${process.pid}`);
   mkdirSync(staging, { recursive: true });
   const tarball = pack(staging);
+  cpSync(tarball, join(project, 'evdb.tgz'));
   const sameTree =
     JSON.stringify(before?.dependencies) === JSON.stringify(now.dependencies) &&
     existsSync(packedDir);

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { TestProject } from 'vitest/node';
@@ -12,6 +12,9 @@ declare module 'vitest' {
     adminUrl: string;
     /** The command as people have it: of the packed package, installed into an empty project. */
     evdbBin: string;
+    /** The project that it is installed into, and the tarball it came from. */
+    packedProject: string;
+    evdbTarball: string;
   }
 }
 
@@ -30,7 +33,11 @@ export async function setup(project: TestProject): Promise<void> {
   const run = shared[runKey] ?? startRun();
   shared[runKey] = run;
   run.projects += 1;
-  project.provide('evdbBin', join(await run.packed, 'bin/evdb.js'));
+  const packed = await run.packed;
+  const packedProject = dirname(dirname(packed));
+  project.provide('evdbBin', join(packed, 'bin/evdb.js'));
+  project.provide('packedProject', packedProject);
+  project.provide('evdbTarball', join(packedProject, 'evdb.tgz'));
   project.provide('adminUrl', (await run.server).url);
 }
 
