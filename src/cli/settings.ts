@@ -48,15 +48,29 @@ export function embeddedDirectory(config: Config): string {
   return join(dirname(config.migrationsDir), '.evdb');
 }
 
+/** What happens before a connection is made. */
+export interface BeforeConnecting {
+  /** Throws where the command must not run: before a server is started or asked. */
+  check?: ((config: Config) => void) | undefined;
+  /** Whether the command may make an embedded server where there is none; default false. */
+  mayCreate?: boolean | undefined;
+}
+
 /**
- * The connection that a command uses; starts the embedded server where that is meant.
+ * The connection that a command uses; starts the embedded server where that is meant. A new one
+ * is empty, so what looks at it or changes something there would do that to nothing.
  *
  * @throws {EvdbError} NOT_CONFIGURED, and those of `ensureEmbeddedServer`
  */
-async function resolveConnection(config: Config, context: CliContext): Promise<ConnectionOptions> {
+async function resolveConnection(
+  config: Config,
+  context: CliContext,
+  mayCreate: boolean,
+): Promise<ConnectionOptions> {
   assertConnectionConfigured(config, context.env);
   const { connection } = config;
   if (connection.kind === 'server') return connection.options;
+  if (!mayCreate) await requireEmbeddedServer(config, connection.implicit);
   if (connection.implicit) {
     context.err(
       'no database is configured: using the embedded PostgreSQL (--url or EVDB_URL names another)\n',
@@ -75,16 +89,34 @@ async function resolveConnection(config: Config, context: CliContext): Promise<C
   return server.connection;
 }
 
+/** @throws {EvdbError} NOT_CONFIGURED where the embedded server was never made */
+async function requireEmbeddedServer(config: Config, isImplicit: boolean): Promise<void> {
+  const { hasEmbeddedServer } = await import('../connection/embedded/status.ts');
+  const directory = embeddedDirectory(config);
+  if (hasEmbeddedServer({ directory })) return;
+  const missing = `there is no embedded PostgreSQL in ${directory}`;
+  throw new EvdbError(
+    'NOT_CONFIGURED',
+    isImplicit ? `no database is configured, and ${missing}` : missing,
+    {
+      hint: isImplicit
+        ? 'Set EVDB_URL, DATABASE_URL or DB_HOST, or pass --url postgres://user@host/database. `evdb migrate up` makes an embedded one.'
+        : 'Only `evdb migrate up --embedded` and `evdb server start` make one. Is this the right folder?',
+      details: { directory },
+    },
+  );
+}
+
 /**
  * What the migrate commands hand to the library.
  *
- * @param requireConsent throws before a server is started or asked
+ * @param before throws before a server is started or asked
  */
 export async function loadMigrateOptions(
   input: CommandInput,
-  requireConsent?: (config: Config) => void,
+  before?: BeforeConnecting['check'] | BeforeConnecting,
 ): Promise<{ config: Config; options: MigrateOptions }> {
-  const { config, connection } = await loadDirectConnection(input, requireConsent);
+  const { config, connection } = await loadDirectConnection(input, before);
   return { config, options: { ...migrateSettings(config, input.context), connection } };
 }
 
@@ -93,23 +125,26 @@ export async function loadConnection(
   input: CommandInput,
 ): Promise<{ config: Config; connection: ConnectionOptions }> {
   const config = await loadConfig(input);
-  return { config, connection: await resolveConnection(config, input.context) };
+  return { config, connection: await resolveConnection(config, input.context, false) };
 }
 
 /**
  * The connection of commands that need a session of their own: past a pooler where one is
  * configured for migrations.
  *
- * @param requireConsent throws before a server is started or asked
+ * @param before throws before a server is started or asked
  */
 export async function loadDirectConnection(
   input: CommandInput,
-  requireConsent?: (config: Config) => void,
+  before: BeforeConnecting['check'] | BeforeConnecting = {},
 ): Promise<{ config: Config; connection: ConnectionOptions }> {
   const config = await loadConfig(input);
-  requireConsent?.(config);
+  const { check, mayCreate = false } = typeof before === 'function' ? { check: before } : before;
+  check?.(config);
   const direct = config.migrationConnection;
-  const connection = direct ? direct.options : await resolveConnection(config, input.context);
+  const connection = direct
+    ? direct.options
+    : await resolveConnection(config, input.context, mayCreate);
   return { config, connection };
 }
 

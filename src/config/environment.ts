@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { EvdbError } from '../errors.ts';
 
 /** Variables of one origin, as in `process.env`. */
 export type Variables = Readonly<Record<string, string | undefined>>;
@@ -41,7 +42,8 @@ export function findVariable(environment: Environment, name: string): FoundVaria
  * Reads the `.env` of a folder, in the syntax of `node --env-file`.
  * `process.env` stays as it is: a library does not change its host.
  *
- * @returns no variables where there is no such file; one that may not be read is a warning
+ * @returns no variables where there is no such file
+ * @throws {EvdbError} CONFIG_INVALID where it may not be read
  */
 export async function readDotenv(
   directory: string,
@@ -53,7 +55,11 @@ export async function readDotenv(
   } catch (error) {
     // A folder of that name is a Python environment, nothing of ours.
     const isAbsent = ['ENOENT', 'EISDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
-    return { variables: {}, warnings: isAbsent ? [] : [`${path} cannot be read; it is ignored`] };
+    if (isAbsent) return { variables: {}, warnings: [] };
+    throw new EvdbError('CONFIG_INVALID', `${path} cannot be read`, {
+      hint: 'It may name the database. Let this user read it, or move it away.',
+      cause: error,
+    });
   }
   const { parseEnv } = await import('node:util');
   return { variables: parseEnv(text.replace(/^\uFEFF/, '')), warnings: [] };

@@ -30,6 +30,7 @@ function listNames(directory: string): Set<string> {
   }
 }
 
+/** One that cannot be read counts as having it: whoever reads it then says what is wrong. */
 function hasConfigKey(packageFile: string): boolean {
   try {
     const text = readFileSync(packageFile, 'utf8');
@@ -38,9 +39,14 @@ function hasConfigKey(packageFile: string): boolean {
     const value: unknown = JSON.parse(text.replace(/^\uFEFF/, ''));
     return typeof value === 'object' && value !== null && Object.hasOwn(value, 'evdb');
   } catch {
-    return false;
+    return true;
   }
 }
+
+/** Named as a config file, in a language that evdb does not read. */
+const UNREAD = /^(evdb\.config|\.evdbrc)\.\w+$/;
+/** What editors and people leave beside a file is no config. */
+const COPIES = /\.(bak|backup|old|orig|save|sw[a-p]|tmp|rej|example|sample|dist|template|md|txt)$/i;
 
 function findConfigFile(directory: string, names: ReadonlySet<string>): Omit<Project, 'directory'> {
   const candidates: string[] = CONFIG_NAMES.filter((name) => names.has(name));
@@ -48,13 +54,13 @@ function findConfigFile(directory: string, names: ReadonlySet<string>): Omit<Pro
     candidates.push('package.json');
   }
   const unread = [...names].filter(
-    (name) => name.startsWith('evdb.config.') && !candidates.includes(name),
+    (name) => UNREAD.test(name) && !COPIES.test(name) && !candidates.includes(name),
   );
-  const warnings = unread.map((name) => `${join(directory, name)} is not read: write it as .js`);
-  const [chosen, ...others] = candidates;
-  if (chosen === undefined) return { warnings };
-  warnings.push(
-    ...others.map((name) => `${join(directory, name)} is not read: ${chosen} comes first`),
+  const [chosen, ...others] = [...candidates, ...unread];
+  if (chosen === undefined) return { warnings: [] };
+  // The one that was meant to name the database must not be passed over.
+  const warnings = others.map(
+    (name) => `${join(directory, name)} is not read: ${chosen} comes first`,
   );
   return { configFile: join(directory, chosen), warnings };
 }

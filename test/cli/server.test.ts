@@ -1,4 +1,5 @@
-import { chmod, readdir } from 'node:fs/promises';
+import { chmod, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'vitest';
 import { closeSql, openSql } from '../support/databases.ts';
 import { test as base } from '../support/fixture.ts';
@@ -105,6 +106,64 @@ test.for([{ CI: 'true' }, { CI: '1' }, { NODE_ENV: 'production' }])(
     expect(await readdir(dir)).not.toContain('.evdb');
   },
 );
+
+/** Every kind of command that would look at an empty database, or change something there. */
+const ON_NOTHING = [
+  ['migrate', 'status', '--check'],
+  ['migrate', 'plan'],
+  ['migrate', 'up', '--dry-run'],
+  ['migrate', 'down'],
+  ['migrate', 'redo'],
+  ['migrate', 'reset', '--confirm'],
+  ['migrate', 'baseline', '001'],
+  ['migrate', 'repair'],
+  ['migrate', 'adopt', '--from', 'dbmate'],
+  ['schema', 'dump'],
+  ['schema', 'diff'],
+  ['stats', 'tables'],
+  ['doctor'],
+  ['rules', 'check'],
+  ['audit', 'log'],
+  ['events', 'list'],
+  ['db', 'ping'],
+  ['db', 'wait'],
+  ['db', 'create'],
+  ['db', 'drop', '--confirm'],
+];
+
+test('is made by no command that would find nothing in it', async ({ embedded: { evdb, dir } }) => {
+  for (const args of ON_NOTHING) {
+    for (const how of [[], ['--embedded']]) {
+      const result = await evdb([...args, ...how]);
+      expectError(result, 'NOT_CONFIGURED', 2);
+      expectHint(result);
+      expect(result.stderr).toContain('there is no embedded PostgreSQL in');
+    }
+  }
+  expect(await readdir(dir)).not.toContain('.evdb');
+});
+
+test('is made by no command that finds no migrations', async ({ project }) => {
+  for (const args of [['--embedded'], []]) {
+    const result = await runCli(['migrate', 'up', ...args], { cwd: project.dir });
+    expectError(result, 'MIGRATIONS_DIR_MISSING', 2);
+  }
+  await project.migration('001_users', 'create table users (id integer);');
+  await writeFile(join(project.dir, 'evdb.config.ts'), 'export default { url: process.env.X };');
+  const result = await runCli(['migrate', 'up'], { cwd: project.dir });
+  expectError(result, 'CONFIG_INVALID', 2);
+  expect(result.stderr).toContain('evdb.config.ts');
+  expect(await readdir(project.dir)).not.toContain('.evdb');
+});
+
+test('is used by every command once it was made', async ({ embedded: { evdb } }) => {
+  await evdb(['migrate', 'up']);
+  const status = await evdb(['migrate', 'status', '--check']);
+  expect(status.stderr).toContain('no database is configured: using the embedded PostgreSQL');
+  expect(status.code).toBe(0);
+  await evdb(['server', 'stop']);
+  expect(await evdb(['db', 'ping'])).toMatchObject({ code: 0 });
+});
 
 test('is used in a pipeline that asks for it', async ({ embedded: { evdb } }) => {
   const result = await evdb(['migrate', 'up', '--embedded'], { CI: 'true' });

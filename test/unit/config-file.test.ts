@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Config, type ConfigFlags, resolveConfig } from '../../src/config/resolve.ts';
@@ -22,6 +22,7 @@ describe('finding the config file', () => {
     ['evdb.config.yaml', 'schema: app\n'],
     ['evdb.config.yml', 'schema: app\n'],
     ['.evdbrc', 'schema: app\n'],
+    ['.evdbrc.json', '{ "schema": "app" }'],
     ['.evdbrc', '{\n\t"schema": "app"\n}\n'],
     ['package.json', '{ "evdb": { "schema": "app" } }'],
   ])('reads %s with %o', async (name, text) => {
@@ -72,9 +73,34 @@ describe('finding the config file', () => {
     const config = await resolve();
     expect(config.schema).toBe('json');
     expect(config.warnings).toEqual([
-      expect.stringContaining('evdb.config.ts is not read'),
       expect.stringContaining('.evdbrc is not read: evdb.config.json comes first'),
+      expect.stringContaining('evdb.config.ts is not read: evdb.config.json comes first'),
     ]);
+  });
+
+  it.each([
+    ['evdb.config.ts', 'export default { url: "postgres://h/d" }'],
+    ['evdb.config.toml', 'url = "postgres://h/d"'],
+    ['package.json', '{ "evdb": { "url": "postgres://h/d" }, }'],
+  ])('refuses %s, which it cannot read, instead of going on without', async (name, text) => {
+    write(name, text);
+    await expect(resolve()).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining(name),
+    });
+  });
+
+  it.each(['evdb.config.bak', 'evdb.config.js.orig', 'evdb.config.test.ts', '.evdbrc.swp'])(
+    'takes %s for no config file',
+    async (name) => {
+      write(name, 'nonsense');
+      expect(await resolve()).toMatchObject({ warnings: [] });
+    },
+  );
+
+  it('refuses a .env that cannot be read: it may name the database', async () => {
+    symlinkSync('.env', join(project.dir, '.env'));
+    await expect(resolve()).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   });
 
   it('reads the one that --config names, relative to the working folder', async () => {

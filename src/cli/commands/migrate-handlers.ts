@@ -18,9 +18,15 @@ export { handleStatus, handleValidate } from './migrate-checks.ts';
 
 export async function handleUp(input: CommandInput): Promise<CommandResult> {
   await tuneForParser();
-  const { migrateUp } = await import('../../migrate/commands.ts');
+  const [{ migrateUp }, { requireMigrations }] = await Promise.all([
+    import('../../migrate/commands.ts'),
+    import('../../migrate/read.ts'),
+  ]);
   const { to, steps, strict, outOfOrder } = input.flags as Record<string, never>;
-  const { options } = await loadMigrateOptions(input);
+  const { options } = await loadMigrateOptions(input, {
+    check: ({ migrationsDir }) => void requireMigrations({ directory: migrationsDir }),
+    mayCreate: !input.flags.dryRun,
+  });
   return planOrRun(
     input,
     { ...options, to, steps, strict, outOfOrder },

@@ -23,6 +23,15 @@ export interface EmbeddedServerStatus {
 }
 
 /**
+ * Whether the embedded server of a folder was ever made, running or not; changes nothing.
+ *
+ * @param options.directory the `.evdb` folder; it need not exist
+ */
+export function hasEmbeddedServer({ directory }: { directory: string }): boolean {
+  return findHome(existsSync(directory) ? realpathSync(directory) : directory) !== undefined;
+}
+
+/**
  * Says what is known about the embedded server of a folder; changes nothing.
  *
  * @param options.directory the `.evdb` folder; it need not exist
