@@ -1,5 +1,4 @@
 import type { Node } from '@pgsql/types';
-import { quoteIdent } from '../sql/quote.ts';
 import type { WrittenName } from '../sql/tree.ts';
 
 /** `schema.name`, quoted where SQL needs it: unique, and ready to be shown. */
@@ -21,9 +20,12 @@ function unquote(part: string): string {
   return part.startsWith('"') ? part.slice(1, -1).replaceAll('""', '"') : part;
 }
 
-/** A name as SQL and messages write it: quoted only where it has to be. */
+/**
+ * A name as messages and keys write it: quoted only where it has to be. It takes every name, as the
+ * model must never fail: what is sent to a server is quoted by `quoteIdent`, which refuses.
+ */
 export function quoteWhereNeeded(name: string): string {
-  return /^[a-z_][a-z0-9_$]*$/.test(name) ? name : quoteIdent(name);
+  return /^[a-z_][a-z0-9_$]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }
 
 export type RelationKind =

@@ -1,6 +1,6 @@
 import type { Node, TypeName } from '@pgsql/types';
 import { asKind, isArrayType, stringsOf } from '../sql/tree.ts';
-import { type Catalog, type ColumnType, resolveKey } from './catalog.ts';
+import { type Catalog, type ColumnType, type ObjectKey, resolveKey } from './catalog.ts';
 
 /** What stands for a type that only the database knows, such as that of an expression. */
 export const UNKNOWN_TYPE: ColumnType = { name: 'unknown', modifiers: [], isArray: false };
@@ -94,8 +94,14 @@ export function isConstrainedDomain({ types }: Catalog, { name, isArray }: Colum
 
 /** What a chain of domains is over in the end. */
 export function baseTypeOf({ types }: Catalog, type: ColumnType): ColumnType {
-  const domain = type.isArray ? undefined : types.get(type.name);
-  return domain?.kind === 'domain' && domain.base !== undefined
-    ? baseTypeOf({ types } as Catalog, domain.base)
-    : type;
+  let base = type;
+  // A script that no server takes may put a domain over itself.
+  const seen = new Set<ObjectKey>();
+  while (!base.isArray && !seen.has(base.name)) {
+    seen.add(base.name);
+    const domain = types.get(base.name);
+    if (domain?.kind !== 'domain' || domain.base === undefined) break;
+    base = domain.base;
+  }
+  return base;
 }

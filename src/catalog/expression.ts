@@ -14,9 +14,23 @@ export function columnsIn(expression: unknown): string[] {
 
 /** What holds wherever the expression does: the parts of its outermost `and`. */
 export function conjunctsOf(expression: Node | undefined): Node[] {
-  const bool = asKind(expression, 'BoolExpr');
-  if (bool?.boolop === 'AND_EXPR') return (bool.args ?? []).flatMap(conjunctsOf);
-  return expression === undefined ? [] : [expression];
+  const parts: Node[] = [];
+  const left = expression === undefined ? [] : [expression];
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    const bool = asKind(next, 'BoolExpr');
+    if (bool?.boolop !== 'AND_EXPR') parts.push(next);
+    else for (const part of (bool.args ?? []).toReversed()) left.push(part);
+  }
+  return parts;
+}
+
+/** What stands inside of any number of casts. */
+export function withoutCasts(expression: Node | undefined): Node | undefined {
+  let inner = expression;
+  for (let cast = asKind(inner, 'TypeCast'); cast; cast = asKind(inner, 'TypeCast')) {
+    inner = cast.arg;
+  }
+  return inner;
 }
 
 /** The columns that a check rules out nulls for: `x is not null`, alone or under `and`. */
@@ -36,28 +50,42 @@ export function columnOf(expression: Node | undefined): string | undefined {
 
 /** What PostgreSQL calls a column that is made of an expression; '' where it finds no name. */
 export function nameOfExpression(expression: Node | undefined): string {
-  if (expression === undefined) return '';
-  const { kind, fields } = openNode(expression);
+  // What the outer expressions give where those inside have no name.
+  let fallback = '';
+  for (let at = expression; at !== undefined; ) {
+    const { kind, fields } = openNode(at);
+    const named = ownName(kind, fields);
+    if (named.name !== undefined) return named.name || fallback;
+    fallback = named.fallback || fallback;
+    at = named.inner;
+  }
+  return fallback;
+}
+
+/** The name that an expression gives by itself, or the expression inside of it that decides first. */
+function ownName(
+  kind: string,
+  fields: TreeObject,
+): { name: string } | { name?: undefined; inner: Node | undefined; fallback?: string } {
   switch (kind) {
     case 'ColumnRef':
-      return columnOf(expression) ?? '';
+      return { name: asKind((fields.fields as Node[] | undefined)?.at(-1), 'String')?.sval ?? '' };
     case 'FuncCall':
-      return stringsOf(fields.funcname as Node[]).at(-1) ?? '';
+      return { name: stringsOf(fields.funcname as Node[]).at(-1) ?? '' };
     case 'TypeCast':
-      return nameOfExpression(fields.arg as Node) || nameOfType(fields);
+      return { inner: fields.arg as Node, fallback: nameOfType(fields) };
     case 'CollateClause':
-      return nameOfExpression(fields.arg as Node);
+      return { inner: fields.arg as Node };
     case 'MinMaxExpr':
-      return fields.op === 'IS_LEAST' ? 'least' : 'greatest';
+      return { name: fields.op === 'IS_LEAST' ? 'least' : 'greatest' };
     case 'CaseExpr':
-      return nameOfExpression(fields.defresult as Node | undefined) || 'case';
-    case 'A_Indirection':
-      return (
-        asKind((fields.indirection as Node[]).at(-1), 'String')?.sval ??
-        nameOfExpression(fields.arg as Node)
-      );
+      return { inner: fields.defresult as Node | undefined, fallback: 'case' };
+    case 'A_Indirection': {
+      const field = asKind((fields.indirection as Node[]).at(-1), 'String')?.sval;
+      return field === undefined ? { inner: fields.arg as Node } : { name: field };
+    }
     default:
-      return FIXED[kind] ?? '';
+      return { name: FIXED[kind] ?? '' };
   }
 }
 

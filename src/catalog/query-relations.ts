@@ -41,11 +41,10 @@ export function linkDependents(catalog: Catalog, view: Relation, query: unknown)
 
 /** The columns that a query returns; the types only where they are those of a table or are cast. */
 export function columnsOfQuery(catalog: Catalog, query: Node | undefined): CatalogColumn[] {
-  const select = asKind(query, 'SelectStmt');
+  let select = asKind(query, 'SelectStmt');
+  // A union is called as its first part is.
+  while (select && select.op !== 'SETOP_NONE' && select.larg) select = select.larg;
   if (select === undefined) return [];
-  if (select.op !== 'SETOP_NONE' && select.larg) {
-    return columnsOfQuery(catalog, { SelectStmt: select.larg });
-  }
   const sources = (select.fromClause ?? []).flatMap((node) => sourcesOf(catalog, node));
   return (select.targetList ?? []).flatMap((node) => {
     const target = asKind(node, 'ResTarget');
@@ -67,13 +66,22 @@ interface Source {
 }
 
 function sourcesOf(catalog: Catalog, node: Node): Source[] {
-  const join = asKind(node, 'JoinExpr');
-  if (join) {
-    return [join.larg, join.rarg].flatMap((side) => (side ? sourcesOf(catalog, side) : []));
+  const sources: Source[] = [];
+  const left: (Node | undefined)[] = [node];
+  while (left.length > 0) {
+    const next = left.pop();
+    const join = asKind(next, 'JoinExpr');
+    if (join) left.push(join.rarg, join.larg);
+    const range = asKind(next, 'RangeVar');
+    const relation = range && findRelation(catalog, relationNameOf(range));
+    if (relation) sources.push({ alias: aliasOf(range), relation });
   }
-  const range = asKind(node, 'RangeVar');
-  const relation = range && findRelation(catalog, relationNameOf(range));
-  return relation ? [{ alias: range.alias?.aliasname ?? range.relname ?? '', relation }] : [];
+  return sources;
+}
+
+/** What the columns of a relation in a query are prefixed with. */
+function aliasOf({ alias, relname = '' }: RangeVar): string {
+  return alias?.aliasname ?? relname;
 }
 
 function typeOf(catalog: Catalog, value: Node | undefined, sources: readonly Source[]) {

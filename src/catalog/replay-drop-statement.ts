@@ -1,20 +1,9 @@
 import type { DropStmt, Node } from '@pgsql/types';
-import { asKind, stringsOf, type WrittenName, writtenNameOf } from '../sql/tree.ts';
+import { asKind, objectNameOf, stringsOf, writtenNameOf } from '../sql/tree.ts';
 import { type Catalog, findRelation, resolveKey } from './catalog.ts';
 import { dropRelation, dropRoutine, dropSchema, dropType } from './replay-drop.ts';
 import { removeIndex } from './replay-index.ts';
 import { dropPublication } from './replay-uses.ts';
-
-/** What one of the objects of a `drop` is called. */
-export function droppedName(object: Node): WrittenName {
-  const list = asKind(object, 'List')?.items;
-  const type = asKind(object, 'TypeName')?.names;
-  const routine = asKind(object, 'ObjectWithArgs')?.objname;
-  const plain = asKind(object, 'String')?.sval;
-  return plain === undefined
-    ? writtenNameOf(list ?? type ?? routine)
-    : { schema: undefined, name: plain };
-}
 
 /** `drop …`; what only `cascade` takes along goes too, as without it nothing would have been there. */
 export function replayDrop(catalog: Catalog, statement: DropStmt): void {
@@ -28,7 +17,8 @@ const ON_TABLES = {
 } as const;
 
 function dropObject(catalog: Catalog, { removeType }: DropStmt, object: Node): void {
-  const written = droppedName(object);
+  const written = objectNameOf(object);
+  if (written === undefined) return;
   switch (removeType) {
     case 'OBJECT_TABLE':
     case 'OBJECT_FOREIGN_TABLE':

@@ -6,14 +6,24 @@ import { dropUses } from './replay-uses.ts';
 
 /** Takes a relation away with all that cannot be without it. */
 export function dropRelation(catalog: Catalog, key: ObjectKey): void {
+  // A set gives what is added to it meanwhile, too: views may read views without end.
+  const dropped = new Set([key]);
+  for (const one of dropped) {
+    const relation = catalog.relations.get(one);
+    for (const other of [...(relation?.dependents ?? []), ...(relation?.children ?? [])]) {
+      dropped.add(other);
+    }
+  }
+  for (const one of dropped) dropOne(catalog, one);
+}
+
+function dropOne(catalog: Catalog, key: ObjectKey): void {
   const relation = catalog.relations.get(key);
   if (relation === undefined) return;
-  catalog.relations.delete(key);
   for (const { relation: other, constraint } of referencesTo(catalog, key)) {
     other.constraints.delete(constraint.name);
   }
-  for (const dependent of [...relation.dependents]) dropRelation(catalog, dependent);
-  for (const child of [...relation.children]) dropRelation(catalog, child);
+  catalog.relations.delete(key);
   for (const index of relation.indexes) catalog.indexes.delete(index);
   const parent = catalog.relations.get(relation.parent ?? '');
   if (parent) detachChild(catalog, parent, relation);

@@ -1,5 +1,5 @@
 import type { AlterObjectSchemaStmt, RenameStmt } from '@pgsql/types';
-import { asKind, relationNameOf, stringsOf, writtenNameOf } from '../sql/tree.ts';
+import { objectNameOf, relationNameOf } from '../sql/tree.ts';
 import {
   type Catalog,
   findRelation,
@@ -45,11 +45,19 @@ export function replayRename(catalog: Catalog, statement: RenameStmt): void {
     case 'OBJECT_SCHEMA':
       moveSchema(catalog, subname, newname);
       return;
-    default:
+    case 'OBJECT_TABLE':
+    case 'OBJECT_FOREIGN_TABLE':
+    case 'OBJECT_VIEW':
+    case 'OBJECT_MATVIEW':
+    case 'OBJECT_SEQUENCE':
+    case 'OBJECT_INDEX':
+      // Each of these words may name any of them.
       if (relation) moveRelation(catalog, relation, renamed(relation.key, newname));
       else if (written)
         renameIndex(catalog, resolveKey(catalog, written, catalog.indexes), newname);
-      else renameObject(catalog, statement);
+      return;
+    default:
+      renameObject(catalog, statement);
   }
 }
 
@@ -61,8 +69,8 @@ function renameObject(
   catalog: Catalog,
   { renameType, object, newname = '', subname = '' }: RenameStmt,
 ): void {
-  const names = asKind(object, 'List')?.items ?? asKind(object, 'ObjectWithArgs')?.objname;
-  const written = writtenNameOf(names ?? asKind(object, 'TypeName')?.names);
+  const written = objectNameOf(object);
+  if (written === undefined) return;
   const type = resolveKey(catalog, written, catalog.types);
   switch (renameType) {
     case 'OBJECT_TYPE':
@@ -160,12 +168,18 @@ export function replaySetSchema(catalog: Catalog, statement: AlterObjectSchemaSt
     }
     return;
   }
-  const names = asKind(object, 'List')?.items ?? asKind(object, 'ObjectWithArgs')?.objname;
-  const written = writtenNameOf(names ?? asKind(object, 'TypeName')?.names);
+  const written = objectNameOf(object);
+  if (written === undefined) return;
   const to = objectKey(newschema, written.name);
-  if (objectType === 'OBJECT_TYPE' || objectType === 'OBJECT_DOMAIN') {
-    moveType(catalog, resolveKey(catalog, written, catalog.types), to);
-  } else if (stringsOf(names).length > 0) {
-    moveRoutine(catalog, resolveKey(catalog, written, catalog.routines), to);
+  switch (objectType) {
+    case 'OBJECT_TYPE':
+    case 'OBJECT_DOMAIN':
+      moveType(catalog, resolveKey(catalog, written, catalog.types), to);
+      return;
+    case 'OBJECT_FUNCTION':
+    case 'OBJECT_PROCEDURE':
+    case 'OBJECT_ROUTINE':
+      moveRoutine(catalog, resolveKey(catalog, written, catalog.routines), to);
+      return;
   }
 }

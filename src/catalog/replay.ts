@@ -1,5 +1,5 @@
-import type { Node } from '@pgsql/types';
-import { asKind, relationNameOf } from '../sql/tree.ts';
+import type { CreateSchemaStmt, Node } from '@pgsql/types';
+import { asKind, relationNameOf, schemaNameOf } from '../sql/tree.ts';
 import { type Catalog, findRelation, objectKey, TEMPORARY_SCHEMA } from './catalog.ts';
 import { replayAlterTable } from './replay-alter.ts';
 import { dropRelation } from './replay-drop.ts';
@@ -76,8 +76,7 @@ const REPLAYS: Record<string, Replay> = {
   CreatePolicyStmt: replayPolicy,
   CreatePublicationStmt: replayPublication,
   CreateRangeStmt: replayRange,
-  CreateSchemaStmt: (catalog, { schemaname, schemaElts }, text) =>
-    replaySchema(catalog, schemaname, schemaElts, text),
+  CreateSchemaStmt: replaySchema,
   CreateSeqStmt: (catalog, { sequence, options }) => {
     const { key } = newRelationName(catalog, sequence);
     if (catalog.relations.has(key)) return;
@@ -124,16 +123,10 @@ function own(catalog: Catalog, key: string, options: readonly Node[] | undefined
 }
 
 /** What stands inside `create schema` is made in it. */
-function replaySchema(
-  catalog: Catalog,
-  schema: string | undefined,
-  elements: readonly Node[] | undefined,
-  text: string,
-): void {
-  if (schema === undefined) return;
+function replaySchema(catalog: Catalog, statement: CreateSchemaStmt, text: string): void {
   const outer = catalog.searchPath;
-  catalog.searchPath = [schema, ...outer];
-  for (const node of elements ?? []) replayStatement(catalog, node, text);
+  catalog.searchPath = [schemaNameOf(statement), ...outer];
+  for (const node of statement.schemaElts ?? []) replayStatement(catalog, node, text);
   catalog.searchPath = outer;
 }
 

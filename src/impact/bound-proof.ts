@@ -1,6 +1,6 @@
 import type { Node, PartitionBoundSpec } from '@pgsql/types';
 import type { Relation } from '../catalog/catalog.ts';
-import { columnOf, conjunctsOf, provenNotNull } from '../catalog/expression.ts';
+import { columnOf, conjunctsOf, provenNotNull, withoutCasts } from '../catalog/expression.ts';
 import { asKind, openNode, stringsOf } from '../sql/tree.ts';
 
 /**
@@ -63,10 +63,7 @@ function limitsOf(fact: Node, column: string): Limit[] {
 
 /** A constant as text, whatever it is cast to. */
 function constantOf(node: Node | undefined): string | undefined {
-  if (node === undefined) return undefined;
-  const inner = asKind(node, 'TypeCast')?.arg;
-  if (inner) return constantOf(inner);
-  const constant = asKind(node, 'A_Const');
+  const constant = asKind(withoutCasts(node), 'A_Const');
   if (constant === undefined || constant.isnull) return undefined;
   if (constant.ival) return String(constant.ival.ival ?? 0);
   return constant.fval?.fval ?? constant.sval?.sval;

@@ -32,10 +32,13 @@ function dropWhatNeeds(draft: Draft, { key, dependents }: Relation): void {
 
 /** A view goes away with all views that read it. */
 export function dropDependent(draft: Draft, key: ObjectKey): void {
-  const view = draft.catalog.relations.get(key);
-  if (view === undefined || draft.locks.get(key)?.mode === 'AccessExclusive') return;
-  lock(draft, key, 'AccessExclusive', 'dependent');
-  for (const dependent of view.dependents) dropDependent(draft, dependent);
+  const views = new Set([key]);
+  for (const one of views) {
+    const view = draft.catalog.relations.get(one);
+    if (view === undefined || draft.locks.get(one)?.mode === 'AccessExclusive') continue;
+    lock(draft, one, 'AccessExclusive', 'dependent');
+    for (const dependent of view.dependents) views.add(dependent);
+  }
 }
 
 /** The partitioned table loses a partition, and its default partition gets other bounds. */

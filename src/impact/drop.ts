@@ -1,7 +1,6 @@
 import type { DropStmt, Node } from '@pgsql/types';
 import { resolveKey, splitKey } from '../catalog/catalog.ts';
-import { droppedName } from '../catalog/replay-drop-statement.ts';
-import { asKind, type WrittenName, writtenNameOf } from '../sql/tree.ts';
+import { asKind, objectNameOf, type WrittenName, writtenNameOf } from '../sql/tree.ts';
 import { type Draft, lock, lockTree, targetOf, unknown } from './draft.ts';
 import { dropDependent, dropRelation } from './drop-relation.ts';
 
@@ -11,7 +10,8 @@ export function impactOfDrop(draft: Draft, statement: DropStmt): void {
 }
 
 function dropObject(draft: Draft, statement: DropStmt, object: Node): void {
-  const written = droppedName(object);
+  const written = objectNameOf(object);
+  if (written === undefined) return;
   const isCascade = statement.behavior === 'DROP_CASCADE';
   switch (statement.removeType) {
     case 'OBJECT_TABLE':

@@ -1,5 +1,6 @@
 import type { CreateSchemaStmt, Node } from '@pgsql/types';
 import { type Catalog, type ObjectKey, splitKey } from '../catalog/catalog.ts';
+import { schemaNameOf } from '../sql/tree.ts';
 import { impactOfAlterTable } from './alter-table.ts';
 import {
   impactOfCreate,
@@ -122,16 +123,14 @@ function isAnalyze(node: Node): boolean {
 }
 
 /** What stands inside is made in the schema, where nobody else has anything yet. */
-function impactOfCreateSchema(
-  draft: Draft,
-  { schemaname = '', schemaElts = [] }: CreateSchemaStmt,
-): void {
+function impactOfCreateSchema(draft: Draft, statement: CreateSchemaStmt): void {
   const { catalog, impact, locks } = draft;
+  const schemaname = schemaNameOf(statement);
   const inside = {
     ...draft,
     catalog: { ...catalog, searchPath: [schemaname, ...catalog.searchPath] },
   };
-  for (const node of schemaElts) {
+  for (const node of statement.schemaElts ?? []) {
     for (const [kind, fields] of Object.entries(node)) JUDGES[kind]?.(inside, fields, node);
   }
   const isOutside = (key: ObjectKey) => splitKey(key).schema !== schemaname;

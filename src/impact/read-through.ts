@@ -6,14 +6,14 @@ export function readThrough(
   view: Relation | undefined,
 ): ReadonlySet<Relation> {
   const found = new Set<Relation>();
-  const follow = (relation: Relation | undefined) => {
-    for (const key of relation?.kind === 'view' ? (relation.reads?.keys() ?? []) : []) {
+  const readBy = ({ kind, reads }: Relation) => {
+    for (const key of kind === 'view' ? (reads?.keys() ?? []) : []) {
       const read = relations.get(key);
-      if (read === undefined || found.has(read)) continue;
-      found.add(read);
-      follow(read);
+      if (read !== undefined) found.add(read);
     }
   };
-  follow(view);
+  if (view !== undefined) readBy(view);
+  // A set gives what is added to it meanwhile, too.
+  for (const read of found) readBy(read);
   return found;
 }

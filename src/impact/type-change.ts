@@ -1,7 +1,7 @@
 import type { Node } from '@pgsql/types';
 import type { Catalog, CatalogColumn, CatalogIndex, ColumnType } from '../catalog/catalog.ts';
 import { baseTypeOf, columnTypeOf, isConstrainedDomain } from '../catalog/column-type.ts';
-import { columnOf } from '../catalog/expression.ts';
+import { columnOf, withoutCasts } from '../catalog/expression.ts';
 import { asKind } from '../sql/tree.ts';
 
 /** `unknown` where it depends on the session's time zone, or on a type that the catalog lacks. */
@@ -37,10 +37,12 @@ export function changeOfType(
 
 /** The types that a chain of casts around the column goes through; undefined for any other expression. */
 function castsOf(catalog: Catalog, expression: Node, column: string): ColumnType[] | undefined {
-  if (columnOf(expression) === column) return [];
-  const cast = asKind(expression, 'TypeCast');
-  const inner = cast?.arg && castsOf(catalog, cast.arg, column);
-  return inner && [...inner, columnTypeOf(catalog, cast?.typeName)];
+  if (columnOf(withoutCasts(expression)) !== column) return undefined;
+  const types: ColumnType[] = [];
+  let cast = asKind(expression, 'TypeCast');
+  for (; cast; cast = asKind(cast.arg, 'TypeCast'))
+    types.push(columnTypeOf(catalog, cast.typeName));
+  return types.reverse();
 }
 
 function worse(a: TypeChange, b: TypeChange): TypeChange {

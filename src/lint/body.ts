@@ -2,7 +2,7 @@ import type { Node } from '@pgsql/types';
 import { advance, openCursor } from '../sql/lexer.ts';
 import type { SqlParser } from '../sql/parser.ts';
 import { splitStatements } from '../sql/statements.ts';
-import { asKind, stringsOf, type TreeObject } from '../sql/tree.ts';
+import { asKind, descend, stringsOf, type TreeObject } from '../sql/tree.ts';
 
 /** A statement inside a body, or SQL that is put together there. */
 export interface BodyStatement {
@@ -83,10 +83,8 @@ interface Found {
 }
 
 function readPlpgsql(routine: unknown, text: string, body: Body): BodyStatement[] {
-  const found: Found[] = [];
-  collect(routine, false, found);
   const locate = createBodyLocator(text, body);
-  return found.map(({ line, query, isDynamic, isConditional }) => {
+  return collect(routine).map(({ line, query, isDynamic, isConditional }) => {
     const offset = locate(line, query);
     const literal = isDynamic ? literalOf(query) : undefined;
     if (literal === undefined) return { text: query, offset, isDynamic, isConditional };
@@ -98,25 +96,21 @@ function readPlpgsql(routine: unknown, text: string, body: Body): BodyStatement[
 const CONDITIONAL =
   /^PLpgSQL_(?:stmt_(?:if|case|loop|while|fori|fors|forc|foreach_a|dynfors)|exception)$/;
 
-function collect(node: unknown, isConditional: boolean, into: Found[]): void {
-  if (Array.isArray(node)) {
-    for (const item of node) collect(item, isConditional, into);
-    return;
-  }
-  if (typeof node !== 'object' || node === null) return;
-  for (const [key, value] of Object.entries(node)) {
-    if (typeof value !== 'object' || value === null) continue;
+function collect(routine: unknown): Found[] {
+  const into: Found[] = [];
+  descend(routine, false, (key, value, isConditional) => {
+    if (Array.isArray(value)) return isConditional;
     const fields = value as TreeObject;
     // What a handler catches may have been undone.
     const isGuarded = key === 'PLpgSQL_stmt_block' && fields.exceptions !== undefined;
-    const depends = isConditional || isGuarded || CONDITIONAL.test(key);
     const query = queryOf(key, fields);
     if (query !== undefined) {
       const line = typeof fields.lineno === 'number' ? fields.lineno : 1;
       into.push({ line, query: query.text, isDynamic: query.isDynamic, isConditional });
     }
-    collect(value, depends, into);
-  }
+    return isConditional || isGuarded || CONDITIONAL.test(key);
+  });
+  return into;
 }
 
 function queryOf(

@@ -9,7 +9,14 @@ import {
 import { withDescendants } from '../catalog/replay-relation.ts';
 import { isStronger, type LockTaken } from '../impact/impact.ts';
 import type { Statement } from '../sql/statements.ts';
-import { asKind, kindOf, relationNameOf, type WrittenName, writtenNameOf } from '../sql/tree.ts';
+import {
+  asKind,
+  kindOf,
+  relationNameOf,
+  schemaNameOf,
+  type WrittenName,
+  writtenNameOf,
+} from '../sql/tree.ts';
 import type { FileState } from './rule.ts';
 import type { LintScript } from './script.ts';
 
@@ -123,7 +130,7 @@ function noteCreated(file: FileState, tree: Node, around: Surroundings): void {
   const { catalog, isHistoryWhole, isConditional } = around;
   const schema = asKind(tree, 'CreateSchemaStmt');
   if (schema?.schemaElts) {
-    const searchPath = [schema.schemaname ?? '', ...catalog.searchPath];
+    const searchPath = [schemaNameOf(schema), ...catalog.searchPath];
     const inside = { ...around, catalog: { ...catalog, searchPath } };
     for (const element of schema.schemaElts) noteCreated(file, element, inside);
   }

@@ -1,7 +1,7 @@
 import type { DropStmt, Node } from '@pgsql/types';
 import { quoteWhereNeeded } from '../catalog/catalog.ts';
 import type { Statement } from '../sql/statements.ts';
-import { asKind, stringsOf, type TreeObject } from '../sql/tree.ts';
+import { asKind, stringsOf, visitObjects } from '../sql/tree.ts';
 
 /** What takes a moved statement back. */
 export interface Inverse {
@@ -71,7 +71,7 @@ const OPAQUE = new Set(['do', 'call', 'select', 'with', 'execute', 'set', 'reset
 /** Tables and indexes that a statement names, in lower case. */
 function namesIn(tree: Node): string[] {
   const names: string[] = [];
-  visit(tree, (fields) => {
+  visitObjects(tree, (fields) => {
     for (const name of [fields.relname, fields.idxname]) {
       if (typeof name === 'string') names.push(name.toLowerCase());
     }
@@ -82,10 +82,4 @@ function namesIn(tree: Node): string[] {
     if (name !== undefined) names.push(name.toLowerCase());
   }
   return names;
-}
-
-function visit(node: unknown, each: (fields: TreeObject) => void): void {
-  if (typeof node !== 'object' || node === null) return;
-  if (!Array.isArray(node)) each(node as TreeObject);
-  for (const value of Object.values(node)) visit(value, each);
 }

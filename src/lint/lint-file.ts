@@ -71,7 +71,9 @@ function judgeFile(script: LintScript, statements: Statement[], around: Around):
     const tree = trees[index];
     if (!tree) continue;
     const expanded = expandStatement(statement, tree, { ...around, parser: run.parser });
-    for (const one of expanded) found.push(...judgeOne(statement, one, file, around));
+    for (const one of expanded) {
+      for (const finding of judgeOne(statement, one, file, around)) found.push(finding);
+    }
     if (!file.isTransactional) file.held.clear();
     const inBody = bodySuppressions(script.text, statement, expanded, run);
     directives.suppressions.push(...inBody.suppressions);

@@ -1,7 +1,64 @@
-import type { Node, RangeVar, TypeName } from '@pgsql/types';
+import type { CreateSchemaStmt, Node, RangeVar, TypeName } from '@pgsql/types';
 
 /** Any object of a syntax tree: a node's fields without the wrapper that names its kind. */
 export type TreeObject = Record<string, unknown>;
+
+/** What `descend` leaves out what is below an object for. */
+export const SKIP = Symbol('skip');
+
+/**
+ * Calls `enter` for each object and list below and including `root`, parents first and in the order
+ * of the text. This is the only walk over trees: a statement may be nested as deep as PostgreSQL takes
+ * it, and here that costs memory alone and no stack.
+ *
+ * @param context for `root`; what `enter` returns is the context of what is below, unless it is `SKIP`
+ * @param enter gets the field that the object stands in, '' for `root` and for what stands in a list
+ */
+export function descend<Context>(
+  root: unknown,
+  context: Context,
+  enter: (field: string, value: object, context: Context) => Context | typeof SKIP,
+): void {
+  const fields = [''];
+  const values: unknown[] = [root];
+  const contexts = [context];
+  while (values.length > 0) {
+    const field = fields.pop() ?? '';
+    const value = values.pop();
+    const inherited = contexts.pop() as Context;
+    if (typeof value !== 'object' || value === null) continue;
+    const below = enter(field, value, inherited);
+    if (below === SKIP) continue;
+    const first = values.length;
+    if (Array.isArray(value)) {
+      for (let i = value.length - 1; i >= 0; i--) {
+        values.push(value[i]);
+        fields.push('');
+        contexts.push(below);
+      }
+      continue;
+    }
+    // Nodes have no prototype but Object's; the pairs of Object.entries take twice as long.
+    for (const key in value) {
+      const inner = (value as TreeObject)[key];
+      if (typeof inner !== 'object' || inner === null) continue;
+      values.push(inner);
+      fields.push(key);
+      contexts.push(below);
+    }
+    reverseFrom(values, first);
+    reverseFrom(fields, first);
+  }
+}
+
+/** What was pushed last is taken first, so what is written first has to come last. */
+function reverseFrom(list: unknown[], first: number): void {
+  for (let low = first, high = list.length - 1; low < high; low++, high--) {
+    const kept = list[low];
+    list[low] = list[high];
+    list[high] = kept;
+  }
+}
 
 /**
  * Calls `visit` for each node below and including `root`, parents first, with its kind and fields.
@@ -14,19 +71,18 @@ export function walkTree(
   // biome-ignore lint/suspicious/noConfusingVoidType: most visitors return nothing
   visit: (kind: string, fields: TreeObject) => boolean | void,
 ): void {
-  if (Array.isArray(root)) {
-    for (const item of root) walkTree(item, visit);
-    return;
-  }
-  if (typeof root !== 'object' || root === null) return;
-  // Nodes have no prototype but Object's; the pairs of Object.entries take twice as long.
-  for (const key in root) {
-    const value = (root as TreeObject)[key];
-    if (typeof value !== 'object' || value === null) continue;
-    const isNode = isKind(key) && !Array.isArray(value);
-    if (isNode && visit(key, value as TreeObject) === false) continue;
-    walkTree(value, visit);
-  }
+  descend(root, undefined, (field, value) => {
+    const isNode = isKind(field) && !Array.isArray(value);
+    return isNode && visit(field, value as TreeObject) === false ? SKIP : undefined;
+  });
+}
+
+/** Calls `visit` for every object: relations and types mostly stand as plain fields, without their kind. */
+export function visitObjects(root: unknown, visit: (fields: TreeObject) => void): void {
+  descend(root, undefined, (_, value) => {
+    if (!Array.isArray(value)) visit(value as TreeObject);
+    return undefined;
+  });
 }
 
 /** Kinds of nodes begin with a capital letter, fields do not. */
@@ -76,10 +132,30 @@ export function relationNameOf({ schemaname, relname }: RangeVar): WrittenName {
   return { schema: schemaname || undefined, name: relname ?? '' };
 }
 
+/** What the schema of a `create schema` is called: `authorization x` alone names it after the role. */
+export function schemaNameOf({ schemaname, authrole }: CreateSchemaStmt): string {
+  return schemaname || authrole?.rolename || 'current_user';
+}
+
 /** The last two of a list of names, for objects that a list of strings names. */
 export function writtenNameOf(nodes: readonly Node[] | undefined): WrittenName {
   const parts = stringsOf(nodes);
   return { schema: parts.at(-2) || undefined, name: parts.at(-1) ?? '' };
+}
+
+/**
+ * What the object of a `drop`, `rename`, `set schema`, `comment` and their like is called, however the
+ * grammar writes it: a string, a list, a type, a routine. Undefined for what has no name, such as a cast.
+ */
+export function objectNameOf(object: Node | undefined): WrittenName | undefined {
+  const plain = asKind(object, 'String')?.sval;
+  if (plain) return { schema: undefined, name: plain };
+  const names =
+    asKind(object, 'List')?.items ??
+    asKind(object, 'TypeName')?.names ??
+    asKind(object, 'ObjectWithArgs')?.objname;
+  const written = writtenNameOf(names);
+  return written.name === '' ? undefined : written;
 }
 
 /** Whether a type is written as an array. */

@@ -1,5 +1,11 @@
 import { findRelation, type ObjectKey, resolveKey } from '../../catalog/catalog.ts';
-import { relationNameOf, type TreeObject, walkTree, writtenNameOf } from '../../sql/tree.ts';
+import {
+  relationNameOf,
+  type TreeObject,
+  visitObjects,
+  walkTree,
+  writtenNameOf,
+} from '../../sql/tree.ts';
 import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
 import { offsetOf } from '../subject.ts';
 
@@ -52,11 +58,4 @@ function mayHave(at: StatementInContext, range: TreeObject, type: ObjectKey): bo
   const relation = findRelation(at.catalog, relationNameOf(range));
   const columns = [...(relation?.columns.values() ?? [])];
   return relation === undefined || columns.some((column) => column.type.name === type);
-}
-
-/** Every object of the tree: relations and types mostly stand as plain fields, without their kind. */
-function visitObjects(node: unknown, visit: (fields: TreeObject) => void): void {
-  if (typeof node !== 'object' || node === null) return;
-  if (!Array.isArray(node)) visit(node as TreeObject);
-  for (const value of Object.values(node)) visitObjects(value, visit);
 }

@@ -1,5 +1,6 @@
 import type { InsertStmt, Node, RangeVar, WithClause } from '@pgsql/types';
 import type { ObjectKey } from '../../catalog/catalog.ts';
+import { conjunctsOf, withoutCasts } from '../../catalog/expression.ts';
 import { blockedBy } from '../../impact/impact.ts';
 import { asKind, openNode, stringsOf, walkTree } from '../../sql/tree.ts';
 import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
@@ -101,9 +102,11 @@ function isByKey(at: StatementInContext, where: Node, table: ObjectKey): boolean
 
 /** The columns in `a = 1 and b in (2, 3)`. */
 function columnsComparedWithValues(where: Node): string[] {
-  const both = asKind(where, 'BoolExpr');
-  if (both?.boolop === 'AND_EXPR') return (both.args ?? []).flatMap(columnsComparedWithValues);
-  const compared = asKind(where, 'A_Expr');
+  return conjunctsOf(where).flatMap(columnComparedWithValue);
+}
+
+function columnComparedWithValue(part: Node): string[] {
+  const compared = asKind(part, 'A_Expr');
   const isEqual = stringsOf(compared?.name)[0] === '=';
   const isListed = compared?.kind === 'AEXPR_IN' || compared?.kind === 'AEXPR_OP';
   if (compared === undefined || !isEqual || !isListed || !isConstant(compared.rexpr)) return [];
@@ -112,10 +115,8 @@ function columnsComparedWithValues(where: Node): string[] {
 }
 
 function isConstant(node: Node | undefined): boolean {
-  const items = asKind(node, 'List')?.items;
-  if (items) return items.every(isConstant);
-  const cast = asKind(node, 'TypeCast');
-  return cast ? isConstant(cast.arg) : asKind(node, 'A_Const') !== undefined;
+  const items = asKind(node, 'List')?.items ?? [node];
+  return items.every((item) => asKind(withoutCasts(item), 'A_Const') !== undefined);
 }
 
 function isSmall({ catalog, settings }: StatementInContext, table: ObjectKey): boolean {
