@@ -355,3 +355,13 @@ export type { Structure, StructureKind, StructureObject } from './structure/stru
 export { withoutPartitions } from './structure/structure.ts';
 export type { StructureFileCheck } from './structure/structure-file.ts';
 export { checkStructureFile, writeStructureFile } from './structure/structure-file.ts';
+export type { CommandRenderer, PrintedCommand, PrintedFlags } from './text/command-line.ts';
+export {
+  commandLine,
+  flagWords,
+  pathWords,
+  sameCommand,
+  withCommandRenderer,
+} from './text/command-line.ts';
+export type { Shell } from './text/shell.ts';
+export { quoteWord, variableWord } from './text/shell.ts';

@@ -1,5 +1,6 @@
 import type { LedgerRow } from '../migrate/ledger.ts';
 import { compareVersions, parseVersion, type Version } from '../migrate/version.ts';
+import { commandLine } from '../text/command-line.ts';
 import type { Adapter, AdoptionFinding, ForeignMigration, ForeignRow } from './foreign.ts';
 import { type ExistingFile, type PlannedMigration, planMigration } from './plan-migration.ts';
 
@@ -108,10 +109,10 @@ function outOfOrder(
   if (!newest) return [];
   return pending
     .filter(({ version }) => compareVersions(version, newest.version) < 0)
-    .map(({ path }) => ({
+    .map(({ path, label }) => ({
       severity: 'warning',
       file: show(path),
       message: `it is pending, although the newer ${show(newest.path)} is applied`,
-      hint: 'Look whether it should run: `evdb migrate up --out-of-order` applies it, `evdb migrate baseline` counts it as applied.',
+      hint: `Look whether it should run: \`${commandLine('migrate up', { 'out-of-order': true })}\` applies it, \`${commandLine('migrate baseline', {}, { args: [label] })}\` counts it as applied.`,
     }));
 }

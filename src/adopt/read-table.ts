@@ -2,6 +2,7 @@ import { codeOf } from '../connection/query-error.ts';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
+import { commandLine } from '../text/command-line.ts';
 import type { Adapter, TableRow } from './foreign.ts';
 
 export interface TrackingTable {
@@ -98,7 +99,7 @@ function noTable({ tool, table }: Adapter, wanted: Wanted, found: { schema: stri
     'ADOPTION_REFUSED',
     `there is no table ${name} here that is ${tool}'s (with the columns ${table.columns.join(', ')}${unlike})`,
     {
-      hint: 'Check the database; where the table has another name, give it with --table schema.name. A database that no tool has migrated is for `evdb migrate baseline`.',
+      hint: `Check the database; where the table has another name, give it with --table schema.name. A database that no tool has migrated is for another command: \`${commandLine('migrate baseline', { help: true })}\`.`,
     },
   );
 }

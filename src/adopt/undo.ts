@@ -11,6 +11,7 @@ import { withRunner } from '../migrate/runner.ts';
 import { readChecksum } from '../migrate/source.ts';
 import { parseVersion, type Version } from '../migrate/version.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
+import { commandLine, sameCommand } from '../text/command-line.ts';
 import type { AdoptableTool } from './foreign.ts';
 import type { AdoptionRecord } from './record.ts';
 
@@ -137,7 +138,7 @@ function requireConfirm({ hasMigrated }: { hasMigrated: boolean }, options: Undo
     'CONFIRM_REQUIRED',
     'evdb has migrated since it adopted, and the other tool does not know of it',
     {
-      hint: 'Nothing was changed. Take back what evdb applied (`evdb migrate down`), or tell the other tool by hand; then: evdb migrate adopt --undo --confirm',
+      hint: `Nothing was changed. Take back what evdb applied (\`${commandLine('migrate down')}\`), or tell the other tool by hand; then: ${sameCommand('migrate adopt', { undo: true, confirm: true })}`,
     },
   );
 }

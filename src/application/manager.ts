@@ -6,6 +6,7 @@ import type { PoolHealth } from '../pool/health.ts';
 import type { PoolMetrics } from '../pool/metrics.ts';
 import type { PoolOptions } from '../pool/options.ts';
 import { DatabasePool } from '../pool/pool.ts';
+import { commandLine } from '../text/command-line.ts';
 import { migrateOptionsOf } from './migrate-options.ts';
 
 /**
@@ -154,7 +155,10 @@ async function refusePending(options: {
   throw new EvdbError(
     'MIGRATIONS_PENDING',
     `${waiting} of ${migrations.length} migrations are not applied, the first is ${first?.label} ${first?.name}`,
-    { hint: 'Run `evdb migrate up` before the application starts.', details: { ...counts } },
+    {
+      hint: `Run \`${commandLine('migrate up')}\` before the application starts.`,
+      details: { ...counts },
+    },
   );
 }
 

@@ -1,4 +1,5 @@
 import { EvdbError } from '../errors.ts';
+import { commandLine } from '../text/command-line.ts';
 
 const REASONS = {
   P0001: 'event-not-found',
@@ -179,7 +180,7 @@ export function unknownAnswer(answer: unknown): EvdbError {
   return new EvdbError(
     'UNKNOWN_ANSWER',
     `the registration functions answered what evdb does not know: ${JSON.stringify(answer).slice(0, 200)}`,
-    { hint: 'Compare the installed schema with the migrations: evdb migrate status' },
+    { hint: `Compare the installed schema with the migrations: ${commandLine('migrate status')}` },
   );
 }
 

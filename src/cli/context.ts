@@ -5,6 +5,9 @@ import type { TableRenderer } from '../report/table.ts';
 export interface CliContext {
   env: NodeJS.ProcessEnv;
   cwd: string;
+  /** The file that was called, such as `/usr/local/bin/evdb`. */
+  programPath: string;
+  platform: NodeJS.Platform;
   /** Results. */
   out(text: string): void;
   /** Everything else. */
@@ -30,6 +33,8 @@ export function processContext(proc: NodeJS.Process): CliContext {
   return {
     env,
     cwd: proc.cwd(),
+    programPath: proc.argv[1] ?? '',
+    platform: proc.platform,
     out: (text) => void stdout.write(text),
     err: (text) => void stderr.write(text),
     isInteractive: stderr.isTTY === true && !env.CI && env.TERM !== 'dumb',

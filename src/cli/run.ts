@@ -1,6 +1,8 @@
 import type { CommanderError } from 'commander';
 import { EvdbError } from '../errors.ts';
 import { renderError } from '../report/error.ts';
+import { commandLine, withCommandRenderer } from '../text/command-line.ts';
+import { createCommandRenderer } from './command-renderer.ts';
 import { type CliContext, loadStyle } from './context.ts';
 import { EXIT, exitCodeFor } from './exit-codes.ts';
 import { isJsonByNpm, isRunByNpm, npmWithDashes } from './npm-flags.ts';
@@ -14,14 +16,17 @@ import { buildProgram } from './program.ts';
  */
 export async function runCli(args: string[], context: CliContext): Promise<number> {
   const state: CliState = { exitCode: EXIT.done, command: '' };
-  try {
-    const program = buildProgram(context, state);
-    await program.parseAsync(args, { from: 'user' });
-    return state.exitCode;
-  } catch (error) {
-    if (isHelp(error)) return (error as CommanderError).exitCode === 0 ? EXIT.done : EXIT.usage;
-    return reportError(asEvdbError(error, context, state), { args, context, state });
-  }
+  const program = buildProgram(context, state);
+  const render = createCommandRenderer(program, args, context);
+  return withCommandRenderer(render, async () => {
+    try {
+      await program.parseAsync(args, { from: 'user' });
+      return state.exitCode;
+    } catch (error) {
+      if (isHelp(error)) return (error as CommanderError).exitCode === 0 ? EXIT.done : EXIT.usage;
+      return reportError(asEvdbError(error, context, state), { args, context, state });
+    }
+  });
 }
 
 /** What the command that ran leaves behind. */
@@ -46,7 +51,7 @@ function asEvdbError(error: unknown, { env }: CliContext, { command }: CliState)
       ? `Nothing was done. Put two dashes before flags, and quotes around a name of several words: ${npmWithDashes(env)} …`
       : suggestion?.replace(/^\(|\)$/g, '');
     return new EvdbError('USAGE', said, {
-      hint: hint || `See: evdb ${command ? `${command} ` : ''}--help`,
+      hint: hint || `See: ${commandLine(command, { help: true })}`,
     });
   }
   return new EvdbError('INTERNAL', error instanceof Error ? error.message : String(error), {

@@ -5,6 +5,7 @@ import { type Config, resolveConfig } from '../config/resolve.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
 import { EvdbError } from '../errors.ts';
 import type { MigrateOptions } from '../migrate/options.ts';
+import { commandLine } from '../text/command-line.ts';
 import type { CliContext } from './context.ts';
 import type { CommandInput, Flags } from './define.ts';
 
@@ -83,7 +84,7 @@ async function resolveConnection(
   });
   if (server.started) {
     context.err(
-      `the embedded PostgreSQL stays up on port ${server.port}; \`evdb server stop\` ends it\n`,
+      `the embedded PostgreSQL stays up on port ${server.port}; \`${commandLine('server stop')}\` ends it\n`,
     );
   }
   return server.connection;
@@ -100,8 +101,8 @@ async function requireEmbeddedServer(config: Config, isImplicit: boolean): Promi
     isImplicit ? `no database is configured, and ${missing}` : missing,
     {
       hint: isImplicit
-        ? 'Set EVDB_URL, DATABASE_URL or DB_HOST, or pass --url postgres://user@host/database. `evdb migrate up` makes an embedded one.'
-        : 'Only `evdb migrate up --embedded` and `evdb server start` make one. Is this the right folder?',
+        ? `Set EVDB_URL, DATABASE_URL or DB_HOST, or pass --url postgres://user@host/database. \`${commandLine('migrate up')}\` makes an embedded one.`
+        : `Only \`${commandLine('migrate up', { embedded: true })}\` and \`${commandLine('server start')}\` make one. Is this the right folder?`,
       details: { directory },
     },
   );
@@ -166,7 +167,7 @@ export async function withInterrupt<T>(
     context.err('\ninterrupted: rolling back (once more ends evdb at once)\n');
     controller.abort(
       new EvdbError('INTERRUPTED', 'interrupted: what ran in a transaction was rolled back', {
-        hint: '`evdb migrate status` shows what is applied.',
+        hint: `\`${commandLine('migrate status')}\` shows what is applied.`,
       }),
     );
   });

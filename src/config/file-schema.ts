@@ -1,4 +1,5 @@
 import { EvdbError } from '../errors.ts';
+import { commandLine } from '../text/command-line.ts';
 import {
   checkDoctorSettings,
   type DoctorSettings,
@@ -124,7 +125,7 @@ function checkEnvironments(value: unknown, problems: string[]): Map<string, File
 export function checkConfigFile(value: unknown, path: string): ConfigFile {
   if (!isRecord(value)) {
     throw new EvdbError('CONFIG_INVALID', `${path} must contain an object with settings`, {
-      hint: 'For a file to begin with, run: evdb init',
+      hint: `For a file to begin with, run: ${commandLine('init')}`,
     });
   }
   const problems: string[] = [];

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { basename, extname } from 'node:path';
 import { EvdbError } from '../errors.ts';
+import { commandLine } from '../text/command-line.ts';
 import { type ConfigFile, checkConfigFile } from './file-schema.ts';
 import { maskUrlsIn } from './mask.ts';
 import { CONFIG_NAMES } from './project.ts';
@@ -13,7 +14,7 @@ function readText(path: string): string {
     const problem = isMissing ? 'does not exist' : 'cannot be read';
     throw new EvdbError('CONFIG_INVALID', `the config file ${path} ${problem}`, {
       hint: isMissing
-        ? 'Check --config and EVDB_CONFIG, or write a config file: evdb init'
+        ? `Check --config and EVDB_CONFIG, or write a config file: ${commandLine('init')}`
         : 'It must be a plain file that you may read.',
       cause,
     });
@@ -38,7 +39,11 @@ function loadJson(path: string): unknown {
 function loadPackageKey(path: string): unknown {
   const value = loadJson(path);
   if (typeof value === 'object' && value !== null && 'evdb' in value) return value.evdb;
-  throw notReadable(path, 'has no key "evdb"', 'Add it, or write a config file: evdb init');
+  throw notReadable(
+    path,
+    'has no key "evdb"',
+    `Add it, or write a config file: ${commandLine('init')}`,
+  );
 }
 
 async function loadModule(path: string): Promise<unknown> {

@@ -1,4 +1,6 @@
 import { EvdbError, type EvdbErrorCode } from '../errors.ts';
+import { quoteIdent } from '../sql/quote.ts';
+import { commandLine } from '../text/command-line.ts';
 import type { ConnectionOptions, HostAddress } from './options.ts';
 
 type Translation = [
@@ -21,22 +23,23 @@ const TRANSLATIONS: Record<string, Translation> = {
   ECONNREFUSED: [
     'CONNECTION_REFUSED',
     (at) => `nothing accepts connections at ${at.address}`,
-    () => 'Start the server, or check the host and port with `evdb config`.',
+    () => `Start the server, or check the host and port with \`${commandLine('config')}\`.`,
   ],
   ENOENT: [
     'CONNECTION_REFUSED',
     (at) => `there is no PostgreSQL socket at ${at.address}`,
-    () => 'Start the server, or check the socket folder and the port with `evdb config`.',
+    () =>
+      `Start the server, or check the socket folder and the port with \`${commandLine('config')}\`.`,
   ],
   ENOTFOUND: [
     'UNKNOWN_HOST',
     (at) => `the host of ${at.address} is unknown`,
-    () => 'Check the spelling of the host with `evdb config`, and the name service.',
+    () => `Check the spelling of the host with \`${commandLine('config')}\`, and the name service.`,
   ],
   EAI_AGAIN: [
     'UNKNOWN_HOST',
     (at) => `the host of ${at.address} cannot be looked up at the moment`,
-    () => 'Check the spelling of the host with `evdb config`, and the name service.',
+    () => `Check the spelling of the host with \`${commandLine('config')}\`, and the name service.`,
   ],
   ETIMEDOUT: [
     'CONNECT_TIMEOUT',
@@ -46,7 +49,8 @@ const TRANSLATIONS: Record<string, Translation> = {
   '28P01': [
     'AUTHENTICATION_FAILED',
     (at) => `the server at ${at.address} refused the password of user "${at.user}"`,
-    () => 'Check user and password; `evdb config` shows where each value comes from.',
+    () =>
+      `Check user and password; \`${commandLine('config')}\` shows where each value comes from.`,
   ],
   '28000': [
     'AUTHENTICATION_FAILED',
@@ -56,7 +60,8 @@ const TRANSLATIONS: Record<string, Translation> = {
   '3D000': [
     'DATABASE_MISSING',
     (at) => `database "${at.database}" does not exist on ${at.address}`,
-    (at) => `Create it (createdb ${at.database}), or check the name with \`evdb config\`.`,
+    () =>
+      `Create it with \`${commandLine('db create')}\`, or check the name with \`${commandLine('config')}\`.`,
   ],
   '53300': [
     'TOO_MANY_CONNECTIONS',
@@ -71,7 +76,8 @@ const TRANSLATIONS: Record<string, Translation> = {
   '42501': [
     'PERMISSION_DENIED',
     (at) => `user "${at.user}" may not connect to database "${at.database}"`,
-    (at) => `Let an administrator run: grant connect on database ${at.database} to ${at.user};`,
+    (at) =>
+      `Let an administrator run: grant connect on database ${quoteIdent(at.database)} to ${quoteIdent(at.user)};`,
   ],
   '08P01': [
     'CONNECTION_LOST',
@@ -105,7 +111,7 @@ export function connectError(
   }
   if (isTlsError(code)) {
     return new EvdbError('TLS_FAILED', `TLS with ${place.address} failed: ${message}`, {
-      hint: 'Check sslmode and sslrootcert; `evdb config` shows what is in force.',
+      hint: `Check sslmode and sslrootcert; \`${commandLine('config')}\` shows what is in force.`,
       cause,
       details,
     });
@@ -113,7 +119,7 @@ export function connectError(
   // Any other SQLSTATE is the server's considered no, such as for a bad `options=`.
   if (/^(?!08|57P)[0-9A-Z]{5}$/.test(code ?? '')) {
     return new EvdbError('QUERY_FAILED', `${place.address} refused the connection: ${message}`, {
-      hint: 'Check the parameters of the URL with `evdb config`.',
+      hint: `Check the parameters of the URL with \`${commandLine('config')}\`.`,
       cause,
       details,
     });

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { EvdbError } from '../errors.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
+import { commandLine } from '../text/command-line.ts';
 import type { ConnectionOptions } from './options.ts';
 import { codeOf, isConnectionLoss, queryError } from './query-error.ts';
 import { openSession, type Session } from './session.ts';
@@ -111,7 +112,7 @@ async function makeEmbedded(
   const { ensureEmbeddedServer } = await import('./embedded/server.ts');
   const server = await ensureEmbeddedServer({ directory: embeddedDirectory, onProgress, signal });
   if (server.started) {
-    onProgress?.('the embedded PostgreSQL stays up; `evdb server stop` ends it');
+    onProgress?.(`the embedded PostgreSQL stays up; \`${commandLine('server stop')}\` ends it`);
   }
   return { ...(await makeBeside(server.connection, signal)), isEmbedded: true };
 }

@@ -1,5 +1,6 @@
 import { renderSuggestion } from '../config/suggest.ts';
 import { EvdbError } from '../errors.ts';
+import { commandLine } from '../text/command-line.ts';
 import type { LintFinding } from './finding.ts';
 import type { Rule, RuleGroup, Severity } from './rule.ts';
 
@@ -79,7 +80,7 @@ export function assertKnown(
   for (const name of names) {
     if (known.includes(name)) continue;
     throw new EvdbError(code, `${source}: there is no "${name}"${renderSuggestion(name, known)}`, {
-      hint: 'To see the rules and their groups, run: evdb lint --list-rules',
+      hint: `To see the rules and their groups, run: ${commandLine('lint', { 'list-rules': true })}`,
       details: { name, known },
     });
   }

@@ -2,6 +2,7 @@ import { suggestName } from '../config/suggest.ts';
 import { type Comment, listComments } from '../sql/comments.ts';
 import { advance, openCursor } from '../sql/lexer.ts';
 import type { Statement } from '../sql/statements.ts';
+import { commandLine } from '../text/command-line.ts';
 
 /** A place in a script, in UTF-16 units. */
 export interface Range {
@@ -143,7 +144,9 @@ function unknown(rule: string, knownRules: readonly string[]) {
   const suggestion = suggestName(rule, knownRules);
   return {
     message: `there is no rule "${rule}"`,
-    hint: suggestion ? `Did you mean "${suggestion}"?` : 'To see the rules, run: evdb lint rules',
+    hint: suggestion
+      ? `Did you mean "${suggestion}"?`
+      : `To see the rules, run: ${commandLine('lint', { 'list-rules': true })}`,
   };
 }
 

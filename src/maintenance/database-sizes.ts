@@ -1,5 +1,6 @@
 import { codeOf } from '../connection/query-error.ts';
 import type { Session } from '../connection/session.ts';
+import { commandLine } from '../text/command-line.ts';
 import type { ReportNote, StatsReport } from './stats-report.ts';
 
 /** The size of the database, of one schema or of one relation with all that belongs to it. */
@@ -43,7 +44,7 @@ export async function readSizes(
     notes.push({
       level: 'warning',
       text: 'somebody holds a table exclusively, so the sizes of schemas and tables are estimates of the last vacuum or analyze',
-      hint: 'See who it is: evdb stats locks',
+      hint: `See who it is: ${commandLine('stats locks')}`,
     });
   }
   return { rows: rows as SizeRow[], countedSince: null, notes };

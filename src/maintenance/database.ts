@@ -3,6 +3,7 @@ import { codeOf, queryError } from '../connection/query-error.ts';
 import { openSession, type Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
+import { sameCommand } from '../text/command-line.ts';
 
 /** Somebody who is connected to a database. */
 export interface DatabaseSession {
@@ -66,7 +67,7 @@ export async function dropDatabase(
   }
   if (!confirm) {
     throw new EvdbError('CONFIRM_REQUIRED', `this drops database "${database}" and all its data`, {
-      hint: 'Nothing was changed. When that is meant: evdb db drop --confirm',
+      hint: `Nothing was changed. When that is meant: ${sameCommand('db drop', { confirm: true })}`,
     });
   }
   return withOwnDatabase(connection, async (session) => {
@@ -138,7 +139,7 @@ function inUse(name: string, sessions: DatabaseSession[], cause?: unknown): Evdb
   const more = sessions.length > 5 ? ` and ${sessions.length - 5} more` : '';
   const said = who.length > 0 ? `: ${who.join('; ')}${more}` : '';
   return new EvdbError('DATABASE_IN_USE', `database "${name}" is in use${said}`, {
-    hint: 'Nothing was changed. Stop them, or end their sessions with it: evdb db drop --confirm --force',
+    hint: `Nothing was changed. Stop them, or end their sessions with it: ${sameCommand('db drop', { confirm: true, force: true })}`,
     cause,
     details: { sessions },
   });

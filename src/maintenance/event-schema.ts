@@ -2,6 +2,7 @@ import { queryError } from '../connection/query-error.ts';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
+import { commandLine } from '../text/command-line.ts';
 
 export interface EventSchemaTarget {
   /** The PostgreSQL schema that the event schema is installed in; default `public`. */
@@ -72,7 +73,7 @@ function schemaMissing(
   missing: string[],
   isOld: boolean,
 ): EvdbError {
-  const up = `evdb migrate up${schema === 'public' ? '' : ` --schema ${schema}`}`;
+  const up = commandLine('migrate up', schema === 'public' ? {} : { schema });
   const lacking = missing.map((name) => `${name}()`).join(', ');
   const details = { database: options.database, schema, missing };
   if (isOld) {
@@ -86,7 +87,7 @@ function schemaMissing(
     'EVENT_SCHEMA_MISSING',
     `schema "${schema}" of database "${options.database}" does not hold the event schema`,
     {
-      hint: `Install it: ${up} (in a new project: evdb init first). If it is in another schema, name that one with --schema.`,
+      hint: `Install it: ${up} (in a new project: ${commandLine('init')} first). If it is in another schema, name that one with --schema.`,
       details,
     },
   );

@@ -1,5 +1,6 @@
 import type { Row, Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
+import { commandLine } from '../text/command-line.ts';
 import { type AuditEntry, entryColumns, parseEntry } from './audit-entry.ts';
 import { type EventSchemaTarget, onEventSchema, type SchemaNeed } from './event-schema.ts';
 import { withLockAttempts } from './lock-retries.ts';
@@ -134,7 +135,7 @@ async function requireRules(session: Session, options: RepairRulesOptions): Prom
     'USAGE',
     `there is no rule ${unknown.map((name) => `"${name}"`).join(', ')}`,
     {
-      hint: '`evdb rules list` names them all.',
+      hint: `\`${commandLine('rules list')}\` names them all.`,
       details: { known },
     },
   );

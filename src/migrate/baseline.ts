@@ -2,6 +2,7 @@ import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { quoteLiteral } from '../sql/quote.ts';
 import { splitStatements } from '../sql/statements.ts';
+import { sameCommand } from '../text/command-line.ts';
 import type { MigrationStatus } from './compare.ts';
 import { ledgerEntry } from './entry.ts';
 import { writeLedger } from './ledger-write.ts';
@@ -94,7 +95,7 @@ async function plan(
 function requireFile(wanted: string, files: MigrationFile[]): MigrationFile {
   if (!isVersion(wanted)) {
     throw new EvdbError('USAGE', `${JSON.stringify(wanted)} is not a version`, {
-      hint: 'A version is the digits that a file name starts with, for example: evdb migrate baseline 003',
+      hint: `A version is the digits that a file name starts with, for example: ${sameCommand('migrate baseline', {}, { args: ['003'] })}`,
     });
   }
   const named = files.find(({ version }) => version === parseVersion(wanted));
@@ -141,7 +142,7 @@ function ownedByExtensionSql(catalog: string, oid: string): string {
 function requireConfirm({ risk }: BaselineResult, { version, confirm }: BaselineOptions): void {
   if (risk === null || confirm) return;
   throw new EvdbError('CONFIRM_REQUIRED', risk, {
-    hint: `Nothing was changed. When that is meant: evdb migrate baseline ${version} --confirm`,
+    hint: `Nothing was changed. When that is meant: ${sameCommand('migrate baseline', { confirm: true }, { args: [version] })}`,
     details: { version },
   });
 }

@@ -92,6 +92,14 @@ function asBlocker(row: Row): Blocker {
   return row as unknown as Blocker;
 }
 
+/** SQL that ends these sessions; empty where there is none to end. */
+export function terminateSql(blockers: readonly Pick<Blocker, 'pid'>[]): string {
+  const calls = blockers
+    .filter(({ pid }) => pid !== 0)
+    .map(({ pid }) => `pg_terminate_backend(${pid})`);
+  return calls.length === 0 ? '' : `select ${calls.join(', ')};`;
+}
+
 /** `pid 4711 (evdb, app@10.0.0.7, idle in transaction for 12 s): update events …` */
 export function describeBlocker(blocker: Blocker): string {
   if (blocker.pid === 0) return 'a prepared transaction (see pg_prepared_xacts)';

@@ -1,9 +1,10 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { commandLine } from '../text/command-line.ts';
+import { quoteWord } from '../text/shell.ts';
 import { type Misplaced, planRenames, type ScriptName } from './base-branch.ts';
 import { displayPath } from './display-path.ts';
 import { readFolderAt } from './git.ts';
-
 import type { Finding } from './validate.ts';
 import { isVersion, parseVersion } from './version.ts';
 
@@ -65,12 +66,14 @@ function misplacedFinding(misplaced: Misplaced, at: Compared): Finding {
     overtaken: `has to stay behind ${other.fileName}, which moves`,
   };
   const renames = renamesOf(misplaced, at);
-  const commands = renames.map(({ from, to }) => `git mv ${from} ${to}`).join(' && ');
+  const commands = renames
+    .map(({ from, to }) => `git mv ${quoteWord(from, 'posix')} ${quoteWord(to, 'posix')}`)
+    .join(' && ');
   return {
     severity: 'error',
     code: reason === 'collision' ? 'VERSION_COLLISION' : 'BEHIND_BASE',
     message: `${script.fileName} ${says[reason]}`,
-    hint: `Rename it: ${commands} (where it is applied already, take it back first: evdb migrate down)`,
+    hint: `Rename it: ${commands} (where it is applied already, take it back first: ${commandLine('migrate down')})`,
     file: displayPath(join(at.directory, script.fileName)),
     line: 1,
     column: 1,

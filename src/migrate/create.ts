@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EvdbError } from '../errors.ts';
+import { sameCommand } from '../text/command-line.ts';
 import { listMigrations, type MigrationFile } from './source.ts';
 import { compareVersions, MAX_VERSION_DIGITS, parseVersion } from './version.ts';
 
@@ -59,7 +60,7 @@ function slug(words: string): string {
       : 'cannot be a file name';
   const shown = JSON.stringify(words.length > 60 ? `${words.slice(0, 60)}…` : words);
   throw new EvdbError('INVALID_NAME', `the name ${shown} ${problem}`, {
-    hint: 'Use letters, digits, spaces, "-" and "_", for example: evdb migrate create "add venues"',
+    hint: `Use letters, digits, spaces, "-" and "_", for example: ${sameCommand('migrate create', {}, { args: ['add venues'] })}`,
   });
 }
 

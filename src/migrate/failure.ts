@@ -1,7 +1,8 @@
 import { codeOf, isConnectionLoss, reasonOfLoss } from '../connection/query-error.ts';
 import { EvdbError } from '../errors.ts';
+import { commandLine } from '../text/command-line.ts';
 import type { ApplyContext } from './apply-context.ts';
-import { describeBlocker } from './blockers.ts';
+import { describeBlocker, terminateSql } from './blockers.ts';
 import { fullName } from './plan.ts';
 import type { Step } from './prepare.ts';
 import { insertHistorySql } from './record.ts';
@@ -67,7 +68,7 @@ function withAdvice(error: ScriptError, step: Step): ScriptError {
   const { code, message, location, excerpt, server, cause } = error;
   const hint = step.isTransactional
     ? `Nothing of ${fullName(step)} was ${step.direction === 'up' ? 'applied' : 'taken back'}; what ran before it stays. Mend the file and run the command again.`
-    : `${fullName(step)} runs outside a transaction: the statements before this one are committed and do not run again. Mend this one and run the command again: it goes on here.${step.direction === 'up' ? ' `evdb migrate down` takes them back with its down script.' : ''}`;
+    : `${fullName(step)} runs outside a transaction: the statements before this one are committed and do not run again. Mend this one and run the command again: it goes on here.${step.direction === 'up' ? ` \`${commandLine('migrate down')}\` takes them back with its down script.` : ''}`;
   const place = { script: step.script, ...location, excerpt };
   return new ScriptError(code, message, place, { hint, cause, ...(server && { server }) });
 }
@@ -84,7 +85,7 @@ function connectionLost(cause: unknown, step: Step): EvdbError {
   }
   const message = `the connection was lost while ${name} ran${reasonOfLoss(cause)}`;
   return new EvdbError('CONNECTION_LOST', message, {
-    hint: 'It runs outside a transaction, so its first statements stay: `evdb migrate status` tells how far it came. Run the command again: it goes on from there.',
+    hint: `It runs outside a transaction, so its first statements stay: \`${commandLine('migrate status')}\` tells how far it came. Run the command again: it goes on from there.`,
     cause,
     details: { cause: codeOf(cause) },
   });
@@ -95,7 +96,9 @@ function lockTimeout(cause: unknown, step: Step, blockers: SeenBlocker[]): EvdbE
   const left = step.isTransactional
     ? 'Nothing was changed.'
     : 'The statements before it are committed; the next run goes on here.';
-  const hint = `${left} Try again at a quieter time, end the blocker (select pg_terminate_backend(<pid>);), or give it more patience: --lock-wait-budget 10min, or in the file -- evdb: lock-timeout 5s`;
+  const sql = terminateSql(blockers);
+  const end = sql === '' ? '' : `end who blocks it (${sql}), `;
+  const hint = `${left} Try again at a quieter time, ${end}or give it more patience: --lock-wait-budget 10min, or in the file -- evdb: lock-timeout 5s`;
   const message = `${fullName(step)} did not get its locks${who}`;
   const isPlaced = cause instanceof ScriptError;
   const { line = 1, column = 1 } = isPlaced ? cause.location : {};

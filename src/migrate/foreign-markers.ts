@@ -2,6 +2,7 @@ import { EvdbError } from '../errors.ts';
 import { listComments } from '../sql/comments.ts';
 import { locate } from '../sql/position.ts';
 import { splitStatements } from '../sql/statements.ts';
+import { commandLine } from '../text/command-line.ts';
 
 /** What the files of one tool hold beside SQL. Each pattern is for a whole line, with the flag `m`. */
 export interface ForeignMarkers {
@@ -198,13 +199,13 @@ export function refuseForeignMarkers(text: string, path: string, firstLine = 1):
 
 function wayOut({ markers: { adoptAs }, meaning, text }: FoundMarker): string {
   if (adoptAs !== undefined) {
-    return `Take the folder over with \`evdb migrate adopt --from ${adoptAs}\`, which writes files of evdb into another folder${ofOwn(meaning)}.`;
+    return `Take the folder over with \`${commandLine('migrate adopt', { from: adoptAs })}\`, which writes files of evdb into another folder${ofOwn(meaning)}.`;
   }
   if (meaning === 'noTransaction') return 'Write instead: -- evdb: no-transaction';
   if (meaning === 'other') {
-    return `evdb does not read this format: write each part as a file NNN_name.sql of its own, with the way back in NNN_name.down.sql. \`evdb migrate baseline <version>\` counts what a database has already as applied.`;
+    return `evdb does not read this format: write each part as a file NNN_name.sql of its own, with the way back in NNN_name.down.sql. What a database has already is counted as applied: \`${commandLine('migrate baseline', { help: true })}\`.`;
   }
-  return `Put what stands behind ${JSON.stringify(text)} into a file of its own: NNN_name.sql goes up, NNN_name.down.sql comes back. \`evdb migrate baseline <version>\` counts what a database has already as applied.`;
+  return `Put what stands behind ${JSON.stringify(text)} into a file of its own: NNN_name.sql goes up, NNN_name.down.sql comes back. What a database has already is counted as applied: \`${commandLine('migrate baseline', { help: true })}\`.`;
 }
 
 function ofOwn(meaning: Meaning): string {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
-import { type Blocker, describeBlocker, listLockHolders } from './blockers.ts';
+import { type Blocker, describeBlocker, listLockHolders, terminateSql } from './blockers.ts';
 import type { LedgerKey } from './ledger.ts';
 
 /** An advisory lock in PostgreSQL's two-integer form. */
@@ -84,12 +84,13 @@ async function tryLock(session: Session, id: LockId): Promise<boolean> {
 
 async function lockedError(session: Session, id: LockId, waitedMs: number): Promise<EvdbError> {
   const holders = await listLockHolders(session, id);
+  const end = terminateSql(holders);
   const who = holders.map(describeBlocker).join('; ') || 'a session that has just ended';
   return new EvdbError(
     'LOCKED',
     `another runner is at work: ${who} (waited ${(waitedMs / 1000).toFixed(1)} s)`,
     {
-      hint: 'Try again when it is done; --lock-wait waits longer. Where it hangs, end it: select pg_terminate_backend(<pid>);',
+      hint: `Try again when it is done; --lock-wait waits longer.${end === '' ? '' : ` Where it hangs, end it: ${end}`}`,
       details: { holders, waitedMs },
     },
   );

@@ -1,5 +1,6 @@
 import { openSession, type Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
+import { commandLine } from '../text/command-line.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { acquireLock, runnerLock } from './lock.ts';
 import { fullName } from './plan.ts';
@@ -36,7 +37,7 @@ export async function resolveOutcome(
     'OUTCOME_UNKNOWN',
     `the connection was lost while ${name} committed, and the server cannot be asked whether it was ${verb}`,
     {
-      hint: 'It is either whole or not there at all. When the server is back, `evdb migrate status` tells.',
+      hint: `It is either whole or not there at all. When the server is back, \`${commandLine('migrate status')}\` tells.`,
       cause,
       details: { commit: 'unknown', transactionId },
     },

@@ -1,4 +1,5 @@
 import { EvdbError } from '../errors.ts';
+import { commandLine } from '../text/command-line.ts';
 import { isApplied, type MigrationStatus } from './compare.ts';
 import { repairCommand } from './repair-command.ts';
 import { compareVersions, isVersion, parseVersion, type Version } from './version.ts';
@@ -165,7 +166,7 @@ function refuseDamage(statuses: MigrationStatus[], target: Version | undefined):
       'CHANGED_MIGRATION',
       `${listNames(changed.map(fullName))} changed after being applied`,
       {
-        hint: `Put the old text back and write a new migration for the change. Where the database may lose it: \`evdb migrate down\`, then \`up\` again. Where it is as the new text would make it: \`${repairCommand(changed)}\`.`,
+        hint: `Put the old text back and write a new migration for the change. Where the database may lose it: \`${commandLine('migrate down')}\`, then \`${commandLine('migrate up')}\`. Where it is as the new text would make it: \`${repairCommand(changed)}\`.`,
         details: { versions: changed.map(({ version }) => version) },
       },
     );
@@ -176,7 +177,7 @@ function refuseDamage(statuses: MigrationStatus[], target: Version | undefined):
     'MISSING_MIGRATION',
     `${listNames(missing.map(fullName))} ${missing.length === 1 ? 'is' : 'are'} applied, but the file is gone`,
     {
-      hint: `Bring the file back from version control. To take the migration back without it: \`evdb migrate down --from-ledger\`. To forget it: \`${repairCommand(missing)}\`.`,
+      hint: `Bring the file back from version control. To take the migration back without it: \`${commandLine('migrate down', { 'from-ledger': true })}\`. To forget it: \`${repairCommand(missing)}\`.`,
       details: { versions: missing.map(({ version }) => version) },
     },
   );
@@ -203,10 +204,11 @@ function incompleteMigration(status: MigrationStatus): EvdbError {
 }
 
 function wayOn({ file }: MigrationStatus, isReverting: boolean): string {
-  if (isReverting) return '`evdb migrate down` goes on with it; after that `up` applies it again.';
+  const [up, down] = [commandLine('migrate up'), commandLine('migrate down')];
+  if (isReverting) return `\`${down}\` goes on with it; after that \`${up}\` applies it again.`;
   return file === undefined
-    ? 'Its file is not here: bring it back and run `up` again, which goes on with it, or take it back with `evdb migrate down --from-ledger`.'
-    : '`evdb migrate up` without --to goes on with it, `evdb migrate down` takes it back. The history table of the ledger holds the error.';
+    ? `Its file is not here: bring it back and run \`${up}\`, which goes on with it, or take it back with \`${commandLine('migrate down', { 'from-ledger': true })}\`.`
+    : `\`${up}\` goes on with it, \`${down}\` takes it back. The history table of the ledger holds the error.`;
 }
 
 function refuseOutOfOrder(

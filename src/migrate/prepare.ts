@@ -2,6 +2,7 @@ import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { loadParser, type SqlParser } from '../sql/parser.ts';
 import { type Statement, splitStatements } from '../sql/statements.ts';
+import { commandLine } from '../text/command-line.ts';
 import { checkStatements, type ScriptProblem } from './check.ts';
 import type { MigrationStatus } from './compare.ts';
 import { ledgerEntry } from './entry.ts';
@@ -142,7 +143,8 @@ function refuseProblems(
 ): PlanWarning[] {
   const [first, ...others] = problems.filter(({ severity }) => severity === 'error');
   if (first) {
-    const more = others.length > 0 ? ` (and ${others.length} more: evdb migrate validate)` : '';
+    const more =
+      others.length > 0 ? ` (and ${others.length} more: ${commandLine('migrate validate')})` : '';
     const { hint = 'Nothing was run. Mend the file and run the command again.' } = first;
     throw new ScriptError(first.code, first.message + more, { script, ...first }, { hint });
   }

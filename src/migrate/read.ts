@@ -4,6 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import { queryError } from '../connection/query-error.ts';
 import { openSession, type Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
+import { commandLine } from '../text/command-line.ts';
 import { compareWithLedger, type FileChecksums, type MigrationStatus } from './compare.ts';
 import { mayBeCommitted } from './failure.ts';
 import { type Ledger, readLedger } from './ledger.ts';
@@ -46,7 +47,7 @@ export function requireMigrations({ directory }: { directory: string }): Migrati
   throw new EvdbError('MIGRATIONS_DIR_EMPTY', `the folder ${directory} holds no migration`, {
     hint:
       foldersHint(directory) ??
-      'Run `evdb init` to start with the event schema, or `evdb migrate create <name>`.',
+      `Run \`${commandLine('init')}\` to start with the event schema, or \`${commandLine('migrate create', {}, { args: ['first table'] })}\` to start with a table of your own.`,
     details: { directory },
   });
 }
@@ -64,10 +65,10 @@ function foldersHint(directory: string): string | undefined {
   const found = TOOL_OF_FILE.find(([file]) =>
     folders.some(({ name }) => existsSync(join(directory, name, file))),
   );
-  return (
-    found &&
-    `It holds folders with ${found[0]} in them: take those over with \`evdb migrate adopt --from ${found[1]} --from-dir ${directory} --write-to <folder>\`.`
-  );
+  if (!found) return undefined;
+  const [file, from] = found;
+  const adopt = { from, 'from-dir': directory, 'write-to': 'evdb-migrations' };
+  return `It holds folders with ${file} in them: take those over with \`${commandLine('migrate adopt', adopt)}\`.`;
 }
 
 /**

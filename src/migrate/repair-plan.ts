@@ -1,4 +1,5 @@
 import { EvdbError } from '../errors.ts';
+import { commandLine, sameCommand } from '../text/command-line.ts';
 import type { MigrationState, MigrationStatus } from './compare.ts';
 import { fullName } from './plan.ts';
 import { repairCommand } from './repair-command.ts';
@@ -67,7 +68,7 @@ function planSafeRepairs(
   if (forget || as) {
     const flag = forget ? '--forget' : `--as ${as}`;
     throw new EvdbError('USAGE', `${flag} needs the version that is meant`, {
-      hint: `For example: evdb migrate repair 003 ${flag}`,
+      hint: `For example: ${sameCommand('migrate repair', {}, { args: ['003'] })}`,
     });
   }
   return {
@@ -81,15 +82,15 @@ function planSafeRepairs(
 function findStatus(statuses: MigrationStatus[], wanted: string): MigrationStatus {
   if (!isVersion(wanted)) {
     throw new EvdbError('USAGE', `${JSON.stringify(wanted)} is not a version`, {
-      hint: 'A version is the digits that a file name starts with, for example: evdb migrate repair 003',
+      hint: `A version is the digits that a file name starts with, for example: ${sameCommand('migrate repair', {}, { args: ['003'] })}`,
     });
   }
   const status = statuses.find(({ version }) => version === parseVersion(wanted));
   if (status?.row) return status;
   throw new EvdbError('UNKNOWN_VERSION', `version ${wanted} is not applied`, {
     hint: status
-      ? `There is nothing to repair: ${fullName(status)} is pending. Where the database holds its objects already: evdb migrate baseline`
-      : '`evdb migrate status --all` lists what is applied.',
+      ? `There is nothing to repair: ${fullName(status)} is pending. Where the database holds its objects already: ${commandLine('migrate baseline', {}, { args: [status.label] })}`
+      : `\`${commandLine('migrate status', { all: true })}\` lists what is applied.`,
     details: { version: wanted },
   });
 }
@@ -135,8 +136,8 @@ function riskOf(status: MigrationStatus, action: RepairAction): string | null {
   const name = fullName(status);
   if (action === 'forget') {
     const again = status.file
-      ? 'and the next `up` runs its file again'
-      : 'and `down` can no longer take it back';
+      ? 'and the next migrate up runs its file again'
+      : 'and migrate down can no longer take it back';
     return `what ${name} made stays in the database, ${again}`;
   }
   return status.state === 'changed'
@@ -152,14 +153,13 @@ function decisionAbout(status: MigrationStatus): Decision | undefined {
 
 function describe(status: MigrationStatus): Pick<Decision, 'message' | 'choices'> | undefined {
   const name = fullName(status);
-  const repair = repairCommand([status]);
   switch (status.state) {
     case 'changed':
       return {
         message: `the SQL of ${name} changed after it was applied: put the old text back, or`,
         choices: [
           {
-            command: `${repair} --confirm`,
+            command: repairCommand([status], { confirm: true }),
             meaning: 'accept it, where the database is already as the new text would make it',
           },
         ],
@@ -169,38 +169,40 @@ function describe(status: MigrationStatus): Pick<Decision, 'message' | 'choices'
         message: `${name} is applied, but its file is gone: bring it back, or`,
         choices: [
           {
-            command: `${repair} --confirm`,
+            command: repairCommand([status], { confirm: true }),
             meaning: 'forget it; what it made stays in the database',
           },
         ],
       };
     case 'incomplete':
-      return describeIncomplete(status, repair);
+      return describeIncomplete(status);
     default:
       return undefined;
   }
 }
 
-function describeIncomplete(
-  status: MigrationStatus,
-  repair: string,
-): Pick<Decision, 'message' | 'choices'> {
+function describeIncomplete(status: MigrationStatus): Pick<Decision, 'message' | 'choices'> {
   const { statementsDone = 0, statementsTotal = 0, state, statementStarted } = status.row ?? {};
   const isReverting = state === 'reverting';
-  const direction = isReverting ? 'down' : 'up';
   const goOn = {
-    command: `evdb migrate ${direction}`,
+    command: commandLine(isReverting ? 'migrate down' : 'migrate up'),
     meaning:
       statementStarted == null
         ? 'go on where it stopped'
         : 'go on where it stopped, if it can be found out whether that statement is done',
   };
   const settle = [
-    { command: `${repair} --as done`, meaning: 'that statement is done: go on behind it' },
-    { command: `${repair} --as not-done`, meaning: 'it is not done: run it again' },
+    {
+      command: repairCommand([status], { as: 'done' }),
+      meaning: 'that statement is done: go on behind it',
+    },
+    {
+      command: repairCommand([status], { as: 'not-done' }),
+      meaning: 'it is not done: run it again',
+    },
   ];
   const takeBack = {
-    command: 'evdb migrate down',
+    command: commandLine('migrate down'),
     meaning: 'take back what it did, with its down script',
   };
   return {
@@ -210,7 +212,7 @@ function describeIncomplete(
       ...(statementStarted == null ? [] : settle),
       ...(isReverting ? [] : [takeBack]),
       {
-        command: `${repair} --forget --confirm`,
+        command: repairCommand([status], { forget: true, confirm: true }),
         meaning: 'forget it without running anything; what it made so far stays',
       },
     ],

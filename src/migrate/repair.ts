@@ -1,4 +1,5 @@
 import { EvdbError } from '../errors.ts';
+import { sameCommand } from '../text/command-line.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { writeLedger } from './ledger-write.ts';
 import { ledgerKey, type MigrateOptions } from './options.ts';
@@ -88,9 +89,10 @@ async function write(
 function requireConfirm(repairs: PreparedRepair[], { confirm }: MigrateRepairOptions): void {
   const risky = repairs.find(({ told }) => told.risk !== null)?.told;
   if (!risky || confirm) return;
-  const flag = risky.action === 'forget' && risky.state !== 'missing' ? ' --forget' : '';
+  const forget = risky.action === 'forget' && risky.state !== 'missing' ? true : undefined;
+  const again = sameCommand('migrate repair', { forget, confirm: true }, { args: [risky.label] });
   throw new EvdbError('CONFIRM_REQUIRED', `${describeProblem(risky)}: ${risky.risk}`, {
-    hint: `Nothing was changed. When that is meant: evdb migrate repair ${risky.label}${flag} --confirm`,
+    hint: `Nothing was changed. When that is meant: ${again}`,
     details: { version: risky.version, state: risky.state, diff: risky.diff },
   });
 }

@@ -1,5 +1,6 @@
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
+import { sameCommand } from '../text/command-line.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { compareWithLedger } from './compare.ts';
 import { applySteps, type MigrationResult, tellWarnings } from './migrator.ts';
@@ -55,7 +56,7 @@ export async function resetSchema(options: ResetOptions): Promise<ResetResult> {
 
 function confirmRequired(schema: string): EvdbError {
   return new EvdbError('CONFIRM_REQUIRED', `reset drops everything in schema "${schema}"`, {
-    hint: 'Nothing was changed. When that is meant: evdb migrate reset --confirm',
+    hint: `Nothing was changed. When that is meant: ${sameCommand('migrate reset', { confirm: true })}`,
   });
 }
 

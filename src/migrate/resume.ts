@@ -1,4 +1,5 @@
 import { EvdbError } from '../errors.ts';
+import { commandLine } from '../text/command-line.ts';
 import type { ApplyContext } from './apply-context.ts';
 import type { LedgerRow } from './ledger.ts';
 import { fullName } from './plan.ts';
@@ -54,7 +55,7 @@ export function nothingInDoubt(row: LedgerRow): EvdbError {
     {
       hint: isWhole
         ? 'There is nothing to settle.'
-        : `Run \`evdb migrate ${row.state === 'reverting' ? 'down' : 'up'}\`: it goes on from there.`,
+        : `Run \`${commandLine(row.state === 'reverting' ? 'migrate down' : 'migrate up')}\`: it goes on from there.`,
       details: { version: row.version, state: row.state },
     },
   );

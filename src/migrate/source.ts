@@ -4,6 +4,7 @@ import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } fr
 import { join, sep } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { EvdbError } from '../errors.ts';
+import { commandLine } from '../text/command-line.ts';
 import { type Directives, parseDirectives } from './directives.ts';
 import { displayPath } from './display-path.ts';
 import { fileUnreadable, notUtf8, nulByte, tooLong } from './file-errors.ts';
@@ -75,7 +76,7 @@ function readFileNames(directory: string): string[] {
     return readdirSync(directory).filter((name) => name.endsWith('.sql'));
   } catch (cause) {
     throw new EvdbError('MIGRATIONS_DIR_MISSING', `there is no folder ${displayPath(directory)}`, {
-      hint: 'Run `evdb init` to start with the event schema, `evdb migrate create <name>` to start empty, or name the folder with --migrations-dir.',
+      hint: `Run \`${commandLine('init')}\` to start with the event schema, \`${commandLine('migrate create', {}, { args: ['first table'] })}\` to start empty, or name the folder with --migrations-dir.`,
       cause,
       details: { directory },
     });
@@ -104,7 +105,7 @@ function parseFileName(fileName: string, directory: string) {
 /** Names that only one tool gives. */
 function ofOtherTool(fileName: string): string {
   return /^[VUBR][\d._]*__/.test(fileName)
-    ? 'Files of Flyway are taken over with `evdb migrate adopt --from flyway`. '
+    ? `Files of Flyway are taken over with \`${commandLine('migrate adopt', { from: 'flyway' })}\`. `
     : '';
 }
 
@@ -126,7 +127,7 @@ function downWithoutUp(path: string, up: MigrationFile | undefined): EvdbError {
     : 'belongs to no migration';
   return new EvdbError('DOWN_WITHOUT_UP', `${displayPath(path)} ${reason}`, {
     hint: up?.name.endsWith('.up')
-      ? 'Pairs of .up.sql and .down.sql are taken over with `evdb migrate adopt`: --from golang-migrate, sqlx or node-pg-migrate where one of these applied them, else --from pairs.'
+      ? `Pairs of .up.sql and .down.sql are taken over with \`${commandLine('migrate adopt', { from: 'pairs' })}\`, or with --from golang-migrate, sqlx or node-pg-migrate where one of these applied them.`
       : 'Give the pair the same version and name, or remove the file.',
     details: { file: path },
   });

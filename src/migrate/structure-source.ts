@@ -9,6 +9,7 @@ import { EvdbError } from '../errors.ts';
 import { splitStatements } from '../sql/statements.ts';
 import { type ReadStructureOptions, readStructure } from '../structure/read-structure.ts';
 import type { Structure } from '../structure/structure.ts';
+import { commandLine } from '../text/command-line.ts';
 import { ledgerKey, type MigrateOptions } from './options.ts';
 import { fullName } from './plan.ts';
 import { readStanding, requireMigrations, withSession } from './read.ts';
@@ -169,7 +170,7 @@ function readDump(path: string): string {
     return readFileSync(path, 'utf8');
   } catch (cause) {
     throw new EvdbError('FILE_UNREADABLE', `${path} cannot be read: ${(cause as Error).message}`, {
-      hint: '`evdb schema dump --file <path>` writes one.',
+      hint: `\`${commandLine('schema dump', { file: path })}\` writes it.`,
       cause,
     });
   }

@@ -4,6 +4,7 @@ import type { LintReport } from '../lint/engine.ts';
 import type { LintFinding } from '../lint/finding.ts';
 import type { Severity } from '../lint/rule.ts';
 import { loadParser, type SqlParser } from '../sql/parser.ts';
+import { commandLine } from '../text/command-line.ts';
 import { readDiffs } from './changes.ts';
 import { checkBase, type Rename } from './check-base.ts';
 import type { MigrationState, MigrationStatus } from './compare.ts';
@@ -221,7 +222,7 @@ const LEDGER_FINDINGS: Partial<
   incomplete: [
     'error',
     'INCOMPLETE_MIGRATION',
-    'stopped half way; the next `up`, or `down`, goes on with it',
+    `stopped half way: \`${commandLine('migrate up')}\` goes on with it, \`${commandLine('migrate down')}\` takes it back`,
   ],
 };
 

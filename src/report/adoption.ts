@@ -1,6 +1,7 @@
 import type { AdoptedMigration, AdoptionResult } from '../adopt/adopt.ts';
 import type { AdoptionFinding } from '../adopt/foreign.ts';
 import type { UndoneAdoption } from '../adopt/undo.ts';
+import { commandLine, sameCommand } from '../text/command-line.ts';
 import type { Style } from './style.ts';
 import { renderCount, renderTime } from './units.ts';
 
@@ -76,12 +77,22 @@ function renderOutcome(
     configuredFolder === undefined
       ? []
       : [`  set "migrationsDir": "${directory}" in evdb.config.json (it is ${configuredFolder})`];
+  const target = {
+    schema: schema === 'public' ? undefined : schema,
+    'migrations-dir': configuredFolder === undefined ? undefined : directory || '.',
+  };
+  const validate = commandLine('migrate validate', target);
+  const undo = sameCommand(
+    'migrate adopt',
+    { undo: true, schema: target.schema },
+    { without: ['from-dir', 'table', 'reason', 'all', 'confirm'] },
+  );
   return [
     head,
     `Nothing was run, and ${table} is as it was. Next:`,
     ...configure,
-    `  commit ${directory || '.'}, and look at it: evdb migrate validate`,
-    '  let only evdb migrate from here on; to take this back: evdb migrate adopt --undo',
+    `  commit ${directory || '.'}, and look at it: ${validate}`,
+    `  from here on, only evdb may migrate; to take this back: ${undo}`,
   ];
 }
 

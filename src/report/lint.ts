@@ -1,6 +1,7 @@
 import type { LintReport } from '../lint/engine.ts';
 import type { LintFinding } from '../lint/finding.ts';
 import type { Severity } from '../lint/rule.ts';
+import { commandLine } from '../text/command-line.ts';
 import type { Style } from './style.ts';
 import { renderCount } from './units.ts';
 
@@ -40,14 +41,14 @@ export function renderLintFindings(findings: readonly LintFinding[], style: Styl
 }
 
 function renderFinding(finding: LintFinding, isExplained: boolean, style: Style): string {
-  const { severity, rule, file, line, column, message, excerpt, hint, page, fix } = finding;
+  const { severity, rule, file, line, column, message, excerpt, hint, fix } = finding;
   const colour = style[COLOURS[severity]];
   return [
     `${colour(severity)} ${style.dim(rule)}  ${file}:${line}:${column}: ${message}`,
     ...(excerpt === '' ? [] : [excerpt]),
     ...(hint === '' ? [] : [`  ${style.bold('hint:')} ${hint}`]),
     ...(fix === undefined ? [] : [style.dim(`  --fix can ${fix}`)]),
-    ...(isExplained ? [style.dim(`  see ${page}, or run: evdb lint --explain ${rule}`)] : []),
+    ...(isExplained ? [style.dim(`  more: ${commandLine('lint', { explain: rule })}`)] : []),
   ].join('\n');
 }
 

@@ -9,8 +9,6 @@ export interface RepairRenderOptions {
   style: Style;
   /** Whether this is only what would be done. */
   dryRun: boolean;
-  /** Added to the command lines that are suggested, such as `--env production`. */
-  flags: string;
 }
 
 /** What was repaired, what has to be decided with the commands to type, and a line that counts. */
@@ -48,20 +46,16 @@ function reasonOf({ state, action, settled }: RepairedMigration): string {
 
 function renderDecision(
   { message, choices, diff }: MigrateRepairResult['decisions'][number],
-  { style, flags }: RepairRenderOptions,
+  { style }: RepairRenderOptions,
 ): string {
   return [
     `${style.warn('to decide')}  ${message}`,
     ...(diff ? [renderDiff(diff, style)] : []),
     ...choices.flatMap(({ command, meaning }) => [
-      `    ${style.bold(withFlags(command, flags))}`,
+      `    ${style.bold(command)}`,
       `        ${meaning}`,
     ]),
   ].join('\n');
-}
-
-function withFlags(command: string, flags: string): string {
-  return flags ? `${command} ${flags}` : command;
 }
 
 function renderCounts(
@@ -76,7 +70,7 @@ function renderCounts(
 /** The migrations that count as applied from now on. */
 export function renderBaseline(
   { migrations, schema, label: newest, risk }: BaselineResult,
-  { style, dryRun }: Pick<RepairRenderOptions, 'style' | 'dryRun'>,
+  { style, dryRun }: RepairRenderOptions,
 ): string {
   if (migrations.length === 0) {
     return `nothing to do: everything up to ${newest} is in the ledger of schema ${schema}`;

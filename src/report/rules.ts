@@ -1,5 +1,6 @@
 import type { RepairResult, RuleRepair } from '../maintenance/rule-repairs.ts';
 import type { BusinessRule, RuleViolation } from '../maintenance/rules.ts';
+import { commandLine } from '../text/command-line.ts';
 import { renderChanges } from './audit-entries.ts';
 import type { ReportView, Tone } from './columns.ts';
 import { oneLine } from './report-value.ts';
@@ -40,7 +41,7 @@ export function renderViolationDetails(violations: RuleViolation[], style: Style
     .map(({ rule, details, repair }) =>
       [
         `${style.bold(rule)}: ${oneLine(details)}`,
-        `  ${repair === null ? 'repair: takes a decision, see docs/event-schema-operations.md' : `repair: evdb rules repair ${rule} --confirm`}`,
+        `  ${repair === null ? 'repair: takes a decision, see docs/event-schema-operations.md in the folder of the package' : `repair: ${commandLine('rules repair', { confirm: true }, { args: [rule] })}`}`,
       ].join('\n'),
     )
     .join('\n');

@@ -1,3 +1,4 @@
+import { sameCommand } from '../text/command-line.ts';
 import { renderDiff } from './migration.ts';
 import type { Style } from './style.ts';
 import { renderCount } from './units.ts';
@@ -24,7 +25,7 @@ export function renderStructureFile(
     case 'same':
       return `${file} is the structure of the database`;
     case 'missing':
-      return `${style.bad('missing')}  ${file}: write it with \`evdb schema dump --file ${file}\``;
+      return `${style.bad('missing')}  ${file}: write it with \`${sameCommand('schema dump', { file }, { without: ['check'] })}\``;
     default:
       return [
         `${style.bad('different')}  ${file} is not the structure of the database (- file, + database):`,

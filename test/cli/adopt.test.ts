@@ -108,7 +108,9 @@ test('asks for --confirm where the environment is protected', async ({ migrated 
   for (const args of [['--from', 'dbmate'], ['--undo']]) {
     const result = await migrated.evdb('adopt', ...args, '--env', 'production');
     expectError(result, 'CONFIRM_REQUIRED', 2);
-    expect(result.stderr).toContain(`evdb migrate adopt ${args.join(' ')} --confirm`);
+    expect(result.stderr).toContain(
+      `evdb migrate adopt ${args.join(' ')} --env production --confirm`,
+    );
   }
   expect(await readdir(migrated.dir)).not.toContain('migrations');
   const confirmed = await migrated.evdb(

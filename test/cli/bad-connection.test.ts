@@ -108,7 +108,7 @@ test('says that the database does not exist, and how to create it', async ({
     exitCode: 1,
   });
   expect(stderr).toContain('database "no_such_database" does not exist');
-  expect(stderr).toContain('createdb no_such_database');
+  expect(stderr).toContain('`evdb db create`');
   expect(stderr).not.toContain(url.password);
 });
 

@@ -78,5 +78,5 @@ test('says that a role may not connect to the database', async ({ oneFile, empty
     code: 'PERMISSION_DENIED',
     exitCode: 1,
   });
-  expect(stderr).toContain(`grant connect on database ${emptyDb.name} to ${role.name};`);
+  expect(stderr).toContain(`grant connect on database "${emptyDb.name}" to "${role.name}";`);
 });

@@ -1,6 +1,9 @@
+import { execFile } from 'node:child_process';
+import { readdir } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { expect } from 'vitest';
 import { test as base } from '../support/fixture.ts';
-import { type CliResult, runCli } from '../support/run-cli.ts';
+import { type CliResult, findProgram, runCli, scrubEnvironment } from '../support/run-cli.ts';
 import { expectError, expectHint, readContents } from './expectations.ts';
 
 interface Applied {
@@ -67,6 +70,7 @@ test('refuses to reset a protected environment, whatever is confirmed', async ({
     expectError(result, 'PROTECTED_ENVIRONMENT', 2);
     expectHint(result);
     expect(result.stderr).toContain('environment "production" is protected');
+    expect(result.stderr).toMatch(/schema "public" of database "evdb_test_\w+" on \S+:\d+/);
   }
   expect(await applied.contents()).toEqual(before);
 });
@@ -84,7 +88,8 @@ test.for(['down', 'redo'])(
     const result = await applied.evdb('migrate', command, '--env', 'production');
     expectError(result, 'CONFIRM_REQUIRED', 2);
     expect(result.stderr).toContain('environment "production" is protected');
-    expect(result.stderr).toContain(`evdb migrate ${command} --confirm`);
+    expect(result.stderr).toMatch(/schema "public" of database "evdb_test_\w+" on \S+:\d+/);
+    expect(result.stderr).toContain(`evdb migrate ${command} --env production --confirm`);
     expect(await applied.contents()).toEqual(before);
 
     const dryRun = await applied.evdb('migrate', command, '--env', 'production', '--dry-run');
@@ -109,4 +114,42 @@ test.for(['down', 'redo'])('asks nothing before %s elsewhere', async (command, {
   const { code, stdout } = await applied.evdb('migrate', command);
   expect(stdout).toContain('took back  002_events');
   expect(code).toBe(0);
+});
+
+const NAMES = ['tenant_a', "o'brien $(touch pwned)", 'a\n--confirm', '-x'];
+
+test.for(NAMES)(
+  'prints a reset that resets what was meant when it is pasted: %j',
+  async (schema, { applied, emptyDb, project }) => {
+    const target = `--schema=${schema}`;
+    expect(await applied.evdb('migrate', 'up', target)).toMatchObject({ code: 0 });
+    const name = `"${schema}".users`;
+    await emptyDb.sql.unsafe(`insert into ${name} values (1); insert into public.users values (2)`);
+    const { stderr } = await applied.evdb('migrate', 'reset', target);
+    const [, printed = ''] = /When that is meant: (.*)\n/.exec(stderr) ?? [];
+    expect(printed).toContain('--confirm');
+
+    const { program, PATH } = findProgram();
+    const env = { ...scrubEnvironment(process.env), PATH, EVDB_URL: emptyDb.url };
+    expect(program).toMatch(/evdb$/);
+    await promisify(execFile)('bash', ['-c', printed], { cwd: project.dir, env });
+    expect(await emptyDb.sql.unsafe(`select * from ${name}`)).toEqual([]);
+    expect(await emptyDb.sql`select * from public.users`).toEqual([{ id: 2 }]);
+    expect(await readdir(project.dir)).not.toContain('pwned');
+  },
+);
+
+test('prints a reset that hits nothing where the variable was for one call', async ({
+  applied,
+  emptyDb,
+  project,
+}) => {
+  const { stderr } = await applied.evdb('migrate', 'reset');
+  const [, printed = ''] = /When that is meant: (.*)\n/.exec(stderr) ?? [];
+  const env = { ...scrubEnvironment(process.env), PATH: findProgram().PATH };
+  await project.write('.env', `EVDB_URL=${emptyDb.url}\n`);
+  const before = await applied.contents();
+  const pasted = promisify(execFile)('bash', ['-c', printed], { cwd: project.dir, env });
+  await expect(pasted).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining('--url') });
+  expect(await applied.contents()).toEqual(before);
 });

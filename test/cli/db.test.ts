@@ -164,7 +164,9 @@ test('names the privilege that creating a database takes', async ({ named, role,
 test('does not drop without --confirm, and asks nobody before', async ({ project }) => {
   const result = await runCli(['db', 'drop'], { cwd: project.dir, env: { EVDB_URL: NOWHERE } });
   expectError(result, 'CONFIRM_REQUIRED', 2);
-  expect(result.stderr).toContain('this drops database "app" and all its data');
+  expect(result.stderr).toContain(
+    'this drops database "app" on 127.0.0.1:1, all its schemas and all its data',
+  );
   expectHint(result);
 });
 

@@ -15,7 +15,7 @@ test('says where, why and what to do, and exits 3', async ({ project }) => {
     |   ^
   hint: Move it into a migration of its own that starts with: -- evdb: no-transaction
   --fix can move it into a no-transaction migration
-  see docs/rules/concurrently-in-tx.md, or run: evdb lint --explain concurrently-in-tx
+  more: evdb lint --explain concurrently-in-tx
 1 file linted: 1 error, 0 warnings
 `,
   );

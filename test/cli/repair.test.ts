@@ -63,7 +63,7 @@ test('gives the environment and the schema along with the commands', async ({
   applied: { evdb },
 }) => {
   const { stdout } = await evdb('repair', '--dry-run', '--env', 'production', '--schema', 'public');
-  const command = 'evdb migrate repair 002 --confirm --env production --schema public';
+  const command = 'evdb migrate repair 002 --env production --schema public --confirm';
   expect(stdout).toContain(`    ${command}\n`);
 });
 
@@ -74,7 +74,7 @@ test('asks for --confirm where the environment is protected, also for what is sa
   for (const args of [['repair'], ['repair', '001'], ['baseline', '004']]) {
     const result = await applied.evdb(...args, '--env', 'production');
     expectError(result, 'CONFIRM_REQUIRED', 2);
-    expect(result.stderr).toContain(`evdb migrate ${args.join(' ')} --confirm`);
+    expect(result.stderr).toContain(`evdb migrate ${args.join(' ')} --env production --confirm`);
     expect(await applied.evdb(...args, '--env', 'production', '--dry-run')).not.toMatchObject({
       code: 2,
     });

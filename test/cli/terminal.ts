@@ -34,7 +34,9 @@ export function createTerminal(
   const current = { ...size };
   const lastFrame = () => text.slice(0, endOfScreen(text)).split(HOME).at(-1) ?? '';
   const context: CliContext = {
-    env: { EVDB_URL: url },
+    env: { EVDB_URL: url, PATH: '/usr/local/bin' },
+    programPath: '/usr/local/bin/evdb',
+    platform: 'linux',
     cwd,
     out: (part) => {
       text += part;

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { delimiter, dirname, join } from 'node:path';
 import { inject } from 'vitest';
 
 export interface CliOptions {
@@ -45,9 +46,10 @@ export function runCli(args: string[], options: CliOptions): Promise<CliResult> 
 export function startCli(args: string[], options: CliOptions): RunningCli {
   // What runs the tests needs not be what runs the tool: evdb promises more versions of Node.
   const node = process.env.EVDB_TEST_NODE || process.execPath;
-  const child = spawn(node, [inject('evdbBin'), ...args], {
+  const { program, PATH } = findProgram();
+  const child = spawn(node, [program, ...args], {
     cwd: options.cwd,
-    env: { ...scrubEnvironment(process.env), ...options.env },
+    env: { ...scrubEnvironment(process.env), PATH, ...options.env },
     stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
   child.stdin?.end(options.input);
@@ -57,6 +59,14 @@ export function startCli(args: string[], options: CliOptions): RunningCli {
   // Whoever only waits for a text hears of the end there.
   result.catch(() => undefined);
   return { child, output, result, printed: (text) => waitForText(child, output, text) };
+}
+
+/** The command as a shell finds it: by its name, in a folder of PATH. Hints then call it `evdb`. */
+export function findProgram(): { program: string; PATH: string } {
+  const bin = inject('evdbBin');
+  const folder = join(dirname(bin), '../../.bin');
+  const program = process.platform === 'win32' ? bin : join(folder, 'evdb');
+  return { program, PATH: `${folder}${delimiter}${process.env.PATH ?? ''}` };
 }
 
 /** The environment without connection settings, npm's and CI's variables, and without colour. */

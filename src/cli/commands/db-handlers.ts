@@ -8,9 +8,11 @@ import { renderPing } from '../../report/ping.ts';
 import { renderReport } from '../../report/render-report.ts';
 import { SIZES_VIEW } from '../../report/sizes.ts';
 import { renderCount, renderDuration } from '../../report/units.ts';
+import { sameCommand } from '../../text/command-line.ts';
 import { loadTable } from '../context.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { loadConnection, loadDirectConnection } from '../settings.ts';
+import { describeDatabase, environmentName } from './consent.ts';
 import { loadRenderOptions } from './stats-handlers.ts';
 
 export async function handlePing(input: CommandInput): Promise<CommandResult> {
@@ -62,21 +64,16 @@ export async function handleDrop(input: CommandInput): Promise<CommandResult> {
 
 /** Before a server is started or asked. */
 function requireDropConsent({ flags }: CommandInput, config: Config): void {
-  const { isProtected, environment } = config;
-  if (isProtected) {
-    const name = environment === undefined ? 'this project' : `environment "${environment}"`;
-    throw new EvdbError('PROTECTED_ENVIRONMENT', `drop is refused: ${name} is protected`, {
+  const name = describeDatabase(config);
+  if (config.isProtected) {
+    const message = `drop of ${name} is refused: ${environmentName(config)} is protected`;
+    throw new EvdbError('PROTECTED_ENVIRONMENT', message, {
       hint: 'Nothing was changed. Where it really has to go, take `protected` out of the config file first.',
     });
   }
   if (flags.confirm) return;
-  const { connection } = config;
-  const name =
-    connection.kind === 'server'
-      ? `database "${connection.options.database}"`
-      : 'the database of the embedded PostgreSQL';
-  throw new EvdbError('CONFIRM_REQUIRED', `this drops ${name} and all its data`, {
-    hint: 'Nothing was changed. When that is meant: evdb db drop --confirm',
+  throw new EvdbError('CONFIRM_REQUIRED', `this drops ${name}, all its schemas and all its data`, {
+    hint: `Nothing was changed. When that is meant: ${sameCommand('db drop', { confirm: true })}`,
   });
 }
 

@@ -21,6 +21,7 @@ import {
   renderRegistrations,
 } from '../../report/events.ts';
 import { renderReport } from '../../report/render-report.ts';
+import { commandLine } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
 import { withStop } from '../interruption.ts';
@@ -119,7 +120,7 @@ function parseIds(what: 'event' | 'user', texts: string[]): number[] {
 
 function eventMissing(eventId: number): EvdbError {
   return new EvdbError('EVENT_MISSING', `event ${eventId} does not exist`, {
-    hint: '`evdb events list --past --inactive` lists all events.',
+    hint: `\`${commandLine('events list', { past: true, inactive: true })}\` lists all events.`,
     details: { eventId },
   });
 }

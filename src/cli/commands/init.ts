@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { commandLine } from '../../text/command-line.ts';
 import type { CliContext } from '../context.ts';
 import { type CommandInput, type CommandResult, defineCommand } from '../define.ts';
 import type { CliState } from '../run.ts';
@@ -31,13 +32,13 @@ async function handleInit({ context, flags }: CommandInput): Promise<CommandResu
     ...(result.eventSchema === 'not-copied'
       ? ['The event schema was not copied: migrations/ holds migrations of its own']
       : []),
-    `Next: ${NEXT[result.eventSchema]}`,
+    `Next: ${NEXT[result.eventSchema]()}`,
   ];
   return { data: result, text: lines.join('\n') };
 }
 
 const NEXT = {
-  copied: 'evdb migrate up --embedded',
-  'left-out': 'evdb migrate create <name>',
-  'not-copied': 'evdb migrate validate',
+  copied: () => commandLine('migrate up', { embedded: true }),
+  'left-out': () => commandLine('migrate create', {}, { args: ['first table'] }),
+  'not-copied': () => commandLine('migrate validate'),
 };

@@ -7,6 +7,7 @@ import { type FixPlan, planLintFixes } from '../../migrate/lint-fix.ts';
 import { readStatus } from '../../migrate/status.ts';
 import { writeFixes } from '../../migrate/write-fixes.ts';
 import { renderFixes } from '../../report/lint-fix.ts';
+import { commandLine } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
 import { lintOptionsOf } from '../lint-settings.ts';
@@ -67,7 +68,7 @@ async function readApplied(
   if (connection === undefined) {
     if (!isStopped) return undefined;
     throw new EvdbError('NOT_CONFIGURED', 'the embedded server is not running', {
-      hint: 'It knows which migrations are applied, and those must not be changed. Start it: evdb server start',
+      hint: `It knows which migrations are applied, and those must not be changed. Start it: ${commandLine('server start')}`,
     });
   }
   const settings = { ...migrateSettings(config, context), directory };

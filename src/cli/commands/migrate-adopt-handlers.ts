@@ -3,6 +3,7 @@ import type { AdoptableTool } from '../../adopt/foreign.ts';
 import { EvdbError } from '../../errors.ts';
 import type { MigrateOptions } from '../../migrate/options.ts';
 import { renderAdoption, renderUndoneAdoption } from '../../report/adoption.ts';
+import { sameCommand } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { loadMigrateOptions, withInterrupt } from '../settings.ts';
 import { requireConsent } from './consent.ts';
@@ -14,9 +15,8 @@ export async function handleAdopt(input: CommandInput): Promise<CommandResult> {
   const { flags, context } = input;
   const from = flags.from as AdoptableTool | undefined;
   if (from === undefined && !flags.undo) throw noTool();
-  const command = flags.undo ? 'adopt --undo' : `adopt --from ${from}`;
   const { options } = await loadMigrateOptions(input, (config) =>
-    requireConsent(input, config, command),
+    requireConsent(input, config, 'adopt'),
   );
   const directory =
     typeof flags.writeTo === 'string' ? resolve(context.cwd, flags.writeTo) : options.directory;
@@ -28,7 +28,7 @@ export async function handleAdopt(input: CommandInput): Promise<CommandResult> {
 
 function noTool(): EvdbError {
   return new EvdbError('USAGE', 'which tool is it to take over from?', {
-    hint: 'For example: evdb migrate adopt --from dbmate --dry-run',
+    hint: `For example: ${sameCommand('migrate adopt', { from: 'dbmate', 'dry-run': true })}`,
   });
 }
 

@@ -6,13 +6,14 @@ import type { MigrationResult } from '../../migrate/migrator.ts';
 import type { MigrateOptions } from '../../migrate/options.ts';
 import type { OnProgress } from '../../migrate/progress.ts';
 import { renderSummary } from '../../report/migration.ts';
+import { sameCommand } from '../../text/command-line.ts';
 import { loadStyle } from '../context.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
 import { createProgress } from '../progress.ts';
 import { loadConfig, loadMigrateOptions, withInterrupt } from '../settings.ts';
 import { tuneForParser } from '../v8-flags.ts';
-import { environmentName, requireConsent } from './consent.ts';
+import { describeTarget, environmentName, requireConsent } from './consent.ts';
 
 export { handleStatus, handleValidate } from './migrate-checks.ts';
 
@@ -82,15 +83,15 @@ function requireResetConsent({ flags }: CommandInput, config: Config): void {
   if (config.isProtected) {
     throw new EvdbError(
       'PROTECTED_ENVIRONMENT',
-      `reset is refused: ${environmentName(config)} is protected`,
+      `reset of ${describeTarget(config)} is refused: ${environmentName(config)} is protected`,
       {
         hint: 'Nothing was changed. Where it really has to go, take `protected` out of the config file first.',
       },
     );
   }
   if (flags.confirm) return;
-  throw new EvdbError('CONFIRM_REQUIRED', `reset drops everything in schema "${config.schema}"`, {
-    hint: 'Nothing was changed. When that is meant: evdb migrate reset --confirm',
+  throw new EvdbError('CONFIRM_REQUIRED', `reset drops everything in ${describeTarget(config)}`, {
+    hint: `Nothing was changed. When that is meant: ${sameCommand('migrate reset', { confirm: true })}`,
   });
 }
 

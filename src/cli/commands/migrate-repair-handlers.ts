@@ -10,11 +10,8 @@ export async function handleRepair(input: CommandInput): Promise<CommandResult> 
   const { planMigrateRepair, repairMigrations } = await import('../../migrate/repair.ts');
   const { flags, args, context, style } = input;
   const [version] = args;
-  const command = ['repair', version, flags.forget && '--forget', flags.as && `--as ${flags.as}`]
-    .filter(Boolean)
-    .join(' ');
   const { options } = await loadMigrateOptions(input, (config) =>
-    requireConsent(input, config, command),
+    requireConsent(input, config, 'repair'),
   );
   const { forget, as, confirm, reason } = flags as Record<string, never>;
   const dryRun = flags.dryRun === true;
@@ -24,7 +21,7 @@ export async function handleRepair(input: CommandInput): Promise<CommandResult> 
   );
   return {
     data: { dryRun, ...result },
-    text: renderRepair(result, { style, dryRun, flags: sameTarget(input) }),
+    text: renderRepair(result, { style, dryRun }),
     exitCode: result.decisions.length > 0 ? EXIT.found : EXIT.done,
   };
 }
@@ -34,7 +31,7 @@ export async function handleBaseline(input: CommandInput): Promise<CommandResult
   const { flags, args, context, style } = input;
   const version = args[0] as string;
   const { options } = await loadMigrateOptions(input, (config) =>
-    requireConsent(input, config, `baseline ${version}`),
+    requireConsent(input, config, 'baseline'),
   );
   const { confirm, reason } = flags as Record<string, never>;
   const dryRun = flags.dryRun === true;
@@ -43,11 +40,4 @@ export async function handleBaseline(input: CommandInput): Promise<CommandResult
     run({ ...options, version, confirm, reason, signal }),
   );
   return { data: { dryRun, ...result }, text: renderBaseline(result, { style, dryRun }) };
-}
-
-/** What of this call a suggested command needs too. A URL is left out: it may hold a password. */
-function sameTarget({ flags }: CommandInput): string {
-  return (['env', 'schema'] as const)
-    .flatMap((name) => (typeof flags[name] === 'string' ? [`--${name} ${flags[name]}`] : []))
-    .join(' ');
 }

@@ -11,10 +11,12 @@ import {
   renderViolationDetails,
   VIOLATIONS_VIEW,
 } from '../../report/rules.ts';
+import { commandLine, sameCommand } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
 import { withStop } from '../interruption.ts';
 import { loadDirectConnection } from '../settings.ts';
+import { describeTarget, environmentName } from './consent.ts';
 import { loadRenderOptions } from './stats-handlers.ts';
 
 /** Each registration is looked at: on a large database that takes a while. */
@@ -87,16 +89,20 @@ export async function handleRulesRepair(input: CommandInput): Promise<CommandRes
 }
 
 /** As `migrate reset`: a protected environment is not changed, whatever is confirmed. */
-function requireConsent({ flags }: CommandInput, { isProtected, environment }: Config): void {
+function requireConsent({ flags }: CommandInput, config: Config): void {
   if (flags.dryRun) return;
-  if (isProtected) {
-    const name = environment === undefined ? 'this project' : `environment "${environment}"`;
-    throw new EvdbError('PROTECTED_ENVIRONMENT', `rules repair is refused: ${name} is protected`, {
-      hint: 'Nothing was changed. --dry-run shows what would be; to do it, run the repair that `evdb rules list` names as SQL, or take `protected` out of the config file first.',
+  if (config.isProtected) {
+    const message = `rules repair of ${describeTarget(config)} is refused: ${environmentName(config)} is protected`;
+    throw new EvdbError('PROTECTED_ENVIRONMENT', message, {
+      hint: `Nothing was changed. --dry-run shows what would be; to do it, run the repair that \`${commandLine('rules list')}\` names as SQL, or take \`protected\` out of the config file first.`,
     });
   }
   if (flags.confirm) return;
-  throw new EvdbError('CONFIRM_REQUIRED', 'rules repair changes registrations and counters', {
-    hint: 'Nothing was changed. Look first (--dry-run), then: evdb rules repair --confirm',
-  });
+  throw new EvdbError(
+    'CONFIRM_REQUIRED',
+    `rules repair changes registrations and counters in ${describeTarget(config)}`,
+    {
+      hint: `Nothing was changed. Look first (--dry-run), then: ${sameCommand('rules repair', { confirm: true })}`,
+    },
+  );
 }

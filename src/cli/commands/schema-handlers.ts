@@ -7,6 +7,7 @@ import { readDatabaseStructure } from '../../structure/read-database.ts';
 import { renderStructure } from '../../structure/render-structure.ts';
 import { withoutPartitions } from '../../structure/structure.ts';
 import { checkStructureFile, writeStructureFile } from '../../structure/structure-file.ts';
+import { sameCommand } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
 import { withStop } from '../interruption.ts';
@@ -18,7 +19,7 @@ export async function handleDump(input: CommandInput): Promise<CommandResult> {
   const file = flags.file as string | undefined;
   if (flags.check && file === undefined) {
     throw new EvdbError('USAGE', '--check needs the file to compare with', {
-      hint: 'For example: evdb schema dump --file structure.sql --check',
+      hint: `For example: ${sameCommand('schema dump', { file: 'structure.sql', check: true })}`,
     });
   }
   const { config, connection } = await loadDirectConnection(input);

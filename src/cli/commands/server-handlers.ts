@@ -4,6 +4,7 @@ import { readEmbeddedServer } from '../../connection/embedded/status.ts';
 import { stopEmbeddedServer } from '../../connection/embedded/stop.ts';
 import { EvdbError } from '../../errors.ts';
 import { renderServer } from '../../report/server.ts';
+import { commandLine } from '../../text/command-line.ts';
 import { loadTable } from '../context.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { embeddedDirectory, loadConfig } from '../settings.ts';
@@ -18,7 +19,7 @@ export async function handleStart(input: CommandInput): Promise<CommandResult> {
   const verb = started ? 'started' : 'already running:';
   return {
     data: { running: true, started, port, pid, version, dataDirectory },
-    text: `${verb} PostgreSQL ${version} on port ${port} (pid ${pid}); \`evdb server url\` prints its URL`,
+    text: `${verb} PostgreSQL ${version} on port ${port} (pid ${pid}); \`${commandLine('server url')}\` prints its URL`,
   };
 }
 
@@ -47,7 +48,7 @@ export async function handleUrl(input: CommandInput): Promise<CommandResult> {
   const { running } = await readEmbeddedServer({ directory });
   if (!running) {
     throw new EvdbError('CONNECTION_REFUSED', 'the embedded PostgreSQL is not running', {
-      hint: 'Start it: evdb server start',
+      hint: `Start it: ${commandLine('server start')}`,
     });
   }
   const { url } = await ensureEmbeddedServer({ directory });

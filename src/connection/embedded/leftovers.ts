@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EvdbError } from '../../errors.ts';
+import { commandLine } from '../../text/command-line.ts';
 import { isPidInUse, type Postmaster, pidFilePath, readPidFile } from './postmaster.ts';
 
 const SOCKET_PREFIX = '.s.PGSQL.';
@@ -74,7 +75,7 @@ function runsElsewhere(
     'EMBEDDED_START_FAILED',
     `the data in ${dataDirectory} is in use by a server that cannot be seen from here (pid ${pid} of another container, or of its host)`,
     {
-      hint: `Stop it where it runs with \`evdb server stop\`. Where that is gone for good, remove ${pidFilePath(dataDirectory)}.`,
+      hint: `Stop it where it runs with \`${commandLine('server stop')}\`. Where that is gone for good, remove ${pidFilePath(dataDirectory)}.`,
       details: { dataDirectory, pid, lastPlatform },
     },
   );

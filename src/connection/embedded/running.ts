@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { EvdbError } from '../../errors.ts';
+import { commandLine } from '../../text/command-line.ts';
 import type { ConnectionOptions } from '../options.ts';
 import { fileError } from './disk.ts';
 import { findPostmaster } from './postmaster.ts';
@@ -70,7 +71,7 @@ function readPassword(path: string): string {
 export function requirePort(wanted: number | undefined, port: number): void {
   if (wanted === undefined || wanted === port) return;
   throw new EvdbError('USAGE', `the embedded server already runs, on port ${port}`, {
-    hint: 'Stop it first with `evdb server stop`, or leave the port out.',
+    hint: `Stop it first with \`${commandLine('server stop')}\`, or leave the port out.`,
     details: { port, wanted },
   });
 }

@@ -1,3 +1,4 @@
+import { commandLine } from '../../text/command-line.ts';
 import type { Rule } from '../rule.ts';
 
 /** SQL that only exists while the migration runs. */
@@ -12,7 +13,7 @@ export const opaqueSql: Rule = {
           {
             message:
               'runs SQL that is put together while it runs, so nothing is known of its locks',
-            hint: 'Write the statements out, or see what they do on a scratch database: evdb migrate plan --trace',
+            hint: `Write the statements out, or see what they do on a scratch database: ${commandLine('migrate plan', { trace: true })}`,
             tables: [],
           },
         ]

@@ -1,4 +1,5 @@
 import { EvdbError } from '../../errors.ts';
+import { commandLine } from '../../text/command-line.ts';
 import { checkRules, type RuleViolation } from '../rules.ts';
 import type { DoctorCheck, DoctorFinding, Examination } from './check.ts';
 
@@ -8,14 +9,17 @@ export function judgeBusinessRules(rows: RuleViolation[]): DoctorFinding[] {
     status: severity === 'error' ? 'critical' : 'warning',
     object: rule,
     reason: `${rule}: ${count} (${details})`,
-    fix: repair === null ? null : `evdb rules repair ${rule} --dry-run, then with --confirm`,
+    fix:
+      repair === null
+        ? null
+        : `${commandLine('rules repair', { 'dry-run': true }, { args: [rule] })} (then with --confirm instead)`,
   }));
 }
 
 export const BUSINESS_RULES: DoctorCheck = {
   name: 'business-rules',
   group: 'event-schema',
-  command: 'evdb rules check',
+  command: 'rules check',
   async examine(session, { schema }): Promise<Examination> {
     try {
       const { rows } = await checkRules(session, { schema });

@@ -58,7 +58,7 @@ export interface DoctorCheck {
   /** Unique, and not the name of a group. */
   name: string;
   group: CheckGroup;
-  /** The command that examines the same without the time limit. */
+  /** The command that examines the same without the time limit, such as `stats locks`. */
   command?: string;
   examine(session: Session, context: CheckContext): Promise<Examination>;
 }

@@ -1,4 +1,5 @@
 import { quoteIdent } from '../../sql/quote.ts';
+import { commandLine } from '../../text/command-line.ts';
 import { type ConnectionLimits, readConnections } from '../stats/connections.ts';
 import type { DoctorCheck, DoctorFinding } from './check.ts';
 
@@ -12,7 +13,7 @@ export function judgeConnectionLimit(limits: ConnectionLimits): DoctorFinding[] 
   const server = judgeShare(taken, usable, {
     object: null,
     what: 'the server',
-    fix: '`evdb stats connections` shows whose they are; use smaller pools or a pooler before raising max_connections.',
+    fix: `\`${commandLine('stats connections')}\` shows whose they are; use smaller pools or a pooler before raising max_connections.`,
   });
   return [
     ...server,

@@ -17,7 +17,7 @@ export function judgeDuplicateIndexes(rows: DuplicateIndexRow[]): DoctorFinding[
 export const DUPLICATE_INDEXES: DoctorCheck = {
   name: 'duplicate-indexes',
   group: 'indexes',
-  command: 'evdb stats duplicates',
+  command: 'stats duplicates',
   async examine(session) {
     const { rows } = await readDuplicates(session);
     const prefixes = rows.filter(({ kind }) => kind === 'prefix').length;

@@ -38,7 +38,7 @@ export function judgeUnvalidatedConstraints(rows: InvalidRow[]): DoctorFinding[]
 export const INVALID_INDEXES: DoctorCheck = {
   name: 'invalid-indexes',
   group: 'indexes',
-  command: 'evdb stats invalid',
+  command: 'stats invalid',
   async examine(_session, context) {
     const { rows, notes } = await context.once(readInvalid);
     const building = rows.filter(({ build }) => build !== null).length;

@@ -1,3 +1,4 @@
+import { commandLine } from '../../text/command-line.ts';
 import type { LockRow } from '../stats/lock-tree.ts';
 import { readLocks } from '../stats/locks.ts';
 import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
@@ -26,7 +27,7 @@ export function judgeLockWaits(rows: LockRow[]): DoctorFinding[] {
         reason: `${root.blockedCount} ${waits} up to ${describeAge(longestMs)} for ${describeRoot(root)}${object ? `, first for ${object}` : ''}`,
         fix:
           root.gid === null
-            ? `select pg_terminate_backend(${root.pid}); -- \`evdb stats locks\` shows the tree`
+            ? `select pg_terminate_backend(${root.pid}); -- \`${commandLine('stats locks')}\` shows the tree`
             : `rollback prepared '${root.gid.replaceAll("'", "''")}';`,
       },
     ];
@@ -42,7 +43,7 @@ function describeRoot({ pid, gid, user, application, state }: LockRow): string {
 export const LOCK_WAITS: DoctorCheck = {
   name: 'lock-waits',
   group: 'locks',
-  command: 'evdb stats locks',
+  command: 'stats locks',
   async examine(_session, context) {
     const { rows, notes } = await context.once(readLocks);
     const waiting = rows.filter(({ wantedMode, isRepeated }) => wantedMode !== null && !isRepeated);

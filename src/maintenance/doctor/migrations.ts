@@ -1,21 +1,22 @@
 import { EvdbError } from '../../errors.ts';
+import { commandLine } from '../../text/command-line.ts';
 import type { DoctorCheck, DoctorFinding, MigrationCounts } from './check.ts';
 import { describeCount } from './measures.ts';
 
-type Judgement = [status: 'warning' | 'critical', what: string, fix: string];
+type Judgement = [status: 'warning' | 'critical', what: string, fix: () => string];
 
 /** What each state that is not plain means; see `evdb migrate status`. */
 const STATES: Record<string, Judgement> = {
-  pending: ['warning', 'pending', 'evdb migrate up'],
+  pending: ['warning', 'pending', () => commandLine('migrate up')],
   'out-of-order': [
     'warning',
     'pending although newer ones are applied',
-    'evdb migrate up --out-of-order',
+    () => commandLine('migrate up', { 'out-of-order': true }),
   ],
-  incomplete: ['critical', 'stopped between their statements', 'evdb migrate up'],
-  changed: ['critical', 'different from what was applied', 'evdb migrate status'],
-  missing: ['critical', 'applied although their file is gone', 'evdb migrate status'],
-  ahead: ['warning', 'applied by a newer build than this one', 'evdb migrate status'],
+  incomplete: ['critical', 'stopped between their statements', () => commandLine('migrate up')],
+  changed: ['critical', 'different from what was applied', () => commandLine('migrate status')],
+  missing: ['critical', 'applied although their file is gone', () => commandLine('migrate status')],
+  ahead: ['warning', 'applied by a newer build than this one', () => commandLine('migrate status')],
 };
 
 /** Whether the database is what the files of the project make it. */
@@ -24,7 +25,7 @@ export function judgeMigrations({ counts }: MigrationCounts): DoctorFinding[] {
     const count = counts[state] ?? 0;
     if (count === 0) return [];
     const reason = `${count} ${count === 1 ? 'migration is' : 'migrations are'} ${what}`;
-    return [{ status, object: state, reason, fix }];
+    return [{ status, object: state, reason, fix: fix() }];
   });
 }
 

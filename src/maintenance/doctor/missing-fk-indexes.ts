@@ -21,7 +21,7 @@ export function judgeMissingFk(rows: MissingFkRow[]): DoctorFinding[] {
 export const MISSING_FK_INDEXES: DoctorCheck = {
   name: 'missing-fk-indexes',
   group: 'indexes',
-  command: 'evdb stats missing-fk',
+  command: 'stats missing-fk',
   async examine(session) {
     const { rows } = await readMissingFk(session);
     return {

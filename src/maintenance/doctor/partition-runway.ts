@@ -69,7 +69,7 @@ function warningsOf(notes: ReportNote[]): DoctorFinding[] {
 export const PARTITION_RUNWAY: DoctorCheck = {
   name: 'partition-runway',
   group: 'tables',
-  command: 'evdb stats partitions',
+  command: 'stats partitions',
   async examine(session) {
     const { rows, notes } = await readPartitions(session);
     return {

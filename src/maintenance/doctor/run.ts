@@ -2,6 +2,7 @@ import { codeOf, queryError } from '../../connection/query-error.ts';
 import type { Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 import { quoteIdent } from '../../sql/quote.ts';
+import { commandLine } from '../../text/command-line.ts';
 import type {
   CheckContext,
   CheckGroup,
@@ -177,10 +178,10 @@ function explainFailure(
     case '57014':
       return unknown(
         `it takes longer than ${checkTimeoutMs} ms and was cancelled`,
-        command ?? null,
+        command === undefined ? null : commandLine(command),
       );
     case '55P03':
-      return unknown('somebody holds a lock on what it reads', 'evdb stats locks');
+      return unknown('somebody holds a lock on what it reads', commandLine('stats locks'));
     case '42501':
       return unknown(
         error.message,

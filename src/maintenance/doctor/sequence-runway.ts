@@ -47,7 +47,7 @@ function judgeRunway({
 export const SEQUENCE_RUNWAY: DoctorCheck = {
   name: 'sequence-runway',
   group: 'sequences',
-  command: 'evdb stats sequences',
+  command: 'stats sequences',
   async examine(session) {
     const { rows, notes } = await readSequences(session);
     const fullest = Math.max(0, ...rows.map(({ usedPercent }) => usedPercent ?? 0));

@@ -17,7 +17,7 @@ export function judgeUnusedIndexes(rows: UnusedIndexRow[]): DoctorFinding[] {
 export const UNUSED_INDEXES: DoctorCheck = {
   name: 'unused-indexes',
   group: 'indexes',
-  command: 'evdb stats unused',
+  command: 'stats unused',
   async examine(session) {
     const { rows, notes } = await readUnused(session);
     return {

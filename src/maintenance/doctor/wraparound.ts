@@ -49,7 +49,7 @@ function quoted(name: string | null, dot = '.'): string {
 export const WRAPAROUND: DoctorCheck = {
   name: 'wraparound',
   group: 'vacuum',
-  command: 'evdb stats vacuum',
+  command: 'stats vacuum',
   async examine(_session, context) {
     const { rows, notes } = await context.once(readVacuum);
     const left = Math.min(...rows.map((row) => row.xidsLeft ?? Number.POSITIVE_INFINITY));

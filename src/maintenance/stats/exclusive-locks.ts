@@ -1,5 +1,6 @@
 import { codeOf } from '../../connection/query-error.ts';
 import type { Row, Session } from '../../connection/session.ts';
+import { commandLine } from '../../text/command-line.ts';
 import type { ReportNote } from '../stats-report.ts';
 
 /**
@@ -61,7 +62,7 @@ export function estimateNotes(
     {
       level: 'warning',
       text: `the size of ${count} ${count === 1 ? one : many} is an estimate, because somebody holds a lock`,
-      hint: 'evdb stats locks shows who.',
+      hint: `\`${commandLine('stats locks')}\` shows who.`,
     },
   ];
 }

@@ -1,5 +1,6 @@
 import { codeOf } from '../../connection/query-error.ts';
 import type { Session } from '../../connection/session.ts';
+import { commandLine } from '../../text/command-line.ts';
 import type { ReportNote, StatsReport } from '../stats-report.ts';
 import { type CounterAge, readCounterAge } from './counted-since.ts';
 import { requireSchema, type StatsOptions } from './scope.ts';
@@ -96,7 +97,7 @@ function hiddenNotes(rows: SequenceRow[]): ReportNote[] {
     {
       level: 'unknown',
       text: `the last value of ${hidden} ${hidden === 1 ? 'sequence is' : 'sequences are'} hidden from this role, or locked`,
-      hint: 'grant select on all sequences in schema … to the role; evdb stats locks shows who locks.',
+      hint: `Grant select on all sequences of the schema to the role; \`${commandLine('stats locks')}\` shows who locks.`,
     },
   ];
 }

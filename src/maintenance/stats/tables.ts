@@ -1,4 +1,5 @@
 import type { Session } from '../../connection/session.ts';
+import { commandLine } from '../../text/command-line.ts';
 import type { ReportNote, StatsReport } from '../stats-report.ts';
 import { readCounterAge } from './counted-since.ts';
 import { estimateNotes, runWithoutWaiting } from './exclusive-locks.ts';
@@ -82,7 +83,7 @@ function bloatNotes(rows: TableRow[]): ReportNote[] {
     notes.push({
       level: 'unknown',
       text: `the bloat of ${tables(count('not-analyzed'))} is unknown: never analyzed`,
-      hint: 'evdb stats update',
+      hint: commandLine('stats update'),
     });
   }
   if (rows.some(({ bloatBytes }) => bloatBytes !== null)) {

@@ -1,4 +1,5 @@
 import type { Session } from '../../connection/session.ts';
+import { commandLine } from '../../text/command-line.ts';
 import type { ReportNote, StatsReport } from '../stats-report.ts';
 import { type CounterAge, readCounterAge, replicaNotes } from './counted-since.ts';
 import { estimateNotes, type Precision, runWithoutWaiting } from './exclusive-locks.ts';
@@ -92,7 +93,7 @@ function tooYoung({ countedSince, ageMs }: CounterAge, minimumAgeMs: number): Re
     {
       level: 'unknown',
       text: `nothing is judged: the server has counted for ${renderSpan(ageMs)}, and less than ${renderSpan(minimumAgeMs)} proves nothing`,
-      hint: 'Counting starts anew after a crash, a reset, a restore and an upgrade. evdb stats indexes shows the counters as they are.',
+      hint: `Counting starts anew after a crash, a reset, a restore and an upgrade. \`${commandLine('stats indexes')}\` shows the counters as they are.`,
     },
   ];
 }

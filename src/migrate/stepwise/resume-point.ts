@@ -1,5 +1,6 @@
 import { EvdbError } from '../../errors.ts';
 import type { Statement } from '../../sql/statements.ts';
+import { commandLine } from '../../text/command-line.ts';
 import type { MigrationStatus } from '../compare.ts';
 import { type Direction, fullName } from '../plan.ts';
 import { ScriptError } from '../script-error.ts';
@@ -61,8 +62,8 @@ function changedStatement(
     {
       hint:
         at.index < at.statementsDone
-          ? 'Put its old text back: what has run cannot be changed, only what comes after it. Where that is not possible, `evdb migrate down` takes the migration back with its down script.'
-          : `Put its old text back, so that evdb can find out whether it is done; or settle that first: evdb migrate repair ${status.label} --as not-done`,
+          ? `Put its old text back: what has run cannot be changed, only what comes after it. Where that is not possible, \`${commandLine('migrate down')}\` takes the migration back with its down script.`
+          : `Put its old text back, so that evdb can find out whether it is done; or settle that first: ${commandLine('migrate repair', { as: 'not-done' }, { args: [status.label] })}`,
     },
   );
 }
@@ -81,7 +82,7 @@ function withoutJournal(status: MigrationStatus): EvdbError {
     'INCOMPLETE_MIGRATION',
     `${fullName(status)} stopped half way with an older evdb, which did not write down what had run`,
     {
-      hint: 'Take it back with `evdb migrate down`, which runs its down script, and run `up` again.',
+      hint: `Take it back with \`${commandLine('migrate down')}\`, which runs its down script, and apply it again with \`${commandLine('migrate up')}\`.`,
       details: { version: status.version },
     },
   );

@@ -3,6 +3,7 @@ import { EvdbError } from '../../errors.ts';
 import type { SqlParser } from '../../sql/parser.ts';
 import type { Statement } from '../../sql/statements.ts';
 import { asKind, stringsOf, walkTree } from '../../sql/tree.ts';
+import { commandLine } from '../../text/command-line.ts';
 import { fullName } from '../plan.ts';
 import type { Step } from '../prepare.ts';
 
@@ -40,7 +41,7 @@ export function refuseTemporaryObjects(step: Step, done: Statement[], parser: Sq
     'INCOMPLETE_MIGRATION',
     `${fullName(step)} stopped half way, and what its statement ${made.index + 1} made was temporary and is gone`,
     {
-      hint: 'Take it back with `evdb migrate down`, which runs its down script, and run `up` again.',
+      hint: `Take it back with \`${commandLine('migrate down')}\`, which runs its down script, and apply it again with \`${commandLine('migrate up')}\`.`,
       details: { version: step.version, file: step.script.path, line: made.line },
     },
   );

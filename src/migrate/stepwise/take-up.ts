@@ -2,6 +2,7 @@ import { isConnectionLoss } from '../../connection/query-error.ts';
 import { classifyStatement } from '../../sql/kind.ts';
 import { loadParser } from '../../sql/parser.ts';
 import type { Statement } from '../../sql/statements.ts';
+import { commandLine } from '../../text/command-line.ts';
 import { type ApplyContext, stepName } from '../apply-context.ts';
 import { fullName } from '../plan.ts';
 import type { Step } from '../prepare.ts';
@@ -55,14 +56,14 @@ async function settle(statement: Statement, step: Step, running: Running): Promi
 function undecided(statement: Statement, step: Step): ScriptError {
   const { index, line, column, command } = statement;
   const { label } = classifyStatement(statement);
-  const repair = `evdb migrate repair ${step.label} --as`;
+  const repair = (as: string) => commandLine('migrate repair', { as }, { args: [step.label] });
   const total = step.statements.length;
   const error = new ScriptError(
     'INCOMPLETE_MIGRATION',
     `${fullName(step)} stopped in its statement ${index + 1} of ${total} (${label}), and whether that was done cannot be known`,
     { script: step.script, line, column },
     {
-      hint: `${whyUndecided(command)} Look at the database. Where it is done: ${repair} done; where it has to run again: ${repair} not-done; or take the migration back with \`evdb migrate down\`.`,
+      hint: `${whyUndecided(command)} Look at the database. Where it is done: \`${repair('done')}\`; where it has to run again: \`${repair('not-done')}\`; or take the migration back: \`${commandLine('migrate down')}\`.`,
     },
   );
   const { version } = step;

@@ -1,5 +1,6 @@
 import type { BusinessRule, RuleViolation } from '../../maintenance/rules.ts';
 import type { StatsReport } from '../../maintenance/stats-report.ts';
+import { commandLine } from '../../text/command-line.ts';
 import { oneLine } from '../report-value.ts';
 import { renderCount } from '../units.ts';
 import type { PipelineReport } from './pipeline-report.ts';
@@ -22,7 +23,9 @@ export function pipelineOfRules(
       rule,
       severity: 'error',
       message: `${renderCount(count, 'violation')}: ${oneLine(details)}`,
-      ...(repair !== null && { hint: `repair: evdb rules repair ${rule} --confirm` }),
+      ...(repair !== null && {
+        hint: `repair: ${commandLine('rules repair', { confirm: true }, { args: [rule] })}`,
+      }),
     })),
     summary:
       rows.length === 0
