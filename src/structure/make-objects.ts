@@ -3,6 +3,7 @@ import { CATALOG } from './catalogs.ts';
 import { mendColumns } from './columns.ts';
 import { inheritParts } from './inheritance.ts';
 import type { KindQuery } from './queries/kind-query.ts';
+import { splitNames } from './render/names.ts';
 import {
   objectKeyOf,
   STRUCTURE_KINDS,
@@ -19,6 +20,8 @@ export interface QueryResult {
 export interface SharedRows {
   comments: Row[];
   privileges: Row[];
+  foreignPrivileges: Row[];
+  extensionTies: Row[];
   dependencies: Row[];
   standIns: Row[];
   roles: Row[];
@@ -80,6 +83,8 @@ export function makeObjects(
   inheritParts(drafts, index);
   addComments(shared.comments, index);
   addPrivileges(shared.privileges, index);
+  drafts.push(...makeForeignPrivileges(shared.foreignPrivileges, index));
+  addExtensionTies(shared.extensionTies, index);
   addDependencies(shared, index);
   if (withOwners) addOwners(drafts, shared.roles);
   return sortObjects(dropUnsaid(drafts)).map(
@@ -153,9 +158,42 @@ function addPrivileges(rows: Row[], index: DraftIndex): void {
   for (const { catalog, oid, sub, direction, grantee, privileges, isGrantable } of rows) {
     const object = index.find(catalog, oid, sub);
     if (!object) continue;
-    const way = direction === 'grant' ? 'to' : 'from';
-    const said = `${direction} ${privileges} ${way} ${grantee}${isGrantable ? ' with grant option' : ''}`;
+    const said = sayGrant({ direction, privileges, grantee, isGrantable });
     object.parts.grants = [object.parts.grants, said].filter(Boolean).join('\n');
+  }
+}
+
+function sayGrant({ direction, privileges, grantee, isGrantable }: Row): string {
+  const way = direction === 'grant' ? 'to' : 'from';
+  return `${direction} ${privileges} ${way} ${grantee}${isGrantable ? ' with grant option' : ''}`;
+}
+
+/** Privileges that the user changed on what PostgreSQL or an extension made. */
+function makeForeignPrivileges(rows: Row[], index: DraftIndex): DraftObject[] {
+  const objects = new Map<string, DraftObject>();
+  for (const row of rows) {
+    const extension = index.find(CATALOG.extension, row.extension ?? 0);
+    // the extension was left out, and what it brought with it
+    if (row.extension !== null && !extension && Number(row.extension) >= 16384) continue;
+    const name = `on ${row.name}`;
+    const draft: DraftObject = objects.get(name) ?? {
+      ...{ kind: 'privileges', name, own: name, parts: {}, row },
+      dependsOn: extension ? [objectKeyOf(extension)] : [],
+    };
+    draft.parts.grants = [draft.parts.grants, sayGrant(row)].filter(Boolean).join('\n');
+    objects.set(name, draft);
+  }
+  return [...objects.values()];
+}
+
+function addExtensionTies(rows: Row[], index: DraftIndex): void {
+  for (const { catalog, oid, extension } of rows) {
+    const object = index.find(catalog, oid);
+    const needed = index.find(CATALOG.extension, extension);
+    if (!object || !needed) continue;
+    const names = [...splitNames(object.parts['depends on extension'] ?? ''), needed.name].sort();
+    object.parts['depends on extension'] = names.join(', ');
+    object.dependsOn.push(objectKeyOf(needed));
   }
 }
 

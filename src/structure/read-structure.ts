@@ -1,4 +1,4 @@
-import { queryError } from '../connection/query-error.ts';
+import { codeOf, queryError } from '../connection/query-error.ts';
 import type { Row, Session } from '../connection/session.ts';
 import { makeObjects, type QueryResult } from './make-objects.ts';
 import { BASE_TYPES, COLLATIONS, DOMAINS, ENUMS, RANGES } from './queries/data-types.ts';
@@ -12,6 +12,7 @@ import {
   SERVERS,
   USER_MAPPINGS,
 } from './queries/database.ts';
+import { EXTENSION_TIES, FOREIGN_PRIVILEGES } from './queries/foreign-privileges.ts';
 import type { KindQuery } from './queries/kind-query.ts';
 import { OPERATOR_CLASSES, OPERATOR_FAMILIES, OPERATORS } from './queries/operators.ts';
 import { COLUMNS, RELATIONS, SEQUENCES } from './queries/relations.ts';
@@ -40,6 +41,8 @@ import {
   TEXT_SEARCH_TEMPLATES,
 } from './queries/text-search.ts';
 import type { Structure } from './structure.ts';
+
+const INTERNAL_ERROR = 'XX000';
 
 /** What the order of the list is, so is the order of the structure. */
 const QUERIES: readonly KindQuery[] = [
@@ -84,25 +87,43 @@ export async function readStructure(
   const version = session.facts.serverVersion;
   const context = { scope: { schemas, exceptSchemas }, version };
   try {
-    const results = await runAll(session, [
+    const results = await runAgain(session, [
       ...QUERIES.map((query) => query.sql(context)),
-      ...[COMMENTS, PRIVILEGES, DEPENDENCIES, STAND_INS, ROLES],
+      ...[COMMENTS, PRIVILEGES, FOREIGN_PRIVILEGES(context), EXTENSION_TIES],
+      ...[DEPENDENCIES, STAND_INS, ROLES],
     ]);
     const kinds: QueryResult[] = QUERIES.map((query, index) => ({
       query,
       rows: results[index] ?? [],
     }));
-    const [comments = [], privileges = [], dependencies = [], standIns = [], roles = []] =
+    const [comments = [], privileges = [], foreignPrivileges = [], extensionTies = [], ...rest] =
       results.slice(QUERIES.length);
-    const objects = makeObjects(
-      kinds,
-      { comments, privileges, dependencies, standIns, roles },
-      owners,
-    );
+    const [dependencies = [], standIns = [], roles = []] = rest;
+    const shared = {
+      ...{ comments, privileges, foreignPrivileges, extensionTies },
+      ...{ dependencies, standIns, roles },
+    };
+    const objects = makeObjects(kinds, shared, owners);
     const read = objects.filter(({ kind }) => kind === 'schema').map(({ own }) => own);
     return { serverVersion: version, schemas: read.sort(), objects };
   } catch (error) {
     throw queryError(error);
+  }
+}
+
+/** So often what somebody changed meanwhile is read again. */
+const TRIES = 3;
+
+/**
+ * The functions that word definitions look at the catalogs of the moment, not of the snapshot: what
+ * was dropped meanwhile is an internal error to them.
+ */
+async function runAgain(session: Session, queries: string[], tries = TRIES): Promise<Row[][]> {
+  try {
+    return await runAll(session, queries);
+  } catch (error) {
+    if (codeOf(error) !== INTERNAL_ERROR || tries === 1) throw error;
+    return runAgain(session, queries, tries - 1);
   }
 }
 

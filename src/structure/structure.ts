@@ -42,6 +42,8 @@ export const STRUCTURE_KINDS = [
   'event trigger',
   'publication',
   'default privileges',
+  // on what PostgreSQL or an extension made
+  'privileges',
 ] as const;
 
 export type StructureKind = (typeof STRUCTURE_KINDS)[number];

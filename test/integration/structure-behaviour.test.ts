@@ -11,6 +11,7 @@ describe('in a copy', () => {
       const [server] =
         await stage.sql`select current_setting('server_version_num')::integer as version`;
       skip(server?.version < since, `came with PostgreSQL ${since / 10000}`);
+      await stage.ensureRoles();
       await stage.sql.unsafe(setup).simple();
       const structure = await stage.read();
       const text = renderStructure(structure);

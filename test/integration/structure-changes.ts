@@ -101,6 +101,14 @@ export const CHANGES: readonly [statement: string, says: string, since?: number]
     '- default privileges for role postgres in schema app on tables',
   ],
   [
+    `revoke execute on function pg_catalog.pg_sleep(double precision) from public`,
+    '+ privileges on function pg_catalog.pg_sleep(double precision)',
+  ],
+  [
+    `grant execute on function public.citext_eq(public.citext, public.citext) to evdb_reader`,
+    '+ privileges on function public.citext_eq(public.citext,public.citext)',
+  ],
+  [
     `alter table app.not_nulls rename constraint "a is there" to renamed`,
     '- constraint "a is there" on app.not_nulls',
     180000,

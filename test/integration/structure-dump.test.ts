@@ -34,6 +34,21 @@ test('is told in time when somebody changes what is read', async ({ stage, empty
   }
 });
 
+test('reads again what was dropped while it was read', async ({ stage, emptyDb }) => {
+  await stage.sql.unsafe('create table t (a integer); create view v as select a from t');
+  const other = openSql(emptyDb.url, 1);
+  await other.unsafe('begin; drop view v');
+  const read = stage.read();
+  await expect
+    .poll(() => stage.sql`select from pg_locks where not granted`, { timeout: 5000 })
+    .toHaveLength(1);
+  await other.unsafe('commit');
+  await closeSql(other);
+  expect((await read).objects.map(({ name }) => name)).toEqual([
+    ...['public', 'public.t', 'public.t.a'],
+  ]);
+});
+
 test('the script for that has every kind of object', async ({ stage }) => {
   await stage.makeEveryKind();
   const { objects } = await stage.read();

@@ -25,6 +25,8 @@ export interface StructureStage {
     options?: ReadStructureOptions,
     look?: (url: string) => Promise<void>,
   ): Promise<Structure>;
+  /** Makes the roles evdb_reader and evdb_writer, which stay. */
+  ensureRoles(): Promise<void>;
   /** Makes one of every kind of object that the server knows. */
   makeEveryKind(): Promise<void>;
   /** Makes what only one order can make. */
@@ -52,6 +54,7 @@ export const test = base.extend<{ $test: { stage: StructureStage } }>({
           await dropDatabase(admin, name);
         }
       },
+      ensureRoles: () => ensureRoles(sql),
       makeEveryKind: () => makeEveryKind(sql),
       makeEntangled: () => runFile(sql, 'entangled.sql'),
     });

@@ -57,6 +57,12 @@ where e.oid >= 16384
         where m.deptype = 'e' and m.refclassid = ${CATALOG.extension} and d.objid in (
         ${usersSql(context)}
         )
+        union all
+        select x.refobjid
+        from pg_catalog.pg_depend as x
+        where x.deptype = 'x' and x.refclassid = ${CATALOG.extension} and x.objid in (
+        ${usersSql(context)}
+        )
     )`,
     )}`,
 };

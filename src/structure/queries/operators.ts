@@ -108,9 +108,13 @@ select
     pg_catalog.format_type(c.opcintype, null) as "type",
     pg_catalog.quote_ident(m.amname) as "using",
     ${qualified('fn.nspname', 'f.opfname')} as "family",
-    pg_catalog.concat_ws(E',\\n    ',
-        ${membersSql({ catalog: CATALOG.opclass, oid: 'c.oid' }, "E',\\n    '")},
-        case when c.opckeytype <> 0 then 'storage ' || pg_catalog.format_type(c.opckeytype, null) end
+    coalesce(
+        nullif(pg_catalog.concat_ws(E',\\n    ',
+            ${membersSql({ catalog: CATALOG.opclass, oid: 'c.oid' }, "E',\\n    '")},
+            case when c.opckeytype <> 0 then 'storage ' || pg_catalog.format_type(c.opckeytype, null) end
+        ), ''),
+        -- all of them are its family's, but the grammar wants something to be said
+        'storage ' || pg_catalog.format_type(c.opcintype, null)
     ) as "members"
 from pg_catalog.pg_opclass as c
 join pg_catalog.pg_namespace as n on n.oid = c.opcnamespace

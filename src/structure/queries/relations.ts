@@ -58,7 +58,8 @@ left join (
 ) as i on i.inhrelid = c.oid
 where c.relkind in ('r', 'p', 'v', 'm', 'f', 'c')
     and ${inScope(context, 'c.relnamespace')}
-    and ${standsAlone(CATALOG.class, 'c.oid')}`,
+    and ${standsAlone(CATALOG.class, 'c.oid')}
+    and (c.relkind <> 'c' or ${standsAlone(CATALOG.type, 'c.reltype')})`,
 };
 
 export const COLUMNS: KindQuery = {

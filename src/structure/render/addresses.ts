@@ -1,4 +1,5 @@
 import { objectKeyOf, type StructureKind, type StructureObject } from '../structure.ts';
+import { splitNames } from './names.ts';
 
 /** Objects with those that they are a part of. */
 export interface Contents {
@@ -77,7 +78,17 @@ export function renderAttachments(object: StructureObject, contents: Contents): 
     ...(grants === undefined
       ? []
       : grants.split('\n').map((grant) => renderGrant(grant, object, contents))),
+    ...splitNames(object.parts['depends on extension'] ?? '').map(
+      (extension) => `alter ${tiedName(object, contents)} depends on extension ${extension};`,
+    ),
   ];
+}
+
+/** Of a constraint it is the index that can depend on an extension. */
+function tiedName(object: StructureObject, contents: Contents): string {
+  return object.kind === 'constraint'
+    ? `index ${indexOfConstraint(object, contents)}`
+    : wordOf(object);
 }
 
 /** The index behind a constraint has its name, in the schema of the table. */
@@ -87,9 +98,14 @@ export function indexOfConstraint(object: StructureObject, { byKey }: Contents):
   return `${table.slice(0, table.length - own.length)}${object.own}`;
 }
 
+/** Between the privileges, which may be of columns, and the role. */
+const BEFORE_GRANTEE =
+  /(?<=^(?:grant|revoke) [a-z]+(?: \((?:"(?:[^"]|"")*"|[^")])*\))?(?:, [a-z]+(?: \((?:"(?:[^"]|"")*"|[^")])*\))?)*) (?=(?:to|from) )/;
+
 function renderGrant(grant: string, object: StructureObject, { byKey }: Contents): string {
   const [, direction, privileges = '', rest] =
     /^(grant|revoke) ([a-z, ]+?) ((?:to|from) .*)$/s.exec(grant) ?? [];
+  if (object.kind === 'privileges') return `${grant.replace(BEFORE_GRANTEE, ` ${object.name} `)};`;
   if (object.kind === 'default privileges') {
     const type = object.name.slice(object.own.length);
     return `alter default privileges ${object.own} ${direction} ${privileges}${type} ${rest};`;

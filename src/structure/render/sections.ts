@@ -44,6 +44,7 @@ export const SECTIONS: Record<StructureKind, number> = {
   policy: 63,
   publication: 80,
   'default privileges': 81,
+  privileges: 82,
   // last of all: it would fire for what is made behind it
   'event trigger': 90,
 };

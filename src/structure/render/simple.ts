@@ -80,7 +80,9 @@ export const SIMPLE: Partial<Record<StructureKind, Render>> = {
     ...(parts.enabled ? [`alter event trigger ${name} ${SWITCHES[parts.enabled]};`] : []),
   ],
   publication: (object) => [renderPublication(object)],
+  // what they say is in the grants
   'default privileges': () => [],
+  privileges: () => [],
 };
 
 function createWith({ kind, name, parts }: StructureObject): string {

@@ -231,4 +231,84 @@ const CONSTRAINTS: Behaviour[] = [
   },
 ];
 
-export const BEHAVIOURS: Behaviour[] = [...NOT_NULLS, ...TRIGGERS, ...EXPRESSIONS, ...CONSTRAINTS];
+const mayExecute = (role: string, routine: string) =>
+  `select has_function_privilege('${role}', '${routine}', 'execute')`;
+
+const PRIVILEGES: Behaviour[] = [
+  {
+    title: 'what an extension brought has the privileges that it was given',
+    setup: `
+      create schema tools; create extension pg_stat_statements schema tools; create extension citext; create extension postgres_fdw;
+      revoke select on tools.pg_stat_statements from public;
+      grant select (calls, "query") on tools.pg_stat_statements to evdb_reader;
+      grant select (calls) on tools.pg_stat_statements to evdb_writer with grant option;
+      revoke execute on function citext_eq(citext, citext) from public;
+      grant execute on function citext_eq(citext, citext) to evdb_reader with grant option;
+      revoke usage on type citext from public;
+      grant usage on foreign data wrapper postgres_fdw to evdb_writer;
+      grant execute on function min(citext) to evdb_writer;`,
+    asks: [
+      "select has_table_privilege('public', 'tools.pg_stat_statements', 'select'), has_column_privilege('evdb_reader', 'tools.pg_stat_statements', 'query', 'select'), has_column_privilege('evdb_writer', 'tools.pg_stat_statements', 'calls', 'select with grant option')",
+      mayExecute('evdb_writer', 'citext_eq(citext,citext)'),
+      mayExecute('evdb_reader', 'citext_eq(citext,citext)'),
+      mayExecute('evdb_writer', 'min(citext)'),
+      "select has_type_privilege('evdb_reader', 'citext', 'usage'), has_foreign_data_wrapper_privilege('evdb_writer', 'postgres_fdw', 'usage')",
+    ],
+  },
+  {
+    title: 'what PostgreSQL brought has the privileges that it was given',
+    setup: `
+      revoke execute on function pg_sleep(double precision) from public;
+      grant execute on function pg_ls_dir(text) to evdb_reader;
+      revoke usage on language plpgsql from public; grant usage on language plpgsql to evdb_writer;
+      revoke usage on language sql from public;
+      grant select (rolname, "rolpassword") on pg_authid to evdb_reader;
+      revoke select on pg_class from public;
+      grant create on schema information_schema to evdb_writer; revoke select on information_schema.columns from public;
+      revoke usage on type point from public; create table t (a integer)`,
+    asks: [
+      mayExecute('evdb_reader', 'pg_sleep(double precision)'),
+      mayExecute('evdb_reader', 'pg_ls_dir(text)'),
+      "select has_language_privilege('evdb_reader', 'plpgsql', 'usage'), has_language_privilege('evdb_writer', 'plpgsql', 'usage'), has_language_privilege('evdb_reader', 'sql', 'usage')",
+      "select has_column_privilege('evdb_reader', 'pg_authid', 'rolpassword', 'select'), has_table_privilege('evdb_reader', 'pg_class', 'select'), has_schema_privilege('evdb_writer', 'information_schema', 'create'), has_table_privilege('evdb_reader', 'information_schema.columns', 'select'), has_table_privilege('evdb_reader', 'information_schema.tables', 'select'), has_type_privilege('evdb_reader', 'point', 'usage')",
+    ],
+  },
+  {
+    title: 'what depends on an extension goes with it',
+    setup: `
+      create extension citext; create extension pg_trgm;
+      create function f() returns integer language sql as 'select 1'; alter function f() depends on extension citext; alter function f() depends on extension pg_trgm;
+      create procedure p() language sql as ''; alter procedure p() depends on extension citext;
+      create table t (a integer primary key, b text); create index i on t (b); alter index i depends on extension pg_trgm; alter index t_pkey depends on extension citext;
+      create materialized view m as select a from t; alter materialized view m depends on extension citext;
+      create function stamp() returns trigger language plpgsql as $$ begin return new; end $$;
+      create trigger tr before insert on t for each row execute function stamp(); alter trigger tr on t depends on extension citext;`,
+    asks: ['citext', 'pg_trgm'].map(
+      (extension) =>
+        `drop extension ${extension}; select proname from pg_proc where pronamespace = 2200 and proname in ('f', 'p') union all select relname from pg_class where relnamespace = 2200 union all select tgname from pg_trigger order by 1`,
+    ),
+  },
+];
+
+const KINDS: Behaviour[] = [
+  {
+    title: 'an operator class whose members are all of its family',
+    setup:
+      'create operator family fam using btree; alter operator family fam using btree add operator 1 < (integer, integer), operator 2 <= (integer, integer), operator 3 = (integer, integer), operator 4 >= (integer, integer), operator 5 > (integer, integer), function 1 (integer, integer) btint4cmp(integer, integer); create operator class cls for type integer using btree family fam as storage integer; create table t (a integer); create index i on t (a cls)',
+    asks: ['insert into t values (1); set local enable_seqscan = off; select * from t where a = 1'],
+  },
+  {
+    title: 'an extension keeps its composite types to itself',
+    setup: 'create extension tablefunc; create extension pgrowlocks',
+    asks: ["select count(*) from pg_depend where deptype = 'e'"],
+  },
+];
+
+export const BEHAVIOURS: Behaviour[] = [
+  ...NOT_NULLS,
+  ...TRIGGERS,
+  ...EXPRESSIONS,
+  ...CONSTRAINTS,
+  ...PRIVILEGES,
+  ...KINDS,
+];

@@ -273,3 +273,6 @@ comment on publication parts is 'a publication';
 alter default privileges in schema app grant select on tables to evdb_reader;
 alter default privileges revoke execute on functions from public;
 alter default privileges grant usage on schemas to evdb_writer with grant option;
+grant execute on function pg_catalog.pg_ls_dir(text) to evdb_reader;
+revoke usage on type public.citext from public;
+alter function app.twice(text) depends on extension citext;
