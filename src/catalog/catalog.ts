@@ -116,8 +116,10 @@ export interface CatalogIndex {
   attributes: readonly string[];
   isUnique: boolean;
   isPartial: boolean;
-  /** Whether it is over entries of a type of their own, as `gin` is. */
-  isInverted?: boolean;
+  /** Where it is not `btree`. */
+  method?: string;
+  /** By key column: operator class and order, where they are written; from files only. */
+  orders?: readonly (string | undefined)[];
   /** Whether it is the replica identity of its table. */
   isIdentity?: boolean;
   /** By key column, where one is written; any other follows the column's. */

@@ -33,7 +33,7 @@ export async function readIndexes(
                     and d.refobjid = i.indrelid
             )
         end as "mentions",
-        am.amname = 'gin' as "isInverted",
+        nullif(am.amname, 'btree')::text as "method",
         i.indisreplident as "isIdentity",
         (
             -- As PostgreSQL writes them: only where they differ from the column's.
@@ -78,7 +78,7 @@ export async function readIndexes(
       isPartial: row.isPartial === true,
       isValid: row.isValid === true,
     };
-    if (row.isInverted === true) index.isInverted = true;
+    if (row.method !== null) index.method = String(row.method);
     if (row.isIdentity === true) index.isIdentity = true;
     const collations = collationsOf(row.collations);
     if (collations) index.collations = collations;

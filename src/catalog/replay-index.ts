@@ -15,7 +15,14 @@ import { chooseRelationName, cutName, joinColumnNames, uniqueColumnNames } from 
 /** An index without name and table. */
 export type IndexShape = Pick<
   CatalogIndex,
-  'columns' | 'mentions' | 'attributes' | 'isUnique' | 'isPartial' | 'isInverted' | 'collations'
+  | 'columns'
+  | 'mentions'
+  | 'attributes'
+  | 'isUnique'
+  | 'isPartial'
+  | 'method'
+  | 'orders'
+  | 'collations'
 >;
 
 /** What the parts of an index say. */
@@ -37,6 +44,7 @@ export function shapeOfIndex(
   const included = (including ?? []).flatMap((node) => asKind(node, 'IndexElem')?.name ?? []);
   const columns = elements.map(({ name }) => name || undefined);
   const collations = elements.map(({ collation }) => stringsOf(collation).at(-1));
+  const orders = elements.map(orderOf);
   return {
     columns,
     mentions: [
@@ -50,9 +58,19 @@ export function shapeOfIndex(
     attributes: uniqueColumnNames([...elements.map(nameOfElement), ...included]),
     isUnique,
     isPartial: where !== undefined,
-    ...(method === 'gin' && { isInverted: true }),
+    ...(method !== undefined && method !== 'btree' && { method }),
+    ...(orders.some((one) => one !== undefined) && { orders }),
     ...(collations.some((one) => one !== undefined) && { collations }),
   };
+}
+
+function orderOf({ opclass, ordering, nulls_ordering }: IndexElem): string | undefined {
+  const words = [
+    ...stringsOf(opclass),
+    ...(ordering === 'SORTBY_DESC' ? ['desc'] : []),
+    ...(nulls_ordering?.replace('SORTBY_NULLS_', '') === 'DEFAULT' ? [] : [nulls_ordering ?? '']),
+  ].filter((word) => word !== '');
+  return words.length === 0 ? undefined : words.join(' ');
 }
 
 function nameOfElement({ indexcolname, name, expr }: IndexElem): string {

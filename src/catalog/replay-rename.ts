@@ -1,5 +1,5 @@
 import type { AlterObjectSchemaStmt, RenameStmt } from '@pgsql/types';
-import { objectNameOf, relationNameOf } from '../sql/tree.ts';
+import { asKind, objectNameOf, relationNameOf } from '../sql/tree.ts';
 import {
   type Catalog,
   findRelation,
@@ -12,7 +12,7 @@ import {
 import { moveIndex, renameIndex } from './replay-index.ts';
 import { moveRelation, moveRoutine, moveSchema, moveType } from './replay-move.ts';
 import { referencesTo, withDescendants } from './replay-relation.ts';
-import { renameUse } from './replay-uses.ts';
+import { renamePublication, renameUse } from './replay-uses.ts';
 
 /** `alter … rename` */
 export function replayRename(catalog: Catalog, statement: RenameStmt): void {
@@ -69,6 +69,10 @@ function renameObject(
   catalog: Catalog,
   { renameType, object, newname = '', subname = '' }: RenameStmt,
 ): void {
+  if (renameType === 'OBJECT_PUBLICATION') {
+    renamePublication(catalog, asKind(object, 'String')?.sval ?? '', newname);
+    return;
+  }
   const written = objectNameOf(object);
   if (written === undefined) return;
   const type = resolveKey(catalog, written, catalog.types);

@@ -129,12 +129,25 @@ export function dropPublication(catalog: Catalog, name: string): void {
   for (const relation of catalog.relations.values()) unpublish(relation, name);
 }
 
+/** Gives a publication another name. */
+export function renamePublication(catalog: Catalog, from: string, to: string): void {
+  const publication = catalog.publications.get(from);
+  if (publication === undefined) return;
+  catalog.publications.delete(from);
+  catalog.publications.set(to, { ...publication, name: to });
+  for (const relation of catalog.relations.values()) {
+    if (relation.publishedBy?.delete(from)) relation.publishedBy.add(to);
+    renameUse(relation, 'publication', { from, to });
+  }
+}
+
 function unpublish(relation: Relation, name: string): void {
   relation.publishedBy?.delete(name);
   relation.uses?.delete(`publication ${name}`);
 }
 
-function needsIdentity(options: readonly Node[] | undefined): boolean | undefined {
+/** Whether a publication publishes updates or deletes; undefined where the options do not say. */
+export function needsIdentity(options: readonly Node[] | undefined): boolean | undefined {
   for (const node of options ?? []) {
     const { defname, arg } = asKind(node, 'DefElem') ?? {};
     const published = asKind(arg, 'String')?.sval;
@@ -159,13 +172,18 @@ function addObjects(
   }
 }
 
-interface PublishedObject {
+/** What a publication names. */
+export interface PublishedObject {
   table?: Relation | undefined;
   schema?: string | undefined;
   columns: string[];
 }
 
-function objectsIn(catalog: Catalog, objects: readonly Node[] | undefined): PublishedObject[] {
+/** The tables and schemas that a statement about a publication names. */
+export function objectsIn(
+  catalog: Catalog,
+  objects: readonly Node[] | undefined,
+): PublishedObject[] {
   return (objects ?? []).map((node) => {
     const { pubobjtype, name, pubtable } = asKind(node, 'PublicationObjSpec') ?? {};
     if (pubobjtype === 'PUBLICATIONOBJ_TABLES_IN_SCHEMA') return { schema: name, columns: [] };
@@ -176,6 +194,15 @@ function objectsIn(catalog: Catalog, objects: readonly Node[] | undefined): Publ
     const columns = [...stringsOf(pubtable?.columns), ...columnsIn(pubtable?.whereClause)];
     return { table, columns };
   });
+}
+
+/** The publications that publish updates and deletes of a table. */
+export function publicationsOf(catalog: Catalog, relation: Relation): Publication[] {
+  const { schema } = splitKey(relation.key);
+  return [...catalog.publications.values()].filter(
+    ({ name, isForAll, schemas, needsIdentity: needs }) =>
+      needs && (isForAll || schemas.has(schema) || relation.publishedBy?.has(name) === true),
+  );
 }
 
 /** `replica identity` */
@@ -199,5 +226,19 @@ export function replayIdentity(
       relation.replicaIdentity = 'index';
       if (index) index.isIdentity = true;
     }
+  }
+}
+
+/** Whether the subscribers of a publication can tell which row an update or a delete is of. */
+export function hasIdentity(catalog: Catalog, relation: Relation): boolean {
+  switch (relation.replicaIdentity) {
+    case 'full':
+      return true;
+    case 'nothing':
+      return false;
+    case 'index':
+      return [...relation.indexes].some((key) => catalog.indexes.get(key)?.isIdentity);
+    default:
+      return [...relation.constraints.values()].some(({ kind }) => kind === 'primary key');
   }
 }

@@ -179,7 +179,7 @@ export interface KeptValues {
  */
 export function keepsIndex(
   catalog: Catalog,
-  { columns, collations, isPartial, isInverted }: CatalogIndex,
+  { columns, collations, isPartial, method }: CatalogIndex,
   { column, to, collation }: KeptValues,
 ): boolean {
   if (isPartial || columns.some((name) => name === undefined)) return false;
@@ -189,7 +189,7 @@ export function keepsIndex(
     const follows = own === undefined || (own === 'default' ? undefined : own) === column.collation;
     if (follows && collation !== column.collation) return false;
     // The entries are of the elements' type, which is then not that of the column any more.
-    if (isInverted && column.type.isArray && !isSame(column.type, to)) return false;
+    if (method === 'gin' && column.type.isArray && !isSame(column.type, to)) return false;
     return operatorClassOf(catalog, column.type) === operatorClassOf(catalog, to);
   });
 }

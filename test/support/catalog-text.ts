@@ -21,7 +21,7 @@ export function describeCatalog(
         attributes: index.attributes,
         unique: index.isUnique,
         partial: index.isPartial,
-        inverted: index.isInverted,
+        method: index.method,
         identity: index.isIdentity,
         collations: index.collations?.map((name) => name ?? '-'),
         valid: index.isValid,

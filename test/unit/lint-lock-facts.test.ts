@@ -16,7 +16,13 @@ const MAJORS = [14, 15, 16, 17, 18];
 /** Rules that are not about what a single statement does to tables. */
 const ELSEWHERE = new Set([
   ...['concurrently-in-tx', 'invalid-index-masked', 'work-under-strong-lock', 'unbatched-dml'],
-  ...['lock-timeout-override', 'enum-value-same-tx', 'opaque-sql', 'fk-without-index'],
+  ...[
+    'lock-timeout-override',
+    'enum-value-same-tx',
+    'opaque-sql',
+    'fk-without-index',
+    'redundant-index',
+  ],
 ]);
 
 let parser: SqlParser;

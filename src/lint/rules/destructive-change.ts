@@ -2,10 +2,16 @@ import type {
   AlterDomainStmt,
   AlterTableCmd,
   AlterTableStmt,
+  ATAlterConstraint,
   DropStmt,
   TruncateStmt,
 } from '@pgsql/types';
-import { quoteWhereNeeded, resolveKey } from '../../catalog/catalog.ts';
+import {
+  type Catalog,
+  type CatalogIndex,
+  quoteWhereNeeded,
+  resolveKey,
+} from '../../catalog/catalog.ts';
 import { commandsOf } from '../../sql/list-items.ts';
 import { asKind, writtenNameOf } from '../../sql/tree.ts';
 import { type DroppedObject, droppedObjects } from '../dropped.ts';
@@ -47,6 +53,7 @@ export const destructiveChange: Rule = {
 };
 
 function judgeDrop(at: StatementInContext, drop: DropStmt): RuleFinding[] {
+  if (drop.removeType === 'OBJECT_INDEX') return judgeUniqueIndexes(at, drop);
   return droppedObjects(at, drop)
     .filter(({ isOwn }) => !isOwn)
     .map((object) => ({
@@ -54,6 +61,39 @@ function judgeDrop(at: StatementInContext, drop: DropStmt): RuleFinding[] {
       offset: object.offset,
       tables: object.relation === undefined ? [] : [object.relation],
     }));
+}
+
+/** With a unique index goes the rule that it keeps, unless another one keeps it too. */
+function judgeUniqueIndexes(at: StatementInContext, drop: DropStmt): RuleFinding[] {
+  return (drop.objects ?? []).flatMap((node) => {
+    const written = writtenNameOf(asKind(node, 'List')?.items);
+    const key = resolveKey(at.catalog, written, at.catalog.indexes);
+    const index = at.catalog.indexes.get(key);
+    if (!index?.isUnique || isFresh(at, index.table) || isFresh(at, key)) return [];
+    const isKept = (after: Catalog) =>
+      [...(after.relations.get(index.table)?.indexes ?? [])].some(
+        (other) => other !== key && keepsUnique(after.indexes.get(other), index),
+      );
+    if (isKept(at.catalog)) return [];
+    const columns = index.columns.map((name) => (name ? quoteWhereNeeded(name) : '…')).join(', ');
+    return [
+      {
+        ...finding(
+          `drops unique index ${key}: nothing keeps (${columns}) of ${index.table} unique any more`,
+          'info',
+        ),
+        tables: [index.table],
+        stillHolds: (after: Catalog) => !after.indexes.has(key) && !isKept(after),
+      },
+    ];
+  });
+}
+
+/** Whether one unique index rules out all that the other one does. */
+function keepsUnique(one: CatalogIndex | undefined, other: CatalogIndex): boolean {
+  if (!one?.isUnique || (one.isPartial && !other.isPartial)) return false;
+  if (one.isPartial) return one.mentions.join() === other.mentions.join();
+  return one.columns.every((name) => name !== undefined && other.columns.includes(name));
 }
 
 function lossOf(at: StatementInContext, drop: DropStmt, { kind, relation }: DroppedObject): string {
@@ -108,7 +148,7 @@ function judgeAlterTable(at: StatementInContext, alter: AlterTableStmt): RuleFin
 function judgeCommand(
   at: StatementInContext,
   table: string,
-  { subtype, name = '' }: AlterTableCmd,
+  { subtype, name = '', def }: AlterTableCmd,
 ): RuleFinding | undefined {
   const shown = quoteWhereNeeded(name || '?');
   switch (subtype) {
@@ -127,6 +167,14 @@ function judgeCommand(
         `drops constraint ${shown} of ${table}: nothing keeps its rule any more`,
         'info',
       );
+    case 'AT_AlterConstraint': {
+      const { ATAlterConstraint: change } = def as { ATAlterConstraint?: ATAlterConstraint };
+      if (!change?.alterEnforceability || change.is_enforced) return undefined;
+      return finding(
+        `no longer enforces constraint ${quoteWhereNeeded(change.conname ?? '?')} of ${table}: nothing keeps its rule any more`,
+        'info',
+      );
+    }
     default:
       return undefined;
   }
