@@ -1,9 +1,10 @@
 import type { Socket } from 'node:net';
-import type { Options } from 'postgres';
+import type { Options, Sql } from 'postgres';
 import { EvdbError } from '../errors.ts';
 import { type CopyQuery, runCopyIn } from './copy-in.ts';
 import { hearLastWords, type LastWords } from './last-words.ts';
 import type { ConnectionOptions, HostAddress } from './options.ts';
+import { isConnectionLoss } from './query-error.ts';
 import type { OpenSessionOptions, Row } from './session.ts';
 import { connectSocket } from './socket.ts';
 
@@ -87,12 +88,12 @@ export async function createDriver(
     run: async (text) => {
       const results = await line.orLoss(simple(text));
       backendKey ??= backendOf(results);
+      line.stand();
       return lastRows(results);
     },
     query: (text, values, prepare) => {
       if (line.isClosed) return Promise.reject(lost(address, line.lastWords()));
-      const query = sql.unsafe(text, values as string[], { prepare, simple: false } as object);
-      return line.orLoss(query as unknown as Rejectable<StatementResult>);
+      return line.orLoss(makeQuery(sql, text, values, prepare));
     },
     copyIn: async (text, rows) => {
       const query = simple(text);
@@ -108,6 +109,41 @@ export async function createDriver(
       line.close();
       socket.destroy();
     },
+  };
+}
+
+/** So many parameters the driver takes; the protocol counts to 65,535. */
+const MOST_OF_DRIVER = 65_533;
+
+/**
+ * A statement for the extended protocol. Given parameters in the usual way, the driver has the server
+ * describe a statement that is not prepared, waits, and only then sends the values. It takes them as
+ * they are, all in one message, where they are there already; only a value that is written in one of
+ * two ways has to wait for its type.
+ */
+function makeQuery(
+  sql: Sql,
+  text: string,
+  values: EncodedValue[],
+  prepare: boolean,
+): Rejectable<StatementResult> {
+  const waits = values.some((value) => typeof value === 'object' && value !== null);
+  const described = (waits ? values : []) as string[];
+  const query = sql.unsafe(text, described, { prepare, simple: false } as object);
+  const parameters = values.length > MOST_OF_DRIVER ? manyParameters(values) : values;
+  return Object.assign(query, { parameters }) as unknown as Rejectable<StatementResult>;
+}
+
+/** The driver asks once whether there are too many of them, before it asks how many to write. */
+function manyParameters(values: EncodedValue[]) {
+  let isCounted = false;
+  return {
+    get length() {
+      const length = isCounted ? values.length : 0;
+      isCounted = true;
+      return length;
+    },
+    forEach: values.forEach.bind(values),
   };
 }
 
@@ -149,12 +185,28 @@ function watchLine(socket: Socket, onClose: (() => void) | undefined) {
   };
   socket.on('error', close).once('close', close);
   let lastWords: () => LastWords | undefined = () => undefined;
+  let stands = false;
+  /**
+   * Where the driver itself fails, while it writes a message or reads one, nobody knows any more which
+   * answer belongs to whom: that is the end of the connection.
+   */
+  const explain = (error: Error): Error => {
+    if (isAnswer(error)) return error;
+    if (!stands || isClosed || isConnectionLoss(error)) return saidBy(error, lastWords());
+    close();
+    socket.destroy();
+    return Object.assign(connectionClosed(), { cause: error });
+  };
   return {
     /** What the server said before it closed the connection. */
     lastWords: () => lastWords(),
     /** Not before the driver listens too: what comes would be gone. */
     listen: () => {
       lastWords = hearLastWords(socket);
+    },
+    /** The server has answered: what fails from now on is no failure to connect. */
+    stand: () => {
+      stands = true;
     },
     get isClosed() {
       return isClosed;
@@ -163,7 +215,7 @@ function watchLine(socket: Socket, onClose: (() => void) | undefined) {
     orLoss: <T>(query: Rejectable<T>): Promise<T> => {
       pending.push(query);
       const { reject } = query;
-      query.reject = (error) => reject(isAnswer(error) ? error : saidBy(error, lastWords()));
+      query.reject = (error) => reject(explain(error));
       const forget = () => {
         pending.splice(pending.indexOf(query), 1);
       };

@@ -1,14 +1,27 @@
+import { types } from 'node:util';
 import type { EncodedValue } from '../connection/driver.ts';
 import { EvdbError } from '../errors.ts';
 
-/** An array of which the server has yet to say whether it is one or JSON. */
-export class ArrayValue {
-  readonly items: readonly unknown[];
+/** What the protocol counts the parameters of a statement with has 16 bits. */
+const MAX_PARAMETERS = 65_535;
+
+/** Bytes of a message that the server takes (1 GB), without the little that stands around values. */
+const MAX_MESSAGE_BYTES = 2 ** 30 - 2_000_000;
+
+/** Characters of the longest text that JavaScript knows. */
+const MAX_TEXT_LENGTH = 2 ** 29 - 24;
+
+/**
+ * A value that is written in one of two ways, as only the server can say: as an array or as JSON,
+ * as plain text or as a JSON string.
+ */
+export class TypedValue {
+  readonly json: () => string;
   readonly #text: string;
 
-  constructor(items: readonly unknown[], place: string) {
-    this.items = items;
-    this.#text = writeArray(items, place);
+  constructor(text: string, json: () => string) {
+    this.#text = text;
+    this.json = json;
   }
 
   toString(): string {
@@ -18,42 +31,108 @@ export class ArrayValue {
 
 /**
  * Writes parameters in the server's text format by their type in JavaScript: text as it is,
- * numbers, booleans and bigints as text, Date as ISO 8601 in local time with its offset, bytes as bytea, arrays as arrays (as JSON
- * for a json or jsonb parameter), other objects as JSON.
+ * numbers, booleans and bigints as text, undefined as null, Date as ISO 8601 in local time with its
+ * offset, bytes as bytea, arrays as arrays (as JSON for a json or jsonb parameter), other objects as
+ * JSON. Everything that could fail fails here: the driver must not throw while it writes a message.
  *
- * @throws {EvdbError} USAGE for undefined, functions, symbols, maps, sets and invalid dates
+ * @throws {EvdbError} USAGE for what has no value in SQL, such as functions, promises, maps and
+ *   invalid dates, and for more than the protocol carries
  */
-export function encodeParameters(params: readonly unknown[]): EncodedValue[] {
-  return params.map((value, index) => encode(value, `parameter $${index + 1}`));
+export function encodeParameters(text: string, params: readonly unknown[]): EncodedValue[] {
+  if (params.length > MAX_PARAMETERS) throw tooMany(params.length);
+  const values = new Array<EncodedValue>(params.length);
+  let length = text.length;
+  for (let i = 0; i < values.length; i++) {
+    const value = params[i];
+    let encoded: EncodedValue;
+    if (typeof value === 'string') encoded = value;
+    else if (typeof value === 'number') encoded = String(value);
+    else if (value === undefined && !(i in params)) throw cannotBeSent(place(i), 'a hole');
+    else encoded = encode(value, () => place(i));
+    values[i] = encoded;
+    if (typeof encoded === 'string') length += encoded.length;
+    else if (encoded !== null) length += String(encoded).length;
+  }
+  // A character has three bytes at most: most statements need not be counted.
+  if (length * 3 > MAX_MESSAGE_BYTES) requireCarried(text, values, length);
+  return values;
 }
 
-function encode(value: unknown, place: string): EncodedValue {
-  if (typeof value === 'string' || value === null) return value;
+function place(index: number): string {
+  return `parameter $${index + 1}`;
+}
+
+function encode(value: unknown, where: () => string): EncodedValue {
+  if (typeof value === 'string') return value;
+  if (value === null || value === undefined) return null;
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') {
     return String(value);
   }
-  if (Array.isArray(value)) return new ArrayValue(value, place);
-  if (typeof value === 'object') return encodeObject(value, place);
-  throw cannotBeSent(place, value === undefined ? 'undefined' : `a ${typeof value}`);
+  if (typeof value !== 'object') throw cannotBeSent(where(), `a ${typeof value}`);
+  if (Array.isArray(value)) {
+    const text = bounded(() => writeArray(value, where), where);
+    return new TypedValue(text, () => writeJsonItem(value));
+  }
+  return encodeObject(value, where);
 }
 
-function encodeObject(value: object, place: string): string {
-  if (value instanceof Date) {
-    if (Number.isNaN(value.getTime())) throw cannotBeSent(place, 'an invalid Date');
+function encodeObject(value: object, where: () => string): EncodedValue {
+  if (types.isDate(value)) {
+    if (Number.isNaN(value.getTime())) throw cannotBeSent(where(), 'an invalid Date');
     return writeDate(value);
   }
-  if (value instanceof Uint8Array) return `\\x${Buffer.from(value).toString('hex')}`;
-  if (value instanceof Map || value instanceof Set || ArrayBuffer.isView(value)) {
-    throw cannotBeSent(place, `a ${value.constructor.name}`);
+  if (types.isUint8Array(value)) {
+    if (value.byteLength * 2 + 2 > MAX_TEXT_LENGTH) throw tooLarge(where());
+    const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+    return `\\x${bytes.toString('hex')}`;
   }
+  if (types.isBoxedPrimitive(value)) return encode(value.valueOf(), where);
+  refuseHidden(value, where);
   let text: string | undefined;
   try {
-    text = JSON.stringify(value);
+    text = bounded(() => JSON.stringify(value), where);
   } catch (cause) {
-    throw cannotBeSent(place, 'an object that JSON cannot hold', cause);
+    if (cause instanceof EvdbError) throw cause;
+    throw cannotBeSent(where(), 'an object that JSON cannot hold', cause);
   }
-  if (text === undefined) throw cannotBeSent(place, 'an object that JSON cannot hold');
-  return text;
+  if (text === undefined) throw cannotBeSent(where(), 'an object that JSON cannot hold');
+  // What says of itself that it is a text, such as a URL or a decimal number, has no quotes in SQL.
+  return text.startsWith('"') ? new TypedValue(JSON.parse(text), () => text) : text;
+}
+
+/**
+ * Refuses what JSON would write as `{}` because it keeps what it is elsewhere than in its own
+ * properties: a promise that nobody awaited, a RegExp, a Map, bytes in another form.
+ */
+function refuseHidden(value: object, where: () => string): void {
+  if (typeof (value as { then?: unknown }).then === 'function') {
+    // Its own failure is nobody's any more: the caller hears of this one.
+    (value as Promise<unknown>).then(undefined, () => undefined);
+    throw cannotBeSent(where(), `${nameOf(value)} that was not awaited`);
+  }
+  if (types.isNativeError(value) || types.isRegExp(value) || ArrayBuffer.isView(value)) {
+    throw cannotBeSent(where(), nameOf(value));
+  }
+  if (typeof (value as { toJSON?: unknown }).toJSON === 'function') return;
+  // Whatever is more than its properties bears a tag or gives its items one by one.
+  const isSpecial = Symbol.toStringTag in value || Symbol.iterator in value;
+  if (isSpecial && Object.keys(value).length === 0) throw cannotBeSent(where(), nameOf(value));
+}
+
+function nameOf(value: object): string {
+  const name = (value as { constructor?: { name?: unknown } }).constructor?.name;
+  if (typeof name !== 'string' || name === '') return 'an object without a name';
+  return `${/^[AEIOU](?!RL)/.test(name) ? 'an' : 'a'} ${name}`;
+}
+
+/** What a text cannot hold because of its length is said like everything else that cannot be sent. */
+function bounded<T>(write: () => T, where: () => string): T {
+  try {
+    return write();
+  } catch (error) {
+    const isTooLong = error instanceof RangeError && /string length/i.test(error.message);
+    throw isTooLong ? tooLarge(where(), error) : error;
+  }
 }
 
 /** A day short of the furthest Date. */
@@ -82,19 +161,56 @@ function twoDigits(value: number): string {
   return String(Math.floor(value)).padStart(2, '0');
 }
 
-function writeArray(items: readonly unknown[], place: string): string {
-  const texts = Array.from(items, (item) => {
-    const value = encode(item, `an element of ${place}`);
+function writeArray(items: readonly unknown[], where: () => string): string {
+  const inside = () => `an element of ${where()}`;
+  const texts = Array.from(items, (item, index) => {
+    if (item === undefined && !(index in items)) throw cannotBeSent(inside(), 'a hole');
+    const value = encode(item, inside);
     if (value === null) return 'NULL';
-    if (value instanceof ArrayValue) return value.toString();
+    if (value instanceof TypedValue && Array.isArray(item)) return value.toString();
     return `"${String(value).replace(/[\\"]/g, '\\$&')}"`;
   });
   return `{${texts.join(',')}}`;
 }
 
-function cannotBeSent(place: string, what: string, cause?: unknown): EvdbError {
-  return new EvdbError('USAGE', `${place} is ${what}, which has no value in SQL`, {
-    hint: 'Pass null for a missing value, and text, numbers, booleans, dates, bytes, arrays or plain objects else.',
+/** What was encoded before does not throw here: the driver would lose its step. */
+function writeJsonItem(item: unknown): string {
+  if (Array.isArray(item)) return `[${item.map(writeJsonItem).join(',')}]`;
+  if (typeof item === 'bigint') return String(item);
+  return JSON.stringify(item) ?? 'null';
+}
+
+/** Counts bytes where lengths do not tell, as a message that is too long ends the connection. */
+function requireCarried(text: string, values: readonly EncodedValue[], length: number): void {
+  let bytes = length;
+  if (length <= MAX_MESSAGE_BYTES) {
+    bytes = Buffer.byteLength(text);
+    for (const value of values) if (value !== null) bytes += Buffer.byteLength(String(value));
+  }
+  if (bytes <= MAX_MESSAGE_BYTES) return;
+  throw new EvdbError('USAGE', 'the statement and its parameters are longer than 1 GB', {
+    hint: 'The protocol carries no more in one message: send it in parts.',
+  });
+}
+
+function tooMany(count: number): EvdbError {
+  return new EvdbError(
+    'USAGE',
+    `the statement has ${count.toLocaleString('en')} parameters, and the protocol counts to 65,535`,
+    { hint: 'Send arrays: `insert … select from unnest($1::int[], $2::text[])`.' },
+  );
+}
+
+function tooLarge(where: string, cause?: unknown): EvdbError {
+  return new EvdbError('USAGE', `${where} is longer than a text can be`, {
+    hint: 'A value has at most 512 MB as text, and bytes take two characters each.',
+    cause,
+  });
+}
+
+function cannotBeSent(where: string, what: string, cause?: unknown): EvdbError {
+  return new EvdbError('USAGE', `${where} is ${what}, which has no value in SQL`, {
+    hint: 'Pass null for a missing value, and text, numbers, booleans, dates, bytes, arrays or plain objects else. Await what is a promise; a statement cannot be part of another one.',
     cause,
   });
 }

@@ -73,12 +73,12 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
     params: readonly unknown[] = [],
     { signal }: { signal?: AbortSignal | undefined } = {},
   ): Promise<QueryResult<T>> {
-    const facts = this.#runner.read(text, params);
+    const statement = this.#runner.read(text, params);
     this.#borrowing.loans.refuseInTransaction();
     const slot = await this.#borrowing.acquire(signal);
     const borrowedAt = performance.now();
     try {
-      return await this.#runner.run<T>(slot, { text, params, facts }, signal);
+      return await this.#runner.run<T>(slot, statement, signal);
     } finally {
       this.#borrowing.release(slot, borrowedAt);
     }
@@ -110,7 +110,7 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
         params: readonly unknown[] = [],
       ) => {
         if (isOver) throw returned('connection');
-        return this.#runner.run<R>(slot, { text, params, facts: this.#runner.look(text, params) });
+        return this.#runner.run<R>(slot, this.#runner.look(text, params));
       };
       try {
         return await Promise.race([work(withTemplate(query)), abandoned]);

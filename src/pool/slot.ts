@@ -3,8 +3,8 @@ import { codeOf, isConnectionLoss, queryError, reasonOfLoss } from '../connectio
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import type { PoolSettings } from './options.ts';
-import { encodeParameters } from './parameters.ts';
-import { type StatementFacts, TRACELESS } from './statement-book.ts';
+import { isKeepable, type StatementFacts, TRACELESS } from './statement-book.ts';
+import type { PoolStatement } from './statement-runner.ts';
 
 /** Statements that one connection keeps prepared; the server holds memory for each. */
 const MAX_PREPARED = 250;
@@ -68,14 +68,7 @@ export class Slot {
     this.#patienceMillis = this.#limitMillis + GRACE_MILLIS;
   }
 
-  /** Runs one statement; `facts` are those of its text. */
-  async query(
-    text: string,
-    params: readonly unknown[],
-    facts: StatementFacts,
-  ): Promise<StatementResult> {
-    if (facts.isCopy) throw copyUnsupported();
-    const values = encodeParameters(params);
+  async query({ text, values, facts }: PoolStatement): Promise<StatementResult> {
     const prepare = this.#prepares && shouldPrepare(this.#prepared, text, facts);
     // It may leave them even where it fails: an advisory lock survives a rollback.
     if (facts.leavesTraces) this.needsReset = true;
@@ -186,6 +179,8 @@ function wantsPrimary({ options }: Session): boolean {
 function shouldPrepare(prepared: Set<string>, text: string, facts: StatementFacts): boolean {
   if (prepared.has(text)) return true;
   if (facts.uses < 2 || prepared.size >= MAX_PREPARED) return false;
+  facts.isKeepable ??= isKeepable(text);
+  if (!facts.isKeepable) return false;
   prepared.add(text);
   return true;
 }
@@ -202,7 +197,7 @@ function tookTooLong(cause: unknown): EvdbError {
   );
 }
 
-function copyUnsupported(): EvdbError {
+export function copyUnsupported(): EvdbError {
   return new EvdbError('COPY_UNSUPPORTED', 'the pool does not copy from stdin or to stdout', {
     hint: 'Use `insert … select from unnest($1::int[], …)`, or a copy on the server.',
   });

@@ -8,13 +8,16 @@ export interface StatementFacts {
   isCopy: boolean;
   /** Whether it can change its session although it only reads: a setting, a lock, a temporary table. */
   leavesTraces: boolean;
+  /** Whether it may stay prepared, see `isKeepable`; found out at its second use. */
+  isKeepable?: boolean;
 }
 
 /** Longer texts are rarely the same twice, and are looked at each time. */
 const MAX_TEXT_LENGTH = 20_000;
 
+// What was prepared before, for two phases, is committed outside of any transaction.
 const TRANSACTION_CONTROL =
-  /^(?:begin|start\s+transaction|commit|end|rollback|abort|savepoint|release|prepare\s+transaction)\b/i;
+  /^(?:begin|start\s+transaction|(?:commit|rollback)(?!\s+prepared\b)|end|abort|savepoint|release|prepare\s+transaction)\b/i;
 const COPY = /^copy\b[\s\S]*\b(?:stdin|stdout)\b/i;
 // What `set_config` sets for its transaction alone is gone with it.
 const TRACES = /set_config(?!\s*\([^()]*,\s*true\s*\))|advisory|temp/i;
@@ -52,6 +55,28 @@ function examine(text: string): StatementFacts {
     isCopy: COPY.test(statement),
     leavesTraces: TRACES.test(text),
   };
+}
+
+/** Statements that are one piece of work: run again after an error, they were not begun before. */
+const IS_ONE_PIECE = /^(?:select|insert|update|delete|merge|with|values|table)\b/i;
+
+/** PostgreSQL's own types as a cast names them, and where the name ends. */
+const CAST =
+  /^\s*::\s*(?:pg_catalog\.)?(?:smallint|integer|bigint|int|int2|int4|int8|numeric|decimal|real|double\s+precision|float4|float8|boolean|bool|text|varchar|uuid|json|jsonb|bytea|date|time|timetz|timestamp|timestamptz|(?:time|timestamp)\s+with(?:out)?\s+time\s+zone|interval|inet|cidr)(?![\w$."\u0080-\uffff])(?!\s*\.)/i;
+
+/**
+ * Whether a statement may stay prepared on a connection. The server finds out the types of parameters
+ * when it prepares, and holds on to them whatever becomes of the schema: text for a column that was a
+ * `timestamp` and is a `timestamptz` now would be read as the old type, and lose its offset without a
+ * word. So only those are kept whose text alone says each type, `$1::int`, or that have no parameters.
+ * A `$1` inside a text or a comment may count as well: that costs speed and nothing else.
+ */
+export function isKeepable(text: string): boolean {
+  if (!IS_ONE_PIECE.test(text.slice(findStart(text)))) return false;
+  for (const { index, 0: name } of text.matchAll(/\$\d+/g)) {
+    if (!CAST.test(text.slice(index + name.length, index + name.length + 60))) return false;
+  }
+  return true;
 }
 
 /** Where the first statement begins: behind white space, empty statements and comments, which nest. */

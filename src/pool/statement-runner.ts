@@ -1,26 +1,33 @@
+import type { EncodedValue } from '../connection/driver.ts';
 import { codeOf } from '../connection/query-error.ts';
 import { EvdbError } from '../errors.ts';
 import type { Tell } from './events.ts';
 import { controlledByHand, toQueryResult } from './handle.ts';
 import type { PoolMetricsRecorder } from './metrics.ts';
 import type { PoolSettings } from './options.ts';
+import { encodeParameters } from './parameters.ts';
 import type { QueryResult } from './result.ts';
-import type { Slot } from './slot.ts';
+import { copyUnsupported, type Slot } from './slot.ts';
 import { CONTROL_TAGS, createStatementBook, type StatementFacts } from './statement-book.ts';
 
-/** A statement and what is known of its text. */
+/** A statement, its parameters as they are sent, and what is known of its text. */
 export interface PoolStatement {
   text: string;
-  params: readonly unknown[];
+  values: EncodedValue[];
   facts: StatementFacts;
 }
 
 /** Runs statements on connections, counts and measures them. */
 export interface StatementRunner {
-  /** What is known of a statement. @throws USAGE where it is none */
-  look(text: string, params: readonly unknown[]): StatementFacts;
+  /**
+   * Makes what is sent. It comes first of all: whoever gives what cannot be sent is told at once, and
+   * what they do to a value afterwards changes nothing.
+   *
+   * @throws {EvdbError} USAGE where it is no statement, COPY_UNSUPPORTED
+   */
+  look(text: string, params: readonly unknown[]): PoolStatement;
   /** The same, for where a transaction is not the statement's business. @throws TRANSACTION_CONTROL */
-  read(text: string, params: readonly unknown[]): StatementFacts;
+  read(text: string, params: readonly unknown[]): PoolStatement;
   run<T>(slot: Slot, statement: PoolStatement, signal?: AbortSignal): Promise<QueryResult<T>>;
 }
 
@@ -36,15 +43,20 @@ export function createStatementRunner({
   const book = createStatementBook();
   const look = (text: string, params: readonly unknown[]) => {
     if (typeof text !== 'string' || !Array.isArray(params)) throw noStatement();
-    return book(text);
+    // In a message it would be the end of the text, and the rest another message's beginning.
+    if (text.includes('\0')) throw holdsNul();
+    const facts = book(text);
+    if (facts.isCopy) throw copyUnsupported();
+    return { text, values: encodeParameters(text, params), facts };
   };
   const { slowQueryMillis } = settings;
 
-  const measured = async <T>(slot: Slot, { text, params, facts }: PoolStatement) => {
+  const measured = async <T>(slot: Slot, statement: PoolStatement) => {
+    const { text, facts } = statement;
     const startedAt = performance.now();
     let outcome: true | string = true;
     try {
-      const result = await slot.query(text, params, facts);
+      const result = await slot.query(statement);
       if (!facts.isTransactionControl && CONTROL_TAGS.has(result.command ?? '')) {
         // The text hid it behind comments.
         slot.destroy();
@@ -67,9 +79,9 @@ export function createStatementRunner({
   return {
     look,
     read: (text, params) => {
-      const facts = look(text, params);
-      if (facts.isTransactionControl) throw controlledByHand('a statement');
-      return facts;
+      const statement = look(text, params);
+      if (statement.facts.isTransactionControl) throw controlledByHand('a statement');
+      return statement;
     },
     run: (slot, statement, signal) =>
       signal ? cancellable(slot, signal, measured(slot, statement)) : measured(slot, statement),
@@ -79,6 +91,12 @@ export function createStatementRunner({
 function noStatement(): EvdbError {
   return new EvdbError('USAGE', 'a statement is a text and an array of parameters', {
     hint: "Call query('select … where id = $1', [id]).",
+  });
+}
+
+function holdsNul(): EvdbError {
+  return new EvdbError('USAGE', 'the statement holds a NUL character', {
+    hint: 'PostgreSQL has none in texts: take it out of what the statement is made of.',
   });
 }
 

@@ -162,8 +162,7 @@ class TransactionScope {
   }
 
   async #run<T>(text: string, params: readonly unknown[]): Promise<QueryResult<T>> {
-    const facts = this.#runner.read(text, params);
-    return this.#runner.run<T>(this.#slot, { text, params, facts });
+    return this.#runner.run<T>(this.#slot, this.#runner.read(text, params));
   }
 
   async #runSavepoint<T>(work: (inner: Transaction) => Promise<T>): Promise<T> {

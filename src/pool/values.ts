@@ -1,15 +1,22 @@
 import { parse as parseArray } from 'postgres-array';
 import postgresDate from 'postgres-date';
 import type { Codec } from '../connection/session.ts';
-import { ArrayValue } from './parameters.ts';
+import { TypedValue } from './parameters.ts';
 
 type Parse = (text: string) => unknown;
 
 // Its types describe another way of importing it than Node's.
 const readDate = postgresDate as unknown as Parse;
 
-/** What is not in the ISO style, which the pool asks for, stays text rather than becoming null. */
-const parseDate: Parse = (text) => readDate(text) ?? text;
+/**
+ * What is not in the ISO style, which the pool asks for, stays text rather than becoming null, and
+ * so does what lies beyond the furthest Date: PostgreSQL knows 18,000 years more.
+ */
+const parseDate: Parse = (text) => {
+  const date = readDate(text);
+  const isDate = date instanceof Date ? !Number.isNaN(date.getTime()) : date !== null;
+  return isDate ? date : text;
+};
 
 /** Both formats of `bytea_output`: the pool asks for hex, and a pooler may not pass that on. */
 function parseBytea(text: string): Buffer {
@@ -64,6 +71,13 @@ const RARE_ARRAYS = [
   ...[3909, 3911, 3913, 3927, 4073, 6150, 6151, 6152, 6153, 6155, 6157],
 ];
 
+/** The one type whose arrays have another delimiter, because its values hold commas. */
+const BOX_ARRAY = 1020;
+
+/** No value of it holds a quote, so that each can stand in quotes. */
+const parseBoxes: Parse = (text) =>
+  parseArray(text.replace(/\([^;{}]*\)/g, '"$&"').replaceAll(';', ','));
+
 const JSON_TYPES = new Set([114, 3802]);
 
 /**
@@ -78,6 +92,7 @@ export const APPLICATION_CODEC: Codec = Object.fromEntries([
   ...[...TEXTS.map(([, arrayOid]) => arrayOid), ...RARE_ARRAYS].map((arrayOid) =>
     codecEntry(arrayOid, (text) => parseArray(text)),
   ),
+  codecEntry(BOX_ARRAY, parseBoxes),
 ]);
 
 function codecEntry(oid: number, parse: Parse): [string, Codec[string]] {
@@ -87,12 +102,5 @@ function codecEntry(oid: number, parse: Parse): [string, Codec[string]] {
 
 /** Only the server knows that an array is meant as JSON and not as an array. */
 function writeJson(value: unknown): string {
-  return value instanceof ArrayValue ? writeJsonItem(value.items) : String(value);
-}
-
-/** It must not throw: the driver would lose its step with the statements behind this one. */
-function writeJsonItem(item: unknown): string {
-  if (Array.isArray(item)) return `[${item.map(writeJsonItem).join(',')}]`;
-  if (typeof item === 'bigint') return String(item);
-  return JSON.stringify(item) ?? 'null';
+  return value instanceof TypedValue ? value.json() : String(value);
 }

@@ -5,7 +5,9 @@ import { failureOf, test } from './pool-stage.ts';
 const ROW = [7, true, { a: [true, null, 'x'] }, [1, [2]], Buffer.from([0, 255]), [false, true]];
 const COLUMNS = 'id, yes, doc, list, raw, flags';
 const EXPECTED = { id: 7, yes: true, doc: ROW[2], list: ROW[3], raw: ROW[4], flags: ROW[5] };
-const INSERT = `insert into kept (${COLUMNS}) values ($1, $2, $3, $4, $5, $6) returning *`;
+// Only a statement whose text says the types of its parameters is kept.
+const TYPED = '$1::int, $2::boolean, $3::jsonb, $4::json, $5::bytea, $6::boolean[]';
+const INSERT = `insert into kept (${COLUMNS}) values (${TYPED}) returning *`;
 
 async function createTable(pool: DatabasePool): Promise<void> {
   await pool.query(

@@ -4,7 +4,7 @@ import type { DatabasePool } from '../../src/pool/pool.ts';
 import { test } from './pool-stage.ts';
 
 const CHANGES = ['deallocate all', 'alter table t add column more integer'];
-const STALE = 'insert into t (id) values ($1) returning *';
+const STALE = 'insert into t (id) values ($1::int) returning *';
 
 /** A pool with one connection on which a prepared statement is void, and nobody knows yet. */
 async function withStaleStatement(pool: DatabasePool, change: string): Promise<void> {

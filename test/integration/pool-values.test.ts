@@ -109,7 +109,16 @@ for (const [type, values] of COMPARABLE) {
 }
 
 const REFUSED: [what: string, value: unknown][] = [
-  ['undefined', undefined],
+  ['a Promise', Promise.resolve(1)],
+  ['a thenable', Object.fromEntries([['then', () => undefined]])],
+  ['a RegExp', /a/],
+  ['an Error', Object.assign(new Error('a'), { code: 'ENOENT' })],
+  ['a URLSearchParams', new URLSearchParams('a=1')],
+  ['a WeakMap', new WeakMap()],
+  ['an ArrayBuffer', new ArrayBuffer(2)],
+  ['a DataView', new DataView(new ArrayBuffer(2))],
+  ['a generator', (function* () {})()],
+  ['a Headers', new Headers({ a: 'b' })],
   ['a function', () => 1],
   ['a symbol', Symbol('s')],
   ['a Map', new Map([['a', 1]])],

@@ -19,8 +19,6 @@ const CONTROL = [
   'release savepoint a',
   'release a',
   `prepare transaction 'x'`,
-  `commit prepared 'x'`,
-  `rollback prepared 'x'`,
 ];
 
 const BEFORE = [
@@ -54,6 +52,8 @@ describe('the book of statements', () => {
     '-- commit',
     '/* commit',
     'beginning',
+    `commit prepared 'x'`,
+    `ROLLBACK\n  PREPARED 'x'`,
     'insert into commits values (1)',
     'table "commit"',
     'endpoint',
