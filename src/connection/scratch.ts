@@ -5,6 +5,7 @@ import { commandLine } from '../text/command-line.ts';
 import type { ConnectionOptions } from './options.ts';
 import { codeOf, isConnectionLoss, queryError } from './query-error.ts';
 import { openSession, type Session } from './session.ts';
+import { liftTimeLimitsSql } from './time-limits.ts';
 
 export interface ScratchOptions {
   /** The database whose server, encoding and locale it gets; without one it is made on the embedded server. */
@@ -133,7 +134,7 @@ async function makeBeside(
   const keeper = await openSession(beside, { signal });
   try {
     // a limit of the target must not end the session that keeps the lock
-    await keeper.run(`set statement_timeout = 0; set idle_session_timeout = 0`);
+    await keeper.run(`set statement_timeout = 0; ${liftTimeLimitsSql(keeper.facts)}`);
     await removeLeftovers(keeper);
     const number = randomInt(0x10000000);
     const name = `evdb_scratch_${number.toString(16).padStart(7, '0')}`;

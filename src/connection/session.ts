@@ -9,6 +9,7 @@ import {
   type StatementResult,
 } from './driver.ts';
 import type { ConnectionOptions, HostAddress } from './options.ts';
+import { liftTimeLimitsSql } from './time-limits.ts';
 
 export interface SessionFacts {
   pid: number;
@@ -24,6 +25,9 @@ export interface SessionFacts {
 }
 
 export type Row = Record<string, unknown>;
+
+/** What can be asked something. */
+export type Asked = Pick<Session, 'run'>;
 
 /** One connection of its own. A session that lost its socket stays lost: it never reconnects. */
 export interface Session {
@@ -72,6 +76,11 @@ export interface OpenSessionOptions {
   pipelines?: boolean | undefined;
   /** Settings of the session, sent when it opens; poolers refuse what they do not know. */
   parameters?: Record<string, string> | undefined;
+  /**
+   * Whether the role's and the database's time limits on idle sessions and on transactions hold;
+   * default: they are taken away, but for a session of a pooler, whose settings others would get.
+   */
+  keepsTimeLimits?: boolean | undefined;
 }
 
 /** Reads and writes the values of some types; the names are free. */
@@ -114,7 +123,10 @@ export async function openSession(
         signal?.throwIfAborted();
         const driver = await createDriver(options, address, opening);
         const facts = await readFacts(driver, options, address, signal);
-        if (fits(facts, round)) return makeSession(driver, facts, options, address);
+        if (fits(facts, round)) {
+          if (!opening.keepsTimeLimits) liftTimeLimits(driver, facts);
+          return makeSession(driver, facts, options, address);
+        }
         await driver.end();
         failure = wrongKind(address, wanted);
       } catch (error) {
@@ -124,6 +136,11 @@ export async function openSession(
     }
   }
   throw failure;
+}
+
+/** Nothing waits for the answer: what is sent behind it runs behind it. */
+function liftTimeLimits(driver: Driver, facts: SessionFacts): void {
+  if (!facts.isPooled) driver.run(liftTimeLimitsSql(facts)).catch(() => undefined);
 }
 
 async function readFacts(

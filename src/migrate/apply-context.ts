@@ -1,5 +1,6 @@
 import type { Session } from '../connection/session.ts';
 import type { LedgerKey } from './ledger.ts';
+import type { Observer } from './observer.ts';
 import type { Preflight } from './preflight.ts';
 import type { Step } from './prepare.ts';
 import type { OnProgress, StepName } from './progress.ts';
@@ -13,7 +14,7 @@ export interface ApplyContext {
   /** Holds the runner's lock and does the work. */
   worker: Session;
   /** Looks on from outside, and keeps the books where the worker has no transaction. */
-  observer: Session;
+  observer: Observer;
   key: LedgerKey;
   settings: ApplySettings;
   /** Whether the target schema has to be created first. */

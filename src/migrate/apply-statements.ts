@@ -8,7 +8,12 @@ import { deleteMigrationSql, insertHistorySql, insertMigrationSql } from './reco
 import { createSeenBlockers } from './seen-blockers.ts';
 import { openSessionSql, resetSessionSql, searchPathSql, wrongTarget } from './session-settings.ts';
 import { type Running, runAlone } from './stepwise/alone.ts';
-import { closeJournalSql, openJournalSql, statementChecksum } from './stepwise/journal.ts';
+import {
+  closeJournalSql,
+  isWritten,
+  openJournalSql,
+  statementChecksum,
+} from './stepwise/journal.ts';
 import { takeUp } from './stepwise/take-up.ts';
 import { runInTransaction, wantsNoTransaction } from './stepwise/transaction.ts';
 
@@ -56,8 +61,9 @@ async function start(step: Step, { observer, key }: ApplyContext): Promise<numbe
   const state = step.direction === 'up' ? 'applying' : 'reverting';
   const checksums = step.statements.map((statement) => statementChecksum(step.script, statement));
   const insert = step.entry ? insertMigrationSql(key, step.entry) : '';
-  await observer.run(
+  await observer.record(
     `begin; ${insert} ${openJournalSql(key, step.version, { state, checksums })} commit;`,
+    isWritten.opened(key, step.version),
   );
   return 0;
 }
@@ -102,5 +108,8 @@ async function recordEnd(step: Step, durationMs: number, context: ApplyContext):
       ? closeJournalSql(key, version, durationMs)
       : deleteMigrationSql(key, version);
   const entry = { action: direction, version, label, name, checksum: script.checksum, durationMs };
-  await observer.run(`begin; ${change} ${insertHistorySql(key, entry, provenance)} commit;`);
+  await observer.record(
+    `begin; ${change} ${insertHistorySql(key, entry, provenance)} commit;`,
+    direction === 'up' ? isWritten.closed(key, version) : isWritten.removed(key, version),
+  );
 }

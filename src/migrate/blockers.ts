@@ -1,4 +1,4 @@
-import type { Row, Session } from '../connection/session.ts';
+import type { Asked, Row } from '../connection/session.ts';
 
 /** A session that stands in the way. */
 export interface Blocker {
@@ -33,7 +33,7 @@ const COLUMNS = `
     ${QUERY} as "query"`;
 
 /** Lists who blocks a backend, asked from another session. */
-export async function listBlockers(observer: Session, pid: number): Promise<Blocker[]> {
+export async function listBlockers(observer: Asked, pid: number): Promise<Blocker[]> {
   const rows = await observer.run(`
 select
     pid as "pid",${COLUMNS}
@@ -45,7 +45,7 @@ order by a.xact_start`);
 
 /** Lists who holds an advisory lock given as two integers. */
 export async function listLockHolders(
-  session: Session,
+  session: Asked,
   [classId, objectId]: readonly [number, number],
 ): Promise<Blocker[]> {
   const rows = await session.run(`
@@ -70,7 +70,7 @@ export interface Victims {
 }
 
 /** Counts who waits for a backend, asked from another session; null where nobody does. */
-export async function readVictims(observer: Session, pid: number): Promise<Victims | null> {
+export async function readVictims(observer: Asked, pid: number): Promise<Victims | null> {
   const [row] = await observer.run(`
 select
     pg_catalog.count(distinct waiting.pid)::integer as "count",

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Session } from '../connection/session.ts';
+import type { Asked, Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { type Blocker, describeBlocker, listLockHolders, terminateSql } from './blockers.ts';
 import type { LedgerKey } from './ledger.ts';
+import { SERVER_START_SQL } from './observer.ts';
 
 /** An advisory lock in PostgreSQL's two-integer form. */
 export type LockId = readonly [classId: number, objectId: number];
@@ -102,14 +103,19 @@ async function lockedError(session: Session, id: LockId, waitedMs: number): Prom
  *
  * @throws {EvdbError} POOLER_DETECTED
  */
-export async function refusePooler(worker: Session, observer: Session): Promise<void> {
+export async function refusePooler(worker: Asked, observer: Asked): Promise<void> {
   const pids: unknown[] = [];
+  const servers = new Set<unknown>();
   for (const session of [worker, observer, worker, observer]) {
-    const [row] = await session.run('select pg_catalog.pg_backend_pid() as "pid"');
+    const [row] = await session.run(
+      `select pg_catalog.pg_backend_pid() as "pid", ${SERVER_START_SQL} as "server"`,
+    );
     pids.push(row?.pid);
+    servers.add(row?.server);
   }
   const [worker1, observer1, worker2, observer2] = pids;
   const isStable = worker1 === worker2 && observer1 === observer2;
+  if (servers.size > 1) throw severalServers();
   if (worker1 !== observer1 && isStable) return;
   throw new EvdbError(
     'POOLER_DETECTED',
@@ -118,4 +124,10 @@ export async function refusePooler(worker: Session, observer: Session): Promise<
       hint: 'Give migrations a direct connection: EVDB_MIGRATION_URL, or migrationUrl in the config file.',
     },
   );
+}
+
+function severalServers(): EvdbError {
+  return new EvdbError('POOLER_DETECTED', 'the address leads to several servers', {
+    hint: 'Give migrations the address of the primary alone: EVDB_MIGRATION_URL, or migrationUrl in the config file.',
+  });
 }

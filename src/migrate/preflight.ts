@@ -1,5 +1,5 @@
 import type { Node } from '@pgsql/types';
-import type { Session } from '../connection/session.ts';
+import type { Asked } from '../connection/session.ts';
 import { classifyStatement } from '../sql/kind.ts';
 import { loadParser } from '../sql/parser.ts';
 import type { Statement } from '../sql/statements.ts';
@@ -34,8 +34,8 @@ interface HeldLock extends Blocker {
  * @param oldMs how long a transaction must have been open to be told of, in ms; default 5000
  */
 export function createPreflight(
-  observer: Session,
-  { own, schemas, oldMs = OLD_MS }: { own: number[]; schemas: string[]; oldMs?: number },
+  observer: Asked,
+  { own, schemas, oldMs = OLD_MS }: { own: () => number[]; schemas: string[]; oldMs?: number },
 ): Preflight {
   let askedAt = Number.NEGATIVE_INFINITY;
   let held: HeldLock[] = [];
@@ -44,7 +44,7 @@ export function createPreflight(
       if (!statements.some((one) => classifyStatement(one).lockClass === 'ddl')) return [];
       // A transaction that was not old at the last look is not old now.
       if (performance.now() - askedAt > oldMs) {
-        held = await listHeldLocks(observer, own, oldMs);
+        held = await listHeldLocks(observer, own(), oldMs);
         askedAt = performance.now();
       }
       return held.length === 0 ? [] : holdersOf(await readTargets(statements), held, schemas);
@@ -122,7 +122,7 @@ function holdersOf(targets: Target[], held: HeldLock[], schemas: string[]): Lock
 }
 
 /** Relation locks of transactions that are old, prepared ones among them. */
-async function listHeldLocks(observer: Session, own: number[], oldMs: number): Promise<HeldLock[]> {
+async function listHeldLocks(observer: Asked, own: number[], oldMs: number): Promise<HeldLock[]> {
   const rows = await observer.run(`
 select
     coalesce(l.pid, 0) as "pid",

@@ -1,3 +1,4 @@
+import type { Asked } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { commandLine } from '../text/command-line.ts';
 import type { ApplyContext } from './apply-context.ts';
@@ -24,7 +25,7 @@ export type Verdict = 'done' | 'not-done';
  *   resolveInterrupted(context, rowOf(rows, '7'), { as: 'done', reason: 'looked at the table' }));
  */
 export async function resolveInterrupted(
-  { observer, key, provenance }: Pick<ApplyContext, 'observer' | 'key' | 'provenance'>,
+  { observer, key, provenance }: Pick<ApplyContext, 'key' | 'provenance'> & { observer: Asked },
   row: LedgerRow,
   { as, reason }: { as: Verdict; reason?: string | undefined },
 ): Promise<number> {

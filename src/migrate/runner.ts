@@ -1,4 +1,6 @@
-import { openSession, type Session } from '../connection/session.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Session } from '../connection/session.ts';
+import { liftTimeLimitsSql } from '../connection/time-limits.ts';
 import { EvdbError } from '../errors.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { type Ledger, type LedgerRow, readLedger } from './ledger.ts';
@@ -12,10 +14,11 @@ import {
   releaseLock,
   runnerLock,
 } from './lock.ts';
+import { type Observer, openObserver } from './observer.ts';
 import { applySettings, DEFAULT_LOCK_WAIT_MS, ledgerKey, type MigrateOptions } from './options.ts';
 import { createPreflight } from './preflight.ts';
 import { readProvenance } from './provenance.ts';
-import { resetSessionSql, synchronousSql } from './session-settings.ts';
+import { resetSessionSql } from './session-settings.ts';
 
 /**
  * Makes the session the one runner of its target while `work` goes on: no pooler in between, the
@@ -29,11 +32,12 @@ export async function withRunner<T>(
   work: (context: ApplyContext, rows: LedgerRow[]) => Promise<T>,
 ): Promise<T> {
   refuseReadOnly(worker);
-  const observer = await openSession(options.connection, { signal: options.signal });
+  const observer = await openObserver(worker, options.signal);
   const stopCancelling = cancelOnAbort(worker, observer, options.signal);
   try {
     await refusePooler(worker, observer);
-    await prepareObserver(observer);
+    // Also where a pooler stands between that gives each session a backend of its own.
+    await worker.run(liftTimeLimitsSql(worker.facts));
     return await withLock(worker, options, async () => {
       const ledger = await ensureLedger(worker, options);
       await worker.run(resetSessionSql(worker.facts));
@@ -43,15 +47,6 @@ export async function withRunner<T>(
     stopCancelling();
     await observer.close();
   }
-}
-
-/**
- * What the observer writes of a statement has to be on disk before that one begins. And what it
- * still had to write when its runner was killed must not wait for a lock, and arrive late.
- */
-async function prepareObserver(observer: Session): Promise<void> {
-  const watch = observer.facts.canCheckClient ? "set client_connection_check_interval = '2s';" : '';
-  await observer.run(`${watch} select ${synchronousSql(false)}`);
 }
 
 function refuseReadOnly({ facts }: Session): void {
@@ -113,7 +108,7 @@ function isUpToDate({ exists, format }: Ledger): boolean {
 
 function makeContext(from: {
   worker: Session;
-  observer: Session;
+  observer: Observer;
   ledger: Ledger;
   options: MigrateOptions;
 }): ApplyContext {
@@ -126,7 +121,7 @@ function makeContext(from: {
     createTarget: !ledger.targetExists,
     previous: Promise.resolve(),
     preflight: createPreflight(observer, {
-      own: [worker.facts.pid, observer.facts.pid],
+      own: () => [worker.facts.pid, ...observer.pids],
       schemas: [ledgerKey(options).targetSchema, ...(options.searchPath ?? [])],
     }),
     provenance: readProvenance(options.directory, options.env),
@@ -135,15 +130,40 @@ function makeContext(from: {
   };
 }
 
+/** How long the observer may take to cancel the worker's statement. */
+const CANCEL_PATIENCE_MS = 1_000;
+/** How long the worker may then take to clean up; one that is cut off would never answer. */
+const CLEAN_UP_PATIENCE_MS = 15_000;
+
 /** Cancels what the worker runs; closing its socket would leave the statement running. */
 function cancelOnAbort(
   worker: Session,
-  observer: Session,
+  observer: Observer,
   signal: AbortSignal | undefined,
 ): () => void {
+  let deadline: NodeJS.Timeout | undefined;
   const cancel = () => {
-    observer.run(`select pg_catalog.pg_cancel_backend(${worker.facts.pid})`).catch(() => undefined);
+    void cancelStatement(worker, observer);
+    const giveUp = () => void worker.close({ force: true, cancel: true });
+    deadline = setTimeout(giveUp, CLEAN_UP_PATIENCE_MS);
   };
   signal?.addEventListener('abort', cancel, { once: true });
-  return () => signal?.removeEventListener('abort', cancel);
+  return () => {
+    signal?.removeEventListener('abort', cancel);
+    clearTimeout(deadline);
+  };
+}
+
+/**
+ * The observer's cancel is done when it is answered. A request of the protocol may arrive late and
+ * hit the clean-up, so it is sent only where the observer is gone.
+ */
+async function cancelStatement(worker: Session, observer: Observer): Promise<void> {
+  const sql = `select pg_catalog.pg_cancel_backend(${worker.facts.pid})`;
+  const asked = observer.run(sql).then(
+    () => true,
+    () => false,
+  );
+  const isDone = await Promise.race([asked, sleep(CANCEL_PATIENCE_MS, false, { ref: false })]);
+  if (!isDone) await worker.cancel();
 }

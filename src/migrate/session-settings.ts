@@ -1,6 +1,9 @@
 import type { SessionFacts } from '../connection/session.ts';
+import { liftTimeLimitsSql } from '../connection/time-limits.ts';
 import { EvdbError } from '../errors.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
+
+type ResetFacts = Pick<SessionFacts, 'canCheckClient' | 'serverVersion'>;
 
 /**
  * Takes back what a migration may have left in the session. Not `discard all`: that would drop
@@ -9,7 +12,7 @@ import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
  * commit statement by statement. The last setting makes the server notice within seconds that a killed runner
  * is gone, instead of finishing its statement and keeping its locks until then.
  */
-function resetSql({ canCheckClient }: Pick<SessionFacts, 'canCheckClient'>): string {
+function resetSql(facts: ResetFacts): string {
   return `reset session authorization;
 reset role;
 reset all;
@@ -18,17 +21,18 @@ deallocate all;
 discard sequences;
 discard temp;
 unlisten *;
+${liftTimeLimitsSql(facts)}
 set default_transaction_read_only = on;
-${canCheckClient ? "set client_connection_check_interval = '2s';" : ''}`;
+${facts.canCheckClient ? "set client_connection_check_interval = '2s';" : ''}`;
 }
 
 /** The same as a transaction of its own, so that no later rollback brings the old settings back. */
-export function resetSessionSql(facts: Pick<SessionFacts, 'canCheckClient'>): string {
+export function resetSessionSql(facts: ResetFacts): string {
   return `begin;\n${resetSql(facts)}\ncommit;`;
 }
 
 /** The same for a script without a transaction, whose statements have to write on their own. */
-export function openSessionSql(facts: Pick<SessionFacts, 'canCheckClient'>): string {
+export function openSessionSql(facts: ResetFacts): string {
   return `begin;\n${resetSql(facts)}\nset default_transaction_read_only = off;\ncommit;`;
 }
 

@@ -1,4 +1,4 @@
-import type { Session } from '../connection/session.ts';
+import type { Asked } from '../connection/session.ts';
 import { type Blocker, listBlockers, readVictims, type Victims } from './blockers.ts';
 
 /** Doubles up to the longest: a build can wait for hours. */
@@ -12,7 +12,7 @@ const LONGEST_LOOK_AGAIN_MS = 60_000;
 export async function watchBlockers<T>(
   work: () => Promise<T>,
   options: {
-    observer: Session;
+    observer: Asked;
     pid: number;
     afterMs: number;
     onBlocked: (blockers: Blocker[], victims: Victims | null) => void;

@@ -48,7 +48,10 @@ async function openWithParameters(
   const choices = [{ ...READABLE, ...timeLimits(settings) }, DATES, {}];
   for (const parameters of choices) {
     try {
-      const opening = { codec, onClose, signal, parameters, pipelines: false };
+      const opening = {
+        ...{ codec, onClose, signal, parameters },
+        ...{ pipelines: false, keepsTimeLimits: true },
+      };
       return await openSession(connection, opening);
     } catch (error) {
       const isRefused = codeOf((error as Error).cause) === '08P01';

@@ -123,7 +123,7 @@ describe('before the first try', () => {
   async function lookFor(stage: MigrateStage, script: string) {
     const observer = await openSession(stage.options.connection);
     const own = [observer.facts.pid];
-    const preflight = createPreflight(observer, { own, schemas: ['public'], oldMs: 0 });
+    const preflight = createPreflight(observer, { own: () => own, schemas: ['public'], oldMs: 0 });
     const holders = await preflight.look(splitStatements(script));
     await observer.close();
     return holders.map(({ tables, query }) => [...tables.sort(), query]);

@@ -132,7 +132,8 @@ describe('a migration without a transaction', () => {
     });
     await expect(run).rejects.toMatchObject({
       code: 'CONNECTION_LOST',
-      message: 'the connection was lost while 001_a ran',
+      message:
+        'the connection was lost while 001_a ran: terminating connection due to administrator command',
     });
     expect(await stage.ledger()).toEqual(['001 applying']);
     expect(await stage.history()).toEqual(['failed 001']);

@@ -19,7 +19,7 @@ import type { SeenBlockers } from '../seen-blockers.ts';
 import { sendStatement } from '../send-statement.ts';
 import { watchBuild } from './build-progress.ts';
 import { withIndexCare } from './index-care.ts';
-import { finishStatementSql, forgetStartedSql, startStatementSql } from './journal.ts';
+import { finishStatementSql, forgetStartedSql, isWritten, startStatementSql } from './journal.ts';
 import { type LoneStatement, readLoneStatement } from './lone-statement.ts';
 import { probeStatement } from './probe.ts';
 import { withTimeouts } from './timeouts.ts';
@@ -53,7 +53,7 @@ export async function runAlone(
 ): Promise<void> {
   const { context, seen } = running;
   const lone = readLoneStatement((await loadParser()).parse(statement.text));
-  await write(startStatementSql(context.key, step.version, statement), step, context);
+  await write('started', statement, step, context);
   // Of a procedure that commits nobody knows how far it came, and a detachment that failed half way
   // has to be finalized: they have one try.
   const hasOneTry = lone.kind === 'unknown' || lone.kind === 'detach';
@@ -67,7 +67,7 @@ export async function runAlone(
     await forgetIfNotDone(error, { statement, lone, left, step, context, refused });
     throw error;
   }
-  await write(finishStatementSql(context.key, step.version, statement), step, context);
+  await write('finished', statement, step, context);
 }
 
 async function attempt(
@@ -131,7 +131,7 @@ export async function settleStarted(
   step: Step,
   running: Running,
 ): Promise<boolean | undefined> {
-  const { worker, key } = running.context;
+  const { worker } = running.context;
   const lone = readLoneStatement((await loadParser()).parse(statement.text));
   const patience = { lockTimeoutMs: 0, isPatient: true };
   const probe = () => probeStatement(worker, lone, statement.text);
@@ -141,8 +141,7 @@ export async function settleStarted(
   if (fate === 'unknown') return undefined;
   if (fate === 'half-done' && lone.kind === 'detach') await finalizeDetach(lone, step, running);
   const isDone = fate !== 'not-done';
-  const sql = isDone ? finishStatementSql : forgetStartedSql;
-  await write(sql(key, step.version, statement), step, running.context);
+  await write(isDone ? 'finished' : 'forgotten', statement, step, running.context);
   return isDone;
 }
 
@@ -187,11 +186,22 @@ async function forgetIfNotDone(
   const isUnknown = lone.kind === 'unknown' && !isRefusal;
   const isUncertain = isUnknown || lone.kind === 'detach' || left.behind;
   if (isUncertain || isConnectionLoss(error) || context.worker.isClosed) return;
-  const sql = forgetStartedSql(context.key, step.version, statement);
-  await context.observer.run(sql).catch(() => undefined);
+  await write('forgotten', statement, step, context).catch(() => undefined);
 }
 
-async function write(sql: string, step: Step, { observer }: ApplyContext): Promise<void> {
-  const rows = await observer.run(sql);
+const WRITES = {
+  started: startStatementSql,
+  finished: finishStatementSql,
+  forgotten: forgetStartedSql,
+};
+
+async function write(
+  what: keyof typeof WRITES,
+  statement: Statement,
+  step: Step,
+  { observer, key }: ApplyContext,
+): Promise<void> {
+  const sql = WRITES[what](key, step.version, statement);
+  const rows = await observer.record(sql, isWritten[what](key, step.version, statement));
   if (rows.length === 0) throw takenOver(step);
 }

@@ -1,4 +1,4 @@
-import type { Session } from '../../connection/session.ts';
+import type { Asked } from '../../connection/session.ts';
 
 /** How far the build of an index is. */
 export interface BuildProgress {
@@ -17,7 +17,7 @@ const LOOK_EVERY_MS = 1000;
 /** Runs work that builds an index in the backend `pid`, and tells how far that is when it changes. */
 export async function watchBuild<T>(
   work: () => Promise<T>,
-  options: { observer: Session; pid: number; onProgress: (progress: BuildProgress) => void },
+  options: { observer: Asked; pid: number; onProgress: (progress: BuildProgress) => void },
 ): Promise<T> {
   let isDone = false;
   let last = '';
@@ -44,10 +44,7 @@ export async function watchBuild<T>(
   }
 }
 
-async function readBuildProgress(
-  observer: Session,
-  pid: number,
-): Promise<BuildProgress | undefined> {
+async function readBuildProgress(observer: Asked, pid: number): Promise<BuildProgress | undefined> {
   const [row] = await observer.run(`
 select
     phase as "phase",

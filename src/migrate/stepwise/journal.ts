@@ -95,6 +95,24 @@ export function closeJournalSql(key: LedgerKey, version: Version, durationMs: nu
   ]);
 }
 
+/** Conditions by which a new session finds out what a lost one has written. */
+export const isWritten = {
+  opened: (key: LedgerKey, version: Version) =>
+    rowExists(key, version, "state <> 'applied' and statements_done = 0"),
+  started: (key: LedgerKey, version: Version, { index }: Pick<Statement, 'index'>) =>
+    rowExists(key, version, `statement_started = ${index + 1}`),
+  finished: (key: LedgerKey, version: Version, { index }: Pick<Statement, 'index'>) =>
+    rowExists(key, version, `statements_done = ${index + 1} and statement_started is null`),
+  forgotten: (key: LedgerKey, version: Version, { index }: Pick<Statement, 'index'>) =>
+    rowExists(key, version, `statements_done = ${index} and statement_started is null`),
+  closed: (key: LedgerKey, version: Version) => rowExists(key, version, "state = 'applied'"),
+  removed: (key: LedgerKey, version: Version) => `not ${rowExists(key, version, 'true')}`,
+};
+
+function rowExists(key: LedgerKey, version: Version, condition: string): string {
+  return `exists (select from ${quoteIdent(key.ledgerSchema)}.migration where ${rowOf(key, version)} and ${condition})`;
+}
+
 type Change = [column: string, value: string];
 
 function journalOf(checksums: string[]): Change[] {

@@ -97,7 +97,9 @@ async function recordResumption(step: Step, from: number, context: ApplyContext)
     },
     provenance,
   );
-  await observer.run(
+  // Written twice it says the same.
+  await observer.record(
     `begin; ${entry ? replaceScriptSql(key, entry) : ''} ${reopenJournalSql(key, version, checksums)} ${history} commit;`,
+    'false',
   );
 }
