@@ -67,13 +67,21 @@ begin
         new.hold_expires_at := null;
     elsif new.hold_expires_at is null then
         new.hold_expires_at := clock_timestamp() + interval '15 minutes';
+    elsif not isfinite(new.hold_expires_at) then
+        raise exception using
+            errcode = 'check_violation',
+            message = format('Registration %s cannot hold its seat until %s', new.id, new.hold_expires_at),
+            hint = 'Give hold_expires_at a time, or leave it out for 15 minutes.',
+            table = 'registrations',
+            column = 'hold_expires_at',
+            constraint = 'registrations_hold_ends';
     end if;
     return new;
 end
 $$;
 
 comment on function keep_registration_status() is
-    'Trigger: which status may follow which, and that exactly the pending registrations hold a seat until a time, 15 minutes ahead unless said otherwise.';
+    'Trigger: which status may follow which, and that exactly the pending registrations hold a seat until a time, 15 minutes ahead unless said otherwise and never for ever.';
 
 create trigger registrations_20_keep_status
 before update of status, hold_expires_at on registrations

@@ -2,7 +2,7 @@
 -- Locks: access exclusive on users, events and registrations.
 
 drop function get_event_registration_stats(integer);
-drop function safe_event_unregistration(integer, integer);
+drop function safe_event_unregistration(integer, integer, boolean);
 drop function safe_event_registration(integer, integer, boolean, interval);
 drop function release_expired_holds();
 drop function try_lock_event(integer);

@@ -420,7 +420,7 @@ begin
                         limit 1
                     ) then 'before'
                 end as promote,
-                bool_or((n.status = 'pending') <> (n.hold_expires_at is not null)) as hold_is_wrong,
+                bool_or((n.status = 'pending') <> coalesce(isfinite(n.hold_expires_at), false)) as hold_is_wrong,
                 bool_and(n.status = 'cancelled' or (select u.is_active from users u where u.id = n.user_id))
                     as users_are_active
             from new_rows n
@@ -428,14 +428,15 @@ begin
             group by n.event_id
             order by n.event_id
         loop
-            -- Corrected here rather than by a trigger before each row, which would cost every registration.
+            -- Corrected here rather than by a trigger before each row, which would cost every registration. The
+            -- trigger of updates gives a hold without an end the usual one, and refuses one that never ends.
             if v_change.hold_is_wrong then
                 update registrations r
-                set hold_expires_at = null
+                set hold_expires_at = case when n.status = 'pending' then n.hold_expires_at end
                 from new_rows n
                 where r.id = n.id
                     and n.event_id = v_change.event_id
-                    and (n.status = 'pending') <> (n.hold_expires_at is not null);
+                    and (n.status = 'pending') <> coalesce(isfinite(n.hold_expires_at), false);
             end if;
             -- The common case of change_event_seats(), which would cost a registration a call more.
             if v_change.joins and v_change.promote is null and v_queues then
@@ -798,6 +799,7 @@ set enable_seqscan to off
 as $$
 declare
     v_ignored boolean;
+    v_now timestamptz := clock_timestamp();
     v_seen record;
     v_has_seat boolean;
     v_is_refused boolean := false;
@@ -807,7 +809,13 @@ declare
     v_registration record;
     v_constraint text;
 begin
-    if p_hold is not null and (p_hold <= interval '0' or p_hold > interval '1 day') then
+    -- The instants are compared too: intervals compare by months of 30 days, but add by the calendar. On the
+    -- two days a year when the clocks change, a day is not 24 hours; both are fine.
+    if p_hold <= interval '0'
+        or p_hold > interval '1 day'
+        or v_now + p_hold <= v_now
+        or v_now + p_hold > greatest(v_now + interval '1 day', v_now + interval '24 hours')
+    then
         raise exception using
             errcode = 'invalid_parameter_value',
             message = format('A seat cannot be held for %s', p_hold),
@@ -1009,7 +1017,8 @@ comment on function safe_event_registration(integer, integer, boolean, interval)
 
 create function safe_event_unregistration(
     p_user_id integer,
-    p_event_id integer
+    p_event_id integer,
+    p_keep boolean default false
 )
 returns json
 language plpgsql
@@ -1056,30 +1065,38 @@ begin
         );
     end if;
 
-    update registrations
-    set status = 'cancelled'
-    where id = v_seen.registration_id;
+    if p_keep then
+        update registrations
+        set status = 'cancelled'
+        where id = v_seen.registration_id;
+    else
+        delete from registrations
+        where id = v_seen.registration_id;
+    end if;
 
     return json_build_object(
         'success', true,
         'registration_id', v_seen.registration_id,
         'event_id', p_event_id,
         'user_id', p_user_id,
-        'cancelled_at', now(),
+        'unregistered_at', now(),
         'message', 'Successfully unregistered from event'
     );
 end
 $$;
 
-comment on function safe_event_unregistration(integer, integer) is
-    'Cancels a user''s registration, hold or place in the queue; a freed seat goes to the first waiter, and the row stays. Returns {success, registration_id, event_id, user_id, cancelled_at, message} or {success: false, error_code, error_message}: P0001 event not found or inactive, P0002 past event, P0005 not registered, P0006 user not found.';
+comment on function safe_event_unregistration(integer, integer, boolean) is
+    'Removes a user''s registration, hold or place in the queue; a freed seat goes to the first waiter. p_keep: keep the row as cancelled instead of removing it. Returns {success, registration_id, event_id, user_id, unregistered_at, message} or {success: false, error_code, error_message}: P0001 event not found or inactive, P0002 past event, P0005 not registered, P0006 user not found.';
 
 create function get_event_registration_stats(p_event_id integer)
 returns json
-language sql
+language plpgsql
 stable
 set search_path from current
 as $$
+declare
+    v_stats json;
+begin
     select json_build_object(
         'event_id', e.id,
         'title', e.title,
@@ -1096,6 +1113,7 @@ as $$
         'is_full', e.current_registrations + r.held >= e.capacity,
         'is_active', e.is_active
     )
+    into v_stats
     from events e
     cross join lateral (
         select
@@ -1109,11 +1127,21 @@ as $$
         from registrations g
         where g.event_id = e.id
     ) r
-    where e.id = p_event_id
+    where e.id = p_event_id;
+
+    if v_stats is null then
+        raise exception using
+            errcode = 'P0001',
+            message = 'Event not found',
+            detail = format('There is no event %s.', p_event_id),
+            hint = 'Check the id.';
+    end if;
+    return v_stats;
+end
 $$;
 
 comment on function get_event_registration_stats(integer) is
-    'Seats and registrations of one event as JSON: event_id, title, date_time, capacity, current_registrations, confirmed_, waitlist_, pending_, cancelled_ and total_registrations, held_seats, available_spots, is_full, is_active. Null for an event that does not exist. Seats whose hold has expired count as available.';
+    'Seats and registrations of one event as JSON: event_id, title, date_time, capacity, current_registrations, confirmed_, waitlist_, pending_, cancelled_ and total_registrations, held_seats, available_spots, is_full, is_active. Raises P0001 for an event that does not exist. Seats whose hold has expired count as available.';
 
 revoke execute on function enter_registration_gate() from public;
 revoke execute on function prepare_to_fill() from public;
@@ -1133,5 +1161,5 @@ revoke execute on function settle_event_seats(integer) from public;
 revoke execute on function try_lock_event(integer) from public;
 revoke execute on function release_expired_holds() from public;
 revoke execute on function safe_event_registration(integer, integer, boolean, interval) from public;
-revoke execute on function safe_event_unregistration(integer, integer) from public;
+revoke execute on function safe_event_unregistration(integer, integer, boolean) from public;
 revoke execute on function get_event_registration_stats(integer) from public;

@@ -49,7 +49,7 @@ export type UnregistrationResult =
       registrationId: number;
       eventId: number;
       userId: number;
-      cancelledAt: Date;
+      unregisteredAt: Date;
       message: string;
     }
   | Refusal<'P0001' | 'P0002' | 'P0005' | 'P0006'>;
@@ -79,7 +79,7 @@ export interface RawRegistration {
   event_id?: number;
   user_id?: number;
   registered_at?: string;
-  cancelled_at?: string;
+  unregistered_at?: string;
   status?: string;
   hold_expires_at?: string;
   waitlist_position?: number | null;
@@ -150,7 +150,7 @@ export function parseUnregistration(
     success: true,
     registrationId: required(raw.registration_id, raw),
     ...asked,
-    cancelledAt: parseTime(raw.cancelled_at, raw),
+    unregisteredAt: parseTime(raw.unregistered_at, raw),
     message: raw.message ?? '',
   };
 }

@@ -8,6 +8,12 @@ export interface RegistrationOptions {
   holdMillis?: number | undefined;
 }
 
+/** How a registration is given back. */
+export interface UnregistrationOptions {
+  /** Keep the row with the status `cancelled` instead of removing it. Default false. */
+  keep?: boolean | undefined;
+}
+
 const MAX_ID = 2_147_483_647;
 const MAX_HOLD_MILLIS = 86_400_000;
 
@@ -43,6 +49,14 @@ export function checkOptions(
     });
   }
   return joinWaitlist || holdMillis !== undefined ? { joinWaitlist, holdMillis } : undefined;
+}
+
+/** @throws EvdbError `USAGE` */
+export function checkKeep({ keep = false }: UnregistrationOptions = {}): boolean {
+  if (typeof keep === 'boolean') return keep;
+  throw new EvdbError('USAGE', `keep is ${describe(keep)}, not a boolean`, {
+    hint: 'Give true to keep the row as cancelled.',
+  });
 }
 
 function isHold(value: unknown): boolean {

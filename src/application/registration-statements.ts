@@ -17,7 +17,7 @@ export interface RegistrationStatements {
   /** As `register`, but gives up with 55P03 where a lock is not to be had in time. */
   registerSoon(userId: number, eventId: number, options?: RegistrationOptions): Statement;
   registerBatch(userIds: readonly number[], eventId: number): Statement;
-  unregister(userId: number, eventId: number): Statement;
+  unregister(userId: number, eventId: number, keep?: boolean): Statement;
   stats(eventId: number): Statement;
 }
 
@@ -36,7 +36,8 @@ export function renderStatements(schema?: string): RegistrationStatements {
   const withOptions = `${prefix}safe_event_registration($1::integer, $2::integer, p_join_waitlist => $3::boolean, p_hold => $4::double precision * interval '1 millisecond')::text as answer`;
   const batch = `select ${prefix}batch_event_registration($1::integer[], $2::integer)::text as answer`;
   const unregister = `select ${prefix}safe_event_unregistration($1::integer, $2::integer)::text as answer`;
-  const stats = `select ${prefix}get_event_registration_stats($1::integer)::text as answer`;
+  // Of an event that is there: the function raises an error otherwise, which would end a transaction.
+  const stats = `select ${prefix}get_event_registration_stats(e.id)::text as answer from ${prefix}events e where e.id = $1::integer`;
   // The setting ends with the statement's own transaction; the scan sets it before the call.
   const soon = (call: string) =>
     `with patience as materialized (select set_config('lock_timeout', '${SOON}', true)) select ${call} from patience`;
@@ -54,7 +55,10 @@ export function renderStatements(schema?: string): RegistrationStatements {
     registerSoon: render(soon),
     // As text, because drivers differ in how they write arrays.
     registerBatch: (userIds, eventId) => ({ text: batch, params: [`{${userIds}}`, eventId] }),
-    unregister: (userId, eventId) => ({ text: unregister, params: [userId, eventId] }),
+    unregister: (userId, eventId, keep = false) => ({
+      text: keep ? unregister.replace('$2::integer', '$2::integer, p_keep => true') : unregister,
+      params: [userId, eventId],
+    }),
     stats: (eventId) => ({ text: stats, params: [eventId] }),
   };
 }

@@ -10,7 +10,13 @@ import {
   type UnregistrationResult,
   unknownAnswer,
 } from './registration-answer.ts';
-import { checkOptions, type RegistrationOptions, requireId } from './registration-arguments.ts';
+import {
+  checkKeep,
+  checkOptions,
+  type RegistrationOptions,
+  requireId,
+  type UnregistrationOptions,
+} from './registration-arguments.ts';
 import { renderStatements, type Statement } from './registration-statements.ts';
 
 export interface RegistrationClientOptions {
@@ -30,8 +36,16 @@ export interface RegistrationClient {
     eventId: number,
     options?: RegistrationOptions,
   ): Promise<RegistrationResult>;
-  /** Cancels a registration, a hold or a place in the queue. */
-  unregister(userId: number, eventId: number): Promise<UnregistrationResult>;
+  /**
+   * Removes a registration, a hold or a place in the queue; with `keep` the row stays as cancelled.
+   *
+   * @throws EvdbError as `register`
+   */
+  unregister(
+    userId: number,
+    eventId: number,
+    options?: UnregistrationOptions,
+  ): Promise<UnregistrationResult>;
   /** Seats and registrations of one event; null where it does not exist. */
   eventStats(eventId: number): Promise<EventStats | null>;
 }
@@ -58,18 +72,18 @@ export function createRegistrationClient(
       const raw = await readAnswer<RawRegistration>(queryable, statement);
       return parseRegistration(raw, { userId, eventId });
     },
-    async unregister(userId, eventId) {
+    async unregister(userId, eventId, options) {
       requireId('userId', userId);
       requireId('eventId', eventId);
       const raw = await readAnswer<RawRegistration>(
         queryable,
-        statements.unregister(userId, eventId),
+        statements.unregister(userId, eventId, checkKeep(options)),
       );
       return parseUnregistration(raw, { userId, eventId });
     },
     async eventStats(eventId) {
       requireId('eventId', eventId);
-      const raw = await readAnswer<RawEventStats | null>(queryable, statements.stats(eventId));
+      const raw = await readRow<RawEventStats>(queryable, statements.stats(eventId));
       return raw === null ? null : parseStats(raw);
     },
   };
@@ -105,16 +119,19 @@ export async function getEventStats(
   eventId: number,
 ): Promise<RawEventStats | null> {
   requireId('eventId', eventId);
-  return readAnswer(queryable, searched.stats(eventId));
+  return readRow(queryable, searched.stats(eventId));
 }
 
 /** Runs one of the statements and reads its JSON. */
 export async function readAnswer<T>(queryable: Queryable, statement: Statement): Promise<T> {
-  const { rows } = await queryable.query<{ answer: string | null }>(
-    statement.text,
-    statement.params,
-  );
-  const row = rows[0];
-  if (row === undefined) throw unknownAnswer(null);
-  return row.answer === null ? (null as T) : (JSON.parse(row.answer) as T);
+  const answer = await readRow<T>(queryable, statement);
+  if (answer === null) throw unknownAnswer(null);
+  return answer;
+}
+
+/** As `readAnswer`, null where there is no row. */
+async function readRow<T>(queryable: Queryable, { text, params }: Statement): Promise<T | null> {
+  const { rows } = await queryable.query<{ answer: string | null }>(text, params);
+  const answer = rows[0]?.answer ?? null;
+  return answer === null ? null : (JSON.parse(answer) as T);
 }

@@ -9,8 +9,8 @@ export type RegistrationOutcome =
       success: true;
       userId: number;
       registrationId: number;
-      /** `cancelled` where it was taken back. */
-      status: 'confirmed' | 'pending' | 'waitlist' | 'cancelled';
+      /** `removed` or, where the row was to be kept, `cancelled` for a registration that was given back. */
+      status: 'confirmed' | 'pending' | 'waitlist' | 'cancelled' | 'removed';
       /** Null where the place in the queue turned into a seat at once. */
       waitlistPosition?: number | null;
       /** ISO 8601. */
@@ -63,9 +63,17 @@ const REGISTER_NEED: SchemaNeed = {
   access: 'application',
 };
 const UNREGISTER_NEED: SchemaNeed = {
-  functions: { safe_event_unregistration: ['p_user_id'] },
+  functions: { safe_event_unregistration: ['p_user_id', 'p_keep'] },
   access: 'application',
 };
+
+export interface UnregisterUsersOptions extends EventSchemaTarget {
+  eventId: number;
+  userIds: readonly number[];
+  /** Keep the rows with the status `cancelled` instead of removing them. Default false. */
+  keep?: boolean | undefined;
+  signal?: AbortSignal | undefined;
+}
 
 const MAX_ID = 2_147_483_647;
 const MAX_HOLD_MS = 86_400_000;
@@ -123,26 +131,26 @@ export async function registerUsers(
 }
 
 /**
- * Takes registrations, holds and places in the queue back, one user after the other.
+ * Removes registrations, holds and places in the queue, one user after the other.
  *
  * @throws {EvdbError} as `registerUsers`
  */
 export async function unregisterUsers(
   session: Session,
-  options: Omit<RegisterUsersOptions, 'joinWaitlist' | 'holdMs'>,
+  options: UnregisterUsersOptions,
 ): Promise<RegistrationReport> {
-  const { eventId, userIds, signal } = options;
+  const { eventId, userIds, keep = false, signal } = options;
   requireIds('event', [eventId]);
   requireIds('user', userIds);
   return onEventSchema(session, options, UNREGISTER_NEED, (prefix) =>
     oneByOne(eventId, userIds, signal, async (userId) => {
       const raw = (await call(
         session,
-        `${prefix}safe_event_unregistration(p_user_id => ${userId}, p_event_id => ${eventId})`,
+        `${prefix}safe_event_unregistration(p_user_id => ${userId}, p_event_id => ${eventId}, p_keep => ${keep})`,
         signal,
       )) as RawOutcome;
       const outcome = parseOutcome(raw, userId);
-      return outcome.success ? { ...outcome, status: 'cancelled' } : outcome;
+      return outcome.success ? { ...outcome, status: keep ? 'cancelled' : 'removed' } : outcome;
     }),
   );
 }

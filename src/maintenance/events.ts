@@ -154,8 +154,9 @@ export async function readEventSeats(
     const rows = await session.query(
       `select (s.stats ->> 'event_id')::integer as "id", s.stats ->> 'title' as "title",
         (s.stats ->> 'date_time')::timestamptz as "dateTime", ${SEAT_COLUMNS}
-      from ${prefix}get_event_registration_stats($1::integer) s (stats)
-      where s.stats is not null`,
+      from ${prefix}events e
+      cross join lateral ${prefix}get_event_registration_stats(e.id) s (stats)
+      where e.id = $1::integer`,
       [String(eventId)],
       false,
     );

@@ -98,7 +98,7 @@ describe('events register and unregister', () => {
     expect(parseJson(json)).toMatchObject({
       ...{ eventId: id, succeeded: 1, refused: 1 },
       results: [
-        { userId: ann, status: 'cancelled' },
+        { userId: ann, status: 'removed' },
         { userId: ann, errorCode: 'P0005' },
       ],
     });

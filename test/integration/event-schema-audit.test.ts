@@ -21,7 +21,7 @@ describe('audit_logs', () => {
     expect(await entries()).toEqual([`events INSERT ${event}`]);
     const { registration_id: id } = await register(sql, only(bob), event);
     expect(await entries()).toEqual([`registrations INSERT ${id}`]);
-    await unregister(sql, only(bob), event);
+    await unregister(sql, only(bob), event, true);
     expect(await entries()).toEqual([`registrations UPDATE ${id}`]);
     await registerBatch(sql, [only(bob)], event);
     expect(await entries()).toEqual([`registrations UPDATE ${id}`]);

@@ -124,7 +124,7 @@ describe('get_event_registration_stats', () => {
     const users = await addUsers(sql, 6);
     const event = await addEvent(sql, { title: 'Opera', capacity: 3 });
     await registerBatch(sql, users.slice(0, 3), event);
-    await unregister(sql, only(users[0]), event);
+    await unregister(sql, only(users[0]), event, true);
     await sql`
       insert into registrations (user_id, event_id, status)
       values (${only(users[3])}, ${event}, 'waitlist'), (${only(users[4])}, ${event}, 'pending')`;
@@ -151,7 +151,9 @@ describe('get_event_registration_stats', () => {
     await register(sql, only(users[5]), event);
     const [full] = await sql`select get_event_registration_stats(${event}) as stats`;
     expect(full?.stats).toMatchObject({ available_spots: 0, is_full: true });
-    const [none] = await sql`select get_event_registration_stats(${noId}) as stats`;
-    expect(none?.stats).toBeNull();
+    await expect(sql`select get_event_registration_stats(${noId})`).rejects.toMatchObject({
+      code: 'P0001',
+      message: 'Event not found',
+    });
   });
 });

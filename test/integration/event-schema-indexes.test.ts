@@ -141,7 +141,7 @@ describe('registering', () => {
     // Counters reach the view when the session that counts ends.
     const client = openSql(db.url, 1);
     for (const user of users.slice(0, 12)) await register(client, user, event);
-    for (const user of users.slice(0, 4)) await unregister(client, user, event);
+    for (const user of users.slice(0, 4)) await unregister(client, user, event, true);
     await registerBatch(client, users, event);
     await closeSql(client);
     const read = async () => {

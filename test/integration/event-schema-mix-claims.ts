@@ -48,7 +48,7 @@ export function claiming(
 /** The fate of a user whom nobody else changes, `before` being what a refusal leaves. */
 function fateOf(answer: Answer, before: (string | null)[] = [null]): (string | null)[] {
   if (!answer.success) return before;
-  return answer.status === 'waitlist' ? ['waitlist', 'confirmed'] : [answer.status ?? 'cancelled'];
+  return answer.status === 'waitlist' ? ['waitlist', 'confirmed'] : [answer.status ?? null];
 }
 
 async function ask(query: PromiseLike<{ result: Answer }[]>): Promise<Answer> {

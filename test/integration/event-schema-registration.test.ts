@@ -82,11 +82,11 @@ describe('safe_event_registration', () => {
     const [ann, bob] = await addUsers(db.sql, 2);
     const event = await addEvent(db.sql, { capacity: 1 });
     const first = await register(db.sql, only(ann), event);
-    await unregister(db.sql, only(ann), event);
+    await unregister(db.sql, only(ann), event, true);
     const second = await register(db.sql, only(ann), event);
     expect(second).toMatchObject({ success: true, registration_id: first.registration_id });
     expect(only(second.registered_at) > only(first.registered_at)).toBe(true);
-    await unregister(db.sql, only(ann), event);
+    await unregister(db.sql, only(ann), event, true);
     await register(db.sql, only(bob), event);
     expect(await register(db.sql, only(ann), event)).toMatchObject({ error_code: 'P0004' });
     expect(await readSeats(db.sql, event)).toEqual({ counter: 1, confirmed: 1 });
@@ -94,16 +94,37 @@ describe('safe_event_registration', () => {
 });
 
 describe('safe_event_unregistration', () => {
-  test('cancels on the same row and frees the seat', async ({ db }) => {
+  test('removes the row, frees the seat, and lets the user register anew', async ({ db }) => {
     const [user] = await addUsers(db.sql, 1);
     const event = await addEvent(db.sql, { capacity: 1 });
     const registered = await register(db.sql, only(user), event);
-    expect(await unregister(db.sql, only(user), event)).toEqual({
+    const [row] = await db.sql`
+      select safe_event_unregistration(${only(user)}, ${event}) as answer`;
+    expect(row?.answer).toEqual({
       success: true,
       registration_id: registered.registration_id,
       event_id: event,
       user_id: user,
-      cancelled_at: expect.any(String),
+      unregistered_at: expect.any(String),
+      message: expect.any(String),
+    });
+    expect(await db.sql`select from registrations`).toHaveLength(0);
+    expect(await readSeats(db.sql, event)).toEqual({ counter: 0, confirmed: 0 });
+    const again = await register(db.sql, only(user), event);
+    expect(again).toMatchObject({ success: true, status: 'confirmed' });
+    expect(again.registration_id).not.toBe(registered.registration_id);
+  });
+
+  test('keeps the row as cancelled where that is asked for', async ({ db }) => {
+    const [user] = await addUsers(db.sql, 1);
+    const event = await addEvent(db.sql, { capacity: 1 });
+    const registered = await register(db.sql, only(user), event);
+    expect(await unregister(db.sql, only(user), event, true)).toEqual({
+      success: true,
+      registration_id: registered.registration_id,
+      event_id: event,
+      user_id: user,
+      unregistered_at: expect.any(String),
       message: expect.any(String),
     });
     expect(await db.sql`select id, status from registrations`).toEqual([
@@ -137,6 +158,9 @@ describe('safe_event_unregistration', () => {
     expect(await refusal(noId, event)).toEqual([false, 'P0006', 'User not found or inactive']);
     await register(sql, only(ann), event);
     await unregister(sql, only(ann), event);
+    expect(await refusal(only(ann), event)).toMatchObject([false, 'P0005', {}]);
+    await register(sql, only(ann), event);
+    await unregister(sql, only(ann), event, true);
     expect(await refusal(only(ann), event)).toMatchObject([false, 'P0005', {}]);
   });
 

@@ -9,7 +9,7 @@ export interface RegistrationResult {
   event_id?: number;
   user_id?: number | null;
   registered_at?: string;
-  cancelled_at?: string;
+  unregistered_at?: string;
   message?: string;
   error_code?: string;
   error_message?: string;
@@ -84,9 +84,10 @@ export async function unregister(
   sql: postgres.Sql,
   userId: number,
   eventId: number,
+  keep = false,
 ): Promise<RegistrationResult> {
   const [row] = await sql<{ result: RegistrationResult }[]>`
-    select safe_event_unregistration(${userId}::int, ${eventId}::int) as result`;
+    select safe_event_unregistration(${userId}::int, ${eventId}::int, ${keep}) as result`;
   return only(row).result;
 }
 

@@ -89,6 +89,7 @@ describe('the waitlist', () => {
 
   test.for([
     ['a call', (sql, user, event) => unregister(sql, user, event)],
+    ['a call that keeps the row', (sql, user, event) => unregister(sql, user, event, true)],
     [
       'an update',
       (sql, user) => sql`update registrations set status = 'cancelled' where user_id = ${user}`,
@@ -136,7 +137,7 @@ describe('the waitlist', () => {
   test('passes over inactive users, who keep their place', async ({ db }) => {
     const { event, users } = await fillEvent(db.sql, 4);
     await db.sql`update users set is_active = false where id = ${only(users[1])}`;
-    await unregister(db.sql, only(users[0]), event);
+    await unregister(db.sql, only(users[0]), event, true);
     expect(await listStatuses(db.sql, event)).toEqual([
       'cancelled',
       'waitlist',
@@ -169,7 +170,7 @@ describe('the waitlist', () => {
       select 'New', 'new@example.com', password_hash from users limit 1 returning id`;
     await sql.begin(async (other) => {
       await other`select 1 from registrations where user_id = ${only(users[1])} for update`;
-      await unregister(sql, only(users[0]), event);
+      await unregister(sql, only(users[0]), event, true);
     });
     expect(await listStatuses(sql, event)).toEqual(['cancelled', 'waitlist']);
     expect(await register(sql, only(newcomer).id, event)).toMatchObject({ error_code: 'P0004' });
@@ -181,7 +182,7 @@ describe('the waitlist', () => {
     const { event, users } = await fillEvent(sql, 2);
     await sql.begin(async (other) => {
       await other`select 1 from registrations where user_id = ${only(users[1])} for update`;
-      await unregister(sql, only(users[0]), event);
+      await unregister(sql, only(users[0]), event, true);
     });
     expect(await register(sql, only(users[1]), event)).toMatchObject({
       success: true,
@@ -194,7 +195,7 @@ describe('the waitlist', () => {
     const { event, users } = await fillEvent(sql, 3);
     await sql.begin(async (other) => {
       await other`select 1 from registrations where user_id = ${only(users[1])} for update`;
-      await unregister(sql, only(users[0]), event);
+      await unregister(sql, only(users[0]), event, true);
     });
     expect(await listStatuses(sql, event)).toEqual(['cancelled', 'waitlist', 'confirmed']);
   });

@@ -57,7 +57,7 @@ describe('event schema', () => {
         'get_unused_indexes() table',
         'safe_event_registration(p_user_id integer, p_event_id integer, ' +
           'p_join_waitlist boolean DEFAULT false, p_hold interval DEFAULT NULL::interval) json',
-        'safe_event_unregistration(p_user_id integer, p_event_id integer) json',
+        'safe_event_unregistration(p_user_id integer, p_event_id integer, p_keep boolean DEFAULT false) json',
         'update_table_statistics() table',
         'validate_business_rules() table',
       ]),

@@ -189,8 +189,14 @@ describe('unregisterUsers', () => {
     expect(report).toMatchObject({
       succeeded: 1,
       refused: 1,
-      results: [{ status: 'cancelled' }, { errorCode: 'P0005' }],
+      results: [{ status: 'removed' }, { errorCode: 'P0005' }],
     });
+    await register(db.url, { eventId, userIds: [ann] });
+    const kept = await write(db.url, (session) =>
+      unregisterUsers(session, { eventId, userIds: [ann], keep: true }),
+    );
+    expect(kept).toMatchObject({ succeeded: 1, results: [{ status: 'cancelled' }] });
+    expect(await db.sql`select status from registrations`).toEqual([{ status: 'cancelled' }]);
     expect(await readSeats(db.sql, eventId)).toEqual({ counter: 0, confirmed: 0 });
   });
 });

@@ -49,7 +49,7 @@ describe('the registration client', () => {
       expect(await unregister(ann, event)).toMatchObject({
         success: true,
         registrationId: row?.id,
-        cancelledAt: expect.any(Date),
+        unregisteredAt: expect.any(Date),
       });
       expect(await register(bob, event)).toMatchObject({ success: true, userId: bob });
     });
@@ -154,7 +154,7 @@ describe('the calls under their earlier names', () => {
       expect(await getEventStats(pool, noId)).toBeNull();
       expect(await safeEventUnregistration(pool, ann, event)).toMatchObject({
         success: true,
-        cancelled_at: expect.any(String),
+        unregistered_at: expect.any(String),
       });
     });
   });

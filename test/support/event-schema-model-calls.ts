@@ -94,7 +94,12 @@ function answerOf(state: State, user: number, event: number): ModelAnswer {
   return { success: true, status, waitlist_position: place };
 }
 
-export function modelUnregister(state: State, user: number, event: number): ModelAnswer {
+export function modelUnregister(
+  state: State,
+  user: number,
+  event: number,
+  keep: boolean,
+): ModelAnswer {
   const found = state.events.get(event);
   if (!found?.isActive) return refused('P0001');
   if (found.isPast) return refused('P0002');
@@ -102,7 +107,8 @@ export function modelUnregister(state: State, user: number, event: number): Mode
   const row = find(state, user, event);
   if (!row || row.status === 'cancelled') return refused('P0005');
   const hadSeat = row.status !== 'waitlist';
-  setStatus(row, 'cancelled');
+  if (keep) setStatus(row, 'cancelled');
+  else state.registrations.splice(state.registrations.indexOf(row), 1);
   if (hadSeat) promoteWaiters(state, event);
   return { success: true };
 }

@@ -53,11 +53,12 @@ function registering(random: Random): Step {
 }
 
 function unregistering(random: Random): Step {
-  const [user, event] = [anyUser(random), anyEvent(random)];
+  const [user, event, keep] = [anyUser(random), anyEvent(random), random.below(2) === 1];
   return {
-    text: `unregister(${user}, ${event})`,
-    onModel: (state) => calls.modelUnregister(state, user, event),
-    onServer: (sql) => ask(sql`select safe_event_unregistration(${user}, ${event}) as answer`),
+    text: `unregister(${user}, ${event}, keep ${keep})`,
+    onModel: (state) => calls.modelUnregister(state, user, event, keep),
+    onServer: (sql) =>
+      ask(sql`select safe_event_unregistration(${user}, ${event}, ${keep}) as answer`),
   };
 }
 

@@ -82,7 +82,8 @@ export async function handleRegister(input: CommandInput): Promise<CommandResult
 }
 
 export async function handleUnregister(input: CommandInput): Promise<CommandResult> {
-  return change(input, unregisterUsers);
+  const keep = input.flags.keep === true;
+  return change(input, (session, options) => unregisterUsers(session, { ...options, keep }));
 }
 
 async function change(input: CommandInput, work: typeof unregisterUsers): Promise<CommandResult> {

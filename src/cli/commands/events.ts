@@ -91,12 +91,15 @@ const REGISTER: CommandSpec = {
 
 const UNREGISTER: CommandSpec = {
   name: 'unregister',
-  summary: 'take registrations, holds and places in the queue back',
+  summary: 'remove registrations, holds and places in the queue',
   description:
     'Unregisters users from an event, one after the other. Exits 1 when any of them was refused; the others stay unregistered.',
   arguments: PEOPLE,
-  options: eventSchemaOptions(),
-  examples: ['events unregister 42 7'],
+  options: [
+    new Option('--keep', 'keep the rows as cancelled instead of removing them'),
+    ...eventSchemaOptions(),
+  ],
+  examples: ['events unregister 42 7', 'events unregister 42 7 --keep'],
   run: lazily('handleUnregister'),
 };
 
