@@ -53,6 +53,8 @@ export function embeddedDirectory(config: Config): string {
 export interface BeforeConnecting {
   /** Throws where the command must not run: before a server is started or asked. */
   check?: ((config: Config) => void) | undefined;
+  /** Whether the folder has to hold migrations; default false. */
+  needsMigrations?: boolean | undefined;
   /** Whether the command may make an embedded server where there is none; default false. */
   mayCreate?: boolean | undefined;
 }
@@ -140,8 +142,13 @@ export async function loadDirectConnection(
   before: BeforeConnecting['check'] | BeforeConnecting = {},
 ): Promise<{ config: Config; connection: ConnectionOptions }> {
   const config = await loadConfig(input);
-  const { check, mayCreate = false } = typeof before === 'function' ? { check: before } : before;
+  const asked: BeforeConnecting = typeof before === 'function' ? { check: before } : before;
+  const { check, needsMigrations = false, mayCreate = false } = asked;
   check?.(config);
+  if (needsMigrations) {
+    const { requireMigrations } = await import('../migrate/read.ts');
+    requireMigrations({ directory: config.migrationsDir });
+  }
   const direct = config.migrationConnection;
   const connection = direct
     ? direct.options

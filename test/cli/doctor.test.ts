@@ -42,6 +42,30 @@ test('exits 3 from the status that --fail-on names', async ({ project, emptyDb }
   expect(ignored.code).toBe(0);
 });
 
+test('exits 3 where a check could not be made, if asked to', async ({ project, db }) => {
+  const holder = await db.sql.reserve();
+  await holder`begin`;
+  await holder`lock table registrations in access exclusive mode`;
+  const doctor = (...args: string[]) =>
+    runCli(['doctor', '--only', 'business-rules', ...args], {
+      cwd: project.dir,
+      env: { EVDB_URL: db.url },
+    });
+  const unasked = await doctor('--check-timeout', '5s');
+  expect(unasked.stdout).toContain('? unknown  business-rules');
+  expect(unasked.code).toBe(0);
+  expect(await doctor('--fail-on', 'unknown')).toMatchObject({ code: 3 });
+  expect(await doctor('--fail-on', 'warning')).toMatchObject({ code: 0 });
+  const both = await doctor('--fail-on', 'warning,unknown', '--json');
+  expect(parseJson(both)).toMatchObject({
+    exitCode: 3,
+    failOn: ['critical', 'warning', 'unknown'],
+    counts: { unknown: 1 },
+  });
+  await holder`rollback`;
+  holder.release();
+});
+
 test('prints the report as JSON, also where it fails', async ({ project, emptyDb }) => {
   await emptyDb.sql`create table full_up (id int generated always as identity)`;
   await emptyDb.sql`select setval('full_up_id_seq', 2147483647)`;
@@ -51,7 +75,7 @@ test('prints the report as JSON, also where it fails', async ({ project, emptyDb
   });
   expect(parseJson(result)).toMatchObject({
     command: 'doctor',
-    failOn: 'critical',
+    failOn: ['critical'],
     checks: [
       { check: 'lock-waits', group: 'locks' },
       { check: 'prepared-transactions' },
@@ -118,7 +142,8 @@ test.for([
 test.for([
   [['--only', 'index'], 'doctor has no check or group "index"'],
   [['--ignore', 'lock-wait:a'], 'doctor has no check "lock-wait"'],
-  [['--fail-on', 'unknown'], '--fail-on'],
+  [['--fail-on', 'unknwon'], '--fail-on'],
+  [['--check-timeout', 'soon'], '--check-timeout'],
   [['--markdown', '--json'], '--markdown'],
 ] as const)('refuses %j', async ([args, message], { project, emptyDb }) => {
   const result = await runCli(['doctor', ...args], {

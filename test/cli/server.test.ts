@@ -144,9 +144,11 @@ test('is made by no command that would find nothing in it', async ({ embedded: {
 });
 
 test('is made by no command that finds no migrations', async ({ project }) => {
-  for (const args of [['--embedded'], []]) {
-    const result = await runCli(['migrate', 'up', ...args], { cwd: project.dir });
-    expectError(result, 'MIGRATIONS_DIR_MISSING', 2);
+  for (const command of ['up', 'status', 'plan']) {
+    for (const how of [['--embedded'], []]) {
+      const result = await runCli(['migrate', command, ...how], { cwd: project.dir });
+      expectError(result, 'MIGRATIONS_DIR_MISSING', 2);
+    }
   }
   await project.migration('001_users', 'create table users (id integer);');
   await writeFile(join(project.dir, 'evdb.config.ts'), 'export default { url: process.env.X };');

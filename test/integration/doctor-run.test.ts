@@ -55,6 +55,20 @@ test('goes on after a check that is slow, locked out or refused, and calls it un
   await holder`rollback`;
 });
 
+test('gives a check the time that it says it needs, and the next one the usual', async ({
+  emptyDb,
+}) => {
+  const checks = [
+    { ...checkOf('thorough', 'select pg_catalog.pg_sleep(1.2)'), timeoutMs: 30_000 },
+    checkOf('usual', 'select pg_catalog.pg_sleep(30)'),
+  ];
+  const { checks: reports } = await inspect(emptyDb.url, (session) =>
+    runDoctor(session, { checks }),
+  );
+  expect(reports.map(({ status }) => status)).toEqual(['ok', 'unknown']);
+  expect(reports[1]?.summary).toBe('it takes longer than 1 s and was cancelled');
+});
+
 test('ends where the connection is lost, or where evdb itself has a fault', async ({ emptyDb }) => {
   const suicide = checkOf(
     'suicide',

@@ -1,16 +1,19 @@
 import type { DoctorIgnore } from '../../maintenance/doctor/ignore.ts';
-import { type DoctorReport, runDoctor } from '../../maintenance/doctor/run.ts';
+import { runDoctor } from '../../maintenance/doctor/run.ts';
 import { withInspection } from '../../maintenance/inspection.ts';
 import { renderDoctor } from '../../report/doctor.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
 import { loadDirectConnection, migrateSettings } from '../settings.ts';
+import type { FailOn } from './doctor.ts';
 
 export async function handleDoctor(input: CommandInput): Promise<CommandResult> {
   const { context, flags, style } = input;
   const { config, connection } = await loadDirectConnection(input);
+  const checkTimeoutMs = flags.checkTimeout as number | undefined;
   const options = {
     schema: config.schema,
+    checkTimeoutMs,
     only: listOf(flags.only).flatMap((names) => names.split(',').map((name) => name.trim())),
     ignore: [...config.doctor.ignore, ...listOf(flags.ignore).map(parseIgnore)],
     readMigrationCounts: async () => {
@@ -19,10 +22,11 @@ export async function handleDoctor(input: CommandInput): Promise<CommandResult> 
     },
   };
   const report = await withInspection(connection, (session) => runDoctor(session, options), {
-    statementTimeoutMs: 1000,
+    statementTimeoutMs: checkTimeoutMs ?? 1000,
   });
+  const failOn = flags.failOn as unknown as FailOn[];
   return {
-    data: { ...report, failOn: flags.failOn },
+    data: { ...report, failOn },
     text: renderDoctor(report, {
       style,
       format: flags.markdown ? 'markdown' : 'text',
@@ -31,14 +35,10 @@ export async function handleDoctor(input: CommandInput): Promise<CommandResult> 
     }),
     pipeline: async () => {
       const { pipelineOfDoctor } = await import('../../report/pipeline/from-doctor.ts');
-      return pipelineOfDoctor(report, flags.failOn === 'warning' ? 'warning' : 'critical');
+      return pipelineOfDoctor(report, failOn);
     },
-    exitCode: isFailure(report, flags.failOn) ? EXIT.found : EXIT.done,
+    exitCode: failOn.some((status) => report.counts[status] > 0) ? EXIT.found : EXIT.done,
   };
-}
-
-function isFailure({ counts }: DoctorReport, failOn: unknown): boolean {
-  return counts.critical > 0 || (failOn === 'warning' && counts.warning > 0);
 }
 
 /** `unused-indexes:public.reports_idx`; the name of an object may have a colon too. */

@@ -13,10 +13,10 @@ import { tuneForParser } from '../v8-flags.ts';
 const APPLIED_ROWS_ON_TERMINAL = 20;
 
 export async function handleStatus(input: CommandInput): Promise<CommandResult> {
-  const [{ readStatus }, { renderStatus }, { config, options }] = await Promise.all([
+  const { config, options } = await loadMigrateOptions(input, { needsMigrations: true });
+  const [{ readStatus }, { renderStatus }] = await Promise.all([
     import('../../migrate/status.ts'),
     import('../../report/status.ts'),
-    loadMigrateOptions(input),
   ]);
   const { context, flags, style } = input;
   const status = await readStatus(options);

@@ -19,13 +19,10 @@ export { handleStatus, handleValidate } from './migrate-checks.ts';
 
 export async function handleUp(input: CommandInput): Promise<CommandResult> {
   await tuneForParser();
-  const [{ migrateUp }, { requireMigrations }] = await Promise.all([
-    import('../../migrate/commands.ts'),
-    import('../../migrate/read.ts'),
-  ]);
+  const { migrateUp } = await import('../../migrate/commands.ts');
   const { to, steps, strict, outOfOrder } = input.flags as Record<string, never>;
   const { options } = await loadMigrateOptions(input, {
-    check: ({ migrationsDir }) => void requireMigrations({ directory: migrationsDir }),
+    needsMigrations: true,
     mayCreate: !input.flags.dryRun,
   });
   return planOrRun(

@@ -12,8 +12,11 @@ export async function handlePlan(input: CommandInput): Promise<CommandResult> {
   await tuneForParser();
   const { to, steps, strict, outOfOrder } = input.flags as Record<string, never>;
   const trace = traceOf(input);
-  const { config, options } = await loadMigrateOptions(input, (read) => {
-    if (trace === 'target') requireConsent(input, read, 'plan --trace-on-target');
+  const { config, options } = await loadMigrateOptions(input, {
+    needsMigrations: true,
+    check: (read) => {
+      if (trace === 'target') requireConsent(input, read, 'plan --trace-on-target');
+    },
   });
   const limits = config.budget;
   const budget = limits === undefined ? undefined : await readBudget(limits);

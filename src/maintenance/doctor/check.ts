@@ -60,6 +60,8 @@ export interface DoctorCheck {
   group: CheckGroup;
   /** The command that examines the same without the time limit, such as `stats locks`. */
   command?: string;
+  /** How long a statement of it may run, in ms, where it has to look at every row; default 1000. */
+  timeoutMs?: number;
   examine(session: Session, context: CheckContext): Promise<Examination>;
 }
 

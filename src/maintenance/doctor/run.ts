@@ -47,8 +47,7 @@ export interface DoctorOptions {
   /** Tells where the migrations stand, as `readStatus` does; default: nobody knows the files. */
   readMigrationCounts?: (() => Promise<MigrationCounts>) | undefined;
   /**
-   * Of each statement, in ms; default 1000. Behind a pooler `statementTimeoutMs` of
-   * `withInspection` holds instead.
+   * How long each statement may run, in ms; default 1000, and more for checks that look at every row.
    */
   checkTimeoutMs?: number | undefined;
   /** Default: the time of the call. */
@@ -71,14 +70,10 @@ export async function runDoctor(
   session: Session,
   options: DoctorOptions = {},
 ): Promise<DoctorReport> {
-  const { checks: all = DOCTOR_CHECKS, ignore = [], checkTimeoutMs = 1000 } = options;
+  const { checks: all = DOCTOR_CHECKS, ignore = [] } = options;
   const { now = new Date(), schema = 'public' } = options;
   requireIgnores(all, ignore);
   const checks = selectChecks(all, options.only);
-  // What is set through a pooler, others would get.
-  if (!session.facts.isPooled) {
-    await session.run(`set statement_timeout = ${Math.ceil(checkTimeoutMs)}`);
-  }
   const context: CheckContext = {
     schema,
     once: memoize(session),
@@ -87,12 +82,27 @@ export async function runDoctor(
   const current = ignore.filter((entry) => !isExpired(entry, now));
   const reports: CheckReport[] = [];
   for (const check of checks) {
-    reports.push(await examine(check, { session, context, ignore: current, checkTimeoutMs }));
+    const timeoutMs = options.checkTimeoutMs ?? check.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    const limited = await limitStatements(session, timeoutMs);
+    reports.push(await examine(check, { session: limited, context, ignore: current, timeoutMs }));
   }
   const names = new Set(checks.map(({ name }) => name));
   const expired = ignore.filter((entry) => isExpired(entry, now) && names.has(entry.check));
   if (expired.length > 0) reports.push(reportExpired(expired));
   return { checks: reports, counts: countStatuses(reports) };
+}
+
+const DEFAULT_TIMEOUT_MS = 1000;
+
+/** What is set through a pooler, others would get: there the limit is part of each transaction. */
+async function limitStatements(session: Session, timeoutMs: number): Promise<Session> {
+  const limit = `statement_timeout = ${Math.ceil(timeoutMs)}`;
+  if (!session.facts.isPooled) {
+    await session.run(`set ${limit}`);
+    return session;
+  }
+  const run = (text: string) => session.run(`set local ${limit}; ${text}`);
+  return Object.create(session, { run: { value: run } });
 }
 
 /** What fails, fails for every check that asks. */
@@ -111,7 +121,7 @@ async function examine(
     session: Session;
     context: CheckContext;
     ignore: DoctorIgnore[];
-    checkTimeoutMs: number;
+    timeoutMs: number;
   },
 ): Promise<CheckReport> {
   const startedAt = performance.now();
@@ -161,7 +171,7 @@ function takeOut(
 function explainFailure(
   thrown: unknown,
   { command }: DoctorCheck,
-  { session, checkTimeoutMs }: { session: Session; checkTimeoutMs: number },
+  { session, timeoutMs }: { session: Session; timeoutMs: number },
 ): DoctorFinding {
   const error = queryError(thrown);
   const cause = error instanceof EvdbError ? (error.cause ?? error) : error;
@@ -177,7 +187,7 @@ function explainFailure(
   switch (codeOf(cause)) {
     case '57014':
       return unknown(
-        `it takes longer than ${checkTimeoutMs} ms and was cancelled`,
+        `it takes longer than ${renderLimit(timeoutMs)} and was cancelled`,
         command === undefined ? null : commandLine(command),
       );
     case '55P03':
@@ -190,6 +200,10 @@ function explainFailure(
     default:
       return unknown(error.message, error.hint ?? null);
   }
+}
+
+function renderLimit(ms: number): string {
+  return ms < 1000 ? `${ms} ms` : `${ms / 1000} s`;
 }
 
 const SEVERITY = ['unknown', 'warning', 'critical'] as const;

@@ -1,20 +1,18 @@
-import type { DoctorReport } from '../../maintenance/doctor/run.ts';
+import type { CheckStatus, DoctorReport } from '../../maintenance/doctor/run.ts';
 import { renderCount } from '../units.ts';
 import type { PipelineReport, PipelineSeverity } from './pipeline-report.ts';
 
 /**
  * What `runDoctor` found, for a pipeline.
  *
- * @param failOn from which status on a finding is an error
+ * @param failOn of which status a finding is an error, beside critical
  */
 export function pipelineOfDoctor(
   report: DoctorReport,
-  failOn: 'warning' | 'critical' = 'critical',
+  failOn: readonly CheckStatus[] = [],
 ): PipelineReport {
-  const severityOf = (status: string): PipelineSeverity => {
-    if (status === 'critical') return 'error';
-    return status === 'warning' && failOn === 'warning' ? 'error' : 'warning';
-  };
+  const severityOf = (status: CheckStatus): PipelineSeverity =>
+    status === 'critical' || failOn.includes(status) ? 'error' : 'warning';
   return {
     command: 'doctor',
     checks: report.checks.map(({ check, status, summary }) => ({
