@@ -1,8 +1,9 @@
 import type { Node } from '@pgsql/types';
 import { advance, openCursor } from '../sql/lexer.ts';
 import type { SqlParser } from '../sql/parser.ts';
+import { findBody, type RoutineBody } from '../sql/routine-body.ts';
 import { splitStatements } from '../sql/statements.ts';
-import { asKind, descend, stringsOf, type TreeObject } from '../sql/tree.ts';
+import { descend, type TreeObject } from '../sql/tree.ts';
 
 /** A statement inside a body, or SQL that is put together there. */
 export interface BodyStatement {
@@ -38,43 +39,6 @@ export function readBody(text: string, tree: Node, parser: SqlParser): BodyState
   }));
 }
 
-interface Body {
-  language: string;
-  /** Where the text between the quotes is. */
-  start: number;
-  end: number;
-}
-
-function findBody(text: string, tree: Node): Body | undefined {
-  const options = asKind(tree, 'DoStmt')?.args ?? asKind(tree, 'CreateFunctionStmt')?.options;
-  if (options === undefined) return undefined;
-  let language = 'DoStmt' in tree ? 'plpgsql' : 'sql';
-  let source: string | undefined;
-  for (const option of options) {
-    const { defname, arg } = asKind(option, 'DefElem') ?? {};
-    if (defname === 'language') language = stringsOf(arg ? [arg] : []).join('');
-    if (defname === 'as') source = stringsOf(asKind(arg, 'List')?.items ?? (arg ? [arg] : []))[0];
-  }
-  if (source === undefined) return undefined;
-  const place = findSource(text, source);
-  return { language: language.toLowerCase(), ...place };
-}
-
-/** The string or dollar quote that holds the source: other strings may stand before it. */
-function findSource(text: string, source: string): { start: number; end: number } {
-  const cursor = openCursor(text);
-  let last = { start: 0, end: text.length };
-  while (advance(cursor)) {
-    if (cursor.kind !== 'dollar' && cursor.kind !== 'string') continue;
-    const opening =
-      cursor.kind === 'dollar' ? text.indexOf('$', cursor.start + 1) + 1 : cursor.start + 1;
-    const width = opening - cursor.start;
-    last = { start: opening, end: cursor.end - width };
-    if (text.slice(last.start, last.end) === source) return last;
-  }
-  return last;
-}
-
 interface Found {
   line: number;
   query: string;
@@ -82,7 +46,7 @@ interface Found {
   isConditional: boolean;
 }
 
-function readPlpgsql(routine: unknown, text: string, body: Body): BodyStatement[] {
+function readPlpgsql(routine: unknown, text: string, body: RoutineBody): BodyStatement[] {
   const locate = createBodyLocator(text, body);
   return collect(routine).map(({ line, query, isDynamic, isConditional }) => {
     const offset = locate(line, query);
@@ -155,7 +119,7 @@ function literalOf(expression: string): { text: string; width: number } | undefi
 }
 
 /** PL/pgSQL tells lines only, so the text is looked for from there on, each behind the one before. */
-function createBodyLocator(text: string, { start, end }: Body) {
+function createBodyLocator(text: string, { start, end }: RoutineBody) {
   let after = start;
   return (line: number, query: string): number => {
     let at = start;

@@ -2,7 +2,7 @@ import type { Node } from '@pgsql/types';
 import { type Catalog, type ObjectKey, resolveKey } from '../catalog/catalog.ts';
 import type { SqlParser } from '../sql/parser.ts';
 import type { Statement } from '../sql/statements.ts';
-import { asKind, walkTree, writtenNameOf } from '../sql/tree.ts';
+import { asKind, type TreeObject, walkTree, writtenNameOf } from '../sql/tree.ts';
 import { readBody } from './body.ts';
 
 /** A statement to judge: one of the script, or one that a statement of the script runs. */
@@ -89,7 +89,7 @@ function addBody(
 function addCalls(statement: ExpandedStatement, queue: Queue, depth: number): void {
   const { catalog, parser, seen } = queue;
   if (depth >= MAX_DEPTH || catalog.routines.size === 0 || !canCall(statement.tree)) return;
-  walkTree(statement.tree, (kind, fields) => {
+  const follow = (kind: string, fields: TreeObject) => {
     if (kind !== 'FuncCall') return;
     const written = writtenNameOf(fields.funcname as Node[]);
     const key = resolveKey(catalog, written, catalog.routines);
@@ -100,7 +100,11 @@ function addCalls(statement: ExpandedStatement, queue: Queue, depth: number): vo
     seen.add(key);
     addBody(statement, { text: definition, tree, routine: key }, queue, depth + 1);
     seen.delete(key);
-  });
+  };
+  walkTree(statement.tree, follow);
+  // The call itself is not a node of its own; what stands in its arguments is.
+  const call = asKind(statement.tree, 'CallStmt')?.funccall;
+  if (call) follow('FuncCall', call as TreeObject);
 }
 
 /** Defaults, checks and index expressions call functions too, but those rarely run statements. */

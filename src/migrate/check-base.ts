@@ -4,7 +4,7 @@ import { commandLine } from '../text/command-line.ts';
 import { quoteWord } from '../text/shell.ts';
 import { type Misplaced, planRenames, type ScriptName } from './base-branch.ts';
 import { displayPath } from './display-path.ts';
-import { readFolderAt } from './git.ts';
+import { type FolderAtCommit, readFolderAt } from './git.ts';
 import type { Finding } from './validate.ts';
 import { isVersion, parseVersion } from './version.ts';
 
@@ -14,24 +14,30 @@ export interface Rename {
   to: string;
 }
 
+/** What a comparison with a base branch tells. */
+export interface BaseCheck {
+  findings: Finding[];
+  skipped: { check: string; reason: string }[];
+  /** The files that are the same on the base, as they are shown. */
+  unchanged: Set<string>;
+}
+
 /**
  * Holds the migrations of this checkout against those of a base branch: versions that collide with
  * or fall behind it, and scripts of it that were changed here.
  *
  * @throws {EvdbError} GIT_FAILED
  */
-export async function checkBase(
-  directory: string,
-  ref: string,
-): Promise<{ findings: Finding[]; skipped: { check: string; reason: string }[] }> {
+export async function checkBase(directory: string, ref: string): Promise<BaseCheck> {
   const here = readdirSync(directory);
   const base = await readFolderAt(directory, ref);
   const misplaced = planRenames(scriptsOf(here), scriptsOf(base.fileNames), new Date());
   const findings = misplaced.map((one) => misplacedFinding(one, { directory, ref, here }));
+  const unchanged = unchangedOf(base, directory);
   if (base.changedSince === undefined) {
     const reason = 'this clone does not reach back to where the branches parted';
     const check = `scripts of ${ref} that were changed here`;
-    return { findings, skipped: [{ check, reason }] };
+    return { findings, skipped: [{ check, reason }], unchanged };
   }
   const changed = base.changedSince.filter((name) => scriptsOf([name]).length > 0);
   return {
@@ -40,6 +46,33 @@ export async function checkBase(
       ...changed.map((name) => changedFinding(name, { directory, ref, here })),
     ],
     skipped: [],
+    unchanged,
+  };
+}
+
+/** What the base holds and this checkout has not touched, also where the base has gone on since. */
+function unchangedOf(
+  { fileNames, changedSince, differing }: FolderAtCommit,
+  directory: string,
+): Set<string> {
+  const touched = changedSince ?? differing;
+  const same = fileNames.filter((name) => !differing.includes(name) || !touched.includes(name));
+  return new Set(same.map((name) => displayPath(join(directory, name))));
+}
+
+/** What is not on the base already, and how much is. */
+export function newAgainst(
+  { unchanged }: BaseCheck,
+  findings: readonly Finding[],
+  ref: string,
+): { findings: Finding[]; skipped: { check: string; reason: string }[] } {
+  const added = findings.filter(({ file }) => file === undefined || !unchanged.has(file));
+  const known = findings.length - added.length;
+  if (known === 0) return { findings: added, skipped: [] };
+  const check = `${known === 1 ? 'a finding' : `${known} findings`} in files that are the same on ${ref}`;
+  return {
+    findings: added,
+    skipped: [{ check, reason: 'what stands there already is not new here' }],
   };
 }
 

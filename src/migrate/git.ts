@@ -7,6 +7,8 @@ export interface FolderAtCommit {
   fileNames: string[];
   /** Names of files here that differ from the commit at which this branch left it, or are gone. */
   changedSince: string[] | undefined;
+  /** Names of files that differ here from that commit itself, or are gone. */
+  differing: string[];
 }
 
 /**
@@ -21,15 +23,21 @@ export async function readFolderAt(directory: string, ref: string): Promise<Fold
     await git(directory, ['rev-parse', '--verify', '--end-of-options', `${ref}^{commit}`])
   ).trim();
   const listed = await git(directory, ['ls-tree', '-z', '--name-only', commit]);
-  return { fileNames: split(listed), changedSince: await readChanges(directory, commit) };
+  const differing = split(await git(directory, [...CHANGES, commit, '--', '.']));
+  return {
+    fileNames: split(listed),
+    changedSince: await readChanges(directory, commit),
+    differing,
+  };
 }
+
+const CHANGES = ['diff', '--name-only', '-z', '--relative', '--no-renames', '--diff-filter=MD'];
 
 /** Undefined where a shallow clone does not reach back to where the branches parted. */
 async function readChanges(directory: string, commit: string): Promise<string[] | undefined> {
   try {
     const parted = (await git(directory, ['merge-base', 'HEAD', commit])).trim();
-    const diff = ['diff', '--name-only', '-z', '--relative', '--no-renames', '--diff-filter=MD'];
-    return split(await git(directory, [...diff, parted, '--', '.']));
+    return split(await git(directory, [...CHANGES, parted, '--', '.']));
   } catch (error) {
     if (error instanceof EvdbError && error.code === 'GIT_FAILED') return undefined;
     throw error;

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { cannotWrite, makeFolder } from './create.ts';
+import { PACKAGE_ROOT } from './shipped.ts';
 
 export interface InitOptions {
   /** Leaves the event schema out; default false. */
@@ -19,8 +19,6 @@ export interface InitResult {
    */
   eventSchema: 'copied' | 'left-out' | 'not-copied';
 }
-
-const PACKAGE_ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 const CONFIG_FILE = /^(evdb\.config\.\w+|\.evdbrc)$/;
 

@@ -8,6 +8,7 @@ import type { LintSettings } from '../lint/rule.ts';
 import { loadParser } from '../sql/parser.ts';
 import { isAfter, readLintScripts, type UnreadableFile } from './lint-scripts.ts';
 import { requireMigrations } from './read.ts';
+import { withoutShipped } from './shipped.ts';
 import { listMigrations, type MigrationFile } from './source.ts';
 
 /** How migrations are judged. */
@@ -46,7 +47,8 @@ export async function lintMigrations(options: LintMigrationsOptions): Promise<Li
       foreign: resolve(target.folder) !== resolve(directory),
     });
     const report = lintScripts(scripts, { ...options, parser, isHistoryWhole });
-    return withUnreadable(report, unreadable);
+    const findings = withoutShipped(report.findings, scripts);
+    return withUnreadable({ ...report, findings }, unreadable);
   });
   return mergeReports(reports);
 }

@@ -4,6 +4,7 @@ import type { LintFinding } from '../lint/finding.ts';
 import type { SqlParser } from '../sql/parser.ts';
 import type { LintSettingsOptions } from './lint.ts';
 import { isAfter, readLintScripts } from './lint-scripts.ts';
+import { withoutShipped } from './shipped.ts';
 import type { MigrationFile } from './source.ts';
 import type { Finding } from './validate.ts';
 
@@ -22,7 +23,8 @@ export function lintChecked(files: readonly MigrationFile[], options: LintChecke
     return downPath === undefined ? [up] : [up, { path: downPath, isDown: true, isJudged }];
   });
   const { scripts } = readLintScripts(listed);
-  return lintScripts(scripts, { ...options, isHistoryWhole: true });
+  const report = lintScripts(scripts, { ...options, isHistoryWhole: true });
+  return { ...report, findings: withoutShipped(report.findings, scripts) };
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Severity } from '../lint/rule.ts';
 import { loadParser, type SqlParser } from '../sql/parser.ts';
 import { commandLine } from '../text/command-line.ts';
 import { readDiffs } from './changes.ts';
-import { checkBase, type Rename } from './check-base.ts';
+import { checkBase, newAgainst, type Rename } from './check-base.ts';
 import type { MigrationState, MigrationStatus } from './compare.ts';
 import { displayPath } from './display-path.ts';
 import type { LintSettingsOptions } from './lint.ts';
@@ -88,9 +88,10 @@ export interface ValidateOptions extends Omit<MigrateOptions, 'connection'> {
 export async function validateMigrations(options: ValidateOptions): Promise<ValidationResult> {
   const result = await validateFiles(options);
   if (options.base !== undefined) {
-    const { findings, skipped } = await checkBase(options.directory, options.base);
-    result.findings.push(...findings);
-    result.skipped.push(...skipped);
+    const base = await checkBase(options.directory, options.base);
+    const added = newAgainst(base, result.findings, options.base);
+    result.findings = [...added.findings, ...base.findings];
+    result.skipped.push(...added.skipped, ...base.skipped);
   }
   if (options.shadow) {
     const { checkDowns } = await import('./check-downs.ts');

@@ -1,6 +1,7 @@
 import { type CopyData, isBinaryCopy } from './copy.ts';
 import type { ParseFailure, SqlParser } from './parser.ts';
 import { createLocator, locate } from './position.ts';
+import { checkRoutineBody } from './routine-check.ts';
 import { type Statement, splitStatements } from './statements.ts';
 
 /** A reason why a script cannot run, found without a database. */
@@ -76,11 +77,24 @@ function findProblem(statement: Statement, all: Statement[], parser: SqlParser):
     };
   }
   if (isPieceAroundPsqlCommand(statement, all)) return null;
-  const failure = failureOf(statement, parser);
+  const failure = failureOf(statement, parser) ?? failureInBody(statement, all, parser);
   if (failure !== null) {
     return { code: 'SYNTAX_ERROR', message: failure.message, offset: failure.offsetUtf16 };
   }
   return statement.copyData === null ? null : findCopyProblem(statement, statement.copyData);
+}
+
+/** What is wrong inside of a routine, unless the script asks the server not to look. */
+function failureInBody(
+  statement: Statement,
+  all: Statement[],
+  parser: SqlParser,
+): ParseFailure | null {
+  const isUnchecked = all.some(
+    ({ text, index }) =>
+      index < statement.index && /\bcheck_function_bodies\b/i.test(text.slice(0, 200)),
+  );
+  return isUnchecked && statement.command !== 'do' ? null : checkRoutineBody(statement, parser);
 }
 
 function findCopyProblem({ text, end }: Statement, rows: CopyData): Finding | null {

@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
@@ -37,6 +37,22 @@ test('makes a project that evdb takes as it is', async ({ project, emptyDb }) =>
   expect(await emptyDb.sql`select to_regclass('public.registrations') is not null as made`).toEqual(
     [{ made: true }],
   );
+});
+
+test('tells nothing of the event schema, and all of what takes its place', async ({ project }) => {
+  await runCli(['init'], { cwd: project.dir });
+  const clean = parseJson(await runCli(['lint', '--json'], { cwd: project.dir }));
+  expect(clean).toMatchObject({ ok: true, findings: [] });
+  const validated = parseJson(
+    await runCli(['migrate', 'validate', '--json'], { cwd: project.dir }),
+  );
+  expect(validated).toMatchObject({ ok: true, findings: [] });
+  for (const name of await listSchemaFiles()) await rm(join(project.dir, 'migrations', name));
+  await project.migration('001_own', 'create table own (a int);', 'drop table own;');
+  await project.migration('002_index', 'create index own_a on own (a);', 'drop index own_a;');
+  const { code, stdout } = await runCli(['lint'], { cwd: project.dir });
+  expect(code).toBe(3);
+  expect(stdout).toContain('index-not-concurrent');
 });
 
 test('keeps what is there, also where it was changed', async ({ project }) => {

@@ -67,6 +67,30 @@ test('gives the renames to programs, and is content when they are done', async (
   expect(await validate('main')).toMatchObject({ code: 0 });
 });
 
+test('fails for what is new here, and not for what stands on the base', async ({ repository }) => {
+  const { git, migration, validate } = repository;
+  const blocking = 'create table t (a int); insert into t values (1);';
+  git('checkout', 'main');
+  await migration('002_t', blocking, 'drop table t;');
+  await migration('003_index', 'create index i on t (a);', 'drop index i;');
+  git('add', '.');
+  git('commit', '-m', 'blocking');
+  git('checkout', 'mine');
+  git('merge', 'main');
+  await migration('004_mine', 'select 1;', 'select 1;');
+  const known = await validate('main');
+  expect(known.code).toBe(0);
+  expect(known.stdout).toContain('in files that are the same on main');
+  await migration('005_index', 'create index j on t (a, a);', 'drop index j;');
+  const { findings } = parseJson(await validate('main', '--json')) as unknown as {
+    findings: { code: string; severity: string; file: string }[];
+  };
+  const errors = findings.filter(({ severity }) => severity === 'error');
+  expect(errors).toMatchObject([
+    { code: 'index-not-concurrent', file: 'migrations/005_index.sql' },
+  ]);
+});
+
 test('sees migrations that are not committed yet', async ({ repository }) => {
   repository.git('checkout', 'main');
   await repository.commit('002_theirs');

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { createCatalog, type Relation } from '../../src/catalog/catalog.ts';
 import { addRequiredColumn } from '../../src/lint/rules/add-required-column.ts';
 import { checkScript, type RuleSurroundings, severitiesOf } from '../support/lint-statements.ts';
+import { lint, verdicts } from './lint-stage.ts';
 
 const check = (script: string, around?: RuleSurroundings) =>
   checkScript(addRequiredColumn, script, around);
@@ -65,3 +66,34 @@ const emptyTable: Relation = {
   isUnlogged: false,
   isTemporary: false,
 };
+
+describe('a constraint on a column that the migration adds', () => {
+  const only = ['add-required-column'];
+  const before = 'create table t (id int primary key);';
+
+  test.each([
+    'alter table t add x int, add constraint c check (x is not null) not valid',
+    'alter table t add x int; alter table t add constraint c check (x is not null and x > 0) not valid',
+    'alter table t add x int, add constraint c not null x not valid',
+  ])('fails inserts that do not know it: %s', (text) => {
+    const { findings } = lint(text, { before, only });
+    expect(findings.map(({ severity }) => severity)).toEqual(['error']);
+    expect(findings[0]?.message).toContain('every insert of an application that does not know it');
+  });
+
+  test.each([
+    'alter table t add x int default 0, add constraint c check (x is not null) not valid',
+    'alter table t add x int, add constraint c check (x > 0) not valid',
+    'alter table t add x int; alter table t alter x set default 1; alter table t add constraint c check (x is not null) not valid',
+    'alter table t add constraint c check (id is not null) not valid',
+  ])('says nothing of %s', (text) => {
+    expect(verdicts(lint(text, { before, only }))).toEqual([]);
+  });
+
+  test.each(['truncate t', 'delete from t'])('knows that the file emptied it by %s', (emptied) => {
+    const text = `${emptied}; alter table t add x int not null`;
+    expect(verdicts(lint(text, { before, only }))).toEqual([]);
+    const filled = `${emptied}; insert into t values (1); alter table t add x int not null`;
+    expect(verdicts(lint(filled, { before, only }))).toEqual(['add-required-column error']);
+  });
+});

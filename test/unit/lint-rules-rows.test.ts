@@ -24,6 +24,35 @@ describe('unbatched-dml', () => {
   });
 
   it.each([
+    ["create procedure p() language sql as 'update t set a = 1'"],
+    ['create procedure p() language plpgsql as $$ begin update t set a = 1; end $$'],
+    ['create procedure p() begin atomic update t set a = 1; select 1; end'],
+    ['create function p() returns bigint begin atomic delete from t; select 1; end'],
+  ])('looks into what is called: %s', (routine) => {
+    const call = routine.includes('procedure') ? 'call p()' : 'select p()';
+    const { findings } = lint(call, { before: `create table t (a int); ${routine};`, only });
+    expect(findings.map(({ severity }) => severity)).toEqual(['error']);
+    expect(findings[0]?.message).toContain('in public.p(): ');
+  });
+
+  it.each([
+    'update t set a = 1 where id = any (array[1, 2])',
+    "delete from t where id = any ('{1,2}'::int[])",
+    'update t set a = 1 where id in (1, 2)',
+  ])('allows rows that are named by their key: %s', (text) => {
+    expect(verdicts(lint(text, { before: 'create table t (id int primary key);', only }))).toEqual(
+      [],
+    );
+  });
+
+  it('warns where the list of keys is a query', () => {
+    const text = 'update t set a = 1 where id = any (array(select id from u))';
+    expect(verdicts(lint(text, { before: 'create table t (id int primary key);', only }))).toEqual([
+      'unbatched-dml warning',
+    ]);
+  });
+
+  it.each([
     'insert into t values (1), (2)',
     'insert into t select 1, 2',
     'insert into t select * from u limit 100',

@@ -108,13 +108,17 @@ function columnsComparedWithValues(where: Node): string[] {
 function columnComparedWithValue(part: Node): string[] {
   const compared = asKind(part, 'A_Expr');
   const isEqual = stringsOf(compared?.name)[0] === '=';
-  const isListed = compared?.kind === 'AEXPR_IN' || compared?.kind === 'AEXPR_OP';
+  const isListed = LISTED.has(compared?.kind ?? '');
   if (compared === undefined || !isEqual || !isListed || !isConstant(compared.rexpr)) return [];
   const column = stringsOf(asKind(compared.lexpr, 'ColumnRef')?.fields).at(-1);
   return column === undefined ? [] : [column];
 }
 
+const LISTED = new Set(['AEXPR_IN', 'AEXPR_OP', 'AEXPR_OP_ANY']);
+
 function isConstant(node: Node | undefined): boolean {
+  const elements = asKind(node, 'A_ArrayExpr')?.elements;
+  if (elements) return elements.every(isConstant);
   const items = asKind(node, 'List')?.items ?? [node];
   return items.every((item) => asKind(withoutCasts(item), 'A_Const') !== undefined);
 }
