@@ -31,7 +31,7 @@ export async function checkDowns(
 function findingsOf(proof: DownProof, findingOf: (error: unknown) => Finding): Finding[] {
   if (proof.outcome === 'incomplete') return [incompleteDown(proof)];
   if (!proof.failure) return [];
-  const { direction, error } = proof.failure;
+  const { direction, error, missing = [] } = proof.failure;
   const what = {
     up: 'does not run in a scratch database, so nothing behind it was proven',
     down: 'cannot be taken back',
@@ -42,9 +42,16 @@ function findingsOf(proof: DownProof, findingOf: (error: unknown) => Finding): F
     {
       ...finding,
       code: direction === 'up' ? 'REPLAY_FAILED' : 'DOWN_FAILED',
-      message: `${fullName(proof.file)} ${what}: ${finding.message}`,
+      message: `${fullName(proof.file)} ${what}: ${finding.message}${sayMissing(missing)}`,
     },
   ];
+}
+
+/** The first is told: the others mostly follow from it. */
+function sayMissing([first, ...others]: string[]): string {
+  if (first === undefined) return '';
+  const more = others.length === 0 ? '' : `, and ${others.length} more`;
+  return ` (not all of the database could be copied: ${first}${more})`;
 }
 
 function incompleteDown({ file, differences }: DownProof): Finding {

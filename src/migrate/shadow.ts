@@ -24,7 +24,12 @@ export interface DownProof {
   /** From before up to after down: what is added was left, what is removed is gone. */
   differences: StructureDifference[];
   /** Which script failed, and how. */
-  failure?: { direction: 'up' | 'down' | 'up again'; error: unknown };
+  failure?: {
+    direction: 'up' | 'down' | 'up again';
+    error: unknown;
+    /** What the copy of the structure lacks, because it could not be made there. */
+    missing?: string[];
+  };
 }
 
 export interface ProveDownsOptions extends Omit<MigrateOptions, 'connection'> {
@@ -47,7 +52,7 @@ export interface ProveDownsOptions extends Omit<MigrateOptions, 'connection'> {
 export async function proveDowns(options: ProveDownsOptions): Promise<DownProof[]> {
   const { connection } = options;
   const files = listMigrations(options.directory);
-  if (!connection || options.all) return proveFiles(files, options, async () => undefined);
+  if (!connection || options.all) return proveFiles(files, options, async () => []);
   return withSession({ ...options, connection }, async (target) => {
     const standing = await readStanding(target, { ...options, connection }, files);
     const pending = standing.statuses.flatMap(({ state, file }) =>
@@ -57,7 +62,7 @@ export async function proveDowns(options: ProveDownsOptions): Promise<DownProof[
     const { ledgerSchema } = ledgerKey(options);
     const { signal } = options;
     return proveFiles(pending, options, async (scratch, { isEmbedded }) => {
-      await copyStructure(target, scratch.options, { ledgerSchema, isEmbedded, signal });
+      return copyStructure(target, scratch.options, { ledgerSchema, isEmbedded, signal });
     });
   });
 }
@@ -66,16 +71,17 @@ export async function proveDowns(options: ProveDownsOptions): Promise<DownProof[
 async function proveFiles(
   files: MigrationFile[],
   options: ProveDownsOptions,
-  prepare: (scratch: Session, database: ScratchDatabase) => Promise<void>,
+  prepare: (scratch: Session, database: ScratchDatabase) => Promise<string[]>,
 ): Promise<DownProof[]> {
   const proofs: DownProof[] = [];
   let isOver = files.length === 0;
   while (!isOver) {
     isOver = await withScratchSession(options, async (scratch, database) => {
-      await prepare(scratch, database);
+      const missing = await prepare(scratch, database);
       for (const { file } of proofs) await runUp(scratch, file, options);
       for (const file of files.slice(proofs.length)) {
         const proof = await proveFile(scratch, file, options);
+        if (proof.failure && missing.length > 0) proof.failure.missing = missing;
         proofs.push(proof);
         if (proof.failure?.direction === 'up') return true;
         if (proof.outcome === 'incomplete' || proof.outcome === 'failed') break;

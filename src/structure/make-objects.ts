@@ -4,9 +4,11 @@ import { mendColumns } from './columns.ts';
 import { inheritParts } from './inheritance.ts';
 import type { KindQuery } from './queries/kind-query.ts';
 import { splitNames } from './render/names.ts';
+import { settleExpression } from './settle-expression.ts';
 import {
   objectKeyOf,
   STRUCTURE_KINDS,
+  type Structure,
   type StructureKind,
   type StructureObject,
 } from './structure.ts';
@@ -24,6 +26,7 @@ export interface SharedRows {
   extensionTies: Row[];
   dependencies: Row[];
   standIns: Row[];
+  unsaidNames: Row[];
   roles: Row[];
 }
 
@@ -40,6 +43,11 @@ export interface DraftObject extends StructureObject {
 const BOOKKEEPING = new Set([
   ...['oid', 'sub', 'kind', 'name', 'own', 'ofOid', 'ofSub', 'ofCatalog', 'ownerOid', 'aliases'],
   ...['contype', 'column', 'isPlainNotNull', 'isLocal', 'isInherited', 'parentOid'],
+]);
+
+/** Parts that are or hold expressions. */
+const WITH_EXPRESSIONS = new Set([
+  ...['definition', 'default', 'generated', 'using', 'check', 'bound', 'partition by', 'tables'],
 ]);
 
 /** Kinds whose names hold for the whole table only. */
@@ -73,7 +81,7 @@ export function makeObjects(
   results: QueryResult[],
   shared: SharedRows,
   withOwners: boolean,
-): StructureObject[] {
+): Pick<Structure, 'objects' | 'searchPath'> {
   const index = new DraftIndex();
   const drafts = results.flatMap(({ query, rows }) => {
     const made = rows.map((row) => makeDraft(query, row, index));
@@ -87,12 +95,28 @@ export function makeObjects(
   addExtensionTies(shared.extensionTies, index);
   addDependencies(shared, index);
   if (withOwners) addOwners(drafts, shared.roles);
-  return sortObjects(dropUnsaid(drafts)).map(
+  const searchPath = findSearchPath(shared.unsaidNames, drafts, index);
+  const objects = sortObjects(dropUnsaid(drafts)).map(
     ({ row: _, isDropped: __, saidBy: ___, ...object }) => ({
       ...object,
       dependsOn: [...new Set(object.dependsOn)].sort(),
     }),
   );
+  return { objects, searchPath };
+}
+
+/** The schemas that a statement has to find things in, where its text does not name them. */
+function findSearchPath(rows: Row[], drafts: DraftObject[], index: DraftIndex): string[] {
+  const meant = rows.filter(
+    ({ catalog, oid, sub }) => index.find(catalog, oid, sub) ?? index.find(catalog, oid),
+  );
+  const operators = meant.flatMap(({ schema }) => (schema === null ? [] : [String(schema)]));
+  const isFunctionMeant = operators.length < meant.length;
+  // a function may name whatever is there
+  const all = drafts.flatMap(({ kind, own, parts }) =>
+    kind === 'schema' ? [own] : kind === 'extension' ? [parts.schema ?? ''] : [],
+  );
+  return [...new Set([...operators, ...(isFunctionMeant ? all : [])])].filter(Boolean).sort();
 }
 
 function makeDraft(query: KindQuery, row: Row, index: DraftIndex): DraftObject | undefined {
@@ -139,7 +163,8 @@ function nameOf(
 function partsOf(row: Row): Record<string, string> {
   const parts: Record<string, string> = {};
   for (const [name, value] of Object.entries(row)) {
-    if (value !== null && value !== '' && !BOOKKEEPING.has(name)) parts[name] = String(value);
+    if (value === null || value === '' || BOOKKEEPING.has(name)) continue;
+    parts[name] = WITH_EXPRESSIONS.has(name) ? settleExpression(String(value)) : String(value);
   }
   return parts;
 }

@@ -24,7 +24,14 @@ import {
   ROUTINES,
   TRANSFORMS,
 } from './queries/routines.ts';
-import { COMMENTS, DEPENDENCIES, PRIVILEGES, ROLES, STAND_INS } from './queries/shared.ts';
+import {
+  COMMENTS,
+  DEPENDENCIES,
+  PRIVILEGES,
+  ROLES,
+  STAND_INS,
+  UNSAID_NAMES,
+} from './queries/shared.ts';
 import {
   CONSTRAINTS,
   INDEXES,
@@ -90,7 +97,7 @@ export async function readStructure(
     const results = await runAgain(session, [
       ...QUERIES.map((query) => query.sql(context)),
       ...[COMMENTS, PRIVILEGES, FOREIGN_PRIVILEGES(context), EXTENSION_TIES],
-      ...[DEPENDENCIES, STAND_INS, ROLES],
+      ...[DEPENDENCIES, STAND_INS, UNSAID_NAMES, ROLES],
     ]);
     const kinds: QueryResult[] = QUERIES.map((query, index) => ({
       query,
@@ -98,14 +105,14 @@ export async function readStructure(
     }));
     const [comments = [], privileges = [], foreignPrivileges = [], extensionTies = [], ...rest] =
       results.slice(QUERIES.length);
-    const [dependencies = [], standIns = [], roles = []] = rest;
+    const [dependencies = [], standIns = [], unsaidNames = [], roles = []] = rest;
     const shared = {
       ...{ comments, privileges, foreignPrivileges, extensionTies },
-      ...{ dependencies, standIns, roles },
+      ...{ dependencies, standIns, unsaidNames, roles },
     };
-    const objects = makeObjects(kinds, shared, owners);
+    const { objects, searchPath } = makeObjects(kinds, shared, owners);
     const read = objects.filter(({ kind }) => kind === 'schema').map(({ own }) => own);
-    return { serverVersion: version, schemas: read.sort(), objects };
+    return { serverVersion: version, schemas: read.sort(), searchPath, objects };
   } catch (error) {
     throw queryError(error);
   }

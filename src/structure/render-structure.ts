@@ -18,8 +18,7 @@ set client_encoding = 'UTF8';
 set standard_conforming_strings = on;
 set check_function_bodies = off;
 set client_min_messages = warning;
-set row_security = off;
-set search_path = '';`;
+set row_security = off;`;
 
 /**
  * Writes a structure as SQL that makes it again in an empty database. Names are all qualified, each
@@ -29,12 +28,13 @@ set search_path = '';`;
  * @example
  * const text = renderStructure(await readStructure(session));
  */
-export function renderStructure({ objects }: Structure): string {
+export function renderStructure({ objects, searchPath }: Structure): string {
   const contents = indexContents(objects);
   const reaches = createReaches(objects);
   const units = objects.flatMap((object) => unitsOf(object, contents, reaches));
   const blocks = orderUnits(units).map((statements) => statements.join('\n'));
-  return `${[HEAD, ...blocks].join('\n\n')}\n`;
+  const head = `${HEAD}\nset search_path = ${searchPath.join(', ') || "''"};`;
+  return `${[head, ...blocks].join('\n\n')}\n`;
 }
 
 function unitsOf(object: StructureObject, contents: Contents, reaches: Reaches): Unit[] {

@@ -72,6 +72,11 @@ export interface Structure {
   serverVersion: number;
   /** Those that were asked for, sorted. */
   schemas: string[];
+  /**
+   * Schemas that have to be on the search path when it is made again, quoted where SQL needs it:
+   * there are expressions whose text does not say which operator or function is meant.
+   */
+  searchPath: string[];
   /** Sorted by kind and name; columns stand in the order of their table. */
   objects: StructureObject[];
 }

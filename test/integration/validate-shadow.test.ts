@@ -141,6 +141,24 @@ test('pending ones are proven on a copy of the database, with --all every one', 
   ]);
 });
 
+test('a migration that fails because the copy lacks something says what', async ({ stage }) => {
+  const { migrateUp } = await import('../../src/index.ts');
+  await stage.migration(
+    '001_numbers',
+    `create table z (v integer);
+     create function f(integer) returns integer language sql immutable as 'select v from z';
+     create table g (a integer, b integer generated always as (f(a)) stored)`,
+  );
+  await migrateUp(stage.options);
+  await stage.migration('002_more', 'alter table g add c integer', 'alter table g drop c');
+  const { said } = await prove(stage);
+  expect(said.map(({ code }) => code)).toEqual(['REPLAY_FAILED']);
+  expect(said[0]?.message).toContain('relation "g" does not exist');
+  expect(said[0]?.message).toContain(
+    '(not all of the database could be copied: relation "z" does not exist',
+  );
+});
+
 test('statements without a transaction and rows of a copy are run too', async ({ stage }) => {
   await stage.migration(
     '001_users',

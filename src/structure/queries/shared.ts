@@ -108,3 +108,27 @@ order by e.direction desc, 5, e.is_grantable`;
 export const ROLES = `
 select oid::bigint::text as "oid", pg_catalog.quote_ident(rolname) as "name"
 from pg_catalog.pg_roles`;
+
+/**
+ * What an expression does not say and the search path decides: which `=` is meant by `is distinct
+ * from`, `nullif`, `case x when` and `join … using`, and where the text of an SQL function that has
+ * no path of its own finds what it names.
+ */
+export const UNSAID_NAMES = `
+select
+    d.classid::integer as "catalog",
+    d.objid::bigint::text as "oid",
+    d.objsubid as "sub",
+    case when o.oid is not null then pg_catalog.quote_ident(n.nspname) end as "schema"
+from pg_catalog.pg_depend as d
+left join pg_catalog.pg_operator as o on d.refclassid = ${CATALOG.operator} and o.oid = d.refobjid
+left join pg_catalog.pg_namespace as n on n.oid = o.oprnamespace
+left join pg_catalog.pg_proc as p on d.refclassid = ${CATALOG.proc} and p.oid = d.refobjid
+where d.deptype in ('n', 'a')
+    and d.refobjid >= 16384
+    and d.classid not in (${CATALOG.amop}, ${CATALOG.amproc}, ${CATALOG.operator}, ${CATALOG.opclass}, ${CATALOG.opfamily})
+    and (
+        o.oprname = '='
+        or p.prosqlbody is null and p.proconfig is null
+            and p.prolang = (select oid from pg_catalog.pg_language where lanname = 'sql')
+    )`;

@@ -231,6 +231,68 @@ const CONSTRAINTS: Behaviour[] = [
   },
 ];
 
+const WORDS: Behaviour[] = [
+  {
+    title: 'what PostgreSQL words anew when it reads it is worded the same',
+    setup: `
+      create domain letter as varchar(3) check (value in ('a', 'b', 'it''s), (ARRAY['));
+      create table t (
+        s varchar(9), n int, d text, "q)(" varchar[], g boolean generated always as (s in ('a', 'b')) stored,
+        check (s in ('a', 'b')), check (s not in ('a', 'b,c', 'd''e', E'f\\g')), check (s in ('a', null)),
+        check (s = any (array[array['a', 'b'], array[s, d]]::varchar[])), check (s::varchar(3) in ('a', 'b')),
+        check (s in ('a', d, lower(s) || 'x)''y', upper(d))), check (n between 1 and 3 and n in (1, 2) or s in ('x', 'y') and d is not null),
+        check (s = any (array['a', 'b']::varchar(4)[])), check (coalesce(s, 'x') in ('a', 'b') or not (s in (d, 'c', lower(d)))),
+        check ((s in ('a', 'b') or n = 1) or n = 2), check ((n = 1 and n = 2) and n = 3), check (n = 1 or (n = 2 or n = 3)),
+        check ("q)(" && array['a', 'b']::varchar[] or d collate "C" < 'b')
+      );
+      create index i on t (n) where s in ('a', 'b');
+      create view v as select s in ('a', 'b') as a, case when s in ('c', d, lower(d)) then 1 end as b from t where s in ('a', 'b') and (n = 1 or d in ('a', 'b', s));
+      create policy p on t using (s in ('a', 'b')) with check (s not in ('c', 'd'));
+      create rule r as on update to t where old.s in ('a', 'b') do instead nothing;
+      create table l (s varchar(9)) partition by list ((s in ('a', 'b')));
+      create function atomic(s varchar) returns boolean language sql begin atomic select s in ('a', 'b'); end;
+      create function kept(s varchar default 'a') returns boolean language sql as $f$ select (ARRAY['a'::character varying])::text[] = array[s]::text[] $f$`,
+    asks: [
+      "insert into t (s, n) values ('q', 1)",
+      "insert into t (s, n) values ('a', 1)",
+      "select atomic('a'), atomic('z'), 'b'::letter",
+      "select 'z'::letter",
+    ],
+  },
+];
+
+const PATHS: Behaviour[] = [
+  {
+    title: 'a comparison that does not name its operator means that of the type',
+    setup: `
+      create schema tools; create schema "My tools"; create extension citext schema tools; create extension hstore schema "My tools";
+      set search_path = public, tools, "My tools";
+      create table t (
+        a citext, b citext, h hstore,
+        same boolean generated always as (a is not distinct from b) stored,
+        check (case a when 'x' then false else true end), check (nullif(b, 'y') is not null), check (h is distinct from 'a=>1')
+      );
+      create view v as select x.a is distinct from y.b as other from t as x join t as y using (a);
+      create index i on t (a) where b is distinct from 'z'`,
+    asks: [
+      "insert into t values ('a', 'A') returning same",
+      "insert into t values ('X', 'A')",
+      "insert into t values ('a', 'Y')",
+      "insert into t values ('a', 'A', 'a=>1')",
+      "insert into t values ('a', 'A'), ('A', 'a'); select * from v",
+    ],
+  },
+  {
+    title: 'a function that calls another by its bare name serves in an expression',
+    setup: `
+      create schema app; set search_path = app;
+      create function inner_one(integer) returns integer language sql immutable as 'select $1 * 2';
+      create function outer_one(integer) returns integer language sql immutable as 'select inner_one($1) + 1';
+      create table g (a integer, b integer generated always as (outer_one(a)) stored)`,
+    asks: ['set local search_path = app; insert into g values (3) returning b'],
+  },
+];
+
 const mayExecute = (role: string, routine: string) =>
   `select has_function_privilege('${role}', '${routine}', 'execute')`;
 
@@ -311,4 +373,6 @@ export const BEHAVIOURS: Behaviour[] = [
   ...CONSTRAINTS,
   ...PRIVILEGES,
   ...KINDS,
+  ...WORDS,
+  ...PATHS,
 ];
