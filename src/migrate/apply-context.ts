@@ -7,6 +7,7 @@ import type { OnProgress, StepName } from './progress.ts';
 import type { Provenance } from './provenance.ts';
 import { type FailedTry, LADDER, type Rung } from './retry.ts';
 import type { SeenBlockers } from './seen-blockers.ts';
+import type { ServerIdentity } from './server-identity.ts';
 import { watchBlockers } from './watch.ts';
 
 /** What applying needs beside the step. */
@@ -17,6 +18,8 @@ export interface ApplyContext {
   observer: Observer;
   key: LedgerKey;
   settings: ApplySettings;
+  /** The server that they work on; undefined where it cannot be known. */
+  server: Promise<ServerIdentity | undefined>;
   /** Whether the target schema has to be created first. */
   createTarget: boolean;
   /** Settles when the step before is committed, and rejects with its failure. */

@@ -18,6 +18,7 @@ import { type Observer, openObserver } from './observer.ts';
 import { applySettings, DEFAULT_LOCK_WAIT_MS, ledgerKey, type MigrateOptions } from './options.ts';
 import { createPreflight } from './preflight.ts';
 import { readProvenance } from './provenance.ts';
+import { readServerIdentity } from './server-identity.ts';
 import { resetSessionSql } from './session-settings.ts';
 
 /**
@@ -118,6 +119,7 @@ function makeContext(from: {
     observer,
     key: ledgerKey(options),
     settings: applySettings(options),
+    server: readServerIdentity(observer).catch(() => undefined),
     createTarget: !ledger.targetExists,
     previous: Promise.resolve(),
     preflight: createPreflight(observer, {

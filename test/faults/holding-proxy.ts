@@ -7,6 +7,8 @@ export interface HoldingProxy {
   held: Promise<void>;
   /** Closes every connection at once, and each new one too. */
   cut(): void;
+  /** Closes every connection at once; new ones lead to another server from now on. */
+  switchTo(url: string): void;
   close(): Promise<void>;
 }
 
@@ -15,9 +17,10 @@ const COMMIT = 'commit\0';
 
 /** Starts a proxy on a free loopback port before the server that `targetUrl` names. */
 export async function startHoldingProxy(targetUrl: string): Promise<HoldingProxy> {
-  const target = new URL(targetUrl);
+  let target = new URL(targetUrl);
   const sockets = new Set<Socket>();
   let isCut = false;
+  let isSwitched = false;
   let tellHeld: (() => void) | undefined;
   const held = new Promise<void>((resolve) => {
     tellHeld = resolve;
@@ -25,9 +28,10 @@ export async function startHoldingProxy(targetUrl: string): Promise<HoldingProxy
   const listener = createServer((client) => {
     if (isCut) return void client.resetAndDestroy();
     const server = connect(Number(target.port || 5432), target.hostname);
+    const passes = isSwitched;
     let holds = false;
     client.on('data', (chunk) => {
-      holds ||= chunk.includes(COMMIT);
+      holds ||= !passes && chunk.includes(COMMIT);
       server.write(chunk);
     });
     server.on('data', (chunk) => {
@@ -56,6 +60,11 @@ export async function startHoldingProxy(targetUrl: string): Promise<HoldingProxy
     url: url.href,
     held,
     cut,
+    switchTo: (url) => {
+      target = new URL(url);
+      isSwitched = true;
+      for (const socket of sockets) socket.resetAndDestroy();
+    },
     close: async () => {
       cut();
       await new Promise((resolve) => listener.close(resolve));
