@@ -4,7 +4,7 @@ import { replayStatement } from '../catalog/replay.ts';
 import { emptyImpact, type Impact } from '../impact/impact.ts';
 import { impactOf } from '../impact/impact-of.ts';
 import { checkScript } from '../sql/check.ts';
-import type { SqlParser } from '../sql/parser.ts';
+import { GRAMMAR_MAJOR, type SqlParser, UNKNOWN_TO_GRAMMAR } from '../sql/parser.ts';
 import { offsetOfPosition } from '../sql/position.ts';
 import { type Statement, splitStatements } from '../sql/statements.ts';
 import type { LintRun } from './engine.ts';
@@ -79,7 +79,7 @@ function judgeFile(script: LintScript, statements: Statement[], around: Around):
     directives.suppressions.push(...inBody.suppressions);
     directives.problems.push(...inBody.problems);
   }
-  const syntax = trees.includes(null) ? findSyntaxErrors(script, statements, run.parser) : [];
+  const syntax = trees.includes(null) ? findSyntaxErrors(script, statements, run) : [];
   return { script, statements, found, syntax, directives };
 }
 
@@ -145,19 +145,22 @@ const UNCHANGING = new Set([
 function findSyntaxErrors(
   { text }: LintScript,
   statements: Statement[],
-  parser: SqlParser,
+  { parser, settings }: LintRun,
 ): RawFinding[] {
+  // A version newer than the grammar is one that somebody asked for.
+  const isNewer = settings.serverVersion >= (GRAMMAR_MAJOR + 1) * 10_000;
   return checkScript(text, parser, statements)
     .filter(({ code }) => code !== 'COPY_UNSUPPORTED')
-    .map(({ message, hint = '', statementIndex, ...position }) => {
+    .map(({ code, message, hint, statementIndex, ...position }) => {
       const statement = statements[statementIndex];
       const offset = offsetOfPosition(text, position);
+      const isOfGrammar = code === 'SYNTAX_ERROR' && statement?.unterminated === null;
       return {
         rule: 'syntax-error',
         group: 'syntax',
-        severity: 'error',
+        severity: isOfGrammar && isNewer ? 'warning' : 'error',
         message,
-        hint,
+        hint: hint ?? (isOfGrammar ? UNKNOWN_TO_GRAMMAR : ''),
         start: offset,
         end: statement?.end ?? offset,
         at: offset,

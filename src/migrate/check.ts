@@ -1,15 +1,15 @@
 import type { EvdbErrorCode } from '../errors.ts';
-import { checkScript } from '../sql/check.ts';
+import { checkScript, type ScriptProblem as SyntaxProblem } from '../sql/check.ts';
 import { classifyStatement } from '../sql/kind.ts';
 import { advance, isPunctuation, isWord, openCursor } from '../sql/lexer.ts';
-import type { SqlParser } from '../sql/parser.ts';
+import { hasGrammarOf, type SqlParser, UNKNOWN_TO_GRAMMAR } from '../sql/parser.ts';
 import type { Statement } from '../sql/statements.ts';
 import type { Script } from './source.ts';
 
 /** Something wrong with a script, at a place. */
 export interface ScriptProblem {
   code: EvdbErrorCode;
-  /** A warning where an older server may accept what the parser's grammar does not. */
+  /** A warning where a server of another version may accept what the parser's grammar does not. */
   severity: 'error' | 'warning';
   message: string;
   line: number;
@@ -19,29 +19,44 @@ export interface ScriptProblem {
   statementIndex?: number;
 }
 
-/** The version of PostgreSQL whose grammar the parser has. */
-const GRAMMAR_VERSION = 180000;
-
-/** All that can be known to be wrong with a script without running it. Pure. */
+/**
+ * All that can be known to be wrong with a script without running it. Pure.
+ *
+ * @param serverVersion of the server that it is for, as in server_version_num; undefined where none is
+ *   known: then what the grammar refuses is an error
+ */
 export function checkStatements(
   script: Script,
   statements: Statement[],
   parser: SqlParser,
-  serverVersion = GRAMMAR_VERSION,
+  serverVersion?: number,
 ): ScriptProblem[] {
   if (statements.length === 0 && !script.large?.statementsTotal) return [emptyFile(script)];
-  const severity = serverVersion < GRAMMAR_VERSION ? 'warning' : 'error';
-  const syntax = checkScript(script.text, parser, statements).map((problem) => ({
-    ...problem,
-    severity:
-      problem.code === 'SYNTAX_ERROR' ? (severity as 'error' | 'warning') : ('error' as const),
-  }));
+  const syntax = checkScript(script.text, parser, statements).map((problem) =>
+    problem.code === 'SYNTAX_ERROR'
+      ? judgeSyntax(problem, statements[problem.statementIndex], serverVersion)
+      : { ...problem, severity: 'error' as const },
+  );
   return [
     ...syntax,
     ...checkControl(statements),
     ...checkCopies(statements),
     ...(script.directives.noTransaction ? [] : checkTransactional(statements)),
   ].sort((a, b) => a.line - b.line || a.column - b.column);
+}
+
+/** A server of another version may understand what this grammar does not, but no open quote. */
+function judgeSyntax(
+  problem: SyntaxProblem,
+  statement: Statement | undefined,
+  serverVersion: number | undefined,
+): ScriptProblem {
+  const isSure = statement === undefined || statement.unterminated !== null;
+  if (isSure) return { ...problem, severity: 'error' };
+  if (serverVersion === undefined) {
+    return { ...problem, severity: 'error', hint: problem.hint ?? UNKNOWN_TO_GRAMMAR };
+  }
+  return { ...problem, severity: hasGrammarOf(serverVersion) ? 'error' : 'warning' };
 }
 
 function emptyFile(script: Script): ScriptProblem {

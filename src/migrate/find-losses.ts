@@ -16,7 +16,9 @@ export function findLosses(statements: readonly Statement[], parser: SqlParser):
   return statements.flatMap((statement) => {
     if (!MAY_LOSE.test(statement.command)) return [];
     const tree = parser.parse(statement.text);
-    return tree === null ? [] : targetsOf(tree, statement);
+    return tree === null
+      ? [unknown('a statement that cannot be read', statement)]
+      : targetsOf(tree, statement);
   });
 }
 

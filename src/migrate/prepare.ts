@@ -1,6 +1,6 @@
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
-import { loadParser, type SqlParser } from '../sql/parser.ts';
+import { GRAMMAR_MAJOR, loadParser, type SqlParser } from '../sql/parser.ts';
 import { type Statement, splitStatements } from '../sql/statements.ts';
 import { commandLine } from '../text/command-line.ts';
 import { checkStatements, type ScriptProblem } from './check.ts';
@@ -32,7 +32,7 @@ export interface Step {
 
 export interface PrepareOptions {
   storedTextLimitBytes: number;
-  /** Of the server that the scripts are for; older ones are asked about their grammar. */
+  /** Of the server that the scripts are for; those of another version are asked about their grammar. */
   session: Session;
   /** Where the down scripts come from; default: the files. */
   downScriptOf?: (status: MigrationStatus) => Script;
@@ -59,18 +59,14 @@ export async function prepareSteps(
     const script = await (direction === 'up'
       ? upScript(status, options)
       : downScript(status, options));
-    const { serverVersion } = options.session.facts;
-    const { statements, problems } = readStatements(script, parser, serverVersion);
-    if (problems.length > 0) {
-      const judged = await askServer(problems, statements, options.session);
-      warnings.push(...refuseProblems(script, status, judged));
-    }
+    const { statements, problems } = await readStatementsFor(options.session, script, parser);
+    if (problems.length > 0) warnings.push(...refuseProblems(script, status, problems));
     steps.push(makeStep({ direction, status, script, statements, options }));
   }
   return { steps, warnings };
 }
 
-/** What the parser's grammar refuses may be good for an older server: that one decides. */
+/** What the parser's grammar refuses may be good for a server of another version: that one decides. */
 async function askServer(
   problems: ScriptProblem[],
   statements: Statement[],
@@ -90,6 +86,12 @@ async function askServer(
 export function readStatements(script: Script, parser: SqlParser, serverVersion?: number) {
   const statements = splitStatements(script.text);
   return { statements, problems: checkStatements(script, statements, parser, serverVersion) };
+}
+
+/** The same for a server, which is asked where its grammar may be another. */
+export async function readStatementsFor(session: Session, script: Script, parser: SqlParser) {
+  const { statements, problems } = readStatements(script, parser, session.facts.serverVersion);
+  return { statements, problems: await askServer(problems, statements, session) };
 }
 
 async function upScript(status: MigrationStatus, { signal }: PrepareOptions): Promise<Script> {
@@ -151,7 +153,7 @@ function refuseProblems(
   return problems.map((problem) => ({
     code: 'SYNTAX_UNSURE',
     version: status.version,
-    message: `${script.path}:${problem.line}:${problem.column}: ${problem.message}`,
+    message: `${script.path}:${problem.line}:${problem.column}: ${problem.message}, says PostgreSQL ${GRAMMAR_MAJOR}'s grammar; the server knows it, so it runs without being looked into`,
   }));
 }
 

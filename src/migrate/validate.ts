@@ -3,16 +3,17 @@ import { EvdbError, type EvdbErrorCode } from '../errors.ts';
 import type { LintReport } from '../lint/engine.ts';
 import type { LintFinding } from '../lint/finding.ts';
 import type { Severity } from '../lint/rule.ts';
-import { loadParser, type SqlParser } from '../sql/parser.ts';
+import { GRAMMAR_MAJOR, loadParser, type SqlParser } from '../sql/parser.ts';
 import { commandLine } from '../text/command-line.ts';
 import { readDiffs } from './changes.ts';
+import type { ScriptProblem } from './check.ts';
 import { checkBase, newAgainst, type Rename } from './check-base.ts';
 import type { MigrationState, MigrationStatus } from './compare.ts';
 import { displayPath } from './display-path.ts';
 import type { LintSettingsOptions } from './lint.ts';
 import type { MigrateOptions } from './options.ts';
 import { fullName } from './plan.ts';
-import { readStatements } from './prepare.ts';
+import { readStatements, readStatementsFor } from './prepare.ts';
 import { readStanding, requireMigrations, withSession } from './read.ts';
 import { ScriptError } from './script-error.ts';
 import type { ProveDownsOptions } from './shadow.ts';
@@ -115,12 +116,20 @@ async function validateFiles(options: ValidateOptions): Promise<ValidationResult
     };
   }
   const parser = await loadParser();
-  const checked = listed.files.flatMap((file) => checkFile(file, parser));
   const files = listed.files
     .flatMap(({ upPath, downPath }) => [upPath, downPath ?? []].flat())
     .map(displayPath);
   const { connection } = options;
-  const ledger = connection && (await checkLedger({ ...options, connection }, listed.files));
+  const ledger =
+    connection && (await checkOnServer({ ...options, connection }, listed.files, parser));
+  const target = options.lint?.settings?.serverVersion;
+  const checked =
+    ledger?.checked ??
+    (await checkFiles(listed.files, async (script) => {
+      // A version that is newer than the grammar is one that somebody asked for.
+      const isNewer = target !== undefined && target >= (GRAMMAR_MAJOR + 1) * 10_000;
+      return readStatements(script, parser, isNewer ? target : undefined).problems;
+    }));
   const linted = lintChecked(listed.files, { ...options.lint, parser, rows: ledger?.rows });
   const reason = options.noConnectionReason ?? 'no database is configured';
   return {
@@ -147,35 +156,40 @@ function listOrFind(options: {
   }
 }
 
-function checkFile(file: MigrationFile, parser: SqlParser): Finding[] {
-  return collect(() => {
-    const up = readScript(file.upPath);
-    const findings = checkScriptFile(up, parser);
-    if (file.downPath)
-      return [
-        ...findings,
-        ...collect(() => checkScriptFile(readScript(file.downPath as string), parser)),
-      ];
-    if (up.directives.irreversible !== undefined) return findings;
-    return [...findings, noDown(file, up)];
-  });
+type FindProblems = (script: Script) => Promise<ScriptProblem[]>;
+
+/** What is wrong with each script, whatever is wrong with the others. */
+async function checkFiles(
+  files: readonly MigrationFile[],
+  problemsOf: FindProblems,
+): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const file of files) {
+    const read = [file.upPath, file.downPath].map((path) => path && readOrFind(path));
+    for (const one of read) {
+      if (one === undefined || one === '') continue;
+      if ('finding' in one) findings.push(one.finding);
+      else findings.push(...(await problemsOf(one)).map((problem) => problemFinding(one, problem)));
+    }
+    const [up] = read;
+    const isMissing = file.downPath === undefined && up && 'directives' in up;
+    if (isMissing && up.directives.irreversible === undefined) findings.push(noDown(file, up));
+  }
+  return findings;
 }
 
-function collect(check: () => Finding[]): Finding[] {
+function readOrFind(path: string): Script | { finding: Finding } {
   try {
-    return check();
+    return readScript(path);
   } catch (error) {
-    if (error instanceof EvdbError) return [findingOf(error)];
+    if (error instanceof EvdbError) return { finding: findingOf(error) };
     throw error;
   }
 }
 
-function checkScriptFile(script: Script, parser: SqlParser): Finding[] {
-  const { problems } = readStatements(script, parser);
-  return problems.map((problem) => {
-    const error = new ScriptError(problem.code, problem.message, { script, ...problem }, problem);
-    return { ...findingOf(error), severity: problem.severity };
-  });
+function problemFinding(script: Script, problem: ScriptProblem): Finding {
+  const error = new ScriptError(problem.code, problem.message, { script, ...problem }, problem);
+  return { ...findingOf(error), severity: problem.severity };
 }
 
 function noDown(file: MigrationFile, up: Script): Finding {
@@ -227,12 +241,17 @@ const LEDGER_FINDINGS: Partial<
   ],
 };
 
-async function checkLedger(options: MigrateOptions, files: MigrationFile[]) {
+/** The files against the server's grammar and ledger. */
+async function checkOnServer(options: MigrateOptions, files: MigrationFile[], parser: SqlParser) {
   return withSession(options, async (session) => {
+    const checked = await checkFiles(
+      files,
+      async (script) => (await readStatementsFor(session, script, parser)).problems,
+    );
     const { statuses } = await readStanding(session, options, files);
     const diffs = await readDiffs(session, options, statuses);
     const findings = statuses.flatMap((status) => ledgerFinding(status, diffs.get(status.version)));
-    return { findings, rows: await readTableRows(session) };
+    return { checked, findings, rows: await readTableRows(session) };
   });
 }
 

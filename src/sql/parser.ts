@@ -10,6 +10,17 @@ export interface ParseFailure {
   offsetUtf16: number;
 }
 
+/** The major version of PostgreSQL whose grammar this is. */
+export const GRAMMAR_MAJOR = 18;
+
+/** Whether a server surely has this grammar; what it refuses there, that server may take otherwise. */
+export function hasGrammarOf(serverVersion: number): boolean {
+  return Math.floor(serverVersion / 10_000) === GRAMMAR_MAJOR;
+}
+
+/** What to do where no server was there to decide. */
+export const UNKNOWN_TO_GRAMMAR = `It is unknown to PostgreSQL ${GRAMMAR_MAJOR}'s grammar. Correct it; where the server is of another version, check it with a connection to that server.`;
+
 /** The grammar of PostgreSQL 18. */
 export interface SqlParser {
   /**
