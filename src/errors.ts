@@ -125,4 +125,10 @@ export class EvdbError extends Error {
     this.hint = options.hint;
     this.details = options.details ?? {};
   }
+
+  /** Adds what only a caller knows, as one or two sentences, behind the hint. */
+  addHint(text: string): this {
+    const hint = this.hint === undefined ? text : `${this.hint} ${text}`;
+    return Object.assign(this, { hint });
+  }
 }

@@ -20,7 +20,8 @@ export interface PlanWarning {
     | 'CHANGED_MIGRATION'
     | 'SYNTAX_UNSURE'
     | 'OUT_OF_ORDER'
-    | 'BASELINE';
+    | 'BASELINE'
+    | 'ALSO_DROPPED';
   message: string;
   version?: Version;
   /** A unified diff of what was applied against the file, where both texts are at hand. */

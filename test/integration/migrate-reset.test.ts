@@ -117,6 +117,109 @@ describe('reset', () => {
     expect(await describe()).toEqual(before);
   });
 
+  test('takes along the extensions and schemas that the migrations make anew', async ({
+    stage,
+    skip,
+  }) => {
+    const known = await stage.sql`select from pg_available_extensions where name = 'citext'`;
+    skip(known.length < 1, 'this server comes without the extensions of contrib');
+    await stage.migration(
+      '001_a',
+      'create schema ext; create extension citext schema ext; create table a (word ext.citext);',
+    );
+    await stage.migration('002_b', 'create extension if not exists pgcrypto;');
+    await migrateUp(stage.options);
+    await stage.sql`insert into a values ('x')`;
+    const result = await resetSchema({ ...stage.options, confirm });
+    expect(result.alsoDropped).toEqual(['extension citext', 'schema ext']);
+    expect(result.warnings).toMatchObject([{ code: 'ALSO_DROPPED' }, { code: 'ALSO_DROPPED' }]);
+    expect(await stage.sql`select * from a`).toEqual([]);
+    expect(await stage.ledger()).toEqual(['001 applied', '002 applied']);
+  });
+
+  test('refuses beforehand where others need what it would take along', async ({ stage }) => {
+    await stage.migration('001_a', 'create schema ext; create table a (id int);');
+    await migrateUp(stage.options);
+    await stage.sql`create table ext.mine ()`;
+    await stage.sql`insert into a values (1)`;
+    await expect(resetSchema({ ...stage.options, confirm })).rejects.toMatchObject({
+      code: 'RESET_BLOCKED',
+      message: expect.stringContaining('table ext.mine depends on schema ext'),
+    });
+    expect(await stage.sql`select * from a`).toEqual([{ id: 1 }]);
+    expect(await stage.history()).toEqual(['up 001']);
+  });
+
+  test('refuses beforehand where the migrations make what stays behind', async ({ stage }) => {
+    const { name } = await stage.createRole();
+    await stage.sql`create schema elsewhere`;
+    await stage.migration('001_a', 'create table a (id int); create table elsewhere.b ();');
+    await stage.migration('002_p', 'create publication everyone;');
+    await migrateUp(stage.options);
+    await stage.sql`insert into a values (1)`;
+    await stage.migration('003_r', `create role "${name}";`);
+    await expect(resetSchema({ ...stage.options, confirm })).rejects.toMatchObject({
+      code: 'RESET_BLOCKED',
+      details: {
+        objects: [
+          expect.stringMatching(/^relation elsewhere\.b \(.*001_a\.sql:1\)$/),
+          expect.stringMatching(/^publication everyone \(.*002_p\.sql:1\)$/),
+          expect.stringContaining(`role ${name} (`),
+        ],
+      },
+    });
+    expect(await stage.sql`select * from a`).toEqual([{ id: 1 }]);
+  });
+
+  test('takes what the migrations drop before they make it for no hindrance', async ({ stage }) => {
+    await stage.migration(
+      '001_a',
+      'drop publication if exists everyone; create publication everyone; create table a ();',
+    );
+    await migrateUp(stage.options);
+    await resetSchema({ ...stage.options, confirm });
+    expect(await stage.history()).toEqual(['up 001', 'reset', 'up 001']);
+  });
+
+  test('says that the contents are gone where a script fails after the drop', async ({ stage }) => {
+    await stage.migration('001_a', 'create table a ();');
+    await migrateUp(stage.options);
+    await stage.migration('002_b', 'select nothing_of_the_kind;');
+    await expect(resetSchema({ ...stage.options, confirm })).rejects.toMatchObject({
+      hint: expect.stringContaining('What was in schema "public" was dropped before.'),
+    });
+  });
+
+  test('takes back default privileges that the migrations give in the schema, and no others', async ({
+    stage,
+  }) => {
+    const { name } = await stage.createRole();
+    await stage.sql.unsafe(
+      `create schema other; alter default privileges in schema other grant select on tables to "${name}"`,
+    );
+    await stage.migration(
+      '001_a',
+      `create table a (); alter default privileges in schema public grant select on tables to "${name}";
+       alter default privileges in schema public grant execute on functions to "${name}" with grant option;
+       alter default privileges in schema public grant usage on types to "${name}";
+       alter default privileges in schema public grant usage on sequences to "${name}";`,
+    );
+    await stage.migration('002_b', 'create table b ();');
+    await migrateUp(stage.options);
+    const privileges = () => stage.sql`
+      select relname, relacl::text from pg_class
+      where relnamespace = 'public'::regnamespace and relkind = 'r' order by relname`;
+    const before = await privileges();
+    await resetSchema({ ...stage.options, confirm });
+    expect(await privileges()).toEqual(before);
+    const rest = await stage.sql`
+      select defaclnamespace::regnamespace::text as schema, count(*)::int from pg_default_acl group by 1 order by 1`;
+    expect(rest).toEqual([
+      { schema: 'other', count: 1 },
+      { schema: 'public', count: 4 },
+    ]);
+  });
+
   test('keeps extensions and what they own', async ({ stage, skip }) => {
     const known = await stage.sql`
       select from pg_available_extensions where name in ('citext', 'pgcrypto')`;
