@@ -1,5 +1,7 @@
 import { diffStructures, type StructureDifference } from '../structure/diff-structures.ts';
 import type { Structure } from '../structure/structure.ts';
+import { readAdoptedTables, withoutTables } from './adopted-tables.ts';
+import { withSession } from './read.ts';
 import {
   readStructureOf,
   type StructureSource,
@@ -12,6 +14,8 @@ export interface StructureComparison {
   differences: StructureDifference[];
   /** Partitions that only one side has, where they are not compared. */
   partitions: number;
+  /** Tables of tools that were adopted, which no migration makes; they are not compared. */
+  adoptedTables: string[];
   /** Majors of the servers where they differ: some texts do too then. */
   serverVersions: { from: number; to: number };
 }
@@ -38,12 +42,19 @@ export interface CompareOptions extends StructureSourceOptions {
 export async function compareStructures(options: CompareOptions): Promise<StructureComparison> {
   // one after the other: a failure must not leave the other at work
   const from = await readStructureOf(options.from, options);
-  const to = await readStructureOf(options.to, options);
+  const found = await readStructureOf(options.to, options);
+  const isReplayed = options.from.kind === 'applied' || options.from.kind === 'migrations';
+  const adopted =
+    isReplayed && options.to.kind === 'live'
+      ? await withSession(options, (session) => readAdoptedTables(session, options))
+      : [];
+  const { structure: to, left } = withoutTables(found, from, adopted);
   const isSame = options.partitions === true;
   const [before, after] = isSame ? [from, to] : [withoutStrays(from, to), withoutStrays(to, from)];
   return {
     differences: diffStructures(before, after),
     partitions: countTables(from, before) + countTables(to, after),
+    adoptedTables: left,
     serverVersions: { from: from.serverVersion, to: to.serverVersion },
   };
 }

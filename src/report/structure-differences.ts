@@ -14,7 +14,7 @@ export interface DifferencesRenderOptions {
 
 /** What differs, a line for each object and under it what changed, and a line that counts. */
 export function renderDifferences(
-  { differences, partitions, serverVersions }: StructureComparison,
+  { differences, partitions, adoptedTables, serverVersions }: StructureComparison,
   { from, to, lines, style }: DifferencesRenderOptions,
 ): string {
   const majors = [serverVersions.from, serverVersions.to].map((one) => Math.floor(one / 10000));
@@ -34,6 +34,9 @@ export function renderDifferences(
           ),
         ]
       : []),
+    ...adoptedTables.map((table) =>
+      style.dim(`table ${table} is of the tool that was adopted, not compared`),
+    ),
     differences.length === 0
       ? style.good(`no difference between ${from} and ${to}`)
       : `${renderCount(differences.length, 'difference')} from ${from} to ${to}: ${countChanges(differences)}`,
