@@ -1,7 +1,7 @@
 import { CATALOG } from './catalogs.ts';
 import type { DraftIndex, DraftObject } from './make-objects.ts';
 import { indexContents } from './render/addresses.ts';
-import { combined, isAttachedLater, parentNames } from './render/inheritance.ts';
+import { combined, isAttachedLater, NEVER_INHERITED, parentNames } from './render/inheritance.ts';
 import { objectKeyOf } from './structure.ts';
 
 type Parts = Record<string, string>;
@@ -103,16 +103,23 @@ function inheritColumns({ table, parents, isPartition }: Family, partsOf: PartsO
   return partsOf(table).flatMap((column) => {
     const inherited = column.kind === 'column' ? theirs.get(column.own) : undefined;
     if (!inherited) return [];
-    const parts = differing(column.parts, combined(inherited.map((one) => one.parts)));
+    const parts = differing(column, combined(inherited.map((one) => one.parts)));
     if (column.row.isLocal === true && !isPartition) parts.local = 'yes';
     return [{ table, column, parts }];
   });
 }
 
-function differing(parts: Parts, inherited: Parts): Parts {
-  const own = Object.entries(parts).filter(([name, value]) => inherited[name] !== value);
-  const result = Object.fromEntries(own);
-  if (inherited.default !== undefined && parts.default === undefined) result.default = 'none';
+/** What a child differs in from what it gets; where it goes without, that is said. */
+function differing({ parts, row }: DraftObject, inherited: Parts): Parts {
+  const isOwn = ([name, value]: [string, string]) =>
+    NEVER_INHERITED.includes(name) || inherited[name] !== value;
+  const result = Object.fromEntries(Object.entries(parts).filter(isOwn));
+  const lacks = (part: string) => inherited[part] !== undefined && parts[part] === undefined;
+  if (lacks('default')) result.default = 'none';
+  if (lacks('storage')) result.storage = String(row.usualStorage);
+  if (lacks('compression')) result.compression = 'default';
+  // from PostgreSQL 18 on it may have a constraint instead of the mark
+  if (lacks('not null') && row['not null'] === null) result['not null'] = 'none';
   return result;
 }
 

@@ -6,11 +6,12 @@ import { BEHAVIOURS } from '../support/structure/behaviours.ts';
 import { test } from './structure-stage.ts';
 
 describe('in a copy', () => {
-  for (const { title, setup, asks, since = 0 } of BEHAVIOURS) {
+  for (const { title, setup, asks, since = 0, until = Infinity } of BEHAVIOURS) {
     test(title, async ({ stage, emptyDb, skip }) => {
       const [server] =
         await stage.sql`select current_setting('server_version_num')::integer as version`;
       skip(server?.version < since, `came with PostgreSQL ${since / 10000}`);
+      skip(server?.version >= until, `went with PostgreSQL ${until / 10000}`);
       await stage.ensureRoles();
       await stage.sql.unsafe(setup).simple();
       const structure = await stage.read();

@@ -84,6 +84,7 @@ select
     case when a.attstorage <> t.typstorage
         then case a.attstorage when 'p' then 'plain' when 'e' then 'external' when 'm' then 'main' else 'extended' end
     end as "storage",
+    case t.typstorage when 'p' then 'plain' when 'e' then 'external' when 'm' then 'main' else 'extended' end as "usualStorage",
     case a.attcompression when 'p' then 'pglz' when 'l' then 'lz4' end as "compression",
     case when a.attstattarget >= 0 then a.attstattarget::text end as "statistics",
     case when a.attoptions is not null then ${columnOptionsSql('a.attoptions')} end as "options",

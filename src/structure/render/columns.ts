@@ -59,6 +59,8 @@ export function renderColumnSettings(column: StructureObject, relation: Structur
   const { parts } = column;
   const alter = `alter ${relation.kind === 'table' ? 'table only' : relation.kind} ${relation.name} alter column ${column.own}`;
   return [
+    // it cannot be attached without
+    parts['not null'] === 'none' && `${alter} drop not null;`,
     parts.storage && `${alter} set storage ${parts.storage};`,
     parts.statistics && `${alter} set statistics ${parts.statistics};`,
     parts.options && `${alter} set (${parts.options});`,
@@ -82,12 +84,12 @@ export function renderOverrides(column: StructureObject, relation: StructureObje
       : parts.default === 'none'
         ? `${alter} drop default;`
         : `${alter} set default ${parts.default};`,
-    parts['not null'] && `${alter} set not null;`,
+    parts['not null'] === 'yes' && `${alter} set not null;`,
     parts.compression && `${alter} set compression ${parts.compression};`,
     ...renderColumnSettings(column, relation),
   ].filter(isSaid);
 }
 
-function isSaid(text: string | undefined): text is string {
-  return text !== undefined && text !== '';
+function isSaid(text: string | false | undefined): text is string {
+  return text !== undefined && text !== false && text !== '';
 }

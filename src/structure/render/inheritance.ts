@@ -48,6 +48,9 @@ function ownColumns(table: StructureObject, { partsOf }: Contents): StructureObj
   return (partsOf.get(objectKeyOf(table)) ?? []).filter(({ kind }) => kind === 'column');
 }
 
+/** Settings of a column that its table's children are made without. */
+export const NEVER_INHERITED = ['statistics', 'options', 'foreign options'];
+
 /** What a child gets from its parents where it says nothing: of defaults the first that there is. */
 export function combined(parents: readonly Parts[]): Parts {
   const given = { ...parents[0] };
@@ -73,8 +76,10 @@ export function effectiveColumns(table: StructureObject, contents: Contents): St
     if (from.length === 0) return mine ? [mine] : [];
     // an identity, a comment and privileges belong to the parent's column alone
     const { identity: _, comment: __, grants: ___, ...parts } = combined(from.map((c) => c.parts));
+    for (const part of NEVER_INHERITED) delete parts[part];
     const merged = { ...parts, ...mine?.parts };
     if (merged.default === 'none') delete merged.default;
+    if (merged.compression === 'default') delete merged.compression;
     if (named.has(name)) delete merged['not null'];
     const column: StructureObject = {
       kind: 'column',
@@ -90,10 +95,11 @@ export function effectiveColumns(table: StructureObject, contents: Contents): St
 
 /** From PostgreSQL 18 on a child has the name of its parent's, also where its mark says it. */
 function nameNotNull(column: StructureObject, { own }: StructureObject): StructureObject {
-  const { parts } = column;
-  if (parts['not null'] === undefined || parts['not null name']) return column;
+  const { 'not null': notNull, ...others } = column.parts;
+  if (notNull === 'none') return { ...column, parts: others };
+  if (notNull === undefined || column.parts['not null name']) return column;
   const name = `${unquoteIdent(own)}_${unquoteIdent(column.own)}_not_null`;
-  return { ...column, parts: { ...parts, 'not null name': quoteWhereNeeded(name) } };
+  return { ...column, parts: { ...column.parts, 'not null name': quoteWhereNeeded(name) } };
 }
 
 const NOT_NULL = /^NOT NULL ((?:"(?:[^"]|"")*"|[^" ])+)/;

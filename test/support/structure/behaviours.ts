@@ -6,6 +6,8 @@ export interface Behaviour {
   asks: string[];
   /** As in server_version_num; default: every server. */
   since?: number;
+  /** The first that does not allow it. */
+  until?: number;
 }
 
 const NOT_NULLS: Behaviour[] = [
@@ -261,6 +263,29 @@ const WORDS: Behaviour[] = [
   },
 ];
 
+const SETTINGS: Behaviour[] = [
+  {
+    title: 'a child has the settings of its columns, and not those of its parents',
+    setup: `
+      create table p (a text, b text, c text, d text);
+      create table same () inherits (p); create table without () inherits (p); create table moved (d text, c text, b text, a text);
+      alter table moved inherit p;
+      alter table p alter a set statistics 44, alter b set storage external, alter c set compression pglz, alter d set (n_distinct = 5);
+      alter table only without alter a set statistics -1, alter b set storage extended, alter c set compression default, alter d reset (n_distinct);
+      create table later () inherits (p)`,
+    asks: [
+      "select attrelid::regclass::text, attname, coalesce(attstattarget, -1) as target, attstorage, attcompression, array(select o from unnest(attoptions) as o where o like 'n_distinct%') as options from pg_attribute where attrelid in ('p'::regclass, 'same'::regclass, 'without'::regclass, 'moved'::regclass, 'later'::regclass) and attnum > 0 order by 1, 2",
+    ],
+  },
+  {
+    title: 'a child may take null where only its parent does not',
+    setup:
+      'create table p (a integer, b integer); create table c () inherits (p); create table d (b integer, a integer); alter table d inherit p; alter table only p add constraint p_key primary key (a)',
+    asks: ['insert into c values (null, 1)', 'insert into d values (1, null)'],
+    until: 180000,
+  },
+];
+
 const PATHS: Behaviour[] = [
   {
     title: 'a comparison that does not name its operator means that of the type',
@@ -375,4 +400,5 @@ export const BEHAVIOURS: Behaviour[] = [
   ...KINDS,
   ...WORDS,
   ...PATHS,
+  ...SETTINGS,
 ];
