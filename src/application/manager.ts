@@ -4,7 +4,7 @@ import { EvdbError } from '../errors.ts';
 import { readPoolConfiguration } from '../pool/connection-source.ts';
 import type { PoolHealth } from '../pool/health.ts';
 import type { PoolMetrics } from '../pool/metrics.ts';
-import type { PoolOptions } from '../pool/options.ts';
+import { type PoolOptions, resolvePoolSettings } from '../pool/options.ts';
 import { DatabasePool } from '../pool/pool.ts';
 import { commandLine } from '../text/command-line.ts';
 import { migrateOptionsOf } from './migrate-options.ts';
@@ -47,6 +47,9 @@ export class DatabaseManager {
         hint: `Use one of: ${CHOICES.join(', ')}.`,
       });
     }
+    const { migrations: _, migrationsDir: __, ...poolOptions } = options;
+    // At once, and not when the application starts to use it.
+    resolvePoolSettings(poolOptions);
     this.#options = options;
   }
 
@@ -115,7 +118,8 @@ export class DatabaseManager {
   async #initialize(): Promise<DatabasePool> {
     await this.#closing;
     await this.#seeToMigrations();
-    const pool = new DatabasePool(this.#options);
+    const { migrations: _, migrationsDir: __, ...options } = this.#options;
+    const pool = new DatabasePool(options);
     try {
       await pool.warm();
     } catch (error) {

@@ -85,14 +85,26 @@ export function createBacklog(
       announceEmpty = callback;
       if (isEmpty()) callback();
     },
-    abandon() {
-      // Who waits goes first: else the room that the others leave would let him in.
-      for (const call of [...waiting]) reject(call, registrarClosed());
-      for (const call of [...pending]) {
-        reject(call, call.state === 'sent' ? outcomeUnknown(call) : registrarClosed());
-      }
-    },
+    abandon: () => abandon(waiting, pending, reject),
   };
+}
+
+function abandon(
+  waiting: ReadonlySet<Call>,
+  pending: ReadonlySet<Call>,
+  reject: (call: Call, error: unknown) => void,
+): void {
+  // Who waits goes first: else the room that the others leave would let him in.
+  for (const call of [...waiting]) reject(call, registrarClosed());
+  for (const call of [...pending]) {
+    if (call.state === 'queued') reject(call, registrarClosed());
+    if (call.state === 'sent') reject(call, outcomeUnknown(call));
+  }
+  // The lanes take back what the pool has not sent, and the pool says so at once. One that knows
+  // nothing of taking back may have sent it.
+  setImmediate(() => {
+    for (const call of [...pending]) reject(call, outcomeUnknown(call));
+  });
 }
 
 /** A call that comes too late, or that was not sent before the deadline. */

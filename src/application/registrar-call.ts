@@ -12,7 +12,8 @@ export interface Call {
   readonly arrivedAtMs: number;
   /** How often it was tried in vain. */
   attempts: number;
-  state: 'queued' | 'sent' | 'settled';
+  /** `asked`: the pool has it, and may still be looking for a connection. */
+  state: 'queued' | 'asked' | 'sent' | 'settled';
   resolve(result: RegistrationResult): void;
   reject(error: unknown): void;
 }

@@ -1,7 +1,8 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import { registrarClosed } from './registrar-backlog.ts';
 import type { Call } from './registrar-call.ts';
 import type { Slots } from './registrar-slots.ts';
-import type { TurnResult } from './registrar-turn.ts';
+import type { Sending, TurnResult } from './registrar-turn.ts';
 
 /** What the lanes share. */
 export interface LaneHost {
@@ -10,7 +11,7 @@ export interface LaneHost {
   maxDelayMillis: number;
   slots: Slots;
   /** Sends them with one statement, and never throws. */
-  send(calls: readonly Call[]): Promise<TurnResult>;
+  send(calls: readonly Call[], sending: Sending): Promise<TurnResult>;
   /** Answers the calls, and returns those to be tried again. */
   settle(calls: readonly Call[], result: TurnResult): Call[];
   /** Runs work in nobody's asynchronous context, rather than in that of whoever called. */
@@ -27,6 +28,8 @@ export class Lane {
   #isRunning = false;
   #isHurried = false;
   #stopWaiting: (() => void) | undefined;
+  /** Takes the statement back that waits for a connection. */
+  #taker: AbortController | undefined;
 
   /** @param onIdle is told that the lane has no calls any more, and may be forgotten */
   constructor(host: LaneHost, onIdle: () => void) {
@@ -57,6 +60,7 @@ export class Lane {
     this.#queue = [];
     for (const { timer } of this.#delayed.values()) clearTimeout(timer);
     this.#delayed.clear();
+    this.#taker?.abort(registrarClosed());
     this.hurry();
     if (!this.#isRunning) this.#onIdle();
   }
@@ -108,8 +112,15 @@ export class Lane {
     try {
       const calls = this.#queue.splice(0, this.#turnSize());
       if (calls.length === 0) return 0;
-      for (const call of calls) call.state = 'sent';
-      const result = await this.#host.send(calls);
+      for (const call of calls) call.state = 'asked';
+      const taker = new AbortController();
+      this.#taker = taker;
+      const onSend = () => {
+        this.#taker = undefined;
+        for (const call of calls) if (call.state === 'asked') call.state = 'sent';
+      };
+      const result = await this.#host.send(calls, { signal: taker.signal, onSend });
+      this.#taker = undefined;
       const again = this.#host.settle(calls, result);
       if (result.isWhole) {
         this.#putBack(again);

@@ -37,9 +37,9 @@ export function createLanes(
     maxBatchSize,
     maxDelayMillis,
     slots,
-    send(calls) {
+    send(calls, sending) {
       counts.recordBatch(calls.length);
-      return runTurn(pool, statements, calls);
+      return runTurn(pool, statements, calls, sending);
     },
     settle: (calls, { outcomes }) => calls.filter((call, index) => settle(call, outcomes[index])),
     runDetached: (work) => root.runInAsyncScope(work),

@@ -1,5 +1,5 @@
 import { EvdbError } from '../errors.ts';
-import type { Queryable } from '../pool/result.ts';
+import type { Queryable, QueryResult, Row } from '../pool/result.ts';
 import type { Call } from './registrar-call.ts';
 import { readAnswer } from './registration.ts';
 import {
@@ -10,11 +10,22 @@ import {
 } from './registration-answer.ts';
 import type { RegistrationStatements } from './registration-statements.ts';
 
+/** How a statement is taken back while it waits for a connection, and who is told when it goes out. */
+export interface Sending {
+  signal: AbortSignal;
+  onSend: () => void;
+}
+
 /** What the registrar needs of a pool. */
 export interface RegistrarPool extends Queryable {
+  query<T = Row>(
+    text: string,
+    params?: readonly unknown[],
+    sending?: Sending,
+  ): Promise<QueryResult<T>>;
   withTransaction<T>(
     work: (transaction: Queryable) => Promise<T>,
-    options: { isolation: 'read committed'; retries: number },
+    options: { isolation: 'read committed'; retries: number; signal?: AbortSignal },
   ): Promise<T>;
   metrics(): { max: number };
 }
@@ -43,9 +54,10 @@ export async function runTurn(
   pool: RegistrarPool,
   statements: RegistrationStatements,
   calls: readonly Call[],
+  sending: Sending,
 ): Promise<TurnResult> {
   try {
-    return { outcomes: await sendCalls(pool, statements, calls), isWhole: false };
+    return { outcomes: await sendCalls(pool, statements, calls, sending), isWhole: false };
   } catch (error) {
     const kind = WORTH_RETRYING.has(sqlstateOf(error) ?? '') ? 'try-again' : 'failure';
     return { outcomes: calls.map(() => ({ kind, error })), isWhole: calls.length > 1 };
@@ -56,6 +68,7 @@ async function sendCalls(
   pool: RegistrarPool,
   statements: RegistrationStatements,
   calls: readonly Call[],
+  sending: Sending,
 ): Promise<Outcome[]> {
   const [first] = calls;
   if (first === undefined) return [];
@@ -73,11 +86,14 @@ async function sendCalls(
   // One statement needs no transaction of its own, which would cost two round trips while the event
   // is locked. Where sessions begin at a stricter level, the retry says which one it wants.
   const answer = isRetry
-    ? await pool.withTransaction((transaction) => readAnswer(transaction, statement), {
-        isolation: 'read committed',
-        retries: 0,
-      })
-    : await readAnswer(pool, statement);
+    ? await pool.withTransaction(
+        (transaction) => {
+          sending.onSend();
+          return readAnswer(transaction, statement);
+        },
+        { isolation: 'read committed', retries: 0, signal: sending.signal },
+      )
+    : await readAnswer({ query: (text, params) => pool.query(text, params, sending) }, statement);
   return isSingle
     ? [
         {

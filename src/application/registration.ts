@@ -1,4 +1,6 @@
+import { EvdbError } from '../errors.ts';
 import type { Queryable } from '../pool/result.ts';
+import { commandLine } from '../text/command-line.ts';
 import {
   type EventStats,
   parseRegistration,
@@ -131,7 +133,31 @@ export async function readAnswer<T>(queryable: Queryable, statement: Statement):
 
 /** As `readAnswer`, null where there is no row. */
 async function readRow<T>(queryable: Queryable, { text, params }: Statement): Promise<T | null> {
-  const { rows } = await queryable.query<{ answer: string | null }>(text, params);
+  const asked = queryable.query<{ answer: string | null }>(text, params);
+  const { rows } = await asked.catch((error: unknown) => {
+    throw isMissing(error) ? schemaMissing(error) : error;
+  });
   const answer = rows[0]?.answer ?? null;
   return answer === null ? null : (JSON.parse(answer) as T);
+}
+
+/** No such function, no such schema; with a context it is something inside of ours that is missing. */
+function isMissing(error: unknown): boolean {
+  const said = (error instanceof EvdbError ? error.cause : error) as {
+    code?: string;
+    where?: string;
+  };
+  return (said?.code === '42883' || said?.code === '3F000') && said.where === undefined;
+}
+
+function schemaMissing(cause: unknown): EvdbError {
+  return new EvdbError(
+    'EVENT_SCHEMA_MISSING',
+    'the database does not hold the registration functions of the event schema',
+    {
+      hint: `Apply the migrations: ${commandLine('migrate up')} (in a new project: ${commandLine('init')} first). Where they are in another schema, name it with the option schema.`,
+      cause,
+      details: cause instanceof EvdbError ? cause.details : {},
+    },
+  );
 }

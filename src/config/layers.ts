@@ -65,16 +65,16 @@ export interface Layer {
   find(key: SettingKey): FoundSetting | undefined;
 }
 
-function flagLayer(flags: SettingFlags, baseDir: string): Layer {
+function flagLayer(flags: SettingFlags, baseDir: string, urlSource?: string): Layer {
   const values: Partial<Record<SettingKey, unknown>> = flags;
   const find = (key: SettingKey): FoundSetting | undefined => {
     const raw = values[key];
     if (raw === undefined) return undefined;
-    const source = `flag ${renderFlag(key)}`;
+    const source = (key === 'url' ? urlSource : undefined) ?? `flag ${renderFlag(key)}`;
     // `--url "$UNSET"` must not fall back to another database.
     if (raw === '') {
       throw new EvdbError('CONFIG_INVALID', `${source}: the value is empty`, {
-        hint: 'Give it a value or leave the flag out. Is the variable that you pass set?',
+        hint: 'Give it a value or leave it out. Is the variable that you pass set?',
       });
     }
     return { raw, source, rank: RANK.flag, baseDir };
@@ -106,6 +106,8 @@ function fileLayer(settings: FileSettings, source: string, rank: number, baseDir
 /** What the layers are made of. */
 export interface LayerInput {
   flags: SettingFlags;
+  /** What messages call `flags.url`; default `flag --url`. */
+  urlSource?: string | undefined;
   environment: Environment;
   /** What the config file says, the strongest first, each with the name that messages use. */
   files: readonly { settings: FileSettings; source: string; rank: number }[];
@@ -119,9 +121,9 @@ export interface LayerInput {
  * relative to the working folder, those in files relative to the folder of the file.
  */
 export function planLayers(input: LayerInput): Layer[] {
-  const { flags, environment, files, cwd, projectDir } = input;
+  const { flags, urlSource, environment, files, cwd, projectDir } = input;
   return [
-    flagLayer(flags, cwd),
+    flagLayer(flags, cwd, urlSource),
     variableLayer(environment, 'environment', cwd),
     variableLayer(environment, '.env', projectDir),
     ...files.map(({ settings, source, rank }) => fileLayer(settings, source, rank, projectDir)),

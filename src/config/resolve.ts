@@ -133,6 +133,8 @@ function listScopeEntries(
 export interface ResolveInput {
   /** Default none. */
   flags?: ConfigFlags;
+  /** What messages call `flags.url` where a program gave it; default `flag --url`. */
+  urlSource?: string;
   /** Default `process.env`. */
   env?: Variables;
   /** The folder to search from, and that relative paths of flags refer to; default the working folder. */
@@ -174,7 +176,14 @@ export async function resolveConfig(input: ResolveInput = {}): Promise<Config> {
   const chosen = chooseEnvironmentName(flags, environment);
   const fileLabel = file === undefined ? 'default' : relative(projectDir, file.path);
   const files = await selectFileSettings(scope, fileLabel, chosen?.value);
-  const layers = planLayers({ flags, environment, files, cwd, projectDir });
+  const layers = planLayers({
+    flags,
+    urlSource: input.urlSource,
+    environment,
+    files,
+    cwd,
+    projectDir,
+  });
   const connections = await resolveConnections(layers, environment, flags.embedded === true);
   const { settings, entries } = parseSettings(layers, projectDir);
   return {

@@ -40,6 +40,8 @@ export interface Driver {
   /** Nothing may be sent behind it before it is done. */
   copyIn(text: string, rows: CopyRows): Promise<void>;
   end(): Promise<void>;
+  /** Whether the socket keeps the process alive. */
+  keepAlive(keeps: boolean): void;
   /** Rejects what is running and takes nothing more; the socket stays until `destroy`. */
   abandon(): void;
   destroy(): void;
@@ -69,7 +71,7 @@ export async function createDriver(
     ...settings,
     connection: { ...settings.connection, ...parameters },
     max_pipeline: pipelines ? MAX_PIPELINE : 0,
-    ...(codec ? { types: codec } : {}),
+    ...(codec ? { types: codec, transform: { column: { from: nameColumn } } } : {}),
     socket: handOnce(socket, line),
     onnotice: (notice: unknown) => onNotice?.(notice as { severity: string; message: string }),
     onclose: line.close,
@@ -104,12 +106,20 @@ export async function createDriver(
       socket.once('finish', () => socket.destroy());
       return sql.end({ timeout: 1 });
     },
+    keepAlive: (keeps) => void (keeps ? socket.ref() : socket.unref()),
     abandon: line.close,
     destroy: () => {
       line.close();
       socket.destroy();
     },
   };
+}
+
+/** Stands for a column named `__proto__`: set on a row as it is, it would be the row's prototype. */
+export const PROTO_COLUMN = '\0__proto__';
+
+function nameColumn(name: string): string {
+  return name === '__proto__' ? PROTO_COLUMN : name;
 }
 
 /** So many parameters the driver takes; the protocol counts to 65,535. */

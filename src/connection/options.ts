@@ -1,3 +1,6 @@
+import type { PeerCertificate } from 'node:tls';
+import { EvdbError } from '../errors.ts';
+
 /** One server address; a host that starts with `/` is the folder of a Unix socket. */
 export interface HostAddress {
   host: string;
@@ -26,6 +29,13 @@ export interface ConnectionOptions {
         ca?: string | Buffer | undefined;
         cert?: string | Buffer | undefined;
         key?: string | Buffer | undefined;
+        passphrase?: string | undefined;
+        /** The name that the certificate has to bear, where it is not that of the host. */
+        servername?: string | undefined;
+        /** Judges the certificate's name in place of Node. */
+        checkServerIdentity?:
+          | ((host: string, certificate: PeerCertificate) => Error | undefined)
+          | undefined;
       }
     | undefined;
   /** Shown in pg_stat_activity; default `evdb`. */
@@ -43,3 +53,40 @@ export interface ConnectionOptions {
     | 'prefer-standby'
     | undefined;
 }
+
+/**
+ * Fills what a program left out, such as one that hands on what `parseConnectionUrl` found.
+ *
+ * @throws {EvdbError} CONFIG_INVALID for what no connection can be made with
+ */
+export function completeOptions(given: Partial<ConnectionOptions>): ConnectionOptions {
+  const { user, password } = given;
+  if (typeof user !== 'string' || user === '') {
+    throw new EvdbError('CONFIG_INVALID', 'the connection names no user', {
+      hint: 'Give `user`, or have resolveConfig fill what the URL leaves out.',
+    });
+  }
+  // The driver would throw where nobody can catch it.
+  if (password !== undefined && password !== null && typeof password !== 'string') {
+    throw new EvdbError('CONFIG_INVALID', `the password is a ${typeof password}, not a text`, {
+      hint: 'Put it in quotes, or turn it into a text.',
+    });
+  }
+  const { connectTimeoutMs = DEFAULT_CONNECT_TIMEOUT_MS } = given;
+  if (!(connectTimeoutMs > 0)) {
+    throw new EvdbError('CONFIG_INVALID', `connectTimeoutMs is ${String(connectTimeoutMs)}`, {
+      hint: 'Give milliseconds, such as 10_000.',
+    });
+  }
+  return {
+    ...given,
+    hosts: given.hosts?.length ? given.hosts : [{ host: 'localhost', port: 5432 }],
+    database: given.database || user,
+    user,
+    sslMode: given.sslMode ?? 'prefer',
+    applicationName: given.applicationName ?? 'evdb',
+    connectTimeoutMs,
+  };
+}
+
+const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;

@@ -8,7 +8,7 @@ import {
   type EncodedValue,
   type StatementResult,
 } from './driver.ts';
-import type { ConnectionOptions, HostAddress } from './options.ts';
+import { type ConnectionOptions, completeOptions, type HostAddress } from './options.ts';
 import { liftTimeLimitsSql } from './time-limits.ts';
 
 export interface SessionFacts {
@@ -59,6 +59,8 @@ export interface Session {
    * server is asked to end that: by itself it would notice only when it has something to say.
    */
   close(options?: { force?: boolean; cancel?: boolean }): Promise<void>;
+  /** Whether the connection keeps the process alive; default true. */
+  keepAlive(keeps: boolean): void;
 }
 
 export interface OpenSessionOptions {
@@ -105,13 +107,15 @@ const FACTS = `select pg_catalog.pg_backend_pid() as "pid",
  * Opens one session, trying the hosts in their order. The deadline of `connectTimeoutMs` holds
  * for each host from the first packet to the answer of the first query.
  *
- * @throws {EvdbError} CONNECTION_REFUSED, UNKNOWN_HOST, CONNECT_TIMEOUT, AUTHENTICATION_FAILED,
+ * @param given `hosts`, `database`, `sslMode` and so on have the defaults of libpq
+ * @throws {EvdbError} CONFIG_INVALID, CONNECTION_REFUSED, UNKNOWN_HOST, CONNECT_TIMEOUT, AUTHENTICATION_FAILED,
  *   DATABASE_MISSING, TOO_MANY_CONNECTIONS, SERVER_STARTING, TLS_FAILED, CONNECTION_LOST
  */
 export async function openSession(
-  options: ConnectionOptions,
+  given: Partial<ConnectionOptions>,
   opening: OpenSessionOptions = {},
 ): Promise<Session> {
+  const options = completeOptions(given);
   const { signal } = opening;
   const wanted = options.targetSessionAttrs ?? 'any';
   // prefer-standby settles for any server once no standby answered
@@ -222,6 +226,7 @@ function makeSession(
     run: (text) => driver.run(text),
     query: (text, values, prepare) => driver.query(text, values, prepare),
     copyIn: (text, rows) => driver.copyIn(text, rows),
+    keepAlive: (keeps) => driver.keepAlive(keeps),
     cancel: async () => {
       if (driver.backendKey) await cancelStatement(driver.backendKey, address);
     },

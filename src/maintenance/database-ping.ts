@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ConnectionOptions } from '../connection/options.ts';
+import { type ConnectionOptions, completeOptions } from '../connection/options.ts';
 import { queryError } from '../connection/query-error.ts';
 import { openSession } from '../connection/session.ts';
 import { EvdbError, type EvdbErrorCode } from '../errors.ts';
@@ -100,7 +100,10 @@ export async function waitForDatabase(
   const left = () => timeoutMs - (performance.now() - startedAt);
   for (let tries = 1; ; tries += 1) {
     // A try that begins in time gets a moment, so that a timeout of 0 asks once.
-    const connectTimeoutMs = Math.max(250, Math.min(connection.connectTimeoutMs, left()));
+    const connectTimeoutMs = Math.max(
+      250,
+      Math.min(completeOptions(connection).connectTimeoutMs, left()),
+    );
     try {
       const ping = await pingDatabase({ ...connection, connectTimeoutMs }, { signal });
       return { ...ping, waitedMs: performance.now() - startedAt, tries };

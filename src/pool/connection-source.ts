@@ -2,7 +2,7 @@ import type { EmbeddedConnection } from '../config/connection.ts';
 import { type Config, resolveConfig } from '../config/resolve.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
 import { EvdbError } from '../errors.ts';
-import type { PoolOptions, PoolSsl } from './options.ts';
+import { type PoolOptions, type PoolSsl, refuseUnknown } from './options.ts';
 
 /** Asks where to connect, once; again only where the answer was an error. */
 export function connectionSource(options: PoolOptions): () => Promise<ConnectionOptions> {
@@ -33,9 +33,12 @@ export interface PoolConfiguration {
  */
 export async function readPoolConfiguration(options: PoolOptions): Promise<PoolConfiguration> {
   const parts = urlOfParts(options);
-  const named = options.connectionString ?? parts;
-  if (options.connectionString !== undefined && parts !== undefined) throw namedTwice();
+  const given = options.connectionString ?? options.url;
+  const named = given ?? parts;
+  const isTwice = options.connectionString !== undefined && options.url !== undefined;
+  if (isTwice || (given !== undefined && parts !== undefined)) throw namedTwice();
   const config = await resolveConfig({
+    urlSource: sourceOf(options),
     ...(options.env ? { env: options.env } : {}),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     flags: named === undefined ? {} : { url: named },
@@ -63,6 +66,11 @@ function notConfigured(): EvdbError {
   return new EvdbError('NOT_CONFIGURED', 'nothing says which database the pool is for', {
     hint: 'Pass connectionString, or set DATABASE_URL or DB_HOST; EVDB_URL=embedded: uses the embedded PostgreSQL.',
   });
+}
+
+function sourceOf({ connectionString, url }: PoolOptions): string {
+  if (connectionString !== undefined) return "the pool's option connectionString";
+  return url === undefined ? "the pool's options" : "the pool's option url";
 }
 
 /** Undefined where nothing says which server: user and password then go with the environment's. */
@@ -98,14 +106,20 @@ function tlsOf(ssl: PoolSsl): Pick<ConnectionOptions, 'sslMode' | 'tls'> {
       },
     );
   }
-  const { rejectUnauthorized = true, ca, cert, key } = ssl;
-  return { sslMode: rejectUnauthorized ? 'verify-full' : 'require', tls: { ca, cert, key } };
+  refuseUnknown(ssl, TLS_OPTIONS, { what: "the pool's option ssl:", code: 'CONFIG_INVALID' });
+  const { rejectUnauthorized = true, ...tls } = ssl;
+  return { sslMode: rejectUnauthorized ? 'verify-full' : 'require', tls };
 }
+
+const TLS_OPTIONS = [
+  ...['rejectUnauthorized', 'ca', 'cert', 'key', 'passphrase'],
+  ...['servername', 'checkServerIdentity'],
+];
 
 function namedTwice(): EvdbError {
   return new EvdbError(
     'CONFIG_INVALID',
-    'the pool is given a connectionString and also host, port or database',
+    'the pool is given more than one of connectionString, url, and host, port or database',
     { hint: 'Leave one of them out; user, password and ssl may stand beside either.' },
   );
 }

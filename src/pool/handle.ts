@@ -1,4 +1,4 @@
-import type { StatementResult } from '../connection/driver.ts';
+import { PROTO_COLUMN, type StatementResult } from '../connection/driver.ts';
 import { EvdbError } from '../errors.ts';
 import type { Field, Queryable, QueryResult, Row } from './result.ts';
 import { planStatement } from './template.ts';
@@ -26,6 +26,18 @@ export function withTemplate(query: Queryable['query']): PoolConnection {
 
 const fieldsOf = new WeakMap<StatementResult['columns'], readonly Field[]>();
 
+/** Those that have a column named `__proto__`. */
+const withProto = new WeakSet<StatementResult['columns']>();
+
+/** Makes a property of it like all others. */
+function giveProto(row: unknown): void {
+  const values = row as Record<string, unknown>;
+  const value = values[PROTO_COLUMN];
+  delete values[PROTO_COLUMN];
+  const property = { value, configurable: true, enumerable: true, writable: true };
+  Object.defineProperty(values, '__proto__', property);
+}
+
 /** Leaves behind what only the driver needs, such as the key that cancels statements. */
 export function toQueryResult<T>(result: StatementResult): QueryResult<T> {
   const { columns, command, count } = result;
@@ -33,13 +45,17 @@ export function toQueryResult<T>(result: StatementResult): QueryResult<T> {
   let fields = columns ? fieldsOf.get(columns) : [];
   if (!fields) {
     fields = Object.freeze(
-      columns.map(({ name, type }) => Object.freeze({ name, dataTypeID: type })),
+      columns.map(({ name, type }) =>
+        Object.freeze({ name: name === PROTO_COLUMN ? '__proto__' : name, dataTypeID: type }),
+      ),
     );
     fieldsOf.set(columns, fields);
+    if (columns.some(({ name }) => name === PROTO_COLUMN)) withProto.add(columns);
   }
   // `slice` would ask the driver's class for its species, which costs more than the copy.
   const rows = new Array<T>(result.length);
   for (let i = 0; i < rows.length; i++) rows[i] = result[i] as T;
+  if (columns && withProto.has(columns)) rows.forEach(giveProto);
   return { rows, rowCount: count ?? rows.length, command: command ?? '', fields };
 }
 

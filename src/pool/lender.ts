@@ -83,6 +83,7 @@ export class Lender {
     const slot = this.#idle.at(-1);
     if (!slot || !this.#isFresh(slot)) return undefined;
     this.#idle.pop();
+    slot.setWatched(true);
     return slot;
   }
 
@@ -97,6 +98,7 @@ export class Lender {
   /** Takes a connection back from a borrower; it is cleaned first where that is needed. */
   giveBack(slot: Slot): void {
     slot.idleSince = performance.now();
+    slot.returned();
     if (!slot.needsReset || slot.isDead) {
       this.restore(slot);
       return;
@@ -112,9 +114,9 @@ export class Lender {
   restore(slot: Slot): void {
     if (slot.isDead) this.#forget(slot, 'lost');
     else if (performance.now() >= slot.expiresAt) this.retire(slot, 'lifetime');
-    else if (this.#line.serve(slot)) return;
+    else if (this.#hand(slot)) return;
     else if (this.#isClosed) this.retire(slot, 'closed');
-    else this.#idle.push(slot);
+    else this.#keep(slot);
   }
 
   /** Takes an idle connection out, to be used by the pool itself; it comes back by `restore`. */
@@ -176,6 +178,18 @@ export class Lender {
     await Promise.all(this.#closing);
   }
 
+  /** Gives it to the first in line; false where nobody waits. */
+  #hand(slot: Slot): boolean {
+    if (this.#line.size === 0) return false;
+    slot.setWatched(true);
+    return this.#line.serve(slot);
+  }
+
+  #keep(slot: Slot): void {
+    slot.setWatched(false);
+    this.#idle.push(slot);
+  }
+
   #isFresh(slot: Slot): boolean {
     const { validateAfterIdleMillis } = this.#options.settings;
     return !slot.isDead && performance.now() - slot.provenAt <= validateAfterIdleMillis;
@@ -185,7 +199,7 @@ export class Lender {
   #serve(): void {
     while (this.#line.size > this.#validating && this.#idle.length > 0) {
       const slot = this.#idle.pop() as Slot;
-      if (this.#isFresh(slot)) this.#line.serve(slot);
+      if (this.#isFresh(slot)) this.#hand(slot);
       else void this.#validate(slot);
     }
     this.fill();

@@ -1,5 +1,7 @@
+import type { PeerCertificate } from 'node:tls';
 import type { Variables } from '../config/environment.ts';
-import { EvdbError } from '../errors.ts';
+import { renderSuggestion } from '../config/suggest.ts';
+import { EvdbError, type EvdbErrorCode } from '../errors.ts';
 
 /** TLS as Node's `tls.connect` knows it; `true` encrypts without asking who answers. */
 export type PoolSsl =
@@ -11,12 +13,21 @@ export type PoolSsl =
       ca?: string | Buffer | undefined;
       cert?: string | Buffer | undefined;
       key?: string | Buffer | undefined;
+      passphrase?: string | undefined;
+      /** The name that the certificate has to bear, where it is not that of the host. */
+      servername?: string | undefined;
+      /** Judges the certificate's name in place of Node. */
+      checkServerIdentity?:
+        | ((host: string, certificate: PeerCertificate) => Error | undefined)
+        | undefined;
     };
 
 /** All times are in ms; 0 turns off what can be turned off. */
 export interface PoolOptions {
   /** A PostgreSQL URL. Without it, and without `host` or `database`, the environment says where. */
   connectionString?: string | undefined;
+  /** The same as `connectionString`, as the other functions call it. */
+  url?: string | undefined;
   /** A name, an address, or the folder of a Unix socket. */
   host?: string | undefined;
   port?: number | undefined;
@@ -60,6 +71,8 @@ export interface PoolOptions {
   healthCheckIntervalMillis?: number | undefined;
   /** Whether statements are prepared; default: not behind a pooler. */
   prepare?: boolean | 'auto' | undefined;
+  /** Whether the process may end while connections are open that nobody uses; default false. */
+  allowExitOnIdle?: boolean | undefined;
 }
 
 export type PoolSettings = ReturnType<typeof resolvePoolSettings>;
@@ -82,6 +95,57 @@ const DEFAULTS = {
 
 type NumericKey = keyof typeof DEFAULTS;
 
+const TEXTS = [
+  ...(['connectionString', 'url', 'host', 'database', 'user', 'password'] as const),
+  ...(['applicationName', 'name', 'cwd'] as const),
+];
+
+const OPTIONS = [
+  ...[...Object.keys(DEFAULTS), ...TEXTS],
+  ...['port', 'ssl', 'env', 'prepare', 'allowExitOnIdle'],
+];
+
+/** What other pools call what is called otherwise here. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  application_name: 'applicationName',
+  connect_timeout: 'connectionTimeoutMillis',
+  idle_in_transaction_session_timeout: 'idleInTransactionTimeoutMillis',
+  idle_timeout: 'idleTimeoutMillis',
+  isolationLevel: 'isolation',
+  max_lifetime: 'maxLifetimeMillis',
+  maxLifetimeSeconds: 'maxLifetimeMillis',
+  query_timeout: 'statementTimeoutMillis',
+  statement_timeout: 'statementTimeoutMillis',
+};
+
+/**
+ * Refuses options that do not exist: one that is written wrongly would be none.
+ *
+ * @throws {EvdbError} naming the option, and the one that may be meant
+ */
+export function refuseUnknown(
+  options: object,
+  known: readonly string[],
+  { what, code }: { what: string; code: EvdbErrorCode },
+): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new EvdbError(code, `${what.replace(/option$/, 'options')} are a ${typeof options}`, {
+      hint: 'Pass an object, or nothing.',
+    });
+  }
+  for (const [key, value] of Object.entries(options)) {
+    if (value === undefined || known.includes(key)) continue;
+    const elsewhere = Object.hasOwn(ELSEWHERE, key) ? ELSEWHERE[key] : undefined;
+    const meant =
+      elsewhere !== undefined && known.includes(elsewhere)
+        ? `; here it is called "${elsewhere}"`
+        : renderSuggestion(key, known);
+    throw new EvdbError(code, `${what} ${key} is not known${meant}`, {
+      hint: `Known are ${known.join(', ')}.`,
+    });
+  }
+}
+
 /** What a timer can hold; a longer time would fire at once. */
 export const MAX_MILLIS = 2_147_483_647;
 const MAX_CONNECTIONS = 10_000;
@@ -99,6 +163,18 @@ const POSITIVE: ReadonlySet<string> = new Set([
  * @throws {EvdbError} CONFIG_INVALID, naming the option
  */
 export function resolvePoolSettings(options: PoolOptions) {
+  refuseUnknown(options, OPTIONS, { what: "the pool's option", code: 'CONFIG_INVALID' });
+  for (const key of TEXTS) {
+    const value = options[key];
+    if (value === undefined || value === null || typeof value === 'string') continue;
+    throw new EvdbError(
+      'CONFIG_INVALID',
+      `the pool's option ${key} is a ${typeof value}, not a text`,
+      {
+        hint: 'Put it in quotes, or turn it into a text.',
+      },
+    );
+  }
   const numbers = { ...DEFAULTS };
   for (const key of Object.keys(DEFAULTS) as NumericKey[]) {
     numbers[key] = readNumber(key, options[key]);
@@ -106,9 +182,12 @@ export function resolvePoolSettings(options: PoolOptions) {
   if (numbers.min > numbers.max) {
     throw invalid('min', `${numbers.min}, more than max, which is ${numbers.max}`);
   }
-  const { prepare = 'auto', name = 'evdb' } = options;
+  const { prepare = 'auto', name = 'evdb', allowExitOnIdle = false } = options;
   if (prepare !== 'auto' && typeof prepare !== 'boolean') throw invalid('prepare', String(prepare));
-  return { ...numbers, prepare, name };
+  if (typeof allowExitOnIdle !== 'boolean') {
+    throw invalid('allowExitOnIdle', String(allowExitOnIdle));
+  }
+  return { ...numbers, prepare, name, allowExitOnIdle };
 }
 
 function readNumber(key: NumericKey, given: unknown): number {
@@ -123,6 +202,6 @@ function readNumber(key: NumericKey, given: unknown): number {
 
 function invalid(key: string, what: string): EvdbError {
   return new EvdbError('CONFIG_INVALID', `the pool's option ${key} is ${what}`, {
-    hint: 'max and min are whole numbers of connections; times are numbers of milliseconds.',
+    hint: 'max and min are whole numbers of connections; times are numbers of milliseconds; allowExitOnIdle is a boolean.',
   });
 }

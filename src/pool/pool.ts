@@ -9,12 +9,37 @@ import { type PoolHealth, probeHealth, startHealthChecks } from './health.ts';
 import { startKeeper } from './keeper.ts';
 import { Lender } from './lender.ts';
 import { createPoolMetrics, type PoolMetrics } from './metrics.ts';
-import { MAX_MILLIS, type PoolOptions, type PoolSettings, resolvePoolSettings } from './options.ts';
+import {
+  MAX_MILLIS,
+  type PoolOptions,
+  type PoolSettings,
+  refuseUnknown,
+  resolvePoolSettings,
+} from './options.ts';
 import type { Queryable, QueryResult, Row } from './result.ts';
 import { retryableState } from './retryable.ts';
 import { createStatementRunner, type StatementRunner } from './statement-runner.ts';
 import { runTransaction, type Transaction } from './transaction.ts';
-import { planBegin, type TransactionOptions } from './transaction-options.ts';
+import { planBegin, requireTime, type TransactionOptions } from './transaction-options.ts';
+
+/** What one statement, or one borrower, may ask for. */
+export interface QueryOptions {
+  signal?: AbortSignal | undefined;
+  /** How long a statement may run in place of what the pool says, in ms; 0 for ever. */
+  statementTimeoutMillis?: number | undefined;
+  onSend?: (() => void) | undefined;
+}
+
+const LEND_OPTIONS = ['signal', 'statementTimeoutMillis'];
+const QUERY_OPTIONS = [...LEND_OPTIONS, 'onSend'];
+const NONE: QueryOptions = {};
+
+function checkOptions(options: QueryOptions | undefined, known: readonly string[]): QueryOptions {
+  if (options === undefined || options === null) return NONE;
+  refuseUnknown(options, known, { what: "the call's option", code: 'USAGE' });
+  requireTime('statementTimeoutMillis', options.statementTimeoutMillis);
+  return options;
+}
 
 const DEFAULT_RETRIES = 3;
 const DEFAULT_CLOSE_MILLIS = 10_000;
@@ -64,6 +89,8 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
    *
    * @param params values for `$1` and so on, see `encodeParameters`
    * @param options.signal takes the caller out of the line, or cancels the statement
+   * @param options.statementTimeoutMillis how long this one may run, 0 for ever
+   * @param options.onSend is called when a connection was found, just before the statement is sent
    * @throws {QueryError} what the server says; {EvdbError} ACQUIRE_TIMEOUT, CONNECTION_LOST,
    *   STATEMENT_TIMEOUT, TRANSACTION_CONTROL, POOL_NESTED inside a transaction's callback,
    *   POOL_CLOSED
@@ -71,13 +98,18 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
   async query<T = Row>(
     text: string,
     params: readonly unknown[] = [],
-    { signal }: { signal?: AbortSignal | undefined } = {},
+    options?: QueryOptions,
   ): Promise<QueryResult<T>> {
+    const { signal, statementTimeoutMillis, onSend } = checkOptions(options, QUERY_OPTIONS);
     const statement = this.#runner.read(text, params);
     this.#borrowing.loans.refuseInTransaction();
     const slot = await this.#borrowing.acquire(signal);
     const borrowedAt = performance.now();
     try {
+      if (statementTimeoutMillis !== undefined) {
+        await slot.limitStatements(statementTimeoutMillis, false);
+      }
+      onSend?.();
       return await this.#runner.run<T>(slot, statement, signal);
     } finally {
       this.#borrowing.release(slot, borrowedAt);
@@ -100,11 +132,15 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
    */
   withConnection<T>(
     work: (connection: PoolConnection) => Promise<T>,
-    { signal }: { signal?: AbortSignal | undefined } = {},
+    options?: Omit<QueryOptions, 'onSend'>,
   ): Promise<T> {
+    const { signal, statementTimeoutMillis } = checkOptions(options, LEND_OPTIONS);
     return this.#borrowing.lend({ isTransaction: false, signal }, async (slot, abandoned) => {
       let isOver = false;
       slot.needsReset = true;
+      if (statementTimeoutMillis !== undefined) {
+        await slot.limitStatements(statementTimeoutMillis, false);
+      }
       const query: Queryable['query'] = async <R = Row>(
         text: string,
         params: readonly unknown[] = [],
@@ -134,14 +170,18 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
     options: TransactionOptions = {},
   ): Promise<T> {
     const begin = planBegin(options, this.#settings);
-    const { signal, timeoutMillis } = options;
+    const { signal, timeoutMillis, statementTimeoutMillis } = options;
     const retries = options.retries ?? DEFAULT_RETRIES;
     for (let attempt = 0; ; attempt++) {
       try {
         return await this.#borrowing.lend(
           { isTransaction: true, signal, timeoutMillis },
-          (slot, abandoned) =>
-            runTransaction({ slot, begin, work, runner: this.#runner, abandoned }),
+          async (slot, abandoned) => {
+            if (typeof statementTimeoutMillis === 'number') {
+              await slot.limitStatements(statementTimeoutMillis, true);
+            }
+            return runTransaction({ slot, begin, work, runner: this.#runner, abandoned });
+          },
         );
       } catch (error) {
         const sqlstate = retryableState(error);

@@ -49,9 +49,11 @@ export class Slot {
   provenAt = performance.now();
   /** Whether something may have changed the session. */
   needsReset = false;
-  /** How long a statement may run, and how much longer the pool waits for the server to say so. */
-  readonly #limitMillis: number;
-  readonly #patienceMillis: number;
+  /** How long a statement may run; the server gets a little longer to say so. */
+  #limitMillis: number;
+  readonly #usualLimitMillis: number;
+  readonly #allowsExit: boolean;
+  #isUnwatched = false;
   readonly #prepares: boolean;
   readonly #prepared = new Set<string>();
   #running = 0;
@@ -64,8 +66,9 @@ export class Slot {
     this.isDead = session.isClosed;
     this.expiresAt = expiresAt;
     this.#prepares = prepares;
-    this.#limitMillis = settings.statementTimeoutMillis || Number.POSITIVE_INFINITY;
-    this.#patienceMillis = this.#limitMillis + GRACE_MILLIS;
+    this.#usualLimitMillis = settings.statementTimeoutMillis || Number.POSITIVE_INFINITY;
+    this.#limitMillis = this.#usualLimitMillis;
+    this.#allowsExit = settings.allowExitOnIdle;
   }
 
   async query({ text, values, facts }: PoolStatement): Promise<StatementResult> {
@@ -113,6 +116,30 @@ export class Slot {
     }
   }
 
+  /**
+   * Lets statements run for so long until the connection is given back; 0 for ever. It is told to the
+   * server here, but behind a pooler, where the next client would have it too, and in a transaction,
+   * which says it itself.
+   */
+  async limitStatements(limitMillis: number, isTold: boolean): Promise<void> {
+    this.#limitMillis = limitMillis || Number.POSITIVE_INFINITY;
+    if (isTold || this.session.facts.isPooled) return;
+    this.needsReset = true;
+    await this.run(`set statement_timeout = ${Math.ceil(limitMillis)}`);
+  }
+
+  /** Goes back to the usual limit for statements. */
+  returned(): void {
+    this.#limitMillis = this.#usualLimitMillis;
+  }
+
+  /** Whether it keeps the process alive: not while nobody has it, where that is wished. */
+  setWatched(isWatched: boolean): void {
+    if (!this.#allowsExit || this.#isUnwatched !== isWatched) return;
+    this.#isUnwatched = !isWatched;
+    this.session.keepAlive(isWatched);
+  }
+
   async reset(): Promise<void> {
     await this.run(RESET);
     this.needsReset = false;
@@ -137,13 +164,13 @@ export class Slot {
     const now = performance.now();
     this.#running += 1;
     // Statements that were sent along with another one have its time too.
-    if (this.#running === 1) this.#deadlineAt = now + this.#patienceMillis;
+    if (this.#running === 1) this.#deadlineAt = now + this.#limitMillis + GRACE_MILLIS;
     return now;
   }
 
   #end(): void {
     this.#running -= 1;
-    if (this.#running > 0) this.#deadlineAt = performance.now() + this.#patienceMillis;
+    if (this.#running > 0) this.#deadlineAt = performance.now() + this.#limitMillis + GRACE_MILLIS;
   }
 
   #noteTrace(command: string): void {

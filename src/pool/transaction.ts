@@ -3,7 +3,7 @@ import { EvdbError } from '../errors.ts';
 import { type PoolConnection, returned, withTemplate } from './handle.ts';
 import type { QueryResult } from './result.ts';
 import type { Slot } from './slot.ts';
-import type { StatementRunner } from './statement-runner.ts';
+import type { PoolStatement, StatementRunner } from './statement-runner.ts';
 import type { Begin } from './transaction-options.ts';
 
 /** What the callback of `withTransaction` works with. */
@@ -148,21 +148,32 @@ class TransactionScope {
   }
 
   #query<T>(text: string, params: readonly unknown[] = []): Promise<QueryResult<T>> {
-    const answer = this.#run<T>(text, params);
+    let statement: PoolStatement;
+    try {
+      statement = this.#runner.read(text, params);
+    } catch (error) {
+      this.failure ??= error;
+      const failed = Promise.reject(error);
+      failed.catch(() => undefined);
+      return failed;
+    }
+    const answer: Promise<QueryResult<T>> = this.#run(statement, () => answer);
     this.#pending.add(answer);
-    // Nobody need await a statement: its failure makes the transaction fail.
-    answer.then(
-      () => this.#pending.delete(answer),
-      (error) => {
-        this.#pending.delete(answer);
-        this.failure ??= error;
-      },
-    );
     return answer;
   }
 
-  async #run<T>(text: string, params: readonly unknown[]): Promise<QueryResult<T>> {
-    return this.#runner.run<T>(this.#slot, this.#runner.read(text, params));
+  async #run<T>(statement: PoolStatement, answer: () => Promise<unknown>): Promise<QueryResult<T>> {
+    try {
+      return await this.#runner.run<T>(this.#slot, statement);
+    } catch (error) {
+      // Nobody need await a statement: its failure makes the transaction fail. Said any earlier, it
+      // would take the frames of who awaits the answer out of the stack of its error.
+      answer().catch(() => undefined);
+      this.failure ??= error;
+      throw error;
+    } finally {
+      this.#pending.delete(answer());
+    }
   }
 
   async #runSavepoint<T>(work: (inner: Transaction) => Promise<T>): Promise<T> {

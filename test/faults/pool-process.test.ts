@@ -70,6 +70,20 @@ test('lets a process end by itself once its pool is closed', async ({ stage }) =
   expect(await stage.backends()).toEqual([]);
 });
 
+test('lets a process end with connections that nobody uses, where that is wished', async ({
+  stage,
+}) => {
+  const ended = await runScript(
+    stage,
+    `const pool = poolOf({ max: 3, min: 2, idleTimeoutMillis: 0, allowExitOnIdle: true });
+     await pool.warm();
+     await Promise.all([1, 2, 3].map(() => pool.query('select pg_sleep(0.1)')));
+     await pool.withTransaction((tx) => tx.query('select pg_sleep(0.3)'));
+     print((await pool.query('select pg_sleep(0.3), 1 as n')).rows[0].n);`,
+  );
+  expectPrinted(ended, 1);
+});
+
 test('takes the process down by no connection that is lost, wherever it was', async ({ stage }) => {
   const script = runScript(
     stage,

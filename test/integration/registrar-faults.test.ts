@@ -187,8 +187,8 @@ describe('the registrar, when something is in the way', () => {
       const settled = await Promise.allSettled([register(1, 1), register(2, 1)]);
       const errors = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
       expect(errors).toMatchObject([
-        { code: 'QUERY_FAILED', details: { sqlstate: '42883', userId: 1 } },
-        { code: 'QUERY_FAILED', details: { sqlstate: '42883', userId: 2 } },
+        { code: 'EVENT_SCHEMA_MISSING', details: { sqlstate: '42883', userId: 1 } },
+        { code: 'EVENT_SCHEMA_MISSING', details: { sqlstate: '42883', userId: 2 } },
       ]);
       expect(errors[0].cause).toBe(errors[1].cause);
       expect(metrics()).toMatchObject({ failed: 2, pending: 0, events: 0 });

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { describe, expect } from 'vitest';
 import { createRegistrar } from '../../src/application/registrar.ts';
 import { test } from '../support/fixture.ts';
@@ -69,6 +71,38 @@ describe('closing a registrar', () => {
       await registrar.close();
       expect(await call).toMatchObject({ success: true });
     });
+  });
+
+  test('takes back what the pool has not sent, and sends it never', async ({ db }) => {
+    const [ann = 0, bob = 0] = await addUsers(db.sql, 2);
+    const event = await addEvent(db.sql);
+    await withPool(
+      db.url,
+      async (pool) => {
+        const busy = pool.query('select pg_sleep(0.5)');
+        const registrar = createRegistrar(pool);
+        const calls = [registrar.register(ann, event), registrar.register(bob, event)];
+        const fates = Promise.all([fatesOf(calls), registrar.close({ timeoutMillis: 50 })]);
+        expect((await fates)[0]).toEqual(['REGISTRAR_CLOSED', 'REGISTRAR_CLOSED']);
+        await busy;
+        await pool.query('select 1');
+      },
+      1,
+    );
+    expect(await db.sql`select from registrations`).toHaveLength(0);
+  });
+
+  test('says that nothing was sent where the server never answered', async () => {
+    const silent = createServer(() => undefined).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    await withPool(`postgres://a@127.0.0.1:${port}/a?sslmode=disable`, async (pool) => {
+      const registrar = createRegistrar(pool);
+      const fates = fatesOf([registrar.register(1, 1)]);
+      await registrar.close({ timeoutMillis: 50 });
+      expect(await fates).toEqual(['REGISTRAR_CLOSED']);
+    });
+    silent.close();
   });
 
   test('says after the deadline what is known of the rest', async ({ db }) => {

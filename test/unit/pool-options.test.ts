@@ -60,6 +60,7 @@ describe('the options of a pool', () => {
       healthCheckIntervalMillis: 0,
       prepare: 'auto',
       name: 'evdb',
+      allowExitOnIdle: false,
     });
     const given = Object.fromEntries(
       [...TIMES, 'max', 'min', 'prepare', 'name'].map((key) => [key, undefined]),
