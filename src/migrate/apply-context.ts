@@ -1,6 +1,10 @@
 import type { Session } from '../connection/session.ts';
+import { liftTimeLimitsSql } from '../connection/time-limits.ts';
+import { quoteLiteral } from '../sql/quote.ts';
+import { waitingName } from './blockers.ts';
 import type { LedgerKey } from './ledger.ts';
 import type { Observer } from './observer.ts';
+import { fullName } from './plan.ts';
 import type { Preflight } from './preflight.ts';
 import type { Step } from './prepare.ts';
 import type { OnProgress, StepName } from './progress.ts';
@@ -73,7 +77,30 @@ export function retryOptions(step: Step, context: ApplyContext, seen: SeenBlocke
         ...failed,
         blockers: seen.last,
       }),
+    rest: (nextTry: number, pause: () => Promise<void>) =>
+      restUnderName(step, nextTry, pause, context),
   };
+}
+
+/** Lets others see that the session waits on purpose, and what it waits for. */
+async function restUnderName(
+  step: Step,
+  nextTry: number,
+  pause: () => Promise<void>,
+  { worker }: ApplyContext,
+): Promise<void> {
+  const waiting = quoteLiteral(waitingName(nextTry, fullName(step)));
+  const [before] = await worker.run(`${liftTimeLimitsSql(worker.facts)}
+select pg_catalog.current_setting('application_name') as "name",
+    pg_catalog.set_config('application_name', ${waiting}, false)`);
+  try {
+    await pause();
+  } finally {
+    if (!worker.isClosed) {
+      const name = quoteLiteral(String(before?.name ?? ''));
+      await worker.run(`set application_name = ${name}`).catch(() => undefined);
+    }
+  }
 }
 
 /**

@@ -48,6 +48,7 @@ export async function applyStatements(step: Step, context: ApplyContext): Promis
 async function prepareSession(step: Step, { worker, key, settings, createTarget }: ApplyContext) {
   const timeoutMs = step.script.directives.statementTimeoutMs ?? settings.statementTimeoutMs;
   const [row] = await worker.run(`${openSessionSql(worker.facts)}
+set lock_timeout = 0;
 ${timeoutMs === undefined ? '' : `set statement_timeout = ${timeoutMs};`}
 ${createTarget ? `create schema if not exists ${quoteIdent(key.targetSchema)};` : ''}
 set search_path = ${searchPathSql({ ...settings, targetSchema: key.targetSchema })};

@@ -15,6 +15,7 @@ import { describeFailure } from './failure.ts';
 import { targetExistsSql } from './ledger.ts';
 import { recordUpSql } from './ledger-functions.ts';
 import { retakeLockSql, runnerLock } from './lock.ts';
+import { createLockLimit, sendLimit } from './lock-limit.ts';
 import { resolveOutcome } from './outcome.ts';
 import { fullName } from './plan.ts';
 import type { Step } from './prepare.ts';
@@ -30,6 +31,11 @@ import {
   synchronousSql,
   wrongTarget,
 } from './session-settings.ts';
+import {
+  END_READ_ONLY_SQL,
+  readTransactionModes,
+  type TransactionModes,
+} from './transaction-modes.ts';
 
 /** A step whose commit is on its way; the next step may be sent behind it. */
 export interface Committing {
@@ -92,13 +98,19 @@ async function attempt(
   }
 }
 
-async function beginTransaction(step: Step, rung: Rung, context: ApplyContext): Promise<void> {
+async function beginTransaction(
+  step: Step,
+  modes: TransactionModes,
+  rung: Rung,
+  context: ApplyContext,
+): Promise<void> {
   const { key, settings, createTarget, worker } = context;
   const sql = beginSql({
     facts: worker.facts,
     targetSchema: key.targetSchema,
     searchPath: settings.searchPath,
     createTarget,
+    modes,
     lockTimeoutMs: rung.lockTimeoutMs,
     statementTimeoutMs: step.script.directives.statementTimeoutMs ?? settings.statementTimeoutMs,
   });
@@ -116,28 +128,28 @@ async function beginTransaction(step: Step, rung: Rung, context: ApplyContext): 
  * one go where they are few; gives the transaction's id.
  */
 async function runStatements(step: Step, rung: Rung, context: ApplyContext): Promise<string> {
+  const { worker } = context;
   const timeouts = lockTimeouts(rung, context.settings);
-  let current = rung.lockTimeoutMs;
-  let sent: Promise<unknown>[] = [beginTransaction(step, rung, context)];
+  const limit = createLockLimit(rung.lockTimeoutMs);
+  const modes = await readTransactionModes(step);
+  let sent: Promise<unknown>[] = [beginTransaction(step, modes, rung, context)];
   for (const { statements, rows, isLast } of batchesOf(step)) {
     context.signal?.throwIfAborted();
     for (const statement of statements) {
+      if (statement.index < modes.count) continue;
       const wanted = timeouts[classifyStatement(statement).lockClass];
-      if (wanted !== current) sent.push(setLockTimeout(wanted, context));
-      current = wanted;
+      sent.push(...sendLimit(worker, limit.before(wanted)));
       sent.push(runStatement(statement, { ...step, rows }, context));
+      sent.push(...sendLimit(worker, limit.after(statement)));
     }
     if (isLast) break;
     await firstFailure(sent);
     sent = [];
   }
+  if (modes.isReadOnly) sent.push(worker.run(END_READ_ONLY_SQL));
   const recorded = recordStep(step, context);
   await firstFailure([...sent, recorded]);
   return recorded;
-}
-
-async function setLockTimeout(timeoutMs: number, { worker }: ApplyContext): Promise<void> {
-  await worker.run(`set local lock_timeout = ${timeoutMs}`);
 }
 
 async function runStatement(

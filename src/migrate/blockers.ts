@@ -100,9 +100,33 @@ export function terminateSql(blockers: readonly Pick<Blocker, 'pid'>[]): string 
   return calls.length === 0 ? '' : `select ${calls.join(', ')};`;
 }
 
+/** The longest name that a session can have, in bytes. */
+const LONGEST_NAME = 63;
+
+/** The name of a runner's session while it leaves others alone; the number first, as names are cut. */
+export function waitingName(nextTry: number, migration: string): string {
+  const name = Buffer.from(`evdb waits for try ${nextTry} of ${migration}`);
+  return name
+    .subarray(0, LONGEST_NAME)
+    .toString('utf8')
+    .replace(/\ufffd+$/, '');
+}
+
+const WAITING_NAME = /^evdb waits for try (\d+) of (.+)$/;
+
+/** Whether it is a runner that waits on purpose: nothing is wrong with it. */
+export function isWaitingRunner({ application }: Pick<Blocker, 'application'>): boolean {
+  return WAITING_NAME.test(application ?? '');
+}
+
 /** `pid 4711 (evdb, app@10.0.0.7, idle in transaction for 12 s): update events …` */
 export function describeBlocker(blocker: Blocker): string {
   if (blocker.pid === 0) return 'a prepared transaction (see pg_prepared_xacts)';
+  const [, nextTry, migration] = WAITING_NAME.exec(blocker.application ?? '') ?? [];
+  if (migration !== undefined) {
+    const who = ['evdb', [blocker.user, blocker.client].filter(Boolean).join('@')];
+    return `pid ${blocker.pid} (${who.filter(Boolean).join(', ')}) waits for its next try of ${migration} (try ${nextTry})`;
+  }
   const who = [
     blocker.application,
     [blocker.user, blocker.client].filter(Boolean).join('@'),

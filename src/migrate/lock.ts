@@ -2,7 +2,13 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Asked, Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
-import { type Blocker, describeBlocker, listLockHolders, terminateSql } from './blockers.ts';
+import {
+  type Blocker,
+  describeBlocker,
+  isWaitingRunner,
+  listLockHolders,
+  terminateSql,
+} from './blockers.ts';
 import type { LedgerKey } from './ledger.ts';
 import { SERVER_START_SQL } from './observer.ts';
 
@@ -85,13 +91,14 @@ async function tryLock(session: Session, id: LockId): Promise<boolean> {
 
 async function lockedError(session: Session, id: LockId, waitedMs: number): Promise<EvdbError> {
   const holders = await listLockHolders(session, id);
-  const end = terminateSql(holders);
+  const isSound = holders.some(isWaitingRunner);
+  const end = isSound ? '' : terminateSql(holders);
   const who = holders.map(describeBlocker).join('; ') || 'a session that has just ended';
   return new EvdbError(
     'LOCKED',
     `another runner is at work: ${who} (waited ${(waitedMs / 1000).toFixed(1)} s)`,
     {
-      hint: `Try again when it is done; --lock-wait waits longer.${end === '' ? '' : ` Where it hangs, end it: ${end}`}`,
+      hint: `Try again when it is done; --lock-wait waits longer.${isSound ? ' It is sound: it leaves others alone for a while, as it did not get its locks.' : ''}${end === '' ? '' : ` Where it hangs, end it: ${end}`}`,
       details: { holders, waitedMs },
     },
   );

@@ -51,6 +51,8 @@ export interface RetryOptions {
   /** Ends the tries early, whatever failed. */
   isHopeless?: (() => boolean) | undefined;
   onRetry?: ((failed: FailedTry) => void) | undefined;
+  /** Goes around each pause, told of the try that comes next. */
+  rest?: ((nextTry: number, pause: () => Promise<void>) => Promise<void>) | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -77,7 +79,8 @@ export async function withLockRetries<T>(
       if (pauseMs === undefined) throw cause;
       const attempts = budgetMs === undefined ? ladder.length : null;
       options.onRetry?.({ attempt: index + 1, attempts, pauseMs, waitedMs, cause });
-      await sleep(pauseMs, undefined, { signal: options.signal });
+      const pause = () => sleep(pauseMs, undefined, { signal: options.signal });
+      await (options.rest ? options.rest(index + 2, pause) : pause());
       waitedMs += pauseMs;
     }
   }

@@ -2,6 +2,7 @@ import type { SessionFacts } from '../connection/session.ts';
 import { liftTimeLimitsSql } from '../connection/time-limits.ts';
 import { EvdbError } from '../errors.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
+import { BEGIN_READ_ONLY_SQL, type TransactionModes } from './transaction-modes.ts';
 
 type ResetFacts = Pick<SessionFacts, 'canCheckClient' | 'serverVersion'>;
 
@@ -44,6 +45,8 @@ export interface TransactionSettings {
   targetSchema: string;
   searchPath: string[];
   createTarget: boolean;
+  /** What the script asks for in its first statement; default: none. */
+  modes?: TransactionModes | undefined;
   lockTimeoutMs: number;
   statementTimeoutMs: number | undefined;
 }
@@ -55,14 +58,15 @@ export interface TransactionSettings {
  * Where the target is not the current schema the cast at the end fails (22P02).
  */
 export function beginSql(settings: TransactionSettings): string {
-  return `begin isolation level read committed, read write;
+  const { modes } = settings;
+  return `begin isolation level ${modes?.isolation ?? 'read committed'}, read write${modes?.isDeferrable ? ', deferrable' : ''};
 ${resetSql(settings.facts)}
 set local lock_timeout = ${settings.lockTimeoutMs};
 set local idle_in_transaction_session_timeout = '${IDLE_IN_TRANSACTION_TIMEOUT}';
 ${settings.statementTimeoutMs === undefined ? '' : `set local statement_timeout = ${settings.statementTimeoutMs};`}
 ${settings.createTarget ? `create schema if not exists ${quoteIdent(settings.targetSchema)};` : ''}
 set local search_path = ${searchPathSql(settings)};
-select (case when pg_catalog.current_schema() = ${quoteLiteral(settings.targetSchema)} then 'true' else 'the target is not the current schema' end)::boolean`;
+select (case when pg_catalog.current_schema() = ${quoteLiteral(settings.targetSchema)} then 'true' else 'the target is not the current schema' end)::boolean${modes?.isReadOnly ? `; ${BEGIN_READ_ONLY_SQL}` : ''}`;
 }
 
 /** What the cast at the end of `beginSql` fails with. */

@@ -1,4 +1,5 @@
 import type { Session } from '../../connection/session.ts';
+import { limitLocksSql } from '../lock-limit.ts';
 
 /**
  * Runs work with timeouts of our own on a session whose script may have set others, and puts those
@@ -13,8 +14,8 @@ export async function withTimeouts<T>(
 ): Promise<T> {
   const [before] = await session.run(`select
     pg_catalog.current_setting('lock_timeout') as "lock",
-    pg_catalog.current_setting('statement_timeout') as "statement";
-set lock_timeout = ${lockTimeoutMs};
+    pg_catalog.current_setting('statement_timeout') as "statement",
+    ${isPatient ? "pg_catalog.set_config('lock_timeout', '0', false)" : limitLocksSql(lockTimeoutMs, false)};
 ${isPatient ? 'set statement_timeout = 0;' : ''}`);
   try {
     return await work();

@@ -9,6 +9,7 @@ import {
   withBlockersWatched,
 } from '../apply-context.ts';
 import { retakeLockSql, runnerLock } from '../lock.ts';
+import { limitLocksSql } from '../lock-limit.ts';
 import { fullName } from '../plan.ts';
 import type { Step } from '../prepare.ts';
 import { type Rung, withLockRetries } from '../retry.ts';
@@ -51,7 +52,7 @@ async function attempt(
   const lockTimeoutMs = lockTimeouts(at.rung, settings)[classifyStatement(statement).lockClass];
   // Its answer comes before the statement is sent, which must never run without it.
   await worker.run(`begin isolation level read committed, read write;
-set local lock_timeout = ${lockTimeoutMs};
+select ${limitLocksSql(lockTimeoutMs, true)};
 set local idle_in_transaction_session_timeout = '30s';`);
   try {
     const work = () => sendStatement(statement, step, { worker, signal });
