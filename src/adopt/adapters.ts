@@ -1,11 +1,13 @@
 import { EvdbError } from '../errors.ts';
 import { dbmate } from './dbmate.ts';
+import { diesel } from './diesel.ts';
 import { flyway } from './flyway.ts';
 import type { Adapter, AdoptableTool } from './foreign.ts';
 import { golangMigrate } from './golang-migrate.ts';
 import { goose } from './goose.ts';
 import { graphileMigrate } from './graphile-migrate.ts';
 import { nodePgMigrate } from './node-pg-migrate.ts';
+import { pairs } from './pairs.ts';
 import { prisma } from './prisma.ts';
 import { sqlx } from './sqlx.ts';
 
@@ -18,6 +20,8 @@ const ADAPTERS: Record<AdoptableTool, Adapter> = {
   sqlx,
   'graphile-migrate': graphileMigrate,
   prisma,
+  diesel,
+  pairs,
 };
 
 /** @throws {EvdbError} USAGE for a tool that is not known */

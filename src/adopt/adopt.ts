@@ -8,7 +8,7 @@ import { withSession } from '../migrate/read.ts';
 import { withRunner } from '../migrate/runner.ts';
 import type { Version } from '../migrate/version.ts';
 import { requireAdapter } from './adapters.ts';
-import type { Adapter, AdoptableTool, AdoptionFinding, ForeignMigration } from './foreign.ts';
+import type { Adapter, AdoptableTool, AdoptionFinding, ForeignFile, TableRow } from './foreign.ts';
 import { type AdoptionPlan, planAdoption } from './plan.ts';
 import type { PlannedMigration } from './plan-migration.ts';
 import { findForeignFolder, readExisting, readForeignFiles } from './read-files.ts';
@@ -45,8 +45,8 @@ export interface AdoptedMigration {
 export interface AdoptionResult {
   tool: AdoptableTool;
   schema: string;
-  /** The tool's table, and both folders, relative to the project. */
-  table: string;
+  /** The tool's table, null where it has none; and both folders, relative to the project. */
+  table: string | null;
   fromDirectory: string;
   directory: string;
   /** Taken over into the ledger, now. */
@@ -101,8 +101,7 @@ export async function adoptMigrations(options: AdoptOptions): Promise<AdoptionRe
 interface Source {
   adapter: Adapter;
   folder: string;
-  migrations: ForeignMigration[];
-  findings: AdoptionFinding[];
+  files: ForeignFile[];
 }
 
 function rootOf({ root }: AdoptOptions): string {
@@ -113,9 +112,16 @@ function readSource(options: AdoptOptions): Source {
   const adapter = requireAdapter(options.from);
   const folder = findForeignFolder(adapter, rootOf(options), options.fromDirectory);
   if (resolve(folder) === resolve(options.directory)) throw sameFolder(adapter, folder);
-  const { migrations, findings } = adapter.readFiles(readForeignFiles(adapter, folder));
-  if (migrations.length === 0 && findings.length === 0) throw noFile(adapter, folder);
-  return { adapter, folder, migrations, findings };
+  const files = readForeignFiles(adapter, folder);
+  // how files are called may be known from the table alone
+  if (!files.some(({ path }) => path.endsWith('.sql'))) readMigrations({ adapter, folder, files });
+  return { adapter, folder, files };
+}
+
+function readMigrations({ adapter, folder, files }: Source, rows: TableRow[] = []) {
+  const read = adapter.readFiles(files, rows);
+  if (read.migrations.length > 0 || read.findings.length > 0) return read;
+  throw noFile(adapter, folder);
 }
 
 function noFile({ tool }: Adapter, folder: string): EvdbError {
@@ -137,13 +143,14 @@ function sameFolder({ tool }: Adapter, folder: string): EvdbError {
 
 async function makePlan(session: Session, options: AdoptOptions, source: Source) {
   const key = ledgerKey(options);
-  const { adapter, migrations } = source;
+  const { adapter } = source;
   const { targetSchema } = key;
-  const { shown, rows } = await readTrackingTable(session, adapter, {
+  const { shown, own, rows } = await readTrackingTable(session, adapter, {
     targetSchema,
     given: options.table,
   });
   const ledger = await readLedger(session, key);
+  const { migrations, findings } = readMigrations(source, rows);
   const told = adapter.readRows(rows, migrations);
   const plan = planAdoption({
     adapter,
@@ -151,13 +158,14 @@ async function makePlan(session: Session, options: AdoptOptions, source: Source)
     rows: told.rows,
     ledgerRows: ledger.rows,
     existing: readExisting(options.directory),
+    ownTable: own,
     show: (path) => relative(rootOf(options), resolve(source.folder, path)),
   });
   const show = (finding: AdoptionFinding) =>
     finding.file === undefined
       ? finding
       : { ...finding, file: relative(rootOf(options), resolve(source.folder, finding.file)) };
-  plan.findings.unshift(...source.findings.map(show), ...told.findings.map(show));
+  plan.findings.unshift(...findings.map(show), ...told.findings.map(show));
   refuse(plan, adapter);
   return { plan, table: shown };
 }
@@ -183,7 +191,7 @@ function isDone(plan: AdoptionPlan): boolean {
 function makeResult(
   options: AdoptOptions,
   { adapter, folder }: Source,
-  { plan, table }: { plan: AdoptionPlan; table: string },
+  { plan, table }: { plan: AdoptionPlan; table: string | null },
 ): AdoptionResult {
   const root = rootOf(options);
   const tell = (one: PlannedMigration): AdoptedMigration => ({

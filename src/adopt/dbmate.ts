@@ -1,5 +1,11 @@
 import { FOREIGN_MARKERS, matchEvery } from '../migrate/foreign-markers.ts';
-import type { Adapter, ForeignFile, ForeignMigration, Section } from './foreign.ts';
+import {
+  type Adapter,
+  byText,
+  type ForeignFile,
+  type ForeignMigration,
+  type Section,
+} from './foreign.ts';
 
 const FILE_NAME = /^(\d+)(.*)\.sql$/;
 const MARKERS = FOREIGN_MARKERS.dbmate;
@@ -19,7 +25,9 @@ export const dbmate: Adapter = {
   },
   isSql: (path) => FILE_NAME.test(path),
   readFiles: (files) => ({
-    migrations: files.flatMap((file) => readFile(file) ?? []),
+    migrations: files
+      .flatMap((file) => readFile(file) ?? [])
+      .sort((a, b) => byText(a.path, b.path)),
     findings: [],
   }),
   rowsSql: (table) => `select version::text as "key" from ${table} order by version`,

@@ -2,12 +2,15 @@ import { crc32 } from 'node:zlib';
 import { compareDotted, normaliseDotted, numberDotted } from './flyway-version.ts';
 import {
   type AdoptionFinding,
+  byText,
   type ForeignFile,
   type ForeignMigration,
   plainSection,
+  type TableRow,
 } from './foreign.ts';
 
-const VERSIONED = /^([VUB])(\d+(?:[._]\d+)*)__(.*)\.sql$/i;
+const DOTTED = '(\\d+(?:[._]\\d+)*)';
+const VERSIONED = new RegExp(`^([VUB])${DOTTED}__(.*)\\.sql$`, 'i');
 const REPEATABLE = /^R__(.*)\.sql$/i;
 const JAVA = /^[VUBR][\d._]*__.*\.(java|kt|class|py|sh|ps1|bat|cmd)$/;
 const PLACEHOLDER = /\$\{[^}]*\}/;
@@ -26,18 +29,19 @@ interface FlywayFile {
  * them, where Flyway runs them. A baseline file is needed only where the files that it stands for
  * are gone.
  */
-export function readFlywayFiles(files: ForeignFile[]) {
+export function readFlywayFiles(files: ForeignFile[], rows: TableRow[]) {
+  const names = learnNames(rows);
   const sidecars = new Map(
     files.filter(({ path }) => path.endsWith('.conf')).map(({ path, bytes }) => [path, bytes]),
   );
   const confOf = ({ path }: ForeignFile) => sidecars.get(`${path}.conf`)?.toString() ?? '';
-  const all = files.flatMap((file) => parseName(file) ?? []);
+  const all = files.flatMap((file) => parseName(file, names) ?? []);
   const findings = files.filter(({ path }) => JAVA.test(baseName(path))).map(codeFinding);
   const versioned = all.filter(({ kind }) => kind === 'V');
   const baselines = all.filter((file) => isNeeded(file, versioned));
   const left = all.filter(({ kind }) => kind === 'B').filter((file) => !baselines.includes(file));
   findings.push(...left.map(({ file }) => leftOut(file)));
-  const chosen = [...versioned, ...baselines];
+  const chosen = [...versioned, ...baselines].sort((a, b) => compareDotted(a.version, b.version));
   const numbers = numberDotted(chosen.map(({ written }) => written));
   const undos = new Map(
     all.filter(({ kind }) => kind === 'U').map(({ version, file }) => [version, file]),
@@ -47,15 +51,19 @@ export function readFlywayFiles(files: ForeignFile[]) {
     const label = numbers.get(one.version) ?? null;
     return {
       ...makeMigration(one.version, one, confOf(one.file)),
-      label: label ?? '0',
+      label: label ?? '',
+      isNumberMade: label !== one.written,
       down: undo ? section(undo, confOf(undo)) : null,
-      ...(label === null && { blocker: `its version ${one.written} has too many digits for evdb` }),
     };
   });
-  const repeatables = numberRepeatables(all, migrations).map(({ one, label }) => ({
-    ...makeMigration(`R:${one.name}`, one, confOf(one.file)),
-    label,
-  }));
+  const repeatables = all
+    .filter(({ kind }) => kind === 'R')
+    .sort((a, b) => byText(a.name, b.name))
+    .map((one) => ({
+      ...makeMigration(`R:${one.name}`, one, confOf(one.file)),
+      label: '',
+      isRepeatable: true,
+    }));
   return { migrations: [...migrations, ...repeatables], findings };
 }
 
@@ -63,17 +71,49 @@ function baseName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-function parseName(file: ForeignFile): FlywayFile | undefined {
+/** How the files are called where the settings of Flyway say otherwise; undefined for as usual. */
+interface Names {
+  versioned: RegExp | undefined;
+  repeatable: RegExp | undefined;
+}
+
+/** The table keeps the name of each file, from which the prefix, the separator and the suffix follow. */
+function learnNames(rows: TableRow[]): Names {
+  const learn = (isVersioned: boolean) =>
+    rows
+      .filter(({ type, version }) => type === 'SQL' && (version !== null) === isVersioned)
+      .flatMap((row) => learnName(row) ?? [])[0];
+  return { versioned: learn(true), repeatable: learn(false) };
+}
+
+function learnName({ version, description, script }: TableRow): RegExp | undefined {
+  const name = baseName(String(script));
+  const words = String(description).replaceAll(' ', '_');
+  const at = name.lastIndexOf(words);
+  if (words === '' || at < 0) return undefined;
+  const suffix = escaped(name.slice(at + words.length));
+  if (version === null) return new RegExp(`^${escaped(name.slice(0, at))}(.*)${suffix}$`);
+  const digits = String(version).split('.').map(Number).join('[._]0*');
+  const parts = new RegExp(`^(.*?)0*${digits}(\\D*)$`).exec(name.slice(0, at));
+  if (!parts) return undefined;
+  return new RegExp(`^()${escaped(parts[1])}${DOTTED}${escaped(parts[2])}(.*)${suffix}$`);
+}
+
+function escaped(text = ''): string {
+  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}
+
+function parseName(file: ForeignFile, names: Names): FlywayFile | undefined {
   const name = baseName(file.path);
-  const repeatable = REPEATABLE.exec(name);
+  const repeatable = names.repeatable?.exec(name) ?? REPEATABLE.exec(name);
   if (repeatable) {
     return { kind: 'R', version: '', written: '', name: describe(repeatable[1]), file };
   }
-  const match = VERSIONED.exec(name);
+  const match = VERSIONED.exec(name) ?? names.versioned?.exec(name);
   if (!match) return undefined;
   const [, kind = '', written = '', description] = match;
   return {
-    kind: kind.toUpperCase(),
+    kind: kind.toUpperCase() || 'V',
     version: normaliseDotted(written),
     written,
     name: describe(description),
@@ -105,22 +145,6 @@ function makeMigration(key: string, { name, file }: FlywayFile, conf: string) {
 
 function section({ text }: ForeignFile, conf: string) {
   return plainSection(text, /^\s*executeInTransaction\s*=\s*false\s*$/im.test(conf));
-}
-
-/** In the order of their descriptions, numbered on from the newest version. */
-function numberRepeatables(all: FlywayFile[], migrations: ForeignMigration[]) {
-  const newest = migrations.reduce(
-    (most, { label }) => (BigInt(label) > most ? BigInt(label) : most),
-    0n,
-  );
-  const width = Math.max(0, ...migrations.map(({ label }) => label.length));
-  return all
-    .filter(({ kind }) => kind === 'R')
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map((one, index) => ({
-      one,
-      label: String(newest + 1n + BigInt(index)).padStart(width, '0'),
-    }));
 }
 
 /** CRC-32 over the lines without what ends them, as a signed number. */

@@ -1,3 +1,5 @@
+import { compareVersions, parseVersion } from '../migrate/version.ts';
+
 /** A tool whose migrations can be taken over. */
 export type AdoptableTool =
   | 'dbmate'
@@ -7,7 +9,9 @@ export type AdoptableTool =
   | 'node-pg-migrate'
   | 'sqlx'
   | 'graphile-migrate'
-  | 'prisma';
+  | 'prisma'
+  | 'diesel'
+  | 'pairs';
 
 /** Something about the other tool's files or table that somebody should know. */
 export interface AdoptionFinding {
@@ -40,7 +44,7 @@ export interface Section {
 export interface ForeignMigration {
   /** What the tracking table calls it. */
   key: string;
-  /** The digits that become evdb's version. */
+  /** The digits that become evdb's version where the order allows; '' where it has none. */
   label: string;
   /** Words of the file name, not yet fit for one of evdb's. */
   name: string;
@@ -52,6 +56,10 @@ export interface ForeignMigration {
   blocker?: string;
   /** What the tracking table may hold for it, where it holds checksums. */
   checksums?: string[];
+  /** Whether the tool runs it again when it changes, so that its time says nothing about its order. */
+  isRepeatable?: boolean;
+  /** Whether its label is another number than its file says, and may become yet another. */
+  isNumberMade?: boolean;
 }
 
 /** One applied migration as the tracking table tells it. */
@@ -70,18 +78,29 @@ export interface Adapter {
   tool: AdoptableTool;
   /** Where its files lie by default, below the project. */
   folders: string[];
+  /** Its tracking table; null where it has none, so that nothing counts as applied. */
   table: {
     name: string;
+    /** Whether it may be missing, as with the next one. */
+    isOptional?: boolean;
     /** Its schema, where it is always the same. */
     schema?: string;
     /** Columns that tell it. */
     columns: string[];
     /** Columns, and a table beside it, that tell another tool's. */
     unlike?: { columns?: string[]; tables?: string[]; tool: string };
-  };
+  } | null;
   /** Which of the files it reads as SQL. */
   isSql(path: string): boolean;
-  readFiles(files: ForeignFile[]): { migrations: ForeignMigration[]; findings: AdoptionFinding[] };
+  /**
+   * The migrations in the order in which the tool runs them.
+   *
+   * @param rows of the table, which may say how files are called
+   */
+  readFiles(
+    files: ForeignFile[],
+    rows: TableRow[],
+  ): { migrations: ForeignMigration[]; findings: AdoptionFinding[] };
   /** The query for its rows. @param table quoted, with its schema */
   rowsSql(table: string): string;
   readRows(
@@ -101,6 +120,16 @@ export function epochMsSql(column: string, type: 'timestamp' | 'timestamptz'): s
 
 export function isoFromEpochMs(epochMs: unknown): string | null {
   return typeof epochMs === 'string' ? new Date(Number(epochMs)).toISOString() : null;
+}
+
+/** The order of most tools: by number. */
+export function byNumber(a: ForeignMigration, b: ForeignMigration): number {
+  return compareVersions(parseVersion(a.label), parseVersion(b.label));
+}
+
+/** The order of the others: by text, whatever the number. */
+export function byText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** A section of the whole text. */

@@ -2,6 +2,7 @@ import { compareVersions, parseVersion } from '../migrate/version.ts';
 import {
   type Adapter,
   type AdoptionFinding,
+  byNumber,
   type ForeignFile,
   type ForeignMigration,
   plainSection,
@@ -16,7 +17,7 @@ export const golangMigrate: Adapter = {
   folders: ['db/migrations', 'migrations'],
   table: { name: 'schema_migrations', columns: ['version', 'dirty'] },
   isSql: (path) => FILE_NAME.test(path),
-  readFiles,
+  readFiles: (files) => readPairs(files, 'golang-migrate'),
   rowsSql: (table) => `select version::text as "version", dirty as "isDirty" from ${table}`,
   readRows: ([row], migrations) => {
     if (!row) return { rows: [], findings: [] };
@@ -26,7 +27,8 @@ export const golangMigrate: Adapter = {
   },
 };
 
-function readFiles(files: ForeignFile[]) {
+/** Pairs of files, by number. */
+export function readPairs(files: ForeignFile[], tool: string) {
   const byVersion = new Map<string, ForeignMigration>();
   const findings: AdoptionFinding[] = [];
   const seen = new Set<string>();
@@ -35,7 +37,7 @@ function readFiles(files: ForeignFile[]) {
     if (!match) continue;
     const [, label = '', name = '', direction] = match;
     const key = parseVersion(label);
-    if (seen.has(`${key} ${direction}`)) findings.push(duplicate(path, label));
+    if (seen.has(`${key} ${direction}`)) findings.push(duplicate(path, label, tool));
     seen.add(`${key} ${direction}`);
     const migration = byVersion.get(key) ?? {
       ...{ key, label, name, path, up: plainSection(''), down: null },
@@ -44,14 +46,14 @@ function readFiles(files: ForeignFile[]) {
     else migration.down = plainSection(text);
     byVersion.set(key, migration);
   }
-  return { migrations: [...byVersion.values()], findings };
+  return { migrations: [...byVersion.values()].sort(byNumber), findings };
 }
 
-function duplicate(path: string, label: string): AdoptionFinding {
+function duplicate(path: string, label: string, tool: string): AdoptionFinding {
   return {
     severity: 'error',
     file: path,
-    message: `another file has version ${label} too, so golang-migrate refuses both`,
+    message: `another file has version ${label} too, so ${tool === 'pairs' ? 'nobody knows which one counts' : `${tool} refuses both`}`,
     hint: 'Keep one of them.',
   };
 }

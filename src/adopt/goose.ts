@@ -2,6 +2,7 @@ import { FOREIGN_MARKERS } from '../migrate/foreign-markers.ts';
 import { parseVersion } from '../migrate/version.ts';
 import {
   type Adapter,
+  byNumber,
   epochMsSql,
   type ForeignFile,
   type ForeignMigration,
@@ -20,7 +21,7 @@ export const goose: Adapter = {
   table: { name: 'goose_db_version', columns: ['version_id', 'is_applied'] },
   isSql: (path) => path.endsWith('.sql'),
   readFiles: (files) => ({
-    migrations: files.flatMap((file) => readFile(file) ?? []),
+    migrations: files.flatMap((file) => readFile(file) ?? []).sort(byNumber),
     findings: [],
   }),
   rowsSql: (table) => `select distinct on (version_id)

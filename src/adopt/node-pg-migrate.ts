@@ -41,8 +41,22 @@ function readFiles(files: ForeignFile[]) {
   );
   const migrations = files
     .filter(({ path }) => !path.endsWith('.down.sql'))
-    .flatMap((file) => readFile(file, downs) ?? []);
+    .flatMap((file) => readFile(file, downs) ?? [])
+    .sort((a, b) => timeOf(a.label) - timeOf(b.label) || byName(a.key, b.key));
   return { migrations, findings: [] };
+}
+
+function byName(a: string, b: string): number {
+  return a.localeCompare(b, undefined, { numeric: true, ignorePunctuation: true });
+}
+
+/** As the tool reads it: 13 digits are milliseconds, 17 a time in UTC, others count as they are. */
+function timeOf(label: string): number {
+  const parts = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d{3})$/.exec(label);
+  if (!parts) return Number(label);
+  const [, ...numbers] = parts.map(Number);
+  const [year = 0, month = 1, day = 1, ...time] = numbers;
+  return Date.UTC(year, month - 1, day, ...time);
 }
 
 function readFile(

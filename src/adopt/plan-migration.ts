@@ -1,10 +1,12 @@
 import type { LedgerRow } from '../migrate/ledger.ts';
 import { tokenChecksum } from '../migrate/token-checksum.ts';
-import { MAX_VERSION_DIGITS, parseVersion, type Version } from '../migrate/version.ts';
+import { isVersion, MAX_VERSION_DIGITS, parseVersion, type Version } from '../migrate/version.ts';
 import { splitStatements } from '../sql/statements.ts';
 import { type ConvertedScript, convertSection } from './convert.ts';
 import type { Adapter, AdoptionFinding, ForeignMigration, ForeignRow } from './foreign.ts';
-import { fileNameOf, labelOf } from './name.ts';
+import { fileNameOf } from './name.ts';
+import { type Numbered, originLine } from './number.ts';
+import type { OwnTable } from './own-table.ts';
 
 /** A file of the folder that evdb is to use. */
 export interface ExistingFile {
@@ -43,8 +45,8 @@ export interface PlannedMigration {
 export interface PlacingInput {
   adapter: Adapter;
   existing: ExistingFile[];
-  /** Versions that files have. */
-  taken: Set<Version>;
+  /** The tool's tracking table; null where there is none. */
+  ownTable: OwnTable | null;
   /** What the ledger has already, by version. */
   ledger: Map<Version, LedgerRow>;
   /** Puts the folder before a path, for people. */
@@ -53,44 +55,40 @@ export interface PlacingInput {
 
 /** Decides what becomes of one migration, and checks it against what was applied. Pure. */
 export function planMigration(
-  migration: ForeignMigration,
+  { migration, label, needsOrigin }: Numbered,
   row: ForeignRow | undefined,
   input: PlacingInput,
 ): { planned?: PlannedMigration; findings: AdoptionFinding[] } {
   const file = input.show(migration.path);
-  const label = labelOf(migration, input.taken);
-  if (label === null) {
-    const message = migration.blocker ?? versionProblem(migration);
+  if (!isVersion(label)) {
+    const message = `its version would have more than ${MAX_VERSION_DIGITS} digits`;
     return { findings: [{ severity: 'error', file, message }] };
   }
   const version = parseVersion(label);
+  const { tool } = input.adapter;
   const existing = input.existing.find((one) => one.version === version);
-  const name = fileNameOf(migration.name, input.adapter.tool);
+  const name = fileNameOf(migration.name, tool);
   // what was taken over is evdb's own from then on
   if (existing && input.ledger.has(version)) {
-    return place({ migration, row, version, label, name, texts: undefined, existing });
+    return place({ migration, row, version, label, name, texts: undefined, existing, file });
   }
   const findings = checkRow(migration, row, input);
-  if (migration.blocker) {
-    if (!existing)
-      return { findings: [...findings, blocked(migration.blocker, file, label, name)] };
+  const texts = migration.blocker === undefined ? convert(migration, input) : undefined;
+  const blocker = migration.blocker ?? (row ? undefined : texts?.blocker);
+  if (blocker !== undefined) {
+    if (!existing) return { findings: [...findings, blocked(blocker, file, label, name)] };
     findings.push(handWritten(existing, file));
   }
-  const texts = migration.blocker ? undefined : convert(migration, input.adapter);
-  const planned = place({ migration, row, version, label, name, texts, existing });
+  const wanted = blocker === undefined ? texts : undefined;
+  if (wanted && needsOrigin) wanted.up = originLine(tool, migration.path) + wanted.up;
+  const planned = place({ migration, row, version, label, name, texts: wanted, existing, file });
   return {
     planned: planned.planned,
-    findings: [...findings, ...(texts?.findings ?? []), ...planned.findings].map((finding) => ({
+    findings: [...findings, ...(wanted?.findings ?? []), ...planned.findings].map((finding) => ({
       file,
       ...finding,
     })),
   };
-}
-
-function versionProblem({ label }: ForeignMigration): string {
-  return parseVersion(label) === '0'
-    ? 'its version is 0, evdb begins at 1, and there is a version 1 too'
-    : `its version has more than ${MAX_VERSION_DIGITS} digits`;
 }
 
 /** Where the table keeps checksums, the file has to have the one that was applied. */
@@ -136,10 +134,15 @@ interface Texts {
   up: string;
   down: string | null;
   findings: AdoptionFinding[];
+  /** Whether somebody has to mend it, so that a file which is there already may be the mended one. */
+  isDoubtful: boolean;
+  /** Why it must not be taken over where it has not run. */
+  blocker: string | undefined;
 }
 
-function convert({ up, down }: ForeignMigration, { tool }: Adapter): Texts {
-  const converted = convertSection(up);
+function convert({ up, down }: ForeignMigration, { adapter, ownTable }: PlacingInput): Texts {
+  const { tool } = adapter;
+  const converted = convertSection(up, ownTable ?? undefined);
   const findings: ConvertedScript['findings'] = [...(converted?.findings ?? [])];
   if (!converted) {
     findings.push({
@@ -147,12 +150,23 @@ function convert({ up, down }: ForeignMigration, { tool }: Adapter): Texts {
       message: 'it holds no statement, so a harmless one is put there',
     });
   }
-  const back = down === null ? undefined : convertSection(down);
+  const back = down === null ? undefined : convertSection(down, ownTable ?? undefined);
   findings.push(...(back?.findings ?? []).map(ofDown));
+  const divider = converted?.divider;
+  const said = divider && `${JSON.stringify(divider.text)}, a marker of ${divider.markers.tool}`;
+  if (said) {
+    findings.push({
+      severity: 'warning',
+      message: `${said}, is left out: ${tool} ran what stands on both sides of it`,
+      hint: 'A new database gets both too. Put a mended file of that name into the new folder before adopting, if it should not.',
+    });
+  }
   return {
     up: converted?.text ?? `-- ${tool} ran no statement here\nselect 1;\n`,
     down: back?.text ?? null,
     findings,
+    isDoubtful: Boolean(converted?.isDoubtful || back?.isDoubtful || divider),
+    blocker: said && `it holds ${said}: ${tool} would run what stands on both sides of it`,
   };
 }
 
@@ -169,6 +183,7 @@ function place(from: {
   name: string;
   texts: Texts | undefined;
   existing: ExistingFile | undefined;
+  file: string;
 }): { planned: PlannedMigration; findings: AdoptionFinding[] } {
   const { migration, row, version, texts, existing } = from;
   const label = existing?.label ?? from.label;
@@ -178,7 +193,10 @@ function place(from: {
   const files: PlannedFile[] = [];
   const settle = (fileName: string, wanted: string | null, there: string | null) => {
     if (there !== null) {
-      if (wanted !== null && !isSame(wanted, there)) findings.push(differs(fileName));
+      if (wanted !== null && !isSame(wanted, there)) {
+        const isMended = existing !== undefined && texts?.isDoubtful === true;
+        findings.push(isMended ? handWritten(existing, from.file) : differs(fileName));
+      }
       return there;
     }
     if (wanted !== null) files.push({ name: fileName, text: wanted });

@@ -1,7 +1,9 @@
 import type { LedgerRow } from '../migrate/ledger.ts';
-import { compareVersions, parseVersion, type Version } from '../migrate/version.ts';
+import { compareVersions, type Version } from '../migrate/version.ts';
 import { commandLine } from '../text/command-line.ts';
 import type { Adapter, AdoptionFinding, ForeignMigration, ForeignRow } from './foreign.ts';
+import { numberMigrations } from './number.ts';
+import type { OwnTable } from './own-table.ts';
 import { type ExistingFile, type PlannedMigration, planMigration } from './plan-migration.ts';
 
 export interface AdoptionPlan {
@@ -19,6 +21,8 @@ export interface AdoptionInput {
   rows: ForeignRow[];
   ledgerRows: LedgerRow[];
   existing: ExistingFile[];
+  /** The tool's tracking table; null where there is none. */
+  ownTable: OwnTable | null;
   /** Puts the folder before a path, for people. */
   show: (path: string) => string;
 }
@@ -31,12 +35,19 @@ export function planAdoption(input: AdoptionInput): AdoptionPlan {
   const { rows, ledgerRows, migrations } = input;
   const rowByKey = new Map(rows.map((row) => [row.key, row]));
   const findings: AdoptionFinding[] = [...duplicates(input), ...missingFiles(input)];
-  const taken = new Set(migrations.map(({ label }) => parseVersion(label)));
+  const { adapter, existing, show } = input;
+  const { numbered, ...told } = numberMigrations({
+    tool: adapter.tool,
+    migrations,
+    existing,
+    show,
+  });
+  findings.push(...told.findings, ...otherOrder(input, rowByKey));
   const ledger = new Map(ledgerRows.map((row) => [row.version, row]));
   const planned: PlannedMigration[] = [];
-  for (const migration of migrations) {
-    const row = rowByKey.get(migration.key);
-    const found = planMigration(migration, row, { ...input, taken, ledger });
+  for (const one of numbered) {
+    const row = rowByKey.get(one.migration.key);
+    const found = planMigration(one, row, { ...input, ledger });
     findings.push(...found.findings);
     if (found.planned) planned.push(found.planned);
   }
@@ -53,19 +64,44 @@ export function planAdoption(input: AdoptionInput): AdoptionPlan {
   };
 }
 
-function duplicates({ migrations, show }: AdoptionInput): AdoptionFinding[] {
+/** What the table could not tell apart. */
+function duplicates({ adapter, migrations, show }: AdoptionInput): AdoptionFinding[] {
   const first = new Map<string, ForeignMigration>();
   return migrations.flatMap((migration): AdoptionFinding[] => {
-    const version = parseVersion(migration.label);
-    const other = first.get(version);
-    first.set(version, other ?? migration);
+    const other = first.get(migration.key);
+    first.set(migration.key, other ?? migration);
     if (!other) return [];
     return [
       {
         severity: 'error',
         file: show(migration.path),
-        message: `it has the same version as ${show(other.path)}`,
-        hint: 'evdb compares versions as numbers, so each needs its own.',
+        message: `it has the same version as ${show(other.path)}, which ${adapter.tool} cannot tell apart`,
+        hint: 'Give one of them a version of its own, as it was applied, or remove it.',
+      },
+    ];
+  });
+}
+
+/** Where this database was migrated in another order than a new one would be. */
+function otherOrder(
+  { adapter, migrations, show }: AdoptionInput,
+  rowByKey: Map<string, ForeignRow>,
+): AdoptionFinding[] {
+  let latest: { path: string; at: string } | undefined;
+  return migrations.flatMap(({ key, path, isRepeatable }): AdoptionFinding[] => {
+    const at = rowByKey.get(key)?.appliedAt;
+    if (!at || isRepeatable) return [];
+    const before = latest;
+    if (!before || before.at <= at) {
+      latest = { path, at };
+      return [];
+    }
+    return [
+      {
+        severity: 'warning',
+        file: show(path),
+        message: `it was applied here before ${show(before.path)}, behind which ${adapter.tool} runs it on a new database, as evdb does`,
+        hint: `Whether that makes a difference: ${commandLine('migrate status', { drift: true })}`,
       },
     ];
   });

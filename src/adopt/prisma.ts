@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import {
   type Adapter,
   type AdoptionFinding,
+  byText,
   epochMsSql,
   type ForeignFile,
   type ForeignMigration,
@@ -52,12 +53,9 @@ function readFiles(files: ForeignFile[]) {
     migrations.push({
       ...{ key, label, name, path, up: plainSection(text), down: null },
       checksums: withLineEnds(bytes).map((content) => hash('sha256', content, 'hex')),
-      ...(label === '' && {
-        blocker: 'its folder does not begin with a number, so it has no version',
-      }),
     });
   }
-  return { migrations, findings };
+  return { migrations: migrations.sort((a, b) => byText(a.key, b.key)), findings };
 }
 
 /** Applied is what has finished and was not rolled back; what has neither failed. */

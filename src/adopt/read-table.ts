@@ -4,12 +4,16 @@ import { EvdbError } from '../errors.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { commandLine } from '../text/command-line.ts';
 import type { Adapter, TableRow } from './foreign.ts';
+import type { OwnTable } from './own-table.ts';
 
 export interface TrackingTable {
-  /** As shown to people, such as `public.schema_migrations`. */
-  shown: string;
+  /** As shown to people, such as `public.schema_migrations`; null where there is none. */
+  shown: string | null;
+  own: OwnTable | null;
   rows: TableRow[];
 }
+
+const NO_TABLE: TrackingTable = { shown: null, own: null, rows: [] };
 
 /**
  * Finds the other tool's tracking table and reads it. The one in the target schema is preferred.
@@ -22,17 +26,28 @@ export async function readTrackingTable(
   adapter: Adapter,
   { targetSchema, given }: { targetSchema: string; given?: string | undefined },
 ): Promise<TrackingTable> {
-  const wanted = parseTable(adapter, given);
-  const candidates = await findTables(session, adapter, wanted);
+  const { table } = adapter;
+  if (!table) {
+    if (given === undefined) return NO_TABLE;
+    throw new EvdbError('USAGE', `--from ${adapter.tool} reads no table`, {
+      hint: 'Leave --table out, or name the tool that the table is from with --from.',
+    });
+  }
+  const wanted = parseTable(table, given);
+  const candidates = await findTables(session, table, wanted);
   const chosen =
     candidates.find(({ schema }) => schema === targetSchema) ??
     (candidates.length === 1 ? candidates[0] : undefined);
-  if (!chosen) throw noTable(adapter, wanted, candidates);
+  if (!chosen) {
+    if (table.isOptional && given === undefined && candidates.length === 0) return NO_TABLE;
+    throw noTable({ tool: adapter.tool, table }, wanted, candidates);
+  }
   const { schema, name } = chosen;
   const shown = `${schema}.${name}`;
   try {
     const sql = adapter.rowsSql(`${quoteIdent(schema)}.${quoteIdent(name)}`);
-    return { shown, rows: await session.run(sql) };
+    const own = { schema, name, isAlwaysQualified: table.schema !== undefined };
+    return { shown, own, rows: await session.run(sql) };
   } catch (error) {
     if (codeOf(error) !== '42501') throw error;
     const user = quoteIdent(session.facts.user);
@@ -48,7 +63,9 @@ interface Wanted {
   name: string;
 }
 
-function parseTable({ table }: Adapter, given: string | undefined): Wanted {
+type Table = NonNullable<Adapter['table']>;
+
+function parseTable(table: Table, given: string | undefined): Wanted {
   if (given === undefined) return { schema: table.schema, name: table.name };
   const dot = given.indexOf('.');
   if (dot < 0) return { schema: table.schema, name: given };
@@ -58,7 +75,7 @@ function parseTable({ table }: Adapter, given: string | undefined): Wanted {
 /** Tables of that name whose columns are those of the tool. */
 async function findTables(
   session: Session,
-  { table }: Adapter,
+  table: Table,
   { schema, name }: Wanted,
 ): Promise<{ schema: string; name: string }[]> {
   const list = (names: string[] = []) => `array[${names.map(quoteLiteral).join(', ')}]::text[]`;
@@ -86,7 +103,11 @@ async function findTables(
   return rows as { schema: string; name: string }[];
 }
 
-function noTable({ tool, table }: Adapter, wanted: Wanted, found: { schema: string }[]): EvdbError {
+function noTable(
+  { tool, table }: { tool: string; table: Table },
+  wanted: Wanted,
+  found: { schema: string }[],
+): EvdbError {
   const name = wanted.schema === undefined ? wanted.name : `${wanted.schema}.${wanted.name}`;
   if (found.length > 1) {
     const schemas = found.map(({ schema }) => `${schema}.${wanted.name}`).join(', ');

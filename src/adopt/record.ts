@@ -21,7 +21,7 @@ import type { PlannedMigration } from './plan-migration.ts';
 /** What one adoption did, as the history keeps it, so that it can be undone. */
 export interface AdoptionRecord {
   tool: AdoptableTool;
-  table: string;
+  table: string | null;
   reason?: string;
   /** The files that were written, with the checksum of each. */
   files: Record<string, string>;
@@ -32,7 +32,7 @@ export function adoptionSql(
   plan: AdoptionPlan,
   from: MigrateOptions & {
     from: AdoptableTool;
-    table: string;
+    table: string | null;
     reason?: string | undefined;
     provenance: Provenance;
   },
@@ -45,7 +45,7 @@ export function adoptionSql(
     label: entry.label,
     name: entry.name,
     checksum: entry.checksum,
-    detail: `from ${from.table} of ${from.from}, compared by ${plan.adopted[index]?.verifiedBy}`,
+    detail: `from ${from.table} of ${from.from}, there ${plan.adopted[index]?.key}, compared by ${plan.adopted[index]?.verifiedBy}`,
   }));
   const detail = JSON.stringify(makeRecord(plan, from));
   return [
@@ -73,7 +73,11 @@ function takenOver(
 
 function makeRecord(
   { adopted, known, pending }: AdoptionPlan,
-  { from, table, reason }: { from: AdoptableTool; table: string; reason?: string | undefined },
+  {
+    from,
+    table,
+    reason,
+  }: { from: AdoptableTool; table: string | null; reason?: string | undefined },
 ): AdoptionRecord {
   const files = [...adopted, ...known, ...pending].flatMap((one) => one.files);
   return {

@@ -4,6 +4,7 @@ import { parseVersion } from '../migrate/version.ts';
 import {
   type Adapter,
   type AdoptionFinding,
+  byNumber,
   epochMsSql,
   type ForeignFile,
   type ForeignMigration,
@@ -58,7 +59,7 @@ function readFiles(files: ForeignFile[]) {
     if (down === undefined) continue;
     migration.down = plainSection(withoutMarker(NO_TRANSACTION, down), NO_TRANSACTION.test(down));
   }
-  return { migrations, findings: [] };
+  return { migrations: migrations.sort(byNumber), findings: [] };
 }
 
 function readRow({ version, checksum, executionNs, appliedAt }: TableRow): ForeignRow {

@@ -65,7 +65,9 @@ async function readAppliedScripts({
     },
   );
   return (status) => {
-    const stored = texts?.get(status.version)?.up;
+    // A reworded file is the same SQL, and may be mended where another tool's did not run here.
+    const isReworded = status.state === 'reworded' && status.file !== undefined;
+    const stored = isReworded ? undefined : texts?.get(status.version)?.up;
     if (stored) return scriptFromText(`ledger:${fullName(status)}.sql`, stored);
     const isSame = status.state === 'applied' || status.state === 'reworded';
     if (status.file && isSame) return readScript(status.file.upPath);

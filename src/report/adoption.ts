@@ -13,6 +13,8 @@ export interface AdoptionRenderOptions {
   limit?: number | undefined;
   /** The folder that is configured, where it is another than the one that was written to. */
   configuredFolder?: string | undefined;
+  /** The version up to which lint judges nothing, as configured. */
+  startAfter?: string | undefined;
 }
 
 /** What was taken over, what is pending, what is odd, and what to do next. */
@@ -22,7 +24,7 @@ export function renderAdoption(result: AdoptionResult, options: AdoptionRenderOp
   if (adopted.length === 0 && files.length === 0 && known > 0) {
     return [
       ...findings.map((finding) => renderAdoptionFinding(finding, style)),
-      `already adopted: ${renderCount(known, 'migration')} of ${tool}, nothing new in ${table}`,
+      `already adopted: ${renderCount(known, 'migration')} of ${tool}, nothing new in ${table ?? 'its folder'}`,
     ].join('\n');
   }
   return [
@@ -67,11 +69,11 @@ export function renderAdoptionFinding(
 
 function renderOutcome(
   result: AdoptionResult,
-  { dryRun, configuredFolder }: AdoptionRenderOptions,
+  { dryRun, configuredFolder, startAfter }: AdoptionRenderOptions,
 ): string[] {
   const { adopted, known, pending, tool, table, schema, directory, files } = result;
   const before = known > 0 ? ` (${known} in the ledger before)` : '';
-  const head = `${dryRun ? 'would adopt' : 'adopted'} ${renderCount(adopted.length, 'migration')}${before} of ${tool} from ${table} into schema ${schema}, ${pending.length} pending; ${dryRun ? 'would write' : 'wrote'} ${renderCount(files.length, 'file')} to ${directory || '.'}`;
+  const head = `${dryRun ? 'would adopt' : 'adopted'} ${renderCount(adopted.length, 'migration')}${before} of ${tool} from ${table ?? 'its files alone'} into schema ${schema}, ${pending.length} pending; ${dryRun ? 'would write' : 'wrote'} ${renderCount(files.length, 'file')} to ${directory || '.'}`;
   if (dryRun) return [head, 'Nothing was changed (--dry-run).'];
   const configure =
     configuredFolder === undefined
@@ -87,12 +89,29 @@ function renderOutcome(
     { undo: true, schema: target.schema },
     { without: ['from-dir', 'table', 'reason', 'all', 'confirm'] },
   );
+  const last = table === null ? pending.at(-1) : undefined;
+  const baseline = last && commandLine('migrate baseline', target, { args: [last.label] });
   return [
     head,
-    `Nothing was run, and ${table} is as it was. Next:`,
+    `Nothing was run${table === null ? '' : `, and ${table} is as it was`}. Next:`,
     ...configure,
+    ...lintFrom(result, startAfter),
+    ...(baseline === undefined
+      ? []
+      : [`  where the database has all of it already, count it as applied: ${baseline}`]),
     `  commit ${directory || '.'}, and look at it: ${validate}`,
     `  from here on, only evdb may migrate; to take this back: ${undo}`,
+  ];
+}
+
+/** What is applied cannot be written anew, so what lint says of it is noise. */
+function lintFrom({ adopted }: AdoptionResult, startAfter: string | undefined): string[] {
+  const newest = adopted.at(-1)?.label;
+  if (newest === undefined || (startAfter !== undefined && BigInt(startAfter) >= BigInt(newest))) {
+    return [];
+  }
+  return [
+    `  set "lint": { "startAfter": "${newest}" } in evdb.config.json: lint then judges only what is new`,
   ];
 }
 

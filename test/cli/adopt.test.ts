@@ -41,6 +41,7 @@ test('looks, takes over, goes on and takes back', async ({ migrated: { dir, evdb
   expect(done.stdout).toContain(
     'adopted 2 migrations of dbmate from public.schema_migrations into schema public, 1 pending; wrote 3 files to migrations',
   );
+  expect(done.stdout).toContain('set "lint": { "startAfter": "002" } in evdb.config.json');
   expect(done).toMatchObject({ code: 0, stderr: '' });
   expect(await readdir(join(dir, 'migrations'))).toEqual(['001_a.sql', '002_b.sql', '003_c.sql']);
 
@@ -60,14 +61,16 @@ test('looks, takes over, goes on and takes back', async ({ migrated: { dir, evdb
 
 test('says everything that stands in the way, and what to do', async ({ migrated, project }) => {
   await project.write('db/migrations/002_b.sql', 'create table b ();');
-  await project.write('db/migrations/3_d.sql', '-- migrate:up\nselect 1;\n-- migrate:down\n');
+  await project.write('db/migrations/003_d.sql', '-- migrate:up\nselect 1;\n-- migrate:down\n');
   const result = await migrated.evdb('adopt', '--from', 'dbmate');
   expectError(result, 'ADOPTION_REFUSED', 1);
   expectHint(result);
   expect(result.stderr).toContain('2 things stand in the way of taking over from dbmate');
   expect(result.stderr).toMatch(/^error {4}db\/migrations\/002_b\.sql: it has no "-- migrate:up"/m);
   expect(result.stderr).toMatch(/^ {9}hint: Write what it does as SQL into 002_b\.sql/m);
-  expect(result.stderr).toMatch(/^error {4}db\/migrations\/3_d\.sql: it has the same version as/m);
+  expect(result.stderr).toMatch(
+    /^error {4}db\/migrations\/003_d\.sql: it has the same version as/m,
+  );
   const json = parseJson(await migrated.evdb('adopt', '--from', 'dbmate', '--json'));
   expect(json).toMatchObject({
     ok: false,

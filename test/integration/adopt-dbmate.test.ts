@@ -94,6 +94,35 @@ test('makes a new database the same way', async ({ adoption }) => {
   expect(await adoption.relations('copy')).toEqual(['a', 'a_id', 'b']);
 });
 
+test('keeps the order of dbmate, which sorts by text, with other numbers', async ({ adoption }) => {
+  const cfg = 'create table cfg (k text primary key, v text);';
+  const upsert = (v: string) =>
+    `insert into cfg values ('a', '${v}') on conflict (k) do update set v = excluded.v;`;
+  const write = (name: string, up: string) =>
+    adoption.write(`db/migrations/${name}.sql`, `-- migrate:up\n${up}\n-- migrate:down\n`);
+  await write('0001_cfg', cfg);
+  await write('10_old', upsert('old'));
+  await write('9_new', upsert('new'));
+  await dbmate(adoption, 'up');
+  expect(await adoption.sql`select v from cfg`).toEqual([{ v: 'new' }]);
+  const { adopted, findings } = await adoption.adopt('dbmate');
+  expect(adopted.map(({ label, key }) => `${label} ${key}`)).toEqual([
+    '0001 0001',
+    '10 10',
+    '11 9',
+  ]);
+  expect(findings).toMatchObject([{ message: expect.stringContaining('it gets version 11') }]);
+  await migrateUp({ ...adoption.options, schema: 'copy' });
+  expect(await adoption.sql`select v from copy.cfg`).toEqual([{ v: 'new' }]);
+  // another database, from the same checkout, and this one once more
+  const elsewhere = await adoption.adopt('dbmate', { ledgerSchema: 'elsewhere' });
+  expect(elsewhere).toMatchObject({ adopted: [{}, {}, { label: '11', key: '9' }], files: [] });
+  await write('95_next', 'create table next ();');
+  expect(await adoption.adopt('dbmate')).toMatchObject({
+    ...{ known: 3, pending: [{ label: '95' }], files: ['95_next.sql'] },
+  });
+});
+
 test('says that it is adopted already, and takes what dbmate has applied since', async ({
   adoption,
 }) => {

@@ -74,7 +74,7 @@ test('takes over versions, undo files and repeatables', async ({ migrated }) => 
     '1_first_tables.down.sql': 'drop table b;\ndrop table a;\n',
     '1_first_tables.sql': FIRST,
     '2_c.sql': 'create table c ();\n',
-    '3_a_view.sql': VIEW,
+    '3_a_view.sql': `-- adopted from flyway: R__a_view.sql\n${VIEW}`,
   });
   expect(await migrated.sql`select distinct duration_ms from evdb.migration`).toEqual([
     { duration_ms: 7 },
@@ -207,11 +207,46 @@ describe('refuses', () => {
       },
     });
   });
-
-  test('versions that would have too many digits', async ({ migrated }) => {
-    await migrated.write('db/migration/V20240101120000.1.1.1__long.sql', 'select 1;');
-    await expect(migrated.adopt('flyway')).rejects.toMatchObject({
-      details: { findings: [{ message: expect.stringContaining('has too many digits for evdb') }] },
-    });
-  });
 });
+
+test('gives what would have too many digits, and what runs last, the next number', async ({
+  migrated,
+}) => {
+  await migrated.write('db/migration/V20240101120000.1.1.1__long.sql', 'select 1;');
+  const { adopted, pending } = await migrated.adopt('flyway');
+  expect(pending).toMatchObject([{ label: '2000000001', name: 'long' }]);
+  expect(adopted.at(-1)).toMatchObject({ label: '2000000002', name: 'a_view' });
+  const files = await migrated.files();
+  expect(files['2000000002_a_view.sql']).toContain('-- adopted from flyway: R__a_view.sql\n');
+});
+
+test('keeps the numbers that files got, when versions come in between', async ({ migrated }) => {
+  await migrated.adopt('flyway');
+  const before = Object.keys(await migrated.files());
+  await migrated.write('db/migration/V1_5__between.sql', 'select 1;');
+  await migrated.write('db/migration/V3__last.sql', 'select 3;');
+  const { known, files, pending } = await migrated.adopt('flyway');
+  expect({ known, files }).toEqual({ known: 3, files: ['1005_between.sql', '3000_last.sql'] });
+  expect(pending).toHaveLength(2);
+  expect(Object.keys(await migrated.files())).toEqual([...before, ...files].sort());
+});
+
+test.for([
+  ['', '__', '.sql'],
+  ['mig-', '-', '.psql.sql'],
+] as const)(
+  'finds files with the prefix %j, as the table calls them',
+  async ([prefix, separator, suffix], { migrated }) => {
+    const rename = (name: string) =>
+      name.replace(/^V(.*?)__/, `${prefix}$1${separator}`).replace(/\.sql$/, suffix);
+    await migrated.write(`other/${rename('V1__first_tables.sql')}`, 'create table a ();');
+    await migrated.write(`other/${rename('V1_1__later.sql')}`, 'create table z ();');
+    await migrated.sql.unsafe(`
+    delete from flyway_schema_history;
+    insert into flyway_schema_history
+    values (1, '1', 'first tables', 'SQL', '${rename('V1__first_tables.sql')}', null, 'me', now(), 1, true)`);
+    const result = await migrated.adopt('flyway', { fromDirectory: 'other' });
+    expect(result.adopted).toMatchObject([{ key: '1', name: 'first_tables' }]);
+    expect(result.pending).toMatchObject([{ key: '1.1', name: 'later' }]);
+  },
+);

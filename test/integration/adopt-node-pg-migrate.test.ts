@@ -47,6 +47,23 @@ test('takes over files with markers, without, and times', async ({ adoption }) =
   expect(await adoption.states()).toEqual(['1704067200000 applied', '1704067300000 applied']);
 });
 
+test('keeps the order of the tool, which reads two kinds of times', async ({ adoption }) => {
+  const names = ['1704067200000_jan', '20240201000000000_feb', '1709251200000_mar'];
+  for (const [index, name] of names.entries()) {
+    const text = index === 0 ? 'create table a (id text);' : `insert into a values ('${name}');`;
+    await adoption.write(`migrations/${name}.sql`, text);
+  }
+  expect(await nodePgMigrate(adoption, 'up')).toMatchObject({ code: 0 });
+  const { adopted } = await adoption.adopt('node-pg-migrate');
+  expect(adopted.map(({ label, key }) => [label, key])).toEqual([
+    ['1704067200000', '1704067200000_jan'],
+    ['20240201000000000', '20240201000000000_feb'],
+    ['20240201000000001', '1709251200000_mar'],
+  ]);
+  await migrateUp({ ...adoption.options, schema: 'copy' });
+  expect(await adoption.sql`select id from copy.a`).toEqual(await adoption.sql`select id from a`);
+});
+
 test('reads the parts of a file as the tool does, whatever their order', async ({ adoption }) => {
   const text = `-- Down Migration
 drop table a;

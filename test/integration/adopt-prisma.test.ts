@@ -1,6 +1,6 @@
 import { hash, randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
-import { migrateUp } from '../../src/index.ts';
+import { migrateUp, readDrift } from '../../src/index.ts';
 import { type AdoptStage, test as base } from '../support/adopt-stage.ts';
 
 const INIT = '-- CreateTable\nCREATE TABLE "User" (id integer);\n';
@@ -46,15 +46,15 @@ async function record(
     )`;
 }
 
-test('takes over what its checksums verify; its 0_init becomes 1', async ({ migrated }) => {
+test('takes over what its checksums verify, its 0_init too', async ({ migrated }) => {
   expect(await migrated.adopt('prisma')).toMatchObject({
     adopted: [
-      { label: '1', name: 'init', key: '0_init', verifiedBy: 'checksum' },
+      { label: '0', name: 'init', key: '0_init', verifiedBy: 'checksum' },
       { label: '20240102000000', name: 'next', appliedAt: '2024-01-01T12:00:02.000Z' },
     ],
     findings: [],
   });
-  expect(await migrated.files()).toEqual({ '1_init.sql': INIT, '20240102000000_next.sql': NEXT });
+  expect(await migrated.files()).toEqual({ '0_init.sql': INIT, '20240102000000_next.sql': NEXT });
   expect(await migrated.sql`select distinct duration_ms from evdb.migration`).toEqual([
     { duration_ms: 2000 },
   ]);
@@ -115,5 +115,66 @@ test('refuses an edited file, and one for another database', async ({ migrated }
         { message: expect.stringMatching(/^it is not what prisma applied/) },
       ],
     },
+  });
+});
+
+test('keeps the order of Prisma, which sorts by text, and tells folders of one time apart', async ({
+  migrated,
+}) => {
+  const names = ['20240101000000_a', '20240101000000_b', '20240615_add_b', '20240701000000_c'];
+  for (const name of names) {
+    const text = `create table ${name.replace(/^\d+_/, 't_')} ();\n`;
+    await migrated.write(`prisma/migrations/${name}/migration.sql`, text);
+    await record(migrated, name, text);
+  }
+  const { adopted } = await migrated.adopt('prisma');
+  expect(adopted.map(({ label, key }) => `${label} ${key}`)).toEqual([
+    '0 0_init',
+    '20240101000000 20240101000000_a',
+    '20240101000001 20240101000000_b',
+    '20240102000000 20240102000000_next',
+    '20240102000001 20240615_add_b',
+    '20240701000000 20240701000000_c',
+  ]);
+  expect(await migrateUp(migrated.options)).toMatchObject({ steps: [] });
+});
+
+test('takes begin and commit out, so that new databases and drift work', async ({ migrated }) => {
+  const text = `BEGIN;
+CREATE TYPE "C_new" AS ENUM ('R');
+ALTER TYPE "C_new" RENAME TO "C";
+COMMIT;
+
+-- AlterTable
+ALTER TABLE "User" DROP COLUMN name;
+`;
+  await migrated.write('prisma/migrations/20240201000000_enum/migration.sql', text);
+  await record(migrated, '20240201000000_enum', text);
+  await migrated.sql.unsafe(`create type "C" as enum ('R'); alter table "User" drop column name`);
+  const { findings } = await migrated.adopt('prisma');
+  expect(findings).toMatchObject([
+    { message: expect.stringContaining('evdb runs it as one transaction') },
+  ]);
+  await migrateUp({ ...migrated.options, schema: 'copy' });
+  const { differences } = await readDrift(migrated.options);
+  const ours = differences.filter((one) => !JSON.stringify(one).includes('_prisma_migrations'));
+  expect(ours).toEqual([]);
+});
+
+test('takes a file whose transactions somebody took out by hand for the same', async ({
+  migrated,
+}) => {
+  const text = 'BEGIN;\nBEGIN;\ncreate table x ();\nCOMMIT;\n';
+  const name = '20240201000000_by_hand';
+  await migrated.write(`prisma/migrations/${name}/migration.sql`, text);
+  await record(migrated, name, text);
+  const { findings } = await migrated.adopt('prisma');
+  expect(findings).toMatchObject([
+    { severity: 'warning', hint: expect.stringContaining('repair') },
+  ]);
+  await migrated.write(`db/evdb/${name}.sql`, text.replaceAll(/BEGIN;\n|COMMIT;\n/g, ''));
+  expect(await migrateUp(migrated.options)).toMatchObject({
+    steps: [],
+    warnings: [{ code: 'REWORDED' }],
   });
 });

@@ -23,7 +23,7 @@ function row(key: string, checksum: string | null = null): ForeignRow {
 function plan(input: Partial<AdoptionInput>) {
   const defaults = { migrations: [], rows: [], ledgerRows: [], existing: [] };
   const found = planAdoption({
-    ...{ adapter: dbmate, show: (path) => `db/${path}`, ...defaults },
+    ...{ adapter: dbmate, ownTable: null, show: (path) => `db/${path}`, ...defaults },
     ...input,
   });
   const labels = (list: { label: string }[]) => list.map(({ label }) => label);
@@ -42,7 +42,7 @@ const THREE = ['1', '2', '3'].map((label) => migration(label));
 
 describe('an adoption is planned', () => {
   it('from what is applied and what is pending, in the order of versions', () => {
-    const migrations = [migration('10'), migration('9'), migration('0011')];
+    const migrations = [migration('9'), migration('10'), migration('0011')];
     expect(plan({ migrations, rows: [row('10'), row('9')] })).toMatchObject({
       adopted: ['9', '10'],
       pending: ['0011'],
@@ -76,6 +76,97 @@ describe('an adoption is planned', () => {
   });
 });
 
+describe("the tool's own order stays", () => {
+  const files = (found: ReturnType<typeof plan>) => found.files.map(({ name }) => name);
+  const rows = (...keys: string[]) => keys.map((key) => row(key));
+
+  it('by the numbers themselves, where they are in order, from 0 on', () => {
+    const migrations = [migration('0'), migration('1'), migration('20240101')];
+    const found = plan({ migrations, rows: rows('0', '1', '20240101') });
+    expect(files(found)).toEqual(['0_x.sql', '1_x.sql', '20240101_x.sql']);
+    expect(found.says).toEqual([]);
+  });
+
+  it('by other numbers, where a text comes before a smaller number', () => {
+    const migrations = [migration('0001'), migration('10'), migration('9')];
+    const found = plan({ migrations, rows: rows('0001', '10', '9') });
+    expect(found.files).toMatchObject([
+      { name: '0001_x.sql' },
+      { name: '10_x.sql' },
+      { name: '11_x.sql', text: '-- adopted from dbmate: 9_x.sql\nselect 9;\n' },
+    ]);
+    expect(found.says).toEqual([
+      'note db/9_x.sql it gets version 11, because dbmate runs it behind db/10_x.sql',
+    ]);
+  });
+
+  it('by other numbers, where two are the same, or there is none, or too long a one', () => {
+    const migrations = [
+      migration('01'),
+      migration('1'),
+      migration('2'),
+      migration('1234567890123456789'),
+      migration('', { key: 'init', path: 'init.sql' }),
+    ];
+    const found = plan({ migrations });
+    expect(found.pending).toEqual(['01', '02', '03', '04', '05']);
+    expect(found.says).toHaveLength(4);
+    expect(found.says[2]).toContain('because its version has more than 18 digits');
+    expect(found.says[3]).toContain('because it has no number that evdb can hold');
+  });
+
+  const existing = (label: string, upText: string) => ({
+    ...{ version: label, label, name: 'x', upText, downText: null },
+  });
+
+  it('as the folder has it already, whatever came in between', () => {
+    const migrations = ['10', '8', '9'].map((label) => migration(label));
+    const found = plan({
+      migrations,
+      existing: [
+        existing('10', 'select 10;'),
+        existing('11', '-- adopted from dbmate: 9_x.sql\nselect 9;'),
+      ],
+    });
+    expect(found.pending).toEqual(['10', '11', '12']);
+    expect(found.says).toEqual([
+      'note db/8_x.sql it gets version 12, because dbmate runs it behind db/10_x.sql',
+      'warning db/9_x.sql dbmate runs it behind db/8_x.sql, and evdb before it: 11 is taken, and 12 too',
+    ]);
+  });
+
+  it('and a database that was migrated in another one is told', () => {
+    const at = (key: string, day: number) => ({
+      ...row(key),
+      appliedAt: `2026-01-0${day}T00:00:00.000Z`,
+    });
+    expect(plan({ migrations: THREE, rows: [at('1', 1), at('2', 3), at('3', 2)] }).says).toEqual([
+      expect.stringMatching(/^warning db\/3_x.sql it was applied here before db\/2_x.sql/),
+    ]);
+  });
+});
+
+describe('a marker of another tool with statements on both sides', () => {
+  const text = 'select 1;\n-- migrate:down\ndrop table a;';
+  const migrations = [migration('1', { up: { text, noTransaction: false } })];
+
+  it('keeps what is pending from being taken over', () => {
+    expect(plan({ migrations }).says).toEqual([
+      expect.stringMatching(/^error db\/1_x.sql it holds "-- migrate:down", a marker of dbmate/),
+    ]);
+  });
+
+  it('is left out of what has run, and told', () => {
+    const { files, says } = plan({ migrations, rows: [row('1')] });
+    expect(files).toEqual([{ name: '1_x.sql', text: 'select 1;\ndrop table a;\n' }]);
+    expect(says).toEqual([
+      expect.stringMatching(
+        /^warning db\/1_x.sql "-- migrate:down", a marker of dbmate, is left out/,
+      ),
+    ]);
+  });
+});
+
 describe('an adoption is refused', () => {
   it('where the ledger has another migration under a version', () => {
     const ledgerRows = [{ version: '1', label: '01', name: 'other' } as LedgerRow];
@@ -84,18 +175,11 @@ describe('an adoption is refused', () => {
     ]);
   });
 
-  it('where two files have one version', () => {
-    const { says } = plan({ migrations: [migration('01'), migration('1')] });
-    expect(says).toContain('error db/1_x.sql it has the same version as db/01_x.sql');
-  });
-
-  it('where a version is 0 and 1 is taken, or has too many digits', () => {
-    const migrations = [migration('0'), migration('1'), migration('1234567890123456789')];
-    expect(plan({ migrations }).says).toEqual([
-      'error db/0_x.sql its version is 0, evdb begins at 1, and there is a version 1 too',
-      'error db/1234567890123456789_x.sql its version has more than 18 digits',
-    ]);
-    expect(plan({ migrations: [migration('000')] })).toMatchObject({ pending: ['001'], says: [] });
+  it('where two files have one version that the table cannot tell apart', () => {
+    const other = migration('1', { path: '1_y.sql' });
+    expect(plan({ migrations: [migration('1'), other] }).says).toContain(
+      'error db/1_y.sql it has the same version as db/1_x.sql, which dbmate cannot tell apart',
+    );
   });
 
   it('where a checksum does not match, and not where only line ends do', () => {

@@ -11,7 +11,7 @@ function file(path: string, text: string): ForeignFile {
 }
 
 function readOne({ readFiles }: Adapter, path: string, text: string) {
-  return readFiles([file(path, text)]).migrations[0];
+  return readFiles([file(path, text)], []).migrations[0];
 }
 
 describe('dbmate', () => {
@@ -91,10 +91,8 @@ describe('node-pg-migrate', () => {
   });
 
   it('pairs files, and names them as its table does', () => {
-    const { migrations } = nodePgMigrate.readFiles([
-      file('1_a.down.sql', 'drop table a;'),
-      file('1_a.up.sql', 'create table a ();'),
-    ]);
+    const files = [file('1_a.down.sql', 'drop table a;'), file('1_a.up.sql', 'create table a ();')];
+    const { migrations } = nodePgMigrate.readFiles(files, []);
     expect(migrations).toMatchObject([{ key: '1_a', name: '_a', down: { text: 'drop table a;' } }]);
   });
 });

@@ -15,7 +15,7 @@ export async function handleAdopt(input: CommandInput): Promise<CommandResult> {
   const { flags, context } = input;
   const from = flags.from as AdoptableTool | undefined;
   if (from === undefined && !flags.undo) throw noTool();
-  const { options } = await loadMigrateOptions(input, (config) =>
+  const { options, config } = await loadMigrateOptions(input, (config) =>
     requireConsent(input, config, 'adopt'),
   );
   const directory =
@@ -23,7 +23,11 @@ export async function handleAdopt(input: CommandInput): Promise<CommandResult> {
   const target = { ...options, directory };
   return from === undefined || flags.undo
     ? undo(input, target, from)
-    : adopt(input, target, { from, configured: options.directory });
+    : adopt(input, target, {
+        from,
+        configured: options.directory,
+        startAfter: config.lint.startAfter,
+      });
 }
 
 function noTool(): EvdbError {
@@ -35,7 +39,11 @@ function noTool(): EvdbError {
 async function adopt(
   { flags, context, style }: CommandInput,
   options: MigrateOptions,
-  { from, configured }: { from: AdoptableTool; configured: string },
+  {
+    from,
+    configured,
+    startAfter,
+  }: { from: AdoptableTool; configured: string; startAfter: string | undefined },
 ): Promise<CommandResult> {
   const { adoptMigrations, planMigrateAdopt } = await import('../../adopt/adopt.ts');
   const { fromDir: fromDirectory, table, reason } = flags as Record<string, never>;
@@ -47,7 +55,9 @@ async function adopt(
   const limit = context.isOutTerminal && !flags.all ? ROWS_ON_TERMINAL : undefined;
   const isOther = resolve(configured) !== resolve(options.directory);
   const configuredFolder = isOther ? relative(context.cwd, configured) || '.' : undefined;
-  const text = renderAdoption(result, { style, dryRun, limit, configuredFolder });
+  const text = renderAdoption(result, {
+    ...{ style, dryRun, limit, configuredFolder, startAfter },
+  });
   return { data: { dryRun, ...result }, text };
 }
 

@@ -4,7 +4,7 @@ import { connectionOptions } from '../options.ts';
 
 const TOOLS = [
   ...['dbmate', 'golang-migrate', 'goose', 'flyway'],
-  ...['node-pg-migrate', 'sqlx', 'graphile-migrate', 'prisma'],
+  ...['node-pg-migrate', 'sqlx', 'graphile-migrate', 'prisma', 'diesel', 'pairs'],
 ];
 
 export const ADOPT: CommandSpec = {

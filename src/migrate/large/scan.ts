@@ -5,6 +5,7 @@ import { createStatementReader, StatementTooLong } from '../../sql/statement-rea
 import type { Statement } from '../../sql/statements.ts';
 import { displayPath } from '../display-path.ts';
 import { refuseForeignMarkers } from '../foreign-markers.ts';
+import { countsForTokens } from '../token-checksum.ts';
 import { readNormalised } from './normalised-bytes.ts';
 import { createOutline } from './outline.ts';
 
@@ -48,7 +49,7 @@ export function* scanLargeFile(
     statementsTotal++;
     const gap = reader.gap();
     if (!foreign) refuseMarkersAround(gap, statement, path);
-    tokens.addStatement(statement.text);
+    if (countsForTokens(statement)) tokens.addStatement(statement.text);
     if (statement.copyData) {
       for (const rows of reader.rows()) {
         tokens.addRows(rows);
