@@ -7,6 +7,7 @@ import { changesServer } from '../trace/treatment.ts';
 import { batchesOf } from './batches.ts';
 import { isApplied, type MigrationStatus } from './compare.ts';
 import { readStoredTexts } from './ledger.ts';
+import { roleStandInOf } from './missing-roles.ts';
 import { applySettings, ledgerKey, type MigrateOptions } from './options.ts';
 import { fullName } from './plan.ts';
 import { statementError } from './script-error.ts';
@@ -98,6 +99,11 @@ export async function runScript(
   };
   const settings = { ...applySettings(options), ...ledgerKey(options) };
   const statements = splitStatements(script.text);
+  const roles = roleStandInOf(session);
+  const sendAdapted = async (one: Statement, rows?: Iterable<Buffer>) => {
+    if (staysInDatabase(one)) await send(await roles.adapt(one), rows);
+    else roles.leaveOut(one);
+  };
   const begin = beginSql({
     ...settings,
     facts: session.facts,
@@ -108,14 +114,14 @@ export async function runScript(
   if (!script.directives.noTransaction) {
     await session.run(begin);
     for (const batch of batchesOf({ script, statements })) {
-      for (const one of batch.statements.filter(staysInDatabase)) await send(one, batch.rows);
+      for (const one of batch.statements) await sendAdapted(one, batch.rows);
     }
     await session.run('commit');
     return;
   }
   await session.run(`${begin}; commit; ${openSessionSql(session.facts)}
     set search_path = ${searchPathSql(settings)}`);
-  for (const one of statements.filter(staysInDatabase).filter(isWorthReplaying)) await send(one);
+  for (const one of statements.filter(isWorthReplaying)) await sendAdapted(one);
 }
 
 function staysInDatabase(statement: Statement): boolean {

@@ -1,8 +1,11 @@
 import { withScratchDatabase } from '../connection/scratch.ts';
 import type { Session } from '../connection/session.ts';
+import type { Statement } from '../sql/statements.ts';
 import { openTraceSession, type TraceSession } from '../trace/trace-session.ts';
 import { type StatementTrace, traceStatements } from '../trace/trace-statements.ts';
+import { changesServer } from '../trace/treatment.ts';
 import type { TraceFacts } from './impact-plan.ts';
+import { roleStandInOf } from './missing-roles.ts';
 import { applySettings, ledgerKey, type MigrateOptions } from './options.ts';
 import type { Step } from './prepare.ts';
 import { copyStructure } from './scratch-structure.ts';
@@ -109,7 +112,8 @@ async function traceAll(
     });
     // what a script did before it stopped half way is there already
     const done = step.resume?.statementsDone ?? 0;
-    const traced = await traceStatements(tracer, step.statements.slice(done), {
+    const statements = await withStandIns(step.statements.slice(done), tracer.session);
+    const traced = await traceStatements(tracer, statements, {
       beginSql: begin,
       end: isTarget ? 'rollback' : 'commit',
       goesOn: !isTarget,
@@ -119,4 +123,18 @@ async function traceAll(
     traces.push([...step.statements.slice(0, done).map(() => undefined), ...traced]);
   }
   return traces;
+}
+
+/** The statements that make roles are not run, and those after them do without. */
+async function withStandIns(
+  statements: readonly Statement[],
+  session: Session,
+): Promise<Statement[]> {
+  const roles = roleStandInOf(session);
+  const adapted: Statement[] = [];
+  for (const statement of statements) {
+    if (changesServer(statement)) roles.leaveOut(statement);
+    adapted.push(await roles.adapt(statement));
+  }
+  return adapted;
 }

@@ -38,6 +38,21 @@ async function migrateBusyTables(stage: MigrateStage): Promise<void> {
 }
 
 describe('a traced plan', () => {
+  test.for(['beside', 'target'] as const)(
+    'stands in for a role that the plan makes and the server lacks: %s',
+    async (where, { stage }) => {
+      const role = `evdb_lacks_${process.pid}_${Date.now() % 100_000}_${where}`;
+      await migrateBusyTables(stage);
+      await stage.migration(
+        '002_role',
+        `create role ${role}; grant select on events to ${role}; alter table users owner to ${role};`,
+      );
+      const outcomes = (await traced(stage, where)).map(({ trace }) => trace?.outcome);
+      expect(outcomes).toEqual(['skipped', 'traced', 'traced']);
+      expect(await stage.sql`select from pg_roles where rolname = ${role}`).toHaveLength(0);
+    },
+  );
+
   test('tells what a scratch database saw, and leaves none behind', async ({ stage }) => {
     await migrateBusyTables(stage);
     await stage.migration('002_city', 'alter table events add city uuid default gen_random_uuid()');

@@ -197,3 +197,47 @@ test('an interruption ends it, and drops the scratch database', async ({ stage }
     await stage.sql`select datname from pg_database as d join pg_stat_activity as a using (datname) where d.datname like 'evdb_scratch%' and a.query like '%pg_sleep(60)%'`,
   ).toEqual([]);
 });
+
+/** A role that no server has, made and used in every way that a migration may write. */
+function usingRole(role: string): string {
+  return `
+    create role "${role}" nologin;
+    create table orders (id int, owner text);
+    alter table orders enable row level security;
+    create policy own on orders to "${role}" using (owner = current_user);
+    grant select on orders to group "${role}";
+    alter default privileges in schema public grant select on tables to "${role}";
+    create schema authorization "${role}";
+    alter table orders owner to "${role}";
+    set role "${role}";
+    create table ${role}.mine ();
+    reset role;
+    grant pg_monitor to "${role}";`;
+}
+
+test('stands in for a role that the migrations make and the server lacks', async ({ stage }) => {
+  const role = `evdb_lacks_${process.pid}_${Date.now() % 100_000}`;
+  await stage.migration(
+    '001_role',
+    usingRole(role),
+    `drop table ${role}.mine, orders; drop schema ${role};
+     alter default privileges in schema public revoke select on tables from "${role}"; drop role "${role}";`,
+  );
+  await stage.migration(
+    '002_later',
+    `create table later (); grant insert on later to ${role};`,
+    'drop table later;',
+  );
+  await stage.migration(
+    '003_block',
+    `do $$ begin if not exists (select from pg_roles where rolname = '${role}_b') then create role ${role}_b; end if; end $$;
+     grant select on later to ${role}_b;`,
+    `revoke select on later from ${role}_b;`,
+  );
+  expect(await prove(stage, { shadow: { all: true } })).toEqual({
+    said: [],
+    proven: ['001_role', '002_later', '003_block'],
+  });
+  const made = await stage.sql`select rolname from pg_roles where rolname like ${`${role}%`}`;
+  expect(made).toEqual([]);
+});
