@@ -116,7 +116,8 @@ export function reportOf(
     findings,
     suppressed: files.flatMap((file) => file.suppressed),
     counts: countSeverities(findings),
-    files: files.map(({ path }) => path),
+    // Both halves of a file of another tool have its name.
+    files: [...new Set(files.map(({ path }) => path))],
     statements: files.reduce((sum, file) => sum + file.statements.length, 0),
   };
 }

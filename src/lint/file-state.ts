@@ -27,7 +27,8 @@ export function openFileState(
   trees: (Node | null)[],
 ): FileState {
   return {
-    isTransactional,
+    // Where the script begins and commits itself, nothing else is one transaction.
+    isTransactional: isTransactional && !trees.some((tree) => tree && 'TransactionStmt' in tree),
     direction,
     fresh: new Set(),
     freshTypes: new Set(),
@@ -234,6 +235,22 @@ function share(
   }
 }
 
+function noteTransaction(file: FileState, tree: Node): void {
+  const { kind, chain } = asKind(tree, 'TransactionStmt') ?? {};
+  switch (kind) {
+    case 'TRANS_STMT_BEGIN':
+    case 'TRANS_STMT_START':
+      file.isTransactional = true;
+      return;
+    case 'TRANS_STMT_COMMIT':
+    case 'TRANS_STMT_ROLLBACK':
+    case 'TRANS_STMT_PREPARE':
+      file.isTransactional = chain === true;
+      file.held.clear();
+      file.enumValues.clear();
+  }
+}
+
 function noteTimeZone(file: FileState, tree: Node): void {
   const { name, kind, args } = asKind(tree, 'VariableSetStmt') ?? {};
   if (name !== 'timezone') return;
@@ -252,6 +269,7 @@ const NOTES: Record<string, Note> = {
   DropStmt: noteDropped,
   AlterEnumStmt: noteEnumValue,
   VariableSetStmt: noteTimeZone,
+  TransactionStmt: noteTransaction,
   AlterTableStmt: noteAttached,
   InsertStmt: nothing,
   UpdateStmt: nothing,

@@ -4,8 +4,10 @@ import { replayStatement } from '../catalog/replay.ts';
 import { emptyImpact, type Impact } from '../impact/impact.ts';
 import { impactOf } from '../impact/impact-of.ts';
 import { checkScript } from '../sql/check.ts';
+import { classifyStatement } from '../sql/kind.ts';
 import { GRAMMAR_MAJOR, type SqlParser, UNKNOWN_TO_GRAMMAR } from '../sql/parser.ts';
 import { offsetOfPosition } from '../sql/position.ts';
+import { ROUTINES } from '../sql/routine-check.ts';
 import { type Statement, splitStatements } from '../sql/statements.ts';
 import type { LintRun } from './engine.ts';
 import { type ExpandedStatement, expandStatement } from './expand.ts';
@@ -79,7 +81,10 @@ function judgeFile(script: LintScript, statements: Statement[], around: Around):
     directives.suppressions.push(...inBody.suppressions);
     directives.problems.push(...inBody.problems);
   }
-  const syntax = trees.includes(null) ? findSyntaxErrors(script, statements, run) : [];
+  // A routine that parses may still hold a body that does not.
+  const mayFail = trees.includes(null) || statements.some(({ command }) => ROUTINES.has(command));
+  const syntax = mayFail ? findSyntaxErrors(script, statements, run) : [];
+  if (!script.isForeign) syntax.push(...statements.filter(controls).map(refuseControl));
   return { script, statements, found, syntax, directives };
 }
 
@@ -141,6 +146,26 @@ const UNCHANGING = new Set([
   'revoke',
   'comment',
 ]);
+
+function controls(statement: Statement): boolean {
+  return classifyStatement(statement).isTransactionControl;
+}
+
+/** What evdb refuses to run in a script of its own. */
+function refuseControl({ command, text, start, end }: Statement): RawFinding {
+  return {
+    rule: 'transaction-control',
+    group: 'syntax',
+    severity: 'error',
+    message: `"${command}" in a migration: evdb begins and commits itself`,
+    hint: 'Remove it: a migration is applied whole or not at all. What has to commit in between belongs in a file of its own.',
+    start,
+    end,
+    at: start,
+    statementText: text,
+    tables: [],
+  };
+}
 
 function findSyntaxErrors(
   { text }: LintScript,

@@ -9,6 +9,8 @@ export interface LintScript {
   isTransactional: boolean;
   /** Whether its findings are wanted; the others only tell what the database holds by then. */
   isJudged: boolean;
+  /** Whether another tool runs it, which may leave transactions to the script; default false. */
+  isForeign?: boolean;
   /** Whether the text only stands for that of a large file, and must never be written. */
   isOutline?: boolean;
 }

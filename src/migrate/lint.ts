@@ -119,7 +119,8 @@ function listLoose({ folder, names }: Target): ListedFile[] {
   const found = names ?? readdirSync(folder).filter((name) => name.endsWith('.sql'));
   return sortNames(found).map((name) => ({
     path: join(folder, name),
-    isDown: /\.down\.sql$/.test(name),
+    // `U2__name.sql` undoes `V2__name.sql`.
+    isDown: /\.down\.sql$|^U\d[\d._]*__/.test(name),
     isJudged: true,
   }));
 }

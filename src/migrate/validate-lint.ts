@@ -50,7 +50,7 @@ export function mergeFindings(
   );
 }
 
-const TOLD_BY_CHECKS = new Set(['syntax-error', 'concurrently-in-tx']);
+const TOLD_BY_CHECKS = new Set(['syntax-error', 'transaction-control', 'concurrently-in-tx']);
 
 function isTold(finding: LintFinding, refused: ReadonlySet<string>): boolean {
   return TOLD_BY_CHECKS.has(finding.rule) && refused.has(placeOf(finding));

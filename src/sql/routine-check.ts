@@ -21,7 +21,8 @@ export function checkRoutineBody(
   return body?.language === 'plpgsql' ? checkPlpgsql(text, body, parser) : null;
 }
 
-const ROUTINES = new Set(['do', 'create function', 'create procedure']);
+/** The commands of statements that hold a body. */
+export const ROUTINES: ReadonlySet<string> = new Set(['do', 'create function', 'create procedure']);
 
 function checkSql(
   text: string,

@@ -301,3 +301,56 @@ describe('security-definer', () => {
     expect(verdicts(lint(text))).toEqual([]);
   });
 });
+
+describe('a table of the file that becomes a partition of a live one', () => {
+  const before = `create table p (id int, a int) partition by range (id);
+    create table d partition of p default;`;
+  const made =
+    'create table n (id int, a int); insert into n select * from generate_series(1, 9) as a(id), generate_series(1, 9) as b(a);';
+  const attach = 'alter table p attach partition n for values from (0) to (9);';
+
+  test.each([
+    ['index-not-concurrent', 'error', 'create index i on n (a)'],
+    ['set-not-null', 'error', 'alter table n alter a set not null'],
+    ['work-under-strong-lock', 'warning', 'create index i on n (a)'],
+  ])("is everybody's to %s from then on", (rule, severity, text) => {
+    expect(verdictsOf(rule, `${made} ${attach} ${text}`, before)).toEqual([severity]);
+    expect(verdictsOf(rule, `${made} ${text}; ${attach}`, before)).toEqual([]);
+  });
+
+  test("stays nobody's where it is empty, or its parent is of the file too", () => {
+    const index = 'create index i on n (a)';
+    const empty = `create table n (id int, a int); ${attach} ${index}`;
+    expect(verdictsOf('index-not-concurrent', empty, before)).toEqual([]);
+    const own = `create table p (id int, a int) partition by range (id); ${made} ${attach} ${index}`;
+    expect(verdictsOf('index-not-concurrent', own, 'select 1')).toEqual([]);
+  });
+});
+
+describe('domains, tablespaces and keys', () => {
+  test.each([
+    ['check-validated warning', 'alter domain elsewhere add constraint c check (value > 0)'],
+    ['set-not-null warning', 'alter domain elsewhere set not null'],
+    ['rewrite-command error', 'alter index t_a set tablespace fast'],
+    ['rewrite-command error', 'alter table all in tablespace slow set tablespace fast'],
+    ['rewrite-command error', 'alter index all in tablespace slow set tablespace fast'],
+    ['fk-validated error', 'alter table t alter constraint t_a_fkey enforced'],
+  ])('%s of %s', (verdict, text) => {
+    const unenforced = `${BEFORE} alter table t alter constraint t_a_fkey not enforced;`;
+    const found = verdicts(lint(text, { before: unenforced }));
+    expect(found).toContain(verdict);
+  });
+
+  test.each([
+    'alter domain elsewhere add constraint c check (value > 0) not valid',
+    'alter index t_a set tablespace pg_default',
+  ])('says nothing of %s', (text) => {
+    expect(verdicts(lint(text, { before: BEFORE }))).toEqual([]);
+  });
+
+  test('tells who waits for an index that is moved', () => {
+    expect(messageOf('rewrite-command', 'alter index t_a set tablespace fast')).toBe(
+      'moving index public.t_a to tablespace fast copies it under ACCESS EXCLUSIVE: nobody can read or write public.t meanwhile',
+    );
+  });
+});
