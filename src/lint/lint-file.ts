@@ -155,7 +155,8 @@ function controls(statement: Statement): boolean {
 function refuseControl({ command, text, start, end }: Statement): RawFinding {
   return {
     rule: 'transaction-control',
-    group: 'syntax',
+    // It is good SQL, and says to evdb what evdb does not take.
+    group: 'directive',
     severity: 'error',
     message: `"${command}" in a migration: evdb begins and commits itself`,
     hint: 'Remove it: a migration is applied whole or not at all. What has to commit in between belongs in a file of its own.',
