@@ -41,6 +41,7 @@ export type EvdbErrorCode =
   | 'IRREVERSIBLE'
   | 'INCOMPLETE_MIGRATION'
   | 'LEDGER_TOO_NEW'
+  | 'LEDGER_DAMAGED'
   | 'ADOPTION_REFUSED'
   // applying
   | 'MIGRATION_FAILED'

@@ -3,8 +3,9 @@ import { quoteIdent } from '../sql/quote.ts';
 import type { Statement } from '../sql/statements.ts';
 import { type ApplyContext, stepName, tellWhoIsInTheWay } from './apply-context.ts';
 import { describeFailure } from './failure.ts';
+import { fullName } from './plan.ts';
 import type { Step } from './prepare.ts';
-import { deleteMigrationSql, insertHistorySql, insertMigrationSql } from './record.ts';
+import { deleteMigrationSql, insertHistorySql, insertMigrationSql, notRecorded } from './record.ts';
 import { createSeenBlockers } from './seen-blockers.ts';
 import { openSessionSql, resetSessionSql, searchPathSql, wrongTarget } from './session-settings.ts';
 import { type Running, runAlone } from './stepwise/alone.ts';
@@ -62,10 +63,12 @@ async function start(step: Step, { observer, key }: ApplyContext): Promise<numbe
   const state = step.direction === 'up' ? 'applying' : 'reverting';
   const checksums = step.statements.map((statement) => statementChecksum(step.script, statement));
   const insert = step.entry ? insertMigrationSql(key, step.entry) : '';
-  await observer.record(
-    `begin; ${insert} ${openJournalSql(key, step.version, { state, checksums })} commit;`,
-    isWritten.opened(key, step.version),
+  const opened = isWritten.opened(key, step.version);
+  const rows = await observer.record(
+    `begin; ${insert} ${openJournalSql(key, step.version, { state, checksums })} commit; select 1 where ${opened}`,
+    opened,
   );
+  if (rows.length === 0) throw notRecorded(key, fullName(step));
   return 0;
 }
 
@@ -109,8 +112,11 @@ async function recordEnd(step: Step, durationMs: number, context: ApplyContext):
       ? closeJournalSql(key, version, durationMs)
       : deleteMigrationSql(key, version);
   const entry = { action: direction, version, label, name, checksum: script.checksum, durationMs };
-  await observer.record(
-    `begin; ${change} ${insertHistorySql(key, entry, provenance)} commit;`,
-    direction === 'up' ? isWritten.closed(key, version) : isWritten.removed(key, version),
+  const ended =
+    direction === 'up' ? isWritten.closed(key, version) : isWritten.removed(key, version);
+  const rows = await observer.record(
+    `begin; ${change} ${insertHistorySql(key, entry, provenance)} commit; select 1 where ${ended}`,
+    ended,
   );
+  if (rows.length === 0) throw notRecorded(key, fullName(step));
 }

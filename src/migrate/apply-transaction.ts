@@ -19,7 +19,7 @@ import { createLockLimit, sendLimit } from './lock-limit.ts';
 import { resolveOutcome } from './outcome.ts';
 import { fullName } from './plan.ts';
 import type { Step } from './prepare.ts';
-import { deleteMigrationSql, insertHistorySql } from './record.ts';
+import { deleteMigrationSql, insertHistorySql, isRecordedSql, notRecorded } from './record.ts';
 import { type Rung, withLockRetries } from './retry.ts';
 import { statementError } from './script-error.ts';
 import { createSeenBlockers, type SeenBlockers } from './seen-blockers.ts';
@@ -194,9 +194,11 @@ select
     ${targetExistsSql(key.targetSchema)} as "targetExists",
     ${retakeLockSql(runnerLock(key))} as "holdsLock",
     pg_catalog.pg_current_xact_id()::text as "transactionId",
+    ${isRecordedSql(key, step.version, step.direction)} as "isRecorded",
     ${synchronousSql(true)}`);
   if (row?.targetExists !== true) throw wrongTarget(key.targetSchema, 'after', worker.facts);
   if (row.holdsLock !== true) throw lockLost(step);
+  if (row.isRecorded !== true) throw notRecorded(key, fullName(step));
   return row.transactionId as string;
 }
 

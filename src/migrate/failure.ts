@@ -42,13 +42,27 @@ function describe(
     return connectionLost(error, step);
   }
   if (codeOf(error) === '42501') return notAllowed(error, context);
-  // Neither a statement of the script nor the connection: the ledger, or a deferred constraint.
+  const { schema_name: schema } = error as { schema_name?: string };
+  if (schema === context.key.ledgerSchema) return ledgerRefuses(error as Error, step, context);
+  // Neither a statement of the script nor the connection: a deferred constraint.
   const { message, detail, hint } = error as { message?: string; detail?: string; hint?: string };
   const place = { script: step.script, line: 1, column: 1 };
   return new ScriptError('MIGRATION_FAILED', `${message} (when the transaction ended)`, place, {
     cause: error,
     server: { sqlstate: codeOf(error) ?? '', detail, hint },
   });
+}
+
+function ledgerRefuses(cause: Error, step: Step, { key }: ApplyContext): EvdbError {
+  return new EvdbError(
+    'LEDGER_DAMAGED',
+    `the ledger refuses what is to be written of ${fullName(step)}: ${cause.message}`,
+    {
+      hint: `Nothing is wrong with the file. Look at the tables of schema "${key.ledgerSchema}": somebody has changed them, or rows of them.`,
+      cause,
+      details: { sqlstate: codeOf(cause) },
+    },
+  );
 }
 
 function notAllowed(cause: unknown, { worker, key }: ApplyContext): EvdbError {

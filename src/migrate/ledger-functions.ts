@@ -57,7 +57,10 @@ comment on function ${s}.record_up(text, bigint, text, text, text, text, integer
     'Writes what is known of a migration, in the transaction that applied it';`;
 }
 
-/** The call that records an applied migration; the server says how long its transaction took. */
+/**
+ * The call that records an applied migration; the server says how long its transaction took. A text
+ * that is there already is of a row that somebody has deleted.
+ */
 export function recordUpSql(key: LedgerKey, entry: LedgerEntry, by: Provenance): string {
   const { version, label, name, checksum, tokenChecksum, statementsTotal } = entry;
   const { osUser, hostName, toolVersion, gitCommit, ciUrl } = by;
@@ -68,7 +71,9 @@ export function recordUpSql(key: LedgerKey, entry: LedgerEntry, by: Provenance):
     ...[entry.upText, entry.downText].map(literal),
     ...[osUser, hostName, toolVersion, gitCommit, ciUrl].map(literal),
   ];
-  return `select ${quoteIdent(key.ledgerSchema)}.record_up(${values.join(', ')});`;
+  const s = quoteIdent(key.ledgerSchema);
+  return `delete from ${s}.migration_text where target_schema = ${literal(key.targetSchema)} and version = ${version};
+select ${s}.record_up(${values.join(', ')});`;
 }
 
 function literal(value: string | null | undefined): string {

@@ -1,6 +1,7 @@
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
+import { commandLine } from '../text/command-line.ts';
 import { LEDGER_FORMAT } from './ledger-schema.ts';
 import type { Version } from './version.ts';
 
@@ -52,16 +53,19 @@ export interface Ledger {
 export async function readLedger(session: Session, key: LedgerKey): Promise<Ledger> {
   try {
     const [row] = await session.run(readLedgerSql(key));
-    const { format, targetExists, rows } = row as {
+    const { format, targetExists, tables, rows } = row as {
       format: number;
       targetExists: boolean;
+      tables: string;
       rows: string | null;
     };
     if (format > LEDGER_FORMAT) throw tooNew(format, key);
+    refuseDamaged(tables, key);
     return { exists: true, format, targetExists, rows: rows?.split(RECORD).map(parseRow) ?? [] };
   } catch (error) {
     const { code } = error as { code?: string };
     if (code === '42P01' || code === '3F000') {
+      await refuseRemains(session, key);
       const targetExists = await readTargetExists(session, key);
       return { exists: false, format: LEDGER_FORMAT, targetExists, rows: [] };
     }
@@ -69,6 +73,36 @@ export async function readLedger(session: Session, key: LedgerKey): Promise<Ledg
     if (code === '42703') await refuseOtherLayout(session, key);
     throw error;
   }
+}
+
+const TABLES = ['ledger_format', 'migration', 'migration_text', 'history'];
+
+/** The ledger's tables that there are, as one text. */
+function tablesSql(ledgerSchema: string): string {
+  return `(
+        select coalesce(pg_catalog.string_agg(c.relname, ' '), '')
+        from pg_catalog.pg_class as c
+        join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+        where n.nspname = ${quoteLiteral(ledgerSchema)}
+            and c.relname in (${TABLES.map(quoteLiteral).join(', ')})
+    )`;
+}
+
+/** Where some of its tables are there, it was not that nothing is applied. */
+async function refuseRemains(session: Session, key: LedgerKey): Promise<void> {
+  const [row] = await session.run(`select ${tablesSql(key.ledgerSchema)} as "tables"`);
+  if (row?.tables !== '') refuseDamaged(String(row?.tables), key);
+}
+
+function refuseDamaged(tables: string, { ledgerSchema }: LedgerKey): void {
+  const there = new Set(tables.split(' '));
+  const missing = TABLES.filter((table) => !there.has(table));
+  if (missing.length === 0) return;
+  const names = missing.map((table) => `${ledgerSchema}.${table}`).join(', ');
+  throw new EvdbError('LEDGER_DAMAGED', `the ledger lacks ${names}`, {
+    hint: `Restore what is missing from a backup. Where there is none: drop schema ${quoteIdent(ledgerSchema)} cascade; and then say what is applied with \`${commandLine('migrate baseline')}\`.`,
+    details: { missing },
+  });
 }
 
 /** A newer layout may lack a column that this evdb reads. */
@@ -94,6 +128,7 @@ function readLedgerSql({ ledgerSchema, targetSchema }: LedgerKey): string {
   return `select
     (select format from ${s}.ledger_format) as "format",
     ${targetExistsSql(targetSchema)} as "targetExists",
+    ${tablesSql(ledgerSchema)} as "tables",
     (
         select pg_catalog.string_agg(
             pg_catalog.concat_ws(

@@ -1,3 +1,4 @@
+import { EvdbError } from '../errors.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import type { LedgerKey } from './ledger.ts';
 import type { Provenance } from './provenance.ts';
@@ -44,6 +45,10 @@ export interface HistoryEntry {
 /** `transaction` lets the server say how long the transaction has been going on. */
 type Duration = number | 'transaction';
 
+/** A text without its row is of one that somebody has deleted. */
+const OVER_REMAINS =
+  'on conflict on constraint migration_text_pkey do update set up_text = excluded.up_text, down_text = excluded.down_text';
+
 /** The rows of a no-transaction migration that is about to run, `applying`. */
 export function insertMigrationSql(key: LedgerKey, entry: LedgerEntry): string {
   const s = quoteIdent(key.ledgerSchema);
@@ -51,7 +56,8 @@ export function insertMigrationSql(key: LedgerKey, entry: LedgerEntry): string {
   return `insert into ${s}.migration (target_schema, version, label, name, checksum, token_checksum, state, statements_total)
 values (${id}, ${literals(entry.label, entry.name, entry.checksum, entry.tokenChecksum, 'applying')}, ${entry.statementsTotal});
 insert into ${s}.migration_text (target_schema, version, up_text, down_text)
-values (${id}, ${literals(entry.upText, entry.downText)});`;
+values (${id}, ${literals(entry.upText, entry.downText)})
+${OVER_REMAINS};`;
 }
 
 /** A migration that evdb did not run itself: what the ledger holds of it beside the entry. */
@@ -78,7 +84,8 @@ export function insertTakenOverSql(key: LedgerKey, rows: TakenOver[]): string {
   return `insert into ${s}.migration (target_schema, version, label, name, checksum, token_checksum, state, statements_done, statements_total, applied_at, duration_ms, origin)
 values ${migrations.join(',\n')};
 insert into ${s}.migration_text (target_schema, version, up_text, down_text)
-values ${texts.join(',\n')};`;
+values ${texts.join(',\n')}
+${OVER_REMAINS};`;
 }
 
 /** Makes the file, as it is now, what was applied. */
@@ -139,4 +146,19 @@ function rowOf(key: LedgerKey, version: Version): string {
 
 function literals(...values: (string | null | undefined)[]): string {
   return values.map((value) => (value == null ? 'null' : quoteLiteral(value))).join(', ');
+}
+
+/** Whether the ledger says of a migration what this transaction has just written of it. */
+export function isRecordedSql(key: LedgerKey, version: Version, direction: 'up' | 'down'): string {
+  const row = `select from ${quoteIdent(key.ledgerSchema)}.migration where ${rowOf(key, version)}`;
+  return direction === 'up'
+    ? `exists (${row} and transaction_id = pg_catalog.pg_current_xact_id())`
+    : `not exists (${row})`;
+}
+
+/** Something on the server keeps the ledger from being written, such as a trigger. */
+export function notRecorded({ ledgerSchema }: LedgerKey, name: string): EvdbError {
+  return new EvdbError('LEDGER_DAMAGED', `the ledger does not keep what is written of ${name}`, {
+    hint: `Look for a trigger, a rule or a row security policy on the tables of schema "${ledgerSchema}", and remove it.`,
+  });
 }
