@@ -1,8 +1,8 @@
 import type { A_Const, CommonTableExpr, Node, RangeVar } from '@pgsql/types';
-import { asKind, relationNameOf, walkTree } from '../sql/tree.ts';
+import { asKind, relationNameOf, stringsOf, walkTree } from '../sql/tree.ts';
 import { type Catalog, type CatalogColumn, findRelation, type Relation } from './catalog.ts';
 import { columnTypeOf, UNKNOWN_TYPE } from './column-type.ts';
-import { columnOf, columnsIn, nameOfExpression } from './expression.ts';
+import { columnOf, nameOfExpression } from './expression.ts';
 
 /** The tables, views and sequences in the `from` clauses of a query, wherever they stand in it. */
 export function rangesIn(query: unknown): RangeVar[] {
@@ -25,18 +25,48 @@ export function relationsRead(catalog: Catalog, query: unknown): Relation[] {
 
 /** Notes that a view reads what its query names, and which columns. */
 export function linkDependents(catalog: Catalog, view: Relation, query: unknown): void {
-  const mentioned = new Set(columnsIn(query));
-  let isAll = false;
-  walkTree(query, (kind) => {
-    isAll ||= kind === 'A_Star';
-  });
+  const uses = columnUses(query);
   view.reads = new Map();
-  for (const relation of relationsRead(catalog, query)) {
-    if (relation === view) continue;
+  for (const range of rangesIn(query)) {
+    const relation = findRelation(catalog, relationNameOf(range));
+    if (relation === undefined || relation === view) continue;
+    const alias = aliasOf(range);
+    const used = new Set(view.reads.get(relation.key));
+    const prefixed = uses.get(alias);
+    const plain = uses.get('');
+    // The name of a relation alone is its whole row.
+    const isRow = plain?.has(alias) && !relation.columns.has(alias);
+    const isAll = isRow || prefixed?.has('*') || plain?.has('*');
+    for (const name of relation.columns.keys()) {
+      if (isAll || prefixed?.has(name) || plain?.has(name)) used.add(name);
+    }
     relation.dependents.add(view.key);
-    const used = [...relation.columns.keys()].filter((name) => isAll || mentioned.has(name));
-    view.reads.set(relation.key, new Set(used));
+    view.reads.set(relation.key, used);
   }
+}
+
+/** The columns that a query mentions, by the prefix that they have there, '' for none; `*` is all of them. */
+function columnUses(query: unknown): Map<string, Set<string>> {
+  const uses = new Map<string, Set<string>>();
+  const add = (prefix: string, name: string) => {
+    const names = uses.get(prefix) ?? new Set();
+    uses.set(prefix, names.add(name));
+  };
+  walkTree(query, (kind, fields) => {
+    if (kind === 'ColumnRef') {
+      const parts = fields.fields as Node[];
+      const isStar = asKind(parts.at(-1), 'A_Star') !== undefined;
+      const [prefix = '', name = ''] = [parts.at(-2), parts.at(-1)].map(
+        (part) => asKind(part, 'String')?.sval,
+      );
+      add(prefix, isStar ? '*' : name);
+    }
+    if (kind !== 'JoinExpr') return;
+    // What both sides share is compared, and a natural join does not say what that is.
+    if (fields.isNatural) add('', '*');
+    for (const name of stringsOf(fields.usingClause as Node[] | undefined)) add('', name);
+  });
+  return uses;
 }
 
 /** The columns that a query returns; the types only where they are those of a table or are cast. */

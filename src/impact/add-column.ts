@@ -39,16 +39,29 @@ export function impactOfAddColumn(at: AlterCommand): void {
 }
 
 /**
- * Where rows are there, a column without a default fails at once; where none are, nothing is read. A
- * virtual one has no values of its own, so that each row has to be asked.
+ * The rows are asked where each gets null, which the first row then is refused for, and where the column
+ * is virtual: that has no values of its own.
  */
 function scanForNulls(at: AlterCommand, definition: ColumnDef, constraint: Constraint): void {
-  if (generationOf(definition) !== 'virtual') return;
+  const isVirtual = generationOf(definition) === 'virtual';
+  if (!isVirtual && !isFilledWithNull(at, definition)) return;
+  const reason = isVirtual ? 'not null constraint' : 'not null of a new column';
   const offset = offsetOfConstraint(at, constraint);
   for (const place of touchedTables(at, { offset })) {
     const subject = definition.colname ?? '';
-    scan(at.draft, { ...place, reason: 'not null constraint', subject, isCertain: true });
+    scan(at.draft, { ...place, reason, subject, isCertain: true });
   }
+}
+
+function isFilledWithNull({ draft }: AlterCommand, definition: ColumnDef): boolean {
+  const { catalog } = draft;
+  const domain = catalog.types.get(columnTypeOf(catalog, definition.typeName).name);
+  return (
+    generationOf(definition) === undefined &&
+    serialBase(definition.typeName) === undefined &&
+    inlineConstraint(definition, 'CONSTR_DEFAULT') === undefined &&
+    domain?.default === undefined
+  );
 }
 
 type Cause = Pick<Rewrite, 'reason' | 'detail' | 'isCertain'>;

@@ -56,6 +56,12 @@ export function closeDraft({ catalog, impact, locks }: Draft): Impact {
       });
     }
   }
+  // What is refused works on nothing; its locks it may take first.
+  if (impact.refusals.some((one) => one.sqlstate !== null && !one.isOnlyInTransaction)) {
+    for (const list of [impact.rewrites, impact.scans, impact.builds, impact.changes]) {
+      list.length = 0;
+    }
+  }
   impact.locks = [...locks.values()];
   if (locks.size > 1) {
     impact.locks.sort((a, b) => LOCK_MODES.indexOf(b.mode) - LOCK_MODES.indexOf(a.mode));

@@ -31,6 +31,7 @@ import {
   lockTarget,
 } from './objects.ts';
 import { impactOfCopy, impactOfExplain, impactOfQuery, impactOfReading } from './query.ts';
+import { refusalsOf } from './refusal.ts';
 
 export interface ImpactQuestion {
   /** From `parser.parse(text)`. */
@@ -62,6 +63,7 @@ export function impactOf({ tree, ...question }: ImpactQuestion): Impact {
   for (const [kind, fields] of Object.entries(tree)) {
     const judge = JUDGES[kind];
     if (judge) judge(draft, fields, tree);
+    for (const refusal of refusalsOf(draft, kind, fields)) draft.impact.refusals.push(refusal);
   }
   return closeDraft(draft);
 }

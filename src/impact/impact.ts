@@ -56,6 +56,7 @@ export type RewriteReason =
 export type ScanReason =
   | 'set not null'
   | 'not null constraint'
+  | 'not null of a new column'
   | 'check constraint'
   | 'check of a column whose type changes'
   | 'foreign key'
@@ -96,6 +97,27 @@ export interface Build
   isConcurrent: boolean;
 }
 
+/** Why PostgreSQL surely refuses a statement, or leaves undone what it asks for. */
+export interface Refusal {
+  /** Null where there is no error, and what is asked for is not there afterwards. */
+  sqlstate: string | null;
+  message: string;
+  hint: string;
+  relation?: ObjectKey;
+  /** Where it is written, in UTF-16 units of the statement's text. */
+  offset?: number;
+  /** Whether it works outside of a transaction. */
+  isOnlyInTransaction?: boolean;
+}
+
+/** Rows of a table that a statement changes. */
+export interface Change {
+  relation: ObjectKey;
+  verb: 'insert' | 'update' | 'delete' | 'merge';
+  /** Whether it surely is every row. */
+  isAll: boolean;
+}
+
 /** What a statement does to the database while it runs, as far as others feel it. */
 export interface Impact {
   /** Strongest first; the strongest mode on each relation. */
@@ -103,12 +125,23 @@ export interface Impact {
   rewrites: Rewrite[];
   scans: Scan[];
   builds: Build[];
+  /** Not those of `truncate`. */
+  changes: Change[];
+  refusals: Refusal[];
   /** Why the analysis may be incomplete: dynamic SQL, a table that no migration makes. */
   unknowns: string[];
 }
 
 export function emptyImpact(): Impact {
-  return { locks: [], rewrites: [], scans: [], builds: [], unknowns: [] };
+  return {
+    locks: [],
+    rewrites: [],
+    scans: [],
+    builds: [],
+    changes: [],
+    refusals: [],
+    unknowns: [],
+  };
 }
 
 export function isStronger(a: LockMode, b: LockMode): boolean {

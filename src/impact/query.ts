@@ -13,6 +13,7 @@ import {
   type Target,
   targetOfRange,
 } from './draft.ts';
+import type { Change } from './impact.ts';
 import { readThrough } from './read-through.ts';
 import { sequencesIn } from './volatility.ts';
 
@@ -23,7 +24,7 @@ import { sequencesIn } from './volatility.ts';
 export function impactOfQuery(draft: Draft, tree: Node): void {
   const written = new Set<unknown>();
   walkTree(tree, (kind, fields) => {
-    if (WRITES.has(kind)) {
+    if (kind in VERBS) {
       written.add(fields.relation);
       impactOfWriting(draft, kind, fields);
     }
@@ -31,7 +32,12 @@ export function impactOfQuery(draft: Draft, tree: Node): void {
   impactOfReading(draft, tree, { isRun: true, except: written });
 }
 
-const WRITES = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt']);
+const VERBS: Record<string, Change['verb']> = {
+  InsertStmt: 'insert',
+  UpdateStmt: 'update',
+  DeleteStmt: 'delete',
+  MergeStmt: 'merge',
+};
 
 /** What a query locks and reads; a view that is made is not run. */
 export function impactOfReading(
@@ -96,6 +102,11 @@ function impactOfWriting(draft: Draft, kind: string, fields: TreeObject): void {
   if (named === undefined || range === undefined) return;
   const target = writtenThrough(draft, named);
   const isInsert = kind === 'InsertStmt';
+  const verb = VERBS[kind];
+  const isAll = !isInsert && kind !== 'MergeStmt' && fields.whereClause === undefined;
+  for (const { key } of isInsert ? [target] : storedTables(draft, target, !range.inh)) {
+    if (verb) draft.impact.changes.push({ relation: key, verb, isAll });
+  }
   // An inserted row goes to one partition, which its values decide.
   if (isInsert || !range.inh) lock(draft, target.key, 'RowExclusive', 'target');
   else lockTree(draft, target, 'RowExclusive', 'target');

@@ -14,7 +14,7 @@ export interface DefinedColumn {
   isKey: boolean;
 }
 
-/** The columns that a `create table` or an `add column` defines. */
+/** The columns that a `create table`, an `add column` or an `alter column … type` defines. */
 export function definedColumns(at: StatementInContext): DefinedColumn[] {
   const create = asKind(at.tree, 'CreateStmt');
   if (create) {
@@ -25,7 +25,9 @@ export function definedColumns(at: StatementInContext): DefinedColumn[] {
   const alter = asKind(at.tree, 'AlterTableStmt');
   const added = (alter?.cmds ?? []).flatMap((node) => {
     const command = asKind(node, 'AlterTableCmd');
-    return command?.subtype === 'AT_AddColumn' && command.def ? [command.def] : [];
+    const isDefined =
+      command?.subtype === 'AT_AddColumn' || command?.subtype === 'AT_AlterColumnType';
+    return isDefined && command.def ? [command.def] : [];
   });
   return columnsIn(keyOfRange(at, alter?.relation), added);
 }

@@ -53,6 +53,7 @@ export interface RawFinding {
   lock?: LockMode | undefined;
   evidence?: Evidence | undefined;
   fix?: Fix | undefined;
+  foldAs?: string | undefined;
   stillHolds?: ((after: Catalog) => boolean) | undefined;
 }
 

@@ -38,7 +38,12 @@ export function judge(
     settings: run.settings,
   };
   const found: RawFinding[] = [];
+  const isRefused = impact.refusals.some(
+    ({ sqlstate, isOnlyInTransaction }) => sqlstate !== null && !isOnlyInTransaction,
+  );
   for (const { rule, severity } of rulesFor(run, one)) {
+    // What never runs holds nobody up, and needs no advice on how to.
+    if (isRefused && rule.group === 'locks') continue;
     for (const finding of rule.check(at)) {
       const wanted = severity ?? finding.severity ?? rule.severity;
       const settled = file.direction === 'down' ? severityInDown(rule, wanted) : wanted;
@@ -78,7 +83,7 @@ function toRaw(
   finding: RuleFinding,
   at: StatementInContext,
 ): RawFinding {
-  const { message, hint, tables, lock, evidence, fix, stillHolds } = finding;
+  const { message, hint, tables, lock, evidence, fix, foldAs, stillHolds } = finding;
   const isSmall = rule.group === 'locks' && isOnSmallTables(tables, at);
   const offset = at.routine === undefined ? (finding.offset ?? 0) : 0;
   const length = at.routine === undefined ? at.text.length : at.statement.text.length;
@@ -96,6 +101,7 @@ function toRaw(
     lock,
     evidence: isSmall ? 'live' : evidence,
     fix: fix ?? fixOf(rule.name, finding, at),
+    foldAs,
     stillHolds,
   };
 }

@@ -99,6 +99,8 @@ export interface RuleFinding {
   /** Default `static`. */
   evidence?: Evidence;
   fix?: Fix;
+  /** Findings of the rule in one file that have the same are told as one, at the first place. */
+  foldAs?: string;
   /** Asked when all migrations are known: false where a later one has mended it. */
   stillHolds?: (after: Catalog) => boolean;
 }

@@ -41,6 +41,7 @@ import {
 import { autovacuumDisabled, unloggedTable } from './rules/table-settings.ts';
 import { unbatchedDml } from './rules/unbatched-dml.ts';
 import { validateSameTx } from './rules/validate-same-tx.ts';
+import { willFail } from './rules/will-fail.ts';
 import { workUnderStrongLock } from './rules/work-under-strong-lock.ts';
 
 /** Every rule, in the order in which findings of one statement are told. */
@@ -61,6 +62,7 @@ export const RULES: readonly Rule[] = [
   partitionAttach,
   partitionDetach,
   concurrentlyInTx,
+  willFail,
   invalidIndexMasked,
   workUnderStrongLock,
   unbatchedDml,

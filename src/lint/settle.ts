@@ -39,6 +39,7 @@ export function settleFile(
       suppressed.push(...place([raw]).map((finding) => ({ ...finding, reason })));
     }
   }
+  const folded = foldFindings(kept);
   const isOn = new Set(chosen.map(({ rule }) => rule.name));
   // A rule that is off, or a statement that cannot be read, proves nothing.
   const unused = directives.suppressions.filter(
@@ -46,12 +47,30 @@ export function settleFile(
   );
   const problems = [...directives.problems, ...unused.map(unusedProblem)].map(toRaw);
   return {
-    findings: place([...syntax, ...kept, ...problems]),
+    findings: place([...syntax, ...folded, ...problems]),
     suppressed,
     path: script.path,
     statements,
-    kept,
+    kept: folded,
   };
+}
+
+/** One finding for all that say the same of a transaction, at the first of its statements. */
+function foldFindings(kept: readonly RawFinding[]): RawFinding[] {
+  const counts = new Map<string, number>();
+  const keyOf = ({ rule, foldAs }: RawFinding) => `${rule} ${foldAs}`;
+  const firsts = kept.filter((raw) => {
+    if (raw.foldAs === undefined) return true;
+    const before = counts.get(keyOf(raw)) ?? 0;
+    counts.set(keyOf(raw), before + 1);
+    return before === 0;
+  });
+  return firsts.map((raw) => {
+    const more = raw.foldAs === undefined ? 0 : (counts.get(keyOf(raw)) ?? 1) - 1;
+    if (more === 0) return raw;
+    const others = more === 1 ? '1 more statement' : `${more} more statements`;
+    return { ...raw, message: `${raw.message} (and ${others} of this transaction)` };
+  });
 }
 
 function toRaw({ message, hint, start, end }: DirectiveProblem): RawFinding {

@@ -1,5 +1,13 @@
 import type { ObjectKey } from '../catalog/catalog.ts';
-import type { Build, LockMode, LockReason, Rewrite, Scan } from '../impact/impact.ts';
+import type {
+  Build,
+  Change,
+  LockMode,
+  LockReason,
+  Refusal,
+  Rewrite,
+  Scan,
+} from '../impact/impact.ts';
 import type { Direction, PlanWarning } from './plan.ts';
 import type { StepName } from './progress.ts';
 
@@ -91,6 +99,12 @@ export interface StatementImpact {
   rewrites: Rewrite[];
   scans: Scan[];
   builds: Build[];
+  /** Whose rows it changes; how many there are stands in `tables`. */
+  changes: Change[];
+  /** Why PostgreSQL refuses it, as far as is known beforehand. */
+  refusals: Refusal[];
+  /** How long it works on whole tables, estimated from their sizes, in ms; null where one is not known. */
+  estimatedMs: number | null;
   /** Why this may be incomplete. */
   unknowns: string[];
   /** Null where nothing was tried. */

@@ -9,6 +9,7 @@ import { applySettings } from './options.ts';
 import { readStepImpact } from './step-impact.ts';
 import { noteRelations, readTableFacts, type TargetRelation } from './table-facts.ts';
 import { type TraceStepsOptions, traceSteps } from './trace-steps.ts';
+import { estimateMs } from './work-estimate.ts';
 
 export interface PlanImpactOptions
   extends PlanCommandOptions,
@@ -65,7 +66,12 @@ export async function planImpact(options: PlanImpactOptions): Promise<ImpactPlan
       return impact;
     });
     const tables = await readTableFacts(session, felt, sizes);
-    return { ...nothing, steps: impacts, tables, trace: traced?.facts ?? null };
+    const told = { ...nothing, steps: impacts, tables, trace: traced?.facts ?? null };
+    for (const statement of impacts.flatMap(({ statements }) => statements)) {
+      const { ms, unknown } = estimateMs(statement, told);
+      statement.estimatedMs = unknown === null ? Math.round(ms) : null;
+    }
+    return told;
   });
 }
 
@@ -79,10 +85,10 @@ async function readTimeZoneIsUtc(session: Session): Promise<boolean> {
 /** Tables and what is like them: an index goes with its table. */
 function relationsOf({ statements }: StepImpact): Set<ObjectKey> {
   return new Set(
-    statements.flatMap(({ locks, rewrites, scans, builds }) =>
+    statements.flatMap(({ locks, rewrites, scans, builds, changes }) =>
       [
         ...locks.filter(({ reason }) => reason !== 'index'),
-        ...[...rewrites, ...scans, ...builds],
+        ...[...rewrites, ...scans, ...builds, ...changes],
       ].map(({ relation }) => relation),
     ),
   );

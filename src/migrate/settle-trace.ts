@@ -37,6 +37,8 @@ function settleImpact(read: Impact, { impact, held }: StatementTrace): Impact {
       ...read.scans.filter((scan) => isUntestable(scan) && !has(impact.scans, scan.relation)),
     ],
     builds: settleBuilds(read, impact),
+    changes: read.changes,
+    refusals: read.refusals,
     unknowns: [],
   };
 }

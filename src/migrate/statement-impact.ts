@@ -56,6 +56,8 @@ function renamed(impact: Impact, { nameOf }: Surroundings): Impact {
     rewrites: rename(impact.rewrites),
     scans: rename(impact.scans),
     builds: rename(impact.builds),
+    changes: rename(impact.changes),
+    refusals: impact.refusals,
     unknowns: impact.unknowns,
   };
 }
@@ -68,6 +70,9 @@ function uncertain(impact: Impact): Impact {
     rewrites: soften(impact.rewrites),
     scans: soften(impact.scans),
     builds: soften(impact.builds),
+    changes: impact.changes.map((one) => ({ ...one, isAll: false })),
+    // What decides whether it runs may know better.
+    refusals: [],
   };
 }
 
@@ -78,6 +83,8 @@ function joinImpacts(impacts: readonly Impact[]): Impact {
     rewrites: impacts.flatMap(({ rewrites }) => rewrites),
     scans: impacts.flatMap(({ scans }) => scans),
     builds: impacts.flatMap(({ builds }) => builds),
+    changes: impacts.flatMap(({ changes }) => changes),
+    refusals: impacts.flatMap(({ refusals }) => refusals),
     unknowns: [...new Set(impacts.flatMap(({ unknowns }) => unknowns))],
   };
 }

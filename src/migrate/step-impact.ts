@@ -1,5 +1,11 @@
 import type { Catalog, ObjectKey } from '../catalog/catalog.ts';
-import { blockedBy, isStronger, type LockMode, type LockTaken } from '../impact/impact.ts';
+import {
+  blockedBy,
+  isStronger,
+  type LockMode,
+  type LockTaken,
+  type Refusal,
+} from '../impact/impact.ts';
 import type { Statement } from '../sql/statements.ts';
 import type { StatementTrace } from '../trace/trace-statements.ts';
 import type { ApplySettings } from './apply-context.ts';
@@ -37,7 +43,13 @@ export function readStepImpact(step: Step, around: Around): StepImpact {
   const statements = ahead.map((statement): StatementImpact => {
     const read = readStatementImpact(statement, { ...around, nameOf });
     const settled = settleTrace(read, traces?.[statement.index]);
-    return { ...place(statement), ...settled, locks: settled.locks.map(plannedLock) };
+    return {
+      ...place(statement),
+      ...settled,
+      refusals: refusedIn(step, settled.refusals),
+      locks: settled.locks.map(plannedLock),
+      estimatedMs: null,
+    };
   });
   if (step.isTransactional) markHeldLocks(statements);
   return {
@@ -53,9 +65,18 @@ export function readStepImpact(step: Step, around: Around): StepImpact {
   };
 }
 
-function place({ line, column, command, text }: Statement) {
-  return { line, column, command, text };
+/** What only a transaction forbids is none where there is none. */
+function refusedIn({ isTransactional }: Step, refusals: readonly Refusal[]): Refusal[] {
+  return refusals.filter((one) => isTransactional || !one.isOnlyInTransaction);
 }
+
+/** Nobody reads a statement of some megabytes in a plan; the file has it. */
+function place({ line, column, command, text }: Statement) {
+  const isLong = text.length > MAX_TEXT_LENGTH;
+  return { line, column, command, text: isLong ? `${text.slice(0, MAX_TEXT_LENGTH)}…` : text };
+}
+
+const MAX_TEXT_LENGTH = 2000;
 
 function plannedLock(lock: LockTaken): PlannedLock {
   return { ...lock, blocks: blockedBy(lock.mode), isHeld: false };

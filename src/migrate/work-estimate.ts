@@ -9,6 +9,8 @@ const WORK_RATES = {
   rewriteMbPerS: 25,
   scanMbPerS: 200,
   buildMbPerS: 50,
+  /** Every row, with its index entries and what the log holds of them. */
+  changeMbPerS: 15,
 } as const;
 
 export interface WorkEstimate {
@@ -42,7 +44,8 @@ const MB = 1024 * 1024;
 
 /** Writing a table anew builds its indexes and checks its rows on the way. */
 function listWork(statement: StatementImpact): { relation: ObjectKey; mbPerS: number }[] {
-  const { rewrites, scans, builds } = statement;
+  const { rewrites, scans, builds, changes } = statement;
+  const changed = new Set(changes.filter(({ isAll }) => isAll).map(({ relation }) => relation));
   const rewritten = new Set(
     rewrites.filter(({ reason }) => reason !== 'truncate').map(({ relation }) => relation),
   );
@@ -55,8 +58,9 @@ function listWork(statement: StatementImpact): { relation: ObjectKey; mbPerS: nu
   return [
     ...[...rewritten].map((relation) => ({ relation, mbPerS: WORK_RATES.rewriteMbPerS })),
     ...indexBuilds.map(({ relation }) => ({ relation, mbPerS: WORK_RATES.buildMbPerS })),
+    ...[...changed].map((relation) => ({ relation, mbPerS: WORK_RATES.changeMbPerS })),
     ...others(scans)
-      .filter(({ reason }) => reason !== 'index build')
+      .filter(({ reason, relation }) => reason !== 'index build' && !changed.has(relation))
       .map(({ relation }) => ({ relation, mbPerS: WORK_RATES.scanMbPerS })),
   ];
 }

@@ -100,11 +100,12 @@ function hiddenNote(hidden: number, shown: number): string {
 
 /** Whether others feel it more than what came before, or nobody can tell. */
 function isWorthShowing(statement: StatementImpact, tables: ImpactPlan['tables']): boolean {
-  const { locks, rewrites, scans, builds, unknowns, trace } = statement;
+  const { locks, rewrites, scans, builds, changes, refusals, unknowns, trace } = statement;
   const isUsed = ({ relation }: { relation: string }) => tables[relation]?.isNew !== true;
   return (
     locks.some((lock) => lock.blocks !== '' && !lock.isHeld && isUsed(lock)) ||
-    [...rewrites, ...scans, ...builds].some(isUsed) ||
+    [...rewrites, ...scans, ...builds, ...changes].some(isUsed) ||
+    refusals.length > 0 ||
     unknowns.length > 0 ||
     trace?.outcome === 'failed' ||
     (trace?.differences.length ?? 0) > 0
@@ -188,10 +189,12 @@ function renderEffect(
 
 const NARROWEST = 24;
 
+const MAX_SHOWN_LENGTH = 200;
+
 function firstLine(text: string): string {
   const [line = ''] = text.split('\n');
-  const clean = oneLine(line);
-  return line.length < text.length ? `${clean} …` : clean;
+  const clean = oneLine(line.slice(0, MAX_SHOWN_LENGTH));
+  return clean.length < text.length ? `${clean} …` : clean;
 }
 
 function wrap(

@@ -2,6 +2,7 @@ import type { Build, LockMode } from '../impact/impact.ts';
 import type { PlannedLock, StatementImpact, TableFacts } from '../migrate/impact-plan.ts';
 import { renderBytes } from './report-value.ts';
 import type { Style } from './style.ts';
+import { renderDuration } from './units.ts';
 
 /** One thing that a statement does to others, as a line. */
 export interface Effect {
@@ -22,14 +23,29 @@ export function statementEffects(
 ): Effect[] {
   const name = sizedOnce(tables);
   return [
+    ...statement.refusals.map(({ sqlstate, message }) => ({
+      label: sqlstate === null ? 'leaves undone' : 'fails',
+      text: sqlstate === null ? message : `${message} (SQLSTATE ${sqlstate})`,
+      tone: 'bad' as const,
+    })),
     ...lockEffects(statement.locks, name),
+    ...statement.changes
+      .filter(({ verb }) => verb !== 'insert')
+      .map(({ relation, verb, isAll }) => ({
+        label: isAll ? `${verb}s every row` : `${verb}s rows`,
+        text: `${countChanged(tables[relation], isAll)}${relation}`,
+        tone: isAll ? ('bad' as const) : ('dim' as const),
+      })),
     ...statement.rewrites.map(({ relation, isCertain, ...why }) => ({
       label: isCertain ? 'rewrites' : 'may rewrite',
       text: `${name(relation)}${withIndexes(tables[relation])}${because(why)}`,
       tone: 'bad' as const,
     })),
     ...statement.scans
-      .filter(({ reason }) => reason !== 'index build')
+      .filter(
+        ({ reason, relation }) =>
+          reason !== 'index build' && !(reason === 'query' && isAllChanged(statement, relation)),
+      )
       .map(({ relation, isCertain, ...why }) => ({
         label: isCertain ? 'reads every row' : 'may read every row',
         text: `${name(relation)}${because(why)}`,
@@ -37,8 +53,30 @@ export function statementEffects(
       })),
     ...buildEffects(statement.builds, name),
     ...statement.unknowns.map((text) => ({ label: 'not known', text, tone: 'warn' as const })),
+    ...durationEffects(statement),
     ...traceEffects(statement),
   ];
+}
+
+/** By the planner's estimate. */
+function countChanged(facts: TableFacts | undefined, isAll: boolean): string {
+  if (facts === undefined || facts.isNew || facts.rows === null) return '';
+  const rows = `${Math.round(facts.rows).toLocaleString('en-US')} ${facts.rows === 1 ? 'row' : 'rows'}`;
+  return `${isAll ? 'about' : 'at most about'} ${rows} of `;
+}
+
+/** That it changes them says that it reads them. */
+function isAllChanged({ changes }: StatementImpact, relation: string): boolean {
+  return changes.some((one) => one.isAll && one.relation === relation);
+}
+
+/** Less than that nobody feels. */
+const SHORTEST_TOLD_MS = 100;
+
+function durationEffects({ estimatedMs, trace }: StatementImpact): Effect[] {
+  if (estimatedMs === null || estimatedMs < SHORTEST_TOLD_MS) return [];
+  const how = trace?.durationMs === undefined || trace.durationMs === null ? 'about ' : '';
+  return [{ label: 'takes', text: `${how}${renderDuration(estimatedMs)}`, tone: 'dim' }];
 }
 
 /** With its size where it is named first. */

@@ -71,6 +71,8 @@ export function impactOfSignals(
       rewrites,
       scans: remainingScans(reads, { rewrites, builds, command, messages }),
       builds,
+      changes: [],
+      refusals: [],
       unknowns: [],
     },
     reads,

@@ -6,6 +6,8 @@ import {
   planImpact,
   type StatementImpact,
 } from '../../src/index.ts';
+import { renderImpactPlan } from '../../src/report/impact-plan.ts';
+import { PLAIN } from '../../src/report/style.ts';
 import { type MigrateStage, test } from '../support/migrate-stage.ts';
 
 async function migrateOrders(stage: MigrateStage): Promise<void> {
@@ -29,6 +31,39 @@ function statementsOf({ steps }: ImpactPlan): StatementImpact[] {
 }
 
 describe('a plan', () => {
+  test('tells how many rows a statement changes, and about how long it takes', async ({
+    stage,
+  }) => {
+    await migrateOrders(stage);
+    await stage.sql`insert into orders select i, i, i from generate_series(501, 100000) as i`;
+    await stage.sql`analyze orders`;
+    await stage.migration(
+      '002_change',
+      `update orders set amount = 0;
+      delete from orders where amount > 5;
+      alter table orders add column token int not null;
+      drop index orders_pkey;
+      insert into users values ${Array.from({ length: 50_000 }, (_, i) => `(${i})`).join()};`,
+    );
+    const told = await plan(stage);
+    const [update, remove, required, refused, long] = statementsOf(told);
+    expect(update).toMatchObject({
+      changes: [{ relation: 'public.orders', verb: 'update', isAll: true }],
+      estimatedMs: expect.any(Number),
+    });
+    expect(update?.estimatedMs).toBeGreaterThan(100);
+    expect(remove?.changes).toEqual([{ relation: 'public.orders', verb: 'delete', isAll: false }]);
+    expect(required?.scans).toMatchObject([{ reason: 'not null of a new column' }]);
+    expect(refused?.refusals).toMatchObject([{ sqlstate: '2BP01' }]);
+    expect(long?.text.length).toBeLessThan(2100);
+    const text = renderImpactPlan(told, { nothing: '', verbose: true, style: PLAIN });
+    expect(text).toMatch(/updates every row {2,}about 100,000 rows of public\.orders\n/);
+    expect(text).toMatch(/deletes rows {2,}at most about 100,000 rows of public\.orders\n/);
+    expect(text).toMatch(/takes {2,}about \d/);
+    expect(text).toMatch(/fails {2,}index public\.orders_pkey belongs to constraint orders_pkey/);
+    expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThan(400);
+  });
+
   test('tells what each statement does to the tables that are there', async ({ stage }) => {
     await migrateOrders(stage);
     await stage.migration(

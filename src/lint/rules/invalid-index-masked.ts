@@ -38,7 +38,7 @@ function judgeUsingIndex(at: StatementInContext, alter: AlterTableStmt): RuleFin
     const index = at.catalog.indexes.get(
       resolveKey(at.catalog, { schema, name }, at.catalog.indexes),
     );
-    if (index?.isValid) return [];
+    if (index?.isValid || (index === undefined && isMadeHere(at, name))) return [];
     const shown = quoteWhereNeeded(name);
     return [
       {
@@ -53,4 +53,11 @@ function judgeUsingIndex(at: StatementInContext, alter: AlterTableStmt): RuleFin
       },
     ];
   });
+}
+
+/** By this file, on a table that no migration makes, so that the index is not known either. */
+function isMadeHere({ file, statement }: StatementInContext, name: string): boolean {
+  return file.trees
+    .slice(0, statement.index)
+    .some((tree) => asKind(tree ?? undefined, 'IndexStmt')?.idxname === name);
 }

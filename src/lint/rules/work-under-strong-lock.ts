@@ -25,10 +25,17 @@ export const workUnderStrongLock: Rule = {
         tables: [table],
         lock: mode,
         evidence: 'static',
+        foldAs: transactionOf(at),
       },
     ];
   },
 };
+
+/** The line of its first lock, which no other transaction of the file has. */
+function transactionOf({ file }: StatementInContext): string {
+  for (const { line } of file.held.values()) return String(line);
+  return '';
+}
 
 function isStrong(mode: LockMode): boolean {
   return blockedBy(mode).includes('writes');

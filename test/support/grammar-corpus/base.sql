@@ -10,6 +10,7 @@ create view w as select * from v;
 create materialized view mv as select id, b from t;
 create index t_a_idx on t (a);
 create index part_a_idx on part (a);
+create index part_1_a_idx2 on part_1 (a, id);
 create sequence seq owned by t.a;
 create type mood as enum ('sad', 'ok');
 create type pair as (x int, y int);
