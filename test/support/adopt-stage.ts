@@ -53,7 +53,8 @@ export const test = base.extend<{ $test: { adoption: AdoptStage } }>({
 });
 
 async function readFolder(directory: string): Promise<Record<string, string>> {
-  const names = await readdir(directory).catch(() => []);
+  const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
+  const names = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
   const texts = await Promise.all(
     names.sort().map((name) => readFile(join(directory, name), 'utf8')),
   );
