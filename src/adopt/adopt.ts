@@ -110,7 +110,11 @@ function rootOf({ root }: AdoptOptions): string {
 
 function readSource(options: AdoptOptions): Source {
   const adapter = requireAdapter(options.from);
-  const folder = findForeignFolder(adapter, rootOf(options), options.fromDirectory);
+  const folder = findForeignFolder(adapter, {
+    root: rootOf(options),
+    given: options.fromDirectory,
+    ownDirectory: options.directory,
+  });
   if (resolve(folder) === resolve(options.directory)) throw sameFolder(adapter, folder);
   const files = readForeignFiles(adapter, folder);
   // how files are called may be known from the table alone

@@ -6,14 +6,22 @@ import type { Adapter, ForeignFile } from './foreign.ts';
 import type { ExistingFile } from './plan-migration.ts';
 
 /**
- * The folder with the other tool's files.
+ * The folder with the other tool's files: of those where they usually lie, the first with a file that it
+ * reads, and evdb's own only where there is no other.
  *
- * @param root where the default folders are looked for
  * @throws {EvdbError} MIGRATIONS_DIR_MISSING
  */
-export function findForeignFolder(adapter: Adapter, root: string, given?: string): string {
+export function findForeignFolder(
+  adapter: Adapter,
+  from: { root: string; given: string | undefined; ownDirectory: string },
+): string {
+  const { root, given, ownDirectory } = from;
   const candidates = (given ? [given] : adapter.folders).map((folder) => resolve(root, folder));
-  const found = candidates.find((folder) => existsSync(folder));
+  const there = candidates.filter((folder) => existsSync(folder));
+  const others = there.filter((folder) => folder !== resolve(ownDirectory));
+  const holdsSql = (folder: string) =>
+    listFiles(folder).some((path) => adapter.isSql(path.split(sep).join('/')));
+  const found = others.find(holdsSql) ?? others[0] ?? there[0];
   if (found) return found;
   const shown = candidates.map((folder) => relative(root, folder) || folder).join(', ');
   throw new EvdbError('MIGRATIONS_DIR_MISSING', `there is no folder of ${adapter.tool}: ${shown}`, {

@@ -129,3 +129,20 @@ test('reads a file that is a link', async ({ migrated }) => {
   await symlink('nowhere', join(migrated.dir, 'db/migrations/003_broken.sql'));
   expect(await migrated.adopt('dbmate')).toMatchObject({ pending: [{ name: 'linked' }] });
 });
+
+test("finds the folder that holds the tool's files among those where they may lie", async ({
+  adoption,
+}) => {
+  await adoption.write('db/migrations/001_other.sql', '-- migrate:up\n-- migrate:down\n');
+  await adoption.write('sql/001_a.up.sql', 'create table a ();');
+  await adoption.write('sql/001_a.down.sql', 'drop table a;');
+  // the folder that evdb writes to is no candidate, whatever it holds
+  const directory = join(adoption.dir, 'migrations');
+  await adoption.write('migrations/002_own.sql', 'select 1;');
+  await adoption.write('migrations/002_own.down.sql', 'select 1;');
+  for (const files of [['001_a.sql', '001_a.down.sql'], []]) {
+    expect(await adoption.adopt('pairs', { directory })).toMatchObject({
+      ...{ fromDirectory: 'sql', table: null, adopted: [], pending: [{ label: '001' }], files },
+    });
+  }
+});
