@@ -219,7 +219,13 @@ export type { Loss, ReadLossesOptions } from './migrate/losses.ts';
 export { readLosses } from './migrate/losses.ts';
 export type { MigrationPlan, MigrationResult } from './migrate/migrator.ts';
 export type { MigrateOptions } from './migrate/options.ts';
-export type { Direction, DownOptions, PlanWarning, UpOptions } from './migrate/plan.ts';
+export type {
+  Direction,
+  DownOptions,
+  PendingMigration,
+  PlanWarning,
+  UpOptions,
+} from './migrate/plan.ts';
 export type { PlanImpactOptions } from './migrate/plan-impact.ts';
 export { planImpact } from './migrate/plan-impact.ts';
 export type { LockHolder } from './migrate/preflight.ts';
@@ -275,11 +281,7 @@ export type { ListedRule } from './report/lint.ts';
 export { renderLint, renderLintRules } from './report/lint.ts';
 export { renderFixes } from './report/lint-fix.ts';
 export { renderLosses } from './report/losses.ts';
-export {
-  renderStepDone,
-  renderSummary,
-  renderWarning,
-} from './report/migration.ts';
+export { renderNothing, renderStepDone, renderSummary, renderWarning } from './report/migration.ts';
 export { renderPing } from './report/ping.ts';
 export { pipelineOfDoctor } from './report/pipeline/from-doctor.ts';
 export { pipelineOfLint } from './report/pipeline/from-lint.ts';

@@ -1,5 +1,5 @@
 import { codeOf } from '../connection/query-error.ts';
-import type { Session } from '../connection/session.ts';
+import { describeUser, type Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { commandLine } from '../text/command-line.ts';
@@ -51,10 +51,14 @@ export async function readTrackingTable(
   } catch (error) {
     if (codeOf(error) !== '42501') throw error;
     const user = quoteIdent(session.facts.user);
-    throw new EvdbError('PERMISSION_DENIED', `user "${session.facts.user}" may not read ${shown}`, {
-      hint: `Let its owner run: grant usage on schema ${quoteIdent(schema)} to ${user}; grant select on ${quoteIdent(schema)}.${quoteIdent(name)} to ${user};`,
-      cause: error,
-    });
+    throw new EvdbError(
+      'PERMISSION_DENIED',
+      `${describeUser(session.facts)} may not read ${shown}`,
+      {
+        hint: `Let its owner run: grant usage on schema ${quoteIdent(schema)} to ${user}; grant select on ${quoteIdent(schema)}.${quoteIdent(name)} to ${user};`,
+        cause: error,
+      },
+    );
   }
 }
 

@@ -4,7 +4,7 @@ import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { commandLine } from '../text/command-line.ts';
 import type { ConnectionOptions } from './options.ts';
 import { codeOf, isConnectionLoss, queryError } from './query-error.ts';
-import { openSession, type Session } from './session.ts';
+import { describeUser, openSession, type Session } from './session.ts';
 import { liftTimeLimitsSql } from './time-limits.ts';
 
 export interface ScratchOptions {
@@ -80,23 +80,34 @@ interface Made {
 
 async function makeDatabase(options: ScratchOptions): Promise<Made> {
   const { beside } = options;
-  if (!beside) return makeEmbedded(options, 'no database is configured');
+  if (!beside) return makeEmbedded(options, new Refusal('no database is configured', ELSEWHERE));
   try {
     return { ...(await makeBeside(beside, options.signal)), isEmbedded: false };
   } catch (error) {
-    const reason = reasonAgainst(error, beside);
-    if (reason === undefined) throw queryError(error);
-    return makeEmbedded(options, reason, error);
+    if (!(error instanceof Refusal)) throw queryError(error);
+    return makeEmbedded(options, error);
   }
 }
 
-/** Why the target's server cannot have one; undefined where something else is wrong. */
-function reasonAgainst(error: unknown, { user }: ConnectionOptions): string | undefined {
+/** Why the target's server cannot have one. */
+class Refusal extends EvdbError {
+  constructor(message: string, hint: string, cause?: unknown) {
+    super('SCRATCH_UNAVAILABLE', message, { hint, cause });
+  }
+}
+
+const ELSEWHERE = 'Name a server with --url, or use the embedded one with --embedded.';
+
+function refusalOf(error: unknown, { facts }: Session): Refusal | undefined {
   switch (codeOf(error)) {
     case '42501':
-      return `user "${user}" may not create databases`;
+      return new Refusal(
+        `${describeUser(facts)} may not create databases`,
+        `Let an administrator run: alter role ${quoteIdent(facts.user)} createdb;`,
+        error,
+      );
     case '25006':
-      return 'the server or the connection is read-only';
+      return new Refusal('the server or the connection is read-only', ELSEWHERE, error);
     default:
       return undefined;
   }
@@ -104,27 +115,20 @@ function reasonAgainst(error: unknown, { user }: ConnectionOptions): string | un
 
 async function makeEmbedded(
   options: ScratchOptions,
-  reason: string,
-  cause?: unknown,
+  { message, hint, cause }: Refusal,
 ): Promise<Made> {
   const { embeddedDirectory, onProgress, signal } = options;
-  if (embeddedDirectory === undefined) throw unavailable(reason, options, cause);
-  onProgress?.(`${reason}: the scratch database is made on the embedded PostgreSQL`);
+  if (embeddedDirectory === undefined) {
+    const text = `no scratch database can be made: ${message}`;
+    throw new EvdbError('SCRATCH_UNAVAILABLE', text, { hint, cause });
+  }
+  onProgress?.(`${message}: the scratch database is made on the embedded PostgreSQL`);
   const { ensureEmbeddedServer } = await import('./embedded/server.ts');
   const server = await ensureEmbeddedServer({ directory: embeddedDirectory, onProgress, signal });
   if (server.started) {
     onProgress?.(`the embedded PostgreSQL stays up; \`${commandLine('server stop')}\` ends it`);
   }
   return { ...(await makeBeside(server.connection, signal)), isEmbedded: true };
-}
-
-function unavailable(reason: string, { beside }: ScratchOptions, cause: unknown): EvdbError {
-  return new EvdbError('SCRATCH_UNAVAILABLE', `no scratch database can be made: ${reason}`, {
-    hint: beside
-      ? `Let an administrator run: alter role ${quoteIdent(beside.user)} createdb;`
-      : 'Name a server with --url, or use the embedded one with --embedded.',
-    cause,
-  });
 }
 
 async function makeBeside(
@@ -143,7 +147,7 @@ async function makeBeside(
     return { keeper, name };
   } catch (error) {
     await keeper.close({ force: true });
-    throw error;
+    throw refusalOf(error, keeper) ?? error;
   }
 }
 

@@ -15,7 +15,10 @@ export interface SessionFacts {
   pid: number;
   /** As in server_version_num: 180004 is 18.4. */
   serverVersion: number;
+  /** The role in force, whose privileges count: `alter role … set role` makes it another one. */
   user: string;
+  /** Who logged in. */
+  sessionUser: string;
   isInRecovery: boolean;
   isReadOnly: boolean;
   /** Whether it can look out for a lost client while it works; elsewhere than on Linux not all can. */
@@ -98,10 +101,18 @@ export type Codec = Record<
 
 const FACTS = `select pg_catalog.pg_backend_pid() as "pid",
   pg_catalog.current_setting('server_version_num')::int as "serverVersion",
-  session_user as "user",
+  current_user as "user",
+  session_user as "sessionUser",
   pg_catalog.pg_is_in_recovery() as "isInRecovery",
   pg_catalog.current_setting('transaction_read_only') = 'on' as "isReadOnly",
   pg_catalog.version() like '%linux%' as "canCheckClient"`;
+
+/** Such as `user "app"`; where its privileges are those of another role, that one first. */
+export function describeUser({ user, sessionUser }: SessionFacts): string {
+  return user === sessionUser
+    ? `user "${user}"`
+    : `role "${user}" (of session user "${sessionUser}")`;
+}
 
 /**
  * Opens one session, trying the hosts in their order. The deadline of `connectTimeoutMs` holds

@@ -1,6 +1,6 @@
 import type { ConnectionOptions } from '../connection/options.ts';
 import { codeOf, queryError } from '../connection/query-error.ts';
-import { openSession, type Session } from '../connection/session.ts';
+import { describeUser, openSession, type Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { sameCommand } from '../text/command-line.ts';
@@ -146,7 +146,7 @@ function inUse(name: string, sessions: DatabaseSession[], cause?: unknown): Evdb
 }
 
 function mayNot(cause: unknown, what: string, attribute: string, { facts }: Session): EvdbError {
-  return new EvdbError('PERMISSION_DENIED', `user "${facts.user}" may not ${what}`, {
+  return new EvdbError('PERMISSION_DENIED', `${describeUser(facts)} may not ${what}`, {
     hint: `Let an administrator run: alter role ${quoteIdent(facts.user)} ${attribute};`,
     cause,
   });
@@ -155,7 +155,7 @@ function mayNot(cause: unknown, what: string, attribute: string, { facts }: Sess
 function notOwner(cause: unknown, database: string, { facts }: Session): EvdbError {
   return new EvdbError(
     'PERMISSION_DENIED',
-    `user "${facts.user}" may not drop database "${database}", or end the sessions in it`,
+    `${describeUser(facts)} may not drop database "${database}", or end the sessions in it`,
     { hint: 'Its owner or an administrator may.', cause },
   );
 }

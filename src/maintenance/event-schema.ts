@@ -1,5 +1,5 @@
 import { queryError } from '../connection/query-error.ts';
-import type { Session } from '../connection/session.ts';
+import { describeUser, type Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { commandLine } from '../text/command-line.ts';
@@ -100,7 +100,7 @@ function withGrant(
   { access }: SchemaNeed,
 ): unknown {
   if (!(error instanceof EvdbError) || error.code !== 'PERMISSION_DENIED') return error;
-  return new EvdbError('PERMISSION_DENIED', `${error.message} (role "${facts.user}")`, {
+  return new EvdbError('PERMISSION_DENIED', `${error.message} (${describeUser(facts)})`, {
     hint: grantHint(access, schema, facts.user),
     cause: error,
     details: error.details,

@@ -1,4 +1,5 @@
 import type { Session } from '../connection/session.ts';
+import { EvdbError } from '../errors.ts';
 import { type EventSchemaTarget, onEventSchema, type SchemaNeed } from './event-schema.ts';
 
 /** One event of a list or a search. */
@@ -19,7 +20,7 @@ export interface EventRow {
 
 export interface EventPage {
   rows: EventRow[];
-  /** Asks for the next page; null where this is the last one. */
+  /** One opaque word that asks for the next page; null where this is the last one. */
   next: string | null;
 }
 
@@ -50,7 +51,8 @@ const SEARCH_NEED: SchemaNeed = {
 /**
  * Finds events by what somebody typed, or lists them by time.
  *
- * @throws {EvdbError} as `onEventSchema`; QUERY_FAILED for a cursor of another search
+ * @throws {EvdbError} as `onEventSchema`; USAGE for an `after` that is none, QUERY_FAILED for one of
+ *   another search
  * @example
  * const { rows, next } = await findEvents(session, { words: 'jazz berlin' });
  */
@@ -59,6 +61,7 @@ export async function findEvents(
   options: FindEventsOptions = {},
 ): Promise<EventPage> {
   const { words, from, until, location, after, limit = 20 } = options;
+  const cursor = after === undefined ? null : decodeCursor(after);
   const defaultFrom = from === undefined ? 'now()' : 'null';
   return onEventSchema(session, options, SEARCH_NEED, async (prefix) => {
     // Times and flags go as text, because the driver has its own way to write them.
@@ -73,14 +76,28 @@ export async function findEvents(
       [
         ...[words ?? null, from?.toISOString() ?? null, until?.toISOString() ?? null],
         ...[location ?? null, String(!options.withInactive), String(options.onlyFree ?? false)],
-        ...[String(limit), after ?? null, String(words !== undefined)],
+        ...[String(limit), cursor, String(words !== undefined)],
       ],
       false,
     );
     const found = rows as unknown as (EventRow & { cursor: string })[];
     // A full page may have been the last one; asking again is answered with no row.
-    const next = found.length < limit ? null : (found.at(-1)?.cursor ?? null);
+    const last = found.length < limit ? undefined : found.at(-1);
+    const next = last === undefined ? null : encodeCursor(last.cursor);
     return { rows: found.map(({ cursor, ...event }) => event), next };
+  });
+}
+
+/** The cursor of the database is JSON, which no shell takes as a word. */
+function encodeCursor(cursor: string): string {
+  return Buffer.from(cursor).toString('base64url');
+}
+
+function decodeCursor(token: string): string {
+  const cursor = Buffer.from(token, 'base64url').toString();
+  if (token !== '' && encodeCursor(cursor) === token) return cursor;
+  throw new EvdbError('USAGE', `${JSON.stringify(token)} is not the end of a page of events`, {
+    hint: 'Give what the page before names as its end, with the same words and filters.',
   });
 }
 

@@ -1,4 +1,5 @@
 import { codeOf, isConnectionLoss, reasonOfLoss } from '../connection/query-error.ts';
+import { describeUser } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { commandLine } from '../text/command-line.ts';
 import type { ApplyContext } from './apply-context.ts';
@@ -69,7 +70,7 @@ function notAllowed(cause: unknown, { worker, key }: ApplyContext): EvdbError {
   const { message } = cause as Error;
   return new EvdbError(
     'PERMISSION_DENIED',
-    `user "${worker.facts.user}" lacks a privilege that evdb itself needs: ${message}`,
+    `${describeUser(worker.facts)} lacks a privilege that evdb itself needs: ${message}`,
     {
       hint: `Nothing was changed. evdb creates schema "${key.targetSchema}" where it is missing, and writes its ledger in schema "${key.ledgerSchema}": run it as their owner.`,
       cause,
@@ -80,11 +81,28 @@ function notAllowed(cause: unknown, { worker, key }: ApplyContext): EvdbError {
 /** Says what the failed statement means for the rest of its script. */
 function withAdvice(error: ScriptError, step: Step): ScriptError {
   const { code, message, location, excerpt, server, cause } = error;
+  const mend = needsNoTransaction(error, step)
+    ? 'PostgreSQL refuses this inside a transaction: write the line `-- evdb: no-transaction` at the top of the file'
+    : 'Mend the file';
   const hint = step.isTransactional
-    ? `Nothing of ${fullName(step)} was ${step.direction === 'up' ? 'applied' : 'taken back'}; what ran before it stays. Mend the file and run the command again.`
+    ? `Nothing of ${fullName(step)} was ${step.direction === 'up' ? 'applied' : 'taken back'}; what ran before it stays. ${mend} and run the command again.`
     : `${fullName(step)} runs outside a transaction: the statements before this one are committed and do not run again. Mend this one and run the command again: it goes on here.${step.direction === 'up' ? ` \`${commandLine('migrate down')}\` takes them back with its down script.` : ''}`;
   const place = { script: step.script, ...location, excerpt };
   return new ScriptError(code, message, place, { hint, cause, ...(server && { server }) });
+}
+
+/**
+ * Only the server knows that a called procedure commits (2D000), or that a table is partitioned and
+ * `reindex` or `cluster` therefore begins transactions of its own (25001). `set transaction` fails
+ * with 25001 as well, because it comes too late.
+ */
+function needsNoTransaction({ server, location }: ScriptError, { statements }: Step): boolean {
+  if (server?.sqlstate === '2D000') return true;
+  if (server?.sqlstate !== '25001') return false;
+  const at = statements.findLast(({ line, column }) =>
+    line === location.line ? column <= location.column : line < location.line,
+  );
+  return at?.command !== undefined && !at.command.startsWith('set');
 }
 
 function connectionLost(cause: unknown, step: Step): EvdbError {

@@ -8,7 +8,7 @@ import type {
   Rewrite,
   Scan,
 } from '../impact/impact.ts';
-import type { Direction, PlanWarning } from './plan.ts';
+import type { Direction, PendingMigration, PlanWarning } from './plan.ts';
 import type { StepName } from './progress.ts';
 
 /** What would run, and what others would feel of it. */
@@ -20,6 +20,8 @@ export interface ImpactPlan {
   steps: StepImpact[];
   /** What the target says of each table that a statement locks, rewrites, scans or builds on. */
   tables: Record<ObjectKey, TableFacts>;
+  /** What stays pending because a target or a number of steps left it out. */
+  pending: PendingMigration[];
   warnings: PlanWarning[];
   /** Where the statements were tried; null where they were only read. */
   trace: TraceFacts | null;

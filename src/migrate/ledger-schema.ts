@@ -1,4 +1,4 @@
-import type { Session } from '../connection/session.ts';
+import { describeUser, type Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { ledgerFunctionsDdl } from './ledger-functions.ts';
@@ -198,7 +198,7 @@ export async function createLedger(session: Session, schema: string): Promise<vo
     const user = quoteIdent(session.facts.user);
     throw new EvdbError(
       'PERMISSION_DENIED',
-      `user "${session.facts.user}" may not create the ledger in schema "${schema}"`,
+      `${describeUser(session.facts)} may not create the ledger in schema "${schema}"`,
       {
         hint: `Let an administrator run: create schema if not exists ${quoteIdent(schema)} authorization ${user};`,
         cause: error,

@@ -1,5 +1,5 @@
 import { codeOf } from '../connection/query-error.ts';
-import type { Session } from '../connection/session.ts';
+import { describeUser, type Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { upgradeLedgerSql } from './ledger-schema.ts';
 import { withLockRetries } from './retry.ts';
@@ -35,7 +35,7 @@ async function attempt(session: Session, sql: string, lockTimeoutMs: number): Pr
 function denied({ facts }: Session, schema: string, cause: unknown): EvdbError {
   return new EvdbError(
     'PERMISSION_DENIED',
-    `the ledger in schema "${schema}" was made by an older evdb, and user "${facts.user}" may not bring it up to date`,
+    `the ledger in schema "${schema}" was made by an older evdb, and ${describeUser(facts)} may not bring it up to date`,
     {
       hint: `Let its owner run any command of this evdb that writes, or: begin; ${oneLine(upgradeLedgerSql(schema))} commit;`,
       cause,

@@ -1,4 +1,4 @@
-import type { Session } from '../connection/session.ts';
+import { describeUser, type Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { commandLine } from '../text/command-line.ts';
@@ -224,7 +224,7 @@ function denied(session: Session, { ledgerSchema }: LedgerKey, cause: unknown): 
   const user = quoteIdent(session.facts.user);
   return new EvdbError(
     'PERMISSION_DENIED',
-    `user "${session.facts.user}" may not read the ledger in schema "${ledgerSchema}"`,
+    `${describeUser(session.facts)} may not read the ledger in schema "${ledgerSchema}"`,
     {
       hint: `To read the status, let its owner run: grant usage on schema ${s} to ${user}; grant select on ${s}.ledger_format, ${s}.migration, ${s}.history to ${user}; The stored scripts are for the owner alone.`,
       cause,

@@ -3,9 +3,10 @@ import { EvdbError } from '../errors.ts';
 import { applyStep, type StepResult } from './apply.ts';
 import { type ApplyContext, stepName } from './apply-context.ts';
 import { readDiffs, withDiffs } from './changes.ts';
+import type { MigrationStatus } from './compare.ts';
 import type { LedgerRow } from './ledger.ts';
 import { DEFAULT_STORED_TEXT_LIMIT_BYTES, ledgerKey, type MigrateOptions } from './options.ts';
-import type { Direction, PlanWarning, Selection } from './plan.ts';
+import type { Direction, PendingMigration, PlanWarning, Selection } from './plan.ts';
 import { prepareSteps, type Step } from './prepare.ts';
 import type { StepName } from './progress.ts';
 import { readStanding, type Standing, withSession } from './read.ts';
@@ -17,6 +18,8 @@ import { readStoredDownScripts } from './stored-down.ts';
 export interface MigrationPlan {
   schema: string;
   steps: Step[];
+  /** What stays pending because a target or a number of steps left it out. */
+  pending: PendingMigration[];
   warnings: PlanWarning[];
 }
 
@@ -24,6 +27,8 @@ export interface MigrationPlan {
 export interface MigrationResult {
   schema: string;
   steps: (StepResult & { direction: Direction })[];
+  /** What stays pending because a target or a number of steps left it out. */
+  pending: PendingMigration[];
   warnings: PlanWarning[];
   durationMs: number;
 }
@@ -71,12 +76,13 @@ export function runMigrations(
     const first = await makePlan(worker, options, files, select).catch(waitIfIncomplete);
     const isDone = first?.plan.steps.length === 0;
     if (isDone) tellWarnings(first.plan.warnings, options);
-    const { steps, warnings } = isDone
-      ? { steps: [], warnings: first.plan.warnings }
+    const { steps, pending, warnings } = isDone
+      ? { ...first.plan, steps: [] }
       : await runLocked(worker, options, files, { select, first });
     return {
       schema: ledgerKey(options).targetSchema,
       steps,
+      pending,
       warnings,
       durationMs: performance.now() - startedAt,
     };
@@ -95,12 +101,13 @@ function runLocked(
   options: RunOptions,
   files: MigrationFile[],
   { select, first }: { select: Select; first: Planned | undefined },
-): Promise<Pick<MigrationResult, 'steps' | 'warnings'>> {
+): Promise<Pick<MigrationResult, 'steps' | 'pending' | 'warnings'>> {
   return withRunner(worker, options, async (context, rows) => {
     const isUnchanged = JSON.stringify(rows) === JSON.stringify(first?.rows);
     const { plan } = first && isUnchanged ? first : await makePlan(worker, options, files, select);
     tellWarnings(plan.warnings, options);
-    return { steps: await applySteps(plan.steps, context), warnings: plan.warnings };
+    const { pending, warnings } = plan;
+    return { steps: await applySteps(plan.steps, context), pending, warnings };
   });
 }
 
@@ -139,9 +146,18 @@ async function makePlan(
   const diffs =
     warnings.length > 0 ? await readDiffs(session, options, standing.statuses) : new Map();
   return {
-    plan: { schema: ledgerKey(options).targetSchema, steps, warnings: withDiffs(warnings, diffs) },
+    plan: {
+      schema: ledgerKey(options).targetSchema,
+      steps,
+      pending: selections.flatMap(({ left = [] }) => left.map(nameOf)),
+      warnings: withDiffs(warnings, diffs),
+    },
     rows: standing.ledger.rows,
   };
+}
+
+function nameOf({ version, label, name }: MigrationStatus): PendingMigration {
+  return { version, label, name };
 }
 
 /** Refusing a changed file shows what changed. */

@@ -34,9 +34,10 @@ export interface PlanImpactOptions
  */
 export async function planImpact(options: PlanImpactOptions): Promise<ImpactPlan> {
   return withCommandPlan(options, async ({ plan }, session) => {
-    const { schema, steps, warnings } = plan;
+    const { schema, steps, pending, warnings } = plan;
     const { serverVersion } = session.facts;
-    const nothing = { schema, serverVersion, steps: [], tables: {}, warnings, trace: null };
+    const known = { schema, serverVersion, pending, warnings };
+    const nothing = { ...known, steps: [], tables: {}, trace: null };
     if (steps.length === 0) return nothing;
     const { trace } = options;
     const parser = await loadParser();
@@ -44,7 +45,7 @@ export async function planImpact(options: PlanImpactOptions): Promise<ImpactPlan
       searchPath: [schema, ...(options.searchPath ?? [])],
       parser,
     });
-    const known = noteRelations(catalog);
+    const relations = noteRelations(catalog);
     // What a trace writes leaves pages behind where it is rolled back.
     const sizes =
       trace === 'target' ? await readSizes(session, catalog.relations.keys()) : undefined;
@@ -56,10 +57,10 @@ export async function planImpact(options: PlanImpactOptions): Promise<ImpactPlan
     const felt = new Map<ObjectKey, TargetRelation | undefined>();
     const impacts = steps.map((step, index) => {
       const before = new Map(catalog.relations);
-      const isNew = (key: ObjectKey) => before.has(key) && !known.has(before.get(key));
+      const isNew = (key: ObjectKey) => before.has(key) && !relations.has(before.get(key));
       const impact = readStepImpact(step, { ...around, isNew, traces: traced?.traces[index] });
       for (const key of relationsOf(impact)) {
-        if (!felt.has(key)) felt.set(key, known.get(before.get(key)));
+        if (!felt.has(key)) felt.set(key, relations.get(before.get(key)));
       }
       catalog.searchPath = [schema, ...(options.searchPath ?? [])];
       catalog.unfilled.clear();

@@ -10,8 +10,12 @@ export type Direction = 'up' | 'down';
 export interface Selection {
   direction: Direction;
   migrations: MigrationStatus[];
+  /** What stays pending because a target or a number of steps left it out. */
+  left?: MigrationStatus[];
   warnings: PlanWarning[];
 }
+
+export type PendingMigration = Pick<MigrationStatus, 'version' | 'label' | 'name'>;
 
 export interface PlanWarning {
   code:
@@ -21,7 +25,8 @@ export interface PlanWarning {
     | 'SYNTAX_UNSURE'
     | 'OUT_OF_ORDER'
     | 'BASELINE'
-    | 'ALSO_DROPPED';
+    | 'ALSO_DROPPED'
+    | 'NO_WAY_BACK';
   message: string;
   version?: Version;
   /** A unified diff of what was applied against the file, where both texts are at hand. */
@@ -58,14 +63,14 @@ export function planUp(statuses: MigrationStatus[], options: UpOptions = {}): Se
   refuseDamage(statuses, target);
   const known = statuses.find(({ version }) => version === target);
   if (target !== undefined && !known) throw unknownVersion(options.to ?? '', statuses);
-  const migrations = statuses.filter(
-    ({ version, state }) =>
-      (state === 'pending' || state === 'out-of-order' || state === 'incomplete') &&
-      (target === undefined || compareVersions(version, target) <= 0),
+  const open = statuses.filter(
+    ({ state }) => state === 'pending' || state === 'out-of-order' || state === 'incomplete',
   );
-  const selected = migrations.slice(0, options.steps ?? migrations.length);
-  refuseOutOfOrder(selected, statuses, options);
-  return { direction: 'up', migrations: selected, warnings };
+  const migrations = open
+    .filter(({ version }) => target === undefined || compareVersions(version, target) <= 0)
+    .slice(0, options.steps ?? open.length);
+  refuseOutOfOrder(migrations, statuses, options);
+  return { direction: 'up', migrations, left: open.slice(migrations.length), warnings };
 }
 
 /**

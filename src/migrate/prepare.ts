@@ -63,7 +63,28 @@ export async function prepareSteps(
     if (problems.length > 0) warnings.push(...refuseProblems(script, status, problems));
     steps.push(makeStep({ direction, status, script, statements, options }));
   }
+  if (direction === 'up') warnings.push(...warnOfNoWayBack(steps, migrations));
   return { steps, warnings };
+}
+
+/** Better told now than by `down`, when there is no time to write a script. */
+function warnOfNoWayBack(steps: Step[], migrations: MigrationStatus[]): PlanWarning[] {
+  const without = steps.filter(({ script, entry }, index) => {
+    if (script.directives.irreversible !== undefined) return false;
+    if (migrations[index]?.file?.downPath === undefined) return true;
+    const downText = entry?.downText ?? null;
+    return downText !== null && splitStatements(downText).length === 0;
+  });
+  const [first, ...others] = without;
+  if (!first) return [];
+  const more = others.length === 0 ? '' : ` and ${others.length} more`;
+  return [
+    {
+      code: 'NO_WAY_BACK',
+      ...(others.length === 0 && { version: first.version }),
+      message: `${fullName(first)}${more} cannot be taken back: ${others.length === 0 ? 'its down script is' : 'their down scripts are'} missing or empty`,
+    },
+  ];
 }
 
 /** What the parser's grammar refuses may be good for a server of another version: that one decides. */

@@ -65,6 +65,7 @@ export async function resetSchema(options: ResetOptions): Promise<ResetResult> {
         forgotten: rows.length,
         alsoDropped: outside.along,
         steps: applied,
+        pending: [],
         warnings,
         durationMs: performance.now() - startedAt,
       };

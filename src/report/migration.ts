@@ -15,9 +15,27 @@ export function renderStepDone(
   return `${verb}  ${step.label}_${step.name}  ${style.dim(renderDuration(durationMs))}`;
 }
 
+const NOTHING = {
+  up: 'nothing to apply: everything is applied',
+  down: 'nothing to take back',
+  redo: 'nothing to redo: no migration is applied',
+  reset: 'nothing to apply',
+};
+
+/** Said where there is nothing to do, and what there would be without `--to`. */
+export function renderNothing(
+  command: keyof typeof NOTHING,
+  pending: MigrationResult['pending'],
+): string {
+  const [first, ...others] = pending;
+  if (!first) return NOTHING[command];
+  const more = others.length === 0 ? ' is' : ` and ${others.length} more are`;
+  return `nothing to apply up to that version: ${first.label}_${first.name}${more} pending`;
+}
+
 /** The last line of a run. */
-export function renderSummary(result: MigrationResult, nothing: string): string {
-  if (result.steps.length === 0) return nothing;
+export function renderSummary(result: MigrationResult, command: keyof typeof NOTHING): string {
+  if (result.steps.length === 0) return renderNothing(command, result.pending);
   const parts = (['down', 'up'] as const)
     .map(
       (direction) =>
@@ -25,7 +43,8 @@ export function renderSummary(result: MigrationResult, nothing: string): string 
     )
     .filter(([, count]) => count > 0)
     .map(([direction, count]) => `${DONE[direction]} ${renderCount(count, 'migration')}`);
-  return `${parts.join(', ')} in ${renderDuration(result.durationMs)} (schema ${result.schema})`;
+  const left = result.pending.length === 0 ? '' : `, ${result.pending.length} still pending`;
+  return `${parts.join(', ')} in ${renderDuration(result.durationMs)} (schema ${result.schema})${left}`;
 }
 
 export function renderWarning({ message, diff }: PlanWarning, style: Style): string {

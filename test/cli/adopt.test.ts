@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { test as base } from '../support/fixture.ts';
-import { type CliResult, runCli } from '../support/run-cli.ts';
+import { type CliResult, pasteCommand, runCli } from '../support/run-cli.ts';
 import { expectError, expectHint, parseJson } from './expectations.ts';
 
 interface Migrated {
@@ -105,6 +105,25 @@ test('writes where it is told to', async ({ migrated: { dir, evdb } }) => {
   expect(await evdb('status', '--check', '--migrations-dir', 'sql/evdb')).toMatchObject({
     code: 3,
   });
+});
+
+test('says what comes next as commands that go to the same schema', async ({
+  migrated: { dir, evdb },
+  emptyDb,
+}) => {
+  await emptyDb.sql.unsafe('create schema app');
+  const { stdout } = await evdb(
+    ...['adopt', '--from', 'dbmate', '--table', 'public.schema_migrations'],
+    ...['--schema', 'app', '--write-to', 'my own'],
+  );
+  const [, validate = ''] = /look at it: (.*)$/m.exec(stdout) ?? [];
+  const [, undo = ''] = /take this back: (.*)$/m.exec(stdout) ?? [];
+  expect(validate).toBe("evdb migrate validate --schema app --migrations-dir 'my own'");
+  expect(undo).toBe("evdb migrate adopt --from dbmate --write-to 'my own' --undo --schema app");
+  const options = { cwd: dir, env: { EVDB_URL: emptyDb.url } };
+  expect((await pasteCommand(validate, options)).stdout).not.toContain('2 pending');
+  expect(await pasteCommand(undo, options)).toMatchObject({ code: 0 });
+  expect(await emptyDb.sql`select from evdb.migration`).toHaveLength(0);
 });
 
 test('asks for --confirm where the environment is protected', async ({ migrated }) => {

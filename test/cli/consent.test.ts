@@ -1,9 +1,7 @@
-import { execFile } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
-import { promisify } from 'node:util';
 import { expect } from 'vitest';
 import { test as base } from '../support/fixture.ts';
-import { type CliResult, findProgram, runCli, scrubEnvironment } from '../support/run-cli.ts';
+import { type CliResult, pasteCommand, runCli } from '../support/run-cli.ts';
 import { expectError, expectHint, readContents } from './expectations.ts';
 
 interface Applied {
@@ -129,10 +127,8 @@ test.for(NAMES)(
     const [, printed = ''] = /When that is meant: (.*)\n/.exec(stderr) ?? [];
     expect(printed).toContain('--confirm');
 
-    const { program, PATH } = findProgram();
-    const env = { ...scrubEnvironment(process.env), PATH, EVDB_URL: emptyDb.url };
-    expect(program).toMatch(/evdb$/);
-    await promisify(execFile)('bash', ['-c', printed], { cwd: project.dir, env });
+    const env = { EVDB_URL: emptyDb.url };
+    expect(await pasteCommand(printed, { cwd: project.dir, env })).toMatchObject({ code: 0 });
     expect(await emptyDb.sql.unsafe(`select * from ${name}`)).toEqual([]);
     expect(await emptyDb.sql`select * from public.users`).toEqual([{ id: 2 }]);
     expect(await readdir(project.dir)).not.toContain('pwned');
@@ -146,10 +142,10 @@ test('prints a reset that hits nothing where the variable was for one call', asy
 }) => {
   const { stderr } = await applied.evdb('migrate', 'reset');
   const [, printed = ''] = /When that is meant: (.*)\n/.exec(stderr) ?? [];
-  const env = { ...scrubEnvironment(process.env), PATH: findProgram().PATH };
   await project.write('.env', `EVDB_URL=${emptyDb.url}\n`);
   const before = await applied.contents();
-  const pasted = promisify(execFile)('bash', ['-c', printed], { cwd: project.dir, env });
-  await expect(pasted).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining('--url') });
+  const pasted = await pasteCommand(printed, { cwd: project.dir });
+  expectError(pasted, 'CONFIG_INVALID', 2);
+  expect(pasted.stderr).toContain('--url');
   expect(await applied.contents()).toEqual(before);
 });

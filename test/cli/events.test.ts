@@ -1,7 +1,8 @@
+import { readdir } from 'node:fs/promises';
 import { describe, expect } from 'vitest';
 import { addEvent, addUsers, readSeats } from '../integration/event-schema-stage.ts';
 import { test as base } from '../support/fixture.ts';
-import { type CliResult, runCli } from '../support/run-cli.ts';
+import { type CliResult, pasteCommand, runCli } from '../support/run-cli.ts';
 import { expectError, expectHint, parseJson } from './expectations.ts';
 
 const test = base.extend<{ evdb: (...args: string[]) => Promise<CliResult> }>({
@@ -44,7 +45,33 @@ describe('events list and search', () => {
     expect(page.rows).toMatchObject([{ id: first }]);
     const next = await evdb('events', 'list', '--after', String(page.next), '--json');
     expect(parseJson(next)).toMatchObject({ rows: [{ id: second }], next: null });
+    expectError(await evdb('events', 'list', '--after', 'not one'), 'USAGE', 2);
   });
+
+  test.for([['list'], ['search', "jazz or rock's", '$(touch pwned)', '--location', 'a "b"']])(
+    'print the next page as a command: %j',
+    async (words, { evdb, db, project }) => {
+      const add = (hours: number) =>
+        addEvent(db.sql, {
+          title: 'Jazz touch pwned',
+          location: 'a b',
+          startsAt: new Date(Date.now() + hours * 3_600_000),
+        });
+      const ids = [await add(1), await add(2), await add(3)];
+      const { stdout } = await evdb('events', ...words, '--limit', '2');
+      const [, printed = ''] = /^more: (.*)$/m.exec(stdout) ?? [];
+      expect(printed).toMatch(/ --limit 2 --after [\w-]+$/);
+      const env = { EVDB_URL: db.url };
+      const pasted = await pasteCommand(printed, { cwd: project.dir, env });
+      expect(pasted).toMatchObject({ code: 0, stderr: '' });
+      const shown = [stdout, pasted.stdout].map((text) =>
+        ids.filter((id) => new RegExp(`^${id} `, 'm').test(text)),
+      );
+      expect(shown.flat().sort()).toEqual(ids);
+      expect(shown[1]).toHaveLength(1);
+      expect(await readdir(project.dir)).not.toContain('pwned');
+    },
+  );
 });
 
 describe('events show and stats', () => {

@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import { test as base } from '../support/fixture.ts';
 import type { TestProject } from '../support/project.ts';
 import { type CliResult, runCli, startCli } from '../support/run-cli.ts';
-import { readContents } from './expectations.ts';
+import { parseJson, readContents } from './expectations.ts';
 
 interface Applied {
   project: TestProject;
@@ -87,6 +87,34 @@ test('says that there is nothing to do', async ({ applied: { evdb } }) => {
   await evdb(['migrate', 'up']);
   const again = await evdb(['migrate', 'up']);
   expect(again).toMatchObject({ code: 0, stdout: 'nothing to apply: everything is applied\n' });
+});
+
+test('says what is pending behind the version that was asked for', async ({
+  applied: { project, evdb },
+}) => {
+  await project.migration('011_late', 'create table late ();', 'drop table late;');
+  const some = await evdb(['migrate', 'up', '--to', '003']);
+  expect(some.stdout).toMatch(/\(schema public\), 1 still pending\n$/);
+  const nothing = 'nothing to apply up to that version: 011_late is pending\n';
+  for (const flags of [[], ['--dry-run']]) {
+    const again = await evdb(['migrate', 'up', '--to', '003', ...flags]);
+    expect(again).toMatchObject({ code: 0, stdout: nothing });
+  }
+  expect(parseJson(await evdb(['migrate', 'up', '--to', '003', '--json']))).toMatchObject({
+    steps: [],
+    pending: [{ version: '11', label: '011', name: 'late' }],
+  });
+});
+
+test('warns once of what cannot be taken back', async ({ applied: { project, evdb } }) => {
+  await project.migration('004_a', 'create table a ();');
+  await project.migration('005_b', 'create table b ();', '-- to be written\n');
+  await project.migration('006_c', '-- evdb: irreversible data goes\ncreate table c ();');
+  const said =
+    'warning  004_a and 1 more cannot be taken back: their down scripts are missing or empty\n';
+  expect((await evdb(['migrate', 'up', '--dry-run'])).stderr).toBe(said);
+  expect((await evdb(['migrate', 'up'])).stderr).toBe(said);
+  expect((await evdb(['migrate', 'up'])).stderr).toBe('');
 });
 
 const DRY_RUNS = [

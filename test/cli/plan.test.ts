@@ -23,6 +23,7 @@ const test = base.extend<{ $test: { shop: Shop } }>({
     await project.migration(
       '002_token',
       'create table fresh (id integer);\nalter table orders add column token uuid default gen_random_uuid();',
+      'alter table orders drop column token;\ndrop table fresh;',
     );
     await use({
       dir: project.dir,

@@ -49,6 +49,31 @@ end $$;`,
     });
   });
 
+  const PARTED = 'create table p (id int primary key) partition by range (id);';
+
+  test.for([
+    ['create procedure p() language plpgsql as $$ begin commit; end $$;', 'call p();', '2D000'],
+    [PARTED, 'reindex table p;', '25001'],
+    [`${PARTED} create table q partition of p default;`, 'cluster p using p_pkey;', '25001'],
+  ] as const)(
+    'that cannot run in a transaction names the directive: %s %s',
+    async ([before, statement, sqlstate], { stage, skip }) => {
+      const [server14] = await stage.sql`
+        select current_setting('server_version_num')::int < 150000 as is`;
+      skip(
+        server14?.is === true && statement.startsWith('cluster'),
+        'clusters no partitioned table',
+      );
+      await stage.migration('001_a', before, '');
+      await stage.migration('002_b', `select 1;\n${statement}`, '');
+      const { hint, server } = await failUp(stage.options);
+      expect(server?.sqlstate).toBe(sqlstate);
+      expect(hint).toContain('write the line `-- evdb: no-transaction` at the top of the file');
+      await stage.migration('002_b', `-- evdb: no-transaction\nselect 1;\n${statement}`, '');
+      await migrateUp(stage.options);
+    },
+  );
+
   test('leaves nothing of its migration, and all of the earlier ones', async ({ stage }) => {
     await stage.migration('001_a', 'create table a (id int);');
     await stage.migration(

@@ -239,7 +239,7 @@ end $$`;
       message:
         '001_a stopped in its statement 2 of 3 (call), and whether that was done cannot be known',
       hint: expect.stringMatching(
-        /^It commits on its own.* evdb migrate repair 001 --as done; .* --as not-done; .*evdb migrate down/,
+        /^It commits on its own.* `evdb migrate repair 001 --as done`; .* --as not-done`; .*`evdb migrate down`/,
       ),
       details: { version: '1', line: 3, statement: 2 },
     });

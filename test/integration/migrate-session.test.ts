@@ -1,6 +1,6 @@
 import { describe, expect } from 'vitest';
 import { openSession } from '../../src/connection/session.ts';
-import { migrateDown, migrateUp } from '../../src/index.ts';
+import { type EvdbError, migrateDown, migrateUp } from '../../src/index.ts';
 import { beginSql, resetSessionSql } from '../../src/migrate/session-settings.ts';
 import { isSuperuser, test } from '../support/migrate-stage.ts';
 
@@ -114,6 +114,28 @@ create table found as select
       await stage.sql`select distinct tableowner from pg_tables where schemaname = 'evdb'`,
     ).toEqual([{ tableowner: owner.name }]);
     expect(await stage.history('app')).toEqual(['up 001', 'up 002', 'down 002', 'down 001']);
+  });
+
+  test('names the role in force in a grant, and who logged in', async ({ stage }) => {
+    const owner = await stage.createRole();
+    const login = await stage.createRole('noinherit');
+    await stage.sql.unsafe(`
+      create schema app;
+      grant ${owner.name} to ${login.name};
+      alter role ${login.name} set role = '${owner.name}';`);
+    await stage.migration('001_a', 'create table a ();', 'drop table a;');
+    const options = { ...(await stage.optionsFor(login.url)), schema: 'app' };
+    const refused = await migrateUp(options).catch((error: EvdbError) => error);
+    expect(refused).toMatchObject({
+      code: 'PERMISSION_DENIED',
+      message: `role "${owner.name}" (of session user "${login.name}") may not create the ledger in schema "evdb"`,
+    });
+    await stage.sql.unsafe(grantIn(refused));
+    const again = await migrateUp(options).catch((error: EvdbError) => error);
+    expect(again).toMatchObject({ code: 'TARGET_SCHEMA' });
+    await stage.sql.unsafe(grantIn(again));
+    await migrateUp(options);
+    expect(await stage.ledger('app')).toEqual(['001 applied']);
   });
 
   test('may set the session authorization', async ({ stage, skip }) => {
@@ -329,3 +351,8 @@ describe('the target schema', () => {
     },
   );
 });
+
+/** The SQL of a hint, to its last semicolon. */
+function grantIn(error: unknown): string {
+  return /(?:run|privilege): (.*;)/.exec((error as EvdbError).hint ?? '')?.[1] ?? '';
+}

@@ -51,7 +51,8 @@ describe('up', () => {
   });
 
   test('tells of each step and each statement while it works', async ({ stage }) => {
-    await stage.migration('001_a', 'create table a ();\n\ncomment on table a is $$;$$;\n');
+    const up = 'create table a ();\n\ncomment on table a is $$;$$;\n';
+    await stage.migration('001_a', up, 'drop table a;');
     await migrateUp(stage.options);
     const step = { version: '1', label: '001', name: 'a' };
     expect(stage.heard).toMatchObject([

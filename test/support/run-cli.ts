@@ -61,8 +61,19 @@ export function startCli(args: string[], options: CliOptions): RunningCli {
   return { child, output, result, printed: (text) => waitForText(child, output, text) };
 }
 
+/** Runs a line that evdb printed as somebody does who pastes it, in bash. */
+export function pasteCommand(line: string, options: CliOptions): Promise<CliResult> {
+  const { PATH } = findProgram();
+  const child = spawn('bash', ['-c', line], {
+    cwd: options.cwd,
+    env: { ...scrubEnvironment(process.env), PATH, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  return waitForEnd(child, [line], collectOutput(child), options.timeoutMs ?? 50_000);
+}
+
 /** The command as a shell finds it: by its name, in a folder of PATH. Hints then call it `evdb`. */
-export function findProgram(): { program: string; PATH: string } {
+function findProgram(): { program: string; PATH: string } {
   const bin = inject('evdbBin');
   const folder = join(dirname(bin), '../../.bin');
   const program = process.platform === 'win32' ? bin : join(folder, 'evdb');

@@ -45,7 +45,7 @@ function planOf(
   } = {},
 ): ImpactPlan {
   return {
-    ...{ schema: 'public', serverVersion: 180004, warnings: [], trace },
+    ...{ schema: 'public', serverVersion: 180004, pending: [], warnings: [], trace },
     steps: [
       {
         ...{ direction: 'up', version: '1', label: '001', name: 'a' },

@@ -76,7 +76,7 @@ const step: StepImpact = {
 };
 
 const plan: ImpactPlan = {
-  ...{ schema: 'public', serverVersion: 180004, warnings: [], trace: null },
+  ...{ schema: 'public', serverVersion: 180004, pending: [], warnings: [], trace: null },
   steps: [step],
   tables: {
     'public.events': { rows: 1_200_000, bytes: 356_515_840, indexes: 5, isNew: false },

@@ -83,15 +83,29 @@ describe('a run', () => {
   const result = (...directions: ('up' | 'down')[]): MigrationResult => ({
     schema: 'public',
     steps: directions.map((direction) => ({ ...step, direction, durationMs: 1 })),
+    pending: [],
     warnings: [],
     durationMs: 1234,
   });
 
   it('is summed up in one line', () => {
-    expect(renderSummary(result(), 'nothing to do')).toBe('nothing to do');
-    expect(renderSummary(result('up'), '')).toBe('applied 1 migration in 1.2 s (schema public)');
-    expect(renderSummary(result('down', 'up', 'up'), '')).toBe(
+    expect(renderSummary(result(), 'up')).toBe('nothing to apply: everything is applied');
+    expect(renderSummary(result('up'), 'up')).toBe('applied 1 migration in 1.2 s (schema public)');
+    expect(renderSummary(result('down', 'up', 'up'), 'redo')).toBe(
       'took back 1 migration, applied 2 migrations in 1.2 s (schema public)',
+    );
+  });
+
+  it('says what a target or a number of steps left pending', () => {
+    const [a, b] = [step, { version: '11', label: '011', name: 'b' }];
+    expect(renderSummary({ ...result(), pending: [b] }, 'up')).toBe(
+      'nothing to apply up to that version: 011_b is pending',
+    );
+    expect(renderSummary({ ...result(), pending: [a, b] }, 'up')).toBe(
+      'nothing to apply up to that version: 001_a and 1 more are pending',
+    );
+    expect(renderSummary({ ...result('up'), pending: [b] }, 'up')).toBe(
+      'applied 1 migration in 1.2 s (schema public), 1 still pending',
     );
   });
 

@@ -13,6 +13,7 @@ import {
 } from '../../report/audit.ts';
 import { renderEntries } from '../../report/audit-entries.ts';
 import { renderReport } from '../../report/render-report.ts';
+import { sameCommand } from '../../text/command-line.ts';
 import type { CliContext } from '../context.ts';
 import type { CommandInput, CommandResult, Flags } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -88,7 +89,10 @@ export async function handleAuditLog(input: CommandInput): Promise<CommandResult
   const page = await withInspection(connection, (session) =>
     readAuditLog(session, { ...filter, schema, limit, before }),
   );
-  const more = page.next === null ? [] : [style.dim(`older entries: --before ${page.next}`)];
+  const more =
+    page.next === null
+      ? []
+      : [style.dim(`older entries: ${sameCommand('audit log', { before: page.next })}`)];
   const shown = page.rows.length === 0 ? 'no entry fits' : renderEntries(page.rows, style);
   return { data: page, text: [shown, ...more].join('\n') };
 }

@@ -21,7 +21,7 @@ import {
   renderRegistrations,
 } from '../../report/events.ts';
 import { renderReport } from '../../report/render-report.ts';
-import { commandLine } from '../../text/command-line.ts';
+import { commandLine, sameCommand } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
 import { withStop } from '../interruption.ts';
@@ -50,7 +50,11 @@ async function find(input: CommandInput, words: string | undefined): Promise<Com
   );
   const report = { rows: page.rows, countedSince: null, notes: [] };
   const text = renderReport(report, eventsView({ words }), (await loadRenderOptions(input))());
-  const more = page.next === null ? [] : [style.dim(`more: --after ${page.next}`)];
+  const name = words === undefined ? 'list' : 'search';
+  const more =
+    page.next === null
+      ? []
+      : [style.dim(`more: ${sameCommand(`events ${name}`, { after: page.next })}`)];
   return { data: page, text: [text, ...more].join('\n') };
 }
 

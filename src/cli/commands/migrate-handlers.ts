@@ -28,11 +28,7 @@ export async function handleUp(input: CommandInput): Promise<CommandResult> {
   return planOrRun(
     input,
     { ...options, to, steps, strict, outOfOrder },
-    {
-      command: 'up',
-      run: migrateUp,
-      nothing: 'nothing to apply: everything is applied',
-    },
+    { command: 'up', run: migrateUp },
   );
 }
 
@@ -46,11 +42,7 @@ export async function handleDown(input: CommandInput): Promise<CommandResult> {
   return planOrRun(
     input,
     { ...options, to, steps, fromLedger },
-    {
-      command: 'down',
-      run: migrateDown,
-      nothing: 'nothing to take back',
-    },
+    { command: 'down', run: migrateDown },
   );
 }
 
@@ -60,11 +52,7 @@ export async function handleRedo(input: CommandInput): Promise<CommandResult> {
   const { options } = await loadMigrateOptions(input, (config) =>
     requireConsent(input, config, 'redo'),
   );
-  return planOrRun(input, options, {
-    command: 'redo',
-    run: migrateRedo,
-    nothing: 'nothing to redo: no migration is applied',
-  });
+  return planOrRun(input, options, { command: 'redo', run: migrateRedo });
 }
 
 export async function handleReset(input: CommandInput): Promise<CommandResult> {
@@ -73,7 +61,7 @@ export async function handleReset(input: CommandInput): Promise<CommandResult> {
   const { options } = await loadMigrateOptions(input, (config) =>
     requireResetConsent(input, config),
   );
-  return runWithProgress(input, { ...options, confirm: true }, resetSchema, 'nothing to apply');
+  return runWithProgress(input, { ...options, confirm: true }, resetSchema, 'reset');
 }
 
 function requireResetConsent({ flags }: CommandInput, config: Config): void {
@@ -113,7 +101,6 @@ async function planOrRun<Options extends MigrateOptions>(
   what: {
     command: 'up' | 'down' | 'redo';
     run(options: Options): Promise<MigrationResult>;
-    nothing: string;
   },
 ): Promise<CommandResult> {
   const { command } = what;
@@ -122,7 +109,7 @@ async function planOrRun<Options extends MigrateOptions>(
   const lost = isShown ? await findLost(input, { ...options, command }) : undefined;
   if (!flags.dryRun) {
     if (lost?.text) context.err(`${lost.text}\n`);
-    return runWithProgress(input, options, what.run, what.nothing);
+    return runWithProgress(input, options, what.run, command);
   }
   const { showPlan } = await import('./migrate-plan-handlers.ts');
   const plan = await showPlan(input, { ...options, command });
@@ -147,7 +134,7 @@ async function runWithProgress<Options extends MigrateOptions>(
   input: CommandInput,
   options: Options,
   run: (options: Options) => Promise<MigrationResult>,
-  nothing: string,
+  command: 'up' | 'down' | 'redo' | 'reset',
 ): Promise<CommandResult> {
   const { context, style, flags } = input;
   const progress = await createProgress({
@@ -171,7 +158,7 @@ async function runWithProgress<Options extends MigrateOptions>(
     }
     return {
       data: { dryRun: false, ...result },
-      text: renderSummary(result, nothing),
+      text: renderSummary(result, command),
       exitCode: EXIT.done,
     };
   } finally {

@@ -45,12 +45,6 @@ function traceOf({ flags }: CommandInput): PlanImpactOptions['trace'] {
   return flags.trace ? 'beside' : undefined;
 }
 
-const NOTHING = {
-  up: 'nothing to apply: everything is applied',
-  down: 'nothing to take back',
-  redo: 'nothing to redo: no migration is applied',
-};
-
 /** What a command would do: the same for `plan` and for a dry run. */
 export async function showPlan(
   input: CommandInput,
@@ -58,11 +52,12 @@ export async function showPlan(
   budget?: Budget,
 ): Promise<CommandResult> {
   const { context, flags, style } = input;
-  const [{ planImpact }, { renderImpactPlan }, { renderWarning }] = await Promise.all([
-    import('../../migrate/plan-impact.ts'),
-    import('../../report/impact-plan.ts'),
-    import('../../report/migration.ts'),
-  ]);
+  const [{ planImpact }, { renderImpactPlan }, { renderNothing, renderWarning }] =
+    await Promise.all([
+      import('../../migrate/plan-impact.ts'),
+      import('../../report/impact-plan.ts'),
+      import('../../report/migration.ts'),
+    ]);
   const onTrace = (message: string) => context.err(`${message}\n`);
   const plan = await withInterrupt(context, (signal) =>
     planImpact({ ...options, signal, onTrace }),
@@ -76,7 +71,7 @@ export async function showPlan(
     exitCode: verdict?.isKept === false ? EXIT.found : EXIT.done,
     text: renderImpactPlan(plan, {
       verdict,
-      nothing: NOTHING[options.command ?? 'up'],
+      nothing: renderNothing(options.command ?? 'up', plan.pending),
       verbose: flags.verbose === true,
       style,
       width: context.outSize().columns,
