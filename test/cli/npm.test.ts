@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, inject } from 'vitest';
 import { test as base } from '../support/fixture.ts';
-import { type CliResult, scrubEnvironment } from '../support/run-cli.ts';
+import { type CliResult, pasteCommand, scrubEnvironment } from '../support/run-cli.ts';
 import { expectHint, expectNoStack, parseJson, readContents } from './expectations.ts';
 
 interface NpmProject {
@@ -197,4 +197,18 @@ test("is not confused by npm's own settings", async ({ npm: { npmRunMigrate, dir
   expect(stdout).toContain('applied 2 migrations');
   expect(code).toBe(0);
   expect(await readdir(dir)).toContain('.npmrc');
+});
+
+test('is named as npm called it in a command that can be pasted', async ({
+  npm: { npmRunMigrate, dir },
+  emptyDb,
+}) => {
+  await npmRunMigrate('--', 'up', '--schema', 'a $(b)');
+  await emptyDb.sql`insert into "a $(b)".users values (1)`;
+  const { stderr } = await npmRunMigrate('--', 'reset', '--schema', 'a $(b)');
+  const [, printed = ''] = /When that is meant: (.*)\n/.exec(stderr) ?? [];
+  expect(printed).toBe("npm run migrate -- reset --schema 'a $(b)' --confirm");
+  const env = { ...npmEnvironment(dir), EVDB_URL: emptyDb.url };
+  expect(await pasteCommand(printed, { cwd: dir, env })).toMatchObject({ code: 0 });
+  expect(await emptyDb.sql`select * from "a $(b)".users`).toEqual([]);
 });

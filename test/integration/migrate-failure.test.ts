@@ -270,7 +270,7 @@ describe('a script that cannot run', () => {
   }) => {
     const [row] = await stage.sql`select current_setting('server_version_num')::int as version`;
     skip(row?.version >= 160000, 'system_user is a reserved word since PostgreSQL 16');
-    await stage.migration('001_a', 'create table a (system_user text);');
+    await stage.migration('001_a', 'create table a (system_user text);', 'drop table a;');
     expect((await migrateUp(stage.options)).warnings).toMatchObject([
       { code: 'SYNTAX_UNSURE', version: '1', message: expect.stringContaining('system_user') },
     ]);
