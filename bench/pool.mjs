@@ -15,6 +15,11 @@ const QUERIES = {
     text: 'select $1::int + $2::int as sum, $3::text as name',
     params: (i) => [i % 1000, 7, 'somebody'],
   },
+  // The schema says the type of the parameter, so that the statement is parsed each time, as by pg.
+  'by a key without a cast': {
+    text: 'select id, name from people where id = $1',
+    params: (i) => [i % 1000],
+  },
 };
 
 /** The floors of the throughput, and the ceiling of the 99th percentile, both against pg. */
@@ -31,6 +36,11 @@ const options = readArguments({
 
 await withWorkspace(async (workspace) => {
   const connectionString = await workspace.createDatabase('pool');
+  const pool = new DatabasePool({ connectionString });
+  await pool.query('create table people (id integer primary key, name text)');
+  await pool.query("insert into people select n, 'name ' || n from generate_series(0, 999) n");
+  await pool.query('vacuum analyze people');
+  await pool.close();
   const makePool = {
     pg: () => new pg.Pool({ connectionString, max: options.connections }),
     evdb: () => new DatabasePool({ connectionString, max: options.connections }),

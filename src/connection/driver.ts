@@ -4,7 +4,7 @@ import { EvdbError } from '../errors.ts';
 import { type CopyQuery, runCopyIn } from './copy-in.ts';
 import { hearLastWords, type LastWords } from './last-words.ts';
 import type { ConnectionOptions, HostAddress } from './options.ts';
-import { isConnectionLoss } from './query-error.ts';
+import { codeOf, isConnectionLoss } from './query-error.ts';
 import type { OpenSessionOptions, Row } from './session.ts';
 import { connectSocket } from './socket.ts';
 
@@ -137,11 +137,38 @@ function makeQuery(
   values: EncodedValue[],
   prepare: boolean,
 ): Rejectable<StatementResult> {
-  const waits = values.some((value) => typeof value === 'object' && value !== null);
-  const described = (waits ? values : []) as string[];
-  const query = sql.unsafe(text, described, { prepare, simple: false } as object);
-  const parameters = values.length > MOST_OF_DRIVER ? manyParameters(values) : values;
-  return Object.assign(query, { parameters }) as unknown as Rejectable<StatementResult>;
+  const waits = values.some(isTyped);
+  const options = { prepare, simple: false } as object;
+  const query = sql.unsafe(text, (waits ? values : []) as string[], options) as unknown as Sendable;
+  query.parameters = values.length > MOST_OF_DRIVER ? manyParameters(values) : values;
+  return prepare ? withLastError(query) : query;
+}
+
+type Sendable = Rejectable<StatementResult> & { parameters: unknown; wasVoid?: Error };
+
+/**
+ * Where a statement was void, the driver prepares it again, and where it fails then, tells why it was
+ * void and not why it failed. It finds nothing to tell here, and goes on to the other error. Inside of a
+ * transaction nothing can be tried again, and why it was void is all there is.
+ */
+function withLastError(query: Sendable): Sendable {
+  const { reject } = query;
+  query.reject = (error) =>
+    reject(codeOf(error) === IN_FAILED_TRANSACTION ? (query.wasVoid ?? error) : error);
+  return Object.defineProperty(query, 'retried', RETRIED);
+}
+
+const IN_FAILED_TRANSACTION = '25P02';
+
+const RETRIED = {
+  get: () => undefined,
+  set(this: Sendable, error: Error) {
+    this.wasVoid = error;
+  },
+};
+
+function isTyped(value: EncodedValue): boolean {
+  return typeof value === 'object' && value !== null;
 }
 
 /** The driver asks once whether there are too many of them, before it asks how many to write. */

@@ -1,6 +1,7 @@
 import { PROTO_COLUMN, type StatementResult } from '../connection/driver.ts';
 import { EvdbError } from '../errors.ts';
 import type { Field, Queryable, QueryResult, Row } from './result.ts';
+import type { StatementFacts } from './statement-book.ts';
 import { planStatement } from './template.ts';
 
 /** A borrowed connection; of no use once it was returned. */
@@ -24,11 +25,6 @@ export function withTemplate(query: Queryable['query']): PoolConnection {
   };
 }
 
-const fieldsOf = new WeakMap<StatementResult['columns'], readonly Field[]>();
-
-/** Those that have a column named `__proto__`. */
-const withProto = new WeakSet<StatementResult['columns']>();
-
 /** Makes a property of it like all others. */
 function giveProto(row: unknown): void {
   const values = row as Record<string, unknown>;
@@ -38,25 +34,44 @@ function giveProto(row: unknown): void {
   Object.defineProperty(values, '__proto__', property);
 }
 
-/** Leaves behind what only the driver needs, such as the key that cancels statements. */
-export function toQueryResult<T>(result: StatementResult): QueryResult<T> {
+/**
+ * Leaves behind what only the driver needs, such as the key that cancels statements. A text gives the
+ * same columns nearly each time, which all its results share.
+ */
+export function toQueryResult<T>(result: StatementResult, facts: StatementFacts): QueryResult<T> {
   const { columns, command, count } = result;
-  // A prepared statement gives the same columns each time, which all its results share.
-  let fields = columns ? fieldsOf.get(columns) : [];
-  if (!fields) {
-    fields = Object.freeze(
-      columns.map(({ name, type }) =>
-        Object.freeze({ name: name === PROTO_COLUMN ? '__proto__' : name, dataTypeID: type }),
-      ),
-    );
-    fieldsOf.set(columns, fields);
-    if (columns.some(({ name }) => name === PROTO_COLUMN)) withProto.add(columns);
-  }
   // `slice` would ask the driver's class for its species, which costs more than the copy.
   const rows = new Array<T>(result.length);
   for (let i = 0; i < rows.length; i++) rows[i] = result[i] as T;
-  if (columns && withProto.has(columns)) rows.forEach(giveProto);
+  let { fields } = facts;
+  if (!fields || !isSame(fields, columns)) {
+    fields = fieldsOf(columns ?? []);
+    facts.fields = fields;
+    if (fields.some(({ name }) => name === '__proto__')) rows.forEach(giveProto);
+  }
   return { rows, rowCount: count ?? rows.length, command: command ?? '', fields };
+}
+
+/** False for those that have a column named `__proto__`, which the driver calls otherwise. */
+function isSame(
+  fields: readonly Field[],
+  columns: StatementResult['columns'] | undefined,
+): boolean {
+  if (fields.length !== (columns?.length ?? 0)) return false;
+  for (let i = 0; i < fields.length; i++) {
+    const field = fields[i];
+    const column = columns?.[i];
+    if (field?.name !== column?.name || field?.dataTypeID !== column?.type) return false;
+  }
+  return true;
+}
+
+function fieldsOf(columns: StatementResult['columns']): readonly Field[] {
+  return Object.freeze(
+    columns.map(({ name, type }) =>
+      Object.freeze({ name: name === PROTO_COLUMN ? '__proto__' : name, dataTypeID: type }),
+    ),
+  );
 }
 
 export function returned(what: 'connection' | 'transaction'): EvdbError {

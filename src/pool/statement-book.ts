@@ -1,3 +1,5 @@
+import type { Field } from './result.ts';
+
 /** What the pool knows of a statement's text. */
 export interface StatementFacts {
   /** How often it was asked for. */
@@ -10,6 +12,8 @@ export interface StatementFacts {
   leavesTraces: boolean;
   /** Whether it may stay prepared, see `isKeepable`; found out at its second use. */
   isKeepable?: boolean;
+  /** The columns that it gave last. */
+  fields?: readonly Field[];
 }
 
 /** Longer texts are rarely the same twice, and are looked at each time. */

@@ -62,7 +62,7 @@ export function createStatementRunner({
         slot.destroy();
         throw controlledByHand('a statement');
       }
-      return toQueryResult<T>(result);
+      return toQueryResult<T>(result, facts);
     } catch (error) {
       outcome = sqlstateOf(error);
       throw error;

@@ -76,6 +76,19 @@ test('does not run a transaction again for it where that is not wanted', async (
   expect((await run()).rowCount).toBe(1);
 });
 
+test('tells why a statement failed, and not that it had been void before', async ({ stage }) => {
+  const pool = stage.pool({ max: 1 });
+  await pool.query('create table once (id integer primary key)');
+  const insert = () => pool.query('insert into once values ($1::int) returning *', [1]);
+  await insert();
+  for (const change of ['alter table once add column more integer', 'deallocate all']) {
+    for (let n = 0; n < 3; n++)
+      expect(await failureOf(insert())).toMatchObject({ sqlstate: '23505' });
+    await pool.query(change);
+    expect(await failureOf(insert())).toMatchObject({ sqlstate: '23505' });
+  }
+});
+
 test('prepares again on a connection that is lent', async ({ stage }) => {
   const pool = stage.pool({ max: 1 });
   await createTable(pool);
