@@ -23,6 +23,9 @@ const OPAQUE: Node = { DoStmt: {} };
 /** How deep functions that call functions are followed. */
 const MAX_DEPTH = 8;
 
+/** How many statements are followed: functions that call each other several times multiply. */
+const MAX_EXPANDED = 5000;
+
 /**
  * A statement with those that run inside of it: the body of a `do` block, and of functions in SQL
  * or PL/pgSQL that it calls and that a migration has created.
@@ -67,7 +70,7 @@ function addBody(
     start: routine === undefined ? outer.start + offset : outer.start,
     ...(routine !== undefined && { routine }),
   });
-  if (body === undefined) {
+  if (body === undefined || queue.into.length + body.length > MAX_EXPANDED) {
     queue.into.push({ ...outer, ...place(0), tree: OPAQUE, isEmbedded: true, isDynamic: true });
     return;
   }

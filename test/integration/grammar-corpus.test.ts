@@ -117,9 +117,11 @@ describe('a statement as deep as PostgreSQL takes it', () => {
     await stage.sql.unsafe(corpusText('base'));
     const taken: string[] = [];
     let version = 100;
-    for (const [name, text] of Object.entries(deepStatements(5000))) {
+    for (const [name, text] of Object.entries(deepStatements(3000))) {
       const [statement] = splitStatements(text);
-      if (statement === undefined || (await tryStatement(stage, text)) !== undefined) continue;
+      // Some servers take a minute for some of them, which is not what is asked here.
+      const code = await tryStatement(stage, `set local statement_timeout = '2s'; ${text}`);
+      if (statement === undefined || code !== undefined) continue;
       taken.push(name);
       await stage.migration(`${version++}_deep`, `${text};`);
     }

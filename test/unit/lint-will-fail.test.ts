@@ -121,3 +121,15 @@ test('rules about types look at a changed type too', () => {
     'prefer-text warning',
   ]);
 });
+
+test('functions that call each other many times end as what cannot be read', () => {
+  const levels = Array.from({ length: 7 }, (_, i) => i + 1);
+  const calls = (i: number) => `select f${i + 1}(); `.repeat(20);
+  const functions = levels.map(
+    (i) => `create function f${i}() returns void language sql as '${calls(i)}';`,
+  );
+  const before = `create function f8() returns void language sql as 'update t set a = 1'; ${functions.join(' ')}`;
+  const { findings } = lint('select f1();', { before: `${BEFORE} ${before}` });
+  expect(findings.map(({ rule }) => rule)).toContain('opaque-sql');
+  expect(findings.length).toBeLessThan(6000);
+});
