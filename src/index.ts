@@ -55,6 +55,11 @@ export { withScratchDatabase } from './connection/scratch.ts';
 export type { Session } from './connection/session.ts';
 export type { EvdbErrorCode, EvdbErrorOptions } from './errors.ts';
 export { EvdbError } from './errors.ts';
+export type {
+  Finding as JsonFinding,
+  FindingLocation,
+  SuppressedFinding,
+} from './finding.ts';
 export type { RuleChoices, SeverityChoice, SeverityCounts } from './lint/choice.ts';
 export { assertKnown, GROUPS } from './lint/choice.ts';
 export type { LintOptions, LintReport } from './lint/engine.ts';
@@ -144,7 +149,7 @@ export { readConnections } from './maintenance/stats/connections.ts';
 export type { DuplicateIndexRow } from './maintenance/stats/duplicates.ts';
 export { readDuplicates } from './maintenance/stats/duplicates.ts';
 export type { Precision } from './maintenance/stats/exclusive-locks.ts';
-export type { Build } from './maintenance/stats/index-builds.ts';
+export type { IndexBuild } from './maintenance/stats/index-builds.ts';
 export type { IndexRow } from './maintenance/stats/indexes.ts';
 export { readIndexes } from './maintenance/stats/indexes.ts';
 export type { InvalidRow } from './maintenance/stats/invalid.ts';
@@ -277,6 +282,26 @@ export { renderError } from './report/error.ts';
 export { eventsView, renderEvent, renderEventSeats, renderRegistrations } from './report/events.ts';
 export type { ImpactPlanRenderOptions } from './report/impact-plan.ts';
 export { renderImpactPlan } from './report/impact-plan.ts';
+export type {
+  BudgetDetails,
+  DoctorData,
+  DriftDetails,
+  LintData,
+  LintDetails,
+  RuleDetails,
+  ValidationData,
+  ValidationDetails,
+} from './report/json-findings.ts';
+export {
+  dataOfDoctor,
+  dataOfLint,
+  dataOfValidation,
+  findingOfAdoption,
+  findingOfRule,
+  findingsOfBudget,
+  findingsOfDrift,
+  findingsOfStatus,
+} from './report/json-findings.ts';
 export type { ListedRule } from './report/lint.ts';
 export { renderLint, renderLintRules } from './report/lint.ts';
 export { renderFixes } from './report/lint-fix.ts';

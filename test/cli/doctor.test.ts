@@ -83,10 +83,10 @@ test('prints the report as JSON, also where it fails', async ({ project, emptyDb
         check: 'sequence-runway',
         status: 'critical',
         durationMs: expect.any(Number),
-        findings: [{ status: 'critical', object: 'public.full_up_id_seq' }],
-        ignored: [],
       },
     ],
+    findings: [{ code: 'sequence-runway', severity: 'error', objects: ['public.full_up_id_seq'] }],
+    suppressed: [],
   });
   expect(result.code).toBe(3);
 });

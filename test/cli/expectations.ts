@@ -1,6 +1,7 @@
 import type postgres from 'postgres';
 import { expect } from 'vitest';
 import type { EvdbErrorCode } from '../../src/errors.ts';
+import { checkJsonOutput } from '../support/json-schemas.ts';
 import type { CliResult } from '../support/run-cli.ts';
 
 /** Expects an error as people see one: its code, no stack, and nothing on stdout. */
@@ -26,7 +27,9 @@ export function parseJson(result: CliResult): Record<string, unknown> & { comman
   const { code: exitCode } = result;
   const envelope = { formatVersion: 1, command: expect.any(String), ok: exitCode === 0, exitCode };
   expect(value).toMatchObject(envelope);
-  return value as Record<string, unknown> & { command: string };
+  const document = value as Record<string, unknown> & { command: string };
+  expect(checkJsonOutput(document)).toEqual([]);
+  return document;
 }
 
 /** Everything that a command could leave in a database: its objects, and the rows of tables. */

@@ -34,7 +34,7 @@ test('gives every command on migrations one shape, and nothing else on stdout', 
     [['redo'], 0, { steps: steps('down', 'up') }],
     [['down', '--dry-run'], 0, { dryRun: true, steps: steps('down') }],
     [['down'], 0, { steps: steps('down') }],
-    [['validate'], 0, { valid: true, findings: [], skipped: [] }],
+    [['validate'], 0, { findings: [], skipped: [] }],
     [['reset', '--confirm'], 0, { forgotten: 1, steps: steps('up', 'up') }],
     [['status', '--check'], 0, { hasLedger: true, counts: { pending: 0, applied: 2 } }],
     [['create', 'add venues'], 0, { name: 'add_venues', files: expect.any(Array) }],
@@ -127,8 +127,7 @@ test('finds with validate what it says in JSON, and exits 3', async ({ project }
   expect(parseJson(result)).toMatchObject({
     ok: false,
     exitCode: 3,
-    valid: false,
-    findings: [{ severity: 'error', code: 'SYNTAX_ERROR', line: 1, column: 1 }],
+    findings: [{ severity: 'error', code: 'SYNTAX_ERROR', location: { line: 1, column: 1 } }],
     skipped: [{ check: expect.any(String), reason: 'no database is configured' }],
   });
   expect(result.code).toBe(3);

@@ -17,7 +17,7 @@ test('lets a comment with a reason stand for a finding, and counts it', async ({
   expect(code).toBe(0);
   const json = await runCli(['lint', '--json'], { cwd: project.dir });
   expect(JSON.parse(json.stdout).suppressed).toMatchObject([
-    { rule: 'concurrently-in-tx', line: 3, reason: 'tried by hand' },
+    { code: 'concurrently-in-tx', location: { line: 3 }, reason: 'tried by hand' },
   ]);
 });
 

@@ -158,17 +158,14 @@ describe('a budget', () => {
     await project.write('evdb.config.json', JSON.stringify({ budget: 'rewrite-rows=10' }));
     const result = await shop.plan('--trace', '--json');
     expect(parseJson(result)).toMatchObject({
-      budget: {
-        budget: { rewriteRows: 10, failsOnUnknown: false },
-        isKept: false,
-        violations: [
-          {
-            ...{ limit: 'rewrite-rows', file: 'migrations/002_token.sql', line: 2 },
-            ...{ relation: 'public.orders', actual: 1000, allowed: 10, isMeasured: false },
-          },
-        ],
-        unknowns: [],
-      },
+      budget: { rewriteRows: 10, failsOnUnknown: false },
+      findings: [
+        {
+          ...{ code: 'budget-rewrite-rows', severity: 'error', objects: ['public.orders'] },
+          location: { file: 'migrations/002_token.sql', line: 2 },
+          details: { limit: 'rewrite-rows', actual: 1000, allowed: 10, isMeasured: false },
+        },
+      ],
     });
     expect(result.code).toBe(3);
   });

@@ -17,7 +17,7 @@ const test = base.extend<{ evdb: (...args: string[]) => Promise<CliResult> }>({
 describe('rules check', () => {
   test('says that no rule is broken', async ({ evdb }) => {
     expect(await evdb('rules', 'check')).toMatchObject({ code: 0, stdout: 'no rule is broken\n' });
-    expect(parseJson(await evdb('rules', 'check', '--json'))).toMatchObject({ rows: [] });
+    expect(parseJson(await evdb('rules', 'check', '--json'))).toMatchObject({ findings: [] });
   });
 
   test('exits 3 and shows rule, severity, count, samples and the repair', async ({ evdb, db }) => {
@@ -31,7 +31,15 @@ describe('rules check', () => {
     expect(stdout).toContain('repair: evdb rules repair registration_count_mismatch --confirm');
     const json = await evdb('rules', 'check', '--json');
     expect(json.code).toBe(3);
-    expect(parseJson(json)).toMatchObject({ rows: [{ count: 1, sampleIds: [event] }] });
+    expect(parseJson(json)).toMatchObject({
+      findings: [
+        {
+          code: 'registration_count_mismatch',
+          severity: 'error',
+          details: { count: 1, sampleIds: [event] },
+        },
+      ],
+    });
   });
 
   test('exits 0 where only warnings are found and errors asked for', async ({ evdb, db }) => {

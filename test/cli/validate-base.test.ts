@@ -60,10 +60,10 @@ test('gives the renames to programs, and is content when they are done', async (
   await commit('005_theirs');
   git('checkout', 'mine');
   const { findings } = parseJson(await validate('main', '--json')) as unknown as {
-    findings: { code: string; renames: { from: string; to: string }[] }[];
+    findings: { code: string; details: { renames: { from: string; to: string }[] } }[];
   };
   expect(findings.map(({ code }) => code)).toEqual(['BEHIND_BASE']);
-  for (const { from, to } of findings[0]?.renames ?? []) git('mv', from, to);
+  for (const { from, to } of findings[0]?.details.renames ?? []) git('mv', from, to);
   expect(await validate('main')).toMatchObject({ code: 0 });
 });
 

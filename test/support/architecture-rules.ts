@@ -12,7 +12,8 @@ const library = [
 const allowed: Record<string, { values: string[]; types?: string[] }> = {
   text: { values: [] },
   'errors.ts': { values: [] },
-  'index.ts': { values: [...library, 'errors.ts'] },
+  'finding.ts': { values: [] },
+  'index.ts': { values: [...library, 'errors.ts'], types: ['finding.ts'] },
   sql: { values: ['errors.ts'] },
   connection: { values: ['errors.ts', 'sql/quote.ts'] },
   config: { values: ['errors.ts'], types: ['connection/'] },
@@ -33,13 +34,14 @@ const allowed: Record<string, { values: string[]; types?: string[] }> = {
   application: {
     values: ['errors.ts', 'sql/quote.ts', 'pool/', 'migrate/', 'connection/', 'config/'],
   },
-  report: { values: [], types: [...library, 'errors.ts'] },
+  report: { values: [], types: [...library, 'errors.ts', 'finding.ts'] },
   cli: {
     values: [
       'errors.ts',
       ...['report/', 'migrate/', 'lint/', 'maintenance/', 'connection/', 'config/', 'application/'],
       ...['structure/', 'adopt/', 'trace/'],
     ],
+    types: ['finding.ts'],
   },
 };
 

@@ -2,6 +2,7 @@ import type { DoctorIgnore } from '../../maintenance/doctor/ignore.ts';
 import { runDoctor } from '../../maintenance/doctor/run.ts';
 import { withInspection } from '../../maintenance/inspection.ts';
 import { renderDoctor } from '../../report/doctor.ts';
+import { dataOfDoctor } from '../../report/json-findings.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
 import { loadDirectConnection, migrateSettings } from '../settings.ts';
@@ -26,7 +27,7 @@ export async function handleDoctor(input: CommandInput): Promise<CommandResult> 
   });
   const failOn = flags.failOn as unknown as FailOn[];
   return {
-    data: { ...report, failOn },
+    data: { ...dataOfDoctor(report), failOn },
     text: renderDoctor(report, {
       style,
       format: flags.markdown ? 'markdown' : 'text',

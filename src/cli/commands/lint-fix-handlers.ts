@@ -6,6 +6,7 @@ import { lintMigrations } from '../../migrate/lint.ts';
 import { type FixPlan, planLintFixes } from '../../migrate/lint-fix.ts';
 import { readStatus } from '../../migrate/status.ts';
 import { writeFixes } from '../../migrate/write-fixes.ts';
+import { dataOfLint } from '../../report/json-findings.ts';
 import { renderFixes } from '../../report/lint-fix.ts';
 import { commandLine } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
@@ -27,7 +28,7 @@ export async function fixMigrations(input: CommandInput, config: Config): Promis
   const report = isDry ? plan.report : await lintMigrations({ ...options, directory });
   const { error, warning } = report.counts;
   return {
-    data: { dryRun: isDry, ...toData(plan), ...report },
+    data: { dryRun: isDry, ...toData(plan), ...dataOfLint(report) },
     text: renderFixes({ ...plan, report }, { isDry, diffs: await diffsOf(plan), style }),
     exitCode: error > 0 || (flags.strict && warning > 0) ? EXIT.found : EXIT.done,
   };
@@ -36,7 +37,10 @@ export async function fixMigrations(input: CommandInput, config: Config): Promis
 function toData({ files, fixed, left }: FixPlan) {
   return {
     fixed,
-    left,
+    left: left.map(({ rule, reason, file, line }) => ({
+      ...{ code: rule, reason },
+      location: { file, line },
+    })),
     written: files.map(({ file, before }) => ({ file, isNew: before === undefined })),
   };
 }

@@ -4,6 +4,7 @@ import { assertKnown } from '../../lint/choice.ts';
 import type { LintReport } from '../../lint/engine.ts';
 import { RULES } from '../../lint/rules.ts';
 import { lintMigrations } from '../../migrate/lint.ts';
+import { dataOfLint } from '../../report/json-findings.ts';
 import { renderLint, renderLintRules } from '../../report/lint.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -23,7 +24,7 @@ export async function handleLint(input: CommandInput): Promise<CommandResult> {
     paths: input.args.map((path) => resolve(context.cwd, path)),
   });
   return {
-    data: report,
+    data: dataOfLint(report),
     text: renderLint(report, input.style, flags.verbose === true),
     pipeline: async () => {
       const { pipelineOfLint } = await import('../../report/pipeline/from-lint.ts');

@@ -3,6 +3,7 @@ import type { AdoptableTool } from '../../adopt/foreign.ts';
 import { EvdbError } from '../../errors.ts';
 import type { MigrateOptions } from '../../migrate/options.ts';
 import { renderAdoption, renderUndoneAdoption } from '../../report/adoption.ts';
+import { findingOfAdoption } from '../../report/json-findings.ts';
 import { sameCommand } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { loadMigrateOptions, withInterrupt } from '../settings.ts';
@@ -58,7 +59,8 @@ async function adopt(
   const text = renderAdoption(result, {
     ...{ style, dryRun, limit, configuredFolder, startAfter },
   });
-  return { data: { dryRun, ...result }, text };
+  const findings = result.findings.map(findingOfAdoption);
+  return { data: { dryRun, ...result, findings }, text };
 }
 
 async function undo(

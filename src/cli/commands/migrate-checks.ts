@@ -1,6 +1,7 @@
 import type { Config } from '../../config/resolve.ts';
 import type { MigrateOptions } from '../../migrate/options.ts';
 import type { ValidateOptions } from '../../migrate/validate.ts';
+import { dataOfValidation, findingsOfDrift, findingsOfStatus } from '../../report/json-findings.ts';
 import { loadTable } from '../context.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -25,7 +26,14 @@ export async function handleStatus(input: CommandInput): Promise<CommandResult> 
   const { applied, reworded, ...others } = status.counts;
   const isClean = Object.values(others).every((count) => count === 0);
   return {
-    data: { ...status, ...(drift && { drift: drift.data }) },
+    data: {
+      ...status,
+      findings: [
+        ...findingsOfStatus(status, flags.check === true),
+        ...findingsOfDrift(drift?.data.differences ?? []),
+      ],
+      ...(drift && { drift: drift.data }),
+    },
     text: [
       renderStatus(status, {
         style,
@@ -85,7 +93,7 @@ export async function handleValidate(input: CommandInput): Promise<CommandResult
   const fails = input.flags.strict ? ['error', 'warning'] : ['error'];
   const isValid = !result.findings.some(({ severity }) => fails.includes(severity));
   return {
-    data: { valid: isValid, ...result },
+    data: dataOfValidation(result),
     text: renderValidation(result, input.style, input.flags.verbose === true),
     pipeline: async () => {
       const { pipelineOfValidation } = await import('../../report/pipeline/from-validation.ts');

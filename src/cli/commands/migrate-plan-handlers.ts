@@ -65,7 +65,7 @@ export async function showPlan(
   for (const warning of plan.warnings) context.err(`${renderWarning(warning, style)}\n`);
   const verdict = budget === undefined ? undefined : await judge(plan, budget);
   return {
-    data: { dryRun: true, ...plan, ...(verdict && { budget: verdict }) },
+    data: { dryRun: true, ...plan, ...(verdict && (await dataOfBudget(verdict))) },
     pipeline: async () =>
       (await import('../../report/pipeline/from-plan.ts')).pipelineOfPlan(plan, verdict),
     exitCode: verdict?.isKept === false ? EXIT.found : EXIT.done,
@@ -78,6 +78,11 @@ export async function showPlan(
       ...(flags.dryRun && { ending: 'Nothing was changed (--dry-run).' }),
     }),
   };
+}
+
+async function dataOfBudget(verdict: BudgetVerdict) {
+  const { findingsOfBudget } = await import('../../report/json-findings.ts');
+  return { budget: verdict.budget, findings: findingsOfBudget(verdict) };
 }
 
 async function judge(plan: ImpactPlan, budget: Budget): Promise<BudgetVerdict> {

@@ -4,6 +4,7 @@ import { withInspection } from '../../maintenance/inspection.ts';
 import { repairRules } from '../../maintenance/rule-repairs.ts';
 import { checkRules, listRules, type RuleSeverity } from '../../maintenance/rules.ts';
 import { withWriting } from '../../maintenance/writing.ts';
+import { findingOfRule } from '../../report/json-findings.ts';
 import { renderReport } from '../../report/render-report.ts';
 import {
   RULES_VIEW,
@@ -39,7 +40,10 @@ export async function handleRulesCheck(input: CommandInput): Promise<CommandResu
   const table = renderReport(report, VIOLATIONS_VIEW, (await loadRenderOptions(input))());
   const details = renderViolationDetails(report.rows, input.style);
   return {
-    data: report,
+    data: {
+      ...{ countedSince: report.countedSince, notes: report.notes },
+      findings: report.rows.map(findingOfRule),
+    },
     text: details === '' ? table : `${table}\n\n${details}`,
     pipeline: async () => {
       const { pipelineOfRules } = await import('../../report/pipeline/from-rules.ts');
@@ -82,7 +86,11 @@ export async function handleRulesRepair(input: CommandInput): Promise<CommandRes
     ),
   );
   return {
-    data: result,
+    data: {
+      dryRun: result.dryRun,
+      repairs: result.repairs,
+      findings: result.remaining.map(findingOfRule),
+    },
     text: renderRepairs(result, input.style),
     exitCode: result.remaining.length > 0 ? EXIT.found : EXIT.done,
   };

@@ -2,6 +2,7 @@ import { relative, resolve } from 'node:path';
 import type { Config } from '../../config/resolve.ts';
 import { EvdbError } from '../../errors.ts';
 import type { StructureSource } from '../../migrate/structure-source.ts';
+import { findingsOfDrift } from '../../report/json-findings.ts';
 import { renderStructureFile } from '../../report/structure.ts';
 import { readDatabaseStructure } from '../../structure/read-database.ts';
 import { renderStructure } from '../../structure/render-structure.ts';
@@ -74,7 +75,10 @@ export async function handleDiff(input: CommandInput): Promise<CommandResult> {
   );
   const lines = describeDifferences(comparison.differences);
   return {
-    data: { from: nameOf(from), to: nameOf(to), ...comparison },
+    data: {
+      ...{ from: nameOf(from), to: nameOf(to), ...comparison },
+      findings: findingsOfDrift(comparison.differences),
+    },
     text: renderDifferences(comparison, { from: nameOf(from), to: nameOf(to), lines, style }),
     exitCode: lines.length > 0 ? EXIT.found : EXIT.done,
   };

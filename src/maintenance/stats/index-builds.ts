@@ -1,7 +1,7 @@
 import type { Session } from '../../connection/session.ts';
 
 /** A `create index` or `reindex` that is running. */
-export interface Build {
+export interface IndexBuild {
   pid: number;
   phase: string;
   /** Of the present phase, 0 to 100; null where it does not count. */
@@ -11,7 +11,7 @@ export interface Build {
 }
 
 interface RunningBuild {
-  build: Build;
+  build: IndexBuild;
   isOf: (indexOid: number, tableOid: number) => boolean;
 }
 
@@ -29,7 +29,7 @@ const BUILDS = `select p.pid, p.relid::bigint::float8 as "tableOid", p.index_rel
 export async function readBuilds(
   session: Session,
 ): Promise<{ running: RunningBuild[]; hidden: number }> {
-  const rows = (await session.run(BUILDS)) as unknown as (Build & {
+  const rows = (await session.run(BUILDS)) as unknown as (IndexBuild & {
     tableOid: number | null;
     indexOid: number | null;
   })[];

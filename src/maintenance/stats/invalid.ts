@@ -2,7 +2,7 @@ import type { Session } from '../../connection/session.ts';
 import type { ReportNote, StatsReport } from '../stats-report.ts';
 import { findCatalogColumns } from './catalog-columns.ts';
 import { HELD, type Precision, renderSize, runWithoutWaiting } from './exclusive-locks.ts';
-import { type Build, readBuilds } from './index-builds.ts';
+import { type IndexBuild, readBuilds } from './index-builds.ts';
 import { renderScope, requireSchema, type StatsOptions } from './scope.ts';
 
 /** An index that nobody can use, or a constraint that older rows may break. */
@@ -28,7 +28,7 @@ export interface InvalidRow {
   sizeBytes: number | null;
   isSizeEstimated: boolean;
   /** The build that is running right now, so that nothing is wrong; null where none is. */
-  build: Build | null;
+  build: IndexBuild | null;
   /** Null while it is built, and where no single statement helps. */
   fixSql: string | null;
 }

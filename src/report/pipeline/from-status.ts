@@ -13,6 +13,11 @@ const SAYS: Partial<Record<MigrationState, string>> = {
   incomplete: 'stopped half way',
 };
 
+/** What is to be said of a migration in this state; undefined where nothing is. */
+export function saysOfState(state: MigrationState): string | undefined {
+  return SAYS[state];
+}
+
 /**
  * Where the migrations stand, for a pipeline.
  *

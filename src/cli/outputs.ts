@@ -1,0 +1,214 @@
+import type { AdoptionResult } from '../adopt/adopt.ts';
+import type { UndoneAdoption } from '../adopt/undo.ts';
+import type { ConfigEntry } from '../config/resolve.ts';
+import type { EmbeddedServerStatus } from '../connection/embedded/status.ts';
+import type { EvdbErrorCode } from '../errors.ts';
+import type { Finding, FindingLocation } from '../finding.ts';
+import type { RULES } from '../lint/rules.ts';
+import type { CleanupResult } from '../maintenance/audit-cleanup.ts';
+import type { AuditEntry } from '../maintenance/audit-entry.ts';
+import type { AuditLogPage } from '../maintenance/audit-log.ts';
+import type { CleanupPreview } from '../maintenance/audit-preview.ts';
+import type { AuditSummaryRow } from '../maintenance/audit-summary.ts';
+import type { DatabaseSession } from '../maintenance/database.ts';
+import type { DatabasePing } from '../maintenance/database-ping.ts';
+import type { SizeRow } from '../maintenance/database-sizes.ts';
+import type { CheckStatus } from '../maintenance/doctor/run.ts';
+import type { RegistrationReport } from '../maintenance/event-registration.ts';
+import type { EventDetails, EventPage, EventSeats } from '../maintenance/events.ts';
+import type { RuleRepair } from '../maintenance/rule-repairs.ts';
+import type { BusinessRule } from '../maintenance/rules.ts';
+import type { ActivityRow } from '../maintenance/stats/activity.ts';
+import type { CacheRow } from '../maintenance/stats/cache.ts';
+import type { ConnectionsReport } from '../maintenance/stats/connections.ts';
+import type { DuplicateIndexRow } from '../maintenance/stats/duplicates.ts';
+import type { IndexRow } from '../maintenance/stats/indexes.ts';
+import type { InvalidRow } from '../maintenance/stats/invalid.ts';
+import type { LockRow } from '../maintenance/stats/lock-tree.ts';
+import type { MissingFkRow } from '../maintenance/stats/missing-fk.ts';
+import type { PartitionsRow } from '../maintenance/stats/partitions.ts';
+import type { QueryRow } from '../maintenance/stats/queries.ts';
+import type { ReplicationRow } from '../maintenance/stats/replication.ts';
+import type { SequenceRow } from '../maintenance/stats/sequences.ts';
+import type { TableRow } from '../maintenance/stats/tables.ts';
+import type { UnusedIndexRow } from '../maintenance/stats/unused.ts';
+import type { UpdateRow } from '../maintenance/stats/update.ts';
+import type { VacuumReport } from '../maintenance/stats/vacuum.ts';
+import type { StatsReport } from '../maintenance/stats-report.ts';
+import type { BaselineResult } from '../migrate/baseline.ts';
+import type { Budget } from '../migrate/budget.ts';
+import type { CreatedMigration } from '../migrate/create.ts';
+import type { StructureComparison } from '../migrate/drift.ts';
+import type { ImpactPlan } from '../migrate/impact-plan.ts';
+import type { InitResult } from '../migrate/init.ts';
+import type { Loss } from '../migrate/losses.ts';
+import type { MigrationResult } from '../migrate/migrator.ts';
+import type { MigrateRepairResult } from '../migrate/repair.ts';
+import type { ResetResult } from '../migrate/reset.ts';
+import type { MigrationsStatus } from '../migrate/status.ts';
+import type {
+  BudgetDetails,
+  DoctorData,
+  DriftDetails,
+  LintData,
+  RuleDetails,
+  ValidationData,
+} from '../report/json-findings.ts';
+import type { Structure } from '../structure/structure.ts';
+
+/** What every document begins with. */
+export interface Envelope {
+  /** Rises when a shape changes in a way that breaks its readers. */
+  formatVersion: 1;
+  /** Such as `migrate up`; empty where none was found on the command line. */
+  command: string;
+  /** Whether the exit code is 0. */
+  ok: boolean;
+  exitCode: 0 | 1 | 2 | 3 | 4 | 130;
+}
+
+/** What a command prints that could not do its work. */
+export interface ErrorOutput extends Envelope {
+  ok: false;
+  error: {
+    code: EvdbErrorCode;
+    message: string;
+    hint?: string;
+    /** Facts for programs, without secrets. */
+    details: Record<string, unknown>;
+  };
+}
+
+interface Ran extends MigrationResult {
+  dryRun: false;
+}
+
+interface Planned extends ImpactPlan {
+  dryRun: true;
+  /** What `down` or `redo` would lose. */
+  losses?: Loss[];
+  /** What the plan is held against. */
+  budget?: Budget;
+  /** What exceeds the budget, and what nobody can tell. */
+  findings?: Finding<BudgetDetails>[];
+}
+
+interface Status extends MigrationsStatus {
+  /** What is not applied as it stands here, and with `--drift` what was changed by hand. */
+  findings: (Finding | Finding<DriftDetails>)[];
+  drift?: StructureComparison;
+}
+
+interface Adoption extends Omit<AdoptionResult, 'findings'> {
+  dryRun: boolean;
+  findings: Finding[];
+}
+
+interface LintFixed extends LintData {
+  dryRun: boolean;
+  /** How many findings the edits mend. */
+  fixed: number;
+  /** What has to be mended by hand, and why. */
+  left: { code: string; reason: string; location: FindingLocation }[];
+  written: { file: string; isNew: boolean }[];
+}
+
+type LintRule = Pick<(typeof RULES)[number], 'name' | 'group' | 'severity' | 'summary'> & {
+  isOptional: boolean;
+  /** The page that explains it, relative to the package. */
+  page: string;
+};
+
+interface Difference extends StructureComparison {
+  from: string;
+  to: string;
+  findings: Finding<DriftDetails>[];
+}
+
+interface DumpFile {
+  file: string;
+  state: 'written' | 'unchanged' | 'same' | 'different' | 'missing';
+  objects: number;
+  diff?: string;
+}
+
+interface DoctorOutput extends DoctorData {
+  /** Which statuses make the exit code 3. */
+  failOn: CheckStatus[];
+}
+
+type Notes = Pick<StatsReport<never>, 'countedSince' | 'notes'>;
+
+interface Repaired {
+  dryRun: boolean;
+  repairs: RuleRepair[];
+  /** What is still broken. */
+  findings: Finding<RuleDetails>[];
+}
+
+/** What each command gives beside the envelope: `schemas/` is made from this. */
+export interface Outputs {
+  init: InitResult;
+  config: { entries: ConfigEntry[]; warnings: string[] };
+  'migrate up': Ran | Planned;
+  'migrate down': Ran | Planned;
+  'migrate redo': Ran | Planned;
+  'migrate plan': Planned;
+  'migrate reset': ResetResult & { dryRun: false };
+  'migrate create': CreatedMigration;
+  'migrate status': Status;
+  'migrate validate': ValidationData;
+  'migrate repair': MigrateRepairResult & { dryRun: boolean };
+  'migrate baseline': BaselineResult & { dryRun: boolean };
+  'migrate adopt': Adoption | (UndoneAdoption & { dryRun: boolean; undo: true });
+  lint: LintData | LintFixed | { rules: LintRule[] } | { rule: string; page: string };
+  'schema dump': (Structure & { sql: string }) | DumpFile;
+  'schema diff': Difference;
+  'stats indexes': StatsReport<IndexRow>;
+  'stats unused': StatsReport<UnusedIndexRow>;
+  'stats duplicates': StatsReport<DuplicateIndexRow>;
+  'stats invalid': StatsReport<InvalidRow>;
+  'stats missing-fk': StatsReport<MissingFkRow>;
+  'stats tables': StatsReport<TableRow>;
+  'stats queries': StatsReport<QueryRow>;
+  'stats locks': StatsReport<LockRow>;
+  'stats activity': StatsReport<ActivityRow>;
+  'stats connections': ConnectionsReport;
+  'stats sequences': StatsReport<SequenceRow>;
+  'stats vacuum': VacuumReport;
+  'stats cache': StatsReport<CacheRow>;
+  'stats replication': StatsReport<ReplicationRow>;
+  'stats partitions': StatsReport<PartitionsRow>;
+  'stats update': StatsReport<UpdateRow> & { isInterrupted: boolean };
+  doctor: DoctorOutput;
+  'db ping': DatabasePing;
+  'db wait': DatabasePing & { waitedMs: number; tries: number };
+  'db create': { database: string; created: boolean };
+  'db drop': { database: string; dropped: boolean; endedSessions: DatabaseSession[] };
+  'db sizes': StatsReport<SizeRow>;
+  'rules check': Notes & { findings: Finding<RuleDetails>[] };
+  'rules list': StatsReport<BusinessRule>;
+  'rules repair': Repaired;
+  'audit log': AuditLogPage | AuditEntry;
+  'audit summary': StatsReport<AuditSummaryRow>;
+  'audit cleanup':
+    | (CleanupResult & { dryRun: false })
+    | (StatsReport<CleanupPreview> & { dryRun: true; days: number });
+  'events list': EventPage;
+  'events search': EventPage;
+  'events show': { event: EventDetails };
+  'events stats': { stats: EventSeats };
+  'events register': RegistrationReport;
+  'events unregister': RegistrationReport;
+  'server start': {
+    running: true;
+    started: boolean;
+    port: number;
+    pid: number;
+    version: string;
+    dataDirectory: string;
+  };
+  'server stop': { stopped: boolean; pid: number | null };
+  'server status': EmbeddedServerStatus;
+  'server url': { url: string };
+}

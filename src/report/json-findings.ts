@@ -1,0 +1,210 @@
+import type { AdoptionFinding } from '../adopt/foreign.ts';
+import type { Finding, FindingLocation, SuppressedFinding } from '../finding.ts';
+import type { LintReport } from '../lint/engine.ts';
+import type { LintFinding } from '../lint/finding.ts';
+import type { DoctorFinding } from '../maintenance/doctor/check.ts';
+import type { CheckReport, DoctorReport } from '../maintenance/doctor/run.ts';
+import type { RuleViolation } from '../maintenance/rules.ts';
+import type { BudgetFinding, BudgetVerdict } from '../migrate/judge-budget.ts';
+import type { MigrationsStatus } from '../migrate/status.ts';
+import type { Finding as ValidationFinding, ValidationResult } from '../migrate/validate.ts';
+import type { StructureDifference } from '../structure/diff-structures.ts';
+import { saysOfState } from './pipeline/from-status.ts';
+
+/** What lint knows beside a finding. */
+export type LintDetails = Partial<
+  Pick<LintFinding, 'group' | 'lock' | 'blocks' | 'evidence' | 'fingerprint' | 'page'>
+>;
+
+export type ValidationDetails = LintDetails & Partial<Pick<ValidationFinding, 'diff' | 'renames'>>;
+
+export interface RuleDetails {
+  /** How many rows break it. */
+  count: number;
+  /** Up to ten ids; of which table, the message says. */
+  sampleIds: number[];
+}
+
+export type BudgetDetails = Pick<BudgetFinding, 'limit' | 'actual' | 'allowed' | 'isMeasured'>;
+
+export type DriftDetails = Pick<StructureDifference, 'change' | 'parts'>;
+
+/** Leaves out what is not there. */
+function present<T extends object>(value: T): { [Key in keyof T]: Exclude<T[Key], undefined> } {
+  const entries = Object.entries(value).filter(([, entry]) => entry !== undefined);
+  return Object.fromEntries(entries) as { [Key in keyof T]: Exclude<T[Key], undefined> };
+}
+
+type Placed = { file?: string | undefined; line?: number; column?: number; excerpt?: string } & {
+  endLine?: number | undefined;
+  endColumn?: number | undefined;
+};
+
+function locationOf(at: Placed): { location?: FindingLocation } {
+  const { file, line, column, endLine, endColumn, excerpt } = at;
+  if (file === undefined) return {};
+  const location: FindingLocation = present({ file, line, column, endLine, endColumn, excerpt });
+  return { location };
+}
+
+function findingOfLint(found: LintFinding): Finding<LintDetails> {
+  const { rule, severity, message, hint, tables, fix } = found;
+  const { group, lock, blocks, evidence, fingerprint, page } = found;
+  return {
+    ...{ code: rule, severity, message, hint },
+    ...locationOf(found),
+    objects: tables,
+    ...(fix !== undefined && { fix }),
+    details: present({ group, lock, blocks, evidence, fingerprint, page }) as LintDetails,
+  };
+}
+
+function suppressedOfLint(found: LintFinding & { reason: string }): SuppressedFinding<LintDetails> {
+  return { ...findingOfLint(found), reason: found.reason };
+}
+
+/** A report of lint with its findings in the one shape. */
+export interface LintData extends Omit<LintReport, 'findings' | 'suppressed'> {
+  findings: Finding<LintDetails>[];
+  suppressed: SuppressedFinding<LintDetails>[];
+}
+
+/** What `lint` found, as `--json` gives it. */
+export function dataOfLint(report: LintReport): LintData {
+  return {
+    ...report,
+    findings: report.findings.map(findingOfLint),
+    suppressed: report.suppressed.map(suppressedOfLint),
+  };
+}
+
+/** What `validate` found with its findings in the one shape. */
+export interface ValidationData extends Omit<ValidationResult, 'findings' | 'suppressed'> {
+  findings: Finding<ValidationDetails>[];
+  suppressed: SuppressedFinding<LintDetails>[];
+}
+
+/** What `validate` found, as `--json` gives it. */
+export function dataOfValidation(result: ValidationResult): ValidationData {
+  return {
+    ...result,
+    findings: result.findings.map(findingOfValidation),
+    suppressed: result.suppressed.map(suppressedOfLint),
+  };
+}
+
+function findingOfValidation(found: ValidationFinding): Finding<ValidationDetails> {
+  const { code, severity, message, hint, tables = [], fix } = found;
+  const { group, lock, blocks, evidence, fingerprint, page, diff, renames } = found;
+  const details = present({ group, lock, blocks, evidence, fingerprint, page, diff, renames });
+  return {
+    ...{ code, severity, message },
+    ...(hint !== undefined && { hint }),
+    ...locationOf(found as Placed),
+    objects: tables,
+    ...(fix !== undefined && { fix }),
+    ...(Object.keys(details).length > 0 && { details: details as ValidationDetails }),
+  };
+}
+
+/** What keeps an adoption from happening, or is to be known of it, in the one shape. */
+export function findingOfAdoption({ severity, message, file, hint }: AdoptionFinding): Finding {
+  return {
+    code: 'adoption',
+    severity: severity === 'note' ? 'info' : severity,
+    message,
+    ...(hint !== undefined && { hint }),
+    ...locationOf({ file }),
+    objects: [],
+  };
+}
+
+/** A broken rule of the event schema in the one shape. */
+export function findingOfRule(broken: RuleViolation): Finding<RuleDetails> {
+  const { rule, severity, count, details, repair, sampleIds } = broken;
+  return {
+    ...{ code: rule, severity, message: details, objects: [] },
+    ...(repair !== null && { fix: repair }),
+    details: { count, sampleIds },
+  };
+}
+
+function findingOfDoctor(check: string, found: DoctorFinding): Finding {
+  const { status, object, reason, fix } = found;
+  return {
+    code: check,
+    severity: status === 'critical' ? 'error' : status,
+    message: reason,
+    objects: object === null ? [] : [object],
+    ...(fix !== null && { fix }),
+  };
+}
+
+/** A doctor's report with its findings in one list. */
+export interface DoctorData {
+  checks: Omit<CheckReport, 'findings' | 'ignored'>[];
+  counts: DoctorReport['counts'];
+  findings: Finding[];
+  suppressed: SuppressedFinding[];
+}
+
+/** What `doctor` found, as `--json` gives it. */
+export function dataOfDoctor({ checks, counts }: DoctorReport): DoctorData {
+  return {
+    checks: checks.map(({ findings: _, ignored: __, ...check }) => check),
+    counts,
+    findings: checks.flatMap(({ check, findings }) =>
+      findings.map((found) => findingOfDoctor(check, found)),
+    ),
+    suppressed: checks.flatMap(({ check, ignored }) =>
+      ignored.map((found) => ({
+        ...findingOfDoctor(check, found),
+        reason: found.ignoredBecause,
+        until: found.until,
+      })),
+    ),
+  };
+}
+
+/** What exceeds a budget, and what nobody can tell, in the one shape. */
+export function findingsOfBudget(verdict: BudgetVerdict): Finding<BudgetDetails>[] {
+  const unknown = verdict.budget.failsOnUnknown ? 'error' : 'unknown';
+  const of = (found: BudgetFinding, severity: Finding['severity']): Finding<BudgetDetails> => {
+    const { limit, file, line, relation, message, actual, allowed, isMeasured } = found;
+    return {
+      ...{ code: `budget-${limit}`, severity, message },
+      location: { file, line },
+      objects: relation === null ? [] : [relation],
+      details: { limit, actual, allowed, isMeasured },
+    };
+  };
+  return [
+    ...verdict.violations.map((found) => of(found, 'error')),
+    ...verdict.unknowns.map((found) => of(found, unknown)),
+  ];
+}
+
+/**
+ * Migrations that are not applied as they stand here, in the one shape.
+ *
+ * @param isChecked whether what is not applied as it stands here is an error, as with `--check`
+ */
+export function findingsOfStatus({ migrations }: MigrationsStatus, isChecked: boolean): Finding[] {
+  return migrations.flatMap(({ label, name, state, file }): Finding[] => {
+    const says = saysOfState(state);
+    if (says === undefined) return [];
+    const severity = state === 'reworded' ? 'info' : isChecked ? 'error' : 'warning';
+    const message = `${label}_${name} ${says}`;
+    return [{ code: state, severity, message, ...locationOf({ file }), objects: [] }];
+  });
+}
+
+/** What differs between two structures in the one shape. */
+export function findingsOfDrift(
+  differences: readonly StructureDifference[],
+): Finding<DriftDetails>[] {
+  return differences.map(({ kind, object, change, parts }) => ({
+    ...{ code: 'drift', severity: 'error' as const, message: `${kind} ${object} was ${change}` },
+    ...{ objects: [object], details: { change, parts } },
+  }));
+}
