@@ -153,7 +153,7 @@ async function refusePending(options: {
 }): Promise<void> {
   const { readStatus } = await import('../migrate/status.ts');
   const { counts, migrations } = await readStatus(options);
-  const waiting = counts.pending + counts['out-of-order'] + counts.incomplete;
+  const waiting = counts.pending + counts.outOfOrder + counts.incomplete;
   if (waiting === 0) return;
   const first = migrations.find(({ state }) => state !== 'applied' && state !== 'reworded');
   throw new EvdbError(

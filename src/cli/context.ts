@@ -1,5 +1,7 @@
+import { EvdbError } from '../errors.ts';
 import { PLAIN, type Style } from '../report/style.ts';
 import type { TableRenderer } from '../report/table.ts';
+import { commandLine } from '../text/command-line.ts';
 
 /** All that a command knows of the world: tests pass their own. */
 export interface CliContext {
@@ -67,7 +69,7 @@ function onSignals(proc: NodeJS.Process, callback: () => void): () => void {
       firstAt = performance.now();
       callback();
     } else if (performance.now() - firstAt > SAME_INTERRUPT_MS) {
-      stop();
+      proc.removeAllListeners(signal);
       proc.kill(proc.pid, signal);
     }
   };
@@ -81,7 +83,12 @@ function onSignals(proc: NodeJS.Process, callback: () => void): () => void {
 /** `evdb … | head` ends the reader early; that is no error, and must not end a migration. */
 function quietBrokenPipe(stream: NodeJS.WriteStream): void {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    if (error.code === 'EPIPE') return;
+    const code = error.code === 'ENOSPC' ? 'DISK_FULL' : 'INTERNAL';
+    throw new EvdbError(code, `cannot write the output (${error.code ?? error.message})`, {
+      hint: `What the command did is done: \`${commandLine('migrate status')}\` shows what is applied.`,
+      cause: error,
+    });
   });
 }
 

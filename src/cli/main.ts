@@ -14,19 +14,21 @@ if (isVersionRequest(process.argv.slice(2))) {
 }
 
 async function start(): Promise<void> {
+  const { EvdbError } = await import('../errors.ts');
   const { runCli } = await import('./run.ts');
   const { processContext } = await import('./context.ts');
+  const { flush, watchProcessEnd } = await import('./process-end.ts');
   const { commandLine } = await import('../text/command-line.ts');
-  const sayUnfinished = () => tellUnfinished(commandLine('migrate status'));
-  process.once('beforeExit', sayUnfinished);
-  process.exitCode = await runCli(process.argv.slice(2), processContext(process));
-  process.off('beforeExit', sayUnfinished);
-}
-
-/** Node ends when nothing is left to wait for, also amid the work: that must not look like success. */
-function tellUnfinished(status: string): void {
-  process.exitCode = 1;
-  process.stderr.write(
-    `error INTERNAL  evdb ended before its work did\n  hint: This is a fault in evdb: please report it. \`${status}\` shows what is applied.\n`,
-  );
+  const end = watchProcessEnd(process, () => commandLine('migrate status'));
+  const context = end.guard(processContext(process));
+  process.exitCode = await runCli(process.argv.slice(2), context, end.failure);
+  end.finish((error) => {
+    process.exitCode = 1;
+    const { code, message } =
+      error instanceof EvdbError ? error : new EvdbError('INTERNAL', String(error));
+    context.err(`error ${code}  ${message}\n`);
+  });
+  if (!end.isForced()) return;
+  await flush([process.stdout, process.stderr]);
+  process.exit();
 }

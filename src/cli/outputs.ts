@@ -2,7 +2,6 @@ import type { AdoptionResult } from '../adopt/adopt.ts';
 import type { UndoneAdoption } from '../adopt/undo.ts';
 import type { ConfigEntry } from '../config/resolve.ts';
 import type { EmbeddedServerStatus } from '../connection/embedded/status.ts';
-import type { EvdbErrorCode } from '../errors.ts';
 import type { Finding, FindingLocation } from '../finding.ts';
 import type { RULES } from '../lint/rules.ts';
 import type { CleanupResult } from '../maintenance/audit-cleanup.ts';
@@ -71,7 +70,8 @@ export interface Envelope {
 export interface ErrorOutput extends Envelope {
   ok: false;
   error: {
-    code: EvdbErrorCode;
+    /** One of docs/errors.md; new ones may come. */
+    code: string;
     message: string;
     hint?: string;
     /** Facts for programs, without secrets. */

@@ -13,14 +13,20 @@ import { buildProgram } from './program.ts';
 /**
  * Runs one command line and gives its exit code. Nothing escapes as an exception; a fault in evdb
  * itself shows its stack.
+ *
+ * @param failure rejects where the process has to end, whatever the command does
  */
-export async function runCli(args: string[], context: CliContext): Promise<number> {
+export async function runCli(
+  args: string[],
+  context: CliContext,
+  failure: Promise<never> = new Promise(() => undefined),
+): Promise<number> {
   const state: CliState = { exitCode: EXIT.done, command: '' };
   const program = buildProgram(context, state);
   const render = createCommandRenderer(program, args, context);
   return withCommandRenderer(render, async () => {
     try {
-      await program.parseAsync(args, { from: 'user' });
+      await Promise.race([program.parseAsync(args, { from: 'user' }), failure]);
       return state.exitCode;
     } catch (error) {
       if (isHelp(error)) return (error as CommanderError).exitCode === 0 ? EXIT.done : EXIT.usage;

@@ -9,7 +9,7 @@ import { compareVersions, type Version } from './version.ts';
  * - `changed`: applied, and the file's SQL differs now
  * - `missing`: applied, its file is gone, and newer files are there
  * - `ahead`: applied, its file is not here because this checkout is older
- * - `out-of-order`: pending, but a newer one is applied
+ * - `outOfOrder`: pending, but a newer one is applied
  * - `incomplete`: a no-transaction script stopped half way
  */
 export type MigrationState =
@@ -19,7 +19,7 @@ export type MigrationState =
   | 'changed'
   | 'missing'
   | 'ahead'
-  | 'out-of-order'
+  | 'outOfOrder'
   | 'incomplete';
 
 export interface MigrationStatus {
@@ -72,7 +72,7 @@ function stateOf(at: {
   if (row && row.state !== 'applied') return 'incomplete';
   if (row && !file) return compareVersions(version, at.newestFile) > 0 ? 'ahead' : 'missing';
   if (row && file) return appliedState(row, at.checksumsOf(file));
-  return compareVersions(version, at.newestRow) < 0 ? 'out-of-order' : 'pending';
+  return compareVersions(version, at.newestRow) < 0 ? 'outOfOrder' : 'pending';
 }
 
 function appliedState(row: LedgerRow, checksums: FileChecksums): MigrationState {
@@ -82,5 +82,5 @@ function appliedState(row: LedgerRow, checksums: FileChecksums): MigrationState 
 
 /** Whether the ledger holds this migration as done, whatever became of its file. */
 export function isApplied({ state }: MigrationStatus): boolean {
-  return state !== 'pending' && state !== 'out-of-order' && state !== 'incomplete';
+  return state !== 'pending' && state !== 'outOfOrder' && state !== 'incomplete';
 }

@@ -14,10 +14,10 @@ export interface InitResult {
   /** What was there already and stays as it was. */
   kept: string[];
   /**
-   * What became of the event schema: `copied`, `left-out` as asked, or `not-copied` because the
+   * What became of the event schema: `copied`, `leftOut` as asked, or `notCopied` because the
    * folder holds migrations of its own, whose versions would collide with it.
    */
-  eventSchema: 'copied' | 'left-out' | 'not-copied';
+  eventSchema: 'copied' | 'leftOut' | 'notCopied';
 }
 
 const CONFIG_FILE = /^(evdb\.config\.\w+|\.evdbrc)$/;
@@ -35,9 +35,9 @@ export function initProject(projectDir: string, { empty = false }: InitOptions =
   makeFolder(target);
   const schemaFiles = listSchemaFiles();
   const eventSchema = empty
-    ? 'left-out'
+    ? 'leftOut'
     : holdsForeignMigrations(target, schemaFiles)
-      ? 'not-copied'
+      ? 'notCopied'
       : 'copied';
   // A second config file would hide the first one, or be hidden by it.
   const config = readdirSync(projectDir).find((name) => CONFIG_FILE.test(name));

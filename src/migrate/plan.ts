@@ -64,7 +64,7 @@ export function planUp(statuses: MigrationStatus[], options: UpOptions = {}): Se
   const known = statuses.find(({ version }) => version === target);
   if (target !== undefined && !known) throw unknownVersion(options.to ?? '', statuses);
   const open = statuses.filter(
-    ({ state }) => state === 'pending' || state === 'out-of-order' || state === 'incomplete',
+    ({ state }) => state === 'pending' || state === 'outOfOrder' || state === 'incomplete',
   );
   const migrations = open
     .filter(({ version }) => target === undefined || compareVersions(version, target) <= 0)
@@ -222,7 +222,7 @@ function refuseOutOfOrder(
   statuses: MigrationStatus[],
   options: UpOptions,
 ): void {
-  const late = selected.filter(({ state }) => state === 'out-of-order');
+  const late = selected.filter(({ state }) => state === 'outOfOrder');
   if (late.length === 0 || options.outOfOrder) return;
   const newest = statuses.filter(isApplied).at(-1);
   throw new EvdbError(

@@ -56,7 +56,7 @@ export async function proveDowns(options: ProveDownsOptions): Promise<DownProof[
   return withSession({ ...options, connection }, async (target) => {
     const standing = await readStanding(target, { ...options, connection }, files);
     const pending = standing.statuses.flatMap(({ state, file }) =>
-      file && (state === 'pending' || state === 'out-of-order') ? [file] : [],
+      file && (state === 'pending' || state === 'outOfOrder') ? [file] : [],
     );
     if (pending.length === 0) return [];
     const { ledgerSchema } = ledgerKey(options);

@@ -87,7 +87,7 @@ function countStates(migrations: StatusEntry[]): Record<MigrationState, number> 
     changed: 0,
     missing: 0,
     ahead: 0,
-    'out-of-order': 0,
+    outOfOrder: 0,
     incomplete: 0,
   };
   for (const { state } of migrations) counts[state] += 1;

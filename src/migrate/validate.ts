@@ -233,7 +233,7 @@ const LEDGER_FINDINGS: Partial<
     'LEDGER_AHEAD',
     'is applied and not here: this checkout is older than the database',
   ],
-  'out-of-order': ['error', 'OUT_OF_ORDER', 'is pending, but a newer migration is applied'],
+  outOfOrder: ['error', 'OUT_OF_ORDER', 'is pending, but a newer migration is applied'],
   incomplete: [
     'error',
     'INCOMPLETE_MIGRATION',

@@ -1,5 +1,6 @@
 import type { MigrationState } from '../migrate/compare.ts';
 import type { MigrationsStatus, StatusEntry } from '../migrate/status.ts';
+import { renderState } from '../text/state.ts';
 import type { Style } from './style.ts';
 import { type Cell, renderTable, type TableRenderer } from './table.ts';
 import { renderCount, renderDuration, renderTime } from './units.ts';
@@ -9,7 +10,7 @@ const COLOURS: Record<MigrationState, keyof Style> = {
   pending: 'warn',
   reworded: 'warn',
   ahead: 'warn',
-  'out-of-order': 'bad',
+  outOfOrder: 'bad',
   changed: 'bad',
   missing: 'bad',
   incomplete: 'bad',
@@ -21,7 +22,7 @@ const MEANINGS: Partial<Record<MigrationState, string>> = {
   changed: 'the SQL of the file differs from what was applied',
   missing: 'applied, but the file is gone',
   ahead: 'applied, and not in this older checkout',
-  'out-of-order': 'pending, although a newer migration is applied',
+  outOfOrder: 'pending, although a newer migration is applied',
   incomplete: 'stopped half way (no-transaction); the command that was at work goes on with it',
 };
 
@@ -55,7 +56,7 @@ export function renderStatus(status: MigrationsStatus, options: StatusRenderOpti
     renderCounts(status),
     ...Object.entries(MEANINGS)
       .filter(([state]) => status.counts[state as MigrationState] > 0)
-      .map(([state, meaning]) => style.dim(`${state}: ${meaning}`)),
+      .map(([state, meaning]) => style.dim(`${renderState(state)}: ${meaning}`)),
   ];
   return parts.filter((part, index) => index > 0 || part !== '').join('\n');
 }
@@ -67,7 +68,7 @@ function renderRow(entry: StatusEntry): Cell[] {
   return [
     { text: label },
     { text: name },
-    { text: state + where + from, colour: COLOURS[state] },
+    { text: renderState(state) + where + from, colour: COLOURS[state] },
     { text: appliedAt ? renderTime(appliedAt) : '-' },
     { text: durationMs === null || !appliedAt ? '-' : renderDuration(durationMs) },
   ];
@@ -76,6 +77,6 @@ function renderRow(entry: StatusEntry): Cell[] {
 function renderCounts({ counts, migrations, schema }: MigrationsStatus): string {
   const said = Object.entries(counts)
     .filter(([, count]) => count > 0)
-    .map(([state, count]) => `${count} ${state}`);
+    .map(([state, count]) => `${count} ${renderState(state)}`);
   return `${renderCount(migrations.length, 'migration')} in schema ${schema}: ${said.join(', ')}`;
 }

@@ -95,7 +95,7 @@ test('starts without the event schema where that is asked for', async ({ project
   expect(parseJson(first)).toMatchObject({
     ok: true,
     created: ['evdb.config.mjs', '.env.example'],
-    eventSchema: 'left-out',
+    eventSchema: 'leftOut',
   });
   expect(await readdir(join(project.dir, 'migrations'))).toEqual([]);
   const create = await runCli(['migrate', 'create', 'users'], { cwd: project.dir });

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
+import { parseJson } from '../cli/expectations.ts';
 import { startProxy } from '../support/proxy.ts';
 import { type RunningCli, startCli } from '../support/run-cli.ts';
 import { ALL_APPLIED, FIRST_APPLIED, type Paced, test } from './paced.ts';
@@ -30,6 +31,19 @@ test.for(['SIGINT', 'SIGTERM'] as const)(
     await expectInterrupted(running);
     expect(running.output.stdout).toMatch(/^applied {4}001_users/);
     await expectCleanRestart(paced);
+  },
+);
+
+test.for(['SIGINT', 'SIGTERM'] as const)(
+  'says in JSON that %s ended a command that had nothing to wind up',
+  async (signal, { project }) => {
+    const args = ['db', 'wait', '--url', 'postgres://127.0.0.1:1/x', '--timeout', '30s', '--json'];
+    const running = startCli(args, { cwd: project.dir });
+    await running.printed('waiting: ');
+    running.child.kill(signal);
+    await expectInterrupted(running);
+    const document = parseJson(await running.result);
+    expect(document).toMatchObject({ exitCode: 130, error: { code: 'INTERRUPTED' } });
   },
 );
 

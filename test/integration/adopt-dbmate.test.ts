@@ -161,7 +161,7 @@ test('takes pending files along, and tells one that is out of order', async ({ a
   ]);
   expect(await adoption.states()).toEqual([
     '20240101000000 applied',
-    '20240101120000 out-of-order',
+    '20240101120000 outOfOrder',
     '20240102000000 applied',
     '20240103000000 pending',
   ]);

@@ -114,7 +114,7 @@ describe('files that differ from the ledger', () => {
   test('are refused where a new one is older than the newest applied one', async ({ stage }) => {
     await applyTwo(stage);
     await stage.migration('002_b', 'create table b ();', 'drop table b;');
-    expect(await statesOf(stage)).toEqual(['001 applied', '002 out-of-order', '003 applied']);
+    expect(await statesOf(stage)).toEqual(['001 applied', '002 outOfOrder', '003 applied']);
     await expect(migrateUp(stage.options)).rejects.toMatchObject({
       code: 'OUT_OF_ORDER',
       message: '002_b is pending, but the newer 003_c is applied already',

@@ -78,8 +78,8 @@ test('shows a chain of three sessions with what each runs, since when, and on wh
     statement: 'update "Odd one"."my events" set seats = 8 where id = 1',
     object: 'row (0,1) of "Odd one"."my events"',
     lockType: 'transactionid',
-    wantedMode: 'ShareLock',
-    heldMode: 'ExclusiveLock',
+    wantedMode: 'SHARE',
+    heldMode: 'EXCLUSIVE',
     waitingSince: expect.any(Date),
     blockedBy: [first],
     blockedCount: 1,
@@ -124,8 +124,8 @@ test('shows a reader that queues behind a waiter, and every holder of it', async
   const primary = rows.find(({ pid, isRepeated }) => pid === ddl.pid && !isRepeated);
   expect(primary).toMatchObject({
     object: 'public.events',
-    wantedMode: 'AccessExclusiveLock',
-    heldMode: 'AccessShareLock',
+    wantedMode: 'ACCESS EXCLUSIVE',
+    heldMode: 'ACCESS SHARE',
     isQueued: false,
   });
   expect([...(primary?.blockedBy ?? [])].sort()).toEqual([pidA, pidB].sort());
@@ -228,7 +228,7 @@ describe('on a server that allows prepared transactions and many workers', () =>
     const { rows } = await inspect(server.url, readLocks);
     expect(rows).toMatchObject([
       { pid: scannerPid, blockedCount: 1, backendType: 'client backend' },
-      { pid: ddl.pid, heldMode: 'AccessShareLock', object: 'public.big' },
+      { pid: ddl.pid, heldMode: 'ACCESS SHARE', object: 'public.big' },
     ]);
     await sql`select pg_cancel_backend(${scannerPid})`;
     await Promise.all([scan, ddl.running]);

@@ -45,7 +45,7 @@ test('skips what the role may not analyze', async ({ emptyDb, live }) => {
   await emptyDb.sql.unsafe(`create table theirs (a int); create table mine (a int);
     alter table mine owner to ${live.plainName}`);
   const { rows } = await updateStatistics(await connectionOf(live.plainUrl));
-  expect(outcomes(rows)).toEqual({ mine: 'analyzed', theirs: 'skipped-no-privilege' });
+  expect(outcomes(rows)).toEqual({ mine: 'analyzed', theirs: 'skippedNoPrivilege' });
   expect(rows.find(({ table }) => table === 'theirs')?.reason).toBe(
     `${live.plainName} owns neither the table nor the database`,
   );
@@ -68,8 +68,8 @@ test('skips what is locked, as a whole or in a part, and names who locks it', as
   const { rows } = await updateStatistics(await connectionOf(url));
   expect(outcomes(rows)).toEqual({
     free: 'analyzed',
-    'held T': 'skipped-locked',
-    log: 'skipped-locked',
+    'held T': 'skippedLocked',
+    log: 'skippedLocked',
   });
   expect(rows.find(({ table }) => table === 'held T')?.reason).toBe(
     `process ${pid} holds or wants a ShareUpdateExclusiveLock on public."held T"`,

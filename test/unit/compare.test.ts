@@ -71,7 +71,7 @@ describe('compareWithLedger', () => {
   it('tells a late migration from a new one', () => {
     expect(states(['1', '2', '3', '4'], ['1', '3'])).toEqual([
       '1 applied',
-      '2 out-of-order',
+      '2 outOfOrder',
       '3 applied',
       '4 pending',
     ]);
@@ -84,7 +84,7 @@ describe('compareWithLedger', () => {
 
   it('counts as applied whatever is done, whatever became of its file', () => {
     const applied = ['applied', 'reworded', 'changed', 'missing', 'ahead'] as const;
-    const others = ['pending', 'out-of-order', 'incomplete'] as const;
+    const others = ['pending', 'outOfOrder', 'incomplete'] as const;
     const status = { version: '1', label: '1', name: 'm' };
     expect(applied.every((state) => isApplied({ ...status, state }))).toBe(true);
     expect(others.some((state) => isApplied({ ...status, state }))).toBe(false);

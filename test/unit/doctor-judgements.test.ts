@@ -405,7 +405,7 @@ describe('the other judgements', () => {
     expect(judgeMigrations({ counts: { applied: 5, reworded: 1 } })).toEqual([]);
     const counts = {
       pending: 1,
-      'out-of-order': 2,
+      outOfOrder: 2,
       incomplete: 1,
       changed: 3,
       missing: 1,

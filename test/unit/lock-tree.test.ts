@@ -56,7 +56,7 @@ describe('the lock tree', () => {
     ]);
     expect(paths(rows)).toEqual(['1', '1/2', '1/2/3']);
     expect(rows.map(({ blockedCount }) => blockedCount)).toEqual([2, 1, 0]);
-    expect(rows[1]).toMatchObject({ heldMode: 'ShareLock', wantedMode: 'RowExclusiveLock' });
+    expect(rows[1]).toMatchObject({ heldMode: 'SHARE', wantedMode: 'ROW EXCLUSIVE' });
   });
 
   it('hangs a reader below the waiter ahead of it where no holder is in its way', () => {
@@ -109,7 +109,7 @@ describe('the lock tree', () => {
     );
     expect(paths(rows)).toEqual(['1', '1/10', '1/10/20']);
     expect(rows[1]).toMatchObject({ pid: 10, statement: 'of 10' });
-    expect(rows[2]).toMatchObject({ isQueued: false, heldMode: 'AccessShareLock' });
+    expect(rows[2]).toMatchObject({ isQueued: false, heldMode: 'ACCESS SHARE' });
   });
 
   it('names a prepared transaction, which has no process', () => {
@@ -149,7 +149,7 @@ describe('the lock tree', () => {
     ]);
     expect(paths(rows)).toEqual(['1', '1/2', '1/2/1', '1/2/3']);
     expect(rows[2]).toMatchObject({ isRepeated: true });
-    expect(rows[0]).toMatchObject({ blockedBy: [2], wantedMode: 'ShareLock' });
+    expect(rows[0]).toMatchObject({ blockedBy: [2], wantedMode: 'SHARE' });
   });
 
   it('shows the cause with the most waiters first', () => {

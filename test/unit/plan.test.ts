@@ -59,7 +59,7 @@ describe('planUp', () => {
     ['changed', 'CHANGED_MIGRATION'],
     ['missing', 'MISSING_MIGRATION'],
     ['incomplete', 'INCOMPLETE_MIGRATION'],
-    ['out-of-order', 'OUT_OF_ORDER'],
+    ['outOfOrder', 'OUT_OF_ORDER'],
     ['reworded', 'planned'],
     ['ahead', 'planned'],
   ])('answers a migration that is %s with %s', (state, code) => {
@@ -67,7 +67,7 @@ describe('planUp', () => {
   });
 
   it('leaves out-of-order ones alone where they are not asked for', () => {
-    const late = statuses('1 applied', '2 out-of-order', '3 applied', '4 pending');
+    const late = statuses('1 applied', '2 outOfOrder', '3 applied', '4 pending');
     expect(labels(planUp(late, { to: '1' }))).toEqual([]);
     expect(codeOf(() => planUp(late, { to: '2' }))).toBe('OUT_OF_ORDER');
     expect(labels(planUp(late, { outOfOrder: true }))).toEqual(['2', '4']);

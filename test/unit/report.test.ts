@@ -134,7 +134,7 @@ describe('a run', () => {
 describe('a status', () => {
   const counts = {
     ...{ applied: 0, pending: 0, reworded: 0, changed: 0, missing: 0, ahead: 0 },
-    ...{ 'out-of-order': 0, incomplete: 0 },
+    ...{ outOfOrder: 0, incomplete: 0 },
   };
   const appliedAt = '2026-11-22T14:03:05.678Z';
   const entry = (label: string, state: StatusEntry['state']): StatusEntry => ({

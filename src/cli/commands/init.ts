@@ -29,7 +29,7 @@ async function handleInit({ context, flags }: CommandInput): Promise<CommandResu
   const lines = [
     ...result.created.map((path) => `created  ${path}`),
     ...result.kept.map((path) => `kept     ${path} (was there already)`),
-    ...(result.eventSchema === 'not-copied'
+    ...(result.eventSchema === 'notCopied'
       ? ['The event schema was not copied: migrations/ holds migrations of its own']
       : []),
     `Next: ${NEXT[result.eventSchema]()}`,
@@ -39,6 +39,6 @@ async function handleInit({ context, flags }: CommandInput): Promise<CommandResu
 
 const NEXT = {
   copied: () => commandLine('migrate up', { embedded: true }),
-  'left-out': () => commandLine('migrate create', {}, { args: ['first table'] }),
-  'not-copied': () => commandLine('migrate validate'),
+  leftOut: () => commandLine('migrate create', {}, { args: ['first table'] }),
+  notCopied: () => commandLine('migrate validate'),
 };

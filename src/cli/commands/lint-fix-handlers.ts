@@ -77,8 +77,7 @@ async function readApplied(
   }
   const settings = { ...migrateSettings(config, context), directory };
   const { migrations } = await readStatus({ ...settings, connection });
-  const isApplied = ({ state }: { state: string }) =>
-    state !== 'pending' && state !== 'out-of-order';
+  const isApplied = ({ state }: { state: string }) => state !== 'pending' && state !== 'outOfOrder';
   return new Set(migrations.filter(isApplied).map(({ version }) => version));
 }
 

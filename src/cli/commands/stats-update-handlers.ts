@@ -72,6 +72,6 @@ function summarize(rows: UpdateRow[]): string {
 /** Locks pass; what fails or is forbidden does so the next time too. */
 function exitCodeOf(rows: UpdateRow[]): number {
   const outcomes = new Set(rows.map(({ outcome }) => outcome));
-  if (outcomes.has('failed') || outcomes.has('skipped-no-privilege')) return EXIT.failed;
-  return outcomes.has('skipped-locked') ? EXIT.temporary : EXIT.done;
+  if (outcomes.has('failed') || outcomes.has('skippedNoPrivilege')) return EXIT.failed;
+  return outcomes.has('skippedLocked') ? EXIT.temporary : EXIT.done;
 }

@@ -1,5 +1,6 @@
 import { EvdbError } from '../../errors.ts';
 import { commandLine } from '../../text/command-line.ts';
+import { renderState } from '../../text/state.ts';
 import type { DoctorCheck, DoctorFinding, MigrationCounts } from './check.ts';
 import { describeCount } from './measures.ts';
 
@@ -8,7 +9,7 @@ type Judgement = [status: 'warning' | 'critical', what: string, fix: () => strin
 /** What each state that is not plain means; see `evdb migrate status`. */
 const STATES: Record<string, Judgement> = {
   pending: ['warning', 'pending', () => commandLine('migrate up')],
-  'out-of-order': [
+  outOfOrder: [
     'warning',
     'pending although newer ones are applied',
     () => commandLine('migrate up', { 'out-of-order': true }),
@@ -25,7 +26,7 @@ export function judgeMigrations({ counts }: MigrationCounts): DoctorFinding[] {
     const count = counts[state] ?? 0;
     if (count === 0) return [];
     const reason = `${count} ${count === 1 ? 'migration is' : 'migrations are'} ${what}`;
-    return [{ status, object: state, reason, fix: fix() }];
+    return [{ status, object: renderState(state), reason, fix: fix() }];
   });
 }
 

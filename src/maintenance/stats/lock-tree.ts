@@ -24,7 +24,7 @@ export interface LockRow {
   transactionMs: number | null;
   waitingSince: Date | null;
   waitMs: number | null;
-  /** The mode that it asks for, such as `AccessExclusiveLock`; null for a root. */
+  /** The mode that it asks for, such as `ACCESS EXCLUSIVE`; null for a root. */
   wantedMode: string | null;
   /** The mode in which the row above holds that lock; null where that one only waits ahead of it. */
   heldMode: string | null;
@@ -167,13 +167,19 @@ function nameOf(id: string, { prepared }: LockFacts): number | string {
   return found?.gid ?? id;
 }
 
+/** As statements write it: pg_locks says `AccessExclusiveLock`. */
+function modeName(mode: string): string {
+  const words = mode.replace(/Lock$/, '').replace(/(?<=[a-z])(?=[A-Z])/g, ' ');
+  return words.toUpperCase();
+}
+
 function describeWait(waiter: Waiter | undefined, edge: Edge | null) {
   const wait = waiter?.wait;
   return {
     waitingSince: wait?.waitingSince ?? null,
     waitMs: wait?.waitMs ?? null,
-    wantedMode: wait?.mode ?? null,
-    heldMode: edge?.heldMode ?? null,
+    wantedMode: wait ? modeName(wait.mode) : null,
+    heldMode: edge?.heldMode ? modeName(edge.heldMode) : null,
     lockType: wait?.lockType ?? null,
     object: wait?.object ?? null,
     isQueued: edge !== null && edge.heldMode === null,

@@ -18,7 +18,7 @@ export interface UpdateOptions extends StatsOptions {
 export interface UpdateRow {
   schema: string;
   table: string;
-  outcome: 'analyzed' | 'skipped-no-privilege' | 'skipped-locked' | 'skipped-dropped' | 'failed';
+  outcome: 'analyzed' | 'skippedNoPrivilege' | 'skippedLocked' | 'skippedDropped' | 'failed';
   /** Why it was not analyzed, with who stands in the way where that is known. */
   reason: string | null;
   durationMs: number;
@@ -109,7 +109,7 @@ async function analyze(
   };
   if (!mayAnalyze) {
     return row(
-      'skipped-no-privilege',
+      'skippedNoPrivilege',
       `${session.facts.user} owns neither the table nor the database`,
     );
   }
@@ -119,15 +119,15 @@ async function analyze(
   } catch (error) {
     const code = codeOf(error) ?? '';
     if (isConnectionLoss(error) || code === '57014') throw error;
-    if (code === '55P03') return row('skipped-locked', await readLocker(session, schema, table));
-    if (code === '42P01' || code === '3F000') return row('skipped-dropped', 'dropped meanwhile');
+    if (code === '55P03') return row('skippedLocked', await readLocker(session, schema, table));
+    if (code === '42P01' || code === '3F000') return row('skippedDropped', 'dropped meanwhile');
     return row('failed', `${(error as Error).message} (${code})`);
   }
   // What cannot be locked or is not allowed is only a warning, and the command a success.
   const warning = warnings.find(({ severity }) => severity === 'WARNING');
   if (!warning) return row('analyzed');
   if (codeOf(warning) === '55P03') {
-    return row('skipped-locked', await readLocker(session, schema, table));
+    return row('skippedLocked', await readLocker(session, schema, table));
   }
   return row('failed', warning.message);
 }

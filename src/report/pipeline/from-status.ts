@@ -1,5 +1,6 @@
 import type { MigrationState } from '../../migrate/compare.ts';
 import type { MigrationsStatus } from '../../migrate/status.ts';
+import { renderState } from '../../text/state.ts';
 import { renderCount } from '../units.ts';
 import type { PipelineProblem, PipelineReport } from './pipeline-report.ts';
 
@@ -9,7 +10,7 @@ const SAYS: Partial<Record<MigrationState, string>> = {
   changed: 'changed after it was applied',
   missing: 'is applied, but its file is gone',
   ahead: 'is applied and not here: this checkout is older than the database',
-  'out-of-order': 'is pending, but a newer migration is applied',
+  outOfOrder: 'is pending, but a newer migration is applied',
   incomplete: 'stopped half way',
 };
 
@@ -32,7 +33,7 @@ export function pipelineOfStatus(
   const { migrations, counts, schema } = status;
   const parts = Object.entries(counts)
     .filter(([, count]) => count > 0)
-    .map(([state, count]) => `${count} ${state}`);
+    .map(([state, count]) => `${count} ${renderState(state)}`);
   return {
     command: 'migrate status',
     checks: [

@@ -29,7 +29,7 @@ export const LOCKS_VIEW: ReportView<LockRow> = {
     { header: 'transaction', unit: 'ms', value: (row) => row.transactionMs, priority: 2 },
     {
       header: 'wants',
-      value: (row) => row.wantedMode?.replace(/Lock$/, '') ?? null,
+      value: (row) => row.wantedMode,
       priority: 1,
     },
     { header: 'on', value: (row) => row.object },

@@ -1,11 +1,12 @@
 import type { UpdateRow } from '../../maintenance/stats/update.ts';
+import { renderState } from '../../text/state.ts';
 import type { ReportView, Tone } from '../columns.ts';
 
 export const UPDATE_VIEW: ReportView<UpdateRow> = {
   title: 'Statistics update',
   columns: [
     { header: 'table', value: (row) => `${row.schema}.${row.table}` },
-    { header: 'outcome', value: (row) => row.outcome, tone: toneOf },
+    { header: 'outcome', value: (row) => renderState(row.outcome), tone: toneOf },
     { header: 'time', value: (row) => row.durationMs, unit: 'ms', priority: 2 },
     { header: 'why', value: (row) => row.reason, priority: 1 },
   ],
