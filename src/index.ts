@@ -306,7 +306,13 @@ export type { ListedRule } from './report/lint.ts';
 export { renderLint, renderLintRules } from './report/lint.ts';
 export { renderFixes } from './report/lint-fix.ts';
 export { renderLosses } from './report/losses.ts';
-export { renderNothing, renderStepDone, renderSummary, renderWarning } from './report/migration.ts';
+export {
+  renderNothing,
+  renderNotice,
+  renderStepDone,
+  renderSummary,
+  renderWarning,
+} from './report/migration.ts';
 export { renderPing } from './report/ping.ts';
 export { pipelineOfDoctor } from './report/pipeline/from-doctor.ts';
 export { pipelineOfLint } from './report/pipeline/from-lint.ts';

@@ -3,7 +3,7 @@ import { describeBlocker, type Victims } from '../migrate/blockers.ts';
 import type { LockHolder } from '../migrate/preflight.ts';
 import type { OnProgress, Progress, StepName } from '../migrate/progress.ts';
 import type { BuildProgress } from '../migrate/stepwise/build-progress.ts';
-import { renderStepDone, renderWarning } from '../report/migration.ts';
+import { renderNotice, renderStepDone, renderWarning } from '../report/migration.ts';
 import type { Style } from '../report/style.ts';
 import { renderDuration } from '../report/units.ts';
 import { type CliContext, loadStyle } from './context.ts';
@@ -45,6 +45,9 @@ export async function createProgress(options: Options): Promise<ProgressPrinter>
       else if (progress.kind === 'statement') {
         spinner.tell('');
         if (verbose) say(errStyle.dim(describeStatement(progress)));
+      } else if (progress.kind === 'notice') {
+        const isTold = verbose || ALWAYS_TOLD.has(progress.severity);
+        if (isTold) say(renderNotice(progress, errStyle));
       } else if (progress.kind === 'step-done') {
         spinner.stop();
         if (!json) context.out(`${renderStepDone(progress, style)}\n`);
@@ -55,6 +58,9 @@ export async function createProgress(options: Options): Promise<ProgressPrinter>
     },
   };
 }
+
+/** What the server says unasked is for whoever wants to know all; INFO is only sent where it was asked for. */
+const ALWAYS_TOLD = new Set(['WARNING', 'INFO']);
 
 function stepText(progress: Extract<Progress, { kind: 'step-started' }>): string {
   const verb = progress.direction === 'up' ? 'applying' : 'taking back';

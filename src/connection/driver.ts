@@ -5,7 +5,7 @@ import { type CopyQuery, runCopyIn } from './copy-in.ts';
 import { hearLastWords, type LastWords } from './last-words.ts';
 import type { ConnectionOptions, HostAddress } from './options.ts';
 import { codeOf, isConnectionLoss } from './query-error.ts';
-import type { OpenSessionOptions, Row } from './session.ts';
+import type { NoticeListener, OpenSessionOptions, Row, ServerNotice } from './session.ts';
 import { connectSocket } from './socket.ts';
 
 /** Statements that are sent before the first of them is answered. */
@@ -39,6 +39,7 @@ export interface Driver {
   query(text: string, values: EncodedValue[], prepare: boolean): Promise<StatementResult>;
   /** Nothing may be sent behind it before it is done. */
   copyIn(text: string, rows: CopyRows): Promise<void>;
+  onNotice(listener: NoticeListener): void;
   end(): Promise<void>;
   /** Whether the socket keeps the process alive. */
   keepAlive(keeps: boolean): void;
@@ -57,15 +58,11 @@ export async function createDriver(
   address: HostAddress,
   { onNotice, onClose, signal, codec, parameters, pipelines = true }: OpenSessionOptions,
 ): Promise<Driver> {
-  const { prepareTls } = await import('./tls.ts');
-  const secure = prepareTls(options, address);
-  const [{ default: postgres }, plain] = await Promise.all([
-    import('postgres'),
-    connectSocket(address, options.connectTimeoutMs, signal),
-  ]);
-  const socket = await secure(plain, signal);
+  const opened = openSocket(options, address, signal);
+  const [{ default: postgres }, socket] = await Promise.all([import('postgres'), opened]);
   const line = watchLine(socket, onClose);
   let backendKey: BackendKey | undefined;
+  let hear = onNotice;
   const settings = driverOptions(options, address);
   const sql = postgres({
     ...settings,
@@ -73,7 +70,7 @@ export async function createDriver(
     max_pipeline: pipelines ? MAX_PIPELINE : 0,
     ...(codec ? { types: codec, transform: { column: { from: nameColumn } } } : {}),
     socket: handOnce(socket, line),
-    onnotice: (notice: unknown) => onNotice?.(notice as { severity: string; message: string }),
+    onnotice: (notice: unknown) => hear?.(notice as ServerNotice, line.running()),
     onclose: line.close,
   } as unknown as Options<Record<string, never>>);
   const simple = (text: string) => {
@@ -88,7 +85,7 @@ export async function createDriver(
       return backendKey;
     },
     run: async (text) => {
-      const results = await line.orLoss(simple(text));
+      const results = await line.orLoss(simple(text), text);
       backendKey ??= backendOf(results);
       line.stand();
       return lastRows(results);
@@ -100,6 +97,9 @@ export async function createDriver(
     copyIn: async (text, rows) => {
       const query = simple(text);
       await runCopyIn(query, () => line.orLoss(query), rows);
+    },
+    onNotice: (listener) => {
+      hear = listener;
     },
     end: () => {
       // Once the goodbye is on its way there is nothing to wait for.
@@ -113,6 +113,17 @@ export async function createDriver(
       socket.destroy();
     },
   };
+}
+
+/** Opens a socket, with TLS on it where that is wanted. */
+async function openSocket(
+  options: ConnectionOptions,
+  address: HostAddress,
+  signal: AbortSignal | undefined,
+): Promise<Socket> {
+  const { prepareTls } = await import('./tls.ts');
+  const secure = prepareTls(options, address);
+  return secure(await connectSocket(address, options.connectTimeoutMs, signal), signal);
 }
 
 /** Stands for a column named `__proto__`: set on a row as it is, it would be the row's prototype. */
@@ -196,7 +207,7 @@ function handOnce(socket: Socket, line: { isClosed: boolean; listen(): void }): 
 }
 
 /** A query of the driver, which can be settled from outside. */
-type Rejectable<T> = Promise<T> & { reject(error: Error): void };
+type Rejectable<T> = Promise<T> & { reject(error: Error): void; resolve(value: T): void };
 
 /**
  * Sees to it that no query outlives its connection. The driver forgets those that it queued behind
@@ -222,6 +233,7 @@ function watchLine(socket: Socket, onClose: (() => void) | undefined) {
   };
   socket.on('error', close).once('close', close);
   let lastWords: () => LastWords | undefined = () => undefined;
+  const texts: string[] = [];
   let stands = false;
   /**
    * Where the driver itself fails, while it writes a message or reads one, nobody knows any more which
@@ -249,8 +261,11 @@ function watchLine(socket: Socket, onClose: (() => void) | undefined) {
       return isClosed;
     },
     close,
-    orLoss: <T>(query: Rejectable<T>): Promise<T> => {
+    running: () => texts[0],
+    /** @param text kept for as long as the query runs, where it is given */
+    orLoss: <T>(query: Rejectable<T>, text?: string): Promise<T> => {
       pending.push(query);
+      if (text !== undefined) endWith(query, texts, text);
       const { reject } = query;
       query.reject = (error) => reject(explain(error));
       const forget = () => {
@@ -260,6 +275,20 @@ function watchLine(socket: Socket, onClose: (() => void) | undefined) {
       query.then(forget, forget);
       return query;
     },
+  };
+}
+
+/** At once and not a tick later, because the driver reads the next answer before that. */
+function endWith<T>(query: Rejectable<T>, texts: string[], text: string): void {
+  texts.push(text);
+  const { resolve, reject } = query;
+  query.resolve = (value) => {
+    texts.shift();
+    resolve(value);
+  };
+  query.reject = (error) => {
+    texts.shift();
+    reject(error);
   };
 }
 

@@ -27,6 +27,19 @@ export interface SessionFacts {
   isPooled: boolean;
 }
 
+/** What the server says beside its answer, such as by `raise warning`. */
+export interface ServerNotice {
+  /** `WARNING`, `NOTICE`, `INFO`, `LOG` or `DEBUG`, in English. */
+  severity: string;
+  code?: string;
+  message: string;
+  detail?: string;
+  hint?: string;
+}
+
+/** @param statement the text under way, where it was sent by `run` */
+export type NoticeListener = (notice: ServerNotice, statement: string | undefined) => void;
+
 export type Row = Record<string, unknown>;
 
 /** What can be asked something. */
@@ -52,6 +65,8 @@ export interface Session {
    * rows throw, the copy fails on the server too, and what they threw is thrown.
    */
   copyIn(text: string, rows: CopyRows): Promise<void>;
+  /** Tells of notices from now on, in place of whom they were told before. */
+  onNotice(listener: NoticeListener): void;
   /**
    * Asks the server, on a connection of its own, to cancel what this session runs. The request can
    * arrive late and hit the next statement: close the session afterwards.
@@ -68,7 +83,7 @@ export interface Session {
 
 export interface OpenSessionOptions {
   /** Called with each notice of the server; default: notices are dropped. */
-  onNotice?: ((notice: { severity: string; message: string }) => void) | undefined;
+  onNotice?: NoticeListener | undefined;
   /** Called once when the connection is gone, whoever ended it. */
   onClose?: (() => void) | undefined;
   signal?: AbortSignal | undefined;
@@ -237,6 +252,7 @@ function makeSession(
     run: (text) => driver.run(text),
     query: (text, values, prepare) => driver.query(text, values, prepare),
     copyIn: (text, rows) => driver.copyIn(text, rows),
+    onNotice: driver.onNotice,
     keepAlive: (keeps) => driver.keepAlive(keeps),
     cancel: async () => {
       if (driver.backendKey) await cancelStatement(driver.backendKey, address);

@@ -3,6 +3,7 @@ import { liftTimeLimitsSql } from '../connection/time-limits.ts';
 import { quoteLiteral } from '../sql/quote.ts';
 import { waitingName } from './blockers.ts';
 import type { LedgerKey } from './ledger.ts';
+import type { Notices } from './notices.ts';
 import type { Observer } from './observer.ts';
 import { fullName } from './plan.ts';
 import type { Preflight } from './preflight.ts';
@@ -22,6 +23,7 @@ export interface ApplyContext {
   observer: Observer;
   key: LedgerKey;
   settings: ApplySettings;
+  notices: Notices;
   /** The server that they work on; undefined where it cannot be known. */
   server: Promise<ServerIdentity | undefined>;
   /** Whether the target schema has to be created first. */

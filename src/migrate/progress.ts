@@ -28,6 +28,19 @@ export type Progress =
       waitedMs: number;
       blockers: Blocker[];
     }
+  /** What the server said while the statement ran; of each file the first twenty. */
+  | {
+      kind: 'notice';
+      /** As shown to people. */
+      file: string;
+      line: number;
+      /** As PostgreSQL names it: `WARNING`, `NOTICE`, `INFO`. */
+      severity: string;
+      sqlstate?: string | undefined;
+      message: string;
+      detail?: string | undefined;
+      hint?: string | undefined;
+    }
   | { kind: 'step-done'; direction: Direction; step: StepName; durationMs: number }
   | { kind: 'warning'; warning: PlanWarning };
 

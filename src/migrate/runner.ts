@@ -14,6 +14,7 @@ import {
   releaseLock,
   runnerLock,
 } from './lock.ts';
+import { listenToNotices } from './notices.ts';
 import { type Observer, openObserver } from './observer.ts';
 import { applySettings, DEFAULT_LOCK_WAIT_MS, ledgerKey, type MigrateOptions } from './options.ts';
 import { createPreflight } from './preflight.ts';
@@ -119,6 +120,7 @@ function makeContext(from: {
     observer,
     key: ledgerKey(options),
     settings: applySettings(options),
+    notices: listenToNotices(worker, options.onProgress ?? (() => undefined)),
     server: readServerIdentity(observer).catch(() => undefined),
     createTarget: !ledger.targetExists,
     previous: Promise.resolve(),

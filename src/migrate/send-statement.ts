@@ -2,7 +2,15 @@ import type { Session } from '../connection/session.ts';
 import { liftTimeLimitsSql } from '../connection/time-limits.ts';
 import type { Statement } from '../sql/statements.ts';
 import { sliceRows } from './copy-rows.ts';
+import type { Notices } from './notices.ts';
 import type { Script } from './source.ts';
+
+interface Sending {
+  worker: Session;
+  signal: AbortSignal | undefined;
+  /** Default: what the server says beside its answer is dropped. */
+  notices?: Notices | undefined;
+}
 
 /** They bring back the time limits of the role, under which the session would not live long. */
 const BRING_LIMITS_BACK = new Set(['reset', 'discard']);
@@ -14,10 +22,12 @@ const BRING_LIMITS_BACK = new Set(['reset', 'discard']);
  * @param rows of the copy; default: those in the script's text
  */
 export async function sendStatement(
-  { text, copyData, command }: Statement,
+  statement: Statement,
   { script, rows }: { script: Script; rows?: Iterable<Buffer> | undefined },
-  { worker, signal }: { worker: Session; signal: AbortSignal | undefined },
+  { worker, signal, notices }: Sending,
 ): Promise<void> {
+  const { text, copyData, command } = statement;
+  notices?.expect(statement, script);
   if (copyData === null) {
     const done = worker.run(text);
     if (!BRING_LIMITS_BACK.has(command)) return void (await done);

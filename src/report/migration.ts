@@ -1,6 +1,6 @@
 import type { MigrationResult } from '../migrate/migrator.ts';
 import type { Direction, PlanWarning } from '../migrate/plan.ts';
-import type { StepName } from '../migrate/progress.ts';
+import type { Progress, StepName } from '../migrate/progress.ts';
 import type { Style } from './style.ts';
 import { renderCount, renderDuration } from './units.ts';
 
@@ -50,6 +50,25 @@ export function renderSummary(result: MigrationResult, command: keyof typeof NOT
 export function renderWarning({ message, diff }: PlanWarning, style: Style): string {
   const head = `${style.warn('warning')}  ${message}`;
   return diff ? `${head}\n${renderDiff(diff, style)}` : head;
+}
+
+/** What the server said while a statement ran. */
+export function renderNotice(
+  { file, line, severity, message, detail, hint }: Extract<Progress, { kind: 'notice' }>,
+  style: Style,
+): string {
+  const paint = severity === 'WARNING' ? style.warn : style.dim;
+  const head = `${paint(severity.toLowerCase())}  ${file}:${line}  ${inOneLine(message)}`;
+  const more = Object.entries({ detail, hint }).filter(([, text]) => text);
+  return [head, ...more.map(([name, text]) => `  ${name}: ${inOneLine(text ?? '')}`)].join('\n');
+}
+
+/** Without what moves the cursor; and in one line, because a pipeline takes orders from their beginnings. */
+function inOneLine(text: string): string {
+  return text.replaceAll(/\p{Cc}|[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu, (character) => {
+    const code = character.charCodeAt(0);
+    return code < 0x20 ? String.fromCharCode(0x2400 + code) : '\ufffd';
+  });
 }
 
 /** A unified diff, indented. */

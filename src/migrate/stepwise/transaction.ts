@@ -48,14 +48,14 @@ async function attempt(
   step: Step,
   at: { rung: Rung; context: ApplyContext; seen: SeenBlockers },
 ): Promise<void> {
-  const { worker, settings, signal } = at.context;
+  const { worker, settings, signal, notices } = at.context;
   const lockTimeoutMs = lockTimeouts(at.rung, settings)[classifyStatement(statement).lockClass];
   // Its answer comes before the statement is sent, which must never run without it.
   await worker.run(`begin isolation level read committed, read write;
 select ${limitLocksSql(lockTimeoutMs, true)};
 set local idle_in_transaction_session_timeout = '30s';`);
   try {
-    const work = () => sendStatement(statement, step, { worker, signal });
+    const work = () => sendStatement(statement, step, { worker, signal, notices });
     await withBlockersWatched(work, { step, ...at, lockTimeoutMs });
     // What is deferred counts as part of the statement, and runs as whoever ran that.
     await worker.run('set constraints all immediate');
