@@ -35,7 +35,6 @@ export { parseDuration } from './config/duration.ts';
 export type { ConfigFileInput } from './config/file-schema.ts';
 export type { LintFileSettings } from './config/lint-settings.ts';
 export { parseServerVersion } from './config/lint-settings.ts';
-export { maskUrl } from './config/mask.ts';
 export type { Config, ConfigEntry, ConfigFlags, ResolveInput } from './config/resolve.ts';
 export { resolveConfig } from './config/resolve.ts';
 export { parseConnectionUrl } from './config/url.ts';
@@ -371,6 +370,7 @@ export type { Cell, Column, TableRenderer } from './report/table.ts';
 export { renderTerminalTable } from './report/terminal-table.ts';
 export { renderCount, renderDuration, renderTime } from './report/units.ts';
 export { renderValidation } from './report/validation.ts';
+export { maskSecretLines, maskSecrets } from './sql/mask.ts';
 export type { ParseFailure, SqlParser } from './sql/parser.ts';
 export { loadParser } from './sql/parser.ts';
 export { describeDifferences } from './structure/describe-differences.ts';
@@ -396,5 +396,9 @@ export {
   sameCommand,
   withCommandRenderer,
 } from './text/command-line.ts';
+export { harmlessJson, harmlessText, mapStrings } from './text/harmless.ts';
+export { maskUrl } from './text/mask.ts';
 export type { Shell } from './text/shell.ts';
 export { quoteWord, variableWord } from './text/shell.ts';
+export type { WriteOptions } from './write-file.ts';
+export { writeFileWhole } from './write-file.ts';

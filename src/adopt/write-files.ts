@@ -1,7 +1,8 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { EvdbError } from '../errors.ts';
 import { cannotWrite, makeFolder } from '../migrate/create.ts';
+import { writeFileWhole } from '../write-file.ts';
 import type { PlannedFile } from './plan-migration.ts';
 
 /**
@@ -31,7 +32,7 @@ export async function withNewFiles<T>(
 
 function writeNew(path: string, text: string): void {
   try {
-    writeFileSync(path, text, { flag: 'wx' });
+    writeFileWhole(path, text, { isNew: true });
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cannotWrite(path, cause);
     throw new EvdbError('FILE_EXISTS', `${path} is there already`, {

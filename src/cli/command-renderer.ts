@@ -1,11 +1,11 @@
 import type { Command, Option } from 'commander';
-import { maskUrl } from '../config/mask.ts';
 import {
   type CommandRenderer,
   flagWords,
   type PrintedCommand,
   pathWords,
 } from '../text/command-line.ts';
+import { maskUrl } from '../text/mask.ts';
 import { quoteWord, type Shell, variableWord } from '../text/shell.ts';
 import type { CliContext } from './context.ts';
 import { findLaunch, type Launch } from './launch.ts';

@@ -1,7 +1,6 @@
-import { EvdbError } from '../errors.ts';
 import { PLAIN, type Style } from '../report/style.ts';
 import type { TableRenderer } from '../report/table.ts';
-import { commandLine } from '../text/command-line.ts';
+import { printable } from './output.ts';
 
 /** All that a command knows of the world: tests pass their own. */
 export interface CliContext {
@@ -10,10 +9,14 @@ export interface CliContext {
   /** The file that was called, such as `/usr/local/bin/evdb`. */
   programPath: string;
   platform: NodeJS.Platform;
-  /** Results. */
+  /** Results as text, made fit to be shown. */
   out(text: string): void;
-  /** Everything else. */
+  /** Results as they are: data, and what a format has made fit already. */
+  outVerbatim(text: string): void;
+  /** Everything else, made fit to be shown. */
   err(text: string): void;
+  /** Why results that were printed did not arrive; undefined where they did, or nobody reads on. */
+  lostOutput(): Promise<Error | undefined>;
   /** Whether a person sees the progress. */
   isInteractive: boolean;
   /** Whether results go to a terminal. */
@@ -31,14 +34,19 @@ export interface CliContext {
 /** The context of a real process. */
 export function processContext(proc: NodeJS.Process): CliContext {
   const { env, stdout, stderr } = proc;
-  for (const stream of [stdout, stderr]) quietBrokenPipe(stream);
+  const lost: LostOutput = {};
+  noteLostOutput(stdout, lost);
+  // Where there is nobody to tell, there is nothing to be done.
+  noteLostOutput(stderr, {});
   return {
     env,
     cwd: proc.cwd(),
     programPath: proc.argv[1] ?? '',
     platform: proc.platform,
-    out: (text) => void stdout.write(text),
-    err: (text) => void stderr.write(text),
+    out: (text) => void stdout.write(printable(text)),
+    outVerbatim: (text) => void stdout.write(text),
+    err: (text) => void stderr.write(printable(text)),
+    lostOutput: () => flush(stdout, lost),
     isInteractive: stderr.isTTY === true && !env.CI && env.TERM !== 'dumb',
     isOutTerminal: stdout.isTTY === true,
     outSize: () => ({ columns: stdout.columns ?? readColumns(env), rows: stdout.rows }),
@@ -80,15 +88,26 @@ function onSignals(proc: NodeJS.Process, callback: () => void): () => void {
   return stop;
 }
 
-/** `evdb … | head` ends the reader early; that is no error, and must not end a migration. */
-function quietBrokenPipe(stream: NodeJS.WriteStream): void {
+/**
+ * `evdb … | head` ends the reader early; that is no error. A full disk behind stdout is one, which is
+ * told at the end: neither must end a migration.
+ */
+function noteLostOutput(stream: NodeJS.WriteStream, lost: LostOutput): void {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') return;
-    const code = error.code === 'ENOSPC' ? 'DISK_FULL' : 'INTERNAL';
-    throw new EvdbError(code, `cannot write the output (${error.code ?? error.message})`, {
-      hint: `What the command did is done: \`${commandLine('migrate status')}\` shows what is applied.`,
-      cause: error,
-    });
+    if (error.code !== 'EPIPE') lost.error ??= error;
+  });
+}
+
+interface LostOutput {
+  error?: NodeJS.ErrnoException;
+}
+
+/** Waits until what was printed is written, or cannot be. */
+function flush(stream: NodeJS.WriteStream, lost: LostOutput): Promise<Error | undefined> {
+  return new Promise((resolve) => {
+    if (lost.error || stream.destroyed || stream.writableEnded) resolve(lost.error);
+    // An error comes by its own event too, which may be later than this.
+    else stream.write('', () => setImmediate(() => resolve(lost.error)));
   });
 }
 

@@ -17,6 +17,8 @@ export interface CommandResult {
   pipeline?: () => Promise<PipelineReport>;
   /** Whether the command has printed its results itself, while it ran: one line ends them as JSON. */
   isStream?: boolean;
+  /** Whether it is to be used as it is: SQL that is run again, a URL that was asked for. */
+  isVerbatim?: boolean;
 }
 
 export interface CommandInput {
@@ -83,9 +85,13 @@ async function giveResult(
     await givePipelines(await result.pipeline(), { format, reports }, context);
   }
   if (isForPipeline(format)) return;
-  const { data, text, exitCode = 0, isStream = false } = result;
-  if (flags.json) context.out(toJson({ command, exitCode, data, isLine: isStream }));
-  else if (!isStream && text !== '') context.out(`${text}\n`);
+  const { data, text, exitCode = 0, isStream = false, isVerbatim } = result;
+  if (flags.json) {
+    context.outVerbatim(toJson({ command, exitCode, data, isLine: isStream, isVerbatim }));
+  } else if (!isStream && text !== '') {
+    if (isVerbatim) context.outVerbatim(`${text}\n`);
+    else context.out(`${text}\n`);
+  }
 }
 
 /** Adds a group of commands, such as `migrate`. */

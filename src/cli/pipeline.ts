@@ -1,10 +1,12 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
 import { EvdbError } from '../errors.ts';
 import type { PipelinePlace, PipelineReport } from '../report/pipeline/pipeline-report.ts';
 import type { PipelineFormat } from '../report/pipeline/render-pipeline.ts';
+import { writeFileWhole } from '../write-file.ts';
 import type { CliContext } from './context.ts';
+import { printableStrings } from './output.ts';
 
 const FOR_PIPELINES = ['sarif', 'github', 'gitlab', 'junit', 'markdown'] as const;
 
@@ -82,16 +84,17 @@ export async function givePipelines(
     import('../migrate/provenance.ts'),
   ]);
   const place = findPlace(context, readToolVersion());
-  const render = (wanted: PipelineFormat) => `${renderPipeline(wanted, report, place)}\n`;
+  const shown = printableStrings(report);
+  const render = (wanted: PipelineFormat) => `${renderPipeline(wanted, shown, place)}\n`;
   for (const file of reports) writeReport(resolve(context.cwd, file.path), render(file.format));
-  if (isForPipeline(format)) context.out(render(format));
+  if (isForPipeline(format)) context.outVerbatim(render(format));
 }
 
 /** Reports are made anew by each run, so an older one gives way. */
 function writeReport(path: string, text: string): void {
   try {
     mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, text);
+    writeFileWhole(path, text);
   } catch (cause) {
     throw new EvdbError('FILE_UNREADABLE', `cannot write the report ${path}`, {
       hint: 'Check the permissions and the space of the folder.',

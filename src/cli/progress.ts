@@ -7,6 +7,7 @@ import { renderNotice, renderStepDone, renderWarning } from '../report/migration
 import type { Style } from '../report/style.ts';
 import { renderDuration } from '../report/units.ts';
 import { type CliContext, loadStyle } from './context.ts';
+import { printable } from './output.ts';
 
 /** A step that takes longer gets a spinner; loading one costs more than most steps take. */
 const SPINNER_AFTER_MS = 300;
@@ -150,11 +151,11 @@ function createSpinner({ isInteractive }: CliContext): Spinner {
   const begin = async () => {
     const { default: ora } = await import('ora');
     if (!isRunning) return;
-    const shown = ora({ text, discardStdin: false }).start();
+    const shown = ora({ text: printable(text), discardStdin: false }).start();
     const startedAt = Date.now();
     clock = setInterval(() => {
       const since = renderDuration(Math.floor((Date.now() - startedAt) / 1000) * 1000);
-      shown.text = [`${text} ${since}`, detail].filter(Boolean).join(': ');
+      shown.text = printable([`${text} ${since}`, detail].filter(Boolean).join(': '));
     }, 1000);
     spinner = shown;
   };

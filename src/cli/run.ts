@@ -25,6 +25,15 @@ export async function runCli(
   const program = buildProgram(context, state);
   const render = createCommandRenderer(program, args, context);
   return withCommandRenderer(render, async () => {
+    const exitCode = await runProgram();
+    const lost = await context.lostOutput();
+    if (lost === undefined) return exitCode;
+    // Not by reportError, which would print to stdout again.
+    context.err(`${renderError(outputLost(lost), await loadStyle(context.errColour))}\n`);
+    return exitCode === EXIT.done ? EXIT.failed : exitCode;
+  });
+
+  async function runProgram(): Promise<number> {
     try {
       await Promise.race([program.parseAsync(args, { from: 'user' }), failure]);
       return state.exitCode;
@@ -32,6 +41,13 @@ export async function runCli(
       if (isHelp(error)) return (error as CommanderError).exitCode === 0 ? EXIT.done : EXIT.usage;
       return reportError(asEvdbError(error, context, state), { args, context, state });
     }
+  }
+}
+
+function outputLost(cause: Error): EvdbError {
+  return new EvdbError('OUTPUT_LOST', `the results could not be written: ${cause.message}`, {
+    hint: 'The command itself ran to its end. Give stdout a place with space, and look with a command that only reads.',
+    cause,
   });
 }
 
@@ -85,7 +101,9 @@ async function reportError(
   if (outputs.format === 'json' || isJsonByNpm(context.env)) {
     const { code, message, hint, details } = error;
     const data = { error: { code, message, hint, details } };
-    context.out(toJson({ command: state.command, exitCode, data, isLine: outputs.isStream }));
+    context.outVerbatim(
+      toJson({ command: state.command, exitCode, data, isLine: outputs.isStream }),
+    );
   }
   return exitCode;
 }

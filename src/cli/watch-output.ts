@@ -1,7 +1,7 @@
 import type { EvdbError } from '../errors.ts';
 import { renderDuration, renderTime } from '../report/units.ts';
 import type { CommandInput } from './define.ts';
-import { toJsonLook } from './output.ts';
+import { printable, toJsonLook } from './output.ts';
 
 /** What one look gave: the same as data and as text. */
 export interface WatchFrame {
@@ -32,7 +32,7 @@ export function createWatchOutput(input: CommandInput, watched: Watched): WatchO
 
 function createJsonOutput({ context }: CommandInput, { command }: Watched): WatchOutput {
   return {
-    show: ({ data }) => context.out(toJsonLook(command, { at: new Date(), ...data })),
+    show: ({ data }) => context.outVerbatim(toJsonLook(command, { at: new Date(), ...data })),
     warn: (error, againInMs) => context.err(`${describe(error, againInMs)}\n`),
     end: () => undefined,
   };
@@ -66,9 +66,9 @@ function createScreen(
     const head = [`${style.bold(`evdb ${command}`)}  ${every}`, ...warning, ''];
     const lines = [...head, ...(last?.text.split('\n') ?? [])];
     const shown = cutLines(lines, context.outSize().rows ?? lines.length);
-    const text = shown.map((line) => line + CLEAR_LINE).join('\r\n');
+    const text = shown.map((line) => printable(line) + CLEAR_LINE).join('\r\n');
     // in one piece, and over what is there: a cleared screen would flicker
-    context.out(`${isEntered ? '' : ENTER}${HOME}${text}${CLEAR_BELOW}`);
+    context.outVerbatim(`${isEntered ? '' : ENTER}${HOME}${text}${CLEAR_BELOW}`);
     isEntered = true;
   };
   return {
@@ -81,7 +81,7 @@ function createScreen(
       if (hasEnded) return;
       hasEnded = true;
       // what was seen last stays to be read
-      if (isEntered) context.out(`${LEAVE}${last ? `${last.text}\n` : ''}`);
+      if (isEntered) context.outVerbatim(`${LEAVE}${last ? `${printable(last.text)}\n` : ''}`);
     },
   };
 }

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { basename, extname } from 'node:path';
 import { EvdbError } from '../errors.ts';
 import { commandLine } from '../text/command-line.ts';
+import { maskUrlsIn } from '../text/mask.ts';
 import { type ConfigFile, checkConfigFile } from './file-schema.ts';
-import { maskUrlsIn } from './mask.ts';
 import { CONFIG_NAMES } from './project.ts';
 
 function readText(path: string): string {

@@ -1,8 +1,8 @@
 import type { ConnectionOptions } from '../connection/options.ts';
+import { MASK, maskUrl } from '../text/mask.ts';
 import type { ConnectionChoice } from './choice.ts';
 import { type Environment, findVariable } from './environment.ts';
 import { type CompleteConnection, completeConnection } from './libpq.ts';
-import { MASK, maskUrl } from './mask.ts';
 import { type ParameterSet, parseSslFlag, selectParameters } from './parameters.ts';
 import type { ConfigEntry } from './resolve.ts';
 import { parseUrlParameters } from './url.ts';

@@ -1,4 +1,5 @@
 import type { Asked, Row } from '../connection/session.ts';
+import { maskSecrets } from '../sql/mask.ts';
 
 /** A session that stands in the way. */
 export interface Blocker {
@@ -13,16 +14,17 @@ export interface Blocker {
   query: string | null;
 }
 
-/** What `a`, a row of pg_stat_activity, runs: in one line, short, and without passwords. */
-export const QUERY = `pg_catalog.left(
-        pg_catalog.regexp_replace(
-            pg_catalog.regexp_replace(a.query, '\\s+', ' ', 'g'),
-            '(passw(?:or)?d ?= ?|passw(?:or)?d (?=e?'')|://[^:@/ '']*:)(?:e?''(?:[^'']|'''')*''?|[^ ''@]+)',
-            '\\1***',
-            'gi'
-        ),
-        120
-    )`;
+/** What `a`, a row of pg_stat_activity, runs: in one line, and as much of it as is worth to be sent. */
+export const QUERY = `pg_catalog.left(pg_catalog.regexp_replace(a.query, '\\s+', ' ', 'g'), 1000)`;
+
+/** Of a statement as a message shows it. */
+const SHOWN_CHARACTERS = 120;
+
+/** A row with a query as it may be shown: short, and without its secrets. */
+export function withShownQuery<T extends { query: string | null }>(row: T): T {
+  const query = row.query && maskSecrets(row.query).slice(0, SHOWN_CHARACTERS);
+  return { ...row, query };
+}
 
 const COLUMNS = `
     a.usename as "user",
@@ -89,7 +91,7 @@ where ours.pid = ${pid}
 }
 
 function asBlocker(row: Row): Blocker {
-  return row as unknown as Blocker;
+  return withShownQuery(row as unknown as Blocker);
 }
 
 /** SQL that ends these sessions; empty where there is none to end. */

@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EvdbError } from '../errors.ts';
 import { sameCommand } from '../text/command-line.ts';
+import { writeFileWhole } from '../write-file.ts';
 import { listMigrations, type MigrationFile } from './source.ts';
 import { compareVersions, MAX_VERSION_DIGITS, parseVersion } from './version.ts';
 
@@ -102,7 +103,7 @@ export function makeFolder(directory: string): void {
 
 function writeNew(path: string, text: string): void {
   try {
-    writeFileSync(path, text, { flag: 'wx' });
+    writeFileWhole(path, text, { isNew: true });
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === 'EEXIST') {

@@ -1,5 +1,6 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeFileWhole } from '../write-file.ts';
 import { cannotWrite, makeFolder } from './create.ts';
 import { PACKAGE_ROOT } from './shipped.ts';
 
@@ -72,7 +73,7 @@ function listSchemaFiles(): string[] {
 function writeNew(path: string, content: Uint8Array): boolean {
   if (existsSync(path)) return false;
   try {
-    writeFileSync(path, content, { flag: 'wx' });
+    writeFileWhole(path, content, { isNew: true });
     return true;
   } catch (cause) {
     throw cannotWrite(path, cause);

@@ -4,7 +4,7 @@ import { classifyStatement } from '../sql/kind.ts';
 import { loadParser } from '../sql/parser.ts';
 import type { Statement } from '../sql/statements.ts';
 import { relationNameOf, walkTree, writtenNameOf } from '../sql/tree.ts';
-import { type Blocker, QUERY } from './blockers.ts';
+import { type Blocker, QUERY, withShownQuery } from './blockers.ts';
 
 /** A transaction that has been open for long, and a table of the step that it holds a lock on. */
 export interface LockHolder extends Blocker {
@@ -148,5 +148,5 @@ where l.locktype = 'relation'
     and n.nspname not in ('pg_catalog', 'pg_toast', 'information_schema')
 group by 1, 2, 3, 4, 5, 6, 7, 8, 9
 order by 6 desc`);
-  return rows as unknown as HeldLock[];
+  return (rows as unknown as HeldLock[]).map(withShownQuery);
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { maskUrlsIn } from '../text/mask.ts';
 
 /** Where a change came from; goes into the history with each entry. */
 export interface Provenance {
@@ -44,7 +45,9 @@ function readCiUrl(env: NodeJS.ProcessEnv): string | undefined {
   if (env.GITHUB_RUN_ID && env.GITHUB_REPOSITORY) {
     return `${env.GITHUB_SERVER_URL ?? 'https://github.com'}/${env.GITHUB_REPOSITORY}/actions/runs/${env.GITHUB_RUN_ID}`;
   }
-  return env.CI_JOB_URL ?? env.CI_PIPELINE_URL ?? env.BUILD_URL ?? env.CIRCLE_BUILD_URL;
+  const url = env.CI_JOB_URL ?? env.CI_PIPELINE_URL ?? env.BUILD_URL ?? env.CIRCLE_BUILD_URL;
+  // A runner may have its own credentials in it, and the history is read by many.
+  return url && maskUrlsIn(url);
 }
 
 /** Follows `.git/HEAD` by hand: starting git would cost more than a migration. */

@@ -6,6 +6,7 @@ import {
   type LockTaken,
   type Refusal,
 } from '../impact/impact.ts';
+import { maskSecrets } from '../sql/mask.ts';
 import type { Statement } from '../sql/statements.ts';
 import type { StatementTrace } from '../trace/trace-statements.ts';
 import type { ApplySettings } from './apply-context.ts';
@@ -73,7 +74,9 @@ function refusedIn({ isTransactional }: Step, refusals: readonly Refusal[]): Ref
 /** Nobody reads a statement of some megabytes in a plan; the file has it. */
 function place({ line, column, command, text }: Statement) {
   const isLong = text.length > MAX_TEXT_LENGTH;
-  return { line, column, command, text: isLong ? `${text.slice(0, MAX_TEXT_LENGTH)}…` : text };
+  // Cut first: what is cut in the middle of a secret is masked to its end.
+  const shown = maskSecrets(text.slice(0, MAX_TEXT_LENGTH));
+  return { line, column, command, text: isLong ? `${shown}…` : shown };
 }
 
 const MAX_TEXT_LENGTH = 2000;

@@ -1,4 +1,5 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { writeFileWhole } from '../write-file.ts';
 import { cannotWrite } from './create.ts';
 import type { FixedFile } from './lint-fix.ts';
 
@@ -15,13 +16,10 @@ export function writeFixes(files: readonly FixedFile[]): void {
 }
 
 function writeOne({ path, before, after }: FixedFile): void {
-  const draft = `${path}.evdb-fix`;
   try {
     const text = before === undefined ? after : likeBefore(readFileSync(path, 'utf8'), after);
-    writeFileSync(draft, text);
-    renameSync(draft, path);
+    writeFileWhole(path, text);
   } catch (cause) {
-    rmSync(draft, { force: true });
     throw cannotWrite(path, cause);
   }
 }

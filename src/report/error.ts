@@ -15,11 +15,13 @@ interface Located {
 export function renderError(error: EvdbError & Located, style: Style): string {
   const { location, excerpt, server, code, details } = error;
   const place = location ? `${location.file}:${location.line}:${location.column}: ` : '';
-  const lines = [`${style.bad('error')} ${style.dim(error.code)}  ${place}${error.message}`];
+  const lines = [
+    `${style.bad('error')} ${style.dim(error.code)}  ${place}${indent(error.message, 2)}`,
+  ];
   if (excerpt) lines.push(excerpt);
-  if (server?.detail) lines.push(`  detail: ${server.detail}`);
-  if (server?.hint) lines.push(`  server's hint: ${server.hint}`);
-  if (server?.where) lines.push(`  where: ${server.where.replaceAll('\n', '\n         ')}`);
+  if (server?.detail) lines.push(`  detail: ${indent(server.detail, 10)}`);
+  if (server?.hint) lines.push(`  server's hint: ${indent(server.hint, 17)}`);
+  if (server?.where) lines.push(`  where: ${indent(server.where, 9)}`);
   if (server?.sqlstate) lines.push(`  sqlstate: ${server.sqlstate}`);
   if (typeof details.diff === 'string') lines.push(renderDiff(details.diff, style));
   if (Array.isArray(details.logTail))
@@ -29,4 +31,9 @@ export function renderError(error: EvdbError & Located, style: Style): string {
   }
   if (error.hint) lines.push(`  ${style.bold('hint:')} ${error.hint}`);
   return lines.join('\n');
+}
+
+/** Further lines are set in: what others wrote must not look like a line of ours. */
+function indent(text: string, columns: number): string {
+  return text.replaceAll('\n', `\n${' '.repeat(columns)}`);
 }

@@ -1,3 +1,5 @@
+import { harmlessCharacter } from '../text/harmless.ts';
+
 const TAB_STOP = 4;
 
 /**
@@ -15,16 +17,13 @@ export function renderCharacter(
     return { shown: ' '.repeat(width), width };
   }
   const code = character.codePointAt(0) ?? 0;
-  // U+2400 and on are pictures of the control characters.
-  if (code < 0x20) return { shown: String.fromCharCode(0x2400 + code), width: 1 };
-  if (UNSAFE.test(character)) return { shown: '\ufffd', width: 1 };
+  const shown = harmlessCharacter(character);
+  if (shown !== character) return { shown, width: 1 };
   if (code < 0x7f) return { shown: character, width: 1 };
   if (ZERO_WIDTH.test(character)) return { shown: character, width: 0 };
   return { shown: character, width: WIDE.test(character) ? 2 : 1 };
 }
 
-// The controls from 0x7f, the marks that turn the direction, and halves of a pair.
-const UNSAFE = /[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|\p{Cs}/u;
 const ZERO_WIDTH = /[\p{Mn}\p{Me}\p{Cf}]/u;
 const WIDE =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f900}-\u{1f9ff}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;

@@ -1,6 +1,7 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { EvdbError } from '../errors.ts';
+import { writeFileWhole } from '../write-file.ts';
 
 /** How a file stands to the structure that it should hold. */
 export interface StructureFileCheck {
@@ -34,7 +35,7 @@ export async function checkStructureFile(path: string, text: string): Promise<St
 export function writeStructureFile(path: string, text: string): boolean {
   if (readHeld(path) === text) return false;
   try {
-    writeFileSync(path, text);
+    writeFileWhole(path, text);
     return true;
   } catch (error) {
     throw unusable(path, 'written', error);

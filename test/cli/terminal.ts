@@ -33,18 +33,21 @@ export function createTerminal(
   const watchers = new Set<() => void>();
   const current = { ...size };
   const lastFrame = () => text.slice(0, endOfScreen(text)).split(HOME).at(-1) ?? '';
+  const show = (part: string) => {
+    text += part;
+    for (const look of [...watchers]) look();
+  };
   const context: CliContext = {
     env: { EVDB_URL: url, PATH: '/usr/local/bin' },
     programPath: '/usr/local/bin/evdb',
     platform: 'linux',
     cwd,
-    out: (part) => {
-      text += part;
-      for (const look of [...watchers]) look();
-    },
+    out: show,
+    outVerbatim: show,
     err: (part) => {
       stderr += part;
     },
+    lostOutput: () => Promise.resolve(undefined),
     isInteractive: true,
     isOutTerminal: true,
     outSize: () => current,

@@ -12,6 +12,7 @@ const library = [
 const allowed: Record<string, { values: string[]; types?: string[] }> = {
   text: { values: [] },
   'errors.ts': { values: [] },
+  'write-file.ts': { values: [] },
   'finding.ts': { values: [] },
   'index.ts': { values: [...library, 'errors.ts'], types: ['finding.ts'] },
   sql: { values: ['errors.ts'] },
@@ -39,6 +40,7 @@ const allowed: Record<string, { values: string[]; types?: string[] }> = {
     values: [
       'errors.ts',
       ...['report/', 'migrate/', 'lint/', 'maintenance/', 'connection/', 'config/', 'application/'],
+      'sql/mask.ts',
       ...['structure/', 'adopt/', 'trace/'],
     ],
     types: ['finding.ts'],
@@ -55,7 +57,7 @@ export const pointsOneWay: Rule = (files) =>
     return imports
       .filter(({ from }) => from.startsWith('src/') && !from.startsWith(own))
       .filter(({ from, isTypeOnly }) => {
-        const values = [...rule.values, 'text/'];
+        const values = [...rule.values, 'text/', 'write-file.ts'];
         const targets = isTypeOnly ? [...values, ...(rule.types ?? [])] : values;
         return !targets.some((target) => from.startsWith(`src/${target}`));
       })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { maskUrl, maskUrlsIn } from '../../src/config/mask.ts';
+import { maskUrl, maskUrlsIn } from '../../src/text/mask.ts';
 
 describe('maskUrl', () => {
   it.each([

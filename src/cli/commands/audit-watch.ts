@@ -33,8 +33,10 @@ export async function watchAuditLog(
     }),
     context.onOutClosed(() => controller.abort()),
   ];
-  const print = (entry: AuditEntry) =>
-    context.out(flags.json ? toJsonLook('audit log', entry) : `${renderEntry(entry, style)}\n`);
+  const print = (entry: AuditEntry) => {
+    if (flags.json) context.outVerbatim(toJsonLook('audit log', entry));
+    else context.out(`${renderEntry(entry, style)}\n`);
+  };
   const warn = (text: string) => context.err(`${text}\n`);
   try {
     await followUntilAborted(connection, options, { print, warn, signal: controller.signal });

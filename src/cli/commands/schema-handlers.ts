@@ -32,7 +32,11 @@ export async function handleDump(input: CommandInput): Promise<CommandResult> {
   if (!flags.allSchemas && read.schemas.length === 0) throw noSchema(config.schema);
   const structure = flags.partitions === false ? withoutPartitions(read) : read;
   const sql = renderStructure(structure);
-  if (file === undefined) return { data: { ...structure, sql }, text: sql.trimEnd() };
+  if (file === undefined) {
+    // What goes to a file is run again; what goes to a terminal is looked at.
+    const isVerbatim = flags.json === true || !context.isOutTerminal;
+    return { data: { ...structure, sql }, text: sql.trimEnd(), isVerbatim };
+  }
   const path = resolve(context.cwd, file);
   const shown = relative(context.cwd, path);
   const { objects } = structure;

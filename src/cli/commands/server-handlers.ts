@@ -52,7 +52,7 @@ export async function handleUrl(input: CommandInput): Promise<CommandResult> {
     });
   }
   const { url } = await ensureEmbeddedServer({ directory });
-  return { data: { url }, text: url };
+  return { data: { url }, text: url, isVerbatim: true };
 }
 
 async function readDirectory(input: CommandInput): Promise<string> {

@@ -1,4 +1,5 @@
 import type { Session } from '../../connection/session.ts';
+import { maskSecrets } from '../../sql/mask.ts';
 import type { ReportNote, StatsReport } from '../stats-report.ts';
 import { hiddenNote, seesRole } from './hidden.ts';
 
@@ -72,7 +73,11 @@ from (
 ) as a
 where ${includeIdle ? 'true' : NOT_IDLE}
 order by xact_start nulls last, query_start nulls last, pid`)) as unknown as ActivityRow[];
-  return { rows, countedSince: null, notes: notesOn(rows, session.facts.user) };
+  return {
+    rows: rows.map((row) => ({ ...row, statement: row.statement && maskSecrets(row.statement) })),
+    countedSince: null,
+    notes: notesOn(rows, session.facts.user),
+  };
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Session } from '../../connection/session.ts';
+import { maskSecrets } from '../../sql/mask.ts';
 import { seesRole } from './hidden.ts';
 
 /** A process that waits for a heavyweight lock. */
@@ -142,7 +143,10 @@ select
     (extract(epoch from pg_catalog.clock_timestamp() - xact_start) * 1000)::float8 as "transactionMs"
 from pg_catalog.pg_stat_activity
 where pid in (${pids.map(Math.trunc).join(', ')})`);
-  return rows as unknown as LockSession[];
+  return (rows as unknown as LockSession[]).map((row) => ({
+    ...row,
+    statement: row.statement && maskSecrets(row.statement),
+  }));
 }
 
 /** Lists the prepared transactions of the whole server, oldest first. */

@@ -1,5 +1,6 @@
 import { codeOf } from '../../connection/query-error.ts';
 import type { Row, Session } from '../../connection/session.ts';
+import { maskSecrets } from '../../sql/mask.ts';
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts';
 import { listColumns } from '../server-columns.ts';
 import type { ReportNote, StatsReport } from '../stats-report.ts';
@@ -56,7 +57,9 @@ export async function readQueries(
   const view = `${quoteIdent(schema)}.pg_stat_statements`;
   try {
     const columns = await listColumns(session, view);
-    const rows = (await session.run(statementsSql(view, columns, limit))) as unknown as QueryRow[];
+    const found = (await session.run(statementsSql(view, columns, limit))) as unknown as QueryRow[];
+    // Utility statements keep their constants, passwords among them.
+    const rows = found.map((row) => ({ ...row, query: row.query && maskSecrets(row.query) }));
     return { rows, ...(await readCounting(session, schema, rows)) };
   } catch (error) {
     const note = refusalNote(error, schema, session.facts.user);
