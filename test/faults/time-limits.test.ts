@@ -126,6 +126,32 @@ describe('where the second session is lost', () => {
     expect(await stage.ledger()).toEqual(['001 applied']);
   });
 
+  test('goes on where it does not answer any more', async ({ stage, skip }) => {
+    await stage.sql`create table a ()`;
+    await stage.migration('001_a', `${ALONE}select pg_sleep(2);\nvacuum a;\ncreate table b ();`);
+    const run = migrateUp(stage.options);
+    run.catch(() => undefined);
+    const worker = await untilRuns(stage, 'select pg_sleep');
+    const [row] = await stage.sql`
+      select pid from pg_stat_activity
+      where datname = current_database() and application_name = 'evdb' and pid <> ${worker}`;
+    const pid = Number(row?.pid);
+    let isHere = true;
+    try {
+      process.kill(pid, 'SIGSTOP');
+    } catch {
+      isHere = false;
+    }
+    try {
+      skip(!isHere, 'the server runs elsewhere, so that its processes cannot be halted');
+      await run;
+    } finally {
+      if (isHere) process.kill(pid, 'SIGCONT');
+    }
+    expect(await stage.ledger()).toEqual(['001 applied']);
+    expect(await stage.history()).toEqual(['up 001']);
+  });
+
   test('cancels what runs at once', async ({ stage }) => {
     const role = await stage.createRole('superuser');
     await stage.migration('001_a', 'select pg_sleep(60);');
