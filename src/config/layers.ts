@@ -1,6 +1,6 @@
 import { EvdbError } from '../errors.ts';
 import { type Environment, readVariable } from './environment.ts';
-import type { FileSettings } from './file-schema.ts';
+import type { FileSettings, SettingsInput } from './file-schema.ts';
 
 /** Every setting, by its key in the config file, with the kind of value it takes. */
 export const SETTING_KINDS = {
@@ -18,9 +18,9 @@ export const SETTING_KINDS = {
   statementTimeout: 'duration',
   storedTextLimit: 'size',
   budget: 'string',
-} as const;
+} as const satisfies Record<keyof SettingsInput, string>;
 
-export type SettingKey = keyof typeof SETTING_KINDS;
+export type SettingKey = keyof SettingsInput;
 
 /** `--migrations-dir` for `migrationsDir`. */
 function renderFlag(key: SettingKey): string {
