@@ -28,8 +28,8 @@ export function rangeWithComments(
   };
 }
 
-const COMMENT_LINE = /^[ \t]*--(?![ \t]*evdb:)/;
-const SUPPRESSION_LINE = /^[ \t]*--[ \t]*evdb:[ \t]*ignore\b/;
+const COMMENT_LINE = /^[ \t]*--(?!\s*evdb\s*:)/i;
+const SUPPRESSION_LINE = /^[ \t]*--\s*evdb\s*:\s*ignore\b/i;
 
 function startWithComments(text: string, at: number): number {
   const lineStart = text.lastIndexOf('\n', at - 1) + 1;

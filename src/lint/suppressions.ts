@@ -1,5 +1,11 @@
 import { suggestName } from '../config/suggest.ts';
 import { type Comment, listComments } from '../sql/comments.ts';
+import {
+  type DirectiveLine,
+  listDirectiveLines,
+  mayHoldDirectives,
+  readDirectiveLines,
+} from '../sql/directive-lines.ts';
 import { advance, openCursor } from '../sql/lexer.ts';
 import type { Statement } from '../sql/statements.ts';
 import { commandLine } from '../text/command-line.ts';
@@ -30,8 +36,7 @@ export interface ReadSuppressions {
   problems: DirectiveProblem[];
 }
 
-const DIRECTIVE = /^(?:--|\/\*)[ \t]*evdb:[ \t]*(\S*)[ \t]*([^\n]*?)(?:\*\/)?$/;
-const IGNORE = /^([a-z0-9-]+(?:\s*,\s*[a-z0-9-]+)*)\s*:\s*(\S.*)$/;
+const IGNORE = /^([a-z0-9-]+(?:\s*,\s*[a-z0-9-]+)*)\s*:\s*(\S.*)$/i;
 
 /**
  * Reads the suppressions of a script. One before the first statement counts for the file; one
@@ -45,12 +50,9 @@ export function readSuppressions(
   knownRules: readonly string[],
 ): ReadSuppressions {
   const result: ReadSuppressions = { suppressions: [], problems: [] };
-  if (!text.includes('evdb:')) return result;
-  const header = statements[0]?.start ?? text.length;
-  for (const comment of listComments(text, statements)) {
-    const isHeader = comment.start < header;
-    const target = isHeader ? undefined : targetOf(text, statements, comment);
-    readDirective(text, comment, { target, isHeader, knownRules }, result);
+  for (const found of listDirectiveLines(text, statements)) {
+    const target = found.isHeader ? undefined : targetOf(text, statements, found);
+    readDirective(found, { target, knownRules }, result);
   }
   return result;
 }
@@ -67,10 +69,11 @@ export function readBodySuppressions(
   { inner, knownRules }: { inner: readonly Range[]; knownRules: readonly string[] },
 ): ReadSuppressions {
   const result: ReadSuppressions = { suppressions: [], problems: [] };
-  if (inner.length === 0 || !holder.text.includes('evdb:')) return result;
+  if (inner.length === 0 || !mayHoldDirectives(holder.text)) return result;
   for (const comment of listBodyComments(text, holder)) {
-    const target = targetOf(text, inner, comment);
-    readDirective(text, comment, { target, isHeader: false, knownRules }, result);
+    for (const found of readDirectiveLines(text, comment, false)) {
+      readDirective(found, { target: targetOf(text, inner, found), knownRules }, result);
+    }
   }
   return result;
 }
@@ -91,33 +94,36 @@ function listBodyComments(text: string, holder: Statement): Comment[] {
 }
 
 function readDirective(
-  text: string,
-  { start, end }: Comment,
-  about: { target: Range | undefined; isHeader: boolean; knownRules: readonly string[] },
+  { start, end, name, value, isHeader, isWellFormed }: DirectiveLine,
+  { target, knownRules }: { target: Range | undefined; knownRules: readonly string[] },
   into: ReadSuppressions,
 ): void {
-  const [, name = '', value = ''] = DIRECTIVE.exec(text.slice(start, end).trimEnd()) ?? [];
-  if (name === '') return;
-  const { target, isHeader, knownRules } = about;
   const report = (problem: { message: string; hint: string }) =>
     into.problems.push({ start, end, ...problem });
+  if (!isWellFormed) {
+    report(MALFORMED);
+    return;
+  }
   if (name !== 'ignore') {
     // Those of the header are read, and refused where they are wrong, before anything else.
     if (!isHeader) report(misplaced(name));
     return;
   }
-  const [, rules, reason = ''] = IGNORE.exec(value.trim()) ?? [];
+  const [, rules, reason = ''] = IGNORE.exec(value) ?? [];
   if (rules === undefined) {
     report(INCOMPLETE);
     return;
   }
-  for (const rule of rules.split(',').map((one) => one.trim())) {
+  for (const rule of rules
+    .toLowerCase()
+    .split(',')
+    .map((one) => one.trim())) {
     if (!knownRules.includes(rule)) report(unknown(rule, knownRules));
     else into.suppressions.push({ start, end, rule, reason, target, isUsed: false });
   }
 }
 
-function targetOf(text: string, statements: readonly Range[], comment: Comment): Range {
+function targetOf(text: string, statements: readonly Range[], comment: Range): Range {
   const next = statements.find(({ start }) => start > comment.start);
   const before = statements.findLast(({ start }) => start < comment.start);
   if (before !== undefined) {
@@ -134,6 +140,11 @@ function misplaced(name: string) {
     hint: 'Move the line to the top of the file, or remove it.',
   };
 }
+
+const MALFORMED = {
+  message: 'this looks like a directive, but is not written as one',
+  hint: 'Write it as a line of its own, such as: -- evdb: ignore <rule>: <reason>. Remove the line if it is not meant.',
+};
 
 const INCOMPLETE = {
   message: '"ignore" needs a rule and a reason',

@@ -1,4 +1,6 @@
 import { EvdbError } from '../errors.ts';
+import { type DirectiveLine, listDirectiveLines } from '../sql/directive-lines.ts';
+import { locate } from '../sql/position.ts';
 
 /** What the header comment of a script asks the runner for. */
 export interface Directives {
@@ -10,9 +12,8 @@ export interface Directives {
   ignoredRules: { rule: string; reason: string; line: number }[];
 }
 
-const DIRECTIVE = /^[ \t]*--[ \t]*evdb:[ \t]*(\S*)[ \t]*(.*)$/;
 const UNITS: Record<string, number> = { ms: 1, s: 1000, min: 60_000, h: 3_600_000 };
-const KNOWN = 'no-transaction, irreversible, lock-timeout, statement-timeout, ignore';
+const KNOWN = ['no-transaction', 'irreversible', 'lock-timeout', 'statement-timeout', 'ignore'];
 
 /**
  * Reads the `-- evdb:` lines among the comments before the first statement.
@@ -21,26 +22,56 @@ const KNOWN = 'no-transaction, irreversible, lock-timeout, statement-timeout, ig
  */
 export function parseDirectives(text: string, path: string): Directives {
   const directives: Directives = { noTransaction: false, ignoredRules: [] };
-  if (!text.includes('evdb:')) return directives;
-  for (const [line, content] of headerLines(text)) {
-    const match = DIRECTIVE.exec(content);
-    if (match) applyDirective(directives, match[1] ?? '', (match[2] ?? '').trim(), { path, line });
+  for (const found of listDirectiveLines(text)) {
+    if (!found.isHeader) break;
+    const at = { path, line: locate(text, found.start).line };
+    if (!found.isWellFormed) throw malformed(text, found, at);
+    applyDirective(directives, found.name, found.value, at);
   }
   return directives;
 }
 
-function* headerLines(text: string): Generator<[number, string]> {
-  let line = 0;
-  let start = 0;
-  while (start < text.length) {
-    line += 1;
-    const end = text.indexOf('\n', start);
-    const content = text.slice(start, end === -1 ? text.length : end);
-    if (!/^\s*(--|$)/.test(content)) return;
-    yield [line, content];
-    if (end === -1) return;
-    start = end + 1;
+/**
+ * Refuses what looks like a directive where none is read: without a word, it would be a script that
+ * runs otherwise than its author asked for. `ignore` may stand anywhere: lint reads it.
+ *
+ * @param part of a script that is read piece by piece: the line that `text` begins in, and whether
+ *   there is a statement before it
+ * @throws {EvdbError} DIRECTIVE_INVALID
+ */
+export function refuseMisplacedDirectives(
+  text: string,
+  path: string,
+  part: { firstLine: number; isBehind: boolean } = { firstLine: 1, isBehind: false },
+): void {
+  for (const found of listDirectiveLines(text)) {
+    if (found.isHeader && !part.isBehind) continue;
+    const at = { path, line: locate(text, found.start).line + part.firstLine - 1 };
+    if (!found.isWellFormed) throw malformed(text, found, at);
+    if (found.name === 'ignore') parseIgnore(found.value, at);
+    else if (KNOWN.includes(found.name)) throw misplaced(found.name, at);
+    else throw unknown(found.name, at);
   }
+}
+
+function misplaced(name: string, at: Place): EvdbError {
+  return invalid(
+    at,
+    `"${name}" has no effect here: evdb reads it before the first statement`,
+    'Move the line to the top of the file, or remove it.',
+  );
+}
+
+function unknown(name: string, at: Place): EvdbError {
+  return invalid(at, `"${name}" is not a directive`, `Known are: ${KNOWN.join(', ')}.`);
+}
+
+function malformed(text: string, { start, end }: DirectiveLine, at: Place): EvdbError {
+  return invalid(
+    at,
+    `${JSON.stringify(text.slice(start, Math.min(end, start + 80)))} looks like a directive, but is not written as one`,
+    'Write it as a line of its own, such as: -- evdb: no-transaction. Remove the line if it is not meant.',
+  );
 }
 
 interface Place {
@@ -60,22 +91,34 @@ function applyDirective(into: Directives, name: string, value: string, at: Place
       into.irreversible = value;
       return;
     case 'lock-timeout':
-      into.lockTimeoutMs = parseTimeout(name, value, at);
+      into.lockTimeoutMs = once(into.lockTimeoutMs, parseTimeout(name, value, at), { name, at });
       return;
     case 'statement-timeout':
-      into.statementTimeoutMs = parseTimeout(name, value, at);
+      into.statementTimeoutMs = once(into.statementTimeoutMs, parseTimeout(name, value, at), {
+        ...{ name, at },
+      });
       return;
     case 'ignore':
       into.ignoredRules.push(...parseIgnore(value, at));
       return;
     default:
-      throw invalid(at, `"${name}" is not a directive`, `Known are: ${KNOWN}.`);
+      throw unknown(name, at);
   }
 }
 
+/** Of two that differ one was meant, and nobody knows which. */
+function once(before: number | undefined, now: number, { name, at }: { name: string; at: Place }) {
+  if (before === undefined || before === now) return now;
+  throw invalid(
+    at,
+    `"${name}" stands here a second time with another value`,
+    'Remove one of both.',
+  );
+}
+
 function parseTimeout(name: string, value: string, at: Place): number {
-  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|min|h)$/.exec(value);
-  const durationMs = match ? Number(match[1]) * (UNITS[match[2] ?? ''] ?? 0) : 0;
+  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|min|h)$/i.exec(value);
+  const durationMs = match ? Number(match[1]) * (UNITS[match[2]?.toLowerCase() ?? ''] ?? 0) : 0;
   if (durationMs >= 1) return Math.round(durationMs);
   // Zero would switch the guard off, which is the one thing a migration may never do.
   throw invalid(
@@ -87,8 +130,8 @@ function parseTimeout(name: string, value: string, at: Place): number {
 
 /** One or more rules and a reason; lint reads them in the rest of the file as well. */
 function parseIgnore(value: string, at: Place): Directives['ignoredRules'] {
-  const match = /^([a-z0-9-]+(?:\s*,\s*[a-z0-9-]+)*)\s*:\s*(\S.*)$/.exec(value);
-  const rules = match?.[1]?.split(',') ?? [];
+  const match = /^([a-z0-9-]+(?:\s*,\s*[a-z0-9-]+)*)\s*:\s*(\S.*)$/i.exec(value);
+  const rules = match?.[1]?.toLowerCase().split(',') ?? [];
   if (rules.length > 0) {
     return rules.map((rule) => ({ rule: rule.trim(), reason: match?.[2] ?? '', line: at.line }));
   }

@@ -41,7 +41,7 @@ export function readLintScripts(
   const unreadable: UnreadableFile[] = [];
   for (const { path, ...about } of files) {
     try {
-      const script = lintScriptOf(readScript(path, options), about);
+      const script = lintScriptOf(readScript(path, { ...options, tellsDirectives: true }), about);
       scripts.push(...(options?.foreign ? foreignScripts(script) : [script]));
     } catch (error) {
       if (!(error instanceof EvdbError) || error.code === 'FILE_UNREADABLE') throw error;

@@ -5,13 +5,12 @@ import { join, sep } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { EvdbError } from '../errors.ts';
 import { commandLine } from '../text/command-line.ts';
-import { type Directives, parseDirectives } from './directives.ts';
+import { type Directives, parseDirectives, refuseMisplacedDirectives } from './directives.ts';
 import { displayPath } from './display-path.ts';
 import { fileUnreadable, notUtf8, nulByte, tooLong } from './file-errors.ts';
 import { refuseForeignMarkers } from './foreign-markers.ts';
 import { readLargeChecksum } from './large/checksum.ts';
-import { readNormalised } from './large/normalised-bytes.ts';
-import { type LargeFile, scanLargeFile } from './large/scan.ts';
+import { type LargeFile, readHeader, scanLargeFile } from './large/scan.ts';
 import { tokenChecksum } from './token-checksum.ts';
 import { compareVersions, MAX_VERSION_DIGITS, parseVersion, type Version } from './version.ts';
 
@@ -150,6 +149,8 @@ export function readTokenChecksum(path: string): string {
 export interface ReadScriptOptions {
   /** Whether the file may be another tool's, with the markers of that: for who only looks at it. */
   foreign?: boolean | undefined;
+  /** Whether the caller tells of directives below the first statement itself, as lint does. */
+  tellsDirectives?: boolean | undefined;
 }
 
 /**
@@ -177,28 +178,38 @@ export async function readScriptInTurns(path: string, signal?: AbortSignal): Pro
   }
 }
 
-function* readInTurns(path: string, { foreign }: ReadScriptOptions = {}): Generator<void, Script> {
+function* readInTurns(path: string, options: ReadScriptOptions = {}): Generator<void, Script> {
   const shown = displayPath(path);
   const small = readSmall(path);
-  const head = !small && isLarge(path) ? readHead(path, shown) : undefined;
+  const head = !small && isLarge(path) ? parseDirectives(readHeader(path), shown) : undefined;
   // The journal of a script without a transaction needs all of its statements.
   if (head && !head.noTransaction) {
-    const { outline, checksum, file } = yield* scanLargeFile(path, { foreign });
+    const { outline, checksum, file } = yield* scanLargeFile(path, (text, part) =>
+      refuseMisread(text, { shown, part, options }),
+    );
     return { path: shown, text: outline, checksum, directives: head, large: file };
   }
   const text = decode(small ?? readBytes(path), path);
-  if (!foreign) refuseForeignMarkers(text, shown);
+  refuseMisread(text, { shown, options });
   return { path: shown, text, checksum: sha256(text), directives: parseDirectives(text, shown) };
+}
+
+/** What stands in comments and would run otherwise than its author meant. */
+function refuseMisread(
+  text: string,
+  about: {
+    shown: string;
+    part?: { firstLine: number; isBehind: boolean };
+    options: ReadScriptOptions;
+  },
+): void {
+  const { shown, part, options } = about;
+  if (!options.foreign) refuseForeignMarkers(text, shown, part?.firstLine);
+  if (!options.tellsDirectives) refuseMisplacedDirectives(text, shown, part);
 }
 
 function isLarge(path: string): boolean {
   return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > LARGE_FILE_BYTES;
-}
-
-/** The directives of a large file stand in its first block. */
-function readHead(path: string, shown: string): Directives {
-  for (const block of readNormalised(path)) return parseDirectives(block.toString('utf8'), shown);
-  return parseDirectives('', shown);
 }
 
 /** The text of a file that is kept beside the one that runs; null for a large one. */

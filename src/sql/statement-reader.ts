@@ -8,6 +8,8 @@ export interface StatementReader {
   next(): Statement | undefined;
   /** The white space, comments and semicolons before the statement that `next` gave. */
   gap(): string;
+  /** Once `next` has given the last one: what stands behind it, and the line where that begins. */
+  tail(): { text: string; line: number };
   /**
    * The rows of the copy that `next` gave, once. Its `copyData` is complete when they are read.
    */
@@ -62,6 +64,7 @@ export function createStatementReader(blocks: Iterator<Buffer>): StatementReader
       return parts.statements()[given++];
     },
     gap: () => parts.gapBefore(given - 1),
+    tail: parts.tail,
     rows,
   };
 }
@@ -73,6 +76,7 @@ function createPartReader(bytes: ByteQueue) {
   let place: PartStart = { index: 0, offset: 0, line: 1, column: 1 };
   let text = '';
   let base = 0;
+  let firstLine = 1;
   let part: Part = { statements: [], next: place, isBeforeRows: false };
   let usual = MIN_PART_BYTES;
 
@@ -85,6 +89,7 @@ function createPartReader(bytes: ByteQueue) {
         const { bytes: piece, isLast } = bytes.peek(wanted);
         text = piece.toString('utf8');
         base = place.offset;
+        firstLine = place.line;
         part = splitPart(text, { ...place, isLast });
         const length = part.next.offset - base;
         if (length === 0 && !isLast) continue;
@@ -104,6 +109,16 @@ function createPartReader(bytes: ByteQueue) {
     gapBefore(index: number): string {
       const { start = base } = part.statements[index] ?? {};
       return text.slice((part.statements[index - 1]?.end ?? base) - base, start - base);
+    },
+    tail() {
+      const last = part.statements.at(-1);
+      // Behind a copy stand its rows, which were passed over.
+      if (last?.copyData) return { text: '', line: place.line };
+      const inText = last ? last.end - base : 0;
+      return {
+        text: text.slice(inText),
+        line: firstLine + (text.slice(0, inText).match(/\n/g)?.length ?? 0),
+      };
     },
     /** Moves on by what was not split; gives the new offset. */
     skip({ units, lines, column = 1 }: { units: number; lines: number; column?: number }): number {

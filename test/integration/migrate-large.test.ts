@@ -42,6 +42,28 @@ const count = async ({ sql }: MigrateStage) =>
   )[0];
 
 describe('a large file', () => {
+  test('has its directives before the first statement, and nowhere else', async ({ stage }) => {
+    const licence = `/* ${'licence '.repeat(50_000)} */\n-- EVDB: lock-timeout 3s\n`;
+    await stage.migration('001_t', `${licence}${TABLE}${inserts()}`);
+    const { directives, large } = readScript(`${stage.options.directory}/001_t.sql`);
+    expect(large).toBeDefined();
+    expect(directives.lockTimeoutMs).toBe(3000);
+    for (const text of [
+      `${TABLE}${rows()}-- evdb: no-transaction\n`,
+      `${TABLE}${rows()}-- evdb: no-transaction\nselect 1;`,
+      `${TABLE}${rows()}select 1;\n-- evdb: no-transaction`,
+      `${TABLE}-- evdb: no-transaction\n${rows()}`,
+      `${TABLE}${inserts()}select 1 -- evdb: no-transaction`,
+    ]) {
+      await stage.migration('001_t', text);
+      const line = text.slice(0, text.indexOf('-- evdb')).split('\n').length;
+      await expect(migrateUp(stage.options)).rejects.toMatchObject({
+        code: 'DIRECTIVE_INVALID',
+        details: { line },
+      });
+    }
+  });
+
   test.for([
     ['rows', rows],
     ['inserts', inserts],

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { parseDirectives } from '../../src/migrate/directives.ts';
+import { parseDirectives, refuseMisplacedDirectives } from '../../src/migrate/directives.ts';
 
 const parse = (text: string) => parseDirectives(text, 'migrations/001_a.sql');
+const refuse = (text: string) => refuseMisplacedDirectives(text, 'migrations/001_a.sql');
 
 describe('the directives', () => {
   it('are read from the comments before the first statement', () => {
@@ -28,14 +29,74 @@ select 1;`;
   });
 
   it.each([
-    'select 1; -- evdb: no-transaction',
-    'select 1;\n-- evdb: no-transaction',
+    ['below a licence in a block', '/* licence\n * of us */\n-- evdb: no-transaction\nvacuum;'],
+    ['below nested blocks', '/* a /* b */ select 1; */ -- evdb: no-transaction\nvacuum;'],
+    ['below what pg_dump writes', '\\restrict abc\n\n-- evdb: no-transaction\nvacuum;'],
+    ['below an empty statement', ';\n-- evdb: no-transaction\nvacuum;'],
+    ['in capitals', '-- EVDB: No-Transaction\nvacuum;'],
+    ['behind a no-break space', '--\u00a0evdb:\u00a0no-transaction\nvacuum;'],
+    ['behind a space of no width', '-- \u200bevdb: no-transaction\nvacuum;'],
+    ['with a space before the colon', '-- evdb : no-transaction\nvacuum;'],
+    ['behind a byte order mark', '\uFEFF-- evdb: no-transaction\nvacuum;'],
+    ['between the line ends of old Macs', '-- a\r-- evdb: no-transaction\rvacuum;'],
+    ['as a block', '/* evdb: no-transaction */ vacuum;'],
+    ['in a line of a block', '/**\n * Title\n * evdb: no-transaction\n **/\nvacuum;'],
+    ['in a script of comments', '/* a */\n-- evdb: no-transaction'],
+  ])('are read %s', (_, text) => {
+    expect(parse(text)).toMatchObject({ noTransaction: true });
+    refuse(text);
+  });
+
+  it('take units and rules in any case', () => {
+    expect(parse('-- evdb: LOCK-TIMEOUT 2S\n-- evdb: ignore A-Rule: Meant')).toMatchObject({
+      lockTimeoutMs: 2000,
+      ignoredRules: [{ rule: 'a-rule', reason: 'Meant' }],
+    });
+  });
+
+  it.each([
     "select '\n-- evdb: no-transaction\n'",
+    'select 1 as "\n-- evdb: no-transaction\n"',
+    'do $$\n-- evdb: no-transaction\nbegin end $$;',
+    'copy t from stdin;\n-- evdb: no-transaction\n\\.\n',
     '-- see evdb: no-transaction',
+    '-- evdb runs this without a transaction',
+    '-- evdb-ledger: what is applied',
+    '/* the way of evdb: each file once */',
     '-- no-transaction',
     '',
   ])('are not looked for in %j', (text) => {
     expect(parse(text)).toEqual({ noTransaction: false, ignoredRules: [] });
+    refuse(text);
+  });
+
+  it.each([
+    ['select 1; -- evdb: no-transaction', 1, '"no-transaction" has no effect here'],
+    ['select 1;\n-- EVDB: lock-timeout 2s', 2, '"lock-timeout" has no effect here'],
+    ['select\n/* evdb: irreversible x */ 1;', 2, '"irreversible" has no effect here'],
+    ['set a.b = 1;\n-- evdb: notransaction', 2, '"notransaction" is not a directive'],
+    ['select 1;\n-- evdb no-transaction', 2, '"-- evdb no-transaction" looks like a directive'],
+    ['copy t from stdin;\n1\n\\.\n-- evdb: no-transaction', 4, 'has no effect here'],
+    ['select 1;\n-- evdb: ignore', 2, '"ignore" needs a rule and a reason'],
+  ])('are refused below the first statement: %j', (text, line, message) => {
+    expect(parse(text)).toMatchObject({ noTransaction: false });
+    expect(() => refuse(text)).toThrow(
+      expect.objectContaining({
+        code: 'DIRECTIVE_INVALID',
+        message: expect.stringContaining(message),
+        details: { file: 'migrations/001_a.sql', line },
+      }),
+    );
+  });
+
+  it('with two values for one thing are refused', () => {
+    const twice = (value: string) => parse(`-- evdb: lock-timeout 1s\n-- evdb: lock-timeout ${value}`);
+    expect(twice('1000ms')).toMatchObject({ lockTimeoutMs: 1000 });
+    expect(() => twice('2s')).toThrow('001_a.sql:2: "lock-timeout" stands here a second time');
+  });
+
+  it('to ignore a rule may stand anywhere', () => {
+    refuse('select 1;\n-- evdb: ignore a-rule: meant\nselect 2; /* evdb: ignore b-rule: too */');
   });
 
   it.each([
@@ -60,6 +121,15 @@ select 1;`;
     ['-- evdb: ignore', '"ignore" needs a rule and a reason'],
     ['-- evdb: ignore some-rule', '"ignore" needs a rule and a reason'],
     ['-- evdb: notransaction', '"notransaction" is not a directive'],
+    ['-- evdb no-transaction', 'looks like a directive'],
+    ['-- evdb - no-transaction', 'looks like a directive'],
+    ['-- evdb:: no-transaction', 'looks like a directive'],
+    ['-- evdb： no-transaction', 'looks like a directive'],
+    ['-- @evdb: no-transaction', 'looks like a directive'],
+    ['--- evdb: no-transaction', 'looks like a directive'],
+    ['/* -- evdb: no-transaction */', 'looks like a directive'],
+    ['-- evdb-no-transaction', 'looks like a directive'],
+    ['-- evdb: lock-timeout=2s', '"lock-timeout=2s" is not a directive'],
     ['-- evdb:', '"" is not a directive'],
   ])('are refused with their line: %s', (line, message) => {
     expect(() => parse(`-- title\n${line}\nselect 1;`)).toThrow(

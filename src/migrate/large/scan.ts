@@ -4,7 +4,6 @@ import { foldStatement } from '../../sql/lexical.ts';
 import { createStatementReader, StatementTooLong } from '../../sql/statement-reader.ts';
 import type { Statement } from '../../sql/statements.ts';
 import { displayPath } from '../display-path.ts';
-import { refuseForeignMarkers } from '../foreign-markers.ts';
 import { countsForTokens } from '../token-checksum.ts';
 import { readNormalised } from './normalised-bytes.ts';
 import { createOutline } from './outline.ts';
@@ -23,6 +22,13 @@ export interface LargeScan {
   file: LargeFile;
 }
 
+/**
+ * Refuses what must not stand in a text around a statement.
+ *
+ * @param part the line of the file that the text begins in, and whether a statement stands before it
+ */
+export type RefuseText = (text: string, part: { firstLine: number; isBehind: boolean }) => void;
+
 /** So many statements or pieces of rows are read before somebody else gets a turn. */
 const TURN = 500;
 
@@ -30,13 +36,10 @@ const TURN = 500;
  * Reads a large file once, from its start to its end.
  *
  * @returns a generator that yields now and then, so that the caller can look around
- * @param options.foreign whether markers of other tools are left alone
- * @throws {EvdbError} FILE_UNREADABLE, NOT_UTF8, NUL_BYTE, FOREIGN_MARKER, SCRIPT_TOO_LONG
+ * @param refuse sees every text that holds a comment
+ * @throws {EvdbError} FILE_UNREADABLE, NOT_UTF8, NUL_BYTE, SCRIPT_TOO_LONG, and what `refuse` throws
  */
-export function* scanLargeFile(
-  path: string,
-  { foreign }: { foreign?: boolean | undefined } = {},
-): Generator<void, LargeScan> {
+export function* scanLargeFile(path: string, refuse: RefuseText): Generator<void, LargeScan> {
   const sum = createHash('sha256');
   const tokens = createTokenSum();
   const outline = createOutline();
@@ -46,9 +49,9 @@ export function* scanLargeFile(
     if (done % TURN === 0) yield;
     const statement = refuseTooLong(path, reader.next);
     if (!statement) break;
-    statementsTotal++;
     const gap = reader.gap();
-    if (!foreign) refuseMarkersAround(gap, statement, path);
+    refuseAround(gap, statement, { refuse, isBehind: statementsTotal > 0 });
+    statementsTotal++;
     if (countsForTokens(statement)) tokens.addStatement(statement.text);
     if (statement.copyData) {
       for (const rows of reader.rows()) {
@@ -58,6 +61,10 @@ export function* scanLargeFile(
     }
     outline.add(statement, gap);
   }
+  const tail = reader.tail();
+  if (COMMENT.test(tail.text)) {
+    refuse(tail.text, { firstLine: tail.line, isBehind: statementsTotal > 0 });
+  }
   return {
     checksum: sum.digest('hex'),
     outline: outline.finish(),
@@ -65,11 +72,28 @@ export function* scanLargeFile(
   };
 }
 
-/** A marker may stand before a statement, or in one that no semicolon ends. */
-function refuseMarkersAround(gap: string, { text, line }: Statement, path: string): void {
-  if (!gap.includes('--') && !text.includes('--')) return;
+const COMMENT = /--|\/\*/;
+
+/** The comments before the first statement of a file, whatever else is in it. */
+export function readHeader(path: string): string {
+  const blocks = readNormalised(path);
+  try {
+    const reader = createStatementReader(blocks);
+    return refuseTooLong(path, reader.next) ? reader.gap() : reader.tail().text;
+  } finally {
+    blocks.return(undefined);
+  }
+}
+
+/** It may stand before a statement, or in one that no semicolon ends. */
+function refuseAround(
+  gap: string,
+  { text, line }: Statement,
+  { refuse, isBehind }: { refuse: RefuseText; isBehind: boolean },
+): void {
+  if (!COMMENT.test(gap) && !COMMENT.test(text)) return;
   const firstLine = line - (gap.match(/\n/g)?.length ?? 0);
-  refuseForeignMarkers(gap + text, displayPath(path), firstLine);
+  refuse(gap + text, { firstLine, isBehind });
 }
 
 /** The same blocks; `sum` has seen all of them when they end. */
