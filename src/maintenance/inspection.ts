@@ -44,18 +44,27 @@ function settings(set: 'set' | 'set local', statementTimeoutMs: number): string 
 }
 
 /**
- * What is set on a pooler's session, others would get: so each text is a transaction of its own,
- * in one message, which a pooler sends to one server.
+ * What is set on a pooler's session, others would get: so each statement is a transaction of its own,
+ * one after the other, as a pooler keeps to one server until a transaction ends.
  */
 function inspectThroughPooler(session: Session, statementTimeoutMs: number): Session {
   const begin = `begin read only; ${settings('set local', statementTimeoutMs)}`;
-  const run = async (text: string) => {
-    try {
-      return await session.run(`${begin}; ${text}; commit`);
-    } catch (error) {
+  let turn: Promise<unknown> = Promise.resolve();
+  const alone = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = turn.then(work).catch(async (error: unknown) => {
       if (!session.isClosed) await session.run('rollback');
       throw error;
-    }
+    });
+    turn = done.catch(() => undefined);
+    return done;
   };
-  return Object.create(session, { run: { value: run } });
+  const run: Session['run'] = (text) => alone(() => session.run(`${begin}; ${text}; commit`));
+  const query: Session['query'] = (...statement) =>
+    alone(async () => {
+      await session.run(begin);
+      const result = await session.query(...statement);
+      await session.run('commit');
+      return result;
+    });
+  return Object.create(session, { run: { value: run }, query: { value: query } });
 }

@@ -5,6 +5,10 @@ import { readPoolConfiguration } from '../../src/pool/connection-source.ts';
 import { test } from '../support/fixture.ts';
 import { startPgBouncer, whyNoPgBouncer } from '../support/pgbouncer.ts';
 
+const SETTINGS = `select $1::text as given, current_setting('search_path') as path,
+  current_setting('transaction_read_only') as read, current_setting('lock_timeout') as lock,
+  current_setting('statement_timeout') as statement`;
+
 const why = whyNoPgBouncer();
 const title = 'looks through a pooler and leaves nothing on its sessions';
 
@@ -20,8 +24,30 @@ test.skipIf(why)(why ? `${title} (${why})` : title, async ({ db, onTestFinished 
     expect(await session.run("select current_setting('search_path') as path")).toEqual([
       { path: '""' },
     ]);
-    const setting = await session.run("select current_setting('lock_timeout') as value");
-    expect(setting).toEqual([{ value: '50ms' }]);
+    const [setting] = await session.query(SETTINGS, ['x'], false);
+    expect({ ...setting }).toEqual({
+      ...{ given: 'x', path: '""', read: 'on', lock: '50ms', statement: '30s' },
+    });
+    await expect(
+      session.query('create table public.left_over ()', [], false),
+    ).rejects.toMatchObject({ code: '25006' });
+    await expect(session.query('select $1::int', ['x'], false)).rejects.toMatchObject({
+      code: '22P02',
+    });
+    const lock = await session.run("select current_setting('lock_timeout') as value");
+    expect(lock).toEqual([{ value: '50ms' }]);
+    // Asked at once they stay apart, whatever becomes of the others.
+    const atOnce = await Promise.allSettled([
+      session.query(SETTINGS, ['a'], false),
+      session.run('select 1 / 0'),
+      session.query('select 1 / $1::int', ['0'], false),
+      session.run(`select current_setting('search_path') as path`),
+      session.query(SETTINGS, ['b'], false),
+    ]);
+    expect(atOnce.map(({ status }) => status)).toEqual([
+      ...['fulfilled', 'rejected', 'rejected', 'fulfilled', 'fulfilled'],
+    ]);
+    expect(atOnce[4]).toMatchObject({ value: [{ given: 'b', path: '""', read: 'on' }] });
   });
   // The pooler has one session: whoever comes next gets what was left on it.
   const { openSession } = await import('../../src/connection/session.ts');

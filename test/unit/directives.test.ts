@@ -90,7 +90,8 @@ select 1;`;
   });
 
   it('with two values for one thing are refused', () => {
-    const twice = (value: string) => parse(`-- evdb: lock-timeout 1s\n-- evdb: lock-timeout ${value}`);
+    const twice = (value: string) =>
+      parse(`-- evdb: lock-timeout 1s\n-- evdb: lock-timeout ${value}`);
     expect(twice('1000ms')).toMatchObject({ lockTimeoutMs: 1000 });
     expect(() => twice('2s')).toThrow('001_a.sql:2: "lock-timeout" stands here a second time');
   });
