@@ -187,10 +187,14 @@ test('keeps colours out of JSON', async ({ applied: { evdb } }) => {
   expect(stdout).not.toContain(ESCAPE);
 });
 
-test('prints no notices of the server', async ({ applied: { project, evdb } }) => {
-  await project.migration('004_loud', "do $$ begin raise warning 'so loud'; end $$;");
+test('prints warnings of the server, and no notices', async ({ applied: { project, evdb } }) => {
+  await project.migration(
+    '004_loud',
+    "do $$ begin raise warning 'so loud'; raise notice 'so soft'; end $$;",
+  );
   const { stdout, stderr } = await evdb(['migrate', 'up']);
-  expect(stdout + stderr).not.toContain('so loud');
+  expect(stderr).toContain('so loud');
+  expect(stdout + stderr).not.toContain('so soft');
 });
 
 test('finishes a migration where nobody reads what it says any more', async ({

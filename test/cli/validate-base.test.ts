@@ -87,7 +87,7 @@ test('fails for what is new here, and not for what stands on the base', async ({
   };
   const errors = findings.filter(({ severity }) => severity === 'error');
   expect(errors).toMatchObject([
-    { code: 'index-not-concurrent', file: 'migrations/005_index.sql' },
+    { code: 'index-not-concurrent', location: { file: 'migrations/005_index.sql' } },
   ]);
 });
 

@@ -69,7 +69,9 @@ insert into seen values (2);
     ).toEqual([{ done: 1, started: 2 }]);
     expect(await runCli(['migrate', 'up'], options)).toMatchObject({
       code: 0,
-      stderr: '001_seen goes on where it stopped: 1 of its 3 statements are done\n',
+      stderr: expect.stringContaining(
+        '001_seen goes on where it stopped: 1 of its 3 statements are done\n',
+      ),
     });
     expect(await after`select n from seen order by n`.values()).toEqual([[1], [2]]);
     expect(
