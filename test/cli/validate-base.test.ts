@@ -83,7 +83,7 @@ test('fails for what is new here, and not for what stands on the base', async ({
   expect(known.stdout).toContain('in files that are the same on main');
   await migration('005_index', 'create index j on t (a, a);', 'drop index j;');
   const { findings } = parseJson(await validate('main', '--json')) as unknown as {
-    findings: { code: string; severity: string; file: string }[];
+    findings: { code: string; severity: string }[];
   };
   const errors = findings.filter(({ severity }) => severity === 'error');
   expect(errors).toMatchObject([

@@ -28,7 +28,7 @@ test('goes on after a check that is slow, locked out or refused, and calls it un
   const holder = sessions.open(emptyDb.url);
   await holder.unsafe('begin; lock table held in access exclusive mode');
   const checks = [
-    { ...checkOf('slow', 'select pg_catalog.pg_sleep(30)'), command: 'evdb stats slow' },
+    { ...checkOf('slow', 'select pg_catalog.pg_sleep(30)'), command: 'stats slow' },
     checkOf('locked', 'select * from public.held'),
     checkOf('refused', 'select * from pg_catalog.pg_authid'),
     checkOf('wrong', 'select 1 / 0'),
