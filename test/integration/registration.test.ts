@@ -118,8 +118,8 @@ describe('the registration client', () => {
     const url = withSetting(db.url, 'search_path=pg_catalog');
     await withPool(url, async (pool) => {
       await expect(createRegistrationClient(pool).register(ann, event)).rejects.toMatchObject({
-        code: 'QUERY_FAILED',
-        sqlstate: '42883',
+        code: 'EVENT_SCHEMA_MISSING',
+        cause: { sqlstate: '42883' },
       });
       const { register, eventStats, unregister } = createRegistrationClient(pool, {
         schema: 'public',
