@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EvdbError } from '../errors.ts';
+import { readPlainFile, whyUnreadable } from '../read-file.ts';
+import { expandVariables, hideLiteralDollars } from './expand.ts';
 
 /** Variables of one origin, as in `process.env`. */
 export type Variables = Readonly<Record<string, string | undefined>>;
@@ -39,28 +40,43 @@ export function findVariable(environment: Environment, name: string): FoundVaria
 }
 
 /**
- * Reads the `.env` of a folder, in the syntax of `node --env-file`.
+ * Reads the `.env` of a folder, in the syntax of `node --env-file`, and puts in the variables that
+ * its values name.
  * `process.env` stays as it is: a library does not change its host.
  *
+ * @param real the environment, which comes before the lines of the file
  * @returns no variables where there is no such file
  * @throws {EvdbError} CONFIG_INVALID where it may not be read
  */
 export async function readDotenv(
   directory: string,
+  real: Variables,
 ): Promise<{ variables: Variables; warnings: string[] }> {
   const path = join(directory, '.env');
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readPlainFile(path).toString('utf8');
   } catch (error) {
     // A folder of that name is a Python environment, nothing of ours.
     const isAbsent = ['ENOENT', 'EISDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
     if (isAbsent) return { variables: {}, warnings: [] };
-    throw new EvdbError('CONFIG_INVALID', `${path} cannot be read`, {
+    throw new EvdbError('CONFIG_INVALID', `${path} ${whyUnreadable(error)}`, {
       hint: 'It may name the database. Let this user read it, or move it away.',
       cause: error,
     });
   }
   const { parseEnv } = await import('node:util');
-  return { variables: parseEnv(text.replace(/^\uFEFF/, '')), warnings: [] };
+  const parsed = parseEnv(hideLiteralDollars(text.replace(/^\uFEFF/, '')));
+  const { variables, unknown } = expandVariables(parsed, real);
+  return { variables, warnings: [...unknown].flatMap(([name, missing]) => tell(name, missing)) };
+}
+
+/** Other lines are other tools': theirs to judge. */
+const OWN = /^(EVDB_|DB_|PG|DATABASE_URL$)/;
+
+function tell(name: string, missing: string[]): string[] {
+  if (!OWN.test(name)) return [];
+  return missing.map(
+    (one) => `.env ${name}: there is no variable ${one}, so \${${one}} stays as it stands`,
+  );
 }

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { basename, extname } from 'node:path';
 import { EvdbError } from '../errors.ts';
+import { readPlainFile, whyUnreadable } from '../read-file.ts';
 import { commandLine } from '../text/command-line.ts';
 import { maskUrlsIn } from '../text/mask.ts';
 import { type ConfigFile, checkConfigFile } from './file-schema.ts';
@@ -8,10 +8,12 @@ import { CONFIG_NAMES } from './project.ts';
 
 function readText(path: string): string {
   try {
-    return readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
+    return readPlainFile(path)
+      .toString('utf8')
+      .replace(/^\uFEFF/, '');
   } catch (cause) {
     const isMissing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
-    const problem = isMissing ? 'does not exist' : 'cannot be read';
+    const problem = isMissing ? 'does not exist' : whyUnreadable(cause);
     throw new EvdbError('CONFIG_INVALID', `the config file ${path} ${problem}`, {
       hint: isMissing
         ? `Check --config and EVDB_CONFIG, or write a config file: ${commandLine('init')}`
@@ -46,14 +48,19 @@ function loadPackageKey(path: string): unknown {
   );
 }
 
+/** A config that asks something of the network should not take longer. */
+const LOAD_TIMEOUT_MS = 10_000;
+
 async function loadModule(path: string): Promise<unknown> {
   readText(path);
   const { pathToFileURL } = await import('node:url');
-  let module: { default?: unknown };
+  let value: unknown;
   try {
-    module = await import(pathToFileURL(path).href);
-    if ('default' in module) return await module.default;
+    value = await inTime(importDefault(pathToFileURL(path).href), path);
+    // Getters run now, where what they throw has a file to be blamed on.
+    value = snapshot(value);
   } catch (error) {
+    if (error instanceof EvdbError) throw error;
     if (error instanceof SyntaxError) {
       throw notReadable(path, 'is not valid JavaScript', `To see where, run: node --check ${path}`);
     }
@@ -61,7 +68,53 @@ async function loadModule(path: string): Promise<unknown> {
     const hint = `To see where, run: node ${path}`;
     throw notReadable(path, `cannot be loaded: ${maskUrlsIn(message)}`, hint);
   }
-  throw notReadable(path, 'has no default export', 'Write: export default { … }');
+  if (value === NO_DEFAULT) {
+    throw notReadable(path, 'has no default export', 'Write: export default { … }');
+  }
+  return value;
+}
+
+const NO_DEFAULT = Symbol('no default export');
+
+async function importDefault(url: string): Promise<unknown> {
+  const module: { default?: unknown } = await import(url);
+  return 'default' in module ? await module.default : NO_DEFAULT;
+}
+
+async function inTime<T>(work: Promise<T>, path: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const seconds = LOAD_TIMEOUT_MS / 1000;
+      const hint = 'A config file may wait for something, but not for long. What does it await?';
+      reject(notReadable(path, `was not loaded within ${seconds} s`, hint));
+    }, LOAD_TIMEOUT_MS);
+  });
+  // What is rejected after the time is up, nobody waits for any more.
+  work.catch(() => undefined);
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A copy without getters. A promise in it is a mistake that is told of, and must not end the process. */
+function snapshot(value: unknown, copies = new Map<object, unknown>()): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  const known = copies.get(value);
+  if (known !== undefined) return known;
+  if (value instanceof Promise) {
+    value.catch(() => undefined);
+    return value;
+  }
+  const copy: Record<string, unknown> | unknown[] = Array.isArray(value) ? [] : {};
+  copies.set(value, copy);
+  for (const key of Object.keys(value)) {
+    const entry = snapshot((value as Record<string, unknown>)[key], copies);
+    Object.defineProperty(copy, key, { value: entry, enumerable: true });
+  }
+  return copy;
 }
 
 async function loadYaml(path: string): Promise<unknown> {

@@ -18,11 +18,15 @@ const PARAMETER_OF_VARIABLE: ReadonlyMap<string, string> = new Map([
   ['PGCONNECT_TIMEOUT', 'connect_timeout'],
   ['PGTARGETSESSIONATTRS', 'target_session_attrs'],
   ['PGAPPNAME', 'application_name'],
-  // Not supported; named here so that asking for them is answered with a warning.
+  // Not supported; named here so that asking for them is refused.
   ['PGCHANNELBINDING', 'channel_binding'],
   ['PGREQUIREAUTH', 'require_auth'],
   ['PGGSSENCMODE', 'gssencmode'],
   ['PGSSLCRL', 'sslcrl'],
+  ['PGSSLCRLDIR', 'sslcrldir'],
+  ['PGREQUIREPEER', 'requirepeer'],
+  ['PGSSLCERTMODE', 'sslcertmode'],
+  ['PGSSLMINPROTOCOLVERSION', 'ssl_min_protocol_version'],
 ]);
 
 /** Reads what libpq's own variables (`PGHOST`, …) say. */

@@ -29,7 +29,58 @@ const WITHOUT_EFFECT: ReadonlyMap<string, RegExp> = new Map([
   ['sslcompression', /^0$/],
   ['sslnegotiation', /^postgres$/],
   ['sslsni', /^1$/],
+  ['ssl_min_protocol_version', /^TLSv1(\.[12])?$/i],
 ]);
+
+const VERIFY_INSTEAD =
+  'Take it out, or write channel_binding=prefer, and use sslmode=verify-full, which proves the server by its certificate.';
+
+/**
+ * Parameters of libpq that ask for a protection which evdb cannot give, with what to do instead: going
+ * on without it would be weaker than what was asked for.
+ */
+const PROTECTIONS: ReadonlyMap<string, { asks: RegExp; hint: string }> = new Map([
+  ['channel_binding', { asks: /^require$/, hint: VERIFY_INSTEAD }],
+  [
+    'require_auth',
+    {
+      asks: /./,
+      hint: 'Take it out, and use sslmode=verify-full, so that no other server gets the password.',
+    },
+  ],
+  [
+    'requirepeer',
+    { asks: /./, hint: 'Take it out: evdb does not ask whose process listens on a socket.' },
+  ],
+  [
+    'gssencmode',
+    { asks: /^require$/, hint: 'Take it out: evdb encrypts with TLS, sslmode=require or more.' },
+  ],
+  [
+    'sslcertmode',
+    {
+      asks: /^require$/,
+      hint: 'Take it out: the server can ask for the certificate in its pg_hba.conf.',
+    },
+  ],
+  ['sslcrl', { asks: /./, hint: 'Take it out: evdb reads no revocation lists.' }],
+  ['sslcrldir', { asks: /./, hint: 'Take it out: evdb reads no revocation lists.' }],
+  [
+    'ssl_min_protocol_version',
+    {
+      asks: /^(?!TLSv1(\.[12])?$)/i,
+      hint: 'Take it out: evdb asks for TLS 1.2 at least; the server can ask for more with ssl_min_protocol_version.',
+    },
+  ],
+]);
+
+function refuseProtection(name: string, value: string, source: string): void {
+  const protection = PROTECTIONS.get(name);
+  if (!protection?.asks.test(value)) return;
+  throw new EvdbError('CONFIG_INVALID', `${source}: evdb cannot do what ${name} asks for`, {
+    hint: protection.hint,
+  });
+}
 
 const SCHEMA_ADVICE = 'choose the schema with --schema or EVDB_SCHEMA';
 const SEARCH_PATH_ADVICE = 'set searchPath in the config file or EVDB_SEARCH_PATH';
@@ -76,6 +127,7 @@ export function parseSslFlag(value: string): string {
  * Keeps the parameters that evdb uses, under libpq's names, and says which ones it drops.
  * An empty value counts as not given, as in libpq.
  *
+ * @throws EvdbError `CONFIG_INVALID` for a protection that evdb cannot give
  * @param given parameters by name, from a URL, a service file or the environment
  * @param source where they come from; a function where each name has a source of its own
  */
@@ -90,6 +142,7 @@ export function selectParameters(
     const [name, value] = translate(givenName, givenValue);
     const isShadowed = givenName === 'ssl' && given.sslmode !== undefined && given.sslmode !== '';
     if (value === '' || isShadowed || WITHOUT_EFFECT.get(name)?.test(value)) continue;
+    refuseProtection(name, value, origin);
     if (USED.has(name)) parameters.set(name, { value, source: origin });
     else warnings.push(renderDropped(givenName, origin));
   }

@@ -1,5 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readdirSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { EvdbError } from '../errors.ts';
+import { readPlainFile } from '../read-file.ts';
+import { commandLine } from '../text/command-line.ts';
+import type { Variables } from './environment.ts';
 
 /** The names of a config file, the first one that a folder holds counts. */
 export const CONFIG_NAMES = [
@@ -33,7 +38,7 @@ function listNames(directory: string): Set<string> {
 /** One that cannot be read counts as having it: whoever reads it then says what is wrong. */
 function hasConfigKey(packageFile: string): boolean {
   try {
-    const text = readFileSync(packageFile, 'utf8');
+    const text = readPlainFile(packageFile).toString('utf8');
     // Nearly every package.json is done with after this line.
     if (!text.includes('"evdb"')) return false;
     const value: unknown = JSON.parse(text.replace(/^\uFEFF/, ''));
@@ -66,21 +71,46 @@ function findConfigFile(directory: string, names: ReadonlySet<string>): Omit<Pro
 }
 
 /**
- * Searches for the config file from a folder upwards, to the nearest `package.json` or `.git`.
+ * Searches for the config file from a folder upwards, to the nearest `package.json` or `.git`, or to
+ * the home. One of another user is not run: in a folder above it need not be meant for who works here.
  * Only looks at names, so that a project without a config file costs next to nothing.
  *
  * @param cwd absolute path of the folder to begin at
+ * @throws {EvdbError} CONFIG_INVALID where the file belongs to somebody else
  */
-export function findProject(cwd: string): Project {
+export function findProject(cwd: string, env: Variables = process.env): Project {
   const warnings: string[] = [];
+  const home = resolve(env.HOME || homedir());
   for (let directory = cwd; ; directory = dirname(directory)) {
     const names = listNames(directory);
     const found = findConfigFile(directory, names);
     warnings.push(...found.warnings);
     if (found.configFile !== undefined) {
+      refuseOfOthers(found.configFile, cwd);
       return { directory, configFile: found.configFile, warnings };
     }
     if (names.has('package.json')) return { directory, warnings };
-    if (names.has('.git') || dirname(directory) === directory) return { directory: cwd, warnings };
+    const isLast = names.has('.git') || directory === home || dirname(directory) === directory;
+    if (isLast) return { directory: cwd, warnings };
   }
+}
+
+/**
+ * The file has to be the user's own, root's, or of who owns the folder that the command runs in: a
+ * container works as root, or as a user of its own, in a project that somebody else has written.
+ */
+function refuseOfOthers(configFile: string, cwd: string): void {
+  const user = process.geteuid?.();
+  const owner = statSync(configFile, { throwIfNoEntry: false })?.uid;
+  // Windows has no such owners; what is not there any more is told by who reads it.
+  if (user === undefined || owner === undefined) return;
+  if (owner === user || owner === 0 || owner === statSync(cwd).uid) return;
+  throw new EvdbError(
+    'CONFIG_INVALID',
+    `the config file ${configFile} belongs to another user (uid ${owner}) and is not read`,
+    {
+      hint: `Where it is meant, name it: --config ${configFile}. Else write one of your own: ${commandLine('init')}`,
+      details: { path: configFile, owner },
+    },
+  );
 }

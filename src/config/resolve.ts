@@ -71,14 +71,14 @@ function findConfigFile(
     });
   }
   const named = flags.config ?? (env.EVDB_CONFIG || undefined);
-  if (named === undefined) return findProject(cwd);
+  if (named === undefined) return findProject(cwd, env);
   const configFile = resolve(cwd, named);
   return { directory: dirname(configFile), configFile, warnings: [] };
 }
 
 async function readScope(flags: ConfigFlags, env: Variables, cwd: string): Promise<Scope> {
   const { directory, configFile, warnings } = findConfigFile(flags, env, cwd);
-  const dotenv = await readDotenv(directory);
+  const dotenv = await readDotenv(directory, env);
   let file: ConfigFile | undefined;
   if (configFile !== undefined) {
     const { loadConfigFile } = await import('./file.ts');

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EvdbError } from '../errors.ts';
+import { readPlainFile } from '../read-file.ts';
 import { type Environment, findVariable } from './environment.ts';
 import { renderSuggestion } from './suggest.ts';
 
@@ -45,7 +45,7 @@ export function parseServiceFile(text: string, file: string): Map<string, Record
 function readServices(file: string): Map<string, Record<string, string>> | undefined {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = readPlainFile(file).toString('utf8');
   } catch {
     return undefined;
   }

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { isIP, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions as NodeTlsOptions } from 'node:tls';
 import { EvdbError } from '../errors.ts';
+import { readPlainFile } from '../read-file.ts';
 import type { ConnectionOptions, HostAddress } from './options.ts';
 
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
@@ -103,7 +103,7 @@ function tlsSettings(options: ConnectionOptions, { host }: HostAddress): NodeTls
 
 function readPem(path: string): Buffer {
   try {
-    return readFileSync(path);
+    return readPlainFile(path);
   } catch (cause) {
     throw new EvdbError('CONFIG_INVALID', `cannot read the certificate file ${path}`, {
       hint: 'Check sslrootcert, sslcert and sslkey.',

@@ -70,7 +70,10 @@ function emptyFile(script: Script): ScriptProblem {
   };
 }
 
+const OF_LARGE_OBJECTS = /^select\s+(?:pg_catalog\s*\.\s*)?lo_(?:open|create)\s*\(/i;
+
 function checkControl(statements: Statement[]): ScriptProblem[] {
+  const isDump = statements.some(({ text }) => OF_LARGE_OBJECTS.test(text));
   return statements
     .filter((statement) => classifyStatement(statement).isTransactionControl)
     .map(({ line, column, command }) => ({
@@ -79,7 +82,9 @@ function checkControl(statements: Statement[]): ScriptProblem[] {
       message: `"${command}" in a migration: evdb begins and commits itself`,
       line,
       column,
-      hint: 'Remove it: a migration is applied whole or not at all. What has to commit in between belongs into a file of its own.',
+      hint: isDump
+        ? 'pg_dump puts begin and commit around large objects: remove these lines, as the whole migration is one transaction, or dump without them (pg_dump --no-large-objects).'
+        : 'Remove it: a migration is applied whole or not at all. What has to commit in between belongs into a file of its own.',
     }));
 }
 

@@ -1,9 +1,10 @@
 import { EvdbError } from '../errors.ts';
+import { whyUnreadable } from '../read-file.ts';
 import { displayPath } from './display-path.ts';
 
 export function fileUnreadable(path: string, cause: unknown): EvdbError {
-  return new EvdbError('FILE_UNREADABLE', `cannot read ${displayPath(path)}`, {
-    hint: 'Check that it is a file and that you may read it.',
+  return new EvdbError('FILE_UNREADABLE', `${displayPath(path)} ${whyUnreadable(cause)}`, {
+    hint: 'Check that it is a regular file and that you may read it.',
     cause,
     details: { file: path },
   });

@@ -1,9 +1,10 @@
 import { constants, isUtf8 } from 'node:buffer';
 import { hash } from 'node:crypto';
-import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import { closeSync, readdirSync, readSync, statSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { EvdbError } from '../errors.ts';
+import { openPlainFile, readPlainFile } from '../read-file.ts';
 import { commandLine } from '../text/command-line.ts';
 import { type Directives, parseDirectives, refuseMisplacedDirectives } from './directives.ts';
 import { displayPath } from './display-path.ts';
@@ -39,12 +40,13 @@ export interface Script {
 /** Larger files are read piece by piece. */
 export const LARGE_FILE_BYTES = 8 * 1024 * 1024;
 
+const LITTER = /^\.[_#]/;
 const FILE_NAME = /^(\d+)_([A-Za-z0-9][A-Za-z0-9_.-]*)\.sql$/;
 const DOWN = '.down';
 
 /**
  * Lists the migrations of a folder in version order. Files that do not end in `.sql` are left
- * alone; one that does and does not fit `NNN_name.sql` is an error, because leaving it out
+ * alone, and so is what macOS and Emacs put beside a file (`._001_a.sql`, `.#001_a.sql`). One that does and does not fit `NNN_name.sql` is an error, because leaving it out
  * silently would look like success.
  *
  * @throws {EvdbError} MIGRATIONS_DIR_MISSING, INVALID_NAME, DUPLICATE_VERSION, DOWN_WITHOUT_UP
@@ -72,7 +74,7 @@ export function listMigrations(directory: string): MigrationFile[] {
 
 function readFileNames(directory: string): string[] {
   try {
-    return readdirSync(directory).filter((name) => name.endsWith('.sql'));
+    return readdirSync(directory).filter((name) => /\.sql$/i.test(name) && !LITTER.test(name));
   } catch (cause) {
     throw new EvdbError('MIGRATIONS_DIR_MISSING', `there is no folder ${displayPath(directory)}`, {
       hint: `Run \`${commandLine('init')}\` to start with the event schema, \`${commandLine('migrate create', {}, { args: ['first table'] })}\` to start empty, or name the folder with --migrations-dir.`,
@@ -234,7 +236,7 @@ const SMALL = Buffer.allocUnsafe(64 * 1024);
 function readSmall(path: string): Buffer | undefined {
   let file: number | undefined;
   try {
-    file = openSync(path, 'r');
+    file = openPlainFile(path);
     const length = readSync(file, SMALL);
     return length < SMALL.length ? SMALL.subarray(0, length) : undefined;
   } catch {
@@ -246,7 +248,7 @@ function readSmall(path: string): Buffer | undefined {
 
 function readBytes(path: string): Buffer {
   try {
-    return readFileSync(path);
+    return readPlainFile(path);
   } catch (cause) {
     throw fileUnreadable(path, cause);
   }

@@ -79,9 +79,27 @@ function findProblem(statement: Statement, all: Statement[], parser: SqlParser):
   if (isPieceAroundPsqlCommand(statement, all)) return null;
   const failure = failureOf(statement, parser) ?? failureInBody(statement, all, parser);
   if (failure !== null) {
-    return { code: 'SYNTAX_ERROR', message: failure.message, offset: failure.offsetUtf16 };
+    const hint = setsBackslashes(statement, all) ? BACKSLASH_HINT : undefined;
+    return {
+      ...{ code: 'SYNTAX_ERROR', message: failure.message, offset: failure.offsetUtf16 },
+      ...(hint !== undefined && { hint }),
+    };
   }
   return statement.copyData === null ? null : findCopyProblem(statement, statement.copyData);
+}
+
+const BACKSLASH_HINT =
+  "The script sets standard_conforming_strings to off, and evdb reads strings as with on. Remove that line, and write strings in which a backslash escapes as E'…'.";
+
+/** Whether a script has strings read in another way from a statement before this one on. */
+function setsBackslashes({ index }: Statement, all: Statement[]): boolean {
+  return all.some(
+    (one) =>
+      one.index < index &&
+      /\bstandard_conforming_strings\b["'\s]*(?:=|,|\bto\b)["'\s]*(?:off|false|no|0|f|n)\b/i.test(
+        one.text.slice(0, 200),
+      ),
+  );
 }
 
 /** What is wrong inside of a routine, unless the script asks the server not to look. */

@@ -12,6 +12,7 @@ const library = [
 const allowed: Record<string, { values: string[]; types?: string[] }> = {
   text: { values: [] },
   'errors.ts': { values: [] },
+  'read-file.ts': { values: [] },
   'write-file.ts': { values: [] },
   'finding.ts': { values: [] },
   'index.ts': { values: [...library, 'errors.ts'], types: ['finding.ts'] },
@@ -57,7 +58,7 @@ export const pointsOneWay: Rule = (files) =>
     return imports
       .filter(({ from }) => from.startsWith('src/') && !from.startsWith(own))
       .filter(({ from, isTypeOnly }) => {
-        const values = [...rule.values, 'text/', 'write-file.ts'];
+        const values = [...rule.values, 'text/', 'read-file.ts', 'write-file.ts'];
         const targets = isTypeOnly ? [...values, ...(rule.types ?? [])] : values;
         return !targets.some((target) => from.startsWith(`src/${target}`));
       })

@@ -49,6 +49,18 @@ describe('checkStatements', () => {
     ]);
   });
 
+  it('says what to do with the large objects of a dump', () => {
+    const text =
+      "begin;\nselect pg_catalog.lo_open('16385', 131072);\nselect pg_catalog.lowrite(0, '\\x41');\nselect pg_catalog.lo_close(0);\ncommit;";
+    const hints = (script: string) =>
+      checkStatements(scriptFromText('a', script), splitStatements(script), parser).map(
+        ({ hint }) => hint,
+      );
+    expect(hints(text)).toEqual(Array(2).fill(expect.stringContaining('large objects')));
+    expect(hints(text.replaceAll(/begin;\n|commit;/g, ''))).toEqual([]);
+    expect(hints('begin;')).toEqual([expect.not.stringContaining('large objects')]);
+  });
+
   it('tells copy to stdout from every other copy', () => {
     expect(check('copy (select 1) to stdout with (format csv)')).toHaveLength(1);
     expect(check('COPY t TO STDOUT')).toHaveLength(1);

@@ -1,4 +1,5 @@
-import { mkdirSync, symlinkSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chownSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Config, type ConfigFlags, resolveConfig } from '../../src/config/resolve.ts';
@@ -64,6 +65,95 @@ describe('finding the config file', () => {
     const config = await resolve({}, join(project.dir, 'repo/sub'));
     expect(config.schema).toBe('public');
     expect(config.projectDir).toBe(join(project.dir, 'repo/sub'));
+  });
+
+  it('stops at the home: what lies above is not the project of who works there', async () => {
+    write('evdb.config.json', '{ "schema": "outer" }');
+    const home = join(project.dir, 'home');
+    const inHome = (cwd: string) => resolveConfig({ flags: {}, cwd, env: { HOME: home } });
+    mkdirSync(join(home, 'work'));
+    expect((await inHome(join(home, 'work'))).schema).toBe('public');
+    write('home/evdb.config.json', '{ "schema": "own" }');
+    expect((await inHome(join(home, 'work'))).schema).toBe('own');
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('runs none that belongs to another user', async () => {
+    const path = write('evdb.config.mjs', 'throw new Error("it ran")');
+    const cwd = join(project.dir, 'work');
+    mkdirSync(cwd);
+    chownSync(path, 1234, 1234);
+    await expect(resolve({}, cwd)).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining('belongs to another user (uid 1234) and is not read'),
+      hint: expect.stringContaining(`--config ${path}`),
+    });
+    write('evdb.config.mjs', 'export default { schema: "app" }');
+    expect((await resolve({ config: path }, cwd)).schema).toBe('app');
+    // Root in a container works in a project of somebody else.
+    chownSync(cwd, 1234, 1234);
+    expect((await resolve({}, cwd)).schema).toBe('app');
+  });
+
+  it.skipIf(process.platform === 'win32').each([
+    ['a pipe', (path: string) => void execFileSync('mkfifo', [path]), 'is no regular file'],
+    ['a device', (path: string) => symlinkSync('/dev/zero', path), 'is no regular file'],
+    ['a folder', (path: string) => void mkdirSync(path), 'is a folder'],
+  ])('refuses %s in its place, and waits for nobody', async (_, make, message) => {
+    for (const name of ['evdb.config.json', 'evdb.config.mjs', 'package.json', '.evdbrc']) {
+      const folder = join(project.dir, `in-${name}`);
+      mkdirSync(folder);
+      make(join(folder, name));
+      await expect(resolve({}, folder)).rejects.toMatchObject({
+        code: 'CONFIG_INVALID',
+        message: expect.stringContaining(message),
+      });
+    }
+  });
+
+  it.each([
+    ['a getter', 'export default { get url() { throw new Error("no vault") } };', 'no vault'],
+    [
+      'a getter deep inside',
+      'export default { environments: { get a() { throw 1 } } };',
+      'loaded: 1',
+    ],
+    [
+      'a proxy',
+      'export default new Proxy({ url: 1 }, { get(_, key) { if (key !== "then") throw new Error("no " + key); } });',
+      'no url',
+    ],
+    [
+      'a rejected promise',
+      'export default new Promise((_, no) => setTimeout(() => no(new Error("postgres://a:s3cret@h")), 20));',
+      'postgres://a:***@h',
+    ],
+    [
+      'a promise in a setting',
+      'export default { url: Promise.reject(new Error("late")) };',
+      '"url" must be',
+    ],
+    [
+      'a promise in an export',
+      'export default { lint: [Promise.reject(1)], url: 1 };',
+      '"url" must be',
+    ],
+  ])('names the file where it fails in %s', async (_, text, message) => {
+    const path = write('evdb.config.mjs', text);
+    const failure = await resolve().catch((error: unknown) => error);
+    expect(failure).toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining(path),
+    });
+    expect((failure as Error).message).toContain(message);
+    expect((failure as Error).message).not.toContain('s3cret');
+  });
+
+  it('takes a config with getters, and one that holds itself', async () => {
+    write(
+      'evdb.config.mjs',
+      'const doctor = { get ignore() { return []; } }; export default { get schema() { return "app"; }, doctor };',
+    );
+    expect((await resolve()).schema).toBe('app');
   });
 
   it('takes the first of several and says which ones it does not read', async () => {

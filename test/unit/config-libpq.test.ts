@@ -110,9 +110,14 @@ describe('the libpq variables', () => {
     },
   );
 
-  it('that evdb cannot honour are answered with a warning', async () => {
-    const { warnings } = await resolveServer({ PGHOST: 'h', PGREQUIREAUTH: 'scram-sha-256' });
-    expect(warnings).toEqual([expect.stringMatching(/PGREQUIREAUTH.*"require_auth" is ignored/)]);
+  it.each([
+    ['PGREQUIREAUTH', 'scram-sha-256'],
+    ['PGCHANNELBINDING', 'require'],
+  ])('that ask for a protection which evdb cannot give are refused: %s', async (name, value) => {
+    await expect(resolveServer({ PGHOST: 'h', [name]: value })).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining(`environment ${name}: evdb cannot do`),
+    });
   });
 
   it('with a wrong value are refused by name', async () => {

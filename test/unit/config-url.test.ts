@@ -174,7 +174,7 @@ describe('the parameters of a URL', () => {
 
   it.each([
     ...['schema', 'pgbouncer', 'connection_limit', 'pool_timeout', 'sslaccept', 'socket_timeout'],
-    ...['statement_cache_size', 'search_path', 'currentSchema', 'keepalives', 'sslcrl', 'foo'],
+    ...['statement_cache_size', 'search_path', 'currentSchema', 'keepalives', 'foo'],
   ])('drops %s with one warning that names the source and the parameter', (name) => {
     const parsed = parseConnectionUrl(`postgres://h/d?${name}=public`, {}, '.env DATABASE_URL');
     expect(parsed.options).toEqual({ hosts: [{ host: 'h', port: 5432 }], database: 'd' });
@@ -191,7 +191,30 @@ describe('the parameters of a URL', () => {
   it('is silent about parameters that ask for nothing, and not about those that ask', () => {
     const quiet = 'postgres://h/d?channel_binding=prefer&gssencmode=disable&client_encoding=UTF8';
     expect(parseConnectionUrl(quiet).warnings).toEqual([]);
-    expect(parseConnectionUrl('postgres://h/d?channel_binding=require').warnings).toHaveLength(1);
+    expect(parseConnectionUrl('postgres://h/d?gssencmode=x').warnings).toHaveLength(1);
+  });
+
+  it.each([
+    ...['channel_binding=require', 'require_auth=scram-sha-256', 'requirepeer=postgres'],
+    ...['gssencmode=require', 'sslcertmode=require', 'sslcrl=/a', 'sslcrldir=/a'],
+    ...['ssl_min_protocol_version=TLSv1.3'],
+  ])('refuses %s, which libpq enforces and evdb cannot', (parameter) => {
+    const [name = ''] = parameter.split('=');
+    const url = `postgres://app:s3cret@h/d?sslmode=verify-full&${parameter}`;
+    expect(() => parseConnectionUrl(url, {}, '.env DATABASE_URL')).toThrow(
+      expect.objectContaining({
+        code: 'CONFIG_INVALID',
+        message: `.env DATABASE_URL: evdb cannot do what ${name} asks for`,
+        hint: expect.stringContaining('Take it out'),
+      }),
+    );
+  });
+
+  it.each([
+    ...['channel_binding=prefer', 'channel_binding=disable', 'channel_binding='],
+    ...['ssl_min_protocol_version=TLSv1.2', 'require_auth='],
+  ])('says nothing of %s, which asks for no more than evdb does', (parameter) => {
+    expect(parseConnectionUrl(`postgres://h/d?${parameter}`).warnings).toEqual([]);
   });
 });
 

@@ -52,6 +52,21 @@ describe('listMigrations', () => {
     );
   });
 
+  it('leaves alone what file systems and editors put beside files', () => {
+    write('1_a.sql');
+    for (const name of ['._1_a.sql', '.#1_a.sql', '.DS_Store', '._.DS_Store', '1_a.sql~'])
+      write(name);
+    for (const name of ['.1_a.sql.swp', 'Thumbs.db', 'desktop.ini', '#1_a.sql#']) {
+      write(name);
+    }
+    expect(listMigrations(directory).map(({ name }) => name)).toEqual(['a']);
+  });
+
+  it('refuses an ending in capitals, which would be left out on other systems', () => {
+    write('1_a.SQL');
+    expect(() => listMigrations(directory)).toThrow('"1_a.SQL"');
+  });
+
   it('leaves alone what does not end in .sql', () => {
     for (const name of ['001_a.sql', 'README.md', '.keep', '002_b.sql.bak']) write(name);
     mkdirSync(join(directory, 'old'));

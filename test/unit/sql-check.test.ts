@@ -133,6 +133,28 @@ describe('checkScript', () => {
   });
 });
 
+describe('a script that reads backslashes as escapes', () => {
+  const BROKEN = "insert into t values ('it\\'s');";
+
+  it.each([
+    'set standard_conforming_strings = off;',
+    "SET SESSION standard_conforming_strings TO 'off';",
+    "select pg_catalog.set_config('standard_conforming_strings', 'off', false);",
+  ])('is told of the setting: %s', (line) => {
+    expect(check(`${line}\n${BROKEN}`)).toMatchObject([
+      {
+        code: 'SYNTAX_ERROR',
+        line: 2,
+        hint: expect.stringContaining('standard_conforming_strings'),
+      },
+    ]);
+  });
+
+  it.each(['set standard_conforming_strings = on;', ''])('is not told without: %j', (line) => {
+    expect(check(`${line}\n${BROKEN}`)[0]).not.toHaveProperty('hint');
+  });
+});
+
 // The parser's build refuses these, and every server takes them.
 describe('comments in places that the parser does not expect', () => {
   it.each([

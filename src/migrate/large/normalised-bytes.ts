@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
+import { openPlainFile } from '../../read-file.ts';
 import { fileUnreadable, notUtf8, nulByte } from '../file-errors.ts';
 
 const BLOCK_BYTES = 256 * 1024;
@@ -37,7 +38,7 @@ export function* readNormalised(path: string): Generator<Buffer> {
 
 function open(path: string): number {
   try {
-    return openSync(path, 'r');
+    return openPlainFile(path);
   } catch (cause) {
     throw fileUnreadable(path, cause);
   }
