@@ -167,6 +167,8 @@ async function createLike(keeper: Session, name: string): Promise<void> {
     `lc_collate ${quoteLiteral(collate ?? 'C')}`,
     `lc_ctype ${quoteLiteral(ctype ?? 'C')}`,
   ];
+  // said as well, because that of the template may be another one
+  if (provider === 'c' && version >= 150000) parts.push('locale_provider libc');
   if (provider === 'i') parts.push(`locale_provider icu icu_locale ${quoteLiteral(locale ?? '')}`);
   if (provider === 'b')
     parts.push(`locale_provider builtin builtin_locale ${quoteLiteral(locale ?? '')}`);

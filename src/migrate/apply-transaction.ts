@@ -1,6 +1,7 @@
 import { codeOf, isConnectionLoss } from '../connection/query-error.ts';
 import { EvdbError } from '../errors.ts';
 import { classifyStatement } from '../sql/kind.ts';
+import { KEEP_UTF8_SQL } from '../sql/quote.ts';
 import type { Statement } from '../sql/statements.ts';
 import {
   type ApplyContext,
@@ -182,13 +183,16 @@ async function firstFailure(sent: Promise<unknown>[]): Promise<void> {
 /** Writes the ledger in the same transaction and gives the transaction's id. */
 async function recordStep(step: Step, context: ApplyContext): Promise<string> {
   const { worker, key } = context;
-  // these count from the commit on, so the next transaction would be too late for them
-  const [row] = await worker.run(`
+  // These count from the commit on, so the next transaction would be too late for them. The encoding
+  // counts from the next message on.
+  const ended = worker.run(`
 set constraints all immediate;
 unlisten *;
 set default_transaction_read_only = on;
 reset session authorization;
 reset role;
+${KEEP_UTF8_SQL}`);
+  const recorded = worker.run(`
 ${recordSql(step, context)}
 select
     ${targetExistsSql(key.targetSchema)} as "targetExists",
@@ -196,6 +200,7 @@ select
     pg_catalog.pg_current_xact_id()::text as "transactionId",
     ${isRecordedSql(key, step.version, step.direction)} as "isRecorded",
     ${synchronousSql(true)}`);
+  const [, [row]] = await Promise.all([ended, recorded]);
   if (row?.targetExists !== true) throw wrongTarget(key.targetSchema, 'after', worker.facts);
   if (row.holdsLock !== true) throw lockLost(step);
   if (row.isRecorded !== true) throw notRecorded(key, fullName(step));

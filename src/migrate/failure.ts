@@ -1,9 +1,11 @@
 import { codeOf, isConnectionLoss, reasonOfLoss } from '../connection/query-error.ts';
 import { describeUser } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
+import { locate } from '../sql/position.ts';
 import { commandLine } from '../text/command-line.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { describeBlocker, terminateSql } from './blockers.ts';
+import { lackingCharacter } from './lacking-character.ts';
 import { fullName } from './plan.ts';
 import type { Step } from './prepare.ts';
 import { insertHistorySql } from './record.ts';
@@ -43,6 +45,8 @@ function describe(
     return connectionLost(error, step);
   }
   if (codeOf(error) === '42501') return notAllowed(error, context);
+  const lacking = lackingCharacter(error);
+  if (lacking !== undefined) return cannotKeep(error, lacking, step);
   const { schema_name: schema } = error as { schema_name?: string };
   if (schema === context.key.ledgerSchema) return ledgerRefuses(error as Error, step, context);
   // Neither a statement of the script nor the connection: a deferred constraint.
@@ -63,6 +67,23 @@ function ledgerRefuses(cause: Error, step: Step, { key }: ApplyContext): EvdbErr
       cause,
       details: { sqlstate: codeOf(cause) },
     },
+  );
+}
+
+/** The statements went through, so it is in a comment or in the down script; the ledger keeps both. */
+function cannotKeep(cause: unknown, character: string, step: Step): EvdbError {
+  const { message } = cause as Error;
+  const hint = `Nothing was changed. The ledger keeps the file and its down script whole, comments included: take "${character}" out, or write it as an escape.`;
+  const at = step.script.text.indexOf(character);
+  const server = { sqlstate: '22P05' };
+  if (at >= 0) {
+    const place = { script: step.script, ...locate(step.script.text, at) };
+    return new ScriptError('MIGRATION_FAILED', message, place, { cause, hint, server });
+  }
+  return new EvdbError(
+    'MIGRATION_FAILED',
+    `the ledger cannot keep the texts of ${fullName(step)}: ${message}`,
+    { cause, hint, details: server },
   );
 }
 

@@ -3,6 +3,7 @@ import { renderExcerpt } from '../sql/excerpt.ts';
 import { lineOf, locate, offsetOfCodePoint, type Position } from '../sql/position.ts';
 import type { Statement } from '../sql/statements.ts';
 import { placeOfRow } from './copy-place.ts';
+import { lackingCharacter } from './lacking-character.ts';
 import { readExcerpt, readLargeLine } from './large/read-line.ts';
 import type { Script } from './source.ts';
 
@@ -74,7 +75,10 @@ export function statementError(cause: unknown, script: Script, statement: Statem
   );
 }
 
-function placeOf({ position, where }: DriverError, script: Script, statement: Statement): Position {
+function placeOf(error: DriverError, script: Script, statement: Statement): Position {
+  const { position, where } = error;
+  const lacking = statement.text.indexOf(lackingCharacter(error) ?? '');
+  if (lacking > 0) return within(statement, lacking);
   if (position !== undefined) {
     return within(statement, offsetOfCodePoint(statement.text, Number(position) - 1));
   }

@@ -1,5 +1,6 @@
 import type { Session } from '../connection/session.ts';
 import { liftTimeLimitsSql } from '../connection/time-limits.ts';
+import { KEEP_UTF8_SQL, NAMES_ENCODING } from '../sql/quote.ts';
 import type { Statement } from '../sql/statements.ts';
 import { sliceRows } from './copy-rows.ts';
 import type { Notices } from './notices.ts';
@@ -16,6 +17,15 @@ interface Sending {
 const BRING_LIMITS_BACK = new Set(['reset', 'discard']);
 
 /**
+ * What takes back a setting that is evdb's own affair. The encoding of what is sent is: a script is
+ * read as UTF-8, whatever it says of itself as dumps do.
+ */
+function takeBackSql({ command, text }: Statement, { facts }: Session): string {
+  const limits = BRING_LIMITS_BACK.has(command) ? liftTimeLimitsSql(facts) : '';
+  return `${limits}${NAMES_ENCODING.test(text) ? KEEP_UTF8_SQL : ''}`;
+}
+
+/**
  * Sends one statement; a `copy … from stdin` with its rows, and then nothing may be sent behind it
  * before it is done.
  *
@@ -26,13 +36,12 @@ export async function sendStatement(
   { script, rows }: { script: Script; rows?: Iterable<Buffer> | undefined },
   { worker, signal, notices }: Sending,
 ): Promise<void> {
-  const { text, copyData, command } = statement;
+  const { text, copyData } = statement;
   notices?.expect(statement, script);
   if (copyData === null) {
     const done = worker.run(text);
-    if (!BRING_LIMITS_BACK.has(command)) return void (await done);
-    const lifted = worker.run(liftTimeLimitsSql(worker.facts));
-    await Promise.all([done, lifted]);
+    const takeBack = takeBackSql(statement, worker);
+    await (takeBack === '' ? done : Promise.all([done, worker.run(takeBack)]));
   } else await worker.copyIn(text, withSignal(rows ?? sliceRows(script.text, copyData), signal));
 }
 

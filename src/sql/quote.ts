@@ -20,24 +20,35 @@ export function quoteIdent(name: string): string {
 }
 
 /**
- * Quotes text as an SQL string literal in pure ASCII, so that it means the same under every
- * `standard_conforming_strings`, `backslash_quote` and `client_encoding`.
+ * Quotes text as an SQL string literal that means the same under every `standard_conforming_strings`
+ * and `backslash_quote`.
  *
- * What is not ASCII is written as its UTF-8 bytes, which databases in UTF8 and in SQL_ASCII take as
- * they are; escapes by code point fail in the latter. A database in another encoding keeps the bytes
- * without knowing what they mean. A lone surrogate becomes U+FFFD.
+ * Characters beyond ASCII are written as they are, so that the server turns them into the database's
+ * encoding as it does with the rest of a statement: escapes by byte skip that, and escapes by code
+ * point fail in SQL_ASCII. The session has to read UTF-8 then, see `KEEP_UTF8_SQL`. A lone surrogate
+ * becomes U+FFFD.
  *
  * @throws EvdbError `NUL_BYTE` for text with a NUL in it, which PostgreSQL cannot store
- * @example quoteLiteral("it's ü") // E'it''s \xC3\xBC'
+ * @example quoteLiteral("it's ü\n") // E'it''s ü\n'
  */
 export function quoteLiteral(text: string): string {
-  return `E'${text.replace(UNSAFE, escapeCodePoint)}'`;
+  return `E'${text.replace(UNSAFE, escapeCharacter)}'`;
 }
 
-// Everything but printable ASCII, and of that the two characters with a meaning inside E''.
-const UNSAFE = /[^\x20-\x7e]|['\\]/gu;
+/**
+ * What evdb and its driver write is UTF-8, whatever a script has set: sent as a message of its own,
+ * in ASCII only, before anything else that may hold more.
+ */
+export const KEEP_UTF8_SQL = "set client_encoding = 'UTF8';";
 
-function escapeCodePoint(character: string): string {
+/** A statement that may set it: `set client_encoding`, `set names`, a block, `set_config`. */
+export const NAMES_ENCODING = /client_encoding|\bnames\b/i;
+
+// The controls of ASCII, its two characters with a meaning inside E'', and halves of surrogate pairs.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what has to go
+const UNSAFE = /[\x00-\x1f\x7f'\\]|\p{Surrogate}/gu;
+
+function escapeCharacter(character: string): string {
   switch (character) {
     case "'":
       // Not \': backslash_quote may forbid it.
@@ -51,8 +62,7 @@ function escapeCodePoint(character: string): string {
         hint: 'Remove the NUL character.',
       });
   }
-  // A lone surrogate becomes U+FFFD here.
-  return [...Buffer.from(character, 'utf8')]
-    .map((byte) => `\\x${byte.toString(16).toUpperCase().padStart(2, '0')}`)
-    .join('');
+  const code = character.charCodeAt(0);
+  if (code > 0x7f) return '\ufffd';
+  return `\\x${code.toString(16).toUpperCase().padStart(2, '0')}`;
 }

@@ -1,6 +1,7 @@
 import { codeOf, isConnectionLoss, queryError } from '../connection/query-error.ts';
 import type { Session } from '../connection/session.ts';
 import { emptyImpact, type Impact, type LockTaken } from '../impact/impact.ts';
+import { KEEP_UTF8_SQL, NAMES_ENCODING } from '../sql/quote.ts';
 import type { Statement } from '../sql/statements.ts';
 import { concurrentImpact } from './concurrent-impact.ts';
 import { heldLocks, impactOfSignals, type TableRead } from './impact-of-signals.ts';
@@ -160,6 +161,7 @@ async function traceOne(
   const startedAt = performance.now();
   try {
     await session.run(treatment.text);
+    if (NAMES_ENCODING.test(treatment.text)) await session.run(KEEP_UTF8_SQL);
   } catch (error) {
     if (isConnectionLoss(error) || codeOf(error) === undefined) throw error;
     if (goesOn) await session.run(`rollback to ${SAVEPOINT}; release ${SAVEPOINT}`);

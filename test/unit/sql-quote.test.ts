@@ -21,10 +21,8 @@ describe('quoteIdent', () => {
 describe('quoteLiteral', () => {
   beforeAll(loadModule);
 
-  it('escapes quotes, backslashes, controls and everything beyond ASCII', () => {
-    expect(quoteLiteral("it's \\ \n\t\u007f é 漢 😀")).toBe(
-      "E'it''s \\\\ \\n\\x09\\x7F \\xC3\\xA9 \\xE6\\xBC\\xA2 \\xF0\\x9F\\x98\\x80'",
-    );
+  it('escapes quotes, backslashes and controls, and leaves characters to the server', () => {
+    expect(quoteLiteral("it's \\ \n\t\u007f é 漢 😀")).toBe("E'it''s \\\\ \\n\\x09\\x7F é 漢 😀'");
   });
 
   it.each([
@@ -40,7 +38,7 @@ describe('quoteLiteral', () => {
     'é ß 漢字 😀 👩‍👩‍👧 \u{10ffff} \ufeff',
   ])('gives %j back through the lexer of PostgreSQL', (text) => {
     const literal = quoteLiteral(text);
-    expect(literal).toMatch(/^[\x20-\x7e]*$/);
+    expect(literal).not.toContain('\n');
     const [statement] = parseSync(`select ${literal}`).stmts ?? [];
     expect(statement).toHaveProperty('stmt.SelectStmt.targetList.0.ResTarget.val.A_Const.sval', {
       sval: text,
@@ -48,7 +46,7 @@ describe('quoteLiteral', () => {
   });
 
   it('replaces half a surrogate pair, which PostgreSQL would refuse', () => {
-    expect(quoteLiteral('a\ud800b\udc00')).toBe("E'a\\xEF\\xBF\\xBDb\\xEF\\xBF\\xBD'");
+    expect(quoteLiteral('a\ud800b\udc00')).toBe("E'a\ufffdb\ufffd'");
   });
 
   it('refuses a NUL', () => {

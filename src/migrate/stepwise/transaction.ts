@@ -1,6 +1,7 @@
 import { isConnectionLoss } from '../../connection/query-error.ts';
 import { EvdbError } from '../../errors.ts';
 import { classifyStatement } from '../../sql/kind.ts';
+import { KEEP_UTF8_SQL } from '../../sql/quote.ts';
 import type { Statement } from '../../sql/statements.ts';
 import {
   type ApplyContext,
@@ -58,7 +59,7 @@ set local idle_in_transaction_session_timeout = '30s';`);
     const work = () => sendStatement(statement, step, { worker, signal, notices });
     await withBlockersWatched(work, { step, ...at, lockTimeoutMs });
     // What is deferred counts as part of the statement, and runs as whoever ran that.
-    await worker.run('set constraints all immediate');
+    await worker.run(`set constraints all immediate; ${KEEP_UTF8_SQL}`);
   } catch (error) {
     if (!worker.isClosed) await worker.run('rollback').catch(() => undefined);
     throw isConnectionLoss(error) ? error : statementError(error, step.script, statement);
