@@ -36,7 +36,9 @@ const QUERIES = [
     row_number() over (partition by c.oid order by a.attnum),
     format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated,
     pg_get_expr(d.adbin, d.adrelid), a.attcollation::regcollation, a.attstorage,
-    a.attcompression, a.attstattarget, a.attoptions, a.attacl, col_description(c.oid, a.attnum)
+    a.attcompression, a.attstattarget,
+    (select array_agg(o) from unnest(a.attoptions) as o where o ~ '^n_distinct'), -- a server may keep more
+    a.attacl, col_description(c.oid, a.attnum)
   from pg_attribute as a join pg_class as c on c.oid = a.attrelid
   left join pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
   where c.relnamespace = ${IN_SCHEMA} and a.attnum > 0 and not a.attisdropped
