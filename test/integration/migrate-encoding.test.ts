@@ -1,9 +1,11 @@
 import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import {
+  DatabasePool,
   type MigrateOptions,
   migrateDown,
   migrateUp,
+  proveDowns,
   readDrift,
   readStatus,
 } from '../../src/index.ts';
@@ -19,6 +21,7 @@ import { type MigrateStage, test } from '../support/migrate-stage.ts';
 interface Encoded {
   options: MigrateOptions;
   sql: postgres.Sql;
+  url: string;
 }
 
 /** Works on the stage's project with a database in another encoding. */
@@ -33,10 +36,11 @@ async function inEncoding(
   await admin.unsafe(
     `create database ${database} template template0 encoding '${encoding}' ${provider} lc_collate 'C' lc_ctype 'C'`,
   );
-  const sql = openSql(withDatabase(stage.url, database), 1);
+  const url = withDatabase(stage.url, database);
+  const sql = openSql(url, 1);
   try {
     const connection = { ...stage.options.connection, database };
-    await work({ options: { ...stage.options, connection }, sql });
+    await work({ options: { ...stage.options, connection }, sql, url });
   } finally {
     await closeSql(sql);
     await dropDatabase(admin, database);
@@ -116,6 +120,36 @@ describe.each(Object.entries(WORDS))('a database in %s', (encoding, { word, name
       }
       const texts = await sql`select up_text from evdb.migration_text where version > 300`;
       expect(texts.map(({ up_text }) => up_text.endsWith(`-- ${word}`))).toEqual([true, true]);
+    });
+  });
+});
+
+describe('a database in WIN1252, beside scripts', () => {
+  test('takes rows of a copy, and proves the way back in a copy of itself', async ({
+    stage,
+    admin,
+  }) => {
+    await inEncoding('WIN1252', { stage, admin }, async ({ options, sql }) => {
+      await stage.migration(
+        '001_a',
+        'create table "größe" (t text);\ncopy "größe" from stdin;\né €\n\\.\n',
+        'drop table "größe";',
+      );
+      expect(await proveDowns(options)).toMatchObject([{ outcome: 'proven' }]);
+      await migrateUp(options);
+      expect(await sql`select t from "größe"`).toEqual([{ t: 'é €' }]);
+    });
+  });
+
+  test('gives parameters of the pool back', async ({ stage, admin }) => {
+    await inEncoding('WIN1252', { stage, admin }, async ({ url }) => {
+      const pool = new DatabasePool({ connectionString: url });
+      try {
+        const { rows } = await pool.query('select $1::text as "größe"', ['é €']);
+        expect(rows).toEqual([{ größe: 'é €' }]);
+      } finally {
+        await pool.close();
+      }
     });
   });
 });
