@@ -17,7 +17,7 @@ async function start(): Promise<void> {
   const { EvdbError } = await import('../errors.ts');
   const { runCli } = await import('./run.ts');
   const { processContext } = await import('./context.ts');
-  const { flush, watchProcessEnd } = await import('./process-end.ts');
+  const { endOnceRead, flush, watchProcessEnd } = await import('./process-end.ts');
   const { commandLine } = await import('../text/command-line.ts');
   const end = watchProcessEnd(process, () => commandLine('migrate status'));
   const context = end.guard(processContext(process));
@@ -28,7 +28,7 @@ async function start(): Promise<void> {
       error instanceof EvdbError ? error : new EvdbError('INTERNAL', String(error));
     context.err(`error ${code}  ${message}\n`);
   });
-  if (!end.isForced()) return;
+  if (!end.isForced()) return endOnceRead(process);
   await flush([process.stdout, process.stderr]);
   process.exit();
 }

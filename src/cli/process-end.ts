@@ -86,3 +86,19 @@ export async function flush(streams: readonly NodeJS.WriteStream[]): Promise<voi
   const over = new Promise<void>((resolve) => void setTimeout(resolve, FLUSH_MS).unref());
   await Promise.race([Promise.all(written), over]);
 }
+
+const LEFT_OPEN_MS = 1000;
+
+/**
+ * Ends the process once all is read, whatever a config file has left open: a timer in it, or a
+ * connection, would keep the process for ever. Where nothing is open, Node ends before that.
+ */
+export function endOnceRead(proc: NodeJS.Process): void {
+  let unread = 2;
+  for (const stream of [proc.stdout, proc.stderr]) {
+    stream.write('', () => {
+      unread -= 1;
+      if (unread === 0) setTimeout(() => proc.exit(), LEFT_OPEN_MS).unref();
+    });
+  }
+}

@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'vitest';
 import { test } from '../support/fixture.ts';
 import { runCli } from '../support/run-cli.ts';
@@ -77,4 +79,24 @@ test('starts no server to show the configuration', async ({ project }) => {
   expect(stderr).toBe('');
   const { stdout: status } = await runCli(['server', 'status', '--json'], { cwd: project.dir });
   expect(JSON.parse(status)).toMatchObject({ running: false });
+});
+
+test('ends whatever a config file leaves open, and does not wait for one that never loads', async ({
+  project,
+}) => {
+  const path = join(project.dir, 'evdb.config.mjs');
+  const run = async (text: string) => {
+    await writeFile(path, `setInterval(() => undefined, 1000); ${text}`);
+    return runCli(['config'], { cwd: project.dir });
+  };
+  expect(await run('export default { schema: "app" };')).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('evdb.config.mjs'),
+  });
+  expect(await run('await new Promise(() => undefined); export default {};')).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(
+      /error CONFIG_INVALID .*evdb\.config\.mjs was not loaded within 10 s/,
+    ),
+  });
 });
