@@ -1,4 +1,5 @@
 import { describeDifferences } from '../structure/describe-differences.ts';
+import { sameCommand } from '../text/command-line.ts';
 import { displayPath } from './display-path.ts';
 import { fullName } from './plan.ts';
 import { type DownProof, type ProveDownsOptions, proveDowns } from './shadow.ts';
@@ -9,6 +10,8 @@ export interface DownChecks {
   findings: Finding[];
   /** Names of the migrations that their down scripts undo exactly. */
   proven: string[];
+  /** Why there was nothing to prove. */
+  skippedReason?: string;
 }
 
 /**
@@ -22,6 +25,11 @@ export async function checkDowns(
   findingOf: (error: unknown) => Finding,
 ): Promise<DownChecks> {
   const proofs = await proveDowns(options);
+  if (proofs.length === 0) {
+    const all = sameCommand('migrate validate', { shadow: true, all: true });
+    const skippedReason = `no migration is pending; \`${all}\` proves those of applied ones`;
+    return { findings: [], proven: [], skippedReason };
+  }
   return {
     findings: proofs.flatMap((proof) => findingsOf(proof, findingOf)),
     proven: proofs.filter(({ outcome }) => outcome === 'proven').map(({ file }) => fullName(file)),

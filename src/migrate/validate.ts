@@ -97,8 +97,10 @@ export async function validateMigrations(options: ValidateOptions): Promise<Vali
   if (options.shadow) {
     const { checkDowns } = await import('./check-downs.ts');
     const asFinding = (error: unknown) => findingOf(error as EvdbError);
-    const { findings, proven } = await checkDowns({ ...options, ...options.shadow }, asFinding);
+    const downs = await checkDowns({ ...options, ...options.shadow }, asFinding);
+    const { findings, proven, skippedReason } = downs;
     result.findings.push(...findings);
+    if (skippedReason) result.skipped.push(skippedFor('the down scripts', skippedReason));
     result.proven = proven;
   }
   return result;

@@ -20,7 +20,7 @@ export function renderValidation(
   return [
     ...renderFindings(listed(findings, isVerbose), style),
     ...skipped.map(({ check, reason }) => style.warn(`skipped  ${check}: ${reason}`)),
-    ...(proven ? [renderProven(proven.length, style)] : []),
+    ...(proven?.length ? [renderProven(proven.length, style)] : []),
     `${renderCount(migrations, 'migration')} checked: ${counts}`,
   ].join('\n');
 }

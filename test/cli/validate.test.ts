@@ -80,6 +80,23 @@ test('finds what changed since it was applied, with a diff, and exits 3', async 
   expect(code).toBe(3);
 });
 
+test('says why no down script was proven where no migration is pending', async ({
+  project,
+  emptyDb,
+}) => {
+  const options = { cwd: project.dir, env: { EVDB_URL: emptyDb.url } };
+  await project.migration('001_users', 'create table users (id integer);', 'drop table users;');
+  await runCli(['migrate', 'up'], options);
+  const { code, stdout } = await runCli(['migrate', 'validate', '--shadow'], options);
+  const command = 'evdb migrate validate --shadow --all';
+  expect(stdout).toContain('skipped  the down scripts: no migration is pending; `');
+  expect(stdout).toContain(`${command}\` proves those of applied ones`);
+  expect(stdout).not.toContain('proven');
+  const all = await runCli(['migrate', 'validate', '--shadow', '--all'], options);
+  expect(all.stdout).toContain('1 down script proven: undoes its migration exactly');
+  expect([code, all.code]).toEqual([0, 0]);
+});
+
 test('exits 0 with warnings alone', async ({ project }) => {
   await project.migration('001_users', 'create table users (id integer);');
   const { code, stdout } = await runCli(['migrate', 'validate'], { cwd: project.dir });
