@@ -211,7 +211,11 @@ function refuseMisread(
 }
 
 function isLarge(path: string): boolean {
-  return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > LARGE_FILE_BYTES;
+  try {
+    return statSync(path).size > LARGE_FILE_BYTES;
+  } catch (cause) {
+    throw fileUnreadable(path, cause);
+  }
 }
 
 /** The text of a file that is kept beside the one that runs; null for a large one. */

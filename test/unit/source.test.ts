@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -136,6 +136,14 @@ describe('readScript', () => {
   ])('refuses %s', (_, content, code) => {
     const path = write('001_a.sql', content);
     expect(() => readScript(path)).toThrow(expect.objectContaining({ code }));
+  });
+
+  it('refuses a link that leads to itself', () => {
+    const path = join(directory, '001_a.sql');
+    symlinkSync(path, path);
+    for (const read of [readScript, readChecksum]) {
+      expect(() => read(path)).toThrow(expect.objectContaining({ code: 'FILE_UNREADABLE' }));
+    }
   });
 
   it('refuses a folder of that name', () => {
