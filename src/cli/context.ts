@@ -38,20 +38,22 @@ export function processContext(proc: NodeJS.Process): CliContext {
   noteLostOutput(stdout, lost);
   // Where there is nobody to tell, there is nothing to be done.
   noteLostOutput(stderr, {});
+  const outColour = wantsColour(env, stdout.isTTY);
+  const errColour = wantsColour(env, stderr.isTTY);
   return {
     env,
     cwd: proc.cwd(),
     programPath: proc.argv[1] ?? '',
     platform: proc.platform,
-    out: (text) => void stdout.write(printable(text)),
+    out: (text) => void stdout.write(printable(text, outColour)),
     outVerbatim: (text) => void stdout.write(text),
-    err: (text) => void stderr.write(printable(text)),
+    err: (text) => void stderr.write(printable(text, errColour)),
     lostOutput: () => flush(stdout, lost),
     isInteractive: stderr.isTTY === true && !env.CI && env.TERM !== 'dumb',
     isOutTerminal: stdout.isTTY === true,
     outSize: () => ({ columns: stdout.columns ?? readColumns(env), rows: stdout.rows }),
-    outColour: wantsColour(env, stdout.isTTY),
-    errColour: wantsColour(env, stderr.isTTY),
+    outColour,
+    errColour,
     onInterrupt: (callback) => onSignals(proc, callback),
     onOutClosed: (callback) => {
       stdout.once('error', callback);

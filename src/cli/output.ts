@@ -5,14 +5,16 @@ import { EXIT } from './exit-codes.ts';
 /**
  * The one place where text is made fit for a terminal and a log: nothing that is not ours moves the
  * cursor or speaks to the pipeline, and no statement shows its password.
+ *
+ * @param keepsColours whether what is printed here is coloured
  */
-export function printable(text: string): string {
-  return harmlessText(maskSecretLines(text));
+export function printable(text: string, keepsColours = true): string {
+  return harmlessText(maskSecretLines(text), keepsColours);
 }
 
 /** The same for every string of a report that a renderer lays out. */
 export function printableStrings<T>(report: T): T {
-  return mapStrings(report, (text) => harmlessText(maskSecrets(text)));
+  return mapStrings(report, (text) => harmlessText(maskSecrets(text), false));
 }
 
 function stringify(data: object, indent: number, isVerbatim = false): string {

@@ -28,16 +28,17 @@ const COMMAND_LINE = /^(\s*)(?=::|.*##(?:\[|vso\[))/gm;
 /**
  * A text of one or more lines as it can be shown. Line breaks and tabs stay, and so do our colours.
  *
+ * @param keepsColours whether there can be colours of ours in it; else those in it are not
  * @example harmlessText('a\x1b[2J\n::error::b') // 'a␛[2J\n| ::error::b'
  */
-export function harmlessText(text: string): string {
+export function harmlessText(text: string, keepsColours = true): string {
   const isPlain = !/[^\n\t\x20-\x7e]/.test(text);
   const shown = isPlain
     ? text
     : text
         .replace(/\r\n/g, '\n')
         .replace(TO_REPLACE, (character, ours: string | undefined) =>
-          ours === undefined ? harmlessCharacter(character) : ours,
+          ours !== undefined && keepsColours ? ours : character.replace(/^./su, harmlessCharacter),
         );
   return /::|##/.test(shown) ? shown.replace(COMMAND_LINE, '$1| ') : shown;
 }

@@ -9,7 +9,7 @@ import { runCli, scrubEnvironment } from '../support/run-cli.ts';
 import { expectError } from './expectations.ts';
 
 const SECRET = 'Super5ecret99';
-const HOSTILE = 'a\x1b[2J\n::error file=mig.sql,line=1::pwned';
+const HOSTILE = 'a\x1b[2J\x1b[31m\n::error file=mig.sql,line=1::pwned';
 
 test('shows a value of the database as a text that no terminal or pipeline obeys', async ({
   project,

@@ -29,6 +29,10 @@ describe('harmlessText', () => {
   });
 });
 
+it('shows colours of others as text where there are none of ours', () => {
+  expect(harmlessText('\x1b[31mred\x1b[39m', false)).toBe('␛[31mred␛[39m');
+});
+
 describe('harmlessJson', () => {
   it('says the same with escapes', () => {
     const value = { a: '\x9b2J\u202e\u2028\x7f', b: 'é' };
