@@ -147,7 +147,7 @@ describe('a command is printed as evdb was called', () => {
       'by pnpm dlx',
       {
         env: { npm_config_user_agent: 'pnpm/9' },
-        programPath: '/root/.cache/pnpm/dlx/ab12/node_modules/evdb/bin/evdb.js',
+        programPath: '/home/ann/.cache/pnpm/dlx/ab12/node_modules/evdb/bin/evdb.js',
       },
       `pnpm dlx evdb migrate ${rest}`,
     ],
