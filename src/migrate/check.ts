@@ -84,7 +84,7 @@ function checkControl(statements: Statement[]): ScriptProblem[] {
       column,
       hint: isDump
         ? 'pg_dump puts begin and commit around large objects: remove these lines, as the whole migration is one transaction, or dump without them (pg_dump --no-large-objects).'
-        : 'Remove it: a migration is applied whole or not at all. What has to commit in between belongs into a file of its own.',
+        : 'Remove it: a migration is applied whole or not at all. What has to commit in between belongs in a file of its own.',
     }));
 }
 

@@ -205,7 +205,7 @@ function listDropped(node: Node): { kind: Kind; name: string }[] {
   ];
 }
 
-/** Takes back what `alter default privileges in schema` gave, for every role, kind and grantee. */
+/** Revokes what `alter default privileges in schema` gave, for every role, kind and grantee. */
 export function dropDefaultPrivilegesSql(targetSchema: string): string {
   return `do $evdb$
 declare

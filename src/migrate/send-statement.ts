@@ -17,7 +17,7 @@ interface Sending {
 const BRING_LIMITS_BACK = new Set(['reset', 'discard']);
 
 /**
- * What takes back a setting that is evdb's own affair. The encoding of what is sent is: a script is
+ * What resets a setting that is evdb's own affair. The encoding of what is sent is: a script is
  * read as UTF-8, whatever it says of itself as dumps do.
  */
 function takeBackSql({ command, text }: Statement, { facts }: Session): string {

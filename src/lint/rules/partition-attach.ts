@@ -67,7 +67,7 @@ function readsForAttach(at: StatementInContext, scan: Scan): string {
 }
 
 function readsDefault(at: StatementInContext, { relation }: Scan): string {
-  return `${readsTables(at, [relation], 'AccessExclusive')} (it is the default partition, whose rows may belong into the new one)`;
+  return `${readsTables(at, [relation], 'AccessExclusive')} (it is the default partition, whose rows may belong in the new one)`;
 }
 
 function scansOf(at: StatementInContext, reason: Scan['reason']): Scan[] {

@@ -36,7 +36,7 @@ function fixOf({ schema, table }: PartitionsRow): string {
     : `create table … partition of ${quoteIdent(schema)}.${quoteIdent(table)} for values from (…) to (…);`;
 }
 
-/** Rows in the default partition keep the partition that they belong into from being made. */
+/** Rows in the default partition keep the partition that they belong in from being made. */
 function judgeDefault({
   schema,
   table,
@@ -49,7 +49,7 @@ function judgeDefault({
       status: 'warning',
       object: `${schema}.${table}`,
       reason: `about ${defaultRows} rows of ${schema}.${table} lie in its default partition ${defaultPartition}`,
-      fix: 'Move them out before the partition that they belong into is made: with them it cannot be.',
+      fix: 'Move them out before the partition that they belong in is made: with them it cannot be.',
     },
   ];
 }
