@@ -23,35 +23,21 @@ const dist = join(root, 'dist');
 const staging = join(root, '.cache', `build-${process.pid}`);
 
 // Finding, reading and linking a hundred small files costs a start more than the work itself. So
-// what every start needs is one file, and what `migrate status` needs beside it. The two packages
+// the modules of the commands that run most often are bundled by which of them need them: what
+// every start needs is one chunk, what `migrate status` needs beside it another. The two packages
 // are inlined for the same reason; the others are loaded where they are used.
 const INLINED = /^(commander|postgres)(\/|$)/;
-const CHUNKS = [
-  { name: 'commander', test: /node_modules\/commander\//, priority: 2 },
-  // On its own: it loads node:tls, which commands without a database do without.
-  { name: 'postgres', test: /node_modules\/postgres\//, priority: 2 },
-  { name: 'core', test: isCore, priority: 1 },
-  // The same for what judges a script.
-  { name: 'sql', test: /\/src\/sql\//, priority: 0 },
-  { name: 'lint', test: /\/src\/(lint|impact|catalog)\//, priority: 0 },
-];
 
-function isCore(id) {
-  const path = relative(join(root, 'src'), id).replaceAll('\\', '/');
-  return CORE.some((pattern) => pattern.test(path));
-}
-
-const CORE = [
-  /^errors\.ts$/,
-  /^application\/migrate-options\.ts$/,
-  /^cli\/(?!(main|v8-flags|watch|watch-output|lint-settings|optional-connection)\.ts|commands\/.*-(handlers|watch)\.ts)/,
-  /^config\//,
-  /^connection\/[a-z-]+\.ts$/,
-  /^connection\/embedded\/(server|running|state|postmaster|url)\.ts$/,
-  /^migrate\/(compare|directives|ledger|ledger-schema|options|read|source|status|token-checksum|version)\.ts$/,
-  /^report\/(display-width|error|status|style|table|units)\.ts$/,
-  /^sql\/quote\.ts$/,
-];
+const STATUS = ['handleStatus', 'requireMigrations', 'readStatus', 'renderStatus', 'prepareTls'];
+/** By command: the functions that it imports late. What their files import is found by itself. */
+const LATE_IMPORTS = {
+  start: ['loadConfigFile', 'selectEnvironment', 'resolveServer'],
+  embedded: ['hasEmbeddedServer', 'ensureEmbeddedServer'],
+  status: STATUS,
+  // It could do without readStatus and renderStatus, but they alone would be one more chunk.
+  up: [...STATUS, 'handleUp', 'migrateUp'],
+  lint: ['handleLint', 'requireMigrations'],
+};
 
 if (!process.argv.includes('--if-stale') || isStale()) {
   const startedAt = new Date();
@@ -68,6 +54,7 @@ function isStale() {
   const sources = [
     join(root, 'tsconfig.json'),
     join(root, 'tsconfig.build.json'),
+    fileURLToPath(import.meta.url),
     // The folders count too: nothing else shows that a file was removed.
     src,
     ...readdirSync(src, { recursive: true }).map((path) => join(src, path)),
@@ -115,19 +102,93 @@ function publishTypes() {
 
 /** As CommonJS: an empty ES module alone makes a start a fifth slower. */
 function bundleCli() {
+  const main = join(root, 'src/cli/main.ts');
+  let chunks = new Map();
+  const findChunks = {
+    name: 'find-chunks',
+    buildEnd(error) {
+      if (!error) chunks = assignChunks(main, readGraph(this));
+    },
+  };
   return bundleInto(
     {
-      input: { main: join(root, 'src/cli/main.ts') },
+      input: { main },
       external: (id) => isPackage(id) && !INLINED.test(id),
-      plugins: [{ name: 'require-parser', renderChunk: requireParser }],
+      plugins: [findChunks, { name: 'require-parser', renderChunk: requireParser }],
     },
     {
       dir: join(staging, 'cli'),
       format: 'cjs',
       entryFileNames: '[name].cjs',
       chunkFileNames: '[name].cjs',
-      codeSplitting: { groups: CHUNKS },
+      codeSplitting: {
+        groups: [
+          // On its own: it loads node:tls, which commands without a database do without.
+          { name: 'postgres', test: /node_modules[\\/]postgres[\\/]/ },
+          // A group takes with it what its modules import, so what more commands need comes first.
+          ...chunkNames().map((name) => ({ name, test: (id) => chunks.get(id) === name })),
+        ],
+      },
     },
+  );
+}
+
+/** What a chunk can be called, those that most commands need first. */
+function chunkNames() {
+  const [, ...commands] = Object.keys(LATE_IMPORTS);
+  const sets = [[]];
+  for (const command of commands) sets.push(...sets.map((set) => [...set, command]));
+  const byNeed = sets.slice(1).sort((a, b) => b.length - a.length);
+  return ['core', ...byNeed.map((set) => ['for', ...set].join('-'))];
+}
+
+/** Every module by its path, with what it imports at once and late, and its exports. */
+function readGraph(bundler) {
+  const modules = [...bundler.getModuleIds()].map((id) => [id, bundler.getModuleInfo(id)]);
+  return new Map(modules.filter(([, info]) => info && !info.isExternal));
+}
+
+/**
+ * A module's chunk is named after the commands that need it. As what it imports is needed by all of
+ * those, a command loads no module but its own, and no two chunks need each other.
+ */
+function assignChunks(main, graph) {
+  const start = closure([...graph.get(main).dynamicallyImportedIds, ...lateImports('start')]);
+  const chunks = new Map([...start].map((id) => [id, 'core']));
+  for (const command of Object.keys(LATE_IMPORTS).filter((name) => name !== 'start')) {
+    for (const id of closure(lateImports(command))) {
+      if (start.has(id)) continue;
+      chunks.set(id, chunks.has(id) ? `${chunks.get(id)}-${command}` : `for-${command}`);
+    }
+  }
+  chunks.delete(main);
+  return chunks;
+
+  function lateImports(command) {
+    return LATE_IMPORTS[command].map((name) => findExporter(name, graph));
+  }
+
+  /** With all that they import at once. */
+  function closure(ids) {
+    const reached = new Set(ids);
+    for (const id of reached) {
+      for (const imported of graph.get(id)?.importedIds ?? []) {
+        if (graph.has(imported)) reached.add(imported);
+      }
+    }
+    return reached;
+  }
+}
+
+/** The module that exports a function and is imported late for it. */
+function findExporter(name, graph) {
+  const found = [...graph].filter(
+    ([, { exports, dynamicImporters }]) => exports.includes(name) && dynamicImporters.length > 0,
+  );
+  if (found.length === 1) return found[0][0];
+  const files = found.map(([id]) => relative(root, id)).join(', ') || 'no file';
+  throw new Error(
+    `LATE_IMPORTS in scripts/build.mjs has ${name}, which ${files} exports to an import()`,
   );
 }
 

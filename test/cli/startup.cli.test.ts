@@ -1,0 +1,52 @@
+import { readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { expect } from 'vitest';
+import { test } from '../support/fixture.ts';
+import { runCli } from '../support/run-cli.ts';
+
+// Writes down what evdb itself consists of in that process.
+const LISTENER = `
+  const { compile } = { compile: module.constructor.prototype._compile };
+  const loaded = [];
+  module.constructor.prototype._compile = function (code, path, ...rest) {
+    if (/[\\\\/]dist[\\\\/]cli[\\\\/]/.test(path)) loaded.push(require('node:path').basename(path));
+    return compile.call(this, code, path, ...rest);
+  };
+  process.on('exit', () => require('node:fs').writeFileSync('loaded.json', JSON.stringify(loaded)));
+`;
+
+const EVERYWHERE = ['main', 'core', 'rolldown-runtime', 'postgres'];
+
+// Another chunk would hold what scripts/build.mjs does not know to be imported late.
+test.for([
+  ['--version', 'version'],
+  ['--help', 'help'],
+  ['migrate status', 'status'],
+  ['migrate up', 'up'],
+  ['lint', 'lint'],
+] as const)(
+  'loads for `evdb %s` only the chunks that are made for it',
+  async ([line, command], { project, emptyDb }) => {
+    await project.write(
+      'migrations/001_people.sql',
+      'create table people (id bigint primary key);\n',
+    );
+    await project.write('migrations/001_people.down.sql', 'drop table people;\n');
+    const listener = await project.write('listener.cjs', LISTENER);
+    const result = await runCli(line.split(' '), {
+      cwd: project.dir,
+      env: { EVDB_URL: emptyDb.url, NODE_OPTIONS: `--require ${JSON.stringify(listener)}` },
+    });
+    expect(result).toMatchObject({ code: 0 });
+    const loaded: string[] = JSON.parse(await readFile(join(project.dir, 'loaded.json'), 'utf8'));
+    const chunks = loaded.map((file) => basename(file, '.cjs'));
+    const ofOthers = chunks.filter(
+      (name) =>
+        (!EVERYWHERE.includes(name) && !/^for-/.test(name)) || !name.split('-').includes(command),
+    );
+    expect(ofOthers).toEqual([]);
+    expect(chunks).toContain('main');
+    expect(chunks.includes('core')).toBe(line !== '--version');
+    expect(chunks.includes('postgres')).toBe(line.startsWith('migrate'));
+  },
+);
