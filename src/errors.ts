@@ -134,3 +134,9 @@ export class EvdbError extends Error {
     return Object.assign(this, { hint });
   }
 }
+
+/** Neither "failed" nor "interrupted" would be true of it, and its history row may be there. */
+export function mayBeCommitted(error: unknown): boolean {
+  const { commit } = error instanceof EvdbError ? error.details : {};
+  return commit === 'committed' || commit === 'unknown';
+}

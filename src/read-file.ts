@@ -1,4 +1,21 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/**
+ * A path inside this package, such as `migrations`. It is looked for upwards, because sources and
+ * what is built of them lie at different depths.
+ *
+ * @param parts below the package's root
+ */
+export function packagePath(...parts: string[]): string {
+  let folder = new URL('.', import.meta.url);
+  // Nothing else beside it is called so: dist has a package.json of its own.
+  while (!existsSync(new URL('templates', folder)) && folder.pathname.length > 1) {
+    folder = new URL('..', folder);
+  }
+  return join(fileURLToPath(folder), ...parts);
+}
 
 /**
  * Opens a file for reading where it is a regular one, or a link to one. A pipe or a device may never

@@ -1,4 +1,5 @@
 import { codeOf, isConnectionLoss } from '../connection/query-error.ts';
+import { synchronousSql } from '../connection/time-limits.ts';
 import { EvdbError } from '../errors.ts';
 import { classifyStatement } from '../sql/kind.ts';
 import { KEEP_UTF8_SQL } from '../sql/quote.ts';
@@ -25,13 +26,7 @@ import { type Rung, withLockRetries } from './retry.ts';
 import { statementError } from './script-error.ts';
 import { createSeenBlockers, type SeenBlockers } from './seen-blockers.ts';
 import { sendStatement } from './send-statement.ts';
-import {
-  beginSql,
-  NOT_THE_TARGET,
-  resetSessionSql,
-  synchronousSql,
-  wrongTarget,
-} from './session-settings.ts';
+import { beginSql, NOT_THE_TARGET, resetSessionSql, wrongTarget } from './session-settings.ts';
 import {
   END_READ_ONLY_SQL,
   readTransactionModes,

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EvdbError } from '../errors.ts';
+import { packagePath } from '../read-file.ts';
 import { sameCommand } from '../text/command-line.ts';
 import { writeFileWhole } from '../write-file.ts';
 import { listMigrations, type MigrationFile } from './source.ts';
@@ -87,7 +88,7 @@ function nextVersion(files: MigrationFile[], options: CreateOptions): string {
 }
 
 function renderTemplate(file: string, { name, irreversible }: CreateOptions): string {
-  const text = readFileSync(new URL(`../../templates/${file}`, import.meta.url), 'utf8');
+  const text = readFileSync(packagePath('templates', file), 'utf8');
   const header = irreversible ? '-- evdb: irreversible <say why there is no way back>\n' : '';
   return header + text.replaceAll('{{name}}', name.trim().replace(/\s+/g, ' '));
 }

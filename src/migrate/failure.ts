@@ -1,6 +1,6 @@
 import { codeOf, isConnectionLoss, reasonOfLoss } from '../connection/query-error.ts';
 import { describeUser } from '../connection/session.ts';
-import { EvdbError } from '../errors.ts';
+import { EvdbError, mayBeCommitted } from '../errors.ts';
 import { locate } from '../sql/position.ts';
 import { commandLine } from '../text/command-line.ts';
 import type { ApplyContext } from './apply-context.ts';
@@ -24,12 +24,6 @@ export async function describeFailure(
     : describe(error, { step, context, seen });
   await recordFailure(described, step, context);
   return described;
-}
-
-/** Neither "failed" nor "interrupted" would be true of it, and its history row may be there. */
-export function mayBeCommitted(error: unknown): boolean {
-  const { commit } = error instanceof EvdbError ? error.details : {};
-  return commit === 'committed' || commit === 'unknown';
 }
 
 function describe(

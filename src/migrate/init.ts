@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { packagePath } from '../read-file.ts';
 import { writeFileWhole } from '../write-file.ts';
 import { cannotWrite, makeFolder } from './create.ts';
-import { PACKAGE_ROOT } from './shipped.ts';
 
 export interface InitOptions {
   /** Leaves the event schema out; default false. */
@@ -53,7 +53,7 @@ export function initProject(projectDir: string, { empty = false }: InitOptions =
   // All is read before the first is written: half a project would be worse than none.
   const files = copies.map(([from, to]) => ({
     to,
-    content: readFileSync(join(PACKAGE_ROOT, from)),
+    content: readFileSync(packagePath(from)),
   }));
   const result: InitResult = { created: [], kept: [], eventSchema };
   for (const { to, content } of files) {
@@ -64,7 +64,7 @@ export function initProject(projectDir: string, { empty = false }: InitOptions =
 }
 
 function listSchemaFiles(): string[] {
-  return readdirSync(join(PACKAGE_ROOT, 'migrations'))
+  return readdirSync(packagePath('migrations'))
     .filter((name) => /^\d+_.*\.sql$/.test(name))
     .sort();
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Asked, Session } from '../connection/session.ts';
+import { SERVER_START_SQL } from '../connection/time-limits.ts';
 import { EvdbError } from '../errors.ts';
 import {
   type Blocker,
@@ -10,7 +11,6 @@ import {
   terminateSql,
 } from './blockers.ts';
 import type { LedgerKey } from './ledger.ts';
-import { SERVER_START_SQL } from './observer.ts';
 
 /** An advisory lock in PostgreSQL's two-integer form. */
 export type LockId = readonly [classId: number, objectId: number];

@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, isConnectionLoss } from '../connection/query-error.ts';
 import { openSession, type Row, type Session } from '../connection/session.ts';
-import { liftTimeLimitsSql } from '../connection/time-limits.ts';
+import { liftTimeLimitsSql, SERVER_START_SQL, synchronousSql } from '../connection/time-limits.ts';
 import { EvdbError } from '../errors.ts';
-import { synchronousSql } from './session-settings.ts';
 
 /**
  * The second session of a runner: it looks on from outside, and keeps the books of what runs outside
@@ -35,9 +34,6 @@ const SHORT_PATIENCE_MS = 2_000;
 const PATIENCE_MS = 60_000;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
-
-/** What tells one start of a server from another, and from its standby; everybody may ask for it. */
-export const SERVER_START_SQL = 'pg_catalog.pg_postmaster_start_time()::text';
 
 /**
  * @param worker the first session, on the same server

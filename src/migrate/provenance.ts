@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { packagePath } from '../read-file.ts';
 import { maskUrlsIn } from '../text/mask.ts';
 
 /** Where a change came from; goes into the history with each entry. */
@@ -28,8 +29,8 @@ export function readProvenance(
 
 /** The version of evdb, from its own package.json. */
 export function readToolVersion(): string {
-  const path = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
+  return (JSON.parse(readFileSync(packagePath('package.json'), 'utf8')) as { version: string })
+    .version;
 }
 
 function readOsUser(env: NodeJS.ProcessEnv): string | undefined {

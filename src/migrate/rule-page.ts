@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { EvdbError } from '../errors.ts';
+import { packagePath } from '../read-file.ts';
 
 /**
  * The page about a rule, as Markdown.
@@ -9,7 +10,7 @@ import { EvdbError } from '../errors.ts';
  */
 export function readRulePage(rule: string): string {
   try {
-    return readFileSync(new URL(`../../docs/rules/${rule}.md`, import.meta.url), 'utf8');
+    return readFileSync(packagePath('docs', 'rules', `${rule}.md`), 'utf8');
   } catch (cause) {
     throw new EvdbError('FILE_UNREADABLE', `there is no page about ${rule}`, {
       hint: 'Is the folder docs of evdb there?',

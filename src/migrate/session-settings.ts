@@ -92,9 +92,3 @@ export function wrongTarget(
         { hint: 'Drop what lives in the schema instead of the schema.' },
       );
 }
-
-/** An expression that makes commits of the transaction, or of the session, wait for the disk. */
-export function synchronousSql(isLocal: boolean): string {
-  return `case when pg_catalog.current_setting('synchronous_commit') = 'off'
-    then pg_catalog.set_config('synchronous_commit', 'on', ${isLocal}) end`;
-}

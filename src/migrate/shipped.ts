@@ -1,11 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { basename } from 'node:path';
 import type { LintFinding } from '../lint/finding.ts';
 import type { LintScript } from '../lint/script.ts';
-
-/** The folder of this package, from which projects get the event schema. */
-export const PACKAGE_ROOT = fileURLToPath(new URL('../../', import.meta.url));
+import { packagePath } from '../read-file.ts';
 
 /**
  * What lint says that a project can act upon: of migrations that are as evdb ships them only what
@@ -22,7 +19,7 @@ export function withoutShipped(
 
 /** Whether a script is one of the event schema, and unchanged. */
 function isShipped({ path, text }: LintScript): boolean {
-  const original = join(PACKAGE_ROOT, 'migrations', basename(path));
+  const original = packagePath('migrations', basename(path));
   if (!existsSync(original)) return false;
   return readFileSync(original, 'utf8').replaceAll('\r\n', '\n') === text;
 }

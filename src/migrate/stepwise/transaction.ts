@@ -1,4 +1,5 @@
 import { isConnectionLoss } from '../../connection/query-error.ts';
+import { synchronousSql } from '../../connection/time-limits.ts';
 import { EvdbError } from '../../errors.ts';
 import { classifyStatement } from '../../sql/kind.ts';
 import { KEEP_UTF8_SQL } from '../../sql/quote.ts';
@@ -17,7 +18,6 @@ import { type Rung, withLockRetries } from '../retry.ts';
 import { ScriptError, statementError } from '../script-error.ts';
 import type { SeenBlockers } from '../seen-blockers.ts';
 import { sendStatement } from '../send-statement.ts';
-import { synchronousSql } from '../session-settings.ts';
 import { finishStatementSql } from './journal.ts';
 
 /**
