@@ -31,7 +31,6 @@ export type {
 } from './application/registration-answer.ts';
 export type { RegistrationOptions } from './application/registration-arguments.ts';
 export { assertConnectionConfigured } from './config/configured.ts';
-export { parseDuration } from './config/duration.ts';
 export type { ConfigFileInput } from './config/file-schema.ts';
 export type { LintFileSettings } from './config/lint-settings.ts';
 export { parseServerVersion } from './config/lint-settings.ts';
@@ -54,6 +53,8 @@ export { withScratchDatabase } from './connection/scratch.ts';
 export type { Session } from './connection/session.ts';
 export type { EvdbErrorCode, EvdbErrorOptions } from './errors.ts';
 export { EvdbError } from './errors.ts';
+export type { WriteOptions } from './file-system.ts';
+export { writeFileWhole } from './file-system.ts';
 export type {
   Finding as JsonFinding,
   FindingLocation,
@@ -368,7 +369,6 @@ export type { Style } from './report/style.ts';
 export { PLAIN } from './report/style.ts';
 export type { Cell, Column, TableRenderer } from './report/table.ts';
 export { renderTerminalTable } from './report/terminal-table.ts';
-export { renderCount, renderDuration, renderTime } from './report/units.ts';
 export { renderValidation } from './report/validation.ts';
 export { maskSecretLines, maskSecrets } from './sql/mask.ts';
 export type { ParseFailure, SqlParser } from './sql/parser.ts';
@@ -388,17 +388,15 @@ export type { Structure, StructureKind, StructureObject } from './structure/stru
 export { withoutPartitions } from './structure/structure.ts';
 export type { StructureFileCheck } from './structure/structure-file.ts';
 export { checkStructureFile, writeStructureFile } from './structure/structure-file.ts';
-export type { CommandRenderer, PrintedCommand, PrintedFlags } from './text/command-line.ts';
+export type { CommandRenderer, PrintedCommand, PrintedFlags, Shell } from './text/command-line.ts';
 export {
   commandLine,
   flagWords,
   pathWords,
+  quoteWord,
   sameCommand,
+  variableWord,
   withCommandRenderer,
 } from './text/command-line.ts';
-export { harmlessJson, harmlessText, mapStrings } from './text/harmless.ts';
-export { maskUrl } from './text/mask.ts';
-export type { Shell } from './text/shell.ts';
-export { quoteWord, variableWord } from './text/shell.ts';
-export type { WriteOptions } from './write-file.ts';
-export { writeFileWhole } from './write-file.ts';
+export { harmlessJson, harmlessText, mapStrings, maskUrl } from './text/harmless.ts';
+export { parseDuration, renderCount, renderDuration, renderTime } from './text/units.ts';

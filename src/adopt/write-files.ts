@@ -1,8 +1,8 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { EvdbError } from '../errors.ts';
+import { writeFileWhole } from '../file-system.ts';
 import { cannotWrite, makeFolder } from '../migrate/create.ts';
-import { writeFileWhole } from '../write-file.ts';
 import type { PlannedFile } from './plan-migration.ts';
 
 /**

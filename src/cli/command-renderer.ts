@@ -4,9 +4,11 @@ import {
   flagWords,
   type PrintedCommand,
   pathWords,
+  quoteWord,
+  type Shell,
+  variableWord,
 } from '../text/command-line.ts';
-import { maskUrl } from '../text/mask.ts';
-import { quoteWord, type Shell, variableWord } from '../text/shell.ts';
+import { maskUrl } from '../text/harmless.ts';
 import type { CliContext } from './context.ts';
 import { findLaunch, type Launch } from './launch.ts';
 

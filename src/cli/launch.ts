@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { basename, delimiter, dirname, join, relative, sep } from 'node:path';
-import { quoteWord, type Shell } from '../text/shell.ts';
+import { quoteWord, type Shell } from '../text/command-line.ts';
 import type { CliContext } from './context.ts';
 
 /** How evdb was called: what stands in front of its own words, where that can be typed again. */

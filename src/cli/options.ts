@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander';
-import { parseDuration } from '../config/duration.ts';
 import type { EvdbError } from '../errors.ts';
+import { parseDuration } from '../text/units.ts';
 
 /** The options of every command that talks to a database. */
 export function connectionOptions(): Option[] {

@@ -2,9 +2,9 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
 import { EvdbError } from '../errors.ts';
+import { writeFileWhole } from '../file-system.ts';
 import type { PipelinePlace, PipelineReport } from '../report/pipeline/pipeline-report.ts';
 import type { PipelineFormat } from '../report/pipeline/render-pipeline.ts';
-import { writeFileWhole } from '../write-file.ts';
 import type { CliContext } from './context.ts';
 import { printableStrings } from './output.ts';
 

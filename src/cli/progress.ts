@@ -5,7 +5,7 @@ import type { OnProgress, Progress, StepName } from '../migrate/progress.ts';
 import type { BuildProgress } from '../migrate/stepwise/build-progress.ts';
 import { renderNotice, renderStepDone, renderWarning } from '../report/migration.ts';
 import type { Style } from '../report/style.ts';
-import { renderDuration } from '../report/units.ts';
+import { renderDuration } from '../text/units.ts';
 import { type CliContext, loadStyle } from './context.ts';
 import { printable } from './output.ts';
 

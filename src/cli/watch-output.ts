@@ -1,5 +1,5 @@
 import type { EvdbError } from '../errors.ts';
-import { renderDuration, renderTime } from '../report/units.ts';
+import { renderDuration, renderTime } from '../text/units.ts';
 import type { CommandInput } from './define.ts';
 import { printable, toJsonLook } from './output.ts';
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { EvdbError } from '../errors.ts';
-import { readPlainFile, whyUnreadable } from '../read-file.ts';
+import { readPlainFile, whyUnreadable } from '../file-system.ts';
 import { expandVariables, hideLiteralDollars } from './expand.ts';
 
 /** Variables of one origin, as in `process.env`. */

@@ -1,5 +1,6 @@
 import { EvdbError } from '../errors.ts';
 import { commandLine } from '../text/command-line.ts';
+import { renderSuggestion } from '../text/words.ts';
 import {
   checkDoctorSettings,
   type DoctorSettings,
@@ -11,7 +12,6 @@ import {
   type LintFileSettings,
   type LintSettingsInput,
 } from './lint-settings.ts';
-import { renderSuggestion } from './suggest.ts';
 
 /** Values of a config file or of one of its environments, of the right types. */
 export type FileSettings = Partial<Record<SettingKey, unknown>>;

@@ -1,8 +1,8 @@
 import { basename, extname } from 'node:path';
 import { EvdbError } from '../errors.ts';
-import { readPlainFile, whyUnreadable } from '../read-file.ts';
+import { readPlainFile, whyUnreadable } from '../file-system.ts';
 import { commandLine } from '../text/command-line.ts';
-import { maskUrlsIn } from '../text/mask.ts';
+import { maskUrlsIn } from '../text/harmless.ts';
 import { type ConfigFile, checkConfigFile } from './file-schema.ts';
 import { CONFIG_NAMES } from './project.ts';
 

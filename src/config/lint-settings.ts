@@ -1,5 +1,5 @@
-import { parseDuration } from './duration.ts';
-import { renderSuggestion } from './suggest.ts';
+import { parseDuration } from '../text/units.ts';
+import { renderSuggestion } from '../text/words.ts';
 
 /** What a rule's findings count as; `off` looks for none. */
 export type LintSeverityInput = 'error' | 'warning' | 'info' | 'off';

@@ -1,6 +1,6 @@
 import type { ConnectionOptions, HostAddress } from '../connection/options.ts';
 import { EvdbError } from '../errors.ts';
-import { renderSuggestion } from './suggest.ts';
+import { renderSuggestion } from '../text/words.ts';
 
 /** One of libpq's parameters, still as text, with the place it comes from. */
 export interface Parameter {

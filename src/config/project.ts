@@ -2,7 +2,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { EvdbError } from '../errors.ts';
-import { readPlainFile } from '../read-file.ts';
+import { readPlainFile } from '../file-system.ts';
 import { commandLine } from '../text/command-line.ts';
 import type { Variables } from './environment.ts';
 

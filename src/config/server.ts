@@ -1,5 +1,5 @@
 import type { ConnectionOptions } from '../connection/options.ts';
-import { MASK, maskUrl } from '../text/mask.ts';
+import { MASK, maskUrl } from '../text/harmless.ts';
 import type { ConnectionChoice } from './choice.ts';
 import { type Environment, findVariable } from './environment.ts';
 import { type CompleteConnection, completeConnection } from './libpq.ts';

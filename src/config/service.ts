@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { EvdbError } from '../errors.ts';
-import { readPlainFile } from '../read-file.ts';
+import { readPlainFile } from '../file-system.ts';
+import { renderSuggestion } from '../text/words.ts';
 import { type Environment, findVariable } from './environment.ts';
-import { renderSuggestion } from './suggest.ts';
 
 /** What `pg_service.conf` says about one service. */
 export interface Service {

@@ -1,7 +1,7 @@
 import { isIP, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions as NodeTlsOptions } from 'node:tls';
 import { EvdbError } from '../errors.ts';
-import { readPlainFile } from '../read-file.ts';
+import { readPlainFile } from '../file-system.ts';
 import type { ConnectionOptions, HostAddress } from './options.ts';
 
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);

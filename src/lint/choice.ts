@@ -1,6 +1,6 @@
-import { renderSuggestion } from '../config/suggest.ts';
 import { EvdbError } from '../errors.ts';
 import { commandLine } from '../text/command-line.ts';
+import { renderSuggestion } from '../text/words.ts';
 import type { LintFinding } from './finding.ts';
 import type { Rule, RuleGroup, Severity } from './rule.ts';
 

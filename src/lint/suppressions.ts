@@ -1,4 +1,3 @@
-import { suggestName } from '../config/suggest.ts';
 import { type Comment, listComments } from '../sql/comments.ts';
 import {
   type DirectiveLine,
@@ -9,6 +8,7 @@ import {
 import { advance, openCursor } from '../sql/lexer.ts';
 import type { Statement } from '../sql/statements.ts';
 import { commandLine } from '../text/command-line.ts';
+import { suggestName } from '../text/words.ts';
 
 /** A place in a script, in UTF-16 units. */
 export interface Range {

@@ -10,8 +10,12 @@ import { DEFAULT_STORED_TEXT_LIMIT_BYTES, ledgerKey, type MigrateOptions } from 
 import { fullName } from './plan.ts';
 import type { Provenance } from './provenance.ts';
 import { readStanding, requireMigrations, type Standing, withSession } from './read.ts';
-import type { LedgerEntry, TakenOver } from './record.ts';
-import { insertHistoriesSql, insertTakenOverSql } from './record.ts';
+import {
+  insertHistoriesSql,
+  insertTakenOverSql,
+  type LedgerEntry,
+  type TakenOver,
+} from './record.ts';
 import { withRunner } from './runner.ts';
 import { type MigrationFile, readScript, readTextToKeep } from './source.ts';
 import { compareVersions, isVersion, parseVersion, type Version } from './version.ts';

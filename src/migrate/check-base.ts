@@ -1,7 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { commandLine } from '../text/command-line.ts';
-import { quoteWord } from '../text/shell.ts';
+import { commandLine, quoteWord } from '../text/command-line.ts';
 import { type Misplaced, planRenames, type ScriptName } from './base-branch.ts';
 import { displayPath } from './display-path.ts';
 import { type FolderAtCommit, readFolderAt } from './git.ts';

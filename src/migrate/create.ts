@@ -1,9 +1,8 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EvdbError } from '../errors.ts';
-import { packagePath } from '../read-file.ts';
+import { packagePath, writeFileWhole } from '../file-system.ts';
 import { sameCommand } from '../text/command-line.ts';
-import { writeFileWhole } from '../write-file.ts';
 import { listMigrations, type MigrationFile } from './source.ts';
 import { compareVersions, MAX_VERSION_DIGITS, parseVersion } from './version.ts';
 

@@ -1,5 +1,5 @@
 import { EvdbError } from '../errors.ts';
-import { whyUnreadable } from '../read-file.ts';
+import { whyUnreadable } from '../file-system.ts';
 import { displayPath } from './display-path.ts';
 
 export function fileUnreadable(path: string, cause: unknown): EvdbError {

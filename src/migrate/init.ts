@@ -1,7 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { packagePath } from '../read-file.ts';
-import { writeFileWhole } from '../write-file.ts';
+import { packagePath, writeFileWhole } from '../file-system.ts';
 import { cannotWrite, makeFolder } from './create.ts';
 
 export interface InitOptions {

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { packagePath } from '../read-file.ts';
-import { maskUrlsIn } from '../text/mask.ts';
+import { packagePath } from '../file-system.ts';
+import { maskUrlsIn } from '../text/harmless.ts';
 
 /** Where a change came from; goes into the history with each entry. */
 export interface Provenance {

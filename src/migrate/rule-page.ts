@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { EvdbError } from '../errors.ts';
-import { packagePath } from '../read-file.ts';
+import { packagePath } from '../file-system.ts';
 
 /**
  * The page about a rule, as Markdown.

@@ -4,7 +4,7 @@ import { closeSync, readdirSync, readSync, statSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { EvdbError } from '../errors.ts';
-import { openPlainFile, readPlainFile } from '../read-file.ts';
+import { openPlainFile, readPlainFile } from '../file-system.ts';
 import { commandLine } from '../text/command-line.ts';
 import { type Directives, parseDirectives, refuseMisplacedDirectives } from './directives.ts';
 import { displayPath } from './display-path.ts';

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { writeFileWhole } from '../write-file.ts';
+import { writeFileWhole } from '../file-system.ts';
 import { cannotWrite } from './create.ts';
 import type { FixedFile } from './lint-fix.ts';
 

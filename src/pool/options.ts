@@ -1,7 +1,7 @@
 import type { PeerCertificate } from 'node:tls';
 import type { Variables } from '../config/environment.ts';
-import { renderSuggestion } from '../config/suggest.ts';
 import { EvdbError, type EvdbErrorCode } from '../errors.ts';
+import { renderSuggestion } from '../text/words.ts';
 
 /** TLS as Node's `tls.connect` knows it; `true` encrypts without asking who answers. */
 export type PoolSsl =

@@ -2,8 +2,8 @@ import type { AdoptedMigration, AdoptionResult } from '../adopt/adopt.ts';
 import type { AdoptionFinding } from '../adopt/foreign.ts';
 import type { UndoneAdoption } from '../adopt/undo.ts';
 import { commandLine, sameCommand } from '../text/command-line.ts';
+import { renderCount, renderTime } from '../text/units.ts';
 import type { Style } from './style.ts';
-import { renderCount, renderTime } from './units.ts';
 
 export interface AdoptionRenderOptions {
   style: Style;

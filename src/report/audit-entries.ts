@@ -1,7 +1,7 @@
 import type { AuditChange, AuditEntry } from '../maintenance/audit-entry.ts';
+import { renderTime } from '../text/units.ts';
 import { oneLine } from './report-value.ts';
 import type { Style } from './style.ts';
-import { renderTime } from './units.ts';
 
 /** Entries of the audit log, each with its changes below it. */
 export function renderEntries(entries: AuditEntry[], style: Style): string {

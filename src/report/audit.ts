@@ -1,10 +1,10 @@
 import type { CleanupProgress, CleanupResult } from '../maintenance/audit-cleanup.ts';
 import type { CleanupPreview } from '../maintenance/audit-preview.ts';
 import type { AuditDimension, AuditSummaryRow } from '../maintenance/audit-summary.ts';
+import { renderCount } from '../text/units.ts';
 import type { ReportColumn, ReportView } from './columns.ts';
 import { oneLine, renderBytes, renderSpan } from './report-value.ts';
 import type { Style } from './style.ts';
-import { renderCount } from './units.ts';
 
 /** What a cleanup would do. */
 export function previewView(days: number): ReportView<CleanupPreview> {

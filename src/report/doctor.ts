@@ -1,6 +1,6 @@
 import type { DoctorFinding } from '../maintenance/doctor/check.ts';
 import type { CheckReport, CheckStatus, DoctorReport } from '../maintenance/doctor/run.ts';
-import { wrapWords } from './display-width.ts';
+import { wrapWords } from '../text/width.ts';
 import { renderMarkdownTable } from './markdown-table.ts';
 import { oneLine } from './report-value.ts';
 import type { Style } from './style.ts';

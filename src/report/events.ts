@@ -1,9 +1,9 @@
 import type { RegistrationOutcome, RegistrationReport } from '../maintenance/event-registration.ts';
 import type { EventDetails, EventRow, EventSeats } from '../maintenance/events.ts';
+import { renderTime } from '../text/units.ts';
 import type { ReportColumn, ReportView } from './columns.ts';
 import { oneLine, renderValue } from './report-value.ts';
 import type { Style } from './style.ts';
-import { renderTime } from './units.ts';
 
 /** A list of events; a search has what was found as well. */
 export function eventsView({ words }: { words?: string | undefined }): ReportView<EventRow> {

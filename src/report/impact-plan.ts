@@ -5,11 +5,11 @@ import type {
   TableFacts,
 } from '../migrate/impact-plan.ts';
 import type { BudgetFinding, BudgetVerdict } from '../migrate/judge-budget.ts';
-import { wrapWords } from './display-width.ts';
+import { renderCount, renderDuration } from '../text/units.ts';
+import { wrapWords } from '../text/width.ts';
 import { oneLine } from './report-value.ts';
 import { type Effect, lockLabel, statementEffects } from './statement-effects.ts';
 import type { Style } from './style.ts';
-import { renderCount, renderDuration } from './units.ts';
 
 export interface ImpactPlanRenderOptions {
   /** Said where there is nothing to do. */

@@ -1,8 +1,8 @@
 import type { FixPlan } from '../migrate/lint-fix.ts';
+import { renderCount } from '../text/units.ts';
 import { renderLint } from './lint.ts';
 import { renderDiff } from './migration.ts';
 import type { Style } from './style.ts';
-import { renderCount } from './units.ts';
 
 /**
  * What `--fix` wrote, or would write, what it left alone and why, and what is found after it.

@@ -2,8 +2,8 @@ import type { LintReport } from '../lint/engine.ts';
 import type { LintFinding } from '../lint/finding.ts';
 import type { Severity } from '../lint/rule.ts';
 import { commandLine } from '../text/command-line.ts';
+import { renderCount } from '../text/units.ts';
 import type { Style } from './style.ts';
-import { renderCount } from './units.ts';
 
 const COLOURS: Record<Severity, keyof Style> = { error: 'bad', warning: 'warn', info: 'dim' };
 

@@ -1,8 +1,8 @@
 import type { MigrationResult } from '../migrate/migrator.ts';
 import type { Direction, PlanWarning } from '../migrate/plan.ts';
 import type { Progress, StepName } from '../migrate/progress.ts';
+import { renderCount, renderDuration } from '../text/units.ts';
 import type { Style } from './style.ts';
-import { renderCount, renderDuration } from './units.ts';
 
 const DONE: Record<Direction, string> = { up: 'applied', down: 'took back' };
 

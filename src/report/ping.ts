@@ -1,7 +1,7 @@
 import type { DatabasePing } from '../maintenance/database-ping.ts';
+import { renderDuration, renderTime } from '../text/units.ts';
 import type { Style } from './style.ts';
 import { type Cell, renderTable, type TableRenderer } from './table.ts';
-import { renderDuration, renderTime } from './units.ts';
 
 /** Who answered, and how fast. */
 export function renderPing(

@@ -1,9 +1,9 @@
 import type { BaselineResult } from '../migrate/baseline.ts';
 import type { MigrateRepairResult } from '../migrate/repair.ts';
 import type { RepairedMigration } from '../migrate/repair-prepare.ts';
+import { renderCount } from '../text/units.ts';
 import { renderDiff } from './migration.ts';
 import type { Style } from './style.ts';
-import { renderCount } from './units.ts';
 
 export interface RepairRenderOptions {
   style: Style;

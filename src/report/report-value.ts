@@ -1,5 +1,5 @@
+import { renderDuration, renderTime } from '../text/units.ts';
 import type { Unit } from './columns.ts';
-import { renderDuration, renderTime } from './units.ts';
 
 type Value = string | number | boolean | Date | null;
 

@@ -1,7 +1,7 @@
 import type { EmbeddedServerStatus } from '../connection/embedded/status.ts';
+import { renderTime } from '../text/units.ts';
 import type { Style } from './style.ts';
 import { type Cell, renderTable, type TableRenderer } from './table.ts';
-import { renderTime } from './units.ts';
 
 /** The embedded server at a glance. */
 export function renderServer(

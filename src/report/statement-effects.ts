@@ -1,8 +1,8 @@
 import type { Build, LockMode } from '../impact/impact.ts';
 import type { PlannedLock, StatementImpact, TableFacts } from '../migrate/impact-plan.ts';
+import { renderDuration } from '../text/units.ts';
 import { renderBytes } from './report-value.ts';
 import type { Style } from './style.ts';
-import { renderDuration } from './units.ts';
 
 /** One thing that a statement does to others, as a line. */
 export interface Effect {

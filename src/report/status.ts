@@ -1,9 +1,9 @@
 import type { MigrationState } from '../migrate/compare.ts';
 import type { MigrationsStatus, StatusEntry } from '../migrate/status.ts';
-import { renderState } from '../text/state.ts';
+import { renderCount, renderDuration, renderTime } from '../text/units.ts';
+import { renderState } from '../text/words.ts';
 import type { Style } from './style.ts';
 import { type Cell, renderTable, type TableRenderer } from './table.ts';
-import { renderCount, renderDuration, renderTime } from './units.ts';
 
 const COLOURS: Record<MigrationState, keyof Style> = {
   applied: 'good',

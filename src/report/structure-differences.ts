@@ -1,7 +1,7 @@
 import type { StructureComparison } from '../migrate/drift.ts';
 import type { StructureDifference } from '../structure/diff-structures.ts';
+import { renderCount } from '../text/units.ts';
 import type { Style } from './style.ts';
-import { renderCount } from './units.ts';
 
 export interface DifferencesRenderOptions {
   /** Such as `the migrations`. */

@@ -1,7 +1,7 @@
 import { sameCommand } from '../text/command-line.ts';
+import { renderCount } from '../text/units.ts';
 import { renderDiff } from './migration.ts';
 import type { Style } from './style.ts';
-import { renderCount } from './units.ts';
 
 /** What `evdb schema dump --file` did or found. */
 export interface StructureFileResult {

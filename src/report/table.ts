@@ -1,4 +1,4 @@
-import { displayWidth } from './display-width.ts';
+import { displayWidth } from '../text/width.ts';
 import type { Style } from './style.ts';
 
 export interface Column {

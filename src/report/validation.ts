@@ -1,9 +1,9 @@
 import type { LintFinding } from '../lint/finding.ts';
 import type { Finding, ValidationResult } from '../migrate/validate.ts';
+import { renderCount } from '../text/units.ts';
 import { listed, renderLintCounts, renderLintFindings } from './lint.ts';
 import { renderDiff } from './migration.ts';
 import type { Style } from './style.ts';
-import { renderCount } from './units.ts';
 
 /**
  * Each finding with its place, what was not checked, and a line that counts.

@@ -1,5 +1,5 @@
+import { renderCharacter } from '../text/width.ts';
 import { isTrailSurrogate, offsetOfCodePoint } from './position.ts';
-import { renderCharacter } from './width.ts';
 
 /**
  * Shows one line of a text with its number and a caret below a column. Tabs become spaces,

@@ -1,4 +1,4 @@
-import { MASK, maskUrlsIn } from '../text/mask.ts';
+import { MASK, maskUrlsIn } from '../text/harmless.ts';
 import {
   endOfBlockComment,
   endOfDollarQuote,

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { EvdbError } from '../errors.ts';
-import { writeFileWhole } from '../write-file.ts';
+import { writeFileWhole } from '../file-system.ts';
 
 /** How a file stands to the structure that it should hold. */
 export interface StructureFileCheck {

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { STATS_TOPICS } from '../../src/cli/commands/stats-topics.ts';
-import { displayWidth } from '../../src/report/display-width.ts';
+import { displayWidth } from '../../src/text/width.ts';
 import { runCli, startCli } from '../support/run-cli.ts';
 import { expectError, expectHint, parseJson } from './expectations.ts';
 import { expectNoPassword, test } from './role.ts';

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type postgres from 'postgres';
 import { expect } from 'vitest';
-import { displayWidth } from '../../src/report/display-width.ts';
+import { displayWidth } from '../../src/text/width.ts';
 import { closeSql, openSql } from '../support/databases.ts';
 import { startProxy } from '../support/proxy.ts';
 import { runCli, startCli } from '../support/run-cli.ts';

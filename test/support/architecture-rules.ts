@@ -5,34 +5,41 @@ export type Rule = (files: SourceFile[]) => string[];
 
 const library = [
   ...['sql/', 'connection/', 'config/', 'catalog/', 'impact/', 'lint/', 'trace/', 'migrate/'],
+  ...['embedded/', 'scratch/', 'stats/', 'events/', 'doctor/', 'database/'],
   ...['structure/', 'adopt/', 'maintenance/', 'report/', 'pool/', 'application/'],
 ];
 
 /** What the files of a folder may import, beside words for people: beginnings of paths below `src`. */
 const allowed: Record<string, { values: string[]; types?: string[] }> = {
-  text: { values: [] },
+  text: { values: ['errors.ts'] },
   'errors.ts': { values: [] },
-  'read-file.ts': { values: [] },
-  'write-file.ts': { values: [] },
+  'file-system.ts': { values: [] },
   'finding.ts': { values: [] },
   'index.ts': { values: [...library, 'errors.ts'], types: ['finding.ts'] },
   sql: { values: ['errors.ts'] },
-  connection: { values: ['errors.ts', 'sql/quote.ts'] },
-  config: { values: ['errors.ts'], types: ['connection/'] },
+  connection: { values: ['errors.ts', 'sql/quote.ts', 'sql/position.ts', 'sql/lexer.ts'] },
+  embedded: { values: ['errors.ts', 'connection/', 'report/'] },
+  scratch: { values: ['errors.ts', 'sql/', 'connection/', 'embedded/'] },
+  config: { values: ['errors.ts', 'report/'], types: ['connection/'] },
   catalog: { values: ['errors.ts', 'sql/', 'connection/'] },
   impact: { values: ['sql/', 'catalog/'] },
-  lint: { values: ['errors.ts', 'sql/', 'catalog/', 'impact/', 'config/suggest.ts'] },
+  lint: { values: ['errors.ts', 'sql/', 'catalog/', 'impact/', 'report/'] },
   trace: { values: ['errors.ts', 'sql/', 'connection/', 'catalog/', 'impact/'] },
-  structure: { values: ['errors.ts', 'sql/', 'connection/'] },
+  structure: { values: ['errors.ts', 'sql/', 'connection/', 'report/'] },
+  stats: { values: ['errors.ts', 'sql/', 'connection/', 'report/'] },
+  database: { values: ['errors.ts', 'sql/', 'connection/', 'report/'] },
+  events: { values: ['errors.ts', 'sql/', 'connection/', 'config/', 'pool/', 'report/'] },
+  doctor: { values: ['errors.ts', 'sql/', 'connection/', 'stats/', 'events/', 'report/'] },
   migrate: {
     values: [
       ...['errors.ts', 'sql/', 'connection/', 'catalog/', 'impact/', 'lint/', 'trace/'],
-      'structure/',
+      ...['structure/', 'scratch/', 'report/'],
     ],
+    types: ['config/'],
   },
   adopt: { values: ['errors.ts', 'sql/', 'connection/', 'migrate/'] },
-  maintenance: { values: ['errors.ts', 'sql/', 'connection/'] },
-  pool: { values: ['errors.ts', 'sql/quote.ts', 'connection/', 'config/'] },
+  maintenance: { values: ['errors.ts', 'sql/', 'connection/', 'stats/', 'events/', 'report/'] },
+  pool: { values: ['errors.ts', 'sql/quote.ts', 'connection/', 'config/', 'embedded/'] },
   application: {
     values: ['errors.ts', 'sql/quote.ts', 'pool/', 'migrate/', 'connection/', 'config/'],
   },
@@ -42,7 +49,8 @@ const allowed: Record<string, { values: string[]; types?: string[] }> = {
       'errors.ts',
       ...['report/', 'migrate/', 'lint/', 'maintenance/', 'connection/', 'config/', 'application/'],
       'sql/mask.ts',
-      ...['structure/', 'adopt/', 'trace/'],
+      ...['structure/', 'adopt/', 'trace/', 'embedded/', 'stats/', 'events/', 'doctor/'],
+      'database/',
     ],
     types: ['finding.ts'],
   },
@@ -58,7 +66,7 @@ export const pointsOneWay: Rule = (files) =>
     return imports
       .filter(({ from }) => from.startsWith('src/') && !from.startsWith(own))
       .filter(({ from, isTypeOnly }) => {
-        const values = [...rule.values, 'text/', 'read-file.ts', 'write-file.ts'];
+        const values = [...rule.values, 'text/', 'file-system.ts'];
         const targets = isTypeOnly ? [...values, ...(rule.types ?? [])] : values;
         return !targets.some((target) => from.startsWith(`src/${target}`));
       })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { maskUrl, maskUrlsIn } from '../../src/text/mask.ts';
+import { maskUrl, maskUrlsIn } from '../../src/text/harmless.ts';
 
 describe('maskUrl', () => {
   it.each([

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { suggestName } from '../../src/config/suggest.ts';
+import { suggestName } from '../../src/text/words.ts';
 
 describe('suggestName', () => {
   const known = ['url', 'migrationUrl', 'migrationsDir', 'schema', 'searchPath'];

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { ImpactPlan, StatementImpact, StepImpact } from '../../src/migrate/impact-plan.ts';
-import { displayWidth } from '../../src/report/display-width.ts';
 import { renderImpactPlan } from '../../src/report/impact-plan.ts';
 import { PLAIN } from '../../src/report/style.ts';
+import { displayWidth } from '../../src/text/width.ts';
 
 const quiet: StatementImpact = {
   ...{ line: 1, column: 1, command: 'create table', text: 'create table a (\n  id int\n)' },

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { StatsReport } from '../../src/maintenance/stats-report.ts';
 import type { ReportView, Unit } from '../../src/report/columns.ts';
-import { cutToWidth, displayWidth, wrapWords } from '../../src/report/display-width.ts';
 import { renderReport } from '../../src/report/render-report.ts';
 import { oneLine, renderBytes, renderSpan, renderValue } from '../../src/report/report-value.ts';
 import { PLAIN, type Style } from '../../src/report/style.ts';
 import { renderTerminalTable } from '../../src/report/terminal-table.ts';
+import { cutToWidth, displayWidth, wrapWords } from '../../src/text/width.ts';
 
 interface IndexFacts {
   table: string;

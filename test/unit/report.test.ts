@@ -13,8 +13,8 @@ import {
 } from '../../src/report/migration.ts';
 import { renderStatus } from '../../src/report/status.ts';
 import { PLAIN, type Style } from '../../src/report/style.ts';
-import { renderTime } from '../../src/report/units.ts';
 import { renderValidation } from '../../src/report/validation.ts';
+import { renderTime } from '../../src/text/units.ts';
 
 /** Shows where a colour starts and ends. */
 const MARKED: Style = {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { quoteWord, variableWord } from '../../src/text/shell.ts';
+import { quoteWord, variableWord } from '../../src/text/command-line.ts';
 
 /** What a shell makes of a word. */
 function readBack(shell: string, quoted: string): string {

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { writeFileWhole } from '../../src/write-file.ts';
+import { writeFileWhole } from '../../src/file-system.ts';
 
 function makeFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'evdb-write-'));

@@ -5,7 +5,7 @@ import type { AuditEntry } from '../../maintenance/audit-entry.ts';
 import { createAuditFollower, type FollowAuditLogOptions } from '../../maintenance/audit-follow.ts';
 import { withInspection } from '../../maintenance/inspection.ts';
 import { renderEntry } from '../../report/audit-entries.ts';
-import { renderDuration } from '../../report/units.ts';
+import { renderDuration } from '../../text/units.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT, exitCodeFor } from '../exit-codes.ts';
 import { toJsonLook } from '../output.ts';

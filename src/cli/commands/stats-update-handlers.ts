@@ -2,7 +2,7 @@ import { type UpdateRow, updateStatistics } from '../../maintenance/stats/update
 import type { ReportNote, StatsReport } from '../../maintenance/stats-report.ts';
 import { renderReport } from '../../report/render-report.ts';
 import { UPDATE_VIEW } from '../../report/stats/update.ts';
-import { renderCount } from '../../report/units.ts';
+import { renderCount } from '../../text/units.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
 import { withStop } from '../interruption.ts';

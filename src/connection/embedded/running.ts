@@ -1,3 +1,5 @@
+// Loaded by every command that uses the embedded server: keep the imports few.
+
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { EvdbError } from '../../errors.ts';
@@ -6,8 +8,6 @@ import type { ConnectionOptions } from '../options.ts';
 import { fileError } from './disk.ts';
 import { findPostmaster } from './postmaster.ts';
 import { dataDirectoryOf, passwordPathOf, readState } from './state.ts';
-
-// Loaded by every command that uses the embedded server: keep the imports few.
 
 export interface RunningServer {
   pid: number;

@@ -1,7 +1,7 @@
 import type { Session } from '../../connection/session.ts';
 import { quoteIdent } from '../../sql/quote.ts';
+import { describeCount } from '../../text/units.ts';
 import type { DoctorCheck, DoctorFinding } from './check.ts';
-import { describeCount } from './measures.ts';
 
 /** Rows of a table that vacuum should have removed, or that the planner knows nothing of. */
 export interface TableUpkeep {

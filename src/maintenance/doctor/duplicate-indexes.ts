@@ -1,6 +1,6 @@
+import { describeBytes, describeCount } from '../../text/units.ts';
 import { type DuplicateIndexRow, readDuplicates } from '../stats/duplicates.ts';
 import type { DoctorCheck, DoctorFinding } from './check.ts';
-import { describeBytes, describeCount } from './measures.ts';
 
 /** Equal indexes; one on the first columns of another may be wanted, because it is smaller. */
 export function judgeDuplicateIndexes(rows: DuplicateIndexRow[]): DoctorFinding[] {

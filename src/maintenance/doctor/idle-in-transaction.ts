@@ -1,6 +1,6 @@
+import { describeAge, describeCount, MINUTE_MS } from '../../text/units.ts';
 import { type ActivityRow, readActivity } from '../stats/activity.ts';
 import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
-import { describeAge, describeCount, MINUTE_MS } from './measures.ts';
 
 /** An application thinks for milliseconds; after a minute it has forgotten the transaction. */
 const WARNING_MS = MINUTE_MS;

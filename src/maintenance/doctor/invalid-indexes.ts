@@ -1,6 +1,6 @@
+import { describeCount } from '../../text/units.ts';
 import { type InvalidRow, readInvalid } from '../stats/invalid.ts';
 import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
-import { describeCount } from './measures.ts';
 
 const REASONS: Record<InvalidRow['problem'], string> = {
   invalid: 'is invalid: it is written to and never read',

@@ -1,8 +1,8 @@
 import { commandLine } from '../../text/command-line.ts';
+import { describeAge, describeCount, MINUTE_MS, SECOND_MS } from '../../text/units.ts';
 import type { LockRow } from '../stats/lock-tree.ts';
 import { readLocks } from '../stats/locks.ts';
 import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
-import { describeAge, describeCount, MINUTE_MS, SECOND_MS } from './measures.ts';
 
 const WARNING_MS = 5 * SECOND_MS;
 const CRITICAL_MS = MINUTE_MS;

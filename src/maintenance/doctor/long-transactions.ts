@@ -1,6 +1,6 @@
+import { describeAge, HOUR_MS, MINUTE_MS } from '../../text/units.ts';
 import { type ActivityRow, readActivity } from '../stats/activity.ts';
 import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
-import { describeAge, HOUR_MS, MINUTE_MS } from './measures.ts';
 
 /** Meanwhile vacuum removes nothing that died since; backups and reports take that long rightly. */
 const WARNING_MS = 10 * MINUTE_MS;

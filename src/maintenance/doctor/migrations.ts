@@ -1,8 +1,8 @@
 import { EvdbError } from '../../errors.ts';
 import { commandLine } from '../../text/command-line.ts';
-import { renderState } from '../../text/state.ts';
+import { describeCount } from '../../text/units.ts';
+import { renderState } from '../../text/words.ts';
 import type { DoctorCheck, DoctorFinding, MigrationCounts } from './check.ts';
-import { describeCount } from './measures.ts';
 
 type Judgement = [status: 'warning' | 'critical', what: string, fix: () => string];
 

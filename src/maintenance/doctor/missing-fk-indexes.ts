@@ -1,6 +1,6 @@
+import { describeBytes, describeCount, SMALL_BYTES } from '../../text/units.ts';
 import { type MissingFkRow, readMissingFk } from '../stats/missing-fk.ts';
 import type { DoctorCheck, DoctorFinding } from './check.ts';
-import { describeBytes, describeCount, SMALL_BYTES } from './measures.ts';
 
 /** Foreign keys for which each delete reads a table that is not small. */
 export function judgeMissingFk(rows: MissingFkRow[]): DoctorFinding[] {

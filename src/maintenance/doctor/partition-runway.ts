@@ -1,8 +1,8 @@
 import { quoteIdent } from '../../sql/quote.ts';
+import { describeCount } from '../../text/units.ts';
 import { type PartitionsRow, readPartitions } from '../stats/partitions.ts';
 import type { ReportNote } from '../stats-report.ts';
 import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
-import { describeCount } from './measures.ts';
 
 /** As long as it may take until somebody looks and has the rights. */
 const WARNING_DAYS = 30;

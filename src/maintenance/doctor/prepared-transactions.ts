@@ -1,6 +1,6 @@
+import { describeAge, describeCount, HOUR_MS, MINUTE_MS } from '../../text/units.ts';
 import { listPreparedTransactions, type PreparedTransaction } from '../stats/lock-waits.ts';
 import type { DoctorCheck, DoctorFinding } from './check.ts';
-import { describeAge, describeCount, HOUR_MS, MINUTE_MS } from './measures.ts';
 
 /** The second phase follows in milliseconds; what is left behind survives even a restart. */
 const WARNING_MS = 5 * MINUTE_MS;

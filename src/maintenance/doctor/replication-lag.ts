@@ -1,6 +1,3 @@
-import { type ReplicationRow, readReplication } from '../stats/replication.ts';
-import type { ReportNote } from '../stats-report.ts';
-import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
 import {
   describeAge,
   describeBytes,
@@ -8,7 +5,10 @@ import {
   GIB,
   MINUTE_MS,
   SECOND_MS,
-} from './measures.ts';
+} from '../../text/units.ts';
+import { type ReplicationRow, readReplication } from '../stats/replication.ts';
+import type { ReportNote } from '../stats-report.ts';
+import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
 
 /** Users see old data on a standby, and that much is lost where it takes over. */
 const WARNING_MS = 30 * SECOND_MS;

@@ -1,7 +1,7 @@
 import { quoteLiteral } from '../../sql/quote.ts';
+import { describeBytes, describeCount, GIB } from '../../text/units.ts';
 import { type ReplicationRow, readReplication } from '../stats/replication.ts';
 import type { DoctorCheck, DoctorFinding } from './check.ts';
-import { describeBytes, describeCount, GIB } from './measures.ts';
 
 /** A slot that nobody reads fills the disk sooner or later. */
 const CRITICAL_BYTES = 10 * GIB;

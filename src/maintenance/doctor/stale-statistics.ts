@@ -1,7 +1,7 @@
 import { quoteIdent } from '../../sql/quote.ts';
+import { describeCount } from '../../text/units.ts';
 import type { DoctorCheck, DoctorFinding } from './check.ts';
 import { readUpkeep, type TableUpkeep } from './dead-rows.ts';
-import { describeCount } from './measures.ts';
 
 const LATE = 2;
 const FEW_ROWS = 10_000;

@@ -1,6 +1,6 @@
+import { describeBytes, describeCount, SMALL_BYTES } from '../../text/units.ts';
 import { readUnused, type UnusedIndexRow } from '../stats/unused.ts';
 import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
-import { describeBytes, describeCount, SMALL_BYTES } from './measures.ts';
 
 /** Large indexes that nobody scans, of tables that somebody reads. */
 export function judgeUnusedIndexes(rows: UnusedIndexRow[]): DoctorFinding[] {

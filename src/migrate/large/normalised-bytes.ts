@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { closeSync, readSync } from 'node:fs';
-import { openPlainFile } from '../../read-file.ts';
+import { openPlainFile } from '../../file-system.ts';
 import { fileUnreadable, notUtf8, nulByte } from '../file-errors.ts';
 
 const BLOCK_BYTES = 256 * 1024;

@@ -1,5 +1,5 @@
 import type { CheckStatus, DoctorReport } from '../../maintenance/doctor/run.ts';
-import { renderCount } from '../units.ts';
+import { renderCount } from '../../text/units.ts';
 import type { PipelineReport, PipelineSeverity } from './pipeline-report.ts';
 
 /**

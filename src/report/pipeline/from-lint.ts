@@ -1,7 +1,7 @@
 import type { LintReport } from '../../lint/engine.ts';
+import { renderCount } from '../../text/units.ts';
 import { renderLintCounts } from '../lint.ts';
 import { PLAIN } from '../style.ts';
-import { renderCount } from '../units.ts';
 import type { PipelineReport, PipelineSeverity } from './pipeline-report.ts';
 
 /**

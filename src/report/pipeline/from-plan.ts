@@ -1,8 +1,8 @@
 import type { ImpactPlan } from '../../migrate/impact-plan.ts';
 import type { BudgetFinding, BudgetVerdict } from '../../migrate/judge-budget.ts';
+import { renderCount } from '../../text/units.ts';
 import { renderImpactPlan } from '../impact-plan.ts';
 import { PLAIN } from '../style.ts';
-import { renderCount } from '../units.ts';
 import { fence } from './comment.ts';
 import type { PipelineProblem, PipelineReport, PipelineSeverity } from './pipeline-report.ts';
 

@@ -1,8 +1,8 @@
 import type { BusinessRule, RuleViolation } from '../../maintenance/rules.ts';
 import type { StatsReport } from '../../maintenance/stats-report.ts';
 import { commandLine } from '../../text/command-line.ts';
+import { renderCount } from '../../text/units.ts';
 import { oneLine } from '../report-value.ts';
-import { renderCount } from '../units.ts';
 import type { PipelineReport } from './pipeline-report.ts';
 
 /**

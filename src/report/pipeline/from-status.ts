@@ -1,7 +1,7 @@
 import type { MigrationState } from '../../migrate/compare.ts';
 import type { MigrationsStatus } from '../../migrate/status.ts';
-import { renderState } from '../../text/state.ts';
-import { renderCount } from '../units.ts';
+import { renderCount } from '../../text/units.ts';
+import { renderState } from '../../text/words.ts';
 import type { PipelineProblem, PipelineReport } from './pipeline-report.ts';
 
 const SAYS: Partial<Record<MigrationState, string>> = {

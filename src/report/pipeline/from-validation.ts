@@ -1,7 +1,7 @@
 import type { ValidationResult } from '../../migrate/validate.ts';
+import { renderCount } from '../../text/units.ts';
 import { renderLintCounts } from '../lint.ts';
 import { PLAIN } from '../style.ts';
-import { renderCount } from '../units.ts';
 import type { PipelineReport, PipelineSeverity } from './pipeline-report.ts';
 
 /** The check of findings that belong to no file, such as a migration whose file is gone. */

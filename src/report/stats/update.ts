@@ -1,5 +1,5 @@
 import type { UpdateRow } from '../../maintenance/stats/update.ts';
-import { renderState } from '../../text/state.ts';
+import { renderState } from '../../text/words.ts';
 import type { ReportView, Tone } from '../columns.ts';
 
 export const UPDATE_VIEW: ReportView<UpdateRow> = {

@@ -39,3 +39,8 @@ export function renderSuggestion(name: string, known: Iterable<string>): string 
   const suggestion = suggestName(name, known);
   return suggestion === undefined ? '' : `; did you mean "${suggestion}"?`;
 }
+
+/** A state as people read it: `outOfOrder` is out-of-order. Programs get it as it stands. */
+export function renderState(state: string): string {
+  return state.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
