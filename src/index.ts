@@ -30,8 +30,8 @@ export type {
   UnregistrationResult,
 } from './application/registration-answer.ts';
 export type { RegistrationOptions } from './application/registration-arguments.ts';
-export { assertConnectionConfigured } from './config/configured.ts';
 export type { ConfigFileInput } from './config/file-schema.ts';
+export { assertConnectionConfigured } from './config/layers.ts';
 export type { LintFileSettings } from './config/lint-settings.ts';
 export { parseServerVersion } from './config/lint-settings.ts';
 export type { Config, ConfigEntry, ConfigFlags, ResolveInput } from './config/resolve.ts';

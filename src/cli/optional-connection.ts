@@ -1,4 +1,4 @@
-import { assertConnectionConfigured } from '../config/configured.ts';
+import { assertConnectionConfigured } from '../config/layers.ts';
 import type { Config } from '../config/resolve.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
 import type { CliContext } from './context.ts';

@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path';
 import { migrateOptionsOf } from '../application/migrate-options.ts';
-import { assertConnectionConfigured } from '../config/configured.ts';
+import { assertConnectionConfigured } from '../config/layers.ts';
 import { type Config, resolveConfig } from '../config/resolve.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
 import { EvdbError } from '../errors.ts';

@@ -41,7 +41,7 @@ async function resolveMain(
     };
   }
   // On demand: without a server a command needs none of what reads URLs.
-  const { resolveServer } = await import('./server.ts');
+  const { resolveServer } = await import('./libpq.ts');
   const { options, ...rest } = await resolveServer('connection', 'url', choice, environment);
   return { connection: { kind: 'server', options }, ...rest };
 }
@@ -64,7 +64,7 @@ export async function resolveConnections(
   const unused = renderUnusedSources(choice, layers, environment);
   const warnings = [...unused, ...migration.warnings, ...main.warnings];
   if (migration.choice === undefined) return { ...main, warnings };
-  const { resolveServer } = await import('./server.ts');
+  const { resolveServer } = await import('./libpq.ts');
   const second = await resolveServer(
     'migrationConnection',
     'migrationUrl',

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { EvdbError } from '../errors.ts';
 import { readPlainFile, whyUnreadable } from '../file-system.ts';
-import { expandVariables, hideLiteralDollars } from './expand.ts';
 
 /** Variables of one origin, as in `process.env`. */
 export type Variables = Readonly<Record<string, string | undefined>>;
@@ -13,7 +12,7 @@ export interface Environment {
 }
 
 /** A variable that has a value. */
-export interface FoundVariable {
+interface FoundVariable {
   value: string;
   /** `environment NAME` or `.env NAME`. */
   source: string;
@@ -79,4 +78,114 @@ function tell(name: string, missing: string[]): string[] {
   return missing.map(
     (one) => `.env ${name}: there is no variable ${one}, so \${${one}} stays as it stands`,
   );
+}
+
+/** An assignment of `.env`, as Node and others read it. */
+const LINE =
+  /^([ \t]*(?:export[ \t]+)?[\w.-]+[ \t]*=[ \t]*)('(?:\\'|[^'])*'|"(?:\\"|[^"])*"|`(?:\\`|[^`])*`|[^#\r\n]*)/gm;
+// Stand for what is not expanded until all is: no text holds them, they are no characters.
+const LITERAL_DOLLAR = '\uFDD0';
+
+/**
+ * Hides the `$` that mean themselves: those in single quotes and those behind a backslash.
+ *
+ * @returns the text of `.env`, for the parser and then for `expandVariables`
+ */
+function hideLiteralDollars(text: string): string {
+  return text.replace(LINE, (_, start: string, value: string) => {
+    const hidden = value.startsWith("'")
+      ? value.replaceAll('$', LITERAL_DOLLAR)
+      : value.replaceAll('\\$', LITERAL_DOLLAR);
+    return start + hidden;
+  });
+}
+
+/**
+ * Puts in the variables that values name, as dotenv-expand does: `$NAME`, `${NAME}`,
+ * `${NAME:-default}` and `${NAME-default}`, from the environment first and then from another line.
+ * What nobody has set stays as it stands: a password may hold a `$`.
+ *
+ * @returns beside the variables the names in braces that nobody has set, by the variable that holds them
+ * @example expandVariables({ A: '${B}/x', B: 'y' }, {}).variables // { A: 'y/x', B: 'y' }
+ */
+function expandVariables(
+  parsed: Variables,
+  real: Variables,
+): { variables: Record<string, string>; unknown: Map<string, string[]> } {
+  const done = new Map<string, string>();
+  const unknown = new Map<string, string[]>();
+  const open = new Set<string>();
+
+  function lookUp(name: string): string | undefined {
+    if (real[name] !== undefined) return real[name];
+    // One that names itself by way of others has no value.
+    if (!Object.hasOwn(parsed, name) || open.has(name)) return undefined;
+    const known = done.get(name);
+    if (known !== undefined) return known;
+    open.add(name);
+    const value = expand(parsed[name] ?? '', name);
+    open.delete(name);
+    done.set(name, value);
+    return value;
+  }
+
+  function expand(text: string, holder: string): string {
+    let result = '';
+    for (let at = 0; at < text.length; ) {
+      const found = readReference(text, at);
+      if (found === undefined) {
+        result += text[at++];
+        continue;
+      }
+      const { name, otherwise, isForEmpty, end } = found;
+      const value = lookUp(name);
+      const isMissing = value === undefined || (isForEmpty && value === '');
+      if (!isMissing) result += value;
+      else if (otherwise !== undefined) result += expand(otherwise, holder);
+      else {
+        result += text.slice(at, end);
+        if (text[at + 1] === '{') unknown.set(holder, [...(unknown.get(holder) ?? []), name]);
+      }
+      at = end;
+    }
+    return result;
+  }
+
+  const variables: Record<string, string> = {};
+  for (const name of Object.keys(parsed)) {
+    open.add(name);
+    const value = done.get(name) ?? expand(parsed[name] ?? '', name);
+    open.delete(name);
+    done.set(name, value);
+    variables[name] = value.replaceAll(LITERAL_DOLLAR, '$');
+  }
+  return { variables, unknown };
+}
+
+interface Reference {
+  name: string;
+  otherwise: string | undefined;
+  /** Whether the default counts for an empty value too. */
+  isForEmpty: boolean;
+  end: number;
+}
+
+function readReference(text: string, at: number): Reference | undefined {
+  if (text[at] !== '$') return undefined;
+  const [all = '', brace, name = ''] =
+    /^\$(\{?)([A-Za-z_]\w*)/.exec(text.slice(at, at + 256)) ?? [];
+  if (name === '') return undefined;
+  let end = at + all.length;
+  if (!brace) return { name, otherwise: undefined, isForEmpty: false, end };
+  const [operator = ''] = /^:?-/.exec(text.slice(end, end + 2)) ?? [];
+  const from = end + operator.length;
+  for (let depth = 1; end < text.length; end++) {
+    if (text.startsWith('${', end)) depth++;
+    else if (text[end] === '}' && --depth === 0) {
+      if (operator === '' && end > from) return undefined;
+      const otherwise = operator === '' ? undefined : text.slice(from, end);
+      return { name, otherwise, isForEmpty: operator === ':-', end: end + 1 };
+    }
+  }
+  return undefined;
 }

@@ -1,6 +1,7 @@
 import { EvdbError } from '../errors.ts';
-import { type Environment, readVariable } from './environment.ts';
+import { type Environment, readVariable, type Variables } from './environment.ts';
 import type { FileSettings, SettingsInput } from './file-schema.ts';
+import type { Config } from './resolve.ts';
 
 /** Every setting, by its key in the config file, with the kind of value it takes. */
 export const SETTING_KINDS = {
@@ -137,4 +138,31 @@ export function findSetting(layers: readonly Layer[], key: SettingKey): FoundSet
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+function isSwitchedOn(value: string | undefined): boolean {
+  return !['', '0', 'false', 'no', 'off'].includes(value?.trim().toLowerCase() ?? '');
+}
+
+/**
+ * Refuses the implicit embedded PostgreSQL where a forgotten connection string would look like
+ * success: in a pipeline (`CI`) and in production (`NODE_ENV=production`). Commands that need a
+ * database call it first; `CI=false` counts as not set.
+ *
+ * @param env default `process.env`
+ * @throws EvdbError `NOT_CONFIGURED`
+ */
+export function assertConnectionConfigured(
+  config: Pick<Config, 'connection'>,
+  env: Variables = process.env,
+): void {
+  if (config.connection.kind !== 'embedded' || !config.connection.implicit) return;
+  const isProduction = env.NODE_ENV === 'production';
+  if (!isProduction && !isSwitchedOn(env.CI)) return;
+  const reason = isProduction ? 'NODE_ENV is production' : 'CI is set';
+  throw new EvdbError('NOT_CONFIGURED', `no database is configured, and ${reason}`, {
+    hint:
+      'Set EVDB_URL, DATABASE_URL or DB_HOST, or pass --url postgres://user@host/database. ' +
+      'To use the embedded PostgreSQL here, pass --embedded or set EVDB_URL=embedded:.',
+  });
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { assertConnectionConfigured } from '../../src/config/configured.ts';
 import type { Variables } from '../../src/config/environment.ts';
+import { assertConnectionConfigured } from '../../src/config/layers.ts';
 import type { Config } from '../../src/config/resolve.ts';
 import { type Sources, useConfigProject } from './config-project.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Variables } from '../../src/config/environment.ts';
-import { findPassword } from '../../src/config/passfile.ts';
+import { findPassword } from '../../src/config/libpq-files.ts';
 import type { ConnectionOptions } from '../../src/connection/options.ts';
 import { useConfigProject } from './config-project.ts';
 
