@@ -37,6 +37,9 @@ export { parseServerVersion } from './config/lint-settings.ts';
 export type { Config, ConfigEntry, ConfigFlags, ResolveInput } from './config/resolve.ts';
 export { resolveConfig } from './config/resolve.ts';
 export { parseConnectionUrl } from './config/url.ts';
+export type { Blocker, SeenBlocker, Victims } from './connection/blockers.ts';
+export { describeBlocker } from './connection/blockers.ts';
+export { QueryError } from './connection/connection-error.ts';
 export type {
   EnsuredServer,
   EnsureServerOptions,
@@ -46,8 +49,9 @@ export type { EmbeddedServerStatus } from './connection/embedded/status.ts';
 export { hasEmbeddedServer, readEmbeddedServer } from './connection/embedded/status.ts';
 export type { StopResult } from './connection/embedded/stop.ts';
 export { stopEmbeddedServer } from './connection/embedded/stop.ts';
+export type { InspectionOptions, WritingOptions } from './connection/inspection.ts';
+export { withInspection, withWriting } from './connection/inspection.ts';
 export type { ConnectionOptions, HostAddress, SslMode } from './connection/options.ts';
-export { QueryError } from './connection/query-error.ts';
 export type { ScratchDatabase, ScratchOptions } from './connection/scratch.ts';
 export { withScratchDatabase } from './connection/scratch.ts';
 export type { Session } from './connection/session.ts';
@@ -125,8 +129,6 @@ export type {
   FindEventsOptions,
 } from './maintenance/events.ts';
 export { findEvents, readEvent, readEventSeats } from './maintenance/events.ts';
-export type { InspectionOptions } from './maintenance/inspection.ts';
-export { withInspection } from './maintenance/inspection.ts';
 export type { RepairResult, RepairRulesOptions, RuleRepair } from './maintenance/rule-repairs.ts';
 export { repairRules } from './maintenance/rule-repairs.ts';
 export type {
@@ -177,13 +179,9 @@ export { updateStatistics } from './maintenance/stats/update.ts';
 export type { VacuumOptions, VacuumReport, VacuumRow } from './maintenance/stats/vacuum.ts';
 export { readVacuum } from './maintenance/stats/vacuum.ts';
 export type { ReportNote, StatsReport } from './maintenance/stats-report.ts';
-export type { WritingOptions } from './maintenance/writing.ts';
-export { withWriting } from './maintenance/writing.ts';
 export type { StepResult } from './migrate/apply.ts';
 export type { BaselineOptions, BaselineResult } from './migrate/baseline.ts';
 export { baselineMigrations, planMigrateBaseline } from './migrate/baseline.ts';
-export type { Blocker, Victims } from './migrate/blockers.ts';
-export { describeBlocker } from './migrate/blockers.ts';
 export type { Budget, BudgetLimit } from './migrate/budget.ts';
 export { parseBudget } from './migrate/budget.ts';
 export type { Rename } from './migrate/check-base.ts';
@@ -247,7 +245,6 @@ export { resetSchema } from './migrate/reset.ts';
 export { readRulePage } from './migrate/rule-page.ts';
 export type { ScriptLocation, ServerReport } from './migrate/script-error.ts';
 export { ScriptError } from './migrate/script-error.ts';
-export type { SeenBlocker } from './migrate/seen-blockers.ts';
 export type { DownProof, ProveDownsOptions } from './migrate/shadow.ts';
 export { proveDowns } from './migrate/shadow.ts';
 export type { MigrationFile } from './migrate/source.ts';

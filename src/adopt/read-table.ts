@@ -1,4 +1,4 @@
-import { codeOf } from '../connection/query-error.ts';
+import { codeOf } from '../connection/connection-error.ts';
 import { describeUser, type Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';

@@ -1,5 +1,5 @@
 import type { Ora } from 'ora';
-import { describeBlocker, type Victims } from '../migrate/blockers.ts';
+import { describeBlocker, type Victims } from '../connection/blockers.ts';
 import type { LockHolder } from '../migrate/preflight.ts';
 import type { OnProgress, Progress, StepName } from '../migrate/progress.ts';
 import type { BuildProgress } from '../migrate/stepwise/build-progress.ts';

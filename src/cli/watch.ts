@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { withInspection } from '../connection/inspection.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
-import { withInspection } from '../maintenance/inspection.ts';
 import type { CommandInput, CommandResult } from './define.ts';
 import { EXIT, exitCodeFor } from './exit-codes.ts';
 import { createWatchOutput, type WatchFrame, type WatchOutput } from './watch-output.ts';

@@ -1,12 +1,10 @@
 import type { Socket } from 'node:net';
 import type { Options, Sql } from 'postgres';
 import { EvdbError } from '../errors.ts';
-import { type CopyQuery, runCopyIn } from './copy-in.ts';
-import { hearLastWords, type LastWords } from './last-words.ts';
+import { codeOf, hearLastWords, isConnectionLoss, type LastWords } from './connection-error.ts';
 import type { ConnectionOptions, HostAddress } from './options.ts';
-import { codeOf, isConnectionLoss } from './query-error.ts';
 import type { NoticeListener, OpenSessionOptions, Row, ServerNotice } from './session.ts';
-import { connectSocket } from './socket.ts';
+import { type CopyQuery, connectSocket, runCopyIn } from './socket.ts';
 
 /** Statements that are sent before the first of them is answered. */
 const MAX_PIPELINE = 100;

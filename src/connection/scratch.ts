@@ -2,10 +2,9 @@ import { randomInt } from 'node:crypto';
 import { EvdbError } from '../errors.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { commandLine } from '../text/command-line.ts';
-import type { ConnectionOptions } from './options.ts';
-import { codeOf, isConnectionLoss, queryError } from './query-error.ts';
+import { codeOf, isConnectionLoss, queryError } from './connection-error.ts';
+import { type ConnectionOptions, liftTimeLimitsSql } from './options.ts';
 import { describeUser, openSession, type Session } from './session.ts';
-import { liftTimeLimitsSql } from './time-limits.ts';
 
 export interface ScratchOptions {
   /** The database whose server, encoding and locale it gets; without one it is made on the embedded server. */

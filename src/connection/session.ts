@@ -1,15 +1,20 @@
 import { EvdbError } from '../errors.ts';
-import { cancelStatement } from './cancel.ts';
-import { connectError } from './connect-error.ts';
+import { connectError } from './connection-error.ts';
 import {
+  type BackendKey,
   type CopyRows,
   createDriver,
   type Driver,
   type EncodedValue,
   type StatementResult,
 } from './driver.ts';
-import { type ConnectionOptions, completeOptions, type HostAddress } from './options.ts';
-import { liftTimeLimitsSql } from './time-limits.ts';
+import {
+  type ConnectionOptions,
+  completeOptions,
+  type HostAddress,
+  liftTimeLimitsSql,
+} from './options.ts';
+import { connectSocket } from './socket.ts';
 
 export interface SessionFacts {
   pid: number;
@@ -269,4 +274,34 @@ function makeSession(
       driver.destroy();
     },
   };
+}
+
+const CANCEL_REQUEST = 80877102;
+const DEADLINE_MS = 2_000;
+
+/**
+ * Sends a CancelRequest as the protocol describes it: on a connection of its own, without TLS or
+ * password, answered by nothing but the end of the connection. A server that cannot be reached is
+ * not an error here: whoever cancels gives the connection up anyway.
+ *
+ * Source: PostgreSQL manual, "Message Flow", "Canceling Requests in Progress".
+ */
+async function cancelStatement(key: BackendKey, address: HostAddress): Promise<void> {
+  const request = Buffer.alloc(16);
+  request.writeInt32BE(16, 0);
+  request.writeInt32BE(CANCEL_REQUEST, 4);
+  request.writeUInt32BE(key.pid, 8);
+  request.writeUInt32BE(key.secret, 12);
+  try {
+    const socket = await connectSocket(address, DEADLINE_MS);
+    await new Promise<void>((resolve) => {
+      socket.once('close', () => resolve());
+      socket.setTimeout(DEADLINE_MS, () => socket.destroy());
+      // Not `end`: a pooler forgets a request whose sender has gone.
+      socket.write(request);
+      socket.resume();
+    });
+  } catch {
+    // said above
+  }
 }

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { queryError } from '../connection/query-error.ts';
+import { queryError } from '../connection/connection-error.ts';
+import { isLockFailure, withLockAttempts } from '../connection/retry.ts';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { type EventSchemaTarget, onEventSchema, type SchemaNeed } from './event-schema.ts';
-import { isLockFailure, withLockAttempts } from './lock-retries.ts';
 
 /** The function counts no further back, which is 2,700 years. */
 const MOST_DAYS = 1_000_000;

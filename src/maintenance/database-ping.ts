@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { queryError } from '../connection/connection-error.ts';
 import { type ConnectionOptions, completeOptions } from '../connection/options.ts';
-import { queryError } from '../connection/query-error.ts';
 import { openSession } from '../connection/session.ts';
 import { EvdbError, type EvdbErrorCode } from '../errors.ts';
 

@@ -1,5 +1,5 @@
+import { codeOf, queryError } from '../connection/connection-error.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
-import { codeOf, queryError } from '../connection/query-error.ts';
 import { describeUser, openSession, type Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';

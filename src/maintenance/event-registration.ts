@@ -1,7 +1,7 @@
+import { withLockAttempts } from '../connection/retry.ts';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { type EventSchemaTarget, onEventSchema, type SchemaNeed } from './event-schema.ts';
-import { withLockAttempts } from './lock-retries.ts';
 
 /** What became of one user. */
 export type RegistrationOutcome =

@@ -1,9 +1,9 @@
+import { withLockAttempts } from '../connection/retry.ts';
 import type { Row, Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { commandLine } from '../text/command-line.ts';
 import { type AuditEntry, entryColumns, parseEntry } from './audit-entry.ts';
 import { type EventSchemaTarget, onEventSchema, type SchemaNeed } from './event-schema.ts';
-import { withLockAttempts } from './lock-retries.ts';
 import { checkRules, listRules, type RuleSeverity, type RuleViolation } from './rules.ts';
 
 /** What one repair did, or would do. */

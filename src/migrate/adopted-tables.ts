@@ -1,4 +1,4 @@
-import { codeOf } from '../connection/query-error.ts';
+import { codeOf } from '../connection/connection-error.ts';
 import type { Session } from '../connection/session.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import type { Structure, StructureObject } from '../structure/structure.ts';

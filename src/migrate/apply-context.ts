@@ -1,7 +1,8 @@
+import { type SeenBlockers, waitingName } from '../connection/blockers.ts';
+import { liftTimeLimitsSql } from '../connection/options.ts';
+import { type FailedTry, LADDER, type Rung } from '../connection/retry.ts';
 import type { Session } from '../connection/session.ts';
-import { liftTimeLimitsSql } from '../connection/time-limits.ts';
 import { quoteLiteral } from '../sql/quote.ts';
-import { waitingName } from './blockers.ts';
 import type { LedgerKey } from './ledger.ts';
 import type { Notices } from './notices.ts';
 import type { Observer } from './observer.ts';
@@ -10,8 +11,6 @@ import type { Preflight } from './preflight.ts';
 import type { Step } from './prepare.ts';
 import type { OnProgress, StepName } from './progress.ts';
 import type { Provenance } from './provenance.ts';
-import { type FailedTry, LADDER, type Rung } from './retry.ts';
-import type { SeenBlockers } from './seen-blockers.ts';
 import type { ServerIdentity } from './server-identity.ts';
 import { watchBlockers } from './watch.ts';
 

@@ -1,3 +1,4 @@
+import { createSeenBlockers } from '../connection/blockers.ts';
 import { classifyStatement } from '../sql/kind.ts';
 import { quoteIdent } from '../sql/quote.ts';
 import type { Statement } from '../sql/statements.ts';
@@ -6,7 +7,6 @@ import { describeFailure } from './failure.ts';
 import { fullName } from './plan.ts';
 import type { Step } from './prepare.ts';
 import { deleteMigrationSql, insertHistorySql, insertMigrationSql, notRecorded } from './record.ts';
-import { createSeenBlockers } from './seen-blockers.ts';
 import { openSessionSql, resetSessionSql, searchPathSql, wrongTarget } from './session-settings.ts';
 import { type Running, runAlone } from './stepwise/alone.ts';
 import {

@@ -1,5 +1,7 @@
-import { codeOf, isConnectionLoss } from '../connection/query-error.ts';
-import { synchronousSql } from '../connection/time-limits.ts';
+import { createSeenBlockers, type SeenBlockers } from '../connection/blockers.ts';
+import { codeOf, isConnectionLoss } from '../connection/connection-error.ts';
+import { synchronousSql } from '../connection/options.ts';
+import { type Rung, withLockRetries } from '../connection/retry.ts';
 import { EvdbError } from '../errors.ts';
 import { classifyStatement } from '../sql/kind.ts';
 import { KEEP_UTF8_SQL } from '../sql/quote.ts';
@@ -22,9 +24,7 @@ import { resolveOutcome } from './outcome.ts';
 import { fullName } from './plan.ts';
 import type { Step } from './prepare.ts';
 import { deleteMigrationSql, insertHistorySql, isRecordedSql, notRecorded } from './record.ts';
-import { type Rung, withLockRetries } from './retry.ts';
 import { statementError } from './script-error.ts';
-import { createSeenBlockers, type SeenBlockers } from './seen-blockers.ts';
 import { sendStatement } from './send-statement.ts';
 import { beginSql, NOT_THE_TARGET, resetSessionSql, wrongTarget } from './session-settings.ts';
 import {

@@ -1,17 +1,21 @@
-import { codeOf, isConnectionLoss, reasonOfLoss } from '../connection/query-error.ts';
+import {
+  describeBlocker,
+  type SeenBlocker,
+  type SeenBlockers,
+  terminateSql,
+} from '../connection/blockers.ts';
+import { codeOf, isConnectionLoss, reasonOfLoss } from '../connection/connection-error.ts';
+import { isWorthARetry } from '../connection/retry.ts';
 import { describeUser } from '../connection/session.ts';
 import { EvdbError, mayBeCommitted } from '../errors.ts';
 import { locate } from '../sql/position.ts';
 import { commandLine } from '../text/command-line.ts';
 import type { ApplyContext } from './apply-context.ts';
-import { describeBlocker, terminateSql } from './blockers.ts';
 import { lackingCharacter } from './lacking-character.ts';
 import { fullName } from './plan.ts';
 import type { Step } from './prepare.ts';
 import { insertHistorySql } from './record.ts';
-import { isWorthARetry } from './retry.ts';
 import { ScriptError } from './script-error.ts';
-import type { SeenBlocker, SeenBlockers } from './seen-blockers.ts';
 
 /** Says what a failure means for the database, and writes it into the history. */
 export async function describeFailure(

@@ -1,4 +1,4 @@
-import { codeOf } from '../connection/query-error.ts';
+import { codeOf } from '../connection/connection-error.ts';
 
 /**
  * The character that the database's encoding lacks, by which the server refused (22P05); undefined

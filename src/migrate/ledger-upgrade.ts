@@ -1,8 +1,8 @@
-import { codeOf } from '../connection/query-error.ts';
+import { codeOf } from '../connection/connection-error.ts';
+import { withLockRetries } from '../connection/retry.ts';
 import { describeUser, type Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { upgradeLedgerSql } from './ledger-schema.ts';
-import { withLockRetries } from './retry.ts';
 
 /**
  * Brings a ledger of an older format up to date, in one transaction with short lock timeouts. The

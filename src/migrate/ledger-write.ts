@@ -1,5 +1,5 @@
+import { withLockRetries } from '../connection/retry.ts';
 import type { ApplyContext } from './apply-context.ts';
-import { withLockRetries } from './retry.ts';
 
 /**
  * Runs bookkeeping in one transaction that is whole or not at all, with short lock timeouts. The

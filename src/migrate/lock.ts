@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Asked, Session } from '../connection/session.ts';
-import { SERVER_START_SQL } from '../connection/time-limits.ts';
-import { EvdbError } from '../errors.ts';
 import {
   type Blocker,
   describeBlocker,
   isWaitingRunner,
   listLockHolders,
   terminateSql,
-} from './blockers.ts';
+} from '../connection/blockers.ts';
+import { SERVER_START_SQL } from '../connection/options.ts';
+import type { Asked, Session } from '../connection/session.ts';
+import { EvdbError } from '../errors.ts';
 import type { LedgerKey } from './ledger.ts';
 
 /** An advisory lock in PostgreSQL's two-integer form. */

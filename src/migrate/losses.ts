@@ -1,4 +1,4 @@
-import { codeOf, isConnectionLoss } from '../connection/query-error.ts';
+import { codeOf, isConnectionLoss } from '../connection/connection-error.ts';
 import type { Session } from '../connection/session.ts';
 import { loadParser } from '../sql/parser.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { codeOf, isConnectionLoss } from '../connection/query-error.ts';
+import { codeOf, isConnectionLoss } from '../connection/connection-error.ts';
+import { liftTimeLimitsSql, SERVER_START_SQL, synchronousSql } from '../connection/options.ts';
 import { openSession, type Row, type Session } from '../connection/session.ts';
-import { liftTimeLimitsSql, SERVER_START_SQL, synchronousSql } from '../connection/time-limits.ts';
 import { EvdbError } from '../errors.ts';
 
 /**

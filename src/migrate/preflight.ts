@@ -1,10 +1,10 @@
 import type { Node } from '@pgsql/types';
+import { type Blocker, QUERY, withShownQuery } from '../connection/blockers.ts';
 import type { Asked } from '../connection/session.ts';
 import { classifyStatement } from '../sql/kind.ts';
 import { loadParser } from '../sql/parser.ts';
 import type { Statement } from '../sql/statements.ts';
 import { relationNameOf, walkTree, writtenNameOf } from '../sql/tree.ts';
-import { type Blocker, QUERY, withShownQuery } from './blockers.ts';
 
 /** A transaction that has been open for long, and a table of the step that it holds a lock on. */
 export interface LockHolder extends Blocker {

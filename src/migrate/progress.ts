@@ -1,4 +1,4 @@
-import type { Blocker, Victims } from './blockers.ts';
+import type { Blocker, Victims } from '../connection/blockers.ts';
 import type { Direction, PlanWarning } from './plan.ts';
 import type { LockHolder } from './preflight.ts';
 import type { BuildProgress } from './stepwise/build-progress.ts';

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { queryError } from '../connection/query-error.ts';
+import { queryError } from '../connection/connection-error.ts';
 import { openSession, type Session } from '../connection/session.ts';
 import { EvdbError, mayBeCommitted } from '../errors.ts';
 import { commandLine } from '../text/command-line.ts';

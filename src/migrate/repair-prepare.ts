@@ -1,6 +1,6 @@
+import { listLockHolders } from '../connection/blockers.ts';
 import type { Session } from '../connection/session.ts';
 import { splitStatements } from '../sql/statements.ts';
-import { listLockHolders } from './blockers.ts';
 import { readDiffs } from './changes.ts';
 import type { MigrationState, MigrationStatus } from './compare.ts';
 import { ledgerEntry } from './entry.ts';

@@ -1,4 +1,5 @@
-import { codeOf } from '../connection/query-error.ts';
+import { codeOf } from '../connection/connection-error.ts';
+import { withLockRetries } from '../connection/retry.ts';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { commandLine, sameCommand } from '../text/command-line.ts';
@@ -12,7 +13,6 @@ import { requireMigrations, withSession } from './read.ts';
 import { deleteTargetSql, insertHistorySql } from './record.ts';
 import { dropDefaultPrivilegesSql, type Outside, readOutside } from './reset-outside.ts';
 import { dropContentsSql, lostOutsideSql, rememberOutsideSql } from './reset-sql.ts';
-import { withLockRetries } from './retry.ts';
 import { withRunner } from './runner.ts';
 import { resetSessionSql } from './session-settings.ts';
 import type { MigrationFile } from './source.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { liftTimeLimitsSql } from '../connection/options.ts';
 import type { Session } from '../connection/session.ts';
-import { liftTimeLimitsSql } from '../connection/time-limits.ts';
 import { EvdbError } from '../errors.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { type Ledger, type LedgerRow, readLedger } from './ledger.ts';

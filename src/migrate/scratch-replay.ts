@@ -1,4 +1,4 @@
-import { isConnectionLoss } from '../connection/query-error.ts';
+import { isConnectionLoss } from '../connection/connection-error.ts';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { classifyStatement } from '../sql/kind.ts';

@@ -1,5 +1,5 @@
+import { codeOf, isConnectionLoss } from '../connection/connection-error.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
-import { codeOf, isConnectionLoss } from '../connection/query-error.ts';
 import { openSession, type Session } from '../connection/session.ts';
 import { splitStatements } from '../sql/statements.ts';
 import { readStructure } from '../structure/read-structure.ts';

@@ -1,5 +1,5 @@
+import { liftTimeLimitsSql } from '../connection/options.ts';
 import type { Session } from '../connection/session.ts';
-import { liftTimeLimitsSql } from '../connection/time-limits.ts';
 import { KEEP_UTF8_SQL, NAMES_ENCODING } from '../sql/quote.ts';
 import type { Statement } from '../sql/statements.ts';
 import { sliceRows } from './copy-rows.ts';

@@ -1,5 +1,5 @@
+import { liftTimeLimitsSql } from '../connection/options.ts';
 import type { SessionFacts } from '../connection/session.ts';
-import { liftTimeLimitsSql } from '../connection/time-limits.ts';
 import { EvdbError } from '../errors.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { BEGIN_READ_ONLY_SQL, type TransactionModes } from './transaction-modes.ts';

@@ -1,4 +1,5 @@
 import type { Catalog, ObjectKey } from '../catalog/catalog.ts';
+import { LADDER } from '../connection/retry.ts';
 import {
   blockedBy,
   isStronger,
@@ -9,8 +10,7 @@ import {
 import { maskSecrets } from '../sql/mask.ts';
 import type { Statement } from '../sql/statements.ts';
 import type { StatementTrace } from '../trace/trace-statements.ts';
-import type { ApplySettings } from './apply-context.ts';
-import { ladderFor, lockTimeouts, stepName } from './apply-context.ts';
+import { type ApplySettings, ladderFor, lockTimeouts, stepName } from './apply-context.ts';
 import type {
   LockWaits,
   PlannedLock,
@@ -19,7 +19,6 @@ import type {
   StrongestLock,
 } from './impact-plan.ts';
 import type { Step } from './prepare.ts';
-import { LADDER } from './retry.ts';
 import { settleTrace } from './settle-trace.ts';
 import { readStatementImpact, type Surroundings } from './statement-impact.ts';
 

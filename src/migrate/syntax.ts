@@ -1,4 +1,4 @@
-import { codeOf } from '../connection/query-error.ts';
+import { codeOf } from '../connection/connection-error.ts';
 import type { Session } from '../connection/session.ts';
 
 /** The SQLSTATE of our own refusal, which PostgreSQL never uses. */

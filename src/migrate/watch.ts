@@ -1,5 +1,5 @@
+import { type Blocker, listBlockers, readVictims, type Victims } from '../connection/blockers.ts';
 import type { Asked } from '../connection/session.ts';
-import { type Blocker, listBlockers, readVictims, type Victims } from './blockers.ts';
 
 /** Doubles up to the longest: a build can wait for hours. */
 const LOOK_AGAIN_MS = 5000;

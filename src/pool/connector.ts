@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { ConnectionOptions } from '../connection/options.ts';
+import { backOffMillis } from '../connection/retry.ts';
 import { EvdbError, type EvdbErrorCode } from '../errors.ts';
-import { backOffMillis } from './back-off.ts';
 import { openSlot } from './opening.ts';
 import type { PoolSettings } from './options.ts';
 import type { Slot } from './slot.ts';

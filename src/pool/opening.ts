@@ -1,5 +1,5 @@
+import { codeOf } from '../connection/connection-error.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
-import { codeOf } from '../connection/query-error.ts';
 import { openSession, type Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import type { PoolSettings } from './options.ts';

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { retryableState } from '../connection/retry.ts';
 import { Borrowing } from './borrowing.ts';
 import { connectionSource } from './connection-source.ts';
 import { poolClosed } from './connector.ts';
@@ -17,7 +18,6 @@ import {
   resolvePoolSettings,
 } from './options.ts';
 import type { Queryable, QueryResult, Row } from './result.ts';
-import { retryableState } from './retryable.ts';
 import { createStatementRunner, type StatementRunner } from './statement-runner.ts';
 import { runTransaction, type Transaction } from './transaction.ts';
 import { planBegin, requireTime, type TransactionOptions } from './transaction-options.ts';

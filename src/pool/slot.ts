@@ -1,5 +1,10 @@
+import {
+  codeOf,
+  isConnectionLoss,
+  queryError,
+  reasonOfLoss,
+} from '../connection/connection-error.ts';
 import type { StatementResult } from '../connection/driver.ts';
-import { codeOf, isConnectionLoss, queryError, reasonOfLoss } from '../connection/query-error.ts';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import type { PoolSettings } from './options.ts';

@@ -1,5 +1,5 @@
+import { codeOf } from '../connection/connection-error.ts';
 import type { EncodedValue } from '../connection/driver.ts';
-import { codeOf } from '../connection/query-error.ts';
 import { EvdbError } from '../errors.ts';
 import type { Tell } from './events.ts';
 import { controlledByHand, toQueryResult } from './handle.ts';

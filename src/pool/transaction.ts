@@ -1,4 +1,4 @@
-import { isConnectionLoss } from '../connection/query-error.ts';
+import { isConnectionLoss } from '../connection/connection-error.ts';
 import { EvdbError } from '../errors.ts';
 import { type PoolConnection, returned, withTemplate } from './handle.ts';
 import type { QueryResult } from './result.ts';

@@ -1,5 +1,5 @@
+import { queryError } from '../connection/connection-error.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
-import { queryError } from '../connection/query-error.ts';
 import { openSession } from '../connection/session.ts';
 import { type ReadStructureOptions, readStructure } from './read-structure.ts';
 import type { Structure } from './structure.ts';

@@ -1,4 +1,4 @@
-import { codeOf, queryError } from '../connection/query-error.ts';
+import { codeOf, queryError } from '../connection/connection-error.ts';
 import type { Row, Session } from '../connection/session.ts';
 import { makeObjects, type QueryResult } from './make-objects.ts';
 import { BASE_TYPES, COLLATIONS, DOMAINS, ENUMS, RANGES } from './queries/data-types.ts';

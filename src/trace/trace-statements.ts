@@ -1,4 +1,4 @@
-import { codeOf, isConnectionLoss, queryError } from '../connection/query-error.ts';
+import { codeOf, isConnectionLoss, queryError } from '../connection/connection-error.ts';
 import type { Session } from '../connection/session.ts';
 import { emptyImpact, type Impact, type LockTaken } from '../impact/impact.ts';
 import { KEEP_UTF8_SQL, NAMES_ENCODING } from '../sql/quote.ts';

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { withInspection } from '../../src/maintenance/inspection.ts';
+import { withInspection } from '../../src/connection/inspection.ts';
 import { readTables } from '../../src/maintenance/stats/tables.ts';
 import { readPoolConfiguration } from '../../src/pool/connection-source.ts';
 import { test } from '../support/fixture.ts';

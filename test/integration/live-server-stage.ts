@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import type postgres from 'postgres';
 import { ensureEmbeddedServer } from '../../src/connection/embedded/server.ts';
 import { stopEmbeddedServer } from '../../src/connection/embedded/stop.ts';
+import { withInspection } from '../../src/connection/inspection.ts';
 import type { Session } from '../../src/connection/session.ts';
 import { resolveConfig } from '../../src/index.ts';
-import { withInspection } from '../../src/maintenance/inspection.ts';
 import { closeSql, openSql } from '../support/databases.ts';
 import { test as base } from '../support/fixture.ts';
 

@@ -1,8 +1,7 @@
 import { resolveConfig } from '../../src/config/resolve.ts';
+import { withInspection, withWriting } from '../../src/connection/inspection.ts';
 import type { ConnectionOptions } from '../../src/connection/options.ts';
 import type { Session } from '../../src/connection/session.ts';
-import { withInspection } from '../../src/maintenance/inspection.ts';
-import { withWriting } from '../../src/maintenance/writing.ts';
 
 /** What a command makes of the URL. */
 export async function connectionTo(url: string): Promise<ConnectionOptions> {

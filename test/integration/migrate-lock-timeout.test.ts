@@ -3,7 +3,7 @@ import { migrateUp, ScriptError } from '../../src/index.ts';
 import { test } from '../support/migrate-stage.ts';
 
 // The real ladder takes 100 seconds to its end.
-vi.mock(import('../../src/migrate/retry.ts'), async (load) => ({
+vi.mock(import('../../src/connection/retry.ts'), async (load) => ({
   ...(await load()),
   LADDER: [
     { lockTimeoutMs: 200, pauseMs: 1 },

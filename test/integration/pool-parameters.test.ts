@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { isConnectionLoss } from '../../src/connection/query-error.ts';
+import { isConnectionLoss } from '../../src/connection/connection-error.ts';
 import { openSession } from '../../src/connection/session.ts';
 import { readPoolConfiguration } from '../../src/pool/connection-source.ts';
 import type { PoolConnection } from '../../src/pool/handle.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { backOffMillis } from '../../src/connection/retry.ts';
 import { EvdbError } from '../../src/errors.ts';
-import { backOffMillis } from '../../src/pool/back-off.ts';
 import { type PoolOptions, resolvePoolSettings } from '../../src/pool/options.ts';
 import { DatabasePool } from '../../src/pool/pool.ts';
 import { planStatement } from '../../src/pool/template.ts';

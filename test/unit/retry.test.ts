@@ -5,7 +5,7 @@ import {
   LADDER,
   type Rung,
   withLockRetries,
-} from '../../src/migrate/retry.ts';
+} from '../../src/connection/retry.ts';
 
 const ladder: Rung[] = [
   { lockTimeoutMs: 1, pauseMs: 0 },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { type Blocker, describeBlocker } from '../../src/connection/blockers.ts';
 import type { Session } from '../../src/connection/session.ts';
-import { type Blocker, describeBlocker } from '../../src/migrate/blockers.ts';
 import { ledgerLock, refusePooler, runnerLock } from '../../src/migrate/lock.ts';
 
 /** A session whose server answers with these process ids, one a question. */

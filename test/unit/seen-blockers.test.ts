@@ -1,6 +1,5 @@
 import { expect, it } from 'vitest';
-import type { Blocker } from '../../src/migrate/blockers.ts';
-import { createSeenBlockers } from '../../src/migrate/seen-blockers.ts';
+import { type Blocker, createSeenBlockers } from '../../src/connection/blockers.ts';
 
 const blocker = (pid: number, query = ''): Blocker => ({
   ...{ pid, query, user: null, application: null, client: null, state: null, sinceMs: 1 },

@@ -1,10 +1,9 @@
+import { withInspection, withWriting } from '../../connection/inspection.ts';
 import { EvdbError } from '../../errors.ts';
 import { type CleanupProgress, cleanUpAuditLog } from '../../maintenance/audit-cleanup.ts';
 import { type AuditFilter, parseAuditCursor, readAuditLog } from '../../maintenance/audit-log.ts';
 import { previewAuditCleanup } from '../../maintenance/audit-preview.ts';
 import { type AuditDimension, readAuditSummary } from '../../maintenance/audit-summary.ts';
-import { withInspection } from '../../maintenance/inspection.ts';
-import { withWriting } from '../../maintenance/writing.ts';
 import {
   previewView,
   renderCleanup,

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { withInspection } from '../../connection/inspection.ts';
 import type { ConnectionOptions } from '../../connection/options.ts';
 import { EvdbError } from '../../errors.ts';
 import type { AuditEntry } from '../../maintenance/audit-entry.ts';
 import { createAuditFollower, type FollowAuditLogOptions } from '../../maintenance/audit-follow.ts';
-import { withInspection } from '../../maintenance/inspection.ts';
 import { renderEntry } from '../../report/audit-entries.ts';
 import { renderDuration } from '../../text/units.ts';
 import type { CommandInput, CommandResult } from '../define.ts';

@@ -1,9 +1,9 @@
 import type { Config } from '../../config/resolve.ts';
+import { withInspection } from '../../connection/inspection.ts';
 import { EvdbError } from '../../errors.ts';
 import { dropDatabase, ensureDatabase } from '../../maintenance/database.ts';
 import { pingDatabase, waitForDatabase } from '../../maintenance/database-ping.ts';
 import { readSizes } from '../../maintenance/database-sizes.ts';
-import { withInspection } from '../../maintenance/inspection.ts';
 import { renderPing } from '../../report/ping.ts';
 import { renderReport } from '../../report/render-report.ts';
 import { SIZES_VIEW } from '../../report/sizes.ts';

@@ -1,6 +1,6 @@
+import { withInspection } from '../../connection/inspection.ts';
 import type { DoctorIgnore } from '../../maintenance/doctor/ignore.ts';
 import { runDoctor } from '../../maintenance/doctor/run.ts';
-import { withInspection } from '../../maintenance/inspection.ts';
 import { renderDoctor } from '../../report/doctor.ts';
 import { dataOfDoctor } from '../../report/json-findings.ts';
 import type { CommandInput, CommandResult } from '../define.ts';

@@ -1,3 +1,4 @@
+import { withInspection, withWriting } from '../../connection/inspection.ts';
 import { EvdbError } from '../../errors.ts';
 import {
   type RegistrationReport,
@@ -12,8 +13,6 @@ import {
   readEvent,
   readEventSeats,
 } from '../../maintenance/events.ts';
-import { withInspection } from '../../maintenance/inspection.ts';
-import { withWriting } from '../../maintenance/writing.ts';
 import {
   eventsView,
   renderEvent,

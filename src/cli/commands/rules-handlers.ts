@@ -1,9 +1,8 @@
 import type { Config } from '../../config/resolve.ts';
+import { withInspection, withWriting } from '../../connection/inspection.ts';
 import { EvdbError } from '../../errors.ts';
-import { withInspection } from '../../maintenance/inspection.ts';
 import { repairRules } from '../../maintenance/rule-repairs.ts';
 import { checkRules, listRules, type RuleSeverity } from '../../maintenance/rules.ts';
-import { withWriting } from '../../maintenance/writing.ts';
 import { findingOfRule } from '../../report/json-findings.ts';
 import { renderReport } from '../../report/render-report.ts';
 import {

@@ -1,4 +1,4 @@
-import { withInspection } from '../../maintenance/inspection.ts';
+import { withInspection } from '../../connection/inspection.ts';
 import type { ReportRenderOptions } from '../../report/render-report.ts';
 import { loadTable } from '../context.ts';
 import type { CommandInput, CommandResult } from '../define.ts';

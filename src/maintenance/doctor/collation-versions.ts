@@ -1,6 +1,6 @@
+import { listColumns } from '../../connection/inspection.ts';
 import type { Session } from '../../connection/session.ts';
 import { quoteIdent } from '../../sql/quote.ts';
-import { listColumns } from '../server-columns.ts';
 import type { DoctorCheck, DoctorFinding } from './check.ts';
 
 /** A collation that indexes were built with. */

@@ -1,4 +1,4 @@
-import { codeOf, queryError } from '../../connection/query-error.ts';
+import { codeOf, queryError } from '../../connection/connection-error.ts';
 import type { Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 import { quoteIdent } from '../../sql/quote.ts';

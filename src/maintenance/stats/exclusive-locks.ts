@@ -1,4 +1,4 @@
-import { codeOf } from '../../connection/query-error.ts';
+import { codeOf } from '../../connection/connection-error.ts';
 import type { Row, Session } from '../../connection/session.ts';
 import { commandLine } from '../../text/command-line.ts';
 import type { ReportNote } from '../stats-report.ts';

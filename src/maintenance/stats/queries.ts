@@ -1,8 +1,8 @@
-import { codeOf } from '../../connection/query-error.ts';
+import { codeOf } from '../../connection/connection-error.ts';
+import { listColumns } from '../../connection/inspection.ts';
 import type { Row, Session } from '../../connection/session.ts';
 import { maskSecrets } from '../../sql/mask.ts';
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts';
-import { listColumns } from '../server-columns.ts';
 import type { ReportNote, StatsReport } from '../stats-report.ts';
 import { hiddenNote, seesRole } from './hidden.ts';
 

@@ -1,5 +1,5 @@
+import { listColumns } from '../../connection/inspection.ts';
 import type { Session } from '../../connection/session.ts';
-import { listColumns } from '../server-columns.ts';
 import type { ReportNote, StatsReport } from '../stats-report.ts';
 import { hiddenNote } from './hidden.ts';
 

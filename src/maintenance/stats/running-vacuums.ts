@@ -1,5 +1,5 @@
+import { listColumns } from '../../connection/inspection.ts';
 import type { Session } from '../../connection/session.ts';
-import { listColumns } from '../server-columns.ts';
 
 /** A vacuum that runs. */
 export interface RunningVacuum {

@@ -1,4 +1,4 @@
-import { codeOf } from '../../connection/query-error.ts';
+import { codeOf } from '../../connection/connection-error.ts';
 import type { Session } from '../../connection/session.ts';
 import { commandLine } from '../../text/command-line.ts';
 import type { ReportNote, StatsReport } from '../stats-report.ts';

@@ -1,5 +1,5 @@
+import { codeOf, isConnectionLoss, queryError } from '../../connection/connection-error.ts';
 import type { ConnectionOptions } from '../../connection/options.ts';
-import { codeOf, isConnectionLoss, queryError } from '../../connection/query-error.ts';
 import { openSession, type Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 import { quoteIdent } from '../../sql/quote.ts';

@@ -1,4 +1,6 @@
-import { isConnectionLoss } from '../../connection/query-error.ts';
+import type { SeenBlockers } from '../../connection/blockers.ts';
+import { isConnectionLoss } from '../../connection/connection-error.ts';
+import { LADDER, type Rung, withLockRetries } from '../../connection/retry.ts';
 import { EvdbError } from '../../errors.ts';
 import { classifyStatement } from '../../sql/kind.ts';
 import { loadParser } from '../../sql/parser.ts';
@@ -13,9 +15,7 @@ import {
   withBlockersWatched,
 } from '../apply-context.ts';
 import type { Step } from '../prepare.ts';
-import { LADDER, type Rung, withLockRetries } from '../retry.ts';
 import { statementError } from '../script-error.ts';
-import type { SeenBlockers } from '../seen-blockers.ts';
 import { sendStatement } from '../send-statement.ts';
 import { watchBuild } from './build-progress.ts';
 import { withIndexCare } from './index-care.ts';

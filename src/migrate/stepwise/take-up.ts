@@ -1,4 +1,4 @@
-import { isConnectionLoss } from '../../connection/query-error.ts';
+import { isConnectionLoss } from '../../connection/connection-error.ts';
 import { classifyStatement } from '../../sql/kind.ts';
 import { loadParser } from '../../sql/parser.ts';
 import type { Statement } from '../../sql/statements.ts';

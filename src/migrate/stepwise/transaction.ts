@@ -1,5 +1,7 @@
-import { isConnectionLoss } from '../../connection/query-error.ts';
-import { synchronousSql } from '../../connection/time-limits.ts';
+import type { SeenBlockers } from '../../connection/blockers.ts';
+import { isConnectionLoss } from '../../connection/connection-error.ts';
+import { synchronousSql } from '../../connection/options.ts';
+import { type Rung, withLockRetries } from '../../connection/retry.ts';
 import { EvdbError } from '../../errors.ts';
 import { classifyStatement } from '../../sql/kind.ts';
 import { KEEP_UTF8_SQL } from '../../sql/quote.ts';
@@ -14,9 +16,7 @@ import { retakeLockSql, runnerLock } from '../lock.ts';
 import { limitLocksSql } from '../lock-limit.ts';
 import { fullName } from '../plan.ts';
 import type { Step } from '../prepare.ts';
-import { type Rung, withLockRetries } from '../retry.ts';
 import { ScriptError, statementError } from '../script-error.ts';
-import type { SeenBlockers } from '../seen-blockers.ts';
 import { sendStatement } from '../send-statement.ts';
 import { finishStatementSql } from './journal.ts';
 

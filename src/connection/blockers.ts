@@ -1,5 +1,5 @@
-import type { Asked, Row } from '../connection/session.ts';
 import { maskSecrets } from '../sql/mask.ts';
+import type { Asked, Row } from './session.ts';
 
 /** A session that stands in the way. */
 export interface Blocker {
@@ -145,4 +145,53 @@ function describeAge(sinceMs: number): string {
   if (sinceMs < 1000) return `${Math.round(sinceMs)} ms`;
   if (sinceMs < 120_000) return `${Math.round(sinceMs / 1000)} s`;
   return `${Math.round(sinceMs / 60_000)} min`;
+}
+
+/** Somebody who stood in the way, and how often. */
+export interface SeenBlocker extends Blocker {
+  /** In how many tries it was seen. */
+  tries: number;
+  /** ISO 8601 in UTC. */
+  firstSeenAt: string;
+}
+
+/** Who stood in the way of a step so far. */
+export interface SeenBlockers {
+  /** Those of the last look. */
+  readonly last: Blocker[];
+  /** All of them, the most stubborn first. */
+  list(): SeenBlocker[];
+  /** Another try begins. */
+  startTry(): void;
+  note(blockers: Blocker[]): void;
+}
+
+export function createSeenBlockers(): SeenBlockers {
+  const byPid = new Map<number, SeenBlocker & { lastTry: number }>();
+  let currentTry = 0;
+  let last: Blocker[] = [];
+  return {
+    get last() {
+      return last;
+    },
+    list: () =>
+      [...byPid.values()]
+        .sort((a, b) => b.tries - a.tries)
+        .map(({ lastTry: _, ...blocker }) => blocker),
+    startTry: () => {
+      currentTry += 1;
+    },
+    note: (blockers) => {
+      last = blockers;
+      for (const blocker of blockers) {
+        const known = byPid.get(blocker.pid);
+        byPid.set(blocker.pid, {
+          ...blocker,
+          tries: (known?.tries ?? 0) + (known?.lastTry === currentTry ? 0 : 1),
+          firstSeenAt: known?.firstSeenAt ?? new Date().toISOString(),
+          lastTry: currentTry,
+        });
+      }
+    },
+  };
 }

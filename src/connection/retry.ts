@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { codeOf } from './connection-error.ts';
 
 /** One try: how long to wait for locks, and how long to leave the others alone after that. */
 export interface Rung {
@@ -110,4 +111,82 @@ export function isWorthARetry(error: unknown): boolean {
     if (WORTH_A_RETRY.has((at as { code?: string }).code ?? '')) return true;
   }
   return false;
+}
+
+/** lock_not_available, deadlock_detected, serialization_failure: another time it may well work. */
+const LOCK_FAILURES = new Set(['55P03', '40P01', '40001']);
+
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 3_000;
+
+export interface LockRetryOptions {
+  /** How often it is tried, the first time included. */
+  attempts: number;
+  signal?: AbortSignal | undefined;
+  /** Called before each pause. */
+  onRetry?: ((retry: { attempt: number; attempts: number; cause: unknown }) => void) | undefined;
+}
+
+/** Whether the error says that others were in the way, and nothing else was wrong. */
+export function isLockFailure(error: unknown): boolean {
+  return LOCK_FAILURES.has(codeOf(error) ?? '');
+}
+
+/**
+ * Calls `attempt` until it succeeds or has failed so often because of others; the last failure is
+ * thrown. Pauses double, and are random, so that two who collide do not collide again.
+ */
+export async function withLockAttempts<T>(
+  attempt: () => Promise<T>,
+  { attempts, signal, onRetry }: LockRetryOptions,
+): Promise<T> {
+  for (let count = 1; ; count++) {
+    try {
+      return await attempt();
+    } catch (cause) {
+      if (count >= attempts || !isLockFailure(cause) || signal?.aborted) throw cause;
+      onRetry?.({ attempt: count, attempts, cause });
+      const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** (count - 1), LONGEST_PAUSE_MS);
+      await sleep(pauseMs * (0.5 + Math.random()), undefined, { signal });
+    }
+  }
+}
+
+/** How deep an application may have wrapped the server's error. */
+const MAX_DEPTH = 5;
+
+/** Errors by which the server itself says: the same transaction can succeed when tried again. */
+const RETRYABLE = new Set(['40001', '40P01']);
+
+/** Where a prepared statement no longer fits the schema; the driver prepares it anew next time. */
+const STALE_PLAN: Record<string, string> = {
+  '0A000': 'RevalidateCachedQuery',
+  '26000': 'FetchPreparedStatement',
+};
+
+/** The SQLSTATE for which a transaction is worth another try, looked for among the causes too. */
+export function retryableState(error: unknown): string | undefined {
+  let current = error;
+  for (let depth = 0; depth < MAX_DEPTH && current instanceof Error; depth++) {
+    const code = codeOf(current) ?? '';
+    if (RETRYABLE.has(code)) return code;
+    const { routine } = current as { routine?: string };
+    if (routine !== undefined && STALE_PLAN[code] === routine) return code;
+    current = current.cause;
+  }
+  return undefined;
+}
+
+const FIRST_DELAY_MILLIS = 100;
+const LONGEST_DELAY_MILLIS = 3_000;
+
+/**
+ * How long to wait before the next attempt, in ms: doubling with each failure, and a random part of
+ * it, so that a thousand clients do not come back to a server at once.
+ *
+ * Source: Marc Brooker, "Exponential Backoff And Jitter", 2015.
+ */
+export function backOffMillis(failures: number, random: () => number = Math.random): number {
+  const longest = Math.min(FIRST_DELAY_MILLIS * 2 ** (failures - 1), LONGEST_DELAY_MILLIS);
+  return longest * (0.5 + random() / 2);
 }
