@@ -40,21 +40,17 @@ export { parseConnectionUrl } from './config/url.ts';
 export type { Blocker, SeenBlocker, Victims } from './connection/blockers.ts';
 export { describeBlocker } from './connection/blockers.ts';
 export { QueryError } from './connection/connection-error.ts';
-export type {
-  EnsuredServer,
-  EnsureServerOptions,
-} from './connection/embedded/server.ts';
-export { ensureEmbeddedServer } from './connection/embedded/server.ts';
-export type { EmbeddedServerStatus } from './connection/embedded/status.ts';
-export { hasEmbeddedServer, readEmbeddedServer } from './connection/embedded/status.ts';
-export type { StopResult } from './connection/embedded/stop.ts';
-export { stopEmbeddedServer } from './connection/embedded/stop.ts';
 export type { InspectionOptions, WritingOptions } from './connection/inspection.ts';
 export { withInspection, withWriting } from './connection/inspection.ts';
 export type { ConnectionOptions, HostAddress, SslMode } from './connection/options.ts';
-export type { ScratchDatabase, ScratchOptions } from './connection/scratch.ts';
-export { withScratchDatabase } from './connection/scratch.ts';
 export type { Session } from './connection/session.ts';
+export type {
+  EnsuredServer,
+  EnsureServerOptions,
+} from './embedded/server.ts';
+export { ensureEmbeddedServer } from './embedded/server.ts';
+export type { EmbeddedServerStatus, StopResult } from './embedded/stop.ts';
+export { hasEmbeddedServer, readEmbeddedServer, stopEmbeddedServer } from './embedded/stop.ts';
 export type { EvdbErrorCode, EvdbErrorOptions } from './errors.ts';
 export { EvdbError } from './errors.ts';
 export type { WriteOptions } from './file-system.ts';
@@ -367,6 +363,8 @@ export { PLAIN } from './report/style.ts';
 export type { Cell, Column, TableRenderer } from './report/table.ts';
 export { renderTerminalTable } from './report/terminal-table.ts';
 export { renderValidation } from './report/validation.ts';
+export type { ScratchDatabase, ScratchOptions } from './scratch/server.ts';
+export { withScratchDatabase } from './scratch/server.ts';
 export { maskSecretLines, maskSecrets } from './sql/mask.ts';
 export type { ParseFailure, SqlParser } from './sql/parser.ts';
 export { loadParser } from './sql/parser.ts';

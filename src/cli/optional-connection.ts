@@ -21,7 +21,7 @@ export async function findConnection(
   if (migrationConnection) return { connection: migrationConnection.options };
   if (connection.kind === 'server') return { connection: connection.options };
   if (!connection.implicit) assertConnectionConfigured(config, env);
-  const { readEmbeddedServer } = await import('../connection/embedded/status.ts');
+  const { readEmbeddedServer } = await import('../embedded/stop.ts');
   const directory = embeddedDirectory(config);
   const { running, dataDirectory } = await readEmbeddedServer({ directory });
   if (!running) {
@@ -30,6 +30,6 @@ export async function findConnection(
       : 'the embedded server is not running';
     return { noConnectionReason, isStopped: dataDirectory !== undefined };
   }
-  const { ensureEmbeddedServer } = await import('../connection/embedded/server.ts');
+  const { ensureEmbeddedServer } = await import('../embedded/server.ts');
   return { connection: (await ensureEmbeddedServer({ directory })).connection };
 }

@@ -1,7 +1,7 @@
 import type { AdoptionResult } from '../adopt/adopt.ts';
 import type { UndoneAdoption } from '../adopt/undo.ts';
 import type { ConfigEntry } from '../config/resolve.ts';
-import type { EmbeddedServerStatus } from '../connection/embedded/status.ts';
+import type { EmbeddedServerStatus } from '../embedded/stop.ts';
 import type { Finding, FindingLocation } from '../finding.ts';
 import type { RULES } from '../lint/rules.ts';
 import type { CleanupResult } from '../maintenance/audit-cleanup.ts';

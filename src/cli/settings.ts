@@ -79,7 +79,7 @@ async function resolveConnection(
       'no database is configured: using the embedded PostgreSQL (--url or EVDB_URL names another)\n',
     );
   }
-  const { ensureEmbeddedServer } = await import('../connection/embedded/server.ts');
+  const { ensureEmbeddedServer } = await import('../embedded/server.ts');
   const server = await ensureEmbeddedServer({
     directory: embeddedDirectory(config),
     onProgress: (message) => context.err(`${message}\n`),
@@ -94,7 +94,7 @@ async function resolveConnection(
 
 /** @throws {EvdbError} NOT_CONFIGURED where the embedded server was never made */
 async function requireEmbeddedServer(config: Config, isImplicit: boolean): Promise<void> {
-  const { hasEmbeddedServer } = await import('../connection/embedded/status.ts');
+  const { hasEmbeddedServer } = await import('../embedded/stop.ts');
   const directory = embeddedDirectory(config);
   if (hasEmbeddedServer({ directory })) return;
   const missing = `there is no embedded PostgreSQL in ${directory}`;

@@ -1,6 +1,6 @@
-import type { ScratchDatabase } from '../connection/scratch.ts';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
+import type { ScratchDatabase } from '../scratch/server.ts';
 import { diffStructures, type StructureDifference } from '../structure/diff-structures.ts';
 import { readStructure } from '../structure/read-structure.ts';
 import type { Structure } from '../structure/structure.ts';

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
+import { openSession, type Session } from '../connection/session.ts';
+import { EvdbError } from '../errors.ts';
 import {
   type ScratchDatabase,
   type ScratchOptions,
   withScratchDatabase,
-} from '../connection/scratch.ts';
-import { openSession, type Session } from '../connection/session.ts';
-import { EvdbError } from '../errors.ts';
+} from '../scratch/server.ts';
 import { splitStatements } from '../sql/statements.ts';
 import { type ReadStructureOptions, readStructure } from '../structure/read-structure.ts';
 import type { Structure } from '../structure/structure.ts';

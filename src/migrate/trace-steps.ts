@@ -1,5 +1,5 @@
-import { withScratchDatabase } from '../connection/scratch.ts';
 import type { Session } from '../connection/session.ts';
+import { withScratchDatabase } from '../scratch/server.ts';
 import type { Statement } from '../sql/statements.ts';
 import { openTraceSession, type TraceSession } from '../trace/trace-session.ts';
 import { type StatementTrace, traceStatements } from '../trace/trace-statements.ts';

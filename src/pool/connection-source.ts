@@ -56,7 +56,7 @@ async function startEmbedded(
 ): Promise<ConnectionOptions> {
   // The command line says so on stderr when it chooses by itself; a library cannot.
   if (implicit) throw notConfigured();
-  const { ensureEmbeddedServer } = await import('../connection/embedded/server.ts');
+  const { ensureEmbeddedServer } = await import('../embedded/server.ts');
   const { dirname, join } = await import('node:path');
   const directory = join(dirname(config.migrationsDir), '.evdb');
   return (await ensureEmbeddedServer({ directory })).connection;

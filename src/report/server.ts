@@ -1,4 +1,4 @@
-import type { EmbeddedServerStatus } from '../connection/embedded/status.ts';
+import type { EmbeddedServerStatus } from '../embedded/stop.ts';
 import { renderTime } from '../text/units.ts';
 import type { Style } from './style.ts';
 import { type Cell, renderTable, type TableRenderer } from './table.ts';

@@ -1,9 +1,9 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findEmbeddedBinaries } from '../../src/connection/embedded/binaries.ts';
-import { ensureEmbeddedServer } from '../../src/connection/embedded/server.ts';
-import { stopEmbeddedServer } from '../../src/connection/embedded/stop.ts';
+import { findEmbeddedBinaries } from '../../src/embedded/binaries.ts';
+import { ensureEmbeddedServer } from '../../src/embedded/server.ts';
+import { stopEmbeddedServer } from '../../src/embedded/stop.ts';
 import { EvdbError } from '../../src/errors.ts';
 
 /** A server of one test, which may be stopped, filled up or turned into a standby. */

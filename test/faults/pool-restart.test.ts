@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { findPostmaster } from '../../src/connection/embedded/postmaster.ts';
+import { findPostmaster } from '../../src/embedded/running.ts';
 import { closeSql, openSql } from '../support/databases.ts';
 import { type OwnServer, startOwnServer, whyNoOwnServer } from './own-server.ts';
 import { outcomeOf, type PoolStage, test as stageTest } from './pool-stage.ts';

@@ -4,10 +4,9 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ensureEmbeddedServer } from '../../src/connection/embedded/server.ts';
-import { readEmbeddedServer } from '../../src/connection/embedded/status.ts';
-import { stopEmbeddedServer } from '../../src/connection/embedded/stop.ts';
 import { openSession } from '../../src/connection/session.ts';
+import { ensureEmbeddedServer } from '../../src/embedded/server.ts';
+import { readEmbeddedServer, stopEmbeddedServer } from '../../src/embedded/stop.ts';
 import { isLinux, isRoot, mayMount, nobody, Stage } from './embedded-stage.ts';
 
 const stage = new Stage();

@@ -2,10 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { ensureEmbeddedServer } from '../../src/connection/embedded/server.ts';
-import { readEmbeddedServer } from '../../src/connection/embedded/status.ts';
-import { stopEmbeddedServer } from '../../src/connection/embedded/stop.ts';
 import { openSession } from '../../src/connection/session.ts';
+import { ensureEmbeddedServer } from '../../src/embedded/server.ts';
+import { readEmbeddedServer, stopEmbeddedServer } from '../../src/embedded/stop.ts';
 import { mayMount, Stage } from './embedded-stage.ts';
 
 const stage = new Stage();

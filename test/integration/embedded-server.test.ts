@@ -2,12 +2,11 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync }
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { EMBEDDED_PACKAGE_VERSION } from '../../src/connection/embedded/binaries.ts';
-import { ensureEmbeddedServer } from '../../src/connection/embedded/server.ts';
-import { readEmbeddedServer } from '../../src/connection/embedded/status.ts';
-import { stopEmbeddedServer } from '../../src/connection/embedded/stop.ts';
 import type { ConnectionOptions } from '../../src/connection/options.ts';
 import { openSession, type Row } from '../../src/connection/session.ts';
+import { EMBEDDED_PACKAGE_VERSION } from '../../src/embedded/binaries.ts';
+import { ensureEmbeddedServer } from '../../src/embedded/server.ts';
+import { readEmbeddedServer, stopEmbeddedServer } from '../../src/embedded/stop.ts';
 import { isLinux, Stage } from './embedded-stage.ts';
 
 const stage = new Stage();

@@ -11,8 +11,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { findEmbeddedBinaries } from '../../src/connection/embedded/binaries.ts';
-import { stopEmbeddedServer } from '../../src/connection/embedded/stop.ts';
+import { findEmbeddedBinaries } from '../../src/embedded/binaries.ts';
+import { stopEmbeddedServer } from '../../src/embedded/stop.ts';
 
 const repository = resolve(import.meta.dirname, '../..');
 

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
-import { stopEmbeddedServer } from '../../src/connection/embedded/stop.ts';
+import { stopEmbeddedServer } from '../../src/embedded/stop.ts';
 import { test } from '../support/fixture.ts';
 
 const MAIN = resolve('examples/event-api/main.mjs');

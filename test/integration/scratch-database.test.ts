@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
-import { withScratchDatabase } from '../../src/connection/scratch.ts';
 import { openSession } from '../../src/connection/session.ts';
+import { withScratchDatabase } from '../../src/scratch/server.ts';
 import { closeSql, newDatabaseName, openSql, withDatabase } from '../support/databases.ts';
 import { test } from '../support/migrate-stage.ts';
 
@@ -81,7 +81,7 @@ test('is made on the embedded server where the role may not create databases', a
 }) => {
   const role = await stage.createRole();
   const { connection } = await stage.optionsFor(role.url);
-  const { stopEmbeddedServer } = await import('../../src/connection/embedded/stop.ts');
+  const { stopEmbeddedServer } = await import('../../src/embedded/stop.ts');
   const directory = `${project.dir}/.evdb`;
   const said: string[] = [];
   try {

@@ -48,7 +48,7 @@ export async function startTestServer(): Promise<TestServer> {
 
 async function startEmbedded(): Promise<TestServer> {
   await removeAbandonedServers();
-  const { ensureEmbeddedServer } = await import('../../src/connection/embedded/server.ts');
+  const { ensureEmbeddedServer } = await import('../../src/embedded/server.ts');
   const directory = await mkdtemp(join(tmpdir(), `${directoryPrefix}${process.pid}-`));
   // As root the server runs as another user, who has to enter the folder.
   await chmod(directory, 0o755);
@@ -78,8 +78,8 @@ function stopOnSignals(serverPid: number, directory: string): void {
 }
 
 async function removeEmbedded(directory: string): Promise<void> {
-  const { stopEmbeddedServer } = await import('../../src/connection/embedded/stop.ts');
-  const { findHome } = await import('../../src/connection/embedded/home.ts');
+  const { stopEmbeddedServer } = await import('../../src/embedded/stop.ts');
+  const { findHome } = await import('../../src/embedded/home.ts');
   await stopEmbeddedServer({ directory });
   // The home of the cluster is elsewhere where the server's user cannot enter the folder.
   for (const folder of [findHome(directory), directory]) {

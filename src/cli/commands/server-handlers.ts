@@ -1,7 +1,6 @@
 import { relative } from 'node:path';
-import { ensureEmbeddedServer } from '../../connection/embedded/server.ts';
-import { readEmbeddedServer } from '../../connection/embedded/status.ts';
-import { stopEmbeddedServer } from '../../connection/embedded/stop.ts';
+import { ensureEmbeddedServer } from '../../embedded/server.ts';
+import { readEmbeddedServer, stopEmbeddedServer } from '../../embedded/stop.ts';
 import { EvdbError } from '../../errors.ts';
 import { renderServer } from '../../report/server.ts';
 import { commandLine } from '../../text/command-line.ts';

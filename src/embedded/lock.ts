@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { EvdbError } from '../../errors.ts';
+import { EvdbError } from '../errors.ts';
 
 /** A lock that the kernel lets go when its holder dies, however it dies. */
 interface ServerLock {

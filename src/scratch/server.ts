@@ -1,10 +1,10 @@
 import { randomInt } from 'node:crypto';
+import { codeOf, isConnectionLoss, queryError } from '../connection/connection-error.ts';
+import { type ConnectionOptions, liftTimeLimitsSql } from '../connection/options.ts';
+import { describeUser, openSession, type Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { commandLine } from '../text/command-line.ts';
-import { codeOf, isConnectionLoss, queryError } from './connection-error.ts';
-import { type ConnectionOptions, liftTimeLimitsSql } from './options.ts';
-import { describeUser, openSession, type Session } from './session.ts';
 
 export interface ScratchOptions {
   /** The database whose server, encoding and locale it gets; without one it is made on the embedded server. */
@@ -122,7 +122,7 @@ async function makeEmbedded(
     throw new EvdbError('SCRATCH_UNAVAILABLE', text, { hint, cause });
   }
   onProgress?.(`${message}: the scratch database is made on the embedded PostgreSQL`);
-  const { ensureEmbeddedServer } = await import('./embedded/server.ts');
+  const { ensureEmbeddedServer } = await import('../embedded/server.ts');
   const server = await ensureEmbeddedServer({ directory: embeddedDirectory, onProgress, signal });
   if (server.started) {
     onProgress?.(`the embedded PostgreSQL stays up; \`${commandLine('server stop')}\` ends it`);

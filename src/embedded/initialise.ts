@@ -14,13 +14,11 @@ import {
   writeSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { EvdbError } from '../../errors.ts';
+import { EvdbError } from '../errors.ts';
+import type { UsableBinaries } from './binaries.ts';
 import { diskFull, fileError, findDiskError } from './disk.ts';
-import { type ProgramResult, runProgram } from './program.ts';
-import type { RunAs } from './run-as.ts';
-import { EMBEDDED_USER } from './running.ts';
-import { dataDirectoryOf, passwordPathOf } from './state.ts';
-import type { UsableBinaries } from './usable-binaries.ts';
+import { type ProgramResult, type RunAs, runProgram } from './run-as.ts';
+import { dataDirectoryOf, EMBEDDED_USER, passwordPathOf } from './running.ts';
 
 const NEEDED_BYTES = 100 * 1024 * 1024;
 const UNFINISHED = '.unfinished-';

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, lstatSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { EvdbError } from '../../errors.ts';
+import { EvdbError } from '../errors.ts';
 import { fileError } from './disk.ts';
 import { canEnter, giveToFolderOwner, hasMode, type RunAs } from './run-as.ts';
-import { dataDirectoryOf, readState } from './state.ts';
+import { dataDirectoryOf, readState } from './running.ts';
 
 /**
  * Creates `.evdb/` with a `.gitignore` that ignores all of it, and returns its real path.

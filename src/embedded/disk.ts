@@ -1,4 +1,4 @@
-import { EvdbError } from '../../errors.ts';
+import { EvdbError } from '../errors.ts';
 
 /** One file of the write-ahead log: what a server needs at least to do anything. */
 const PROBE_BYTES = 16 * 1024 * 1024;

@@ -1,6 +1,5 @@
-import type { ConnectionOptions } from '../options.ts';
-import { findRunningServer, requirePort } from './running.ts';
-import { embeddedServerUrl } from './url.ts';
+import type { ConnectionOptions } from '../connection/options.ts';
+import { embeddedServerUrl, findRunningServer, requirePort } from './running.ts';
 
 export interface EnsureServerOptions {
   /** The folder for the server's files, by convention `.evdb` beside the migrations. */
