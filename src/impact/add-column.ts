@@ -1,6 +1,6 @@
 import type { ColumnDef, Constraint } from '@pgsql/types';
 import { columnTypeOf, serialBase } from '../catalog/column-type.ts';
-import { generationOf, inlineConstraint, inlineConstraints } from '../catalog/replay-column.ts';
+import { generationOf, inlineConstraint, inlineConstraints } from '../catalog/replay/column.ts';
 import { offsetOfByte } from '../sql/position.ts';
 import { asKind, stringsOf } from '../sql/tree.ts';
 import { addedConstraint } from './add-constraint.ts';

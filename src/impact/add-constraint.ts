@@ -1,6 +1,6 @@
 import type { Constraint } from '@pgsql/types';
 import { objectKey, splitKey } from '../catalog/catalog.ts';
-import { type ConstraintPlace, nameOfConstraint } from '../catalog/constraint-name.ts';
+import { type ConstraintPlace, nameOfConstraint } from '../catalog/replay/constraint-name.ts';
 import { asKind, stringsOf } from '../sql/tree.ts';
 import { type AlterCommand, offsetOfConstraint, touchedTables } from './alter-command.ts';
 import { build, lock, lockTree, scan, storedTables, targetOfRange } from './draft.ts';

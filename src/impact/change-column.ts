@@ -1,7 +1,7 @@
 import type { CatalogConstraint } from '../catalog/catalog.ts';
 import { columnTypeOf, showType } from '../catalog/column-type.ts';
-import { collationOf } from '../catalog/replay-column.ts';
-import { type Reference, referencesTo } from '../catalog/replay-relation.ts';
+import { collationOf } from '../catalog/replay/column.ts';
+import { type Reference, referencesTo } from '../catalog/replay/relation.ts';
 import { asKind } from '../sql/tree.ts';
 import type { AlterCommand } from './alter-command.ts';
 import { lockOther, lockTriggersOf } from './change-constraint.ts';

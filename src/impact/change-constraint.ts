@@ -1,6 +1,6 @@
 import type { ATAlterConstraint } from '@pgsql/types';
 import type { CatalogConstraint } from '../catalog/catalog.ts';
-import { referencesTo } from '../catalog/replay-relation.ts';
+import { referencesTo } from '../catalog/replay/relation.ts';
 import type { AlterCommand } from './alter-command.ts';
 import { type Draft, lock, lockTree, scan, storedTables, type Target, unknown } from './draft.ts';
 import type { LockMode, LockReason, ScanReason } from './impact.ts';

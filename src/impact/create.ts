@@ -1,11 +1,10 @@
 import type { CreateStmt, CreateTrigStmt, IndexStmt, Node, ViewStmt } from '@pgsql/types';
 import { objectKey, splitKey } from '../catalog/catalog.ts';
 import { chooseRelationName, joinColumnNames } from '../catalog/object-names.ts';
-import { inlineConstraints } from '../catalog/replay-column.ts';
-import { shapeOfIndex } from '../catalog/replay-index.ts';
-import { newRelationName } from '../catalog/replay-relation.ts';
+import { inlineConstraints } from '../catalog/replay/column.ts';
+import { shapeOfIndex } from '../catalog/replay/indexes.ts';
+import { newRelationName } from '../catalog/replay/relation.ts';
 import { asKind } from '../sql/tree.ts';
-
 import {
   build,
   type Draft,

@@ -1,6 +1,6 @@
 import type { RangeVar } from '@pgsql/types';
 import { type Catalog, type ObjectKey, type Relation, resolveKey } from '../catalog/catalog.ts';
-import { withDescendants } from '../catalog/replay-relation.ts';
+import { withDescendants } from '../catalog/replay/relation.ts';
 import { relationNameOf, type WrittenName } from '../sql/tree.ts';
 import {
   type Build,

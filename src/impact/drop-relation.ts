@@ -1,5 +1,5 @@
 import type { ObjectKey, Relation } from '../catalog/catalog.ts';
-import { referencesTo, withDescendants } from '../catalog/replay-relation.ts';
+import { referencesTo, withDescendants } from '../catalog/replay/relation.ts';
 import { lockTriggersOf } from './change-constraint.ts';
 import { type Draft, lock, lockTree } from './draft.ts';
 import type { LockReason } from './impact.ts';

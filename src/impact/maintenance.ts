@@ -8,7 +8,7 @@ import type {
   VacuumStmt,
 } from '@pgsql/types';
 import { type ObjectKey, type Relation, resolveKey, splitKey } from '../catalog/catalog.ts';
-import { referencesTo, withDescendants } from '../catalog/replay-relation.ts';
+import { referencesTo, withDescendants } from '../catalog/replay/relation.ts';
 import { asKind, relationNameOf } from '../sql/tree.ts';
 import {
   build,

@@ -1,8 +1,8 @@
 import type { PartitionBoundSpec } from '@pgsql/types';
 import type { CatalogConstraint, CatalogIndex, Relation } from '../catalog/catalog.ts';
-import { isAlike } from '../catalog/replay-index.ts';
-import { hasAlike } from '../catalog/replay-partition.ts';
-import { referencesTo } from '../catalog/replay-relation.ts';
+import { isAlike } from '../catalog/replay/indexes.ts';
+import { referencesTo } from '../catalog/replay/relation.ts';
+import { hasAlike } from '../catalog/replay/table.ts';
 import type { AlterCommand } from './alter-command.ts';
 import { isBoundProven } from './bound-proof.ts';
 import { lockOther } from './change-constraint.ts';

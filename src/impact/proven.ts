@@ -1,4 +1,4 @@
-import { notNullOf } from '../catalog/replay-not-null.ts';
+import { notNullOf } from '../catalog/replay/constraint.ts';
 import type { Target } from './draft.ts';
 
 /**

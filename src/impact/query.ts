@@ -1,7 +1,7 @@
 import type { Node, RangeVar } from '@pgsql/types';
 import type { CatalogConstraint } from '../catalog/catalog.ts';
 import { rangesIn } from '../catalog/query-relations.ts';
-import { referencesTo } from '../catalog/replay-relation.ts';
+import { referencesTo } from '../catalog/replay/relation.ts';
 import { asKind, openNode, type TreeObject, walkTree } from '../sql/tree.ts';
 import { lockOther } from './change-constraint.ts';
 import {

@@ -17,7 +17,7 @@ import {
   type Relation,
   resolveKey,
 } from '../catalog/catalog.ts';
-import { referencesTo } from '../catalog/replay-relation.ts';
+import { referencesTo } from '../catalog/replay/relation.ts';
 import { commandsOf } from '../sql/list-items.ts';
 import { asKind, relationNameOf, type WrittenName, writtenNameOf } from '../sql/tree.ts';
 import type { Draft } from './draft.ts';

@@ -1,7 +1,7 @@
 import type { Node } from '@pgsql/types';
 import { advance, openCursor } from '../sql/lexer.ts';
 import type { SqlParser } from '../sql/parser.ts';
-import { findBody, type RoutineBody } from '../sql/routine-body.ts';
+import { findBody, type RoutineBody } from '../sql/routine.ts';
 import { splitStatements } from '../sql/statements.ts';
 import { descend, type TreeObject } from '../sql/tree.ts';
 

@@ -6,7 +6,7 @@ import {
   resolveKey,
   TEMPORARY_SCHEMA,
 } from '../catalog/catalog.ts';
-import { withDescendants } from '../catalog/replay-relation.ts';
+import { withDescendants } from '../catalog/replay/relation.ts';
 import { isStronger, type LockTaken } from '../impact/impact.ts';
 import type { Statement } from '../sql/statements.ts';
 import {

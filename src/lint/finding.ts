@@ -1,9 +1,8 @@
 import { hash } from 'node:crypto';
 import type { Catalog, ObjectKey } from '../catalog/catalog.ts';
 import { blockedBy, type LockMode } from '../impact/impact.ts';
-import { renderExcerpt } from '../sql/excerpt.ts';
 import { normaliseTokens } from '../sql/lexical.ts';
-import { createLocator, type Position } from '../sql/position.ts';
+import { createLocator, type Position, renderExcerpt } from '../sql/position.ts';
 import type { Evidence, Fix, RuleGroup, Severity } from './rule.ts';
 
 /** What lint found, at its place; positions count from 1, columns in code points. */

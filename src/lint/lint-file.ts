@@ -1,13 +1,13 @@
 import type { Node } from '@pgsql/types';
 import type { Catalog } from '../catalog/catalog.ts';
-import { replayStatement } from '../catalog/replay.ts';
+import { replayStatement } from '../catalog/replay/replay.ts';
 import { emptyImpact, type Impact } from '../impact/impact.ts';
 import { impactOf } from '../impact/impact-of.ts';
 import { checkScript } from '../sql/check.ts';
 import { classifyStatement } from '../sql/kind.ts';
 import { GRAMMAR_MAJOR, type SqlParser, UNKNOWN_TO_GRAMMAR } from '../sql/parser.ts';
 import { offsetOfPosition } from '../sql/position.ts';
-import { ROUTINES } from '../sql/routine-check.ts';
+import { ROUTINES } from '../sql/routine.ts';
 import { type Statement, splitStatements } from '../sql/statements.ts';
 import type { LintRun } from './engine.ts';
 import { type ExpandedStatement, expandStatement } from './expand.ts';

@@ -1,10 +1,11 @@
-import { type Comment, listComments } from '../sql/comments.ts';
 import {
+  type Comment,
   type DirectiveLine,
+  listComments,
   listDirectiveLines,
   mayHoldDirectives,
   readDirectiveLines,
-} from '../sql/directive-lines.ts';
+} from '../sql/comments.ts';
 import { advance, openCursor } from '../sql/lexer.ts';
 import type { Statement } from '../sql/statements.ts';
 import { commandLine } from '../text/command-line.ts';

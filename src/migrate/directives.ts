@@ -1,5 +1,5 @@
 import { EvdbError } from '../errors.ts';
-import { type DirectiveLine, listDirectiveLines } from '../sql/directive-lines.ts';
+import { type DirectiveLine, listDirectiveLines } from '../sql/comments.ts';
 import { locate } from '../sql/position.ts';
 
 /** What the header comment of a script asks the runner for. */

@@ -1,6 +1,6 @@
 import type { ObjectKey } from '../catalog/catalog.ts';
-import { readCatalog } from '../catalog/read-catalog.ts';
-import { readSizes } from '../catalog/read-sizes.ts';
+import { readCatalog } from '../catalog/read/catalog.ts';
+import { readSizes } from '../catalog/read/sizes.ts';
 import type { Session } from '../connection/session.ts';
 import { loadParser } from '../sql/parser.ts';
 import { type PlanCommandOptions, withCommandPlan } from './commands.ts';

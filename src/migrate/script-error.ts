@@ -1,6 +1,11 @@
 import { EvdbError, type EvdbErrorCode } from '../errors.ts';
-import { renderExcerpt } from '../sql/excerpt.ts';
-import { lineOf, locate, offsetOfCodePoint, type Position } from '../sql/position.ts';
+import {
+  lineOf,
+  locate,
+  offsetOfCodePoint,
+  type Position,
+  renderExcerpt,
+} from '../sql/position.ts';
 import type { Statement } from '../sql/statements.ts';
 import { placeOfRow } from './copy-place.ts';
 import { lackingCharacter } from './lacking-character.ts';

@@ -1,5 +1,5 @@
 import type { Catalog, ObjectKey } from '../catalog/catalog.ts';
-import { replayStatement } from '../catalog/replay.ts';
+import { replayStatement } from '../catalog/replay/replay.ts';
 import { emptyImpact, type Impact, isStronger, type LockTaken } from '../impact/impact.ts';
 import { impactOf } from '../impact/impact-of.ts';
 import { type ExpandedStatement, expandStatement } from '../lint/expand.ts';

@@ -1,5 +1,5 @@
 import type { Catalog, ObjectKey, Relation } from '../catalog/catalog.ts';
-import { type RelationSize, readSizes } from '../catalog/read-sizes.ts';
+import { type RelationSize, readSizes } from '../catalog/read/sizes.ts';
 import type { Session } from '../connection/session.ts';
 import type { TableFacts } from './impact-plan.ts';
 

@@ -1,4 +1,4 @@
-import { readTableRows } from '../catalog/read-rows.ts';
+import { readTableRows } from '../catalog/read/sizes.ts';
 import { EvdbError, type EvdbErrorCode } from '../errors.ts';
 import type { LintReport } from '../lint/engine.ts';
 import type { LintFinding } from '../lint/finding.ts';

@@ -1,7 +1,7 @@
 import { type CopyData, isBinaryCopy } from './copy.ts';
 import type { ParseFailure, SqlParser } from './parser.ts';
 import { createLocator, locate } from './position.ts';
-import { checkRoutineBody } from './routine-check.ts';
+import { checkRoutineBody } from './routine.ts';
 import { type Statement, splitStatements } from './statements.ts';
 
 /** A reason why a script cannot run, found without a database. */

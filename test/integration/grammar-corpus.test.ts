@@ -1,5 +1,5 @@
 import { describe, expect } from 'vitest';
-import { readCatalog } from '../../src/catalog/read-catalog.ts';
+import { readCatalog } from '../../src/catalog/read/catalog.ts';
 import { impactOf } from '../../src/impact/impact-of.ts';
 import { planImpact } from '../../src/index.ts';
 import { classifyStatement } from '../../src/sql/kind.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import postgres from 'postgres';
 import { beforeAll, expect } from 'vitest';
-import { readCatalog } from '../../src/catalog/read-catalog.ts';
+import { readCatalog } from '../../src/catalog/read/catalog.ts';
 import { impactOf } from '../../src/impact/impact-of.ts';
 import { loadParser, type SqlParser } from '../../src/sql/parser.ts';
 import { splitStatements } from '../../src/sql/statements.ts';

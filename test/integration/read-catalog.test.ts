@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, expect } from 'vitest';
 import { type Catalog, createCatalog } from '../../src/catalog/catalog.ts';
-import { readCatalog } from '../../src/catalog/read-catalog.ts';
-import { replayStatement } from '../../src/catalog/replay.ts';
+import { readCatalog } from '../../src/catalog/read/catalog.ts';
+import { replayStatement } from '../../src/catalog/replay/replay.ts';
 import { loadParser, type SqlParser } from '../../src/sql/parser.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
 import { describeCatalog } from '../support/catalog-text.ts';

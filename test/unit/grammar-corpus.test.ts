@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createCatalog } from '../../src/catalog/catalog.ts';
-import { replayStatement } from '../../src/catalog/replay.ts';
+import { replayStatement } from '../../src/catalog/replay/replay.ts';
 import { lintScripts } from '../../src/lint/engine.ts';
 import { findLosses } from '../../src/migrate/find-losses.ts';
 import { readStatementImpact } from '../../src/migrate/statement-impact.ts';

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Catalog, createCatalog } from '../../src/catalog/catalog.ts';
-import { replayStatement } from '../../src/catalog/replay.ts';
+import { replayStatement } from '../../src/catalog/replay/replay.ts';
 import type { Impact, LockMode } from '../../src/impact/impact.ts';
 import { impactOf } from '../../src/impact/impact-of.ts';
 import { loadParser, type SqlParser } from '../../src/sql/parser.ts';

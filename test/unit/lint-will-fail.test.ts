@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createCatalog } from '../../src/catalog/catalog.ts';
-import { replayStatement } from '../../src/catalog/replay.ts';
+import { replayStatement } from '../../src/catalog/replay/replay.ts';
 import { loadParser } from '../../src/sql/parser.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
 import { lint, script, verdicts } from './lint-stage.ts';

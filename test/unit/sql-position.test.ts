@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { renderExcerpt } from '../../src/sql/excerpt.ts';
-import { createLocator, locate, offsetOfCodePoint } from '../../src/sql/position.ts';
+import { createLocator, locate, offsetOfCodePoint, renderExcerpt } from '../../src/sql/position.ts';
 
 describe('locate', () => {
   const text = 'a\r\n😀é\n\nend';

@@ -1,5 +1,4 @@
-import { readCommand } from '../../sql/command.ts';
-import { classifyStatement } from '../../sql/kind.ts';
+import { classifyStatement, readCommand } from '../../sql/kind.ts';
 import type { Rule } from '../rule.ts';
 
 /** What PostgreSQL refuses inside a transaction (SQLSTATE 25001). */

@@ -1,6 +1,6 @@
 import type { AlterTableCmd, Node, RangeVar, VariableSetStmt } from '@pgsql/types';
 import { quoteWhereNeeded } from '../../catalog/catalog.ts';
-import { referencesTo } from '../../catalog/replay-relation.ts';
+import { referencesTo } from '../../catalog/replay/relation.ts';
 import { commandsOf } from '../../sql/list-items.ts';
 import { asKind, stringsOf, walkTree } from '../../sql/tree.ts';
 import type { Rule, RuleFinding, Severity, StatementInContext } from '../rule.ts';

@@ -1,6 +1,6 @@
 import type { AlterPublicationStmt } from '@pgsql/types';
 import { quoteWhereNeeded } from '../../catalog/catalog.ts';
-import { needsIdentity, objectsIn } from '../../catalog/replay-uses.ts';
+import { needsIdentity, objectsIn } from '../../catalog/replay/relation.ts';
 import { asKind, stringsOf } from '../../sql/tree.ts';
 import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
 import { listed } from '../wording.ts';

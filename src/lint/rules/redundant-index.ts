@@ -1,5 +1,5 @@
 import { type Catalog, type CatalogIndex, objectKey, splitKey } from '../../catalog/catalog.ts';
-import { type IndexShape, shapeOfIndex } from '../../catalog/replay-index.ts';
+import { type IndexShape, shapeOfIndex } from '../../catalog/replay/indexes.ts';
 import { asKind } from '../../sql/tree.ts';
 import type { Rule, StatementInContext } from '../rule.ts';
 import { evidenceOf, keyOfRange, relationOf } from '../subject.ts';

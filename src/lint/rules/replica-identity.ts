@@ -1,13 +1,12 @@
 import type { AlterTableCmd, DropStmt, Node } from '@pgsql/types';
-import type { Catalog, Relation } from '../../catalog/catalog.ts';
-import { resolveKey } from '../../catalog/catalog.ts';
-import { primaryKeyColumns } from '../../catalog/replay-relation.ts';
+import { type Catalog, type Relation, resolveKey } from '../../catalog/catalog.ts';
 import {
   hasIdentity,
   needsIdentity,
   objectsIn,
+  primaryKeyColumns,
   publicationsOf,
-} from '../../catalog/replay-uses.ts';
+} from '../../catalog/replay/relation.ts';
 import { commandsOf } from '../../sql/list-items.ts';
 import { asKind, writtenNameOf } from '../../sql/tree.ts';
 import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';

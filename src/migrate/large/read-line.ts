@@ -1,5 +1,4 @@
-import { renderExcerpt } from '../../sql/excerpt.ts';
-import { offsetOfCodePoint, type Position } from '../../sql/position.ts';
+import { offsetOfCodePoint, type Position, renderExcerpt } from '../../sql/position.ts';
 import { readNormalised } from './normalised-bytes.ts';
 
 /** More of a line is not held. */

@@ -1,8 +1,70 @@
-import { type Catalog, type ObjectKey, type Relation, splitKey } from './catalog.ts';
-import { removeIndex } from './replay-index.ts';
-import { detachChild } from './replay-partition.ts';
-import { referencesTo } from './replay-relation.ts';
-import { dropUses } from './replay-uses.ts';
+import type { DropStmt, Node } from '@pgsql/types';
+import { asKind, objectNameOf, stringsOf, writtenNameOf } from '../../sql/tree.ts';
+import {
+  type Catalog,
+  findRelation,
+  type ObjectKey,
+  type Relation,
+  resolveKey,
+  splitKey,
+} from '../catalog.ts';
+import { removeIndex } from './indexes.ts';
+import { dropPublication, dropUses, referencesTo } from './relation.ts';
+import { detachChild } from './table.ts';
+
+/** `drop …`; what only `cascade` takes along goes too, as without it nothing would have been there. */
+export function replayDrop(catalog: Catalog, statement: DropStmt): void {
+  for (const object of statement.objects ?? []) dropObject(catalog, statement, object);
+}
+
+const ON_TABLES = {
+  OBJECT_TRIGGER: 'trigger',
+  OBJECT_POLICY: 'policy',
+  OBJECT_RULE: 'rule',
+} as const;
+
+function dropObject(catalog: Catalog, { removeType }: DropStmt, object: Node): void {
+  const written = objectNameOf(object);
+  if (written === undefined) return;
+  switch (removeType) {
+    case 'OBJECT_TABLE':
+    case 'OBJECT_FOREIGN_TABLE':
+    case 'OBJECT_VIEW':
+    case 'OBJECT_MATVIEW':
+    case 'OBJECT_SEQUENCE':
+      dropRelation(catalog, resolveKey(catalog, written, catalog.relations));
+      return;
+    case 'OBJECT_INDEX':
+      removeIndex(catalog, resolveKey(catalog, written, catalog.indexes));
+      return;
+    case 'OBJECT_TYPE':
+    case 'OBJECT_DOMAIN':
+      dropType(catalog, resolveKey(catalog, written, catalog.types));
+      return;
+    case 'OBJECT_FUNCTION':
+    case 'OBJECT_PROCEDURE':
+    case 'OBJECT_ROUTINE':
+      dropRoutine(catalog, resolveKey(catalog, written, catalog.routines));
+      return;
+    case 'OBJECT_SCHEMA':
+      dropSchema(catalog, written.name);
+      return;
+    case 'OBJECT_PUBLICATION':
+      dropPublication(catalog, written.name);
+      return;
+    case 'OBJECT_TRIGGER':
+    case 'OBJECT_POLICY':
+    case 'OBJECT_RULE': {
+      const items = asKind(object, 'List')?.items;
+      const table = findRelation(catalog, writtenNameOf(items?.slice(0, -1)));
+      const name = stringsOf(items).at(-1) ?? '';
+      const kind = ON_TABLES[removeType];
+      if (kind === 'trigger') table?.triggers?.delete(name);
+      table?.uses?.delete(`${kind} ${name}`);
+      return;
+    }
+  }
+}
 
 /** Takes a relation away with all that cannot be without it. */
 export function dropRelation(catalog: Catalog, key: ObjectKey): void {
@@ -94,7 +156,7 @@ export function dropConstraint(catalog: Catalog, relation: Relation, name: strin
 }
 
 /** Takes a type away, with the columns that have it. */
-export function dropType(catalog: Catalog, key: ObjectKey): void {
+function dropType(catalog: Catalog, key: ObjectKey): void {
   catalog.types.delete(key);
   if (catalog.relations.get(key)?.kind === 'composite type') catalog.relations.delete(key);
   for (const relation of [...catalog.relations.values()]) {
@@ -110,7 +172,7 @@ export function dropType(catalog: Catalog, key: ObjectKey): void {
 }
 
 /** Takes a function away, with the triggers that call it. */
-export function dropRoutine(catalog: Catalog, key: ObjectKey): void {
+function dropRoutine(catalog: Catalog, key: ObjectKey): void {
   catalog.routines.delete(key);
   dropUses(catalog, 'function', key);
   for (const { triggers } of catalog.relations.values()) {
@@ -119,7 +181,7 @@ export function dropRoutine(catalog: Catalog, key: ObjectKey): void {
 }
 
 /** Takes everything of a schema away. */
-export function dropSchema(catalog: Catalog, schema: string): void {
+function dropSchema(catalog: Catalog, schema: string): void {
   const isIn = (key: ObjectKey) => splitKey(key).schema === schema;
   for (const key of [...catalog.relations.keys()].filter(isIn)) dropRelation(catalog, key);
   for (const key of [...catalog.types.keys()].filter(isIn)) dropType(catalog, key);

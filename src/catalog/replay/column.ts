@@ -1,18 +1,18 @@
 import type { ColumnDef, Constraint } from '@pgsql/types';
-import { asKind, stringsOf } from '../sql/tree.ts';
+import { asKind, stringsOf } from '../../sql/tree.ts';
 import {
   type Catalog,
   type CatalogColumn,
   type ColumnType,
   type Relation,
   splitKey,
-} from './catalog.ts';
-import { columnTypeOf, serialBase } from './column-type.ts';
+} from '../catalog.ts';
+import { columnTypeOf, serialBase } from '../column-type.ts';
+import { columnsIn } from '../expression.ts';
+import { chooseRelationName } from '../object-names.ts';
+import { addConstraint } from './constraint.ts';
 import type { ConstraintPlace } from './constraint-name.ts';
-import { columnsIn } from './expression.ts';
-import { chooseRelationName } from './object-names.ts';
-import { addConstraint } from './replay-constraint.ts';
-import { createRelation } from './replay-relation.ts';
+import { createRelation } from './relation.ts';
 
 /** Constraints beside a column, each with what the words behind it say of it. */
 export interface InlineConstraint {

@@ -8,7 +8,7 @@ import type {
   CreateRangeStmt,
   Node,
 } from '@pgsql/types';
-import { asKind, stringsOf, writtenNameOf } from '../sql/tree.ts';
+import { asKind, stringsOf, writtenNameOf } from '../../sql/tree.ts';
 import {
   type Catalog,
   type ObjectKey,
@@ -16,11 +16,11 @@ import {
   resolveKey,
   splitKey,
   type UserType,
-} from './catalog.ts';
-import { columnTypeOf } from './column-type.ts';
-import { chooseConstraintName } from './object-names.ts';
-import { addColumn, collationOf } from './replay-column.ts';
-import { createRelation, newRelationName } from './replay-relation.ts';
+} from '../catalog.ts';
+import { columnTypeOf } from '../column-type.ts';
+import { chooseConstraintName } from '../object-names.ts';
+import { addColumn, collationOf } from './column.ts';
+import { createRelation, newRelationName } from './relation.ts';
 
 function newTypeKey({ searchPath }: Catalog, names: readonly Node[] | undefined): ObjectKey {
   const { schema, name } = writtenNameOf(names);

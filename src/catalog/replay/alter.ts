@@ -5,16 +5,14 @@ import type {
   ATAlterConstraint,
   Node,
 } from '@pgsql/types';
-import { asKind, relationNameOf, writtenNameOf } from '../sql/tree.ts';
-import { type Catalog, findRelation, type Relation, resolveKey } from './catalog.ts';
-import { columnTypeOf } from './column-type.ts';
-import { addColumn, addColumnConstraints, addOwnedSequence, collationOf } from './replay-column.ts';
-import { addConstraint } from './replay-constraint.ts';
-import { dropColumn, dropConstraint } from './replay-drop.ts';
-import { addNotNull, notNullOf } from './replay-not-null.ts';
-import { attachPartition, detachChild, inheritFrom } from './replay-partition.ts';
-import { withDescendants } from './replay-relation.ts';
-import { replayIdentity } from './replay-uses.ts';
+import { asKind, relationNameOf, writtenNameOf } from '../../sql/tree.ts';
+import { type Catalog, findRelation, type Relation, resolveKey } from '../catalog.ts';
+import { columnTypeOf } from '../column-type.ts';
+import { addColumn, addColumnConstraints, addOwnedSequence, collationOf } from './column.ts';
+import { addConstraint, addNotNull, notNullOf } from './constraint.ts';
+import { dropColumn, dropConstraint } from './drop.ts';
+import { replayIdentity, withDescendants } from './relation.ts';
+import { attachPartition, detachChild, inheritFrom } from './table.ts';
 
 /** `alter table`, and `alter type` and `alter index` where PostgreSQL's tree says the same of them. */
 export function replayAlterTable(catalog: Catalog, statement: AlterTableStmt): void {

@@ -1,14 +1,14 @@
 import type { Constraint } from '@pgsql/types';
-import { asKind, stringsOf } from '../sql/tree.ts';
-import { type Catalog, type ObjectKey, type Relation, splitKey } from './catalog.ts';
-import { columnsIn } from './expression.ts';
+import { asKind, stringsOf } from '../../sql/tree.ts';
+import { type Catalog, type ObjectKey, type Relation, splitKey } from '../catalog.ts';
+import { columnsIn } from '../expression.ts';
 import {
   chooseConstraintName,
   chooseRelationName,
   cutName,
   joinColumnNames,
-} from './object-names.ts';
-import { type IndexShape, shapeOfColumns, shapeOfIndex } from './replay-index.ts';
+} from '../object-names.ts';
+import { type IndexShape, shapeOfColumns, shapeOfIndex } from './indexes.ts';
 
 /** Where a constraint is written. */
 export interface ConstraintPlace {

@@ -1,5 +1,5 @@
 import type { IndexElem, IndexStmt, Node } from '@pgsql/types';
-import { asKind, stringsOf } from '../sql/tree.ts';
+import { asKind, stringsOf } from '../../sql/tree.ts';
 import {
   type Catalog,
   type CatalogIndex,
@@ -8,9 +8,14 @@ import {
   objectKey,
   type Relation,
   splitKey,
-} from './catalog.ts';
-import { columnsIn, nameOfExpression } from './expression.ts';
-import { chooseRelationName, cutName, joinColumnNames, uniqueColumnNames } from './object-names.ts';
+} from '../catalog.ts';
+import { columnsIn, nameOfExpression } from '../expression.ts';
+import {
+  chooseRelationName,
+  cutName,
+  joinColumnNames,
+  uniqueColumnNames,
+} from '../object-names.ts';
 
 /** An index without name and table. */
 export type IndexShape = Pick<
