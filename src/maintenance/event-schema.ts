@@ -13,7 +13,7 @@ export interface EventSchemaTarget {
 export interface SchemaNeed {
   /** Functions, each with the parameters that it must have. */
   functions: Record<string, readonly string[]>;
-  /** Who may: a function of migration 011 that grants it, or nobody but the owner. */
+  /** Who may: a function of migration 016 that grants it, or nobody but the owner. */
   access: 'application' | 'read-only' | 'audit' | 'owner';
 }
 

@@ -93,7 +93,7 @@ describe('search documents', () => {
       '003_create_registrations_table',
     ]);
     await sql`insert into events (title, date_time, capacity) values ('Jazz', now() + interval '1 day', 1)`;
-    await runFiles(sql, 'public', ['009_event_search']);
+    await runFiles(sql, 'public', ['014_event_search']);
     expect(await searchTitles(sql, 'jazz')).toEqual(['Jazz']);
   });
 

@@ -76,7 +76,7 @@ describe('search_events: plans', () => {
         '001_create_users_table',
         '002_create_events_table',
         '003_create_registrations_table',
-        '009_event_search',
+        '014_event_search',
       ]);
       await sql`
         insert into ${sql(schema)}.events (title, date_time, capacity)
@@ -91,7 +91,7 @@ describe('search_events: plans', () => {
         available_spots: 1,
       },
     ]);
-    await runFiles(sql, 'north', ['009_event_search.down']);
+    await runFiles(sql, 'north', ['014_event_search.down']);
     expect(await sql`select 1 from ${sql('The "South"')}.search_events('jazz')`).toHaveLength(1);
   });
 });

@@ -141,7 +141,7 @@ describe('up', () => {
     const result = await migrateUp({ ...stage.options, lockWaitMs: 0 });
     expect(result.steps).toEqual([]);
 
-    await stage.migration('011_next', 'create table next ();');
+    await stage.migration('017_next', 'create table next ();');
     await expect(migrateUp({ ...stage.options, lockWaitMs: 0 })).rejects.toMatchObject({
       code: 'LOCKED',
     });

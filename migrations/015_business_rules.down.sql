@@ -1,4 +1,4 @@
--- Undoes 010_business_rules.
+-- Undoes 015_business_rules.
 -- Locks: none.
 
 drop function repair_waitlists();

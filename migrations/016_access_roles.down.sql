@@ -1,4 +1,4 @@
--- Undoes 011_access_roles; what was granted to roles stays granted.
+-- Undoes 016_access_roles; what was granted to roles stays granted.
 -- Locks: none.
 
 drop function grant_read_only_access(name, boolean);

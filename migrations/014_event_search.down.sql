@@ -1,4 +1,4 @@
--- Undoes 009_event_search.
+-- Undoes 014_event_search.
 -- Locks: access exclusive on events.
 
 drop function search_events(text, timestamptz, timestamptz, text, boolean, boolean, integer, text, boolean);

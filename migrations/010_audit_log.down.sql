@@ -1,4 +1,4 @@
--- Undoes 008_audit_log: drops the audit log, its partitions and its overflow.
+-- Undoes 010_audit_log: drops the audit log, its partitions and its overflow.
 -- Locks: access exclusive on the audit log, users, events and registrations.
 
 drop trigger registrations_90_audit_truncate on registrations;

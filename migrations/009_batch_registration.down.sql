@@ -1,4 +1,4 @@
--- Undoes 007_batch_registration.
+-- Undoes 009_batch_registration.
 -- Locks: none.
 
 drop function batch_event_registration(integer[], integer);
