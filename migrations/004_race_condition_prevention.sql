@@ -1,8 +1,9 @@
--- evdb: ignore index-not-concurrent, unbatched-dml, work-under-strong-lock: the schema is installed while its tables are small
+-- evdb: ignore unbatched-dml, work-under-strong-lock: the schema is installed while its tables are small
 -- Purpose: registering without ever overselling. Counters on the event that every way of changing
---     registrations keeps right, the waiting list and holds, and the functions that register.
--- Locks: share row exclusive on users, events and registrations while the triggers and indexes are
---     made; rows of events whose counters have to be corrected.
+--     registrations keeps right, and the functions that register. The waiting list and holds plug in here:
+--     007_waiting_list and 008_seat_holds.
+-- Locks: share row exclusive on users, events and registrations while the triggers are made; rows of events
+--     whose counters have to be corrected.
 -- Reversible: yes; the counters then stay as they are until this migration comes back and counts again.
 --
 -- The event's row is what everybody waits for, so it is locked last and for the shortest time: whoever
@@ -33,17 +34,6 @@
 -- a registration more than the trigger does. enable_seqscan is off in the functions that everybody calls: a
 -- session that planned them while the tables were small would go on reading whole tables in the first rush,
 -- until statistics catch up.
-
--- Waiters: where event_id = ? and status = 'waitlist' order by registered_at, id limit ?.
-create index registrations_waitlist_idx on registrations (event_id, registered_at, id)
-where status = 'waitlist';
-
--- Expired holds: where event_id = ? and status = 'pending' and hold_expires_at <= now().
-create index registrations_pending_idx on registrations (event_id, hold_expires_at)
-where status = 'pending';
-
-comment on index registrations_waitlist_idx is 'Serves the promotion of waiters and their positions, in their order.';
-comment on index registrations_pending_idx is 'Serves the settling of expired holds.';
 
 --
 -- The gate
@@ -87,39 +77,6 @@ comment on trigger registrations_00_gate_update on registrations is
     'Keeps updates and deletions of events and users from deadlocking.';
 comment on trigger registrations_00_gate_delete on registrations is
     'Keeps deletes and deletions of events and users from deadlocking. A cascade is behind the gate already, or has given it up.';
-
--- Security definer, because whoever may change events or users need not be allowed to change registrations.
-create function prepare_to_fill()
-returns trigger
-language plpgsql
-security definer
-set search_path from current
-as $$
-declare
-    v_ignored boolean;
-begin
-    v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 0) is null;
-    -- What filling seats will lock anyway, but before the event rows: a truncate could stand in between.
-    lock table registrations in row exclusive mode;
-    return null;
-end
-$$;
-
-comment on function prepare_to_fill() is
-    'Trigger: takes what filling seats will need before the rows of events and users are locked. Runs as the owner of the schema, because whoever may change events or users need not be allowed to change registrations.';
-
-create trigger events_00_gate_update
-before update of capacity, is_active, date_time on events
-for each statement
-execute function prepare_to_fill();
-
-create trigger users_00_gate_update
-before update of is_active on users
-for each statement
-execute function prepare_to_fill();
-
-comment on trigger events_00_gate_update on events is 'Takes the locks of events_30_fill in their order.';
-comment on trigger users_00_gate_update on users is 'Takes the locks of users_30_fill in their order.';
 
 -- Security definer, because whoever may delete an event need not be allowed to change registrations.
 create function close_registration_gate()
@@ -167,82 +124,42 @@ comment on trigger events_00_gate_delete on events is 'Keeps the cascade to regi
 comment on trigger users_00_gate_delete on users is 'Keeps the cascades to events and registrations from deadlocking.';
 
 --
--- Waiters and holds of one event; the caller has locked the event's row
+-- What later migrations put behind a freed seat; the caller has locked the event's row
 --
 
 create function promote_waitlist(p_event_id integer)
 returns integer
-language plpgsql
+language sql
 set search_path from current
-set enable_seqscan to off
 as $$
-declare
-    v_free_seats integer;
-    v_ids integer[];
-begin
-    select e.capacity - e.current_registrations - e.held_seats into v_free_seats
-    from events e
-    where e.id = p_event_id
-        and e.is_active
-        and e.date_time > statement_timestamp();
-
-    if v_free_seats > 0 then
-        -- A waiter whom somebody else is changing is passed over, because waiting here could deadlock; the
-        -- next call for the event looks again. The user is locked lest he be deactivated in between.
-        v_ids := array(
-            select r.id
-            from registrations r
-            join users u on u.id = r.user_id
-            where r.event_id = p_event_id
-                and r.status = 'waitlist'
-                and u.is_active
-            order by r.registered_at, r.id
-            limit v_free_seats
-            for no key update of r skip locked
-            for share of u skip locked
-        );
-    end if;
-
-    -- An update of nothing would still run every trigger.
-    if cardinality(v_ids) > 0 then
-        update registrations r
-        set status = 'confirmed'
-        where r.id = any (v_ids);
-    end if;
-    return coalesce(cardinality(v_ids), 0);
-end
+    select 0
 $$;
 
 comment on function promote_waitlist(integer) is
-    'Confirms waiters of an event, first come first served, as far as seats are free, and returns how many. Inactive users stay in the queue and are passed over. The caller has locked the event''s row.';
+    'Confirms nobody: 007_waiting_list brings the waiting list.';
+
+create function get_waitlist_position(p_user_id integer, p_event_id integer)
+returns integer
+language sql
+stable
+set search_path from current
+as $$
+    select null::integer
+$$;
+
+comment on function get_waitlist_position(integer, integer) is
+    'Nobody has a place in a queue: 007_waiting_list brings the waiting list.';
 
 create function expire_holds(p_event_id integer)
 returns integer
-language plpgsql
+language sql
 set search_path from current
-set enable_seqscan to off
 as $$
-declare
-    v_ids integer[] := array(
-        select r.id
-        from registrations r
-        where r.event_id = p_event_id
-            and r.status = 'pending'
-            and r.hold_expires_at <= clock_timestamp()
-        for no key update skip locked
-    );
-begin
-    if cardinality(v_ids) > 0 then
-        update registrations r
-        set status = 'cancelled'
-        where r.id = any (v_ids);
-    end if;
-    return cardinality(v_ids);
-end
+    select 0
 $$;
 
 comment on function expire_holds(integer) is
-    'Cancels the expired holds of an event, which gives their seats to the first waiters, and returns how many there were. The caller has locked the event''s row.';
+    'Cancels nothing: 008_seat_holds brings holds that expire.';
 
 --
 -- Counters
@@ -594,77 +511,6 @@ where c.id = e.id
     and (e.current_registrations, e.held_seats) is distinct from (c.confirmed, c.held);
 
 --
--- Seats that changes of events and users free
---
-
--- Security definer, because whoever may change an event need not be allowed to change registrations.
-create function fill_changed_event()
-returns trigger
-language plpgsql
-security definer
-set search_path from current
-as $$
-begin
-    if new.is_active
-        and (new.capacity > old.capacity or not old.is_active or new.date_time > old.date_time)
-        and expire_holds(new.id) = 0
-    then
-        perform promote_waitlist(new.id);
-    end if;
-    return null;
-end
-$$;
-
-comment on function fill_changed_event() is
-    'Trigger: gives the seats of an event that grew, opened again or was put off to the first waiters. Runs as the owner of the schema, because whoever may change events need not be allowed to change registrations.';
-
-create trigger events_30_fill
-after update of capacity, is_active, date_time on events
-for each row
-execute function fill_changed_event();
-
-comment on trigger events_30_fill on events is 'Gives new seats to waiters.';
-
--- Security definer, as above.
-create function fill_events_of_user()
-returns trigger
-language plpgsql
-security definer
-set search_path from current
-set enable_seqscan to off
-as $$
-declare
-    v_event_id integer;
-begin
-    if new.is_active and not old.is_active then
-        for v_event_id in
-            select r.event_id
-            from registrations r
-            where r.user_id = new.id and r.status = 'waitlist'
-            order by r.event_id
-        loop
-            -- Whoever is busy with an event settles it anyway; waiting here, with others locked, could deadlock.
-            perform 1 from events e where e.id = v_event_id for no key update skip locked;
-            if found then
-                perform promote_waitlist(v_event_id);
-            end if;
-        end loop;
-    end if;
-    return null;
-end
-$$;
-
-comment on function fill_events_of_user() is
-    'Trigger: a user who is active again gets the seats that he was passed over for and that are free. Runs as the owner of the schema, because whoever may change users need not be allowed to change registrations.';
-
-create trigger users_30_fill
-after update of is_active on users
-for each row
-execute function fill_events_of_user();
-
-comment on trigger users_30_fill on users is 'Gives free seats to a waiter who is active again.';
-
---
 -- Calls
 --
 
@@ -688,28 +534,6 @@ $$;
 
 comment on function registration_refusal(text) is
     'The words for an error code of the registration functions. Callers look for "past events", "maximum capacity" and "already registered".';
-
-create function get_waitlist_position(p_user_id integer, p_event_id integer)
-returns integer
-language sql
-stable
-set search_path from current
-as $$
-    select (
-        select count(*)::integer
-        from registrations w
-        where w.event_id = p_event_id
-            and w.status = 'waitlist'
-            and (w.registered_at, w.id) <= (r.registered_at, r.id)
-    )
-    from registrations r
-    where r.user_id = p_user_id
-        and r.event_id = p_event_id
-        and r.status = 'waitlist'
-$$;
-
-comment on function get_waitlist_position(integer, integer) is
-    'Place of a user in the queue for an event, 1 for whoever is next; null for who does not wait.';
 
 create function settle_event_seats(p_event_id integer)
 returns integer
@@ -755,36 +579,6 @@ $$;
 
 comment on function try_lock_event(integer) is
     'Locks the row of an event as a statement that changes registrations would, and says whether it could; never waits. For whoever goes through many events: waiting for one with others locked could deadlock, and whoever is busy with an event settles it anyway.';
-
-create function release_expired_holds()
-returns integer
-language plpgsql
-set search_path from current
-set enable_seqscan to off
-as $$
-declare
-    v_ignored boolean;
-    v_event_id integer;
-    v_expired integer := 0;
-begin
-    v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 0) is null;
-    lock table registrations in row exclusive mode;
-    for v_event_id in
-        select distinct r.event_id
-        from registrations r
-        where r.status = 'pending' and r.hold_expires_at <= clock_timestamp()
-        order by r.event_id
-    loop
-        if try_lock_event(v_event_id) then
-            v_expired := v_expired + expire_holds(v_event_id);
-        end if;
-    end loop;
-    return v_expired;
-end
-$$;
-
-comment on function release_expired_holds() is
-    'Gives the seats of expired holds of all events to their waiters, and returns how many holds had expired. Events that somebody is changing at the moment are left to them.';
 
 create function safe_event_registration(
     p_user_id integer,
@@ -1144,7 +938,6 @@ comment on function get_event_registration_stats(integer) is
     'Seats and registrations of one event as JSON: event_id, title, date_time, capacity, current_registrations, confirmed_, waitlist_, pending_, cancelled_ and total_registrations, held_seats, available_spots, is_full, is_active. Raises P0001 for an event that does not exist. Seats whose hold has expired count as available.';
 
 revoke execute on function enter_registration_gate() from public;
-revoke execute on function prepare_to_fill() from public;
 revoke execute on function close_registration_gate() from public;
 revoke execute on function promote_waitlist(integer) from public;
 revoke execute on function expire_holds(integer) from public;
@@ -1153,13 +946,10 @@ revoke execute on function is_registration_refusal(text) from public;
 revoke execute on function change_event_seats(integer, integer, integer, boolean, boolean, text, boolean) from public;
 revoke execute on function sync_registration_counts() from public;
 revoke execute on function reset_registration_counts() from public;
-revoke execute on function fill_changed_event() from public;
-revoke execute on function fill_events_of_user() from public;
 revoke execute on function registration_refusal(text) from public;
 revoke execute on function get_waitlist_position(integer, integer) from public;
 revoke execute on function settle_event_seats(integer) from public;
 revoke execute on function try_lock_event(integer) from public;
-revoke execute on function release_expired_holds() from public;
 revoke execute on function safe_event_registration(integer, integer, boolean, interval) from public;
 revoke execute on function safe_event_unregistration(integer, integer, boolean) from public;
 revoke execute on function get_event_registration_stats(integer) from public;

@@ -1,40 +1,7 @@
 -- Undoes 010_audit_log: drops the audit log, its partitions and its overflow.
--- Locks: access exclusive on the audit log, users, events and registrations.
+-- Locks: access exclusive on the audit log.
 
-drop trigger registrations_90_audit_truncate on registrations;
-drop trigger registrations_90_audit_delete on registrations;
-drop trigger registrations_90_audit_update on registrations;
-drop trigger registrations_90_audit_insert on registrations;
-drop trigger events_90_audit_truncate on events;
-drop trigger events_90_audit_delete on events;
-drop trigger events_90_audit_update on events;
-drop trigger events_90_audit_insert on events;
-drop trigger users_90_audit_truncate on users;
-drop trigger users_90_audit_delete on users;
-drop trigger users_90_audit_update on users;
-drop trigger users_90_audit_insert on users;
 drop function audit_log_changes(text, integer, text, timestamptz, timestamptz, integer, timestamptz, bigint);
-drop function preview_audit_cleanup(integer);
-drop function cleanup_audit_logs(integer);
-drop function drop_expired_audit_partitions(integer, integer);
-drop function lock_audit_partitions(text[]);
-drop function delete_expired_audit_logs(integer, bigint);
-drop function find_audit_expiry(integer);
-drop function audit_truncate();
-drop function audit_registration_changes();
-drop function audit_event_update();
-drop function audit_event_changes();
-drop function audit_user_changes();
-drop function build_audit_overflow_statement(text, text, text[], text[]);
-drop function audit_redacted_columns(jsonb, jsonb, text[]);
-drop function audit_secret_columns(regclass);
-drop function audit_covered_time(regclass);
-drop function premake_audit_partitions();
-drop function ensure_audit_partitions(integer);
-drop function lock_audit_maintenance();
-drop function refuse_while_audit_log_is_busy(text[]);
-drop function create_audit_partition(date);
-drop function list_audit_partitions();
 drop view audit_log_entries;
 drop table audit_logs_overflow;
 drop table audit_logs;

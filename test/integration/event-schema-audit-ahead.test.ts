@@ -87,7 +87,8 @@ describe('the audit log in several schemas', () => {
   test('keeps to itself in each, with names that need quotes', async ({ emptyDb }) => {
     const { sql } = emptyDb;
     const files = ['001_create_users_table', '002_create_events_table'];
-    files.push('003_create_registrations_table', '004_race_condition_prevention', '010_audit_log');
+    const audit = ['010_audit_log', '011_audit_partitions', '012_audit_triggers'];
+    files.push('003_create_registrations_table', '004_race_condition_prevention', ...audit);
     for (const schema of ['north', `The "South"; 'x'`]) {
       await sql`create schema ${sql(schema)}`;
       await runFiles(sql, schema, files);
@@ -96,8 +97,9 @@ describe('the audit log in several schemas', () => {
       await sql`select ${sql(schema)}.ensure_audit_partitions(5)`;
       expect(await sql`select id from ${sql(schema)}.audit_logs`).toHaveLength(1);
       expect(await sql`select from ${sql(schema)}.list_audit_partitions()`).toHaveLength(6);
-      await runFiles(sql, schema, ['010_audit_log.down']);
-      await runFiles(sql, schema, ['010_audit_log']);
+      const undone = audit.toReversed().map((name) => `${name}.down`);
+      await runFiles(sql, schema, undone);
+      await runFiles(sql, schema, audit);
     }
   });
 });
