@@ -502,25 +502,6 @@ comment on function validate_business_rules() is
 -- Repairs: each can be called again and again, at any time, next to whatever else goes on
 --
 
-create function audit_repair(p_table text, p_row_id integer, p_old_values jsonb, p_new_values jsonb)
-returns void
-language plpgsql
-set search_path from current
-as $$
-begin
-    insert into audit_logs (table_name, operation, row_id, old_values, new_values)
-    select p_table, 'REPAIR', p_row_id, p_old_values, p_new_values
-    where now() <@ audit_covered_time('audit_logs');
-
-    if not found then
-        insert into audit_logs_overflow (table_name, operation, row_id, old_values, new_values)
-        values (p_table, 'REPAIR', p_row_id, p_old_values, p_new_values);
-    end if;
-end
-$$;
-
-comment on function audit_repair(text, integer, jsonb, jsonb) is
-    'Writes the entry of a repair into the audit log, in the way of the triggers there.';
 comment on column audit_logs.operation is 'INSERT, UPDATE, DELETE, TRUNCATE, or REPAIR of the counters.';
 
 create function repair_registration_counts()
@@ -590,8 +571,9 @@ begin
             where e.id = v_event_id;
 
             -- Here, because the triggers of the audit log leave the counters out.
-            perform audit_repair(
+            perform write_audit_entry(
                 'events',
+                'REPAIR',
                 v_event_id,
                 jsonb_build_object(
                     'current_registrations', v_event.current_registrations, 'held_seats', v_event.held_seats
@@ -673,7 +655,6 @@ comment on function repair_waitlists() is
 revoke execute on function list_business_rules() from public;
 revoke execute on function list_schema_guards() from public;
 revoke execute on function validate_business_rules() from public;
-revoke execute on function audit_repair(text, integer, jsonb, jsonb) from public;
 revoke execute on function repair_registration_counts() from public;
 revoke execute on function repair_registration_holds() from public;
 revoke execute on function repair_waitlists() from public;
