@@ -354,8 +354,6 @@ export { UPDATE_VIEW } from './report/stats/update.ts';
 export { VACUUM_VIEW } from './report/stats/vacuum.ts';
 export type { StatusRenderOptions } from './report/status.ts';
 export { renderStatus } from './report/status.ts';
-export type { StructureFileResult } from './report/structure.ts';
-export { renderStructureFile } from './report/structure.ts';
 export type { DifferencesRenderOptions } from './report/structure-differences.ts';
 export { renderDifferences } from './report/structure-differences.ts';
 export type { Style } from './report/style.ts';
@@ -368,21 +366,22 @@ export { withScratchDatabase } from './scratch/server.ts';
 export { maskSecretLines, maskSecrets } from './sql/mask.ts';
 export type { ParseFailure, SqlParser } from './sql/parser.ts';
 export { loadParser } from './sql/parser.ts';
-export { describeDifferences } from './structure/describe-differences.ts';
 export type {
   PartDifference,
   StructureDifference,
-} from './structure/diff-structures.ts';
-export { diffStructures } from './structure/diff-structures.ts';
-export type { ReadDatabaseOptions } from './structure/read-database.ts';
-export { readDatabaseStructure } from './structure/read-database.ts';
-export type { ReadStructureOptions } from './structure/read-structure.ts';
-export { readStructure } from './structure/read-structure.ts';
-export { renderStructure } from './structure/render-structure.ts';
+} from './structure/diff.ts';
+export { describeDifferences, diffStructures } from './structure/diff.ts';
+export type { ReadDatabaseOptions, ReadStructureOptions } from './structure/read/structure.ts';
+export { readDatabaseStructure, readStructure } from './structure/read/structure.ts';
+export { renderStructure } from './structure/render/structure.ts';
 export type { Structure, StructureKind, StructureObject } from './structure/structure.ts';
 export { withoutPartitions } from './structure/structure.ts';
-export type { StructureFileCheck } from './structure/structure-file.ts';
-export { checkStructureFile, writeStructureFile } from './structure/structure-file.ts';
+export type { StructureFileCheck, StructureFileResult } from './structure/structure-file.ts';
+export {
+  checkStructureFile,
+  renderStructureFile,
+  writeStructureFile,
+} from './structure/structure-file.ts';
 export type { CommandRenderer, PrintedCommand, PrintedFlags, Shell } from './text/command-line.ts';
 export {
   commandLine,

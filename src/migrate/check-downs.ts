@@ -1,4 +1,4 @@
-import { describeDifferences } from '../structure/describe-differences.ts';
+import { describeDifferences } from '../structure/diff.ts';
 import { sameCommand } from '../text/command-line.ts';
 import { displayPath } from './display-path.ts';
 import { fullName } from './plan.ts';

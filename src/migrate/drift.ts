@@ -1,4 +1,4 @@
-import { diffStructures, type StructureDifference } from '../structure/diff-structures.ts';
+import { diffStructures, type StructureDifference } from '../structure/diff.ts';
 import type { Structure } from '../structure/structure.ts';
 import { readAdoptedTables, withoutTables } from './adopted-tables.ts';
 import { withSession } from './read.ts';

@@ -2,8 +2,8 @@ import { codeOf, isConnectionLoss } from '../connection/connection-error.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
 import { openSession, type Session } from '../connection/session.ts';
 import { splitStatements } from '../sql/statements.ts';
-import { readStructure } from '../structure/read-structure.ts';
-import { renderStructure } from '../structure/render-structure.ts';
+import { readStructure } from '../structure/read/structure.ts';
+import { renderStructure } from '../structure/render/structure.ts';
 import type { Structure, StructureKind, StructureObject } from '../structure/structure.ts';
 
 export interface CopyStructureOptions {

@@ -1,8 +1,8 @@
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import type { ScratchDatabase } from '../scratch/server.ts';
-import { diffStructures, type StructureDifference } from '../structure/diff-structures.ts';
-import { readStructure } from '../structure/read-structure.ts';
+import { diffStructures, type StructureDifference } from '../structure/diff.ts';
+import { readStructure } from '../structure/read/structure.ts';
 import type { Structure } from '../structure/structure.ts';
 import { ledgerKey, type MigrateOptions } from './options.ts';
 import { readStanding, withSession } from './read.ts';

@@ -7,7 +7,7 @@ import {
   withScratchDatabase,
 } from '../scratch/server.ts';
 import { splitStatements } from '../sql/statements.ts';
-import { type ReadStructureOptions, readStructure } from '../structure/read-structure.ts';
+import { type ReadStructureOptions, readStructure } from '../structure/read/structure.ts';
 import type { Structure } from '../structure/structure.ts';
 import { commandLine } from '../text/command-line.ts';
 import { ledgerKey, type MigrateOptions } from './options.ts';

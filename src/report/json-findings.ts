@@ -8,7 +8,7 @@ import type { RuleViolation } from '../maintenance/rules.ts';
 import type { BudgetFinding, BudgetVerdict } from '../migrate/judge-budget.ts';
 import type { MigrationsStatus } from '../migrate/status.ts';
 import type { Finding as ValidationFinding, ValidationResult } from '../migrate/validate.ts';
-import type { StructureDifference } from '../structure/diff-structures.ts';
+import type { StructureDifference } from '../structure/diff.ts';
 import { saysOfState } from './pipeline/from-status.ts';
 
 /** What lint knows beside a finding. */

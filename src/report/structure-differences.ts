@@ -1,5 +1,5 @@
 import type { StructureComparison } from '../migrate/drift.ts';
-import type { StructureDifference } from '../structure/diff-structures.ts';
+import type { StructureDifference } from '../structure/diff.ts';
 import { renderCount } from '../text/units.ts';
 import type { Style } from './style.ts';
 

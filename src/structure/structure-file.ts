@@ -2,6 +2,10 @@ import { readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { EvdbError } from '../errors.ts';
 import { writeFileWhole } from '../file-system.ts';
+import { renderDiff } from '../report/migration.ts';
+import type { Style } from '../report/style.ts';
+import { sameCommand } from '../text/command-line.ts';
+import { renderCount } from '../text/units.ts';
 
 /** How a file stands to the structure that it should hold. */
 export interface StructureFileCheck {
@@ -57,4 +61,35 @@ function unusable(path: string, what: 'read' | 'written', cause: unknown): EvdbE
     hint: 'Name a file in a folder that exists and is yours.',
     cause,
   });
+}
+
+/** What `evdb schema dump --file` did or found. */
+export interface StructureFileResult {
+  file: string;
+  state: 'written' | 'unchanged' | 'same' | 'different' | 'missing';
+  objects: number;
+  diff?: string;
+}
+
+/** One line, and under it the diff where there is one. */
+export function renderStructureFile(
+  { file, state, objects, diff }: StructureFileResult,
+  style: Style,
+): string {
+  const count = renderCount(objects, 'object');
+  switch (state) {
+    case 'written':
+      return `${style.good('wrote')}  ${file}  ${style.dim(count)}`;
+    case 'unchanged':
+      return `${file} holds it already: nothing to do`;
+    case 'same':
+      return `${file} is the structure of the database`;
+    case 'missing':
+      return `${style.bad('missing')}  ${file}: write it with \`${sameCommand('schema dump', { file }, { without: ['check'] })}\``;
+    default:
+      return [
+        `${style.bad('different')}  ${file} is not the structure of the database (- file, + database):`,
+        ...(diff ? [renderDiff(diff, style)] : []),
+      ].join('\n');
+  }
 }

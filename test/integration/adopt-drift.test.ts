@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { readDrift, undoAdoption } from '../../src/index.ts';
-import { describeDifferences } from '../../src/structure/describe-differences.ts';
+import { describeDifferences } from '../../src/structure/diff.ts';
 import { test } from '../support/adopt-stage.ts';
 
 test('the table of the adopted tool is no drift, until the adoption is undone', async ({

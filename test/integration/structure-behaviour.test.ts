@@ -1,6 +1,6 @@
 import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
-import { renderStructure } from '../../src/structure/render-structure.ts';
+import { renderStructure } from '../../src/structure/render/structure.ts';
 import { closeSql, openSql } from '../support/databases.ts';
 import { BEHAVIOURS } from '../support/structure/behaviours.ts';
 import { test } from './structure-stage.ts';

@@ -1,6 +1,5 @@
 import { describe, expect } from 'vitest';
-import { describeDifferences } from '../../src/structure/describe-differences.ts';
-import { diffStructures } from '../../src/structure/diff-structures.ts';
+import { describeDifferences, diffStructures } from '../../src/structure/diff.ts';
 import { STRUCTURE_KINDS } from '../../src/structure/structure.ts';
 import { CHANGES } from './structure-changes.ts';
 import { type StructureStage, test } from './structure-stage.ts';

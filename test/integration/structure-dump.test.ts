@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { openSession } from '../../src/connection/session.ts';
-import { readStructure } from '../../src/structure/read-structure.ts';
-import { renderStructure } from '../../src/structure/render-structure.ts';
+import { readStructure } from '../../src/structure/read/structure.ts';
+import { renderStructure } from '../../src/structure/render/structure.ts';
 import { STRUCTURE_KINDS } from '../../src/structure/structure.ts';
 import { closeSql, openSql } from '../support/databases.ts';
 import { connectionTo } from './maintenance-stage.ts';

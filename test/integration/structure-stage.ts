@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type postgres from 'postgres';
 import { openSession } from '../../src/connection/session.ts';
-import { type ReadStructureOptions, readStructure } from '../../src/structure/read-structure.ts';
+import { type ReadStructureOptions, readStructure } from '../../src/structure/read/structure.ts';
 import type { Structure } from '../../src/structure/structure.ts';
 import {
   closeSql,

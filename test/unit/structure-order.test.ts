@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { beforeLastDot, beforeParenthesis, splitNames } from '../../src/structure/render/names.ts';
+import {
+  beforeLastDot,
+  beforeParenthesis,
+  splitNames,
+} from '../../src/structure/render/addresses.ts';
 import { orderUnits, type Unit } from '../../src/structure/render/unit.ts';
 
 function unit(key: string, needs: string[] = [], early?: true): Unit {

@@ -54,7 +54,7 @@ export async function handleStatus(input: CommandInput): Promise<CommandResult> 
 async function findDrift(input: CommandInput, config: Config, options: MigrateOptions) {
   await tuneForParser();
   const { readDrift } = await import('../../migrate/drift.ts');
-  const { describeDifferences } = await import('../../structure/describe-differences.ts');
+  const { describeDifferences } = await import('../../structure/diff.ts');
   const { renderDifferences } = await import('../../report/structure-differences.ts');
   const { structureSettings } = await import('./schema-handlers.ts');
   const comparison = await withStop(input.context, 'dropping the scratch database', (signal) =>

@@ -3,11 +3,14 @@ import type { Config } from '../../config/resolve.ts';
 import { EvdbError } from '../../errors.ts';
 import type { StructureSource } from '../../migrate/structure-source.ts';
 import { findingsOfDrift } from '../../report/json-findings.ts';
-import { renderStructureFile } from '../../report/structure.ts';
-import { readDatabaseStructure } from '../../structure/read-database.ts';
-import { renderStructure } from '../../structure/render-structure.ts';
+import { readDatabaseStructure } from '../../structure/read/structure.ts';
+import { renderStructure } from '../../structure/render/structure.ts';
 import { withoutPartitions } from '../../structure/structure.ts';
-import { checkStructureFile, writeStructureFile } from '../../structure/structure-file.ts';
+import {
+  checkStructureFile,
+  renderStructureFile,
+  writeStructureFile,
+} from '../../structure/structure-file.ts';
 import { sameCommand } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -67,7 +70,7 @@ export async function handleDiff(input: CommandInput): Promise<CommandResult> {
   const to = parseSource(flags.to, 'live', context.cwd);
   await tuneForParser();
   const { compareStructures } = await import('../../migrate/drift.ts');
-  const { describeDifferences } = await import('../../structure/describe-differences.ts');
+  const { describeDifferences } = await import('../../structure/diff.ts');
   const { renderDifferences } = await import('../../report/structure-differences.ts');
   const { config, options } = await loadMigrateOptions(input);
   const comparison = await withStop(context, 'dropping the scratch database', (signal) =>

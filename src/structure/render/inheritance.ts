@@ -1,6 +1,5 @@
 import { objectKeyOf, type StructureObject } from '../structure.ts';
-import type { Contents } from './addresses.ts';
-import { quoteWhereNeeded, splitNames, unquoteIdent } from './names.ts';
+import { type Contents, quoteWhereNeeded, splitNames, unquoteIdent } from './addresses.ts';
 
 type Parts = StructureObject['parts'];
 

@@ -1,6 +1,13 @@
-import type { StructureKind, StructureObject } from '../structure.ts';
-import { sequenceOptions } from './columns.ts';
-import { beforeParenthesis } from './names.ts';
+import { objectKeyOf, type StructureKind, type StructureObject } from '../structure.ts';
+import { beforeParenthesis, type Contents, renderAttachments } from './addresses.ts';
+import {
+  constraintClause,
+  renderColumn,
+  renderColumnSettings,
+  sequenceOptions,
+} from './columns.ts';
+import { type Reaches, unknownOptions } from './tables.ts';
+import { SECTION_REFRESHES, SECTIONS, type Unit } from './unit.ts';
 
 type Render = (object: StructureObject) => string[];
 
@@ -108,4 +115,168 @@ function renderPublication({ name, parts }: StructureObject): string {
   ]
     .filter(Boolean)
     .join('');
+}
+
+/** Enums, composite types, ranges and base types. */
+export function typeUnits(type: StructureObject, contents: Contents): Unit[] {
+  const attributes = contents.partsOf.get(objectKeyOf(type)) ?? [];
+  const whole = [
+    renderType(type, attributes, contents),
+    ...[type, ...attributes].flatMap((object) => renderAttachments(object, contents)),
+  ];
+  const hasShell = type.kind === 'range' || type.kind === 'base type';
+  return [
+    {
+      keys: [type, ...attributes].map(objectKeyOf),
+      section: SECTIONS[type.kind],
+      name: type.name,
+      needs: [type, ...attributes].flatMap(({ dependsOn }) => dependsOn),
+      statements: whole,
+      // its own functions take it as an argument
+      ...(hasShell && { early: { statements: [`create type ${type.name};`], rest: whole } }),
+    },
+  ];
+}
+
+function renderType(
+  { kind, name, parts }: StructureObject,
+  attributes: readonly StructureObject[],
+  contents: Contents,
+): string {
+  switch (kind) {
+    case 'enum':
+      return `create type ${name} as enum (${renderLabels(parts.labels ?? '')});`;
+    case 'composite type':
+      return `create type ${name} as (${lines(attributes.map((one) => renderColumn(one, contents)))});`;
+    case 'range':
+      return `create type ${name} as range (${parts.definition});`;
+    default:
+      return `create type ${name}${parts.definition ? ` (${parts.definition})` : ''};`;
+  }
+}
+
+/** One a line, so that a new label is a new line. */
+function renderLabels(labels: string): string {
+  return lines(labels.match(/E?'(?:[^']|'')*'/g) ?? []);
+}
+
+function lines(items: readonly string[]): string {
+  return items.length === 0 ? '' : `\n    ${items.join(',\n    ')}\n`;
+}
+
+/** A domain with the checks that do not need the domain themselves. */
+export function domainUnits(domain: StructureObject, contents: Contents, reaches: Reaches): Unit[] {
+  const { name, parts } = domain;
+  const constraints = contents.partsOf.get(objectKeyOf(domain)) ?? [];
+  const inline = constraints.filter(
+    (one) => !reaches(one, domain) && !/ NOT VALID$/.test(one.parts.definition ?? ''),
+  );
+  const clauses = [
+    parts.collation && `collate ${parts.collation}`,
+    parts.default !== undefined && `default ${parts.default}`,
+    // from PostgreSQL 17 on it is a constraint with a name
+    parts['not null'] && !constraints.some(isNotNull) && 'not null',
+    ...inline.map(constraintClause),
+  ].filter(Boolean);
+  const late = constraints.filter((one) => !inline.includes(one));
+  return [
+    {
+      keys: [domain, ...inline].map(objectKeyOf),
+      section: SECTIONS.domain,
+      name,
+      needs: [domain, ...inline].flatMap(({ dependsOn }) => dependsOn),
+      statements: [
+        `create domain ${name} as ${parts.type}${clauses.map((clause) => `\n    ${clause}`).join('')};`,
+        ...[domain, ...inline].flatMap((object) => renderAttachments(object, contents)),
+      ],
+    },
+    ...late.map((constraint) => lateCheck(constraint, domain, contents)),
+  ];
+}
+
+const isNotNull = ({ parts }: StructureObject) => parts.definition?.startsWith('NOT NULL') === true;
+
+function lateCheck(constraint: StructureObject, domain: StructureObject, contents: Contents): Unit {
+  return {
+    keys: [objectKeyOf(constraint)],
+    section: SECTIONS.domain,
+    name: `${domain.name} ${constraint.own}`,
+    needs: [objectKeyOf(domain), ...constraint.dependsOn],
+    statements: [
+      `alter domain ${domain.name} add ${constraintClause(constraint)};`,
+      ...renderAttachments(constraint, contents),
+    ],
+  };
+}
+
+/** Views of both kinds; rows of a materialized one are made last, when all is there. */
+export function viewUnits(view: StructureObject, contents: Contents): Unit[] {
+  const { kind, name, parts } = view;
+  const columns = (contents.partsOf.get(objectKeyOf(view)) ?? []).filter(
+    (part) => part.kind === 'column',
+  );
+  const attached = [
+    ...columns.flatMap((column) => columnStatements(column, view)),
+    ...[view, ...columns].flatMap((object) => renderAttachments(object, contents)),
+    ...unknownOptions(view),
+  ];
+  const unit: Unit = {
+    keys: [view, ...columns].map(objectKeyOf),
+    section: SECTIONS[kind],
+    name,
+    needs: [view, ...columns].flatMap(({ dependsOn }) => dependsOn),
+    statements: [renderView(view, 'create'), ...attached],
+    ...(kind === 'view' && {
+      early: {
+        statements: [renderStandIn(view)],
+        rest: [renderView(view, 'create or replace'), ...attached],
+      },
+    }),
+  };
+  if (kind === 'view' || parts['not populated']) return [unit];
+  return [unit, refreshUnit(view, contents)];
+}
+
+function renderView({ kind, name, parts }: StructureObject, create: string): string {
+  const using = parts['access method'] ? `\nusing ${parts['access method']}` : '';
+  const options = parts.options ? `\nwith (${parts.options})` : '';
+  const rows = kind === 'materialized view' ? '\nwith no data' : '';
+  return `${create} ${kind} ${name}${using}${options} as\n${parts.definition}${rows};`;
+}
+
+/** The columns without the query, for what the query itself needs. */
+function renderStandIn({ name, parts }: StructureObject): string {
+  return `create view ${name} as\n    select ${parts.columns};`;
+}
+
+function columnStatements(column: StructureObject, view: StructureObject): string[] {
+  const value = column.parts.default;
+  return [
+    ...(value === undefined
+      ? []
+      : [`alter view ${view.name} alter column ${column.own} set default ${value};`]),
+    ...renderColumnSettings(column, view),
+  ];
+}
+
+function refreshUnit(view: StructureObject, contents: Contents): Unit {
+  return {
+    keys: [`refresh ${objectKeyOf(view)}`],
+    section: SECTION_REFRESHES,
+    name: view.name,
+    needs: readBy(view, contents).map((key) => `refresh ${key}`),
+    statements: [`refresh materialized view ${view.name};`],
+  };
+}
+
+/** All that a view needs, also by way of other views. */
+function readBy(view: StructureObject, { byKey }: Contents): string[] {
+  const seen = new Set<string>();
+  const waiting = [...view.dependsOn];
+  for (let key = waiting.pop(); key !== undefined; key = waiting.pop()) {
+    if (seen.has(key)) continue;
+    seen.add(key);
+    waiting.push(...(byKey.get(key)?.dependsOn ?? []));
+  }
+  return [...seen].sort();
 }

@@ -1,6 +1,5 @@
-import { CATALOG } from '../catalogs.ts';
-import { databaseWide, inScope, qualified, standsAlone } from '../scope.ts';
-import type { KindQuery } from './kind-query.ts';
+import { databaseWide, inScope, qualified, standsAlone } from '../structure.ts';
+import { CATALOG, type KindQuery } from './catalogs.ts';
 
 /** Functions and procedures; not those that come with a range type. */
 export const ROUTINES: KindQuery = {

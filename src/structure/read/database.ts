@@ -1,4 +1,3 @@
-import { CATALOG } from '../catalogs.ts';
 import {
   databaseWide,
   foreignOptionsSql,
@@ -7,8 +6,8 @@ import {
   qualified,
   schemaCondition,
   standsAlone,
-} from '../scope.ts';
-import type { KindQuery } from './kind-query.ts';
+} from '../structure.ts';
+import { CATALOG, type KindQuery } from './catalogs.ts';
 
 export const SCHEMAS: KindQuery = {
   kind: 'schema',

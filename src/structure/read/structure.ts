@@ -1,7 +1,23 @@
-import { codeOf, queryError } from '../connection/connection-error.ts';
-import type { Row, Session } from '../connection/session.ts';
-import { makeObjects, type QueryResult } from './make-objects.ts';
-import { BASE_TYPES, COLLATIONS, DOMAINS, ENUMS, RANGES } from './queries/data-types.ts';
+import { codeOf, queryError } from '../../connection/connection-error.ts';
+import type { ConnectionOptions } from '../../connection/options.ts';
+import { openSession, type Row, type Session } from '../../connection/session.ts';
+import type { Structure } from '../structure.ts';
+import type { KindQuery } from './catalogs.ts';
+import {
+  BASE_TYPES,
+  COLLATIONS,
+  CONVERSIONS,
+  DOMAINS,
+  ENUMS,
+  OPERATOR_CLASSES,
+  OPERATOR_FAMILIES,
+  OPERATORS,
+  RANGES,
+  TEXT_SEARCH_CONFIGURATIONS,
+  TEXT_SEARCH_DICTIONARIES,
+  TEXT_SEARCH_PARSERS,
+  TEXT_SEARCH_TEMPLATES,
+} from './data-types.ts';
 import {
   ACCESS_METHODS,
   DEFAULT_PRIVILEGES,
@@ -11,43 +27,30 @@ import {
   SCHEMAS,
   SERVERS,
   USER_MAPPINGS,
-} from './queries/database.ts';
-import { EXTENSION_TIES, FOREIGN_PRIVILEGES } from './queries/foreign-privileges.ts';
-import type { KindQuery } from './queries/kind-query.ts';
-import { OPERATOR_CLASSES, OPERATOR_FAMILIES, OPERATORS } from './queries/operators.ts';
-import { COLUMNS, RELATIONS, SEQUENCES } from './queries/relations.ts';
-import {
-  AGGREGATES,
-  CASTS,
-  EVENT_TRIGGERS,
-  LANGUAGES,
-  ROUTINES,
-  TRANSFORMS,
-} from './queries/routines.ts';
+} from './database.ts';
+import { makeObjects, type QueryResult } from './objects.ts';
 import {
   COMMENTS,
   DEPENDENCIES,
+  EXTENSION_TIES,
+  FOREIGN_PRIVILEGES,
   PRIVILEGES,
   ROLES,
   STAND_INS,
   UNSAID_NAMES,
-} from './queries/shared.ts';
+} from './privileges.ts';
 import {
+  COLUMNS,
   CONSTRAINTS,
   INDEXES,
   POLICIES,
+  RELATIONS,
   RULES,
+  SEQUENCES,
   STATISTICS,
   TRIGGERS,
-} from './queries/table-parts.ts';
-import {
-  CONVERSIONS,
-  TEXT_SEARCH_CONFIGURATIONS,
-  TEXT_SEARCH_DICTIONARIES,
-  TEXT_SEARCH_PARSERS,
-  TEXT_SEARCH_TEMPLATES,
-} from './queries/text-search.ts';
-import type { Structure } from './structure.ts';
+} from './relations.ts';
+import { AGGREGATES, CASTS, EVENT_TRIGGERS, LANGUAGES, ROUTINES, TRANSFORMS } from './routines.ts';
 
 const INTERNAL_ERROR = 'XX000';
 
@@ -152,4 +155,33 @@ async function runAll(session: Session, queries: string[]): Promise<Row[][]> {
     if (failed?.status === 'rejected') throw Object.assign(failed.reason, { statement: index });
     return (result as PromiseFulfilledResult<Row[]>).value;
   });
+}
+
+export interface ReadDatabaseOptions extends ReadStructureOptions {
+  /** Ends the reading, and throws its reason. */
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * `readStructure` on a session of its own.
+ *
+ * @throws {EvdbError} those of `openSession` and `readStructure`
+ * @example
+ * const structure = await readDatabaseStructure(connection, { schemas: ['public'] });
+ */
+export async function readDatabaseStructure(
+  connection: ConnectionOptions,
+  { signal, ...options }: ReadDatabaseOptions = {},
+): Promise<Structure> {
+  const session = await openSession(connection, { signal });
+  const abort = () => void session.close({ force: true, cancel: true });
+  signal?.addEventListener('abort', abort, { once: true });
+  try {
+    return await readStructure(session, options);
+  } catch (error) {
+    throw signal?.aborted ? signal.reason : queryError(error);
+  } finally {
+    signal?.removeEventListener('abort', abort);
+    await session.close();
+  }
 }

@@ -1,8 +1,8 @@
+import { indexContents } from '../render/addresses.ts';
+import { combined, isAttachedLater, NEVER_INHERITED, parentNames } from '../render/inheritance.ts';
+import { objectKeyOf } from '../structure.ts';
 import { CATALOG } from './catalogs.ts';
-import type { DraftIndex, DraftObject } from './make-objects.ts';
-import { indexContents } from './render/addresses.ts';
-import { combined, isAttachedLater, NEVER_INHERITED, parentNames } from './render/inheritance.ts';
-import { objectKeyOf } from './structure.ts';
+import type { DraftIndex, DraftObject } from './objects.ts';
 
 type Parts = Record<string, string>;
 

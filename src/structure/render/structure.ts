@@ -1,14 +1,16 @@
-import { type Contents, indexContents, renderAttachments } from './render/addresses.ts';
-import { domainUnits, typeUnits } from './render/data-types.ts';
-import { beforeLastDot } from './render/names.ts';
-import { createReaches } from './render/reaches.ts';
-import { SECTION_OWNED_SEQUENCES, SECTIONS } from './render/sections.ts';
-import { SIMPLE } from './render/simple.ts';
-import { indexMarks, indexUnit, policyUnit, ruleUnit, triggerUnit } from './render/table-parts.ts';
-import { type Reaches, tableUnits } from './render/tables.ts';
-import { orderUnits, type Unit } from './render/unit.ts';
-import { viewUnits } from './render/views.ts';
-import { objectKeyOf, type Structure, type StructureObject } from './structure.ts';
+import { objectKeyOf, type Structure, type StructureObject } from '../structure.ts';
+import { beforeLastDot, type Contents, indexContents, renderAttachments } from './addresses.ts';
+import { domainUnits, SIMPLE, typeUnits, viewUnits } from './simple.ts';
+import {
+  indexMarks,
+  indexUnit,
+  policyUnit,
+  type Reaches,
+  ruleUnit,
+  tableUnits,
+  triggerUnit,
+} from './tables.ts';
+import { orderUnits, SECTION_OWNED_SEQUENCES, SECTIONS, type Unit } from './unit.ts';
 
 const HEAD = `-- Written by evdb schema dump.
 
@@ -113,5 +115,38 @@ function ownedSequence({ kind, name, parts }: StructureObject): Unit {
     name,
     needs: [`sequence ${name}`, `table ${table}`, `foreign table ${table}`],
     statements: [`alter sequence ${name} owned by ${parts['owned by']};`],
+  };
+}
+
+/**
+ * Tells whether an object needs another one, over however many steps. What stands in the
+ * parentheses of a table or domain is made with it, so who needs a table needs all of that.
+ */
+function createReaches(objects: readonly StructureObject[]): Reaches {
+  const needs = new Map<string, string[]>();
+  const holders = new Map<string, string>();
+  for (const object of objects) {
+    if (object.kind === 'column' && object.dependsOn.length === 0) continue;
+    const isInside = object.kind === 'column' || object.kind === 'constraint';
+    const key = objectKeyOf(object);
+    const holder = isInside ? (object.of ?? key) : key;
+    if (isInside) holders.set(key, holder);
+    if (object.parts.definition?.startsWith('FOREIGN KEY')) continue;
+    const list = needs.get(holder);
+    if (list) list.push(...object.dependsOn);
+    else needs.set(holder, [...object.dependsOn]);
+  }
+  return (from, to) => {
+    if (from.dependsOn.length === 0) return false;
+    const target = objectKeyOf(to);
+    const seen = new Set<string>();
+    const waiting = from.dependsOn.map((key) => holders.get(key) ?? key);
+    for (let key = waiting.pop(); key !== undefined; key = waiting.pop()) {
+      if (key === target) return true;
+      if (seen.has(key)) continue;
+      seen.add(key);
+      waiting.push(...(needs.get(key) ?? []).map((one) => holders.get(one) ?? one));
+    }
+    return false;
   };
 }
