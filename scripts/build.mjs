@@ -41,10 +41,12 @@ const LATE_IMPORTS = {
 
 if (!process.argv.includes('--if-stale') || isStale()) {
   const startedAt = new Date();
-  const status = await compile();
-  if (status === 0) publish(startedAt);
-  rmSync(staging, { recursive: true, force: true });
-  process.exitCode = status;
+  try {
+    process.exitCode = await compile();
+    if (process.exitCode === 0) publish(startedAt);
+  } finally {
+    rmSync(staging, { recursive: true, force: true });
+  }
 }
 
 /** Whether a source changed since the last build began; dist carries that time, see publish(). */
