@@ -65,9 +65,8 @@ export { assertKnown, GROUPS } from './lint/choice.ts';
 export type { LintOptions, LintReport } from './lint/engine.ts';
 export { lintScripts } from './lint/engine.ts';
 export type { LintFinding } from './lint/finding.ts';
-export type { Evidence, LintSettings, Rule, RuleGroup, Severity } from './lint/rule.ts';
+export type { Evidence, LintScript, LintSettings, Rule, RuleGroup, Severity } from './lint/rule.ts';
 export { RULES } from './lint/rules.ts';
-export type { LintScript } from './lint/script.ts';
 export type {
   CleanupDone,
   CleanupOptions,

@@ -1,14 +1,20 @@
 import type { ColumnDef, Constraint } from '@pgsql/types';
+import type { Catalog } from '../catalog/catalog.ts';
 import { columnTypeOf, serialBase } from '../catalog/column-type.ts';
 import { generationOf, inlineConstraint, inlineConstraints } from '../catalog/replay/column.ts';
+import { advance, isPunctuation, openCursor } from '../sql/lexer.ts';
 import { offsetOfByte } from '../sql/position.ts';
 import { asKind, stringsOf } from '../sql/tree.ts';
-import { addedConstraint } from './add-constraint.ts';
-import { type AlterCommand, offsetOfConstraint, touchedTables } from './alter-command.ts';
-import { lock, rewrite, scan } from './draft.ts';
+import { addedConstraint } from './constraint.ts';
+import {
+  type AlterCommand,
+  lock,
+  offsetOfConstraint,
+  rewrite,
+  scan,
+  touchedTables,
+} from './draft.ts';
 import type { Rewrite } from './impact.ts';
-import { knowledgeOfType } from './known-type.ts';
-import { sourceOfDefault } from './source-of-default.ts';
 import { sequencesIn, volatilityOf } from './volatility.ts';
 
 /** `add column`: it rewrites where each row needs a value of its own, and reads for its constraints. */
@@ -106,3 +112,73 @@ function causeInDefault({ draft }: AlterCommand, definition: ColumnDef): Cause |
 function shown(text: string, { location }: Constraint): string {
   return sourceOfDefault(text, offsetOfByte(text, location ?? 0));
 }
+
+/** Whether a column of a type has to be checked for every row. */
+function knowledgeOfType(
+  { types, relations, isComplete }: Catalog,
+  name: string,
+): 'unconstrained' | 'constrained domain' | 'unknown' {
+  const type = types.get(name);
+  if (type !== undefined) return type.isConstrained ? 'constrained domain' : 'unconstrained';
+  const last = name.slice(name.lastIndexOf('.') + 1);
+  const isPlain = relations.has(name) || BUILTIN.has(last) || EXTENSION.has(last);
+  return isPlain || isComplete ? 'unconstrained' : 'unknown';
+}
+
+const BUILTIN = new Set(
+  `bit bool box bpchar bytea char cidr circle date datemultirange daterange float4 float8 inet int2
+  int4 int4multirange int4range int8 int8multirange int8range interval json jsonb jsonpath line lseg
+  macaddr macaddr8 money name numeric nummultirange numrange oid path pg_lsn pg_snapshot point polygon
+  refcursor regclass regcollation regconfig regdictionary regnamespace regoper regoperator regproc
+  regprocedure regrole regtype text tid time timestamp timestamptz timetz tsmultirange tsquery tsrange
+  tstzmultirange tstzrange tsvector txid_snapshot uuid varbit varchar xid xid8 xml unknown`.split(
+    /\s+/,
+  ),
+);
+
+/** Types of well-known extensions, none of them a domain. */
+const EXTENSION = new Set(
+  `box2d box3d citext cube ean13 geography geometry halfvec hstore isbn isbn13 issn lquery ltree
+  ltxtquery raster seg semver sparsevec topogeometry upc uri vector`.split(/\s+/),
+);
+
+const MAX_SHOWN = 60;
+
+/**
+ * The expression behind `default`, as it is written, on one line and not too long.
+ *
+ * @param at where the word `default` starts, in UTF-16 units
+ */
+function sourceOfDefault(text: string, at: number): string {
+  const cursor = openCursor(text);
+  cursor.end = at;
+  advance(cursor);
+  const start = cursor.end;
+  let end = start;
+  let depth = 0;
+  while (advance(cursor)) {
+    if (isPunctuation(cursor, '(') || isPunctuation(cursor, '[')) depth++;
+    else if (isPunctuation(cursor, ')') || isPunctuation(cursor, ']')) depth--;
+    const word = text.slice(cursor.start, cursor.end).toLowerCase();
+    const isEnd = cursor.kind === 'word' ? ENDS.has(word) : word === ',' || word === ';';
+    if (depth < 0 || (depth === 0 && isEnd && end > start)) break;
+    end = cursor.end;
+  }
+  const source = text.slice(start, end).replace(/\s+/g, ' ').trim();
+  return source.length > MAX_SHOWN ? `${source.slice(0, MAX_SHOWN)}…` : source;
+}
+
+/** What can follow a default beside a column. */
+const ENDS = new Set([
+  'not',
+  'null',
+  'check',
+  'references',
+  'unique',
+  'primary',
+  'constraint',
+  'generated',
+  'collate',
+  'deferrable',
+  'initially',
+]);

@@ -23,7 +23,7 @@ import {
   unknown,
 } from './draft.ts';
 import { LOCK_MODES } from './impact.ts';
-import { readThrough } from './read-through.ts';
+import { readThrough } from './query.ts';
 
 /** `truncate` */
 export function impactOfTruncate(draft: Draft, statement: TruncateStmt): void {

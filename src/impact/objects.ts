@@ -20,7 +20,6 @@ import {
   unknown,
 } from './draft.ts';
 import type { LockMode } from './impact.ts';
-import { lockSequences } from './owned-sequences.ts';
 
 /** `alter … set schema`, which takes the sequences of the columns along. */
 export function impactOfSetSchema(draft: Draft, range: RangeVar | undefined): void {
@@ -150,4 +149,17 @@ export function impactOfSequenceChange(draft: Draft, { sequence }: AlterSeqStmt)
 /** `alter table all in tablespace` moves what only the database knows. */
 export function impactOfOwnPart(draft: Draft): void {
   unknown(draft, 'which tables are in the tablespace');
+}
+
+/** Locks the sequences of a table's columns, or of one column. */
+export function lockSequences(
+  draft: Draft,
+  table: ObjectKey,
+  mode: LockMode,
+  column?: string,
+): void {
+  for (const { key, ownedBy } of draft.catalog.relations.values()) {
+    const isOwned = ownedBy?.table === table && (column === undefined || ownedBy.column === column);
+    if (isOwned) lock(draft, key, mode, 'sequence');
+  }
 }

@@ -1,9 +1,9 @@
 import type { Node, RangeVar } from '@pgsql/types';
-import type { CatalogConstraint } from '../catalog/catalog.ts';
+import type { Catalog, CatalogConstraint, Relation } from '../catalog/catalog.ts';
 import { rangesIn } from '../catalog/query-relations.ts';
 import { referencesTo } from '../catalog/replay/relation.ts';
 import { asKind, openNode, type TreeObject, walkTree } from '../sql/tree.ts';
-import { lockOther } from './change-constraint.ts';
+import { lockOther } from './constraint.ts';
 import {
   type Draft,
   lock,
@@ -14,7 +14,6 @@ import {
   targetOfRange,
 } from './draft.ts';
 import type { Change } from './impact.ts';
-import { readThrough } from './read-through.ts';
 import { sequencesIn } from './volatility.ts';
 
 /**
@@ -193,4 +192,22 @@ export function impactOfCopy(draft: Draft, fields: TreeObject): void {
 export function impactOfExplain(draft: Draft, query: Node, isRun: boolean): void {
   if (isRun) impactOfQuery(draft, query);
   else impactOfReading(draft, openNode(query).fields, { isRun: false });
+}
+
+/** What a view reads, also through other views; nothing for what holds rows of its own. */
+export function readThrough(
+  { relations }: Catalog,
+  view: Relation | undefined,
+): ReadonlySet<Relation> {
+  const found = new Set<Relation>();
+  const readBy = ({ kind, reads }: Relation) => {
+    for (const key of kind === 'view' ? (reads?.keys() ?? []) : []) {
+      const read = relations.get(key);
+      if (read !== undefined) found.add(read);
+    }
+  };
+  if (view !== undefined) readBy(view);
+  // A set gives what is added to it meanwhile, too.
+  for (const read of found) readBy(read);
+  return found;
 }

@@ -1,6 +1,8 @@
 import type { Node } from '@pgsql/types';
+import type { ObjectKey } from '../catalog/catalog.ts';
+import { commandsOf } from '../sql/list-items.ts';
 import { asKind, relationNameOf, type WrittenName, writtenNameOf } from '../sql/tree.ts';
-import type { FileState } from './rule.ts';
+import { type FileState, isFresh, type StatementInContext } from './rule.ts';
 
 /** Kinds of objects that a file can make and then take away again. */
 export type CreatedKind =
@@ -74,4 +76,50 @@ function routineMadeBy(tree: Node): Made | undefined {
   return define?.kind === 'OBJECT_AGGREGATE'
     ? { kind: 'aggregate', ...writtenNameOf(define.defnames) }
     : undefined;
+}
+
+interface Touched {
+  relation: ObjectKey;
+  subject?: string;
+  detail?: string;
+  isCertain: boolean;
+  command?: number;
+  offset?: number;
+}
+
+/** What one subcommand does for one reason to one table, or to all partitions of one. */
+export type TouchedGroup<T extends Touched> = T & { relations: ObjectKey[] };
+
+/**
+ * The rewrites, scans or builds with one of some reasons, without tables that nobody else can be
+ * using, and those of one subcommand and subject taken together.
+ */
+export function touchedFor<T extends Touched & { reason: string }>(
+  at: StatementInContext,
+  all: readonly T[],
+  reasons: readonly T['reason'][],
+): TouchedGroup<T>[] {
+  const groups = new Map<string, TouchedGroup<T>>();
+  for (const one of all) {
+    if (!reasons.includes(one.reason) || isFresh(at, one.relation)) continue;
+    const key = JSON.stringify([one.command, one.reason, one.subject]);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { ...one, relations: [one.relation] });
+    else if (!group.relations.includes(one.relation)) {
+      group.relations.push(one.relation);
+      group.isCertain &&= one.isCertain;
+    }
+  }
+  return [...groups.values()];
+}
+
+/** Where it is written: its own place, else that of its subcommand. */
+export function placeOf(
+  at: StatementInContext,
+  { offset, command }: { offset?: number; command?: number },
+): number {
+  if (offset !== undefined) return offset;
+  const alter = asKind(at.tree, 'AlterTableStmt');
+  if (alter === undefined || command === undefined) return 0;
+  return commandsOf(alter, at.text)[command]?.offset ?? 0;
 }

@@ -3,8 +3,7 @@ import { type ObjectKey, objectKey, quoteWhereNeeded, resolveKey } from '../cata
 import { itemOffsets } from '../sql/list-items.ts';
 import { asKind, stringsOf, type WrittenName, writtenNameOf } from '../sql/tree.ts';
 import { type CreatedKind, creationsOf } from './created.ts';
-import type { StatementInContext } from './rule.ts';
-import { isFresh, isSurelyMissing, keyOf } from './subject.ts';
+import { isFresh, isSurelyMissing, keyOf, type StatementInContext } from './rule.ts';
 
 /** An object that a `drop` takes away. */
 export interface DroppedObject {

@@ -17,8 +17,7 @@ import {
   type WrittenName,
   writtenNameOf,
 } from '../sql/tree.ts';
-import type { FileState } from './rule.ts';
-import type { LintScript } from './script.ts';
+import type { FileState, LintScript } from './rule.ts';
 
 /** The state before the first statement. */
 export function openFileState(

@@ -1,12 +1,94 @@
-import type { Node } from '@pgsql/types';
+import type { DropStmt, Node } from '@pgsql/types';
+import { quoteWhereNeeded } from '../catalog/catalog.ts';
+import { advance, openCursor } from '../sql/lexer.ts';
 import type { Statement } from '../sql/statements.ts';
-import { applyEdits, rangeWithComments } from './edits.ts';
+import { asKind, stringsOf, visitObjects } from '../sql/tree.ts';
 import type { RawFinding } from './finding.ts';
-import { dropsIndex, inverseOf, isIndependent, NO_TRANSACTION } from './fix-moves.ts';
 import type { Edit, Fix } from './rule.ts';
 
+/** What takes a moved statement back. */
+interface Inverse {
+  /** The whole down script. */
+  text: string;
+  /** The index that it drops, which another down script may drop as well. */
+  drops?: string;
+}
+
+const NO_TRANSACTION = '-- evdb: no-transaction\n';
+
+const NOTHING = '-- There is nothing to take back.\nselect 1;\n';
+
+/** Undefined where nothing tells: an index without a name, a command that cannot be undone. */
+function inverseOf(tree: Node): Inverse | undefined {
+  const index = asKind(tree, 'IndexStmt');
+  if (index?.idxname) {
+    const schema = index.relation?.schemaname;
+    const parts = [...(schema ? [schema] : []), index.idxname].map(quoteWhereNeeded);
+    return {
+      text: `${NO_TRANSACTION}drop index concurrently ${parts.join('.')};\n`,
+      drops: index.idxname,
+    };
+  }
+  return UNDONE_BY_NOTHING.some((kind) => kind in tree) ? { text: NOTHING } : undefined;
+}
+
+/** What these drop or detach, the down script of their own migration brings back. */
+const UNDONE_BY_NOTHING = [
+  'VacuumStmt',
+  'ReindexStmt',
+  'ClusterStmt',
+  'DropStmt',
+  'AlterTableStmt',
+];
+
+/** Whether a statement drops this index and nothing else. */
+function dropsIndex(tree: Node | null | undefined, name: string): boolean {
+  const drop: DropStmt | undefined = asKind(tree ?? undefined, 'DropStmt');
+  if (drop?.removeType !== 'OBJECT_INDEX' || drop.objects?.length !== 1) return false;
+  return stringsOf(asKind(drop.objects[0], 'List')?.items).at(-1) === name;
+}
+
+/**
+ * Whether a statement can run behind those that follow it and the result stays the same: none of
+ * them names what it is about, or runs what cannot be seen.
+ */
+function isIndependent(tree: Node, later: readonly Statement[]): boolean {
+  if (later.length === 0) return true;
+  const names = namesIn(tree);
+  return (
+    names.length > 0 &&
+    later.every(
+      ({ command, text }) => !OPAQUE.has(command) && !names.some((name) => mentions(text, name)),
+    )
+  );
+}
+
+/** Also inside strings and function bodies. */
+function mentions(text: string, name: string): boolean {
+  const escaped = name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  return new RegExp(`(?<![\\w$])${escaped}(?![\\w$])`, 'i').test(text);
+}
+
+const OPAQUE = new Set(['do', 'call', 'select', 'with', 'execute', 'set', 'reset']);
+
+/** Tables and indexes that a statement names, in lower case. */
+function namesIn(tree: Node): string[] {
+  const names: string[] = [];
+  visitObjects(tree, (fields) => {
+    for (const name of [fields.relname, fields.idxname]) {
+      if (typeof name === 'string') names.push(name.toLowerCase());
+    }
+  });
+  const dropped = asKind(tree, 'DropStmt')?.objects ?? [];
+  for (const node of dropped) {
+    const name = stringsOf(asKind(node, 'List')?.items).at(-1);
+    if (name !== undefined) names.push(name.toLowerCase());
+  }
+  return names;
+}
+
 /** A script that is to be mended. */
-export interface FixableScript {
+interface FixableScript {
   text: string;
   isTransactional: boolean;
   statements: readonly Statement[];
@@ -191,4 +273,58 @@ function followUp(fixes: readonly Fix[], down: FixableScript | undefined): Added
       down: down && undo.join(''),
     },
   ];
+}
+
+/** The text with edits that do not overlap. */
+function applyEdits(text: string, edits: readonly Edit[]): string {
+  let result = '';
+  let from = 0;
+  // Of several insertions at one place the first stays first.
+  for (const { start, end, text: inserted } of edits.toSorted((a, b) => a.start - b.start)) {
+    result += text.slice(from, start) + inserted;
+    from = end;
+  }
+  return result + text.slice(from);
+}
+
+/**
+ * A statement with its semicolon, the comments right above it and the one behind it on its line.
+ * What the header tells evdb stays behind.
+ */
+function rangeWithComments(text: string, statement: Statement): { start: number; end: number } {
+  return {
+    start: startWithComments(text, statement.start),
+    end: endOfStatementLine(text, statement),
+  };
+}
+
+const COMMENT_LINE = /^[ \t]*--(?!\s*evdb\s*:)/i;
+const SUPPRESSION_LINE = /^[ \t]*--\s*evdb\s*:\s*ignore\b/i;
+
+function startWithComments(text: string, at: number): number {
+  const lineStart = text.lastIndexOf('\n', at - 1) + 1;
+  if (text.slice(lineStart, at).trim() !== '') return at;
+  let start = lineStart;
+  const isFirst = text
+    .slice(0, at)
+    .split('\n')
+    .every((line) => /^\s*(--.*)?$/.test(line));
+  while (start > 0) {
+    const before = text.lastIndexOf('\n', start - 2) + 1;
+    const line = text.slice(before, start - 1);
+    // One in the header is for the whole file.
+    const isOwn = COMMENT_LINE.test(line) || (!isFirst && SUPPRESSION_LINE.test(line));
+    if (!isOwn) break;
+    start = before;
+  }
+  return start;
+}
+
+function endOfStatementLine(text: string, { end, isTerminated }: Statement): number {
+  const cursor = openCursor(text);
+  cursor.end = end;
+  if (isTerminated) advance(cursor);
+  const [rest = ''] = /^[ \t]*(?:--[^\n]*)?\n?/.exec(text.slice(cursor.end)) ?? [];
+  const isWhole = rest.endsWith('\n') || cursor.end + rest.length === text.length;
+  return isWhole ? cursor.end + rest.length : cursor.end;
 }

@@ -3,8 +3,13 @@ import { quoteWhereNeeded, resolveKey } from '../catalog/catalog.ts';
 import { advance, isWord, openCursor } from '../sql/lexer.ts';
 import { type AlterTableCommand, commandsOf } from '../sql/list-items.ts';
 import { asKind, relationNameOf, writtenNameOf } from '../sql/tree.ts';
-import type { Fix, RuleFinding, StatementInContext } from './rule.ts';
-import { keyOfRange, relationOf } from './subject.ts';
+import {
+  type Fix,
+  keyOfRange,
+  type RuleFinding,
+  relationOf,
+  type StatementInContext,
+} from './rule.ts';
 
 /** What surely mends a finding and is more than one edit, undefined where nothing is sure. */
 export function fixOf(

@@ -1,7 +1,9 @@
-import type { Node } from '@pgsql/types';
-import type { Catalog, ObjectKey } from '../catalog/catalog.ts';
+import type { Node, RangeVar } from '@pgsql/types';
+import { type Catalog, type ObjectKey, type Relation, resolveKey } from '../catalog/catalog.ts';
 import type { Impact, LockMode, LockReason } from '../impact/impact.ts';
+import { offsetOfByte } from '../sql/position.ts';
 import type { Statement } from '../sql/statements.ts';
+import { asKind, relationNameOf, type WrittenName, writtenNameOf } from '../sql/tree.ts';
 
 /** `error` fails, `warning` fails where `--strict` is given, `info` never does. */
 export type Severity = 'error' | 'warning' | 'info';
@@ -122,4 +124,72 @@ export interface Rule {
    */
   inDown?: 'off' | 'weaker' | 'same';
   check(at: StatementInContext): RuleFinding[];
+}
+
+/** One script to lint, with what is known of it beside its text. */
+export interface LintScript {
+  /** As shown to people; slashes stay as they are. */
+  path: string;
+  /** With `\n` line ends. */
+  text: string;
+  direction: 'up' | 'down';
+  /** False for `-- evdb: no-transaction`. */
+  isTransactional: boolean;
+  /** Whether its findings are wanted; the others only tell what the database holds by then. */
+  isJudged: boolean;
+  /** Whether another tool runs it, which may leave transactions to the script; default false. */
+  isForeign?: boolean;
+  /** Whether the text only stands for that of a large file, and must never be written. */
+  isOutline?: boolean;
+}
+
+/** The relation with a key, where the catalog knows it. */
+export function relationOf(at: StatementInContext, key: ObjectKey): Relation | undefined {
+  return at.catalog.relations.get(key);
+}
+
+/** The key of a relation that the statement names. */
+export function keyOf(at: StatementInContext, written: WrittenName): ObjectKey {
+  return resolveKey(at.catalog, written, at.catalog.relations);
+}
+
+/** The key of a relation that a node of the tree names, '' where it names none. */
+export function keyOfRange(at: StatementInContext, range: RangeVar | undefined): ObjectKey {
+  return range?.relname ? keyOf(at, relationNameOf(range)) : '';
+}
+
+/** Whether the file made the relation, so that nobody else can be using it. */
+export function isFresh(at: StatementInContext, key: ObjectKey): boolean {
+  return at.file.fresh.has(key) || relationOf(at, key)?.isTemporary === true;
+}
+
+/**
+ * Whether `if exists` finds nothing: no migration made the relation or index, and there are some
+ * that made others.
+ */
+export function isSurelyMissing({ catalog }: StatementInContext, key: ObjectKey): boolean {
+  const { relations, indexes, isComplete } = catalog;
+  return (isComplete || relations.size > 0) && !relations.has(key) && !indexes.has(key);
+}
+
+/** What is known of a relation, and from where. */
+export function evidenceOf(at: StatementInContext, key: ObjectKey): Evidence {
+  if (!at.catalog.relations.has(key)) return 'static';
+  return at.catalog.isComplete ? 'live' : 'model';
+}
+
+/** Where a node is written, in UTF-16 units of the statement's text. */
+export function offsetOf(at: StatementInContext, location: number | undefined): number {
+  return offsetOfByte(at.text, location ?? 0);
+}
+
+/** The domain that the statement changes, where no migration makes it: who uses it is not known. */
+export function unknownDomain(at: StatementInContext): ObjectKey | undefined {
+  const { types, isComplete } = at.catalog;
+  const key = resolveKey(
+    at.catalog,
+    writtenNameOf(asKind(at.tree, 'AlterDomainStmt')?.typeName),
+    types,
+  );
+  return isComplete || types.has(key) ? undefined : key;
 }

@@ -1,6 +1,5 @@
 import { blockedBy, type LockMode } from '../impact/impact.ts';
-import type { StatementInContext } from './rule.ts';
-import { relationOf } from './subject.ts';
+import { relationOf, type StatementInContext } from './rule.ts';
 
 /** `ACCESS EXCLUSIVE` for `AccessExclusive`, as PostgreSQL's manual spells it. */
 export function lockName(mode: LockMode): string {

@@ -1,13 +1,18 @@
 import { dirname, join } from 'node:path';
-import { judgeScripts, type LintOptions, type LintReport, reportOf } from '../lint/engine.ts';
+import {
+  judgeScripts,
+  type LintOptions,
+  type LintReport,
+  reportOf,
+  type SettledFile,
+} from '../lint/engine.ts';
 import {
   type AddedMigration,
   type FilePlan,
   type FixedFinding,
   planFixes,
 } from '../lint/fix-plan.ts';
-import type { LintScript } from '../lint/script.ts';
-import type { SettledFile } from '../lint/settle.ts';
+import type { LintScript } from '../lint/rule.ts';
 import { loadParser, type SqlParser } from '../sql/parser.ts';
 import { locate } from '../sql/position.ts';
 import { displayPath } from './display-path.ts';

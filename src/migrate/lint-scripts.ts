@@ -1,5 +1,5 @@
 import { EvdbError } from '../errors.ts';
-import type { LintScript } from '../lint/script.ts';
+import type { LintScript } from '../lint/rule.ts';
 import { type FoundMarker, findForeignMarkers } from './foreign-markers.ts';
 import { type MigrationFile, type ReadScriptOptions, readScript, type Script } from './source.ts';
 import { compareVersions, parseVersion } from './version.ts';

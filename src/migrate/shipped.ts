@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { packagePath } from '../file-system.ts';
 import type { LintFinding } from '../lint/finding.ts';
-import type { LintScript } from '../lint/script.ts';
+import type { LintScript } from '../lint/rule.ts';
 
 /**
  * What lint says that a project can act upon: of migrations that are as evdb ships them only what

@@ -1,9 +1,8 @@
 import type { Session } from '../connection/session.ts';
 import { withScratchDatabase } from '../scratch/server.ts';
 import type { Statement } from '../sql/statements.ts';
-import { openTraceSession, type TraceSession } from '../trace/trace-session.ts';
 import { type StatementTrace, traceStatements } from '../trace/trace-statements.ts';
-import { changesServer } from '../trace/treatment.ts';
+import { changesServer, openTraceSession, type TraceSession } from '../trace/treatment.ts';
 import type { TraceFacts } from './impact-plan.ts';
 import { roleStandInOf } from './missing-roles.ts';
 import { applySettings, ledgerKey, type MigrateOptions } from './options.ts';

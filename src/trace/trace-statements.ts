@@ -1,14 +1,18 @@
 import { codeOf, isConnectionLoss, queryError } from '../connection/connection-error.ts';
 import type { Session } from '../connection/session.ts';
-import { emptyImpact, type Impact, type LockTaken } from '../impact/impact.ts';
+import { emptyImpact, type Impact, isStronger, type LockTaken } from '../impact/impact.ts';
 import { KEEP_UTF8_SQL, NAMES_ENCODING } from '../sql/quote.ts';
 import type { Statement } from '../sql/statements.ts';
-import { concurrentImpact } from './concurrent-impact.ts';
-import { heldLocks, impactOfSignals, type TableRead } from './impact-of-signals.ts';
-import { type KnownRelations, readKnownRelations } from './known-relations.ts';
-import { readSignals, type Signals } from './signals.ts';
-import type { TraceSession } from './trace-session.ts';
-import { type Treatment, treatmentOf } from './treatment.ts';
+import {
+  heldLocks,
+  impactOfSignals,
+  type KnownRelations,
+  readKnownRelations,
+  readSignals,
+  type Signals,
+  type TableRead,
+} from './signals.ts';
+import { type TraceSession, type Treatment, treatmentOf } from './treatment.ts';
 
 /** What a statement did on a server. */
 export interface StatementTrace {
@@ -208,4 +212,25 @@ function untraced(
 ): StatementTrace {
   const nothing = { impact: emptyImpact(), reads: [], messages: [], durationMs: 0 };
   return { statement, outcome, reason, held, ...nothing };
+}
+
+/**
+ * What a concurrent statement takes, told from what its plain form did. Pure. PostgreSQL holds
+ * `ShareUpdateExclusive` on what the plain form locks strongly, and at the end of a detachment the
+ * partition alone is locked for a moment.
+ *
+ * @param command the statement's leading keywords
+ */
+function concurrentImpact(plain: Impact, command: string): Impact {
+  const locks = plain.locks
+    .filter(({ mode }) => isStronger(mode, 'RowExclusive'))
+    .map((lock): LockTaken => {
+      const isDetached = command === 'alter table' && lock.reason === 'partition';
+      return isDetached ? lock : { ...lock, mode: 'ShareUpdateExclusive' };
+    });
+  return {
+    ...plain,
+    locks,
+    builds: plain.builds.map((build) => ({ ...build, isConcurrent: true })),
+  };
 }

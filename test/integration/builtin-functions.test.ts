@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { isVolatileBuiltin } from '../../src/impact/builtin-functions.ts';
+import { isVolatileBuiltin } from '../../src/impact/volatility.ts';
 import { test } from '../support/fixture.ts';
 
 test('the volatility of every function that an expression can call is known', async ({

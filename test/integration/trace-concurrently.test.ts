@@ -1,7 +1,7 @@
 import { describe, expect } from 'vitest';
 import { splitStatements } from '../../src/sql/statements.ts';
-import { openTraceSession } from '../../src/trace/trace-session.ts';
 import { traceStatements } from '../../src/trace/trace-statements.ts';
+import { openTraceSession } from '../../src/trace/treatment.ts';
 import { type MigrateStage, test } from '../support/migrate-stage.ts';
 
 async function makeTable({ sql }: MigrateStage): Promise<void> {

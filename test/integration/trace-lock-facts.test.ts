@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { resolveConfig } from '../../src/index.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
-import { openTraceSession, type TraceSession } from '../../src/trace/trace-session.ts';
 import { type StatementTrace, traceStatements } from '../../src/trace/trace-statements.ts';
+import { openTraceSession, type TraceSession } from '../../src/trace/treatment.ts';
 import { createLockFactsDatabase } from '../support/lock-facts/database.ts';
 import {
   factName,

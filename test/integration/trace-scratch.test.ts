@@ -3,8 +3,8 @@ import { openSession } from '../../src/connection/session.ts';
 import { resolveConfig } from '../../src/index.ts';
 import { copyStructure } from '../../src/migrate/scratch-structure.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
-import { openTraceSession, type TraceSession } from '../../src/trace/trace-session.ts';
 import { type StatementTrace, traceStatements } from '../../src/trace/trace-statements.ts';
+import { openTraceSession, type TraceSession } from '../../src/trace/treatment.ts';
 import { createEmptyDatabase, createLockFactsDatabase } from '../support/lock-facts/database.ts';
 import {
   factName,

@@ -1,7 +1,7 @@
 import { describe, expect } from 'vitest';
 import { splitStatements } from '../../src/sql/statements.ts';
-import { openTraceSession, type TraceSession } from '../../src/trace/trace-session.ts';
 import { type TraceOptions, traceStatements } from '../../src/trace/trace-statements.ts';
+import { openTraceSession, type TraceSession } from '../../src/trace/treatment.ts';
 import { test as base, type MigrateStage } from '../support/migrate-stage.ts';
 
 const test = base.extend<{ $test: { tracer: TraceSession } }>({

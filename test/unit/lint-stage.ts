@@ -1,5 +1,5 @@
 import { type LintOptions, type LintReport, lintScripts } from '../../src/lint/engine.ts';
-import type { LintScript } from '../../src/lint/script.ts';
+import type { LintScript } from '../../src/lint/rule.ts';
 import { loadParser } from '../../src/sql/parser.ts';
 
 const parser = await loadParser();

@@ -1,8 +1,7 @@
 import { quoteWhereNeeded } from '../../catalog/catalog.ts';
 import type { Rewrite } from '../../impact/impact.ts';
-import type { Rule, StatementInContext } from '../rule.ts';
-import { evidenceOf } from '../subject.ts';
-import { placeOf, type TouchedGroup, touchedFor } from '../touched.ts';
+import { placeOf, type TouchedGroup, touchedFor } from '../created.ts';
+import { evidenceOf, type Rule, type StatementInContext } from '../rule.ts';
 import { IN_LATER_FILE, rewritesTables } from '../wording.ts';
 
 /** A column whose kind alone makes PostgreSQL write every row. */

@@ -1,7 +1,6 @@
 import { quoteWhereNeeded } from '../../catalog/catalog.ts';
-import type { Rule } from '../rule.ts';
-import { evidenceOf } from '../subject.ts';
-import { placeOf, touchedFor } from '../touched.ts';
+import { placeOf, touchedFor } from '../created.ts';
+import { evidenceOf, type Rule } from '../rule.ts';
 import { IN_LATER_FILE, rewritesTables } from '../wording.ts';
 
 /** A column whose default has another value for each row, so that every row has to be written. */

@@ -3,8 +3,16 @@ import { quoteWhereNeeded, resolveKey } from '../../catalog/catalog.ts';
 import { provenNotNull } from '../../catalog/expression.ts';
 import { commandsOf } from '../../sql/list-items.ts';
 import { asKind, kindOf, stringsOf, writtenNameOf } from '../../sql/tree.ts';
-import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
-import { evidenceOf, isFresh, keyOfRange, offsetOf, relationOf } from '../subject.ts';
+import {
+  evidenceOf,
+  isFresh,
+  keyOfRange,
+  offsetOf,
+  type Rule,
+  type RuleFinding,
+  relationOf,
+  type StatementInContext,
+} from '../rule.ts';
 import { IN_LATER_FILE, listed, sized } from '../wording.ts';
 
 /** A column that every row needs a value for, and none has. */

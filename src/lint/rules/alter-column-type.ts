@@ -1,11 +1,19 @@
+import type { TypeName } from '@pgsql/types';
 import { quoteWhereNeeded, type Relation } from '../../catalog/catalog.ts';
 import type { Build, Rewrite, Scan } from '../../impact/impact.ts';
 import { type AlterTableCommand, commandsOf } from '../../sql/list-items.ts';
-import { asKind } from '../../sql/tree.ts';
-import type { Rule, RuleFinding, Severity, StatementInContext } from '../rule.ts';
-import { evidenceOf, isFresh, keyOfRange, relationOf } from '../subject.ts';
-import { type TouchedGroup, touchedFor } from '../touched.ts';
-import { writtenType } from '../type-name.ts';
+import { asKind, isArrayType, stringsOf } from '../../sql/tree.ts';
+import { type TouchedGroup, touchedFor } from '../created.ts';
+import {
+  evidenceOf,
+  isFresh,
+  keyOfRange,
+  type Rule,
+  type RuleFinding,
+  relationOf,
+  type Severity,
+  type StatementInContext,
+} from '../rule.ts';
 import {
   IN_NO_TRANSACTION_FILE,
   listed,
@@ -194,3 +202,15 @@ const NOTHING_HINT =
 const BUILD_HINT = `Drop the indexes concurrently before and create them concurrently after it, each ${IN_NO_TRANSACTION_FILE}, where queries can be without them; else add a column of the new type and move over to it.`;
 const HINT =
   'Add a column of the new type, keep it in step by a trigger, fill it in batches, let the application use it, and drop the old one in a later release.';
+
+/** A type as a message shows it, such as `varchar(20)` or `app.mood[]`. */
+function writtenType(type: TypeName | undefined): string {
+  const names = stringsOf(type?.names).filter((name) => name !== 'pg_catalog');
+  const modifiers = (type?.typmods ?? []).flatMap((node) => {
+    const constant = asKind(node, 'A_Const');
+    return constant?.ival === undefined ? [] : [constant.ival.ival ?? 0];
+  });
+  const inParentheses = modifiers.length === 0 ? '' : `(${modifiers.join(',')})`;
+  const isArray = type !== undefined && isArrayType(type);
+  return `${names.map(quoteWhereNeeded).join('.')}${inParentheses}${isArray ? '[]' : ''}`;
+}

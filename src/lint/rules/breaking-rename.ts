@@ -8,9 +8,7 @@ import {
   writtenNameOf,
 } from '../../sql/tree.ts';
 import { creationsOf } from '../created.ts';
-import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
-import { standsInFor } from '../stand-in.ts';
-import { isFresh, keyOf } from '../subject.ts';
+import { isFresh, keyOf, type Rule, type RuleFinding, type StatementInContext } from '../rule.ts';
 
 /** Names that the running version of the application still uses. */
 export const breakingRename: Rule = {
@@ -176,3 +174,20 @@ const FUNCTION_HINT =
   'Create a function with the old name that calls the new one in the same migration, and drop it later.';
 const VALUE_HINT =
   'Add the new value, let the application accept both, update the rows in batches, and leave the old value unused.';
+
+/**
+ * Whether the file makes a view that keeps an old name working: one with the table's name, or
+ * with a name that the table had earlier in the file.
+ */
+function standsInFor({ file, statement }: StatementInContext, table: WrittenName): boolean {
+  const names = [table];
+  for (const tree of file.trees.slice(0, statement.index).reverse()) {
+    const rename = asKind(tree ?? undefined, 'RenameStmt');
+    if (rename?.relation && rename.renameType === 'OBJECT_TABLE') {
+      const before = relationNameOf(rename.relation);
+      const isIt = rename.newname === names.at(-1)?.name;
+      if (isIt) names.push({ schema: before.schema ?? table.schema, name: before.name });
+    }
+  }
+  return names.some((name) => creationsOf(file, ['view'], name).length > 0);
+}

@@ -1,8 +1,7 @@
 import { quoteWhereNeeded } from '../../catalog/catalog.ts';
 import { asKind } from '../../sql/tree.ts';
-import type { Rule } from '../rule.ts';
-import { evidenceOf, unknownDomain } from '../subject.ts';
-import { placeOf, touchedFor } from '../touched.ts';
+import { placeOf, touchedFor } from '../created.ts';
+import { evidenceOf, type Rule, unknownDomain } from '../rule.ts';
 import { IN_LATER_FILE, readsTables } from '../wording.ts';
 
 /** A check that is tried on every row under lock. */

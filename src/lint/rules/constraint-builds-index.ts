@@ -1,7 +1,6 @@
 import { quoteWhereNeeded } from '../../catalog/catalog.ts';
-import type { Rule, StatementInContext } from '../rule.ts';
-import { evidenceOf, relationOf } from '../subject.ts';
-import { placeOf, touchedFor } from '../touched.ts';
+import { placeOf, touchedFor } from '../created.ts';
+import { evidenceOf, type Rule, relationOf, type StatementInContext } from '../rule.ts';
 import { IN_NO_TRANSACTION_FILE, pronounFor, tablesNamed, underLock } from '../wording.ts';
 
 /** A unique constraint or primary key that builds its index while nobody can use the table. */

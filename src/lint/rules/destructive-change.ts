@@ -15,8 +15,16 @@ import {
 import { commandsOf } from '../../sql/list-items.ts';
 import { asKind, writtenNameOf } from '../../sql/tree.ts';
 import { type DroppedObject, droppedObjects } from '../dropped.ts';
-import type { Rule, RuleFinding, Severity, StatementInContext } from '../rule.ts';
-import { isFresh, keyOfRange, offsetOf, relationOf } from '../subject.ts';
+import {
+  isFresh,
+  keyOfRange,
+  offsetOf,
+  type Rule,
+  type RuleFinding,
+  relationOf,
+  type Severity,
+  type StatementInContext,
+} from '../rule.ts';
 import { sized } from '../wording.ts';
 
 /** Data that is gone for good, and objects that the running application may still use. */

@@ -3,8 +3,16 @@ import { quoteWhereNeeded } from '../../catalog/catalog.ts';
 import { referencesTo } from '../../catalog/replay/relation.ts';
 import { commandsOf } from '../../sql/list-items.ts';
 import { asKind, stringsOf, walkTree } from '../../sql/tree.ts';
-import type { Rule, RuleFinding, Severity, StatementInContext } from '../rule.ts';
-import { evidenceOf, isFresh, keyOfRange, relationOf } from '../subject.ts';
+import {
+  evidenceOf,
+  isFresh,
+  keyOfRange,
+  type Rule,
+  type RuleFinding,
+  relationOf,
+  type Severity,
+  type StatementInContext,
+} from '../rule.ts';
 import { UNTIL_COMMIT, underLock } from '../wording.ts';
 
 /** Guards that are switched off: what goes in meanwhile is never looked at again. */

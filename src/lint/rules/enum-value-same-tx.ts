@@ -6,8 +6,7 @@ import {
   walkTree,
   writtenNameOf,
 } from '../../sql/tree.ts';
-import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
-import { offsetOf } from '../subject.ts';
+import { offsetOf, type Rule, type RuleFinding, type StatementInContext } from '../rule.ts';
 
 /** A new label of an enum that is used before it is committed (SQLSTATE 55P04). */
 export const enumValueSameTx: Rule = {

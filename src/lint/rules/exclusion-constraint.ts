@@ -1,7 +1,6 @@
 import { quoteWhereNeeded } from '../../catalog/catalog.ts';
-import type { Rule } from '../rule.ts';
-import { evidenceOf } from '../subject.ts';
-import { placeOf, touchedFor } from '../touched.ts';
+import { placeOf, touchedFor } from '../created.ts';
+import { evidenceOf, type Rule } from '../rule.ts';
 import { pronounFor, tablesNamed, underLock } from '../wording.ts';
 
 /** An exclusion constraint, which has no form that lets others work meanwhile. */

@@ -1,9 +1,15 @@
 import { quoteWhereNeeded } from '../../catalog/catalog.ts';
 import type { Scan } from '../../impact/impact.ts';
 import { asKind } from '../../sql/tree.ts';
-import type { Rule, StatementInContext } from '../rule.ts';
-import { evidenceOf, isFresh, keyOfRange, relationOf } from '../subject.ts';
-import { placeOf, type TouchedGroup, touchedFor } from '../touched.ts';
+import { placeOf, type TouchedGroup, touchedFor } from '../created.ts';
+import {
+  evidenceOf,
+  isFresh,
+  keyOfRange,
+  type Rule,
+  relationOf,
+  type StatementInContext,
+} from '../rule.ts';
 import { IN_LATER_FILE, lockName, tablesNamed } from '../wording.ts';
 
 /** A foreign key whose rows are all looked up while nobody can write either table. */

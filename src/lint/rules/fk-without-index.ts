@@ -1,8 +1,14 @@
 import type { Constraint, Node } from '@pgsql/types';
 import { type Catalog, type ObjectKey, quoteWhereNeeded } from '../../catalog/catalog.ts';
 import { asKind, relationNameOf, stringsOf } from '../../sql/tree.ts';
-import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
-import { keyOf, keyOfRange, offsetOf } from '../subject.ts';
+import {
+  keyOf,
+  keyOfRange,
+  offsetOf,
+  type Rule,
+  type RuleFinding,
+  type StatementInContext,
+} from '../rule.ts';
 import { listed } from '../wording.ts';
 
 /** A foreign key whose own columns no index leads with, in any of the migrations. */

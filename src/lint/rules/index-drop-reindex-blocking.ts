@@ -2,8 +2,16 @@ import type { DropStmt, RefreshMatViewStmt, ReindexStmt } from '@pgsql/types';
 import { type CatalogIndex, quoteWhereNeeded, resolveKey } from '../../catalog/catalog.ts';
 import { itemOffsets } from '../../sql/list-items.ts';
 import { asKind, relationNameOf, type WrittenName, writtenNameOf } from '../../sql/tree.ts';
-import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
-import { evidenceOf, isFresh, isSurelyMissing, keyOfRange, relationOf } from '../subject.ts';
+import {
+  evidenceOf,
+  isFresh,
+  isSurelyMissing,
+  keyOfRange,
+  type Rule,
+  type RuleFinding,
+  relationOf,
+  type StatementInContext,
+} from '../rule.ts';
 import {
   blockedMeanwhile,
   IN_NO_TRANSACTION_FILE,

@@ -1,9 +1,15 @@
 import type { Build } from '../../impact/impact.ts';
 import { advance, isWord, openCursor } from '../../sql/lexer.ts';
 import { asKind } from '../../sql/tree.ts';
-import type { Fix, Rule, StatementInContext } from '../rule.ts';
-import { evidenceOf, keyOfRange, relationOf } from '../subject.ts';
-import { type TouchedGroup, touchedFor } from '../touched.ts';
+import { type TouchedGroup, touchedFor } from '../created.ts';
+import {
+  evidenceOf,
+  type Fix,
+  keyOfRange,
+  type Rule,
+  relationOf,
+  type StatementInContext,
+} from '../rule.ts';
 import { IN_NO_TRANSACTION_FILE, pronounFor, tablesNamed, underLock } from '../wording.ts';
 
 /** An index that is built while nobody can write the table. */

@@ -2,8 +2,7 @@ import type { AlterTableStmt } from '@pgsql/types';
 import { quoteWhereNeeded, resolveKey } from '../../catalog/catalog.ts';
 import { commandsOf } from '../../sql/list-items.ts';
 import { asKind, relationNameOf } from '../../sql/tree.ts';
-import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
-import { keyOfRange } from '../subject.ts';
+import { keyOfRange, type Rule, type RuleFinding, type StatementInContext } from '../rule.ts';
 
 /** Statements that take an index for good which an interrupted build may have left invalid. */
 export const invalidIndexMasked: Rule = {

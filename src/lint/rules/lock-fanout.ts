@@ -1,7 +1,13 @@
 import { blockedBy, type LockTaken } from '../../impact/impact.ts';
 import { asKind } from '../../sql/tree.ts';
-import type { Rule, StatementInContext } from '../rule.ts';
-import { evidenceOf, isFresh, keyOfRange, relationOf } from '../subject.ts';
+import {
+  evidenceOf,
+  isFresh,
+  keyOfRange,
+  type Rule,
+  relationOf,
+  type StatementInContext,
+} from '../rule.ts';
 import { blockedMeanwhile, listed, lockName, pronounFor } from '../wording.ts';
 
 /** Locks on tables that the statement does not change, or does not seem to lock. */

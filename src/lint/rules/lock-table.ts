@@ -1,7 +1,6 @@
 import { blockedBy, LOCK_MODES } from '../../impact/impact.ts';
 import { asKind } from '../../sql/tree.ts';
-import type { Rule } from '../rule.ts';
-import { evidenceOf, isFresh, keyOfRange, offsetOf } from '../subject.ts';
+import { evidenceOf, isFresh, keyOfRange, offsetOf, type Rule } from '../rule.ts';
 import { sized, UNTIL_COMMIT, underLock } from '../wording.ts';
 
 /** A lock that is asked for by name and keeps writers out. */

@@ -1,7 +1,13 @@
 import type { A_Const, LockStmt, Node, VariableSetStmt } from '@pgsql/types';
 import { asKind, stringsOf, walkTree } from '../../sql/tree.ts';
-import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
-import { isFresh, keyOfRange, offsetOf } from '../subject.ts';
+import {
+  isFresh,
+  keyOfRange,
+  offsetOf,
+  type Rule,
+  type RuleFinding,
+  type StatementInContext,
+} from '../rule.ts';
 
 /** What takes off the guard that the runner puts around each statement. */
 export const lockTimeoutOverride: Rule = {

@@ -2,8 +2,15 @@ import type { AlterTableStmt, CreateStmt } from '@pgsql/types';
 import type { Scan } from '../../impact/impact.ts';
 import { commandsOf } from '../../sql/list-items.ts';
 import { asKind } from '../../sql/tree.ts';
-import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
-import { evidenceOf, isFresh, keyOfRange, offsetOf } from '../subject.ts';
+import {
+  evidenceOf,
+  isFresh,
+  keyOfRange,
+  offsetOf,
+  type Rule,
+  type RuleFinding,
+  type StatementInContext,
+} from '../rule.ts';
 import { blockedMeanwhile, readsTables, sized } from '../wording.ts';
 
 /** A new partition that holds up its whole table, or is read while nobody can use it. */

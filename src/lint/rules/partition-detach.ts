@@ -1,7 +1,6 @@
 import { commandsOf } from '../../sql/list-items.ts';
 import { asKind } from '../../sql/tree.ts';
-import type { Rule } from '../rule.ts';
-import { evidenceOf, isFresh, keyOfRange, relationOf } from '../subject.ts';
+import { evidenceOf, isFresh, keyOfRange, type Rule, relationOf } from '../rule.ts';
 import { blockedMeanwhile, IN_NO_TRANSACTION_FILE, sized } from '../wording.ts';
 
 /** A partition that could leave its table without blocking anybody. */

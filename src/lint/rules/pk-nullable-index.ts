@@ -2,9 +2,8 @@ import { quoteWhereNeeded } from '../../catalog/catalog.ts';
 import type { Scan } from '../../impact/impact.ts';
 import { commandsOf } from '../../sql/list-items.ts';
 import { asKind } from '../../sql/tree.ts';
-import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
-import { evidenceOf } from '../subject.ts';
-import { placeOf, type TouchedGroup, touchedFor } from '../touched.ts';
+import { placeOf, type TouchedGroup, touchedFor } from '../created.ts';
+import { evidenceOf, type Rule, type RuleFinding, type StatementInContext } from '../rule.ts';
 import { listed, readsTables } from '../wording.ts';
 import { notNullHint } from './set-not-null.ts';
 

@@ -1,8 +1,7 @@
 import { type Catalog, type CatalogIndex, objectKey, splitKey } from '../../catalog/catalog.ts';
 import { type IndexShape, shapeOfIndex } from '../../catalog/replay/indexes.ts';
 import { asKind } from '../../sql/tree.ts';
-import type { Rule, StatementInContext } from '../rule.ts';
-import { evidenceOf, keyOfRange, relationOf } from '../subject.ts';
+import { evidenceOf, keyOfRange, type Rule, relationOf, type StatementInContext } from '../rule.ts';
 
 /** An index that another one makes superfluous. */
 export const redundantIndex: Rule = {

@@ -9,8 +9,15 @@ import {
 } from '../../catalog/replay/relation.ts';
 import { commandsOf } from '../../sql/list-items.ts';
 import { asKind, writtenNameOf } from '../../sql/tree.ts';
-import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
-import { evidenceOf, isFresh, keyOfRange, relationOf } from '../subject.ts';
+import {
+  evidenceOf,
+  isFresh,
+  keyOfRange,
+  type Rule,
+  type RuleFinding,
+  relationOf,
+  type StatementInContext,
+} from '../rule.ts';
 import { listed } from '../wording.ts';
 
 /** A published table whose rows the subscribers cannot tell apart. */

@@ -2,9 +2,8 @@ import type { AlterTableMoveAllStmt } from '@pgsql/types';
 import { quoteWhereNeeded } from '../../catalog/catalog.ts';
 import type { Rewrite } from '../../impact/impact.ts';
 import { asKind } from '../../sql/tree.ts';
-import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
-import { evidenceOf } from '../subject.ts';
-import { placeOf, type TouchedGroup, touchedFor } from '../touched.ts';
+import { placeOf, type TouchedGroup, touchedFor } from '../created.ts';
+import { evidenceOf, type Rule, type RuleFinding, type StatementInContext } from '../rule.ts';
 import { IN_LATER_FILE, rewritesTables, underLock } from '../wording.ts';
 
 /** A command whose work is to write the table anew. */

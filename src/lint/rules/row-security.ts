@@ -2,8 +2,16 @@ import type { Node } from '@pgsql/types';
 import { quoteWhereNeeded, type Relation } from '../../catalog/catalog.ts';
 import { commandsOf } from '../../sql/list-items.ts';
 import { asKind, stringsOf, writtenNameOf } from '../../sql/tree.ts';
-import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
-import { evidenceOf, isFresh, keyOf, keyOfRange, relationOf } from '../subject.ts';
+import {
+  evidenceOf,
+  isFresh,
+  keyOf,
+  keyOfRange,
+  type Rule,
+  type RuleFinding,
+  relationOf,
+  type StatementInContext,
+} from '../rule.ts';
 
 /** Rows that an application does not see any more, or that everybody does. */
 export const rowSecurity: Rule = {

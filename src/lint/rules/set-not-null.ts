@@ -1,8 +1,13 @@
 import { quoteWhereNeeded } from '../../catalog/catalog.ts';
 import { asKind } from '../../sql/tree.ts';
-import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
-import { evidenceOf, unknownDomain } from '../subject.ts';
-import { placeOf, touchedFor } from '../touched.ts';
+import { placeOf, touchedFor } from '../created.ts';
+import {
+  evidenceOf,
+  type Rule,
+  type RuleFinding,
+  type StatementInContext,
+  unknownDomain,
+} from '../rule.ts';
 import { IN_LATER_FILE, readsTables } from '../wording.ts';
 
 /** A column that is read through under lock, to see whether it holds a null. */

@@ -1,8 +1,13 @@
 import type { Node, RangeVar } from '@pgsql/types';
 import { commandsOf } from '../../sql/list-items.ts';
 import { asKind } from '../../sql/tree.ts';
-import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
-import { keyOf, keyOfRange } from '../subject.ts';
+import {
+  keyOf,
+  keyOfRange,
+  type Rule,
+  type RuleFinding,
+  type StatementInContext,
+} from '../rule.ts';
 
 /** A table whose rows a crash takes. */
 export const unloggedTable: Rule = {

@@ -3,8 +3,14 @@ import type { ObjectKey } from '../../catalog/catalog.ts';
 import { conjunctsOf, withoutCasts } from '../../catalog/expression.ts';
 import { blockedBy } from '../../impact/impact.ts';
 import { asKind, openNode, stringsOf, walkTree } from '../../sql/tree.ts';
-import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
-import { evidenceOf, isFresh, keyOfRange } from '../subject.ts';
+import {
+  evidenceOf,
+  isFresh,
+  keyOfRange,
+  type Rule,
+  type RuleFinding,
+  type StatementInContext,
+} from '../rule.ts';
 import { lockName, sized } from '../wording.ts';
 
 /** A change of rows that may be any number of them, in one statement. */

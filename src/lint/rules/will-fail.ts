@@ -1,5 +1,4 @@
-import type { Rule } from '../rule.ts';
-import { evidenceOf } from '../subject.ts';
+import { evidenceOf, type Rule } from '../rule.ts';
 
 /** What PostgreSQL refuses whatever the rows are, or leaves undone without a word. */
 export const willFail: Rule = {
