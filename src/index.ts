@@ -7,7 +7,6 @@ export type { UndoAdoptionOptions, UndoneAdoption } from './adopt/undo.ts';
 export { planUndoAdoption, undoAdoption } from './adopt/undo.ts';
 export type { DatabaseManagerOptions, OnPendingMigrations } from './application/manager.ts';
 export { DatabaseManager, databaseManager } from './application/manager.ts';
-export { migrateOptionsOf } from './application/migrate-options.ts';
 export type { Registrar } from './application/registrar.ts';
 export { createRegistrar } from './application/registrar.ts';
 export type { BatchSizes, RegistrarMetrics } from './application/registrar-counts.ts';
@@ -65,6 +64,8 @@ export { assertKnown, GROUPS } from './lint/choice.ts';
 export type { LintOptions, LintReport } from './lint/engine.ts';
 export { lintScripts } from './lint/engine.ts';
 export type { LintFinding } from './lint/finding.ts';
+export type { ListedRule } from './lint/report.ts';
+export { pipelineOfLint, renderLint, renderLintRules } from './lint/report.ts';
 export type { Evidence, LintScript, LintSettings, Rule, RuleGroup, Severity } from './lint/rule.ts';
 export { RULES } from './lint/rules.ts';
 export type {
@@ -174,13 +175,8 @@ export { updateStatistics } from './maintenance/stats/update.ts';
 export type { VacuumOptions, VacuumReport, VacuumRow } from './maintenance/stats/vacuum.ts';
 export { readVacuum } from './maintenance/stats/vacuum.ts';
 export type { ReportNote, StatsReport } from './maintenance/stats-report.ts';
-export type { StepResult } from './migrate/apply.ts';
-export type { BaselineOptions, BaselineResult } from './migrate/baseline.ts';
-export { baselineMigrations, planMigrateBaseline } from './migrate/baseline.ts';
-export type { Budget, BudgetLimit } from './migrate/budget.ts';
-export { parseBudget } from './migrate/budget.ts';
-export type { Rename } from './migrate/check-base.ts';
-export type { MigrateDownOptions, MigrateUpOptions } from './migrate/commands.ts';
+export type { StepResult } from './migrate/apply/apply.ts';
+export type { MigrateDownOptions, MigrateUpOptions } from './migrate/apply/commands.ts';
 export {
   migrateDown,
   migrateRedo,
@@ -188,12 +184,69 @@ export {
   planMigrateDown,
   planMigrateRedo,
   planMigrateUp,
-} from './migrate/commands.ts';
-export type { MigrationState } from './migrate/compare.ts';
-export type { CreatedMigration, CreateOptions } from './migrate/create.ts';
-export { createMigration } from './migrate/create.ts';
-export type { CompareOptions, StructureComparison } from './migrate/drift.ts';
-export { compareStructures, readDrift } from './migrate/drift.ts';
+} from './migrate/apply/commands.ts';
+export type { MigrationPlan, MigrationResult } from './migrate/apply/migrator.ts';
+export type { LockHolder } from './migrate/apply/preflight.ts';
+export type { OnProgress, Progress, StepName } from './migrate/apply/progress.ts';
+export type { BuildProgress } from './migrate/apply/stepwise/lone-statement.ts';
+export type { Rename } from './migrate/checks/base-branch.ts';
+export type { CompareOptions, StructureComparison } from './migrate/checks/drift.ts';
+export { compareStructures, readDrift } from './migrate/checks/drift.ts';
+export type { LintMigrationsOptions, LintSettingsOptions } from './migrate/checks/lint.ts';
+export { lintMigrations } from './migrate/checks/lint.ts';
+export type {
+  FixedFile,
+  FixPlan,
+  LeftFinding,
+  PlanFixesOptions,
+} from './migrate/checks/lint-fix.ts';
+export { planLintFixes, writeFixes } from './migrate/checks/lint-fix.ts';
+export type { Loss, ReadLossesOptions } from './migrate/checks/losses.ts';
+export { readLosses } from './migrate/checks/losses.ts';
+export type { DifferencesRenderOptions } from './migrate/checks/report.ts';
+export {
+  pipelineOfValidation,
+  renderDifferences,
+  renderFixes,
+  renderLosses,
+  renderValidation,
+} from './migrate/checks/report.ts';
+export { readRulePage } from './migrate/checks/rule-page.ts';
+export type { DownProof, ProveDownsOptions } from './migrate/checks/shadow.ts';
+export { proveDowns } from './migrate/checks/shadow.ts';
+export type { StructureSource, StructureSourceOptions } from './migrate/checks/structure-source.ts';
+export { readStructureOf } from './migrate/checks/structure-source.ts';
+export type { Finding, ValidateOptions, ValidationResult } from './migrate/checks/validate.ts';
+export { validateMigrations } from './migrate/checks/validate.ts';
+export type { CreatedMigration, CreateOptions, InitResult } from './migrate/files/create.ts';
+export { createMigration, initProject } from './migrate/files/create.ts';
+export type { ScriptLocation, ServerReport } from './migrate/files/script-error.ts';
+export { ScriptError } from './migrate/files/script-error.ts';
+export type { MigrationFile } from './migrate/files/source.ts';
+export { readToolVersion } from './migrate/ledger/provenance.ts';
+export type { MigrateOptions } from './migrate/options.ts';
+export { migrateOptionsOf } from './migrate/options.ts';
+export type { MigrationState } from './migrate/plan/compare.ts';
+export type {
+  Direction,
+  DownOptions,
+  PendingMigration,
+  PlanWarning,
+  UpOptions,
+} from './migrate/plan/plan.ts';
+export type { Step } from './migrate/plan/prepare.ts';
+export { requireMigrations } from './migrate/plan/read.ts';
+export type { MigrationsStatus, StatusEntry } from './migrate/plan/status.ts';
+export { readStatus } from './migrate/plan/status.ts';
+export type { StatusRenderOptions } from './migrate/plan/status-report.ts';
+export { renderStatus } from './migrate/plan/status-report.ts';
+export type {
+  Budget,
+  BudgetFinding,
+  BudgetLimit,
+  BudgetVerdict,
+} from './migrate/preview/budget.ts';
+export { judgeBudget, parseBudget } from './migrate/preview/budget.ts';
 export type {
   ImpactPlan,
   LockWaits,
@@ -204,53 +257,25 @@ export type {
   StrongestLock,
   TableFacts,
   TraceFacts,
-} from './migrate/impact-plan.ts';
-export type { InitResult } from './migrate/init.ts';
-export { initProject } from './migrate/init.ts';
-export type { BudgetFinding, BudgetVerdict } from './migrate/judge-budget.ts';
-export { judgeBudget } from './migrate/judge-budget.ts';
-export type { LintMigrationsOptions, LintSettingsOptions } from './migrate/lint.ts';
-export { lintMigrations } from './migrate/lint.ts';
-export type { FixedFile, FixPlan, LeftFinding, PlanFixesOptions } from './migrate/lint-fix.ts';
-export { planLintFixes } from './migrate/lint-fix.ts';
-export type { Loss, ReadLossesOptions } from './migrate/losses.ts';
-export { readLosses } from './migrate/losses.ts';
-export type { MigrationPlan, MigrationResult } from './migrate/migrator.ts';
-export type { MigrateOptions } from './migrate/options.ts';
+} from './migrate/preview/impact-plan.ts';
+export type { PlanImpactOptions } from './migrate/preview/plan-impact.ts';
+export { planImpact } from './migrate/preview/plan-impact.ts';
+export type { ImpactPlanRenderOptions } from './migrate/preview/report.ts';
+export { pipelineOfPlan, renderImpactPlan } from './migrate/preview/report.ts';
+export type { BaselineOptions, BaselineResult } from './migrate/repair/baseline.ts';
+export { baselineMigrations, planMigrateBaseline } from './migrate/repair/baseline.ts';
 export type {
-  Direction,
-  DownOptions,
-  PendingMigration,
-  PlanWarning,
-  UpOptions,
-} from './migrate/plan.ts';
-export type { PlanImpactOptions } from './migrate/plan-impact.ts';
-export { planImpact } from './migrate/plan-impact.ts';
-export type { LockHolder } from './migrate/preflight.ts';
-export type { Step } from './migrate/prepare.ts';
-export type { OnProgress, Progress, StepName } from './migrate/progress.ts';
-export { readToolVersion } from './migrate/provenance.ts';
-export { requireMigrations } from './migrate/read.ts';
-export type { MigrateRepairOptions, MigrateRepairResult } from './migrate/repair.ts';
-export { planMigrateRepair, repairMigrations } from './migrate/repair.ts';
-export type { Decision, RepairAction, RepairRequest } from './migrate/repair-plan.ts';
-export type { RepairDecision, RepairedMigration } from './migrate/repair-prepare.ts';
-export type { ResetOptions, ResetResult } from './migrate/reset.ts';
-export { resetSchema } from './migrate/reset.ts';
-export { readRulePage } from './migrate/rule-page.ts';
-export type { ScriptLocation, ServerReport } from './migrate/script-error.ts';
-export { ScriptError } from './migrate/script-error.ts';
-export type { DownProof, ProveDownsOptions } from './migrate/shadow.ts';
-export { proveDowns } from './migrate/shadow.ts';
-export type { MigrationFile } from './migrate/source.ts';
-export type { MigrationsStatus, StatusEntry } from './migrate/status.ts';
-export { readStatus } from './migrate/status.ts';
-export type { BuildProgress } from './migrate/stepwise/build-progress.ts';
-export type { StructureSource, StructureSourceOptions } from './migrate/structure-source.ts';
-export { readStructureOf } from './migrate/structure-source.ts';
-export type { Finding, ValidateOptions, ValidationResult } from './migrate/validate.ts';
-export { validateMigrations } from './migrate/validate.ts';
-export { writeFixes } from './migrate/write-fixes.ts';
+  MigrateRepairOptions,
+  MigrateRepairResult,
+  RepairDecision,
+  RepairedMigration,
+} from './migrate/repair/repair.ts';
+export { planMigrateRepair, repairMigrations } from './migrate/repair/repair.ts';
+export type { Decision, RepairAction, RepairRequest } from './migrate/repair/repair-plan.ts';
+export type { RepairRenderOptions } from './migrate/repair/report.ts';
+export { renderBaseline, renderRepair } from './migrate/repair/report.ts';
+export type { ResetOptions, ResetResult } from './migrate/repair/reset.ts';
+export { resetSchema } from './migrate/repair/reset.ts';
 export type { PoolEvents } from './pool/events.ts';
 export type { PoolConnection } from './pool/handle.ts';
 export type { PoolHealth } from './pool/health.ts';
@@ -272,8 +297,6 @@ export type { DoctorRenderOptions } from './report/doctor.ts';
 export { renderDoctor } from './report/doctor.ts';
 export { renderError } from './report/error.ts';
 export { eventsView, renderEvent, renderEventSeats, renderRegistrations } from './report/events.ts';
-export type { ImpactPlanRenderOptions } from './report/impact-plan.ts';
-export { renderImpactPlan } from './report/impact-plan.ts';
 export type {
   BudgetDetails,
   DoctorData,
@@ -294,10 +317,6 @@ export {
   findingsOfDrift,
   findingsOfStatus,
 } from './report/json-findings.ts';
-export type { ListedRule } from './report/lint.ts';
-export { renderLint, renderLintRules } from './report/lint.ts';
-export { renderFixes } from './report/lint-fix.ts';
-export { renderLosses } from './report/losses.ts';
 export {
   renderNothing,
   renderNotice,
@@ -307,11 +326,8 @@ export {
 } from './report/migration.ts';
 export { renderPing } from './report/ping.ts';
 export { pipelineOfDoctor } from './report/pipeline/from-doctor.ts';
-export { pipelineOfLint } from './report/pipeline/from-lint.ts';
-export { pipelineOfPlan } from './report/pipeline/from-plan.ts';
 export { pipelineOfRules } from './report/pipeline/from-rules.ts';
 export { pipelineOfStatus } from './report/pipeline/from-status.ts';
-export { pipelineOfValidation } from './report/pipeline/from-validation.ts';
 export type {
   PipelineCheck,
   PipelinePlace,
@@ -325,8 +341,6 @@ export { renderPipeline } from './report/pipeline/render-pipeline.ts';
 export { renderPrometheus } from './report/prometheus.ts';
 export type { ReportRenderOptions } from './report/render-report.ts';
 export { renderReport } from './report/render-report.ts';
-export type { RepairRenderOptions } from './report/repair.ts';
-export { renderBaseline, renderRepair } from './report/repair.ts';
 export {
   RULES_VIEW,
   renderRepairs,
@@ -351,15 +365,10 @@ export { TABLES_VIEW } from './report/stats/tables.ts';
 export { UNUSED_VIEW } from './report/stats/unused.ts';
 export { UPDATE_VIEW } from './report/stats/update.ts';
 export { VACUUM_VIEW } from './report/stats/vacuum.ts';
-export type { StatusRenderOptions } from './report/status.ts';
-export { renderStatus } from './report/status.ts';
-export type { DifferencesRenderOptions } from './report/structure-differences.ts';
-export { renderDifferences } from './report/structure-differences.ts';
 export type { Style } from './report/style.ts';
 export { PLAIN } from './report/style.ts';
 export type { Cell, Column, TableRenderer } from './report/table.ts';
 export { renderTerminalTable } from './report/terminal-table.ts';
-export { renderValidation } from './report/validation.ts';
 export type { ScratchDatabase, ScratchOptions } from './scratch/server.ts';
 export { withScratchDatabase } from './scratch/server.ts';
 export { maskSecretLines, maskSecrets } from './sql/mask.ts';

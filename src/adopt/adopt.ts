@@ -1,12 +1,12 @@
 import { relative, resolve } from 'node:path';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
-import { readLedger } from '../migrate/ledger.ts';
-import { writeLedger } from '../migrate/ledger-write.ts';
+import { withRunner } from '../migrate/apply/runner.ts';
+import type { Version } from '../migrate/files/version.ts';
+import { readLedger } from '../migrate/ledger/ledger.ts';
+import { writeLedger } from '../migrate/ledger/record.ts';
 import { ledgerKey, type MigrateOptions } from '../migrate/options.ts';
-import { withSession } from '../migrate/read.ts';
-import { withRunner } from '../migrate/runner.ts';
-import type { Version } from '../migrate/version.ts';
+import { withSession } from '../migrate/plan/read.ts';
 import { requireAdapter } from './adapters.ts';
 import type { Adapter, AdoptableTool, AdoptionFinding, ForeignFile, TableRow } from './foreign.ts';
 import { type AdoptionPlan, planAdoption } from './plan.ts';

@@ -1,4 +1,4 @@
-import { type FoundMarker, findForeignMarkers } from '../migrate/foreign-markers.ts';
+import { type FoundMarker, findForeignMarkers } from '../migrate/files/foreign-markers.ts';
 import { classifyStatement } from '../sql/kind.ts';
 import { type Statement, splitStatements } from '../sql/statements.ts';
 import { commandLine } from '../text/command-line.ts';

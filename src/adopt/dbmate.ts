@@ -1,4 +1,4 @@
-import { FOREIGN_MARKERS, matchEvery } from '../migrate/foreign-markers.ts';
+import { FOREIGN_MARKERS, matchEvery } from '../migrate/files/foreign-markers.ts';
 import {
   type Adapter,
   byText,

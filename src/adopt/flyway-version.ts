@@ -1,4 +1,4 @@
-import { MAX_VERSION_DIGITS, parseVersion } from '../migrate/version.ts';
+import { MAX_VERSION_DIGITS, parseVersion } from '../migrate/files/version.ts';
 
 /** `1_2`, `1.2` and `01.2.0` are the same version. */
 export function normaliseDotted(version: string): string {

@@ -1,4 +1,4 @@
-import { compareVersions, parseVersion } from '../migrate/version.ts';
+import { compareVersions, parseVersion } from '../migrate/files/version.ts';
 
 /** A tool whose migrations can be taken over. */
 export type AdoptableTool =

@@ -1,5 +1,5 @@
-import { FOREIGN_MARKERS } from '../migrate/foreign-markers.ts';
-import { parseVersion } from '../migrate/version.ts';
+import { FOREIGN_MARKERS } from '../migrate/files/foreign-markers.ts';
+import { parseVersion } from '../migrate/files/version.ts';
 import {
   type Adapter,
   byNumber,

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
-import { FOREIGN_MARKERS, withoutMarker } from '../migrate/foreign-markers.ts';
-import { parseVersion } from '../migrate/version.ts';
+import { FOREIGN_MARKERS, withoutMarker } from '../migrate/files/foreign-markers.ts';
+import { parseVersion } from '../migrate/files/version.ts';
 import {
   type Adapter,
   type AdoptionFinding,

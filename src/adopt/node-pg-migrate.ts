@@ -1,4 +1,4 @@
-import { FOREIGN_MARKERS, withoutMarker } from '../migrate/foreign-markers.ts';
+import { FOREIGN_MARKERS, withoutMarker } from '../migrate/files/foreign-markers.ts';
 import {
   type Adapter,
   epochMsSql,

@@ -3,7 +3,7 @@ import {
   MAX_VERSION_DIGITS,
   parseVersion,
   type Version,
-} from '../migrate/version.ts';
+} from '../migrate/files/version.ts';
 import type { AdoptionFinding, ForeignMigration } from './foreign.ts';
 import { fileNameOf } from './name.ts';
 import type { ExistingFile } from './plan-migration.ts';

@@ -1,6 +1,11 @@
-import type { LedgerRow } from '../migrate/ledger.ts';
-import { tokenChecksum } from '../migrate/token-checksum.ts';
-import { isVersion, MAX_VERSION_DIGITS, parseVersion, type Version } from '../migrate/version.ts';
+import {
+  isVersion,
+  MAX_VERSION_DIGITS,
+  parseVersion,
+  type Version,
+} from '../migrate/files/version.ts';
+import type { LedgerRow } from '../migrate/ledger/ledger.ts';
+import { tokenChecksum } from '../sql/lexical.ts';
 import { splitStatements } from '../sql/statements.ts';
 import { type ConvertedScript, convertSection } from './convert.ts';
 import type { Adapter, AdoptionFinding, ForeignMigration, ForeignRow } from './foreign.ts';

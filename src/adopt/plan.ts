@@ -1,5 +1,5 @@
-import type { LedgerRow } from '../migrate/ledger.ts';
-import { compareVersions, type Version } from '../migrate/version.ts';
+import { compareVersions, type Version } from '../migrate/files/version.ts';
+import type { LedgerRow } from '../migrate/ledger/ledger.ts';
 import { commandLine } from '../text/command-line.ts';
 import type { Adapter, AdoptionFinding, ForeignMigration, ForeignRow } from './foreign.ts';
 import { numberMigrations } from './number.ts';

@@ -1,7 +1,7 @@
 import { type Dirent, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative, resolve, sep } from 'node:path';
 import { EvdbError } from '../errors.ts';
-import { decode, listMigrations, readText } from '../migrate/source.ts';
+import { decode, listMigrations, readText } from '../migrate/files/source.ts';
 import type { Adapter, ForeignFile } from './foreign.ts';
 import type { ExistingFile } from './plan-migration.ts';
 

@@ -1,18 +1,18 @@
 import { hash } from 'node:crypto';
-import { ledgerEntry } from '../migrate/entry.ts';
-import {
-  DEFAULT_STORED_TEXT_LIMIT_BYTES,
-  ledgerKey,
-  type MigrateOptions,
-} from '../migrate/options.ts';
-import type { Provenance } from '../migrate/provenance.ts';
+import { scriptFromText } from '../migrate/files/source.ts';
+import { ledgerEntry } from '../migrate/ledger/ledger.ts';
+import type { Provenance } from '../migrate/ledger/provenance.ts';
 import {
   type HistoryEntry,
   insertHistoriesSql,
   insertTakenOverSql,
   type TakenOver,
-} from '../migrate/record.ts';
-import { scriptFromText } from '../migrate/source.ts';
+} from '../migrate/ledger/record.ts';
+import {
+  DEFAULT_STORED_TEXT_LIMIT_BYTES,
+  ledgerKey,
+  type MigrateOptions,
+} from '../migrate/options.ts';
 import { splitStatements } from '../sql/statements.ts';
 import type { AdoptableTool } from './foreign.ts';
 import type { AdoptionPlan } from './plan.ts';

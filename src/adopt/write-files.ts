@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { EvdbError } from '../errors.ts';
 import { writeFileWhole } from '../file-system.ts';
-import { cannotWrite, makeFolder } from '../migrate/create.ts';
+import { cannotWrite, makeFolder } from '../migrate/files/create.ts';
 import type { PlannedFile } from './plan-migration.ts';
 
 /**

@@ -1,13 +1,13 @@
 import { resolve } from 'node:path';
 import type { ConnectionOptions } from '../connection/options.ts';
 import { EvdbError } from '../errors.ts';
+import { migrateOptionsOf } from '../migrate/options.ts';
 import { readPoolConfiguration } from '../pool/connection-source.ts';
 import type { PoolHealth } from '../pool/health.ts';
 import type { PoolMetrics } from '../pool/metrics.ts';
 import { type PoolOptions, resolvePoolSettings } from '../pool/options.ts';
 import { DatabasePool } from '../pool/pool.ts';
 import { commandLine } from '../text/command-line.ts';
-import { migrateOptionsOf } from './migrate-options.ts';
 
 /**
  * What `initialize` does about migrations: `up` applies the pending ones, `refuse` fails while
@@ -142,7 +142,7 @@ export class DatabaseManager {
       connection: config.migrationConnection?.options ?? connection,
     };
     if (migrations === 'refuse') return refusePending(options);
-    const { migrateUp } = await import('../migrate/commands.ts');
+    const { migrateUp } = await import('../migrate/apply/commands.ts');
     await migrateUp(options);
   }
 }
@@ -151,7 +151,7 @@ async function refusePending(options: {
   connection: ConnectionOptions;
   directory: string;
 }): Promise<void> {
-  const { readStatus } = await import('../migrate/status.ts');
+  const { readStatus } = await import('../migrate/plan/status.ts');
   const { counts, migrations } = await readStatus(options);
   const waiting = counts.pending + counts.outOfOrder + counts.incomplete;
   if (waiting === 0) return;

@@ -2,7 +2,7 @@ import type { Config } from '../config/resolve.ts';
 import { assertKnown, GROUPS, type RuleChoices } from '../lint/choice.ts';
 import type { LintSettings } from '../lint/rule.ts';
 import { RULES } from '../lint/rules.ts';
-import type { LintMigrationsOptions } from '../migrate/lint.ts';
+import type { LintMigrationsOptions } from '../migrate/checks/lint.ts';
 import type { Flags } from './define.ts';
 
 /**

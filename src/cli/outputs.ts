@@ -34,17 +34,16 @@ import type { UnusedIndexRow } from '../maintenance/stats/unused.ts';
 import type { UpdateRow } from '../maintenance/stats/update.ts';
 import type { VacuumReport } from '../maintenance/stats/vacuum.ts';
 import type { StatsReport } from '../maintenance/stats-report.ts';
-import type { BaselineResult } from '../migrate/baseline.ts';
-import type { Budget } from '../migrate/budget.ts';
-import type { CreatedMigration } from '../migrate/create.ts';
-import type { StructureComparison } from '../migrate/drift.ts';
-import type { ImpactPlan } from '../migrate/impact-plan.ts';
-import type { InitResult } from '../migrate/init.ts';
-import type { Loss } from '../migrate/losses.ts';
-import type { MigrationResult } from '../migrate/migrator.ts';
-import type { MigrateRepairResult } from '../migrate/repair.ts';
-import type { ResetResult } from '../migrate/reset.ts';
-import type { MigrationsStatus } from '../migrate/status.ts';
+import type { MigrationResult } from '../migrate/apply/migrator.ts';
+import type { StructureComparison } from '../migrate/checks/drift.ts';
+import type { Loss } from '../migrate/checks/losses.ts';
+import type { CreatedMigration, InitResult } from '../migrate/files/create.ts';
+import type { MigrationsStatus } from '../migrate/plan/status.ts';
+import type { Budget } from '../migrate/preview/budget.ts';
+import type { ImpactPlan } from '../migrate/preview/impact-plan.ts';
+import type { BaselineResult } from '../migrate/repair/baseline.ts';
+import type { MigrateRepairResult } from '../migrate/repair/repair.ts';
+import type { ResetResult } from '../migrate/repair/reset.ts';
 import type {
   BudgetDetails,
   DoctorData,

@@ -81,7 +81,7 @@ export async function givePipelines(
 ): Promise<void> {
   const [{ renderPipeline }, { readToolVersion }] = await Promise.all([
     import('../report/pipeline/render-pipeline.ts'),
-    import('../migrate/provenance.ts'),
+    import('../migrate/ledger/provenance.ts'),
   ]);
   const place = findPlace(context, readToolVersion());
   const shown = printableStrings(report);

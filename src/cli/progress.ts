@@ -1,8 +1,8 @@
 import type { Ora } from 'ora';
 import { describeBlocker, type Victims } from '../connection/blockers.ts';
-import type { LockHolder } from '../migrate/preflight.ts';
-import type { OnProgress, Progress, StepName } from '../migrate/progress.ts';
-import type { BuildProgress } from '../migrate/stepwise/build-progress.ts';
+import type { LockHolder } from '../migrate/apply/preflight.ts';
+import type { OnProgress, Progress, StepName } from '../migrate/apply/progress.ts';
+import type { BuildProgress } from '../migrate/apply/stepwise/lone-statement.ts';
 import { renderNotice, renderStepDone, renderWarning } from '../report/migration.ts';
 import type { Style } from '../report/style.ts';
 import { renderDuration } from '../text/units.ts';

@@ -1,10 +1,9 @@
 import { dirname, join } from 'node:path';
-import { migrateOptionsOf } from '../application/migrate-options.ts';
 import { assertConnectionConfigured } from '../config/layers.ts';
 import { type Config, resolveConfig } from '../config/resolve.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
 import { EvdbError } from '../errors.ts';
-import type { MigrateOptions } from '../migrate/options.ts';
+import { type MigrateOptions, migrateOptionsOf } from '../migrate/options.ts';
 import { commandLine } from '../text/command-line.ts';
 import type { CliContext } from './context.ts';
 import type { CommandInput, Flags } from './define.ts';
@@ -146,7 +145,7 @@ export async function loadDirectConnection(
   const { check, needsMigrations = false, mayCreate = false } = asked;
   check?.(config);
   if (needsMigrations) {
-    const { requireMigrations } = await import('../migrate/read.ts');
+    const { requireMigrations } = await import('../migrate/plan/read.ts');
     requireMigrations({ directory: config.migrationsDir });
   }
   const direct = config.migrationConnection;

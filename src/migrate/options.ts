@@ -1,8 +1,9 @@
+import type { Config } from '../config/resolve.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
 import { EvdbError } from '../errors.ts';
-import type { ApplySettings } from './apply-context.ts';
-import type { LedgerKey } from './ledger.ts';
-import type { OnProgress } from './progress.ts';
+import type { ApplySettings } from './apply/context.ts';
+import type { OnProgress } from './apply/progress.ts';
+import type { LedgerKey } from './ledger/ledger.ts';
 
 /** What every command on migrations needs to know. */
 export interface MigrateOptions {
@@ -75,3 +76,29 @@ export function applySettings(options: Omit<MigrateOptions, 'connection'>): Appl
 
 export const DEFAULT_LOCK_WAIT_MS = 60_000;
 export const DEFAULT_STORED_TEXT_LIMIT_BYTES = 1024 * 1024;
+
+/**
+ * What a configuration says about migrations; the connection is the caller's business.
+ *
+ * @example
+ * const config = await resolveConfig();
+ * await migrateUp({ ...migrateOptionsOf(config, process.env), connection });
+ */
+export function migrateOptionsOf(
+  config: Config,
+  env: NodeJS.ProcessEnv,
+): Omit<MigrateOptions, 'connection'> {
+  return {
+    directory: config.migrationsDir,
+    schema: config.schema,
+    ledgerSchema: config.ledgerSchema,
+    searchPath: config.searchPath,
+    lockWaitMs: config.lockWaitMs,
+    lockTimeoutMs: config.lockTimeoutMs,
+    lockWaitBudgetMs: config.lockWaitBudgetMs,
+    dataLockTimeoutMs: config.dataLockTimeoutMs,
+    statementTimeoutMs: config.statementTimeoutMs,
+    storedTextLimitBytes: config.storedTextLimitBytes,
+    env,
+  };
+}

@@ -1,5 +1,5 @@
 import type { EvdbError } from '../errors.ts';
-import type { ScriptLocation, ServerReport } from '../migrate/script-error.ts';
+import type { ScriptLocation, ServerReport } from '../migrate/files/script-error.ts';
 import { renderAdoptionFinding } from './adoption.ts';
 import { renderDiff } from './migration.ts';
 import type { Style } from './style.ts';

@@ -5,9 +5,9 @@ import type { LintFinding } from '../lint/finding.ts';
 import type { DoctorFinding } from '../maintenance/doctor/check.ts';
 import type { CheckReport, DoctorReport } from '../maintenance/doctor/run.ts';
 import type { RuleViolation } from '../maintenance/rules.ts';
-import type { BudgetFinding, BudgetVerdict } from '../migrate/judge-budget.ts';
-import type { MigrationsStatus } from '../migrate/status.ts';
-import type { Finding as ValidationFinding, ValidationResult } from '../migrate/validate.ts';
+import type { Finding as ValidationFinding, ValidationResult } from '../migrate/checks/validate.ts';
+import type { MigrationsStatus } from '../migrate/plan/status.ts';
+import type { BudgetFinding, BudgetVerdict } from '../migrate/preview/budget.ts';
 import type { StructureDifference } from '../structure/diff.ts';
 import { saysOfState } from './pipeline/from-status.ts';
 

@@ -1,6 +1,6 @@
-import type { MigrationResult } from '../migrate/migrator.ts';
-import type { Direction, PlanWarning } from '../migrate/plan.ts';
-import type { Progress, StepName } from '../migrate/progress.ts';
+import type { MigrationResult } from '../migrate/apply/migrator.ts';
+import type { Progress, StepName } from '../migrate/apply/progress.ts';
+import type { Direction, PlanWarning } from '../migrate/plan/plan.ts';
 import { renderCount, renderDuration } from '../text/units.ts';
 import type { Style } from './style.ts';
 

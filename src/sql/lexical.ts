@@ -1,6 +1,7 @@
+import { hash } from 'node:crypto';
 import { joinsStrings } from './lexeme.ts';
 import { advance, type Cursor, openCursor, type TokenKind } from './lexer.ts';
-import { splitStatements } from './statements.ts';
+import { type Statement, splitStatements } from './statements.ts';
 
 /**
  * The script without comments and with white space folded or left out, so that two scripts which differ only
@@ -119,3 +120,19 @@ function blankGap(gap: string): string {
     ? gap.replace(/./gsu, ' ')
     : gap.replace(/--[^\n\r]*/g, (comment) => comment.replace(/./gsu, ' '));
 }
+
+/**
+ * sha-256 over the text without comments and white space, and without `begin` and `commit`: evdb
+ * refuses to run these, so they can stand only in what another tool ran, and mending means removing them.
+ */
+export function tokenChecksum(text: string, statements = splitStatements(text)): string {
+  return hash('sha256', normaliseTokens(text, statements.filter(countsForTokens)), 'hex');
+}
+
+/** Whether a statement is part of the sum: all but a `begin` or `commit` that says no more. */
+export function countsForTokens({ command, text }: Pick<Statement, 'command' | 'text'>): boolean {
+  return !(CONTROLS.has(command) && PLAIN.test(text));
+}
+
+const CONTROLS = new Set(['begin', 'start transaction', 'commit', 'end']);
+const PLAIN = /^(?:(?:begin|commit|end)(?:\s+(?:work|transaction))?|start\s+transaction)$/i;

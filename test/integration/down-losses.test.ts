@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { migrateUp, readLosses } from '../../src/index.ts';
-import { renderLosses } from '../../src/report/losses.ts';
+import { renderLosses } from '../../src/migrate/checks/report.ts';
 import { PLAIN } from '../../src/report/style.ts';
 import { type MigrateStage, test } from '../support/migrate-stage.ts';
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { lintMigrations } from '../../src/migrate/lint.ts';
+import { lintMigrations } from '../../src/migrate/checks/lint.ts';
 
 let folder: string;
 beforeEach(async () => {

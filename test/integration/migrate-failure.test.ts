@@ -1,7 +1,7 @@
 import { describe, expect } from 'vitest';
 import { openSession } from '../../src/connection/session.ts';
 import { type MigrateOptions, migrateUp, ScriptError } from '../../src/index.ts';
-import { isAcceptedByServer } from '../../src/migrate/syntax.ts';
+import { isAcceptedByServer } from '../../src/migrate/files/file-errors.ts';
 import { type MigrateStage, test } from '../support/migrate-stage.ts';
 
 async function failUp(options: MigrateOptions): Promise<ScriptError> {

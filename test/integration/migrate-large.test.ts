@@ -10,8 +10,8 @@ import {
   ScriptError,
   validateMigrations,
 } from '../../src/index.ts';
-import { LARGE_FILE_BYTES, readScript } from '../../src/migrate/source.ts';
-import { tokenChecksum } from '../../src/migrate/token-checksum.ts';
+import { LARGE_FILE_BYTES, readScript } from '../../src/migrate/files/source.ts';
+import { tokenChecksum } from '../../src/sql/lexical.ts';
 import { type MigrateStage, test } from '../support/migrate-stage.ts';
 
 const TABLE = 'create table t (id integer, name text);\n';

@@ -9,7 +9,7 @@ import {
   readStatus,
   repairMigrations,
 } from '../../src/index.ts';
-import { createLedger, LEDGER_FORMAT } from '../../src/migrate/ledger-schema.ts';
+import { createLedger, LEDGER_FORMAT } from '../../src/migrate/ledger/ledger-schema.ts';
 import { readCatalog } from '../support/catalog.ts';
 import { type MigrateStage, test } from '../support/migrate-stage.ts';
 

@@ -6,7 +6,7 @@ import {
   readStatus,
   validateMigrations,
 } from '../../src/index.ts';
-import { LEDGER_FORMAT } from '../../src/migrate/ledger-schema.ts';
+import { LEDGER_FORMAT } from '../../src/migrate/ledger/ledger-schema.ts';
 import { type MigrateStage, test } from '../support/migrate-stage.ts';
 
 async function applyTwo(stage: MigrateStage): Promise<void> {

@@ -6,7 +6,7 @@ import {
   planImpact,
   type StatementImpact,
 } from '../../src/index.ts';
-import { renderImpactPlan } from '../../src/report/impact-plan.ts';
+import { renderImpactPlan } from '../../src/migrate/preview/report.ts';
 import { PLAIN } from '../../src/report/style.ts';
 import { type MigrateStage, test } from '../support/migrate-stage.ts';
 

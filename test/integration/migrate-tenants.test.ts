@@ -1,8 +1,8 @@
 import { describe, expect, vi } from 'vitest';
 import { openSession } from '../../src/connection/session.ts';
 import { migrateDown, migrateUp, readStatus } from '../../src/index.ts';
-import { createLedger } from '../../src/migrate/ledger-schema.ts';
-import { ledgerLock } from '../../src/migrate/lock.ts';
+import { createLedger } from '../../src/migrate/ledger/ledger-schema.ts';
+import { ledgerLock } from '../../src/migrate/ledger/lock.ts';
 import { holdRunnerLock, test, untilHeard } from '../support/migrate-stage.ts';
 
 describe('two tenants of a database', () => {

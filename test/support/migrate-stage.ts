@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type postgres from 'postgres';
 import { vi } from 'vitest';
 import { type MigrateOptions, type Progress, resolveConfig } from '../../src/index.ts';
-import { runnerLock } from '../../src/migrate/lock.ts';
+import { runnerLock } from '../../src/migrate/ledger/lock.ts';
 import { closeSql, openSql } from './databases.ts';
 import { test as base, type TestDatabase } from './fixture.ts';
 import type { TestProject } from './project.ts';

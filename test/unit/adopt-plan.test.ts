@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { dbmate } from '../../src/adopt/dbmate.ts';
 import type { ForeignMigration, ForeignRow } from '../../src/adopt/foreign.ts';
 import { type AdoptionInput, planAdoption } from '../../src/adopt/plan.ts';
-import type { LedgerRow } from '../../src/migrate/ledger.ts';
+import type { LedgerRow } from '../../src/migrate/ledger/ledger.ts';
 
 function migration(label: string, more: Partial<ForeignMigration> = {}): ForeignMigration {
   return {

@@ -24,7 +24,7 @@ describe('the source files', () => {
 
   it('keep plans, lint rules and reports off the network and the disk', () => {
     expect(staysPure(files)).toEqual([]);
-    expect(files.map(({ path }) => path)).toContain('src/migrate/plan.ts');
+    expect(files.map(({ path }) => path)).toContain('src/migrate/plan/plan.ts');
   });
 
   it('know the driver in src/connection only', () => {
@@ -98,15 +98,15 @@ describe('the rules catch', () => {
 
   it('a plan that reads a file by way of another module', () => {
     const made = {
-      'src/migrate/plan.ts': "import { b } from './b.ts';",
-      'src/migrate/b.ts': "  const { readFile } = await import('node:fs/promises');",
+      'src/migrate/plan/plan.ts': "import { b } from './b.ts';",
+      'src/migrate/plan/b.ts': "  const { readFile } = await import('node:fs/promises');",
     };
     expect(apply(staysPure, made)).toEqual([
-      'src/migrate/plan.ts → src/migrate/b.ts → node:fs/promises',
+      'src/migrate/plan/plan.ts → src/migrate/plan/b.ts → node:fs/promises',
     ]);
   });
 
-  it.each(['src/report/a.ts', 'src/lint/rules/a.ts', 'src/migrate/migration.ts'])(
+  it.each(['src/report/a.ts', 'src/lint/rules/a.ts', 'src/migrate/repair/repair-plan.ts'])(
     'a network connection in %s',
     (path) => {
       expect(apply(staysPure, { [path]: "import { connect } from 'node:net';" })).toHaveLength(1);

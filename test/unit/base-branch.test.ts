@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { planRenames, type ScriptName } from '../../src/migrate/base-branch.ts';
-import { parseVersion } from '../../src/migrate/version.ts';
+import { planRenames, type ScriptName } from '../../src/migrate/checks/base-branch.ts';
+import { parseVersion } from '../../src/migrate/files/version.ts';
 
 const NOW = new Date('2026-03-04T05:06:07Z');
 

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { parseBudget } from '../../src/migrate/budget.ts';
-import type { ImpactPlan, StatementImpact, StepImpact } from '../../src/migrate/impact-plan.ts';
-import { judgeBudget } from '../../src/migrate/judge-budget.ts';
+import { judgeBudget, parseBudget } from '../../src/migrate/preview/budget.ts';
+import type {
+  ImpactPlan,
+  StatementImpact,
+  StepImpact,
+} from '../../src/migrate/preview/impact-plan.ts';
 
 const MB = 1024 * 1024;
 const T = 'public.t';

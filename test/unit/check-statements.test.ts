@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { checkStatements } from '../../src/migrate/check.ts';
-import { scriptFromText } from '../../src/migrate/source.ts';
+import { scriptFromText } from '../../src/migrate/files/source.ts';
+import { checkStatements } from '../../src/migrate/plan/check.ts';
 import { loadParser, type SqlParser } from '../../src/sql/parser.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
 

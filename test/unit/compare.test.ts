@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { compareWithLedger, isApplied } from '../../src/migrate/compare.ts';
-import type { LedgerRow, LedgerState } from '../../src/migrate/ledger.ts';
-import type { MigrationFile } from '../../src/migrate/source.ts';
+import type { MigrationFile } from '../../src/migrate/files/source.ts';
+import type { LedgerRow, LedgerState } from '../../src/migrate/ledger/ledger.ts';
+import { compareWithLedger, isApplied } from '../../src/migrate/plan/compare.ts';
 
 function file(version: string): MigrationFile {
   return { version, label: version, name: 'm', upPath: `/${version}_m.sql` };

@@ -2,8 +2,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type CreateOptions, createMigration } from '../../src/migrate/create.ts';
-import { readScript } from '../../src/migrate/source.ts';
+import { type CreateOptions, createMigration } from '../../src/migrate/files/create.ts';
+import { readScript } from '../../src/migrate/files/source.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
 
 let root = '';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseDirectives, refuseMisplacedDirectives } from '../../src/migrate/directives.ts';
+import { parseDirectives, refuseMisplacedDirectives } from '../../src/migrate/files/directives.ts';
 
 const parse = (text: string) => parseDirectives(text, 'migrations/001_a.sql');
 const refuse = (text: string) => refuseMisplacedDirectives(text, 'migrations/001_a.sql');

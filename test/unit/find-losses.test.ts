@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { findLosses } from '../../src/migrate/find-losses.ts';
+import { findLosses } from '../../src/migrate/checks/losses.ts';
 import { loadParser } from '../../src/sql/parser.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
 

@@ -2,8 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { findForeignMarkers, refuseForeignMarkers } from '../../src/migrate/foreign-markers.ts';
-import { LARGE_FILE_BYTES, readScript } from '../../src/migrate/source.ts';
+import {
+  findForeignMarkers,
+  refuseForeignMarkers,
+} from '../../src/migrate/files/foreign-markers.ts';
+import { LARGE_FILE_BYTES, readScript } from '../../src/migrate/files/source.ts';
 
 const UP = 'create table a ();';
 const DOWN = 'drop table a;';

@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { ImpactPlan, StatementImpact, StepImpact } from '../../src/migrate/impact-plan.ts';
-import { renderImpactPlan } from '../../src/report/impact-plan.ts';
+import type {
+  ImpactPlan,
+  StatementImpact,
+  StepImpact,
+} from '../../src/migrate/preview/impact-plan.ts';
+import { renderImpactPlan } from '../../src/migrate/preview/report.ts';
 import { PLAIN } from '../../src/report/style.ts';
 import { displayWidth } from '../../src/text/width.ts';
 

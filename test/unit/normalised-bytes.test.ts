@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { readNormalised } from '../../src/migrate/large/normalised-bytes.ts';
+import { readNormalised } from '../../src/migrate/files/checksum.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'evdb-bytes-'));
 const path = join(directory, 'a.sql');

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { EvdbError } from '../../src/errors.ts';
-import type { MigrationState, MigrationStatus } from '../../src/migrate/compare.ts';
-import { planDown, planUp } from '../../src/migrate/plan.ts';
+import type { MigrationState, MigrationStatus } from '../../src/migrate/plan/compare.ts';
+import { planDown, planUp } from '../../src/migrate/plan/plan.ts';
 
 /** Statuses such as `1 applied`, in their order. */
 function statuses(...lines: string[]): MigrationStatus[] {

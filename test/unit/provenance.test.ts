@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readProvenance } from '../../src/migrate/provenance.ts';
+import { readProvenance } from '../../src/migrate/ledger/provenance.ts';
 
 let root = '';
 let directory = '';

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { EvdbError } from '../../src/errors.ts';
-import type { MigrationResult } from '../../src/migrate/migrator.ts';
-import { ScriptError } from '../../src/migrate/script-error.ts';
-import { scriptFromText } from '../../src/migrate/source.ts';
-import type { MigrationsStatus, StatusEntry } from '../../src/migrate/status.ts';
+import type { MigrationResult } from '../../src/migrate/apply/migrator.ts';
+import { renderValidation } from '../../src/migrate/checks/report.ts';
+import { ScriptError } from '../../src/migrate/files/script-error.ts';
+import { scriptFromText } from '../../src/migrate/files/source.ts';
+import type { MigrationsStatus, StatusEntry } from '../../src/migrate/plan/status.ts';
+import { renderStatus } from '../../src/migrate/plan/status-report.ts';
 import { renderError } from '../../src/report/error.ts';
 import {
   renderDiff,
@@ -11,9 +13,7 @@ import {
   renderSummary,
   renderWarning,
 } from '../../src/report/migration.ts';
-import { renderStatus } from '../../src/report/status.ts';
 import { PLAIN, type Style } from '../../src/report/style.ts';
-import { renderValidation } from '../../src/report/validation.ts';
 import { renderTime } from '../../src/text/units.ts';
 
 /** Shows where a colour starts and ends. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Blocker, describeBlocker } from '../../src/connection/blockers.ts';
 import type { Session } from '../../src/connection/session.ts';
-import { ledgerLock, refusePooler, runnerLock } from '../../src/migrate/lock.ts';
+import { ledgerLock, refusePooler, runnerLock } from '../../src/migrate/ledger/lock.ts';
 
 /** A session whose server answers with these process ids, one a question. */
 function answering(...pids: number[]): Session {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { emptyImpact, type Impact, type LockMode } from '../../src/impact/impact.ts';
-import { settleTrace } from '../../src/migrate/settle-trace.ts';
+import { settleTrace } from '../../src/migrate/preview/step-impact.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
 import type { StatementTrace } from '../../src/trace/trace-statements.ts';
 

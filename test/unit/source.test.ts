@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { listMigrations, readChecksum, readScript } from '../../src/migrate/source.ts';
+import { listMigrations, readChecksum, readScript } from '../../src/migrate/files/source.ts';
 
 let directory = '';
 beforeEach(() => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { compareVersions, isVersion, parseVersion } from '../../src/migrate/version.ts';
+import { compareVersions, isVersion, parseVersion } from '../../src/migrate/files/version.ts';
 
 describe('a version', () => {
   it.each([

@@ -18,7 +18,7 @@ export async function handleDoctor(input: CommandInput): Promise<CommandResult> 
     only: listOf(flags.only).flatMap((names) => names.split(',').map((name) => name.trim())),
     ignore: [...config.doctor.ignore, ...listOf(flags.ignore).map(parseIgnore)],
     readMigrationCounts: async () => {
-      const { readStatus } = await import('../../migrate/status.ts');
+      const { readStatus } = await import('../../migrate/plan/status.ts');
       return readStatus({ ...migrateSettings(config, context), connection });
     },
   };

@@ -24,7 +24,7 @@ export function addInitCommand(
 }
 
 async function handleInit({ context, flags }: CommandInput): Promise<CommandResult> {
-  const { initProject } = await import('../../migrate/init.ts');
+  const { initProject } = await import('../../migrate/files/create.ts');
   const result = initProject(context.cwd, { empty: flags.empty === true });
   const lines = [
     ...result.created.map((path) => `created  ${path}`),

@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { assertKnown } from '../../lint/choice.ts';
 import type { LintReport } from '../../lint/engine.ts';
+import { renderLint, renderLintRules } from '../../lint/report.ts';
 import { RULES } from '../../lint/rules.ts';
-import { lintMigrations } from '../../migrate/lint.ts';
+import { lintMigrations } from '../../migrate/checks/lint.ts';
 import { dataOfLint } from '../../report/json-findings.ts';
-import { renderLint, renderLintRules } from '../../report/lint.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
 import { lintOptionsOf } from '../lint-settings.ts';
@@ -27,7 +27,7 @@ export async function handleLint(input: CommandInput): Promise<CommandResult> {
     data: dataOfLint(report),
     text: renderLint(report, input.style, flags.verbose === true),
     pipeline: async () => {
-      const { pipelineOfLint } = await import('../../report/pipeline/from-lint.ts');
+      const { pipelineOfLint } = await import('../../lint/report.ts');
       return pipelineOfLint(report, flags.strict === true);
     },
     exitCode: isFailure(report, flags.strict === true) ? EXIT.found : EXIT.done,
@@ -58,7 +58,7 @@ function listRules({ style }: CommandInput): CommandResult {
 async function explainRule(rule: string): Promise<CommandResult> {
   const names = RULES.map(({ name }) => name);
   assertKnown([rule], names, { source: '--explain', code: 'USAGE' });
-  const { readRulePage } = await import('../../migrate/rule-page.ts');
+  const { readRulePage } = await import('../../migrate/checks/rule-page.ts');
   const page = readRulePage(rule);
   return { data: { rule, page }, text: page.trimEnd() };
 }

@@ -1,6 +1,6 @@
 import type { Config } from '../../config/resolve.ts';
+import type { ValidateOptions } from '../../migrate/checks/validate.ts';
 import type { MigrateOptions } from '../../migrate/options.ts';
-import type { ValidateOptions } from '../../migrate/validate.ts';
 import { dataOfValidation, findingsOfDrift, findingsOfStatus } from '../../report/json-findings.ts';
 import { loadTable } from '../context.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
@@ -16,8 +16,8 @@ const APPLIED_ROWS_ON_TERMINAL = 20;
 export async function handleStatus(input: CommandInput): Promise<CommandResult> {
   const { config, options } = await loadMigrateOptions(input, { needsMigrations: true });
   const [{ readStatus }, { renderStatus }] = await Promise.all([
-    import('../../migrate/status.ts'),
-    import('../../report/status.ts'),
+    import('../../migrate/plan/status.ts'),
+    import('../../migrate/plan/status-report.ts'),
   ]);
   const { context, flags, style } = input;
   const status = await readStatus(options);
@@ -53,9 +53,9 @@ export async function handleStatus(input: CommandInput): Promise<CommandResult> 
 /** Loads what it needs only here: the status without it stays as fast as it is. */
 async function findDrift(input: CommandInput, config: Config, options: MigrateOptions) {
   await tuneForParser();
-  const { readDrift } = await import('../../migrate/drift.ts');
+  const { readDrift } = await import('../../migrate/checks/drift.ts');
   const { describeDifferences } = await import('../../structure/diff.ts');
-  const { renderDifferences } = await import('../../report/structure-differences.ts');
+  const { renderDifferences } = await import('../../migrate/checks/report.ts');
   const { structureSettings } = await import('./schema-handlers.ts');
   const comparison = await withStop(input.context, 'dropping the scratch database', (signal) =>
     readDrift({ ...options, signal, ...structureSettings(input, config) }),
@@ -73,8 +73,8 @@ async function findDrift(input: CommandInput, config: Config, options: MigrateOp
 export async function handleValidate(input: CommandInput): Promise<CommandResult> {
   await tuneForParser();
   const [{ validateMigrations }, { renderValidation }, { lintOptionsOf }] = await Promise.all([
-    import('../../migrate/validate.ts'),
-    import('../../report/validation.ts'),
+    import('../../migrate/checks/validate.ts'),
+    import('../../migrate/checks/report.ts'),
     import('../lint-settings.ts'),
   ]);
   const config = await loadConfig(input);
@@ -96,7 +96,7 @@ export async function handleValidate(input: CommandInput): Promise<CommandResult
     data: dataOfValidation(result),
     text: renderValidation(result, input.style, input.flags.verbose === true),
     pipeline: async () => {
-      const { pipelineOfValidation } = await import('../../report/pipeline/from-validation.ts');
+      const { pipelineOfValidation } = await import('../../migrate/checks/report.ts');
       return pipelineOfValidation(result, input.flags.strict === true);
     },
     exitCode: isValid ? EXIT.done : EXIT.found,

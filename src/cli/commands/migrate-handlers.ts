@@ -1,10 +1,10 @@
 import { relative } from 'node:path';
 import type { Config } from '../../config/resolve.ts';
 import { EvdbError } from '../../errors.ts';
-import type { Loss, ReadLossesOptions } from '../../migrate/losses.ts';
-import type { MigrationResult } from '../../migrate/migrator.ts';
+import type { MigrationResult } from '../../migrate/apply/migrator.ts';
+import type { OnProgress } from '../../migrate/apply/progress.ts';
+import type { Loss, ReadLossesOptions } from '../../migrate/checks/losses.ts';
 import type { MigrateOptions } from '../../migrate/options.ts';
-import type { OnProgress } from '../../migrate/progress.ts';
 import { renderSummary } from '../../report/migration.ts';
 import { sameCommand } from '../../text/command-line.ts';
 import { loadStyle } from '../context.ts';
@@ -19,7 +19,7 @@ export { handleStatus, handleValidate } from './migrate-checks.ts';
 
 export async function handleUp(input: CommandInput): Promise<CommandResult> {
   await tuneForParser();
-  const { migrateUp } = await import('../../migrate/commands.ts');
+  const { migrateUp } = await import('../../migrate/apply/commands.ts');
   const { to, steps, strict, outOfOrder } = input.flags as Record<string, never>;
   const { options } = await loadMigrateOptions(input, {
     needsMigrations: true,
@@ -34,7 +34,7 @@ export async function handleUp(input: CommandInput): Promise<CommandResult> {
 
 export async function handleDown(input: CommandInput): Promise<CommandResult> {
   await tuneForParser();
-  const { migrateDown } = await import('../../migrate/commands.ts');
+  const { migrateDown } = await import('../../migrate/apply/commands.ts');
   const { to, steps, fromLedger } = input.flags as Record<string, never>;
   const { options } = await loadMigrateOptions(input, (config) =>
     requireConsent(input, config, 'down'),
@@ -48,7 +48,7 @@ export async function handleDown(input: CommandInput): Promise<CommandResult> {
 
 export async function handleRedo(input: CommandInput): Promise<CommandResult> {
   await tuneForParser();
-  const { migrateRedo } = await import('../../migrate/commands.ts');
+  const { migrateRedo } = await import('../../migrate/apply/commands.ts');
   const { options } = await loadMigrateOptions(input, (config) =>
     requireConsent(input, config, 'redo'),
   );
@@ -57,7 +57,7 @@ export async function handleRedo(input: CommandInput): Promise<CommandResult> {
 
 export async function handleReset(input: CommandInput): Promise<CommandResult> {
   await tuneForParser();
-  const { resetSchema } = await import('../../migrate/reset.ts');
+  const { resetSchema } = await import('../../migrate/repair/reset.ts');
   const { options } = await loadMigrateOptions(input, (config) =>
     requireResetConsent(input, config),
   );
@@ -81,7 +81,7 @@ function requireResetConsent({ flags }: CommandInput, config: Config): void {
 }
 
 export async function handleCreate(input: CommandInput): Promise<CommandResult> {
-  const { createMigration } = await import('../../migrate/create.ts');
+  const { createMigration } = await import('../../migrate/files/create.ts');
   const { flags, context, args } = input;
   const config = await loadConfig(input);
   const created = createMigration({

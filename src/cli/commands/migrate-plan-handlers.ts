@@ -1,7 +1,6 @@
-import type { Budget } from '../../migrate/budget.ts';
-import type { ImpactPlan } from '../../migrate/impact-plan.ts';
-import type { BudgetVerdict } from '../../migrate/judge-budget.ts';
-import type { PlanImpactOptions } from '../../migrate/plan-impact.ts';
+import type { Budget, BudgetVerdict } from '../../migrate/preview/budget.ts';
+import type { ImpactPlan } from '../../migrate/preview/impact-plan.ts';
+import type { PlanImpactOptions } from '../../migrate/preview/plan-impact.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
 import { embeddedDirectory, loadMigrateOptions, withInterrupt } from '../settings.ts';
@@ -32,7 +31,7 @@ export async function handlePlan(input: CommandInput): Promise<CommandResult> {
 }
 
 async function readBudget(text: string): Promise<Budget> {
-  const { parseBudget } = await import('../../migrate/budget.ts');
+  const { parseBudget } = await import('../../migrate/preview/budget.ts');
   return parseBudget(text);
 }
 
@@ -54,8 +53,8 @@ export async function showPlan(
   const { context, flags, style } = input;
   const [{ planImpact }, { renderImpactPlan }, { renderNothing, renderWarning }] =
     await Promise.all([
-      import('../../migrate/plan-impact.ts'),
-      import('../../report/impact-plan.ts'),
+      import('../../migrate/preview/plan-impact.ts'),
+      import('../../migrate/preview/report.ts'),
       import('../../report/migration.ts'),
     ]);
   const onTrace = (message: string) => context.err(`${message}\n`);
@@ -67,7 +66,7 @@ export async function showPlan(
   return {
     data: { dryRun: true, ...plan, ...(verdict && (await dataOfBudget(verdict))) },
     pipeline: async () =>
-      (await import('../../report/pipeline/from-plan.ts')).pipelineOfPlan(plan, verdict),
+      (await import('../../migrate/preview/report.ts')).pipelineOfPlan(plan, verdict),
     exitCode: verdict?.isKept === false ? EXIT.found : EXIT.done,
     text: renderImpactPlan(plan, {
       verdict,
@@ -86,6 +85,6 @@ async function dataOfBudget(verdict: BudgetVerdict) {
 }
 
 async function judge(plan: ImpactPlan, budget: Budget): Promise<BudgetVerdict> {
-  const { judgeBudget } = await import('../../migrate/judge-budget.ts');
+  const { judgeBudget } = await import('../../migrate/preview/budget.ts');
   return judgeBudget(plan, budget);
 }

@@ -1,4 +1,4 @@
-import { renderBaseline, renderRepair } from '../../report/repair.ts';
+import { renderBaseline, renderRepair } from '../../migrate/repair/report.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
 import { loadMigrateOptions, withInterrupt } from '../settings.ts';
@@ -7,7 +7,7 @@ import { requireConsent } from './consent.ts';
 
 export async function handleRepair(input: CommandInput): Promise<CommandResult> {
   await tuneForParser();
-  const { planMigrateRepair, repairMigrations } = await import('../../migrate/repair.ts');
+  const { planMigrateRepair, repairMigrations } = await import('../../migrate/repair/repair.ts');
   const { flags, args, context, style } = input;
   const [version] = args;
   const { options } = await loadMigrateOptions(input, (config) =>
@@ -27,7 +27,9 @@ export async function handleRepair(input: CommandInput): Promise<CommandResult> 
 }
 
 export async function handleBaseline(input: CommandInput): Promise<CommandResult> {
-  const { planMigrateBaseline, baselineMigrations } = await import('../../migrate/baseline.ts');
+  const { planMigrateBaseline, baselineMigrations } = await import(
+    '../../migrate/repair/baseline.ts'
+  );
   const { flags, args, context, style } = input;
   const version = args[0] as string;
   const { options } = await loadMigrateOptions(input, (config) =>

@@ -1,7 +1,7 @@
 import { relative, resolve } from 'node:path';
 import type { Config } from '../../config/resolve.ts';
 import { EvdbError } from '../../errors.ts';
-import type { StructureSource } from '../../migrate/structure-source.ts';
+import type { StructureSource } from '../../migrate/checks/structure-source.ts';
 import { findingsOfDrift } from '../../report/json-findings.ts';
 import { readDatabaseStructure } from '../../structure/read/structure.ts';
 import { renderStructure } from '../../structure/render/structure.ts';
@@ -69,9 +69,9 @@ export async function handleDiff(input: CommandInput): Promise<CommandResult> {
   const from = parseSource(flags.from, 'migrations', context.cwd);
   const to = parseSource(flags.to, 'live', context.cwd);
   await tuneForParser();
-  const { compareStructures } = await import('../../migrate/drift.ts');
+  const { compareStructures } = await import('../../migrate/checks/drift.ts');
   const { describeDifferences } = await import('../../structure/diff.ts');
-  const { renderDifferences } = await import('../../report/structure-differences.ts');
+  const { renderDifferences } = await import('../../migrate/checks/report.ts');
   const { config, options } = await loadMigrateOptions(input);
   const comparison = await withStop(context, 'dropping the scratch database', (signal) =>
     compareStructures({

@@ -1,5 +1,5 @@
-import type { MigrationState } from '../../migrate/compare.ts';
-import type { MigrationsStatus } from '../../migrate/status.ts';
+import type { MigrationState } from '../../migrate/plan/compare.ts';
+import type { MigrationsStatus } from '../../migrate/plan/status.ts';
 import { renderCount } from '../../text/units.ts';
 import { renderState } from '../../text/words.ts';
 import type { PipelineProblem, PipelineReport } from './pipeline-report.ts';

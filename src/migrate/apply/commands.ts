@@ -1,0 +1,118 @@
+import type { Session } from '../../connection/session.ts';
+import { EvdbError } from '../../errors.ts';
+import { listMigrations, type MigrationFile } from '../files/source.ts';
+import type { MigrateOptions } from '../options.ts';
+import type { MigrationStatus } from '../plan/compare.ts';
+import { type DownOptions, planDown, planUp, type UpOptions } from '../plan/plan.ts';
+import { requireMigrations } from '../plan/read.ts';
+import {
+  type MigrationPlan,
+  type MigrationResult,
+  type Planned,
+  planMigrations,
+  type RunOptions,
+  runMigrations,
+  type Select,
+  withPlan,
+} from './migrator.ts';
+
+export interface MigrateUpOptions extends MigrateOptions, UpOptions {}
+
+export interface MigrateDownOptions extends RunOptions, DownOptions {}
+
+/** Says what `migrateUp` would do; writes nothing and throws what `migrateUp` would refuse. */
+export async function planMigrateUp(options: MigrateUpOptions): Promise<MigrationPlan> {
+  return planMigrations(options, requireMigrations(options), selectUp(options));
+}
+
+/**
+ * Applies the pending migrations in version order, each in a transaction of its own. The lock is
+ * asked for only when there is something to do. What was applied before a failure stays.
+ *
+ * @throws {EvdbError} see `planUp`, `prepareSteps`, `withRunner` and `applyStep`
+ * @example
+ * const { steps } = await migrateUp({ connection, directory: 'migrations' });
+ */
+export async function migrateUp(options: MigrateUpOptions): Promise<MigrationResult> {
+  return runMigrations(options, requireMigrations(options), selectUp(options));
+}
+
+/** Says what `migrateDown` would do; writes nothing. */
+export async function planMigrateDown(options: MigrateDownOptions): Promise<MigrationPlan> {
+  return planMigrations(options, filesForDown(options), selectDown(options));
+}
+
+/**
+ * Takes applied migrations back, newest first, each in a transaction of its own; one by default.
+ *
+ * @throws {EvdbError} MISSING_DOWN, IRREVERSIBLE, and those of `migrateUp`
+ */
+export async function migrateDown(options: MigrateDownOptions): Promise<MigrationResult> {
+  return runMigrations(options, filesForDown(options), selectDown(options));
+}
+
+/** Says what `migrateRedo` would do; writes nothing. */
+export async function planMigrateRedo(options: MigrateOptions): Promise<MigrationPlan> {
+  return planMigrations(options, requireMigrations(options), selectRedo);
+}
+
+/**
+ * Takes the newest applied migration back and applies its file again, under one lock. Both
+ * scripts are checked before the first one runs.
+ */
+export async function migrateRedo(options: MigrateOptions): Promise<MigrationResult> {
+  return runMigrations(options, requireMigrations(options), selectRedo);
+}
+
+/** What a plan is made for. */
+export interface PlanCommandOptions extends MigrateUpOptions, MigrateDownOptions {
+  /** Default `up`. */
+  command?: 'up' | 'down' | 'redo' | undefined;
+}
+
+/** Plans as `up`, `down` or `redo` would, and keeps the session while `use` goes on. */
+export async function withCommandPlan<T>(
+  { command = 'up', ...options }: PlanCommandOptions,
+  use: (planned: Planned, session: Session) => Promise<T>,
+): Promise<T> {
+  const files = command === 'down' ? filesForDown(options) : requireMigrations(options);
+  const selects = { up: selectUp(options), down: selectDown(options), redo: selectRedo };
+  return withPlan(options, files, selects[command], use);
+}
+
+function selectUp(options: UpOptions): Select {
+  return ({ statuses }) => [planUp(statuses, options)];
+}
+
+function selectDown(options: DownOptions): Select {
+  return ({ statuses }) => [planDown(statuses, options)];
+}
+
+const selectRedo: Select = ({ statuses }) => {
+  const down = planDown(statuses, { steps: 1 });
+  const again = down.migrations.filter(({ file }) => file !== undefined);
+  if (again.length < down.migrations.length) throw noFileToRedo();
+  return [down, { direction: 'up', migrations: again.map(asPending), warnings: [] }];
+};
+
+/** What was taken back starts from its beginning, even where it had stopped half way. */
+function asPending({ row: _, ...status }: MigrationStatus): MigrationStatus {
+  return { ...status, state: 'pending' };
+}
+
+function noFileToRedo(): EvdbError {
+  return new EvdbError('MISSING_MIGRATION', 'the newest applied migration has no file here', {
+    hint: 'Bring the file back from version control.',
+  });
+}
+
+/** With the scripts of the ledger no folder is needed. */
+function filesForDown(options: MigrateDownOptions): MigrationFile[] {
+  if (!options.fromLedger) return requireMigrations(options);
+  try {
+    return listMigrations(options.directory);
+  } catch (error) {
+    if (error instanceof EvdbError && error.code === 'MIGRATIONS_DIR_MISSING') return [];
+    throw error;
+  }
+}

@@ -1,0 +1,197 @@
+import {
+  type Blocker,
+  listBlockers,
+  readVictims,
+  type SeenBlockers,
+  type Victims,
+  waitingName,
+} from '../../connection/blockers.ts';
+import { liftTimeLimitsSql } from '../../connection/options.ts';
+import { type FailedTry, LADDER, type Rung } from '../../connection/retry.ts';
+import type { Asked, Session } from '../../connection/session.ts';
+import { quoteLiteral } from '../../sql/quote.ts';
+import type { LedgerKey } from '../ledger/ledger.ts';
+import type { Provenance, ServerIdentity } from '../ledger/provenance.ts';
+import { fullName } from '../plan/plan.ts';
+import type { Step } from '../plan/prepare.ts';
+import type { Observer } from './observer.ts';
+import type { Preflight } from './preflight.ts';
+import type { Notices, OnProgress, StepName } from './progress.ts';
+
+/** What applying needs beside the step. */
+export interface ApplyContext {
+  /** Holds the runner's lock and does the work. */
+  worker: Session;
+  /** Looks on from outside, and keeps the books where the worker has no transaction. */
+  observer: Observer;
+  key: LedgerKey;
+  settings: ApplySettings;
+  notices: Notices;
+  /** The server that they work on; undefined where it cannot be known. */
+  server: Promise<ServerIdentity | undefined>;
+  /** Whether the target schema has to be created first. */
+  createTarget: boolean;
+  /** Settles when the step before is committed, and rejects with its failure. */
+  previous: Promise<unknown>;
+  provenance: Provenance;
+  preflight: Preflight;
+  onProgress: OnProgress;
+  signal: AbortSignal | undefined;
+}
+
+export interface ApplySettings {
+  /** Follows the target on the search_path; pg_temp stays last. */
+  searchPath: string[];
+  /** In place of the ladder's timeouts. */
+  lockTimeoutMs?: number | undefined;
+  /** How long to go on asking for locks; default: the ladder once. */
+  lockWaitBudgetMs?: number | undefined;
+  /** For statements that wait for rows rather than for tables. */
+  dataLockTimeoutMs: number;
+  statementTimeoutMs?: number | undefined;
+}
+
+export function stepName({ version, label, name }: StepName): StepName {
+  return { version, label, name };
+}
+
+/** The ladder with the timeout that the file's header, else the configuration, asks for. */
+export function ladderFor(step: Step, settings: ApplySettings): readonly Rung[] {
+  const lockTimeoutMs = step.script.directives.lockTimeoutMs ?? settings.lockTimeoutMs;
+  return lockTimeoutMs === undefined ? LADDER : LADDER.map((rung) => ({ ...rung, lockTimeoutMs }));
+}
+
+/** How long the statements of a step may wait for locks on one rung. */
+export function lockTimeouts(rung: Rung, settings: ApplySettings) {
+  return {
+    ddl: rung.lockTimeoutMs,
+    data: Math.max(rung.lockTimeoutMs, settings.dataLockTimeoutMs),
+  };
+}
+
+/** The options of `withLockRetries` that both ways of applying share: who waits says so. */
+export function retryOptions(step: Step, context: ApplyContext, seen: SeenBlockers) {
+  return {
+    ladder: ladderFor(step, context.settings),
+    signal: context.signal,
+    budgetMs: context.settings.lockWaitBudgetMs,
+    onRetry: ({ cause: _, ...failed }: FailedTry) =>
+      context.onProgress({
+        kind: 'retry',
+        step: stepName(step),
+        ...failed,
+        blockers: seen.last,
+      }),
+    rest: (nextTry: number, pause: () => Promise<void>) =>
+      restUnderName(step, nextTry, pause, context),
+  };
+}
+
+/** Lets others see that the session waits on purpose, and what it waits for. */
+async function restUnderName(
+  step: Step,
+  nextTry: number,
+  pause: () => Promise<void>,
+  { worker }: ApplyContext,
+): Promise<void> {
+  const waiting = quoteLiteral(waitingName(nextTry, fullName(step)));
+  const [before] = await worker.run(`${liftTimeLimitsSql(worker.facts)}
+select pg_catalog.current_setting('application_name') as "name",
+    pg_catalog.set_config('application_name', ${waiting}, false)`);
+  try {
+    await pause();
+  } finally {
+    if (!worker.isClosed) {
+      const name = quoteLiteral(String(before?.name ?? ''));
+      await worker.run(`set application_name = ${name}`).catch(() => undefined);
+    }
+  }
+}
+
+/**
+ * Names the transactions that will be in the way of a step. Nothing waits for the answer: it comes
+ * while the first try is under way.
+ */
+export function tellWhoIsInTheWay(step: Step, { preflight, onProgress }: ApplyContext): void {
+  const from = step.resume?.statementsDone ?? 0;
+  preflight.look(step.statements.slice(from)).then(
+    (holders) => {
+      if (holders.length > 0) onProgress({ kind: 'in-the-way', step: stepName(step), holders });
+    },
+    () => undefined, // whoever looks must not fail the one who works
+  );
+}
+
+/** Runs work while the observer looks who blocks it; the last seen blockers go to `seen`. */
+export function withBlockersWatched<T>(
+  work: () => Promise<T>,
+  {
+    step,
+    context,
+    lockTimeoutMs,
+    seen,
+  }: {
+    step: Step;
+    context: ApplyContext;
+    lockTimeoutMs: number;
+    seen: SeenBlockers;
+  },
+): Promise<T> {
+  seen.startTry();
+  return watchBlockers(work, {
+    observer: context.observer,
+    pid: context.worker.facts.pid,
+    // Late enough that short waits stay unmentioned, early enough to ask before the timeout.
+    afterMs: lockTimeoutMs * 0.6,
+    onBlocked: (blockers, victims) => {
+      seen.note(blockers);
+      context.onProgress({ kind: 'blocked', step: stepName(step), blockers, victims });
+    },
+  });
+}
+
+/** Doubles up to the longest: a build can wait for hours. */
+const LOOK_AGAIN_MS = 5000;
+const LONGEST_LOOK_AGAIN_MS = 60_000;
+
+/**
+ * Runs work, and asks the observer from `afterMs` on who blocks the backend that does it, and who
+ * waits for that one in turn.
+ */
+async function watchBlockers<T>(
+  work: () => Promise<T>,
+  options: {
+    observer: Asked;
+    pid: number;
+    afterMs: number;
+    onBlocked: (blockers: Blocker[], victims: Victims | null) => void;
+  },
+): Promise<T> {
+  let isDone = false;
+  let againMs = LOOK_AGAIN_MS;
+  let looking: Promise<void> | undefined;
+  const look = async () => {
+    // Whoever watches must not fail the one who works.
+    const { observer, pid } = options;
+    const [blockers, victims] = await Promise.all([
+      listBlockers(observer, pid),
+      readVictims(observer, pid),
+    ]).catch(() => [[], null] as const);
+    // Also where the wait has just ended: it was so when the server looked.
+    if (blockers.length > 0) options.onBlocked([...blockers], victims);
+    if (isDone) return;
+    timer = setTimeout(start, againMs);
+    againMs = Math.min(againMs * 2, LONGEST_LOOK_AGAIN_MS);
+  };
+  const start = () => {
+    looking = look();
+  };
+  let timer = setTimeout(start, options.afterMs);
+  try {
+    return await work();
+  } finally {
+    isDone = true;
+    clearTimeout(timer);
+    await looking;
+  }
+}

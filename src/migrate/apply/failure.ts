@@ -1,0 +1,191 @@
+import {
+  describeBlocker,
+  type SeenBlocker,
+  type SeenBlockers,
+  terminateSql,
+} from '../../connection/blockers.ts';
+import { codeOf, isConnectionLoss, reasonOfLoss } from '../../connection/connection-error.ts';
+import { isWorthARetry } from '../../connection/retry.ts';
+import { describeUser } from '../../connection/session.ts';
+import { EvdbError, mayBeCommitted } from '../../errors.ts';
+import { locate } from '../../sql/position.ts';
+import { commandLine } from '../../text/command-line.ts';
+import { lackingCharacter } from '../files/file-errors.ts';
+import { ScriptError } from '../files/script-error.ts';
+import { insertHistorySql } from '../ledger/record.ts';
+import { fullName } from '../plan/plan.ts';
+import type { Step } from '../plan/prepare.ts';
+import type { ApplyContext } from './context.ts';
+
+/** Says what a failure means for the database, and writes it into the history. */
+export async function describeFailure(
+  error: unknown,
+  { step, context, seen }: { step: Step; context: ApplyContext; seen: SeenBlockers },
+): Promise<unknown> {
+  if (mayBeCommitted(error)) return error;
+  const described = context.signal?.aborted
+    ? context.signal.reason
+    : describe(error, { step, context, seen });
+  await recordFailure(described, step, context);
+  return described;
+}
+
+function describe(
+  error: unknown,
+  { step, context, seen }: { step: Step; context: ApplyContext; seen: SeenBlockers },
+): unknown {
+  if (isWorthARetry(error)) return lockTimeout(error, step, seen.list());
+  if (error instanceof ScriptError && error.code === 'MIGRATION_FAILED') {
+    return withAdvice(error, step);
+  }
+  if (error instanceof EvdbError) return error;
+  if (isConnectionLoss(error)) {
+    return connectionLost(error, step);
+  }
+  if (codeOf(error) === '42501') return notAllowed(error, context);
+  const lacking = lackingCharacter(error);
+  if (lacking !== undefined) return cannotKeep(error, lacking, step);
+  const { schema_name: schema } = error as { schema_name?: string };
+  if (schema === context.key.ledgerSchema) return ledgerRefuses(error as Error, step, context);
+  // Neither a statement of the script nor the connection: a deferred constraint.
+  const { message, detail, hint } = error as { message?: string; detail?: string; hint?: string };
+  const place = { script: step.script, line: 1, column: 1 };
+  return new ScriptError('MIGRATION_FAILED', `${message} (when the transaction ended)`, place, {
+    cause: error,
+    server: { sqlstate: codeOf(error) ?? '', detail, hint },
+  });
+}
+
+function ledgerRefuses(cause: Error, step: Step, { key }: ApplyContext): EvdbError {
+  return new EvdbError(
+    'LEDGER_DAMAGED',
+    `the ledger refuses what is to be written of ${fullName(step)}: ${cause.message}`,
+    {
+      hint: `Nothing is wrong with the file. Look at the tables of schema "${key.ledgerSchema}": somebody has changed them, or rows of them.`,
+      cause,
+      details: { sqlstate: codeOf(cause) },
+    },
+  );
+}
+
+/** The statements went through, so it is in a comment or in the down script; the ledger keeps both. */
+function cannotKeep(cause: unknown, character: string, step: Step): EvdbError {
+  const { message } = cause as Error;
+  const hint = `Nothing was changed. The ledger keeps the file and its down script whole, comments included: take "${character}" out, or write it as an escape.`;
+  const at = step.script.text.indexOf(character);
+  const server = { sqlstate: '22P05' };
+  if (at >= 0) {
+    const place = { script: step.script, ...locate(step.script.text, at) };
+    return new ScriptError('MIGRATION_FAILED', message, place, { cause, hint, server });
+  }
+  return new EvdbError(
+    'MIGRATION_FAILED',
+    `the ledger cannot keep the texts of ${fullName(step)}: ${message}`,
+    { cause, hint, details: server },
+  );
+}
+
+function notAllowed(cause: unknown, { worker, key }: ApplyContext): EvdbError {
+  const { message } = cause as Error;
+  return new EvdbError(
+    'PERMISSION_DENIED',
+    `${describeUser(worker.facts)} lacks a privilege that evdb itself needs: ${message}`,
+    {
+      hint: `Nothing was changed. evdb creates schema "${key.targetSchema}" where it is missing, and writes its ledger in schema "${key.ledgerSchema}": run it as their owner.`,
+      cause,
+    },
+  );
+}
+
+/** Says what the failed statement means for the rest of its script. */
+function withAdvice(error: ScriptError, step: Step): ScriptError {
+  const { code, message, location, excerpt, server, cause } = error;
+  const mend = needsNoTransaction(error, step)
+    ? 'PostgreSQL refuses this inside a transaction: write the line `-- evdb: no-transaction` at the top of the file'
+    : 'Mend the file';
+  const hint = step.isTransactional
+    ? `Nothing of ${fullName(step)} was ${step.direction === 'up' ? 'applied' : 'taken back'}; what ran before it stays. ${mend} and run the command again.`
+    : `${fullName(step)} runs outside a transaction: the statements before this one are committed and do not run again. Mend this one and run the command again: it goes on here.${step.direction === 'up' ? ` \`${commandLine('migrate down')}\` takes them back with its down script.` : ''}`;
+  const place = { script: step.script, ...location, excerpt };
+  return new ScriptError(code, message, place, { hint, cause, ...(server && { server }) });
+}
+
+/**
+ * Only the server knows that a called procedure commits (2D000), or that a table is partitioned and
+ * `reindex` or `cluster` therefore begins transactions of its own (25001). `set transaction` fails
+ * with 25001 as well, because it comes too late.
+ */
+function needsNoTransaction({ server, location }: ScriptError, { statements }: Step): boolean {
+  if (server?.sqlstate === '2D000') return true;
+  if (server?.sqlstate !== '25001') return false;
+  const at = statements.findLast(({ line, column }) =>
+    line === location.line ? column <= location.column : line < location.line,
+  );
+  return at?.command !== undefined && !at.command.startsWith('set');
+}
+
+function connectionLost(cause: unknown, step: Step): EvdbError {
+  const name = fullName(step);
+  const verb = step.direction === 'up' ? 'applied' : 'taken back';
+  if (step.isTransactional) {
+    return new EvdbError(
+      'CONNECTION_LOST',
+      `the connection was lost while ${name} ran; nothing of it was ${verb}${reasonOfLoss(cause)}`,
+      { hint: 'Run the command again.', cause, details: { cause: codeOf(cause) } },
+    );
+  }
+  const message = `the connection was lost while ${name} ran${reasonOfLoss(cause)}`;
+  return new EvdbError('CONNECTION_LOST', message, {
+    hint: `It runs outside a transaction, so its first statements stay: \`${commandLine('migrate status')}\` tells how far it came. Run the command again: it goes on from there.`,
+    cause,
+    details: { cause: codeOf(cause) },
+  });
+}
+
+function lockTimeout(cause: unknown, step: Step, blockers: SeenBlocker[]): EvdbError {
+  const who = blockers.length > 0 ? `: ${blockers.map(describeSeen).join('; ')}` : '';
+  const left = step.isTransactional
+    ? 'Nothing was changed.'
+    : 'The statements before it are committed; the next run goes on here.';
+  const sql = terminateSql(blockers);
+  const end = sql === '' ? '' : `end who blocks it (${sql}), `;
+  const hint = `${left} Try again at a quieter time, ${end}or give it more patience: --lock-wait-budget 10min, or in the file -- evdb: lock-timeout 5s`;
+  const message = `${fullName(step)} did not get its locks${who}`;
+  const isPlaced = cause instanceof ScriptError;
+  const { line = 1, column = 1 } = isPlaced ? cause.location : {};
+  const excerpt = isPlaced ? cause.excerpt : undefined;
+  const server = isPlaced ? cause.server : undefined;
+  const error = isPlaced
+    ? new ScriptError(
+        'LOCK_TIMEOUT',
+        message,
+        { script: step.script, line, column, excerpt },
+        { hint, cause, ...(server && { server }) },
+      )
+    : new EvdbError('LOCK_TIMEOUT', message, { hint, cause });
+  Object.assign(error.details, { blockers });
+  return error;
+}
+
+function describeSeen({ tries, firstSeenAt, ...blocker }: SeenBlocker): string {
+  const often = tries === 1 ? 'once' : `in ${tries} tries`;
+  return `${describeBlocker(blocker)} (seen ${often}, first at ${firstSeenAt.slice(11, 19)} UTC)`;
+}
+
+/** A failure that cannot be written down must not hide the failure itself. */
+async function recordFailure(error: unknown, step: Step, context: ApplyContext): Promise<void> {
+  const { version, label, name, script } = step;
+  const sql = insertHistorySql(
+    context.key,
+    {
+      action: 'failed',
+      version,
+      label,
+      name,
+      checksum: script.checksum,
+      error: error instanceof Error ? error.message : String(error),
+    },
+    context.provenance,
+  );
+  await context.observer.run(sql).catch(() => undefined);
+}

@@ -1,0 +1,239 @@
+import type { Session } from '../../connection/session.ts';
+import { EvdbError } from '../../errors.ts';
+import type { MigrationFile } from '../files/source.ts';
+import type { LedgerRow } from '../ledger/ledger.ts';
+import { DEFAULT_STORED_TEXT_LIMIT_BYTES, ledgerKey, type MigrateOptions } from '../options.ts';
+import type { MigrationStatus } from '../plan/compare.ts';
+import type { Direction, PendingMigration, PlanWarning, Selection } from '../plan/plan.ts';
+import {
+  prepareSteps,
+  readDiffs,
+  readStoredDownScripts,
+  type Step,
+  withDiffs,
+} from '../plan/prepare.ts';
+import { readStanding, type Standing, withSession } from '../plan/read.ts';
+import { applyStep, type StepResult } from './apply.ts';
+import { type ApplyContext, stepName } from './context.ts';
+import type { StepName } from './progress.ts';
+import { withRunner } from './runner.ts';
+
+/** What would run, in this order. */
+export interface MigrationPlan {
+  schema: string;
+  steps: Step[];
+  /** What stays pending because a target or a number of steps left it out. */
+  pending: PendingMigration[];
+  warnings: PlanWarning[];
+}
+
+/** What ran. */
+export interface MigrationResult {
+  schema: string;
+  steps: (StepResult & { direction: Direction })[];
+  /** What stays pending because a target or a number of steps left it out. */
+  pending: PendingMigration[];
+  warnings: PlanWarning[];
+  durationMs: number;
+}
+
+/** Decides what to do about what stands there; several selections run one after the other. */
+export type Select = (standing: Standing) => Selection[];
+
+export interface RunOptions extends MigrateOptions {
+  /** Take the down scripts from the ledger instead of the files. */
+  fromLedger?: boolean | undefined;
+}
+
+/** Reads, selects and prepares; writes nothing. */
+export function planMigrations(
+  options: RunOptions,
+  files: MigrationFile[],
+  select: Select,
+): Promise<MigrationPlan> {
+  return withPlan(options, files, select, async ({ plan }) => plan);
+}
+
+/** The same, with the session that is planned on while `use` goes on. */
+export function withPlan<T>(
+  options: RunOptions,
+  files: MigrationFile[],
+  select: Select,
+  use: (planned: Planned, session: Session) => Promise<T>,
+): Promise<T> {
+  return withSession(options, async (session) =>
+    use(await makePlan(session, options, files, select), session),
+  );
+}
+
+/**
+ * Plans, and where there is something to do takes the lock and applies it. After the lock is
+ * taken the ledger is read again: another runner may have done the work while this one waited.
+ */
+export function runMigrations(
+  options: RunOptions,
+  files: MigrationFile[],
+  select: Select,
+): Promise<MigrationResult> {
+  const startedAt = performance.now();
+  return withSession(options, async (worker) => {
+    const first = await makePlan(worker, options, files, select).catch(waitIfIncomplete);
+    const isDone = first?.plan.steps.length === 0;
+    if (isDone) tellWarnings(first.plan.warnings, options);
+    const { steps, pending, warnings } = isDone
+      ? { ...first.plan, steps: [] }
+      : await runLocked(worker, options, files, { select, first });
+    return {
+      schema: ledgerKey(options).targetSchema,
+      steps,
+      pending,
+      warnings,
+      durationMs: performance.now() - startedAt,
+    };
+  });
+}
+
+/** What looks interrupted may be at work in another session: only the lock tells them apart. */
+function waitIfIncomplete(error: unknown): undefined {
+  const { code, details } = error instanceof EvdbError ? error : {};
+  if (code === 'INCOMPLETE_MIGRATION' || details?.isInterrupted === true) return undefined;
+  throw error;
+}
+
+function runLocked(
+  worker: Session,
+  options: RunOptions,
+  files: MigrationFile[],
+  { select, first }: { select: Select; first: Planned | undefined },
+): Promise<Pick<MigrationResult, 'steps' | 'pending' | 'warnings'>> {
+  return withRunner(worker, options, async (context, rows) => {
+    const isUnchanged = JSON.stringify(rows) === JSON.stringify(first?.rows);
+    const { plan } = first && isUnchanged ? first : await makePlan(worker, options, files, select);
+    tellWarnings(plan.warnings, options);
+    const { pending, warnings } = plan;
+    return { steps: await applySteps(plan.steps, context), pending, warnings };
+  });
+}
+
+export function tellWarnings(warnings: PlanWarning[], { onProgress }: RunOptions): void {
+  for (const warning of warnings) onProgress?.({ kind: 'warning', warning });
+}
+
+export interface Planned {
+  plan: MigrationPlan;
+  rows: LedgerRow[];
+}
+
+async function makePlan(
+  session: Session,
+  options: RunOptions,
+  files: MigrationFile[],
+  select: Select,
+): Promise<Planned> {
+  const standing = await readStanding(session, options, files);
+  const selections = await selectOrExplain(session, options, standing, select);
+  const warnings = selections.flatMap((selection) => selection.warnings);
+  const steps: Step[] = [];
+  for (const selection of selections) {
+    const prepared = await prepareSteps(selection, {
+      storedTextLimitBytes: options.storedTextLimitBytes ?? DEFAULT_STORED_TEXT_LIMIT_BYTES,
+      session,
+      signal: options.signal,
+      ...(selection.direction === 'down' &&
+        options.fromLedger && {
+          downScriptOf: await readStoredDownScripts(session, options, selection.migrations),
+        }),
+    });
+    steps.push(...prepared.steps);
+    warnings.push(...prepared.warnings);
+  }
+  const diffs =
+    warnings.length > 0 ? await readDiffs(session, options, standing.statuses) : new Map();
+  return {
+    plan: {
+      schema: ledgerKey(options).targetSchema,
+      steps,
+      pending: selections.flatMap(({ left = [] }) => left.map(nameOf)),
+      warnings: withDiffs(warnings, diffs),
+    },
+    rows: standing.ledger.rows,
+  };
+}
+
+function nameOf({ version, label, name }: MigrationStatus): PendingMigration {
+  return { version, label, name };
+}
+
+/** Refusing a changed file shows what changed. */
+async function selectOrExplain(
+  session: Session,
+  options: RunOptions,
+  standing: Standing,
+  select: Select,
+): Promise<Selection[]> {
+  try {
+    return select(standing);
+  } catch (error) {
+    if (!(error instanceof EvdbError) || error.code !== 'CHANGED_MIGRATION') throw error;
+    const diffs = await readDiffs(session, options, standing.statuses);
+    const { code, message, hint, details } = error;
+    throw new EvdbError(code, message, {
+      hint,
+      details: { ...details, diff: [...diffs.values()].join('\n') || undefined },
+    });
+  }
+}
+
+/**
+ * Runs the steps in order, each sent while the one before commits; an error tells in
+ * `details.completed` which were done before it.
+ */
+export async function applySteps(
+  steps: Step[],
+  context: ApplyContext,
+): Promise<MigrationResult['steps']> {
+  const completed: MigrationResult['steps'] = [];
+  let { createTarget, previous } = context;
+  try {
+    for (const [index, step] of steps.entries()) {
+      if (context.signal?.aborted) await previous;
+      context.signal?.throwIfAborted();
+      const { direction } = step;
+      tellStarted(
+        previous,
+        { direction, step: stepName(step), index, total: steps.length },
+        context,
+      );
+      const { done } = await applyStep(step, {
+        ...context,
+        previous,
+        createTarget: createTarget && direction === 'up',
+      });
+      createTarget = false;
+      previous = done.then((result) => {
+        completed.push({ ...result, direction });
+        const { durationMs } = result;
+        context.onProgress({ kind: 'step-done', direction, step: stepName(step), durationMs });
+      });
+      // It is heard by the next step, or at the end.
+      previous.catch(() => undefined);
+    }
+    await previous;
+  } catch (error) {
+    if (error instanceof EvdbError) Object.assign(error.details, { completed });
+    throw error;
+  }
+  return completed;
+}
+
+/** Not before the last one is done, so that what is told comes in order. */
+function tellStarted(
+  previous: Promise<unknown>,
+  started: { direction: Direction; step: StepName; index: number; total: number },
+  { onProgress }: ApplyContext,
+): void {
+  previous.then(
+    () => onProgress({ kind: 'step-started', ...started }),
+    () => undefined,
+  );
+}

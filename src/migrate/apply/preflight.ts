@@ -1,0 +1,152 @@
+import type { Node } from '@pgsql/types';
+import { type Blocker, QUERY, withShownQuery } from '../../connection/blockers.ts';
+import type { Asked } from '../../connection/session.ts';
+import { classifyStatement } from '../../sql/kind.ts';
+import { loadParser } from '../../sql/parser.ts';
+import type { Statement } from '../../sql/statements.ts';
+import { relationNameOf, walkTree, writtenNameOf } from '../../sql/tree.ts';
+
+/** A transaction that has been open for long, and a table of the step that it holds a lock on. */
+export interface LockHolder extends Blocker {
+  /** `schema.table`. */
+  tables: string[];
+}
+
+/** Shorter transactions are gone before it matters. */
+const OLD_MS = 5000;
+
+/** Tells before the first try who will be in the way; nothing waits for it. */
+export interface Preflight {
+  /** The old transactions that hold locks on the tables that these statements lock strongly. */
+  look(statements: Statement[]): Promise<LockHolder[]>;
+}
+
+interface HeldLock extends Blocker {
+  schema: string;
+  table: string;
+  /** Whether only readers of the table would not mind. */
+  isWeak: boolean;
+}
+
+/**
+ * @param own backends of this runner
+ * @param schemas where a name without a schema is looked for
+ * @param oldMs how long a transaction must have been open to be told of, in ms; default 5000
+ */
+export function createPreflight(
+  observer: Asked,
+  { own, schemas, oldMs = OLD_MS }: { own: () => number[]; schemas: string[]; oldMs?: number },
+): Preflight {
+  let askedAt = Number.NEGATIVE_INFINITY;
+  let held: HeldLock[] = [];
+  return {
+    look: async (statements) => {
+      if (!statements.some((one) => classifyStatement(one).lockClass === 'ddl')) return [];
+      // A transaction that was not old at the last look is not old now.
+      if (performance.now() - askedAt > oldMs) {
+        held = await listHeldLocks(observer, own(), oldMs);
+        askedAt = performance.now();
+      }
+      return held.length === 0 ? [] : holdersOf(await readTargets(statements), held, schemas);
+    },
+  };
+}
+
+/** The relations that a statement locks, and whether that collides with readers too. */
+interface Target {
+  schema: string | undefined;
+  name: string;
+  blocksReaders: boolean;
+}
+
+async function readTargets(statements: Statement[]): Promise<Target[]> {
+  const parser = await loadParser();
+  return statements.flatMap((statement) => {
+    if (classifyStatement(statement).lockClass !== 'ddl') return [];
+    const tree = parser.parse(statement.text);
+    return tree === null ? [] : targetsOf(tree);
+  });
+}
+
+/** Where it is not certain the stronger lock is meant: this is a warning, not a verdict. */
+function targetsOf(tree: Node): Target[] {
+  const [kind = ''] = Object.keys(tree);
+  if (!LOCKING.has(kind)) return [];
+  const blocksReaders = !ONLY_WRITERS.has(kind);
+  const targets: Target[] = [];
+  walkTree(tree, (inner, fields) => {
+    if (inner === 'SelectStmt') return false;
+    for (const name of ['relation', 'pktable', 'name'] as const) {
+      const relation = fields[name];
+      if (isRangeVar(relation)) targets.push({ ...relationNameOf(relation), blocksReaders });
+    }
+    if (inner === 'RangeVar') targets.push({ ...relationNameOf(fields), blocksReaders });
+    if (inner === 'DropStmt') {
+      for (const object of (fields.objects ?? []) as Node[]) {
+        const { items } = (object as { List?: { items?: Node[] } }).List ?? {};
+        targets.push({ ...writtenNameOf(items), blocksReaders });
+      }
+    }
+    return true;
+  });
+  return targets;
+}
+
+function isRangeVar(value: unknown): value is { relname?: string; schemaname?: string } {
+  return typeof value === 'object' && value !== null && 'relname' in value;
+}
+
+const LOCKING = new Set([
+  ...['AlterTableStmt', 'RenameStmt', 'AlterObjectSchemaStmt', 'DropStmt', 'TruncateStmt'],
+  ...['ClusterStmt', 'LockStmt', 'RuleStmt', 'CreatePolicyStmt', 'AlterPolicyStmt'],
+  ...['IndexStmt', 'CreateTrigStmt', 'ReindexStmt', 'CreateStmt'],
+]);
+
+const ONLY_WRITERS = new Set(['IndexStmt', 'CreateTrigStmt', 'ReindexStmt', 'CreateStmt']);
+
+function holdersOf(targets: Target[], held: HeldLock[], schemas: string[]): LockHolder[] {
+  const byPid = new Map<number, LockHolder>();
+  for (const { schema, table, isWeak, ...blocker } of held) {
+    const isMeant = targets.some(
+      (target) =>
+        target.name === table &&
+        (target.schema === undefined ? schemas.includes(schema) : target.schema === schema) &&
+        (target.blocksReaders || !isWeak),
+    );
+    if (!isMeant) continue;
+    const known = byPid.get(blocker.pid) ?? { ...blocker, tables: [] };
+    known.tables.push(`${schema}.${table}`);
+    byPid.set(blocker.pid, known);
+  }
+  return [...byPid.values()];
+}
+
+/** Relation locks of transactions that are old, prepared ones among them. */
+async function listHeldLocks(observer: Asked, own: number[], oldMs: number): Promise<HeldLock[]> {
+  const rows = await observer.run(`
+select
+    coalesce(l.pid, 0) as "pid",
+    coalesce(a.usename, p.owner) as "user",
+    nullif(a.application_name, '') as "application",
+    coalesce(host(a.client_addr), case when a.client_port = -1 then 'local socket' end) as "client",
+    a.state as "state",
+    (extract(epoch from pg_catalog.now() - coalesce(a.xact_start, p.prepared)) * 1000)::float8 as "sinceMs",
+    ${QUERY} as "query",
+    n.nspname as "schema",
+    c.relname as "table",
+    pg_catalog.bool_and(l.mode in ('AccessShareLock', 'RowShareLock')) as "isWeak"
+from pg_catalog.pg_locks as l
+left join pg_catalog.pg_stat_activity as a on a.pid = l.pid
+left join pg_catalog.pg_prepared_xacts as p on l.pid is null and l.virtualtransaction = '-1/' || p.transaction
+join pg_catalog.pg_class as c on c.oid = l.relation
+join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+where l.locktype = 'relation'
+    and l.granted
+    and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
+    and coalesce(a.xact_start, p.prepared) < pg_catalog.now() - interval '${oldMs} milliseconds'
+    and coalesce(l.pid, 0) <> all (array[${own.join(', ')}])
+    and n.nspname not in ('pg_catalog', 'pg_toast', 'information_schema')
+group by 1, 2, 3, 4, 5, 6, 7, 8, 9
+order by 6 desc`);
+  return (rows as unknown as HeldLock[]).map(withShownQuery);
+}

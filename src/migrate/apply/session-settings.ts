@@ -1,0 +1,209 @@
+import { liftTimeLimitsSql } from '../../connection/options.ts';
+import type { Session, SessionFacts } from '../../connection/session.ts';
+import { EvdbError } from '../../errors.ts';
+import { KEEP_UTF8_SQL, NAMES_ENCODING, quoteIdent, quoteLiteral } from '../../sql/quote.ts';
+import type { Statement } from '../../sql/statements.ts';
+import { sliceRows } from '../files/batches.ts';
+import type { Script } from '../files/source.ts';
+import { BEGIN_READ_ONLY_SQL, type TransactionModes } from '../plan/prepare.ts';
+import type { Notices } from './progress.ts';
+
+type ResetFacts = Pick<SessionFacts, 'canCheckClient' | 'serverVersion'>;
+
+/**
+ * Takes back what a migration may have left in the session. Not `discard all`: that would drop
+ * the runner's lock. Outside a transaction that says otherwise the session only reads: a cancel
+ * can hit the message of `beginSql` before it begins, and what was sent along with that would
+ * commit statement by statement. The last setting makes the server notice within seconds that a killed runner
+ * is gone, instead of finishing its statement and keeping its locks until then.
+ */
+function resetSql(facts: ResetFacts): string {
+  return `reset session authorization;
+reset role;
+reset all;
+close all;
+deallocate all;
+discard sequences;
+discard temp;
+unlisten *;
+${liftTimeLimitsSql(facts)}
+set default_transaction_read_only = on;
+${facts.canCheckClient ? "set client_connection_check_interval = '2s';" : ''}`;
+}
+
+/** The same as a transaction of its own, so that no later rollback brings the old settings back. */
+export function resetSessionSql(facts: ResetFacts): string {
+  return `begin;\n${resetSql(facts)}\ncommit;`;
+}
+
+/** The same for a script without a transaction, whose statements have to write on their own. */
+export function openSessionSql(facts: ResetFacts): string {
+  return `begin;\n${resetSql(facts)}\nset default_transaction_read_only = off;\ncommit;`;
+}
+
+/** A runner that hangs inside a transaction must not hold its locks for longer. */
+const IDLE_IN_TRANSACTION_TIMEOUT = '30s';
+
+interface TransactionSettings {
+  facts: SessionFacts;
+  targetSchema: string;
+  searchPath: string[];
+  createTarget: boolean;
+  /** What the script asks for in its first statement; default: none. */
+  modes?: TransactionModes | undefined;
+  lockTimeoutMs: number;
+  statementTimeoutMs: number | undefined;
+}
+
+/**
+ * One message that opens a transaction, cleans the session and makes the settings. `begin` comes
+ * first and says all that the session's own defaults could change: whatever fails behind it leaves
+ * an aborted transaction, so that statements sent along with this message cannot run without one.
+ * Where the target is not the current schema the cast at the end fails (22P02).
+ */
+export function beginSql(settings: TransactionSettings): string {
+  const { modes } = settings;
+  return `begin isolation level ${modes?.isolation ?? 'read committed'}, read write${modes?.isDeferrable ? ', deferrable' : ''};
+${resetSql(settings.facts)}
+set local lock_timeout = ${settings.lockTimeoutMs};
+set local idle_in_transaction_session_timeout = '${IDLE_IN_TRANSACTION_TIMEOUT}';
+${settings.statementTimeoutMs === undefined ? '' : `set local statement_timeout = ${settings.statementTimeoutMs};`}
+${settings.createTarget ? `create schema if not exists ${quoteIdent(settings.targetSchema)};` : ''}
+set local search_path = ${searchPathSql(settings)};
+select (case when pg_catalog.current_schema() = ${quoteLiteral(settings.targetSchema)} then 'true' else 'the target is not the current schema' end)::boolean${modes?.isReadOnly ? `; ${BEGIN_READ_ONLY_SQL}` : ''}`;
+}
+
+/** What the cast at the end of `beginSql` fails with. */
+export const NOT_THE_TARGET = '22P02';
+
+/** The target first, so that everything unqualified lands there; pg_temp last, so that nothing is shadowed. */
+export function searchPathSql(settings: { targetSchema: string; searchPath: string[] }): string {
+  return [settings.targetSchema, ...settings.searchPath, 'pg_temp'].map(quoteIdent).join(', ');
+}
+
+export function wrongTarget(
+  targetSchema: string,
+  when: 'before' | 'after',
+  { user }: Pick<SessionFacts, 'user'>,
+): EvdbError {
+  return when === 'before'
+    ? new EvdbError('TARGET_SCHEMA', `the target schema "${targetSchema}" cannot be used`, {
+        hint: `It does not exist, or this user lacks the privilege: grant usage, create on schema ${quoteIdent(targetSchema)} to ${quoteIdent(user)};`,
+      })
+    : new EvdbError(
+        'TARGET_SCHEMA',
+        `the migration removed its own target schema "${targetSchema}"; it was rolled back`,
+        { hint: 'Drop what lives in the schema instead of the schema.' },
+      );
+}
+
+interface Sending {
+  worker: Session;
+  signal: AbortSignal | undefined;
+  /** Default: what the server says beside its answer is dropped. */
+  notices?: Notices | undefined;
+}
+
+/** They bring back the time limits of the role, under which the session would not live long. */
+const BRING_LIMITS_BACK = new Set(['reset', 'discard']);
+
+/**
+ * What resets a setting that is evdb's own affair. The encoding of what is sent is: a script is
+ * read as UTF-8, whatever it says of itself as dumps do.
+ */
+function takeBackSql({ command, text }: Statement, { facts }: Session): string {
+  const limits = BRING_LIMITS_BACK.has(command) ? liftTimeLimitsSql(facts) : '';
+  return `${limits}${NAMES_ENCODING.test(text) ? KEEP_UTF8_SQL : ''}`;
+}
+
+/**
+ * Sends one statement; a `copy … from stdin` with its rows, and then nothing may be sent behind it
+ * before it is done.
+ *
+ * @param rows of the copy; default: those in the script's text
+ */
+export async function sendStatement(
+  statement: Statement,
+  { script, rows }: { script: Script; rows?: Iterable<Buffer> | undefined },
+  { worker, signal, notices }: Sending,
+): Promise<void> {
+  const { text, copyData } = statement;
+  notices?.expect(statement, script);
+  if (copyData === null) {
+    const done = worker.run(text);
+    const takeBack = takeBackSql(statement, worker);
+    await (takeBack === '' ? done : Promise.all([done, worker.run(takeBack)]));
+  } else await worker.copyIn(text, withSignal(rows ?? sliceRows(script.text, copyData), signal));
+}
+
+/** Ends the rows where the signal aborts, because a server that waits for rows hears no cancel. */
+function* withSignal(rows: Iterable<Buffer>, signal: AbortSignal | undefined): Generator<Buffer> {
+  for (const piece of rows) {
+    signal?.throwIfAborted();
+    yield piece;
+  }
+}
+
+/*
+ * One rule for how long a statement waits for locks: evdb's limit holds, and a script's own
+ * `set lock_timeout` holds where it is shorter. It never takes the limit away, and never lengthens
+ * it; the directive `lock-timeout` does.
+ */
+
+/** Where a script's own limit is kept while evdb's is in force; a transaction forgets it. */
+const OWN = 'evdb.own_lock_timeout';
+
+/** A text setting in ms; 0 is no limit. */
+function milliseconds(setting: string): string {
+  return `(extract(epoch from coalesce(nullif(${setting}, ''), '0')::pg_catalog.interval) * 1000)::bigint`;
+}
+
+/** Sets evdb's limit, or the script's own where that is shorter. */
+function limitSql(limitMs: number, own: string, isLocal: boolean): string {
+  const ownMs = milliseconds(own);
+  return `pg_catalog.set_config('lock_timeout', (case when ${ownMs} > 0 then least(${ownMs}, ${limitMs}) else ${limitMs} end)::text, ${isLocal})`;
+}
+
+/** For a session where nobody but the script sets it: its own limit is what is in force. */
+export function limitLocksSql(limitMs: number, isLocal: boolean): string {
+  return limitSql(limitMs, "pg_catalog.current_setting('lock_timeout')", isLocal);
+}
+
+/** Keeps the rule inside one transaction, whose statements have limits of different lengths. */
+interface LockLimit {
+  /** What is to be sent before the statement; empty where the limit is in force. */
+  before(limitMs: number): string;
+  /** What is to be sent behind the statement; empty where it does not change the limit. */
+  after(statement: Pick<Statement, 'command' | 'text'>): string;
+}
+
+/** @param currentMs the limit with which the transaction begins */
+export function createLockLimit(currentMs: number): LockLimit {
+  let current: number | undefined = currentMs;
+  let hasOwn = false;
+  return {
+    before: (limitMs) => {
+      if (current === limitMs) return '';
+      current = limitMs;
+      if (!hasOwn) return `set local lock_timeout = ${limitMs}`;
+      return `select ${limitSql(limitMs, `pg_catalog.current_setting('${OWN}', true)`, true)}`;
+    },
+    after: ({ command, text }) => {
+      const isNamed = MAY_NAME_IT.has(command) && /lock_timeout/i.test(text);
+      if (!isNamed && !BRINGS_ANOTHER.has(command)) return '';
+      current = undefined;
+      if (!isNamed) return '';
+      hasOwn = true;
+      return `select pg_catalog.set_config('${OWN}', pg_catalog.current_setting('lock_timeout'), true)`;
+    },
+  };
+}
+
+const MAY_NAME_IT = new Set(['set', 'select', 'do', 'call', 'with']);
+/** Behind these the limit is whatever it was once. */
+const BRINGS_ANOTHER = new Set(['reset', 'discard', 'rollback']);
+
+/** Sends what there is to send. */
+export function sendLimit(worker: Session, sql: string): Promise<unknown>[] {
+  return sql === '' ? [] : [worker.run(sql)];
+}

@@ -1,0 +1,355 @@
+import { createSeenBlockers, type SeenBlockers } from '../../connection/blockers.ts';
+import { codeOf, isConnectionLoss } from '../../connection/connection-error.ts';
+import { synchronousSql } from '../../connection/options.ts';
+import { type Rung, withLockRetries } from '../../connection/retry.ts';
+import { openSession, type Session } from '../../connection/session.ts';
+import { EvdbError } from '../../errors.ts';
+import { classifyStatement } from '../../sql/kind.ts';
+import { KEEP_UTF8_SQL, quoteIdent, quoteLiteral } from '../../sql/quote.ts';
+import type { Statement } from '../../sql/statements.ts';
+import { commandLine } from '../../text/command-line.ts';
+import { batchesOf, unlessChanged } from '../files/batches.ts';
+import { statementError } from '../files/script-error.ts';
+import { type LedgerKey, targetExistsSql } from '../ledger/ledger.ts';
+import { acquireLock, retakeLockSql, runnerLock } from '../ledger/lock.ts';
+import { readServerIdentity } from '../ledger/provenance.ts';
+import {
+  deleteMigrationSql,
+  insertHistorySql,
+  isRecordedSql,
+  notRecorded,
+  recordUpSql,
+} from '../ledger/record.ts';
+import { fullName } from '../plan/plan.ts';
+import {
+  END_READ_ONLY_SQL,
+  readTransactionModes,
+  type Step,
+  type TransactionModes,
+} from '../plan/prepare.ts';
+import {
+  type ApplyContext,
+  lockTimeouts,
+  retryOptions,
+  stepName,
+  tellWhoIsInTheWay,
+  withBlockersWatched,
+} from './context.ts';
+import { describeFailure } from './failure.ts';
+import {
+  beginSql,
+  createLockLimit,
+  NOT_THE_TARGET,
+  resetSessionSql,
+  sendLimit,
+  sendStatement,
+  wrongTarget,
+} from './session-settings.ts';
+
+/** A step whose commit is on its way; the next step may be sent behind it. */
+interface Committing {
+  /** Gives the duration in ms once the server has answered. */
+  committed: Promise<number>;
+}
+
+/**
+ * Applies a step in one transaction together with its ledger row. It comes back as soon as the
+ * commit is sent, so that the next step travels along; that one waits for this answer before it
+ * commits itself (`context.previous`), and is rolled back where this one failed.
+ */
+export async function applyInTransaction(step: Step, context: ApplyContext): Promise<Committing> {
+  const seen = createSeenBlockers();
+  tellWhoIsInTheWay(step, context);
+  let isPreviousLost = false;
+  context.previous.catch(() => {
+    isPreviousLost = true;
+  });
+  try {
+    return await withLockRetries((rung) => attempt(step, rung, context, seen), {
+      ...retryOptions(step, context, seen),
+      isHopeless: () => isPreviousLost,
+    });
+  } catch (error) {
+    // Where the step before did not commit, that is what happened.
+    await context.previous;
+    const cause = context.signal?.aborted ? error : unlessChanged(error, step);
+    throw await describeFailure(cause, { step, context, seen });
+  }
+}
+
+async function attempt(
+  step: Step,
+  rung: Rung,
+  context: ApplyContext,
+  seen: SeenBlockers,
+): Promise<Committing> {
+  const { worker, previous } = context;
+  let startedAt = performance.now();
+  const setClock = () => {
+    startedAt = performance.now();
+  };
+  previous.then(setClock, setClock);
+  try {
+    const transactionId = await withBlockersWatched(() => runStatements(step, rung, context), {
+      step,
+      context,
+      lockTimeoutMs: rung.lockTimeoutMs,
+      seen,
+    });
+    await previous;
+    context.signal?.throwIfAborted();
+    return { committed: commit(step, transactionId, context, startedAt) };
+  } catch (error) {
+    if (!worker.isClosed) {
+      await worker.run(`rollback; ${resetSessionSql(worker.facts)}`).catch(() => undefined);
+    }
+    throw error;
+  }
+}
+
+async function beginTransaction(
+  step: Step,
+  modes: TransactionModes,
+  rung: Rung,
+  context: ApplyContext,
+): Promise<void> {
+  const { key, settings, createTarget, worker } = context;
+  const sql = beginSql({
+    facts: worker.facts,
+    targetSchema: key.targetSchema,
+    searchPath: settings.searchPath,
+    createTarget,
+    modes,
+    lockTimeoutMs: rung.lockTimeoutMs,
+    statementTimeoutMs: step.script.directives.statementTimeoutMs ?? settings.statementTimeoutMs,
+  });
+  try {
+    await worker.run(sql);
+  } catch (error) {
+    throw codeOf(error) === NOT_THE_TARGET
+      ? wrongTarget(key.targetSchema, 'before', worker.facts)
+      : error;
+  }
+}
+
+/**
+ * Opens the transaction, runs the statements and writes the ledger row behind them, all sent in
+ * one go where they are few; gives the transaction's id.
+ */
+async function runStatements(step: Step, rung: Rung, context: ApplyContext): Promise<string> {
+  const { worker } = context;
+  const timeouts = lockTimeouts(rung, context.settings);
+  const limit = createLockLimit(rung.lockTimeoutMs);
+  const modes = await readTransactionModes(step);
+  let sent: Promise<unknown>[] = [beginTransaction(step, modes, rung, context)];
+  for (const { statements, rows, isLast } of batchesOf(step)) {
+    context.signal?.throwIfAborted();
+    for (const statement of statements) {
+      if (statement.index < modes.count) continue;
+      const wanted = timeouts[classifyStatement(statement).lockClass];
+      sent.push(...sendLimit(worker, limit.before(wanted)));
+      sent.push(runStatement(statement, { ...step, rows }, context));
+      sent.push(...sendLimit(worker, limit.after(statement)));
+    }
+    if (isLast) break;
+    await firstFailure(sent);
+    sent = [];
+  }
+  if (modes.isReadOnly) sent.push(worker.run(END_READ_ONLY_SQL));
+  const recorded = recordStep(step, context);
+  await firstFailure([...sent, recorded]);
+  return recorded;
+}
+
+async function runStatement(
+  statement: Statement,
+  step: Step & { rows: Iterable<Buffer> | undefined },
+  context: ApplyContext,
+): Promise<void> {
+  const startedAt = performance.now();
+  try {
+    await sendStatement(statement, step, context);
+  } catch (error) {
+    throw isConnectionLoss(error) ? error : statementError(error, step.script, statement);
+  }
+  context.onProgress({
+    kind: 'statement',
+    step: stepName(step),
+    line: statement.line,
+    command: statement.command,
+    durationMs: performance.now() - startedAt,
+  });
+}
+
+/** Waits for all: those behind a failed statement fail too, because the transaction is aborted. */
+async function firstFailure(sent: Promise<unknown>[]): Promise<void> {
+  for (const result of await Promise.allSettled(sent)) {
+    if (result.status === 'rejected') throw result.reason;
+  }
+}
+
+/** Writes the ledger in the same transaction and gives the transaction's id. */
+async function recordStep(step: Step, context: ApplyContext): Promise<string> {
+  const { worker, key } = context;
+  // These count from the commit on, so the next transaction would be too late for them. The encoding
+  // counts from the next message on.
+  const ended = worker.run(`
+set constraints all immediate;
+unlisten *;
+set default_transaction_read_only = on;
+reset session authorization;
+reset role;
+${KEEP_UTF8_SQL}`);
+  const recorded = worker.run(`
+${recordSql(step, context)}
+select
+    ${targetExistsSql(key.targetSchema)} as "targetExists",
+    ${retakeLockSql(runnerLock(key))} as "holdsLock",
+    pg_catalog.pg_current_xact_id()::text as "transactionId",
+    ${isRecordedSql(key, step.version, step.direction)} as "isRecorded",
+    ${synchronousSql(true)}`);
+  const [, [row]] = await Promise.all([ended, recorded]);
+  if (row?.targetExists !== true) throw wrongTarget(key.targetSchema, 'after', worker.facts);
+  if (row.holdsLock !== true) throw lockLost(step);
+  if (row.isRecorded !== true) throw notRecorded(key, fullName(step));
+  return row.transactionId as string;
+}
+
+function recordSql({ entry, ...step }: Step, { key, provenance }: ApplyContext): string {
+  if (entry) return recordUpSql(key, entry, provenance);
+  const { version, label, name, script } = step;
+  const { checksum } = script;
+  const history = { action: 'down', version, label, name, checksum } as const;
+  const down = insertHistorySql(key, { ...history, durationMs: 'transaction' }, provenance);
+  return `${deleteMigrationSql(key, version)} ${down}`;
+}
+
+function lockLost(step: Step): EvdbError {
+  return new EvdbError(
+    'LOCKED',
+    `${fullName(step)} released the runner's lock, and another runner has taken it`,
+    {
+      hint: 'It was rolled back. Take pg_advisory_unlock_all() out of the script, or name the locks to release.',
+    },
+  );
+}
+
+async function commit(
+  step: Step,
+  transactionId: string,
+  context: ApplyContext,
+  startedAt: number,
+): Promise<number> {
+  try {
+    await context.worker.run('commit');
+    return performance.now() - startedAt;
+  } catch (error) {
+    const outcome = isConnectionLoss(error)
+      ? await resolveOutcome(step, transactionId, context, error)
+      : error;
+    throw await describeFailure(outcome, { step, context, seen: createSeenBlockers() });
+  }
+}
+
+/** How long to wait for the dead session to let go of the runner's lock. */
+const SETTLE_MS = 30_000;
+
+/**
+ * What became of a commit. `elsewhere`: the address leads to a server that was promoted since, which
+ * does not have it, and cannot get it any more.
+ */
+type Fate = 'committed' | 'aborted' | 'elsewhere' | 'unknown';
+
+/**
+ * Finds out what became of a commit whose answer never came. The runner's lock is taken first:
+ * while the old session lives it may still be committing.
+ *
+ * @returns CONNECTION_LOST when it is known what happened, OUTCOME_UNKNOWN when not
+ */
+async function resolveOutcome(
+  step: Step,
+  transactionId: string,
+  context: ApplyContext,
+  cause: unknown,
+): Promise<EvdbError> {
+  const fate = await readFate(step, transactionId, context).catch(() => 'unknown' as const);
+  const name = fullName(step);
+  const verb = step.direction === 'up' ? 'applied' : 'taken back';
+  if (fate === 'unknown') return outcomeUnknown(name, verb, { cause, transactionId });
+  const said = {
+    committed: `the server says that it was ${verb}`,
+    aborted: `the server says that it was rolled back, nothing was ${verb}`,
+    elsewhere: `the server that answers now was promoted since, and there nothing was ${verb}`,
+  };
+  return new EvdbError(
+    'CONNECTION_LOST',
+    `the connection was lost while ${name} committed; ${said[fate]}`,
+    {
+      hint: 'Run the command again: it goes on from there.',
+      cause,
+      details: { commit: fate === 'committed' ? 'committed' : 'aborted' },
+    },
+  );
+}
+
+function outcomeUnknown(
+  name: string,
+  verb: string,
+  { cause, transactionId }: { cause: unknown; transactionId: string },
+): EvdbError {
+  return new EvdbError(
+    'OUTCOME_UNKNOWN',
+    `the connection was lost while ${name} committed, and the server cannot be asked whether it was ${verb}`,
+    {
+      hint: `It is either whole or not there at all. When the server is back, \`${commandLine('migrate status')}\` tells.`,
+      cause,
+      details: { commit: 'unknown', transactionId },
+    },
+  );
+}
+
+/** Where another runner has the lock by now, the old session is gone as well. */
+function refuseUnlessLocked(error: unknown): void {
+  if (!(error instanceof EvdbError) || error.code !== 'LOCKED') throw error;
+}
+
+async function readFate(step: Step, transactionId: string, context: ApplyContext): Promise<Fate> {
+  let session: Session | undefined;
+  try {
+    session = await openSession(context.worker.options, { signal: context.signal });
+    await acquireLock(session, runnerLock(context.key), {
+      waitMs: SETTLE_MS,
+      signal: context.signal,
+    }).catch(refuseUnlessLocked);
+    const [before, now] = [await context.server, await readServerIdentity(session)];
+    if (before?.system !== now.system) return 'unknown';
+    // What the ledger holds was committed, and has come to a standby too.
+    if (await isRecorded(session, step, transactionId, context.key)) return 'committed';
+    const isKnown = before.system !== null && before.timeline !== null && now.timeline !== null;
+    if (!isKnown) return 'unknown';
+    // On another timeline the number is that of somebody else's transaction.
+    if (before.timeline !== now.timeline) return 'elsewhere';
+    const [row] = await session.run(
+      `select pg_catalog.pg_xact_status('${transactionId}') as "status"`,
+    );
+    return row?.status === 'committed' || row?.status === 'aborted' ? row.status : 'unknown';
+  } finally {
+    await session?.close();
+  }
+}
+
+/** Whether the row is there that the transaction wrote of the step. */
+async function isRecorded(
+  session: Session,
+  { direction, version }: Step,
+  transactionId: string,
+  { ledgerSchema, targetSchema }: LedgerKey,
+): Promise<boolean> {
+  const isUp = direction === 'up';
+  const [row] = await session.run(`select exists (
+    select from ${quoteIdent(ledgerSchema)}.${isUp ? 'migration' : 'history'}
+    where target_schema = ${quoteLiteral(targetSchema)} and version = ${version}
+        and transaction_id = '${transactionId}' ${isUp ? '' : "and action = 'down'"}
+) as "isThere"`);
+  return row?.isThere === true;
+}

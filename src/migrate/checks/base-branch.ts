@@ -1,0 +1,287 @@
+import { execFile } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { EvdbError } from '../../errors.ts';
+import { commandLine, quoteWord } from '../../text/command-line.ts';
+import {
+  compareVersions,
+  displayPath,
+  isVersion,
+  parseVersion,
+  type Version,
+} from '../files/version.ts';
+import type { Finding } from './validate.ts';
+
+/** A file and the name that it should have. */
+export interface Rename {
+  from: string;
+  to: string;
+}
+
+/** What a comparison with a base branch tells. */
+interface BaseCheck {
+  findings: Finding[];
+  skipped: { check: string; reason: string }[];
+  /** The files that are the same on the base, as they are shown. */
+  unchanged: Set<string>;
+}
+
+/**
+ * Holds the migrations of this checkout against those of a base branch: versions that collide with
+ * or fall behind it, and scripts of it that were changed here.
+ *
+ * @throws {EvdbError} GIT_FAILED
+ */
+export async function checkBase(directory: string, ref: string): Promise<BaseCheck> {
+  const here = readdirSync(directory);
+  const base = await readFolderAt(directory, ref);
+  const misplaced = planRenames(scriptsOf(here), scriptsOf(base.fileNames), new Date());
+  const findings = misplaced.map((one) => misplacedFinding(one, { directory, ref, here }));
+  const unchanged = unchangedOf(base, directory);
+  if (base.changedSince === undefined) {
+    const reason = 'this clone does not reach back to where the branches parted';
+    const check = `scripts of ${ref} that were changed here`;
+    return { findings, skipped: [{ check, reason }], unchanged };
+  }
+  const changed = base.changedSince.filter((name) => scriptsOf([name]).length > 0);
+  return {
+    findings: [
+      ...findings,
+      ...changed.map((name) => changedFinding(name, { directory, ref, here })),
+    ],
+    skipped: [],
+    unchanged,
+  };
+}
+
+/** What the base holds and this checkout has not touched, also where the base has gone on since. */
+function unchangedOf(
+  { fileNames, changedSince, differing }: FolderAtCommit,
+  directory: string,
+): Set<string> {
+  const touched = changedSince ?? differing;
+  const same = fileNames.filter((name) => !differing.includes(name) || !touched.includes(name));
+  return new Set(same.map((name) => displayPath(join(directory, name))));
+}
+
+/** What is not on the base already, and how much is. */
+export function newAgainst(
+  { unchanged }: BaseCheck,
+  findings: readonly Finding[],
+  ref: string,
+): { findings: Finding[]; skipped: { check: string; reason: string }[] } {
+  const added = findings.filter(({ file }) => file === undefined || !unchanged.has(file));
+  const known = findings.length - added.length;
+  if (known === 0) return { findings: added, skipped: [] };
+  const check = `${known === 1 ? 'a finding' : `${known} findings`} in files that are the same on ${ref}`;
+  return {
+    findings: added,
+    skipped: [{ check, reason: 'what stands there already is not new here' }],
+  };
+}
+
+/** Up scripts with a fitting name; what is wrong with the others, other checks tell. */
+function scriptsOf(fileNames: readonly string[]): ScriptName[] {
+  return fileNames.flatMap((fileName) => {
+    const [, label = '', name = ''] = /^(\d+)_(.+)\.sql$/.exec(fileName) ?? [];
+    if (!isVersion(label) || name.endsWith('.down')) return [];
+    return [{ version: parseVersion(label), label, name, fileName }];
+  });
+}
+
+interface Compared {
+  directory: string;
+  ref: string;
+  here: readonly string[];
+}
+
+function misplacedFinding(misplaced: Misplaced, at: Compared): Finding {
+  const { script, reason, other } = misplaced;
+  const says = {
+    collision: `has the version of ${other.fileName} on ${at.ref}`,
+    behind: `is older than ${other.fileName} on ${at.ref}: databases that have that refuse it as out of order`,
+    overtaken: `has to stay behind ${other.fileName}, which moves`,
+  };
+  const renames = renamesOf(misplaced, at);
+  const commands = renames
+    .map(({ from, to }) => `git mv ${quoteWord(from, 'posix')} ${quoteWord(to, 'posix')}`)
+    .join(' && ');
+  return {
+    severity: 'error',
+    code: reason === 'collision' ? 'VERSION_COLLISION' : 'BEHIND_BASE',
+    message: `${script.fileName} ${says[reason]}`,
+    hint: `Rename it: ${commands} (where it is applied already, take it back first: ${commandLine('migrate down')})`,
+    file: displayPath(join(at.directory, script.fileName)),
+    line: 1,
+    column: 1,
+    renames,
+  };
+}
+
+function renamesOf({ script, newFileName }: Misplaced, { directory, here }: Compared): Rename[] {
+  const down = (name: string) => name.replace(/\.sql$/, '.down.sql');
+  const pairs = [
+    [script.fileName, newFileName],
+    [down(script.fileName), down(newFileName)],
+  ] as const;
+  return pairs
+    .filter(([from]) => here.includes(from))
+    .map(([from, to]) => ({
+      from: displayPath(join(directory, from)),
+      to: displayPath(join(directory, to)),
+    }));
+}
+
+function changedFinding(name: string, { directory, ref, here }: Compared): Finding {
+  const isHere = here.includes(name);
+  return {
+    severity: 'warning',
+    code: 'CHANGED_SINCE_BASE',
+    message: isHere
+      ? `${name} is on ${ref} already, and was changed here`
+      : `${name} is on ${ref}, and was removed here`,
+    hint: 'Databases that have applied it refuse the change. Put it back, and write a new migration.',
+    file: displayPath(join(directory, name)),
+    ...(isHere && { line: 1, column: 1 }),
+  };
+}
+
+/** The up script of a migration, by its name alone. */
+export interface ScriptName {
+  version: Version;
+  /** The digits as the file name has them. */
+  label: string;
+  /** What follows the digits, such as `add_venues`. */
+  name: string;
+  /** `012_add_venues.sql` */
+  fileName: string;
+}
+
+/** A migration of this branch that does not fit behind those of the base branch. */
+interface Misplaced {
+  script: ScriptName;
+  /**
+   * - `collision`: the base branch uses its version for `other`
+   * - `behind`: `other` of the base branch is newer
+   * - `overtaken`: `other` of this branch moves behind it, and stood before it
+   */
+  reason: 'collision' | 'behind' | 'overtaken';
+  other: ScriptName;
+  /** `014_add_venues.sql` */
+  newFileName: string;
+}
+
+const TIMESTAMP_DIGITS = 14;
+
+/**
+ * Finds the migrations that only this branch has and that would not run behind those of the base
+ * branch, and the versions that put them there in the order they have among themselves. Pure.
+ *
+ * @param now numbers the renamed ones where the base branch uses timestamps
+ */
+export function planRenames(
+  here: readonly ScriptName[],
+  base: readonly ScriptName[],
+  now: Date,
+): Misplaced[] {
+  const known = new Set(base.map(({ fileName }) => fileName));
+  const byVersion = new Map(base.map((script) => [script.version, script]));
+  const own = here
+    .filter(({ fileName }) => !known.has(fileName))
+    .sort((a, b) => compareVersions(a.version, b.version) || (a.name < b.name ? -1 : 1));
+  const newest = base.reduce<ScriptName | undefined>(
+    (last, script) => (last && compareVersions(last.version, script.version) > 0 ? last : script),
+    undefined,
+  );
+  const misplaced: Misplaced[] = [];
+  let last = newest;
+  for (const script of own) {
+    if (
+      last === undefined ||
+      newest === undefined ||
+      compareVersions(script.version, last.version) > 0
+    ) {
+      last = script;
+      continue;
+    }
+    const label = nextLabel(last, now);
+    const newFileName = `${label}_${script.name}.sql`;
+    const twin = byVersion.get(script.version);
+    const isBehind = compareVersions(script.version, newest.version) < 0;
+    const reason = twin ? 'collision' : isBehind ? 'behind' : 'overtaken';
+    const other = twin ?? (isBehind ? newest : last);
+    misplaced.push({ script, reason, other, newFileName });
+    last = { ...script, version: parseVersion(label), label, fileName: newFileName };
+  }
+  return misplaced;
+}
+
+function nextLabel({ version, label }: ScriptName, now: Date): string {
+  const after = String(BigInt(version) + 1n);
+  if (version.length < TIMESTAMP_DIGITS) return after.padStart(label.length, '0');
+  const time = now.toISOString().replace(/\D/g, '').slice(0, TIMESTAMP_DIGITS);
+  return compareVersions(time, after) < 0 ? after : time;
+}
+
+/** What a folder holds at a commit of its repository. */
+interface FolderAtCommit {
+  /** File names, without those in folders below. */
+  fileNames: string[];
+  /** Names of files here that differ from the commit at which this branch left it, or are gone. */
+  changedSince: string[] | undefined;
+  /** Names of files that differ here from that commit itself, or are gone. */
+  differing: string[];
+}
+
+/**
+ * Asks git what a folder holds on another branch, and what this checkout has changed of it since the
+ * two parted.
+ *
+ * @param ref such as `origin/main`
+ * @throws {EvdbError} GIT_FAILED where there is no git, no repository or no such ref
+ */
+async function readFolderAt(directory: string, ref: string): Promise<FolderAtCommit> {
+  const commit = (
+    await git(directory, ['rev-parse', '--verify', '--end-of-options', `${ref}^{commit}`])
+  ).trim();
+  const listed = await git(directory, ['ls-tree', '-z', '--name-only', commit]);
+  const differing = split(await git(directory, [...CHANGES, commit, '--', '.']));
+  return {
+    fileNames: split(listed),
+    changedSince: await readChanges(directory, commit),
+    differing,
+  };
+}
+
+const CHANGES = ['diff', '--name-only', '-z', '--relative', '--no-renames', '--diff-filter=MD'];
+
+/** Undefined where a shallow clone does not reach back to where the branches parted. */
+async function readChanges(directory: string, commit: string): Promise<string[] | undefined> {
+  try {
+    const parted = (await git(directory, ['merge-base', 'HEAD', commit])).trim();
+    return split(await git(directory, [...CHANGES, parted, '--', '.']));
+  } catch (error) {
+    if (error instanceof EvdbError && error.code === 'GIT_FAILED') return undefined;
+    throw error;
+  }
+}
+
+function split(output: string): string[] {
+  return output.split('\0').filter((name) => name !== '');
+}
+
+function git(directory: string, args: string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = { cwd: directory, maxBuffer: 64 * 1024 * 1024, timeout: 60_000 };
+    execFile('git', args, options, (cause, stdout, stderr) => {
+      if (cause === null) return resolve(stdout);
+      const said = stderr.trim().split('\n').at(-1) || cause.message;
+      reject(
+        new EvdbError('GIT_FAILED', `git ${args[0]} failed: ${said}`, {
+          hint: 'The base has to be a branch, tag or commit that this clone has; a pipeline may have to fetch it first: git fetch origin main',
+          cause,
+        }),
+      );
+    });
+  });
+}

@@ -1,0 +1,184 @@
+import { codeOf } from '../../connection/connection-error.ts';
+import type { Session } from '../../connection/session.ts';
+import { quoteIdent, quoteLiteral } from '../../sql/quote.ts';
+import { diffStructures, type StructureDifference } from '../../structure/diff.ts';
+import type { Structure, StructureObject } from '../../structure/structure.ts';
+import { ledgerKey, type MigrateOptions } from '../options.ts';
+import { withSession } from '../plan/read.ts';
+import {
+  readStructureOf,
+  type StructureSource,
+  type StructureSourceOptions,
+} from './structure-source.ts';
+
+/** How one structure differs from another. */
+export interface StructureComparison {
+  /** Of the first towards the second, in the order of a structure. */
+  differences: StructureDifference[];
+  /** Partitions that only one side has, where they are not compared. */
+  partitions: number;
+  /** Tables of tools that were adopted, which no migration makes; they are not compared. */
+  adoptedTables: string[];
+  /** Majors of the servers where they differ: some texts do too then. */
+  serverVersions: { from: number; to: number };
+}
+
+export interface CompareOptions extends StructureSourceOptions {
+  from: StructureSource;
+  to: StructureSource;
+  /**
+   * Whether partitions that only one side has are differences. Default false: they come and go with
+   * time, and the same migrations make others in another month.
+   */
+  partitions?: boolean | undefined;
+}
+
+/**
+ * Compares two structures: the database, its migrations, a dump.
+ *
+ * @throws {EvdbError} those of `readStructureOf`
+ * @example
+ * const { differences } = await compareStructures({
+ *   ...options, from: { kind: 'migrations' }, to: { kind: 'live' },
+ * });
+ */
+export async function compareStructures(options: CompareOptions): Promise<StructureComparison> {
+  // one after the other: a failure must not leave the other at work
+  const from = await readStructureOf(options.from, options);
+  const found = await readStructureOf(options.to, options);
+  const isReplayed = options.from.kind === 'applied' || options.from.kind === 'migrations';
+  const adopted =
+    isReplayed && options.to.kind === 'live'
+      ? await withSession(options, (session) => readAdoptedTables(session, options))
+      : [];
+  const { structure: to, left } = withoutTables(found, from, adopted);
+  const isSame = options.partitions === true;
+  const [before, after] = isSame ? [from, to] : [withoutStrays(from, to), withoutStrays(to, from)];
+  return {
+    differences: diffStructures(before, after),
+    partitions: countTables(from, before) + countTables(to, after),
+    adoptedTables: left,
+    serverVersions: { from: from.serverVersion, to: to.serverVersion },
+  };
+}
+
+/**
+ * What was changed by hand: how the database differs from what its applied migrations make.
+ *
+ * @throws {EvdbError} those of `compareStructures`
+ * @example
+ * const { differences } = await readDrift({ connection, directory: 'migrations' });
+ */
+export function readDrift(
+  options: Omit<CompareOptions, 'from' | 'to'>,
+): Promise<StructureComparison> {
+  return compareStructures({ ...options, from: { kind: 'applied' }, to: { kind: 'live' } });
+}
+
+/** Leaves out partitions that the other does not have, where it has their table, with all that is theirs. */
+function withoutStrays(structure: Structure, other: Structure): Structure {
+  const others = new Set(other.objects.map(({ kind, name }) => `${kind} ${name}`));
+  const strays = new Set<string>();
+  for (const { kind, name, parts } of structure.objects) {
+    const parent = parts['partition of'];
+    const key = `${kind} ${name}`;
+    if (parent === undefined || others.has(key)) continue;
+    if (others.has(`table ${parent}`)) strays.add(key);
+  }
+  if (strays.size === 0) return structure;
+  const isStray = (of: string | undefined): boolean => of !== undefined && strays.has(of);
+  return {
+    ...structure,
+    objects: structure.objects.filter(
+      (object) => !strays.has(`${object.kind} ${object.name}`) && !isStray(object.of),
+    ),
+  };
+}
+
+function countTables(all: Structure, kept: Structure): number {
+  const count = ({ objects }: Structure) =>
+    objects.filter(({ kind }) => kind === 'table' || kind === 'foreign table').length;
+  return count(all) - count(kept);
+}
+
+/**
+ * The tables in which tools kept their migrations that were adopted since, qualified and quoted as
+ * in a structure. The history says it, so it holds for adoptions of any time; one that was undone
+ * gave its table back.
+ */
+async function readAdoptedTables(session: Session, options: MigrateOptions): Promise<string[]> {
+  const history = `${quoteIdent(ledgerKey(options).ledgerSchema)}.history`;
+  try {
+    const [ledger] = await session.run(
+      `select pg_catalog.to_regclass(${quoteLiteral(history)}) is not null as "exists"`,
+    );
+    if (ledger?.exists !== true) return [];
+    const rows = await session.run(`
+      select distinct pg_catalog.format('%I.%I', n.nspname, c.relname) as "table"
+      from ${history} as h
+      cross join lateral (
+          select case when h.detail like '{%' then h.detail::json ->> 'table' end as name
+      ) as recorded
+      join pg_catalog.pg_class as c on c.relkind in ('r', 'p')
+      join pg_catalog.pg_namespace as n
+          on n.oid = c.relnamespace and pg_catalog.concat(n.nspname, '.', c.relname) = recorded.name
+      where h.action = 'adopted'
+          and h.version is null
+          and not exists (
+              select
+              from ${history} as later
+              where later.id > h.id
+                  and later.target_schema = h.target_schema
+                  and later.action = 'adopted'
+                  and later.version is null
+                  and later.detail like 'undone%'
+          )
+      order by 1`);
+    return rows.map(({ table }) => String(table));
+  } catch (error) {
+    // who may not read the history sees a difference more
+    if (codeOf(error) === '42501') return [];
+    throw error;
+  }
+}
+
+/**
+ * Leaves out tables with all that is theirs, where the other side does not have them; a schema that
+ * the other side does not have either goes as a whole, because the tool made it.
+ */
+function withoutTables(
+  structure: Structure,
+  other: Structure,
+  tables: readonly string[],
+): { structure: Structure; left: string[] } {
+  const others = new Set(other.objects.map(({ kind, name }) => `${kind} ${name}`));
+  const left = tables.filter(
+    (name) => !others.has(`table ${name}`) && structure.objects.some((one) => isTable(one, name)),
+  );
+  if (left.length === 0) return { structure, left };
+  const schemas = left.map(schemaOf).filter((schema) => !others.has(`schema ${schema}`));
+  const gone = new Set([
+    ...left.map((name) => `table ${name}`),
+    ...schemas.map((schema) => `schema ${schema}`),
+  ]);
+  const isGone = ({ kind, name, of, parts }: StructureObject) =>
+    gone.has(`${kind} ${name}`) ||
+    (of !== undefined && gone.has(of)) ||
+    left.some((table) => parts['owned by']?.startsWith(`${table}.`)) ||
+    schemas.some((schema) => name.startsWith(`${schema}.`));
+  // of columns there are identities, so what is theirs goes in the next round
+  let objects = structure.objects;
+  for (let before = -1; before !== gone.size; ) {
+    before = gone.size;
+    for (const object of objects.filter(isGone)) gone.add(`${object.kind} ${object.name}`);
+    objects = objects.filter((object) => !isGone(object));
+  }
+  return { structure: { ...structure, objects }, left };
+}
+
+const isTable = ({ kind, name }: StructureObject, table: string) =>
+  kind === 'table' && name === table;
+
+function schemaOf(table: string): string {
+  return /^(?:"(?:[^"]|"")*"|[^".]+)/.exec(table)?.[0] ?? table;
+}

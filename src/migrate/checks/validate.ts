@@ -1,0 +1,317 @@
+import type { ObjectKey } from '../../catalog/catalog.ts';
+import { readTableRows } from '../../catalog/read/sizes.ts';
+import { EvdbError, type EvdbErrorCode } from '../../errors.ts';
+import { type LintReport, lintScripts } from '../../lint/engine.ts';
+import type { LintFinding } from '../../lint/finding.ts';
+import type { Severity } from '../../lint/rule.ts';
+import { GRAMMAR_MAJOR, loadParser, type SqlParser } from '../../sql/parser.ts';
+import { commandLine } from '../../text/command-line.ts';
+import { ScriptError } from '../files/script-error.ts';
+import { type MigrationFile, readScript, type Script } from '../files/source.ts';
+import { displayPath } from '../files/version.ts';
+import type { MigrateOptions } from '../options.ts';
+import type { ScriptProblem } from '../plan/check.ts';
+import type { MigrationState, MigrationStatus } from '../plan/compare.ts';
+import { fullName } from '../plan/plan.ts';
+import { readDiffs, readStatements, readStatementsFor } from '../plan/prepare.ts';
+import { readStanding, requireMigrations, withSession } from '../plan/read.ts';
+import { checkBase, newAgainst, type Rename } from './base-branch.ts';
+import { isAfter, type LintSettingsOptions, readLintScripts, withoutShipped } from './lint.ts';
+import type { ProveDownsOptions } from './shadow.ts';
+
+/** What a finding of the linter has beside its place. */
+type LintDetails = Partial<
+  Pick<LintFinding, 'group' | 'endLine' | 'endColumn' | 'tables' | 'lock' | 'blocks'> &
+    Pick<LintFinding, 'evidence' | 'fingerprint' | 'page' | 'fix'>
+>;
+
+/** Something that `validate` found. */
+export interface Finding extends LintDetails {
+  severity: Severity;
+  /** A rule of the linter, where it has a `group`. */
+  code:
+    | (string & {})
+    | EvdbErrorCode
+    | 'REWORDED'
+    | 'NO_DOWN'
+    | 'VERSION_COLLISION'
+    | 'BEHIND_BASE'
+    | 'CHANGED_SINCE_BASE'
+    | 'DOWN_INCOMPLETE'
+    | 'DOWN_FAILED';
+  message: string;
+  hint?: string | undefined;
+  file?: string;
+  line?: number;
+  column?: number;
+  /** The line with a caret. */
+  excerpt?: string;
+  diff?: string;
+  /** The files to rename, where that mends it. */
+  renames?: Rename[];
+}
+
+export interface ValidationResult {
+  /** How many migrations were looked at. */
+  migrations: number;
+  /** Their scripts, up and down, as shown to people. */
+  files: string[];
+  findings: Finding[];
+  /** What the linter found and a comment in the script says is meant. */
+  suppressed: LintReport['suppressed'];
+  /** The checks that could not be made, each with its reason. */
+  skipped: { check: string; reason: string }[];
+  /** Where it was asked for: the migrations that their down scripts undo exactly. */
+  proven?: string[];
+}
+
+export interface ValidateOptions extends Omit<MigrateOptions, 'connection'> {
+  /** Without one only the files are checked. */
+  connection?: MigrateOptions['connection'] | undefined;
+  /** Why there is no connection, for the report. */
+  noConnectionReason?: string | undefined;
+  /** How the scripts are judged; default: every rule as it is. */
+  lint?: LintSettingsOptions | undefined;
+  /** A branch or commit whose migrations come first, such as `origin/main`. */
+  base?: string | undefined;
+  /** Prove in a scratch database that the down scripts of pending migrations undo them; default: no. */
+  shadow?: Pick<ProveDownsOptions, 'all' | 'embeddedDirectory' | 'onScratch'> | undefined;
+}
+
+/**
+ * Checks every file, applied or not, and where a database is given, the files against its ledger.
+ * Problems become findings; only what keeps it from looking at all is thrown.
+ *
+ * @throws {EvdbError} MIGRATIONS_DIR_MISSING, MIGRATIONS_DIR_EMPTY, GIT_FAILED, and those of
+ *   `openSession`
+ */
+export async function validateMigrations(options: ValidateOptions): Promise<ValidationResult> {
+  const result = await validateFiles(options);
+  if (options.base !== undefined) {
+    const base = await checkBase(options.directory, options.base);
+    const added = newAgainst(base, result.findings, options.base);
+    result.findings = [...added.findings, ...base.findings];
+    result.skipped.push(...added.skipped, ...base.skipped);
+  }
+  if (options.shadow) {
+    const { checkDowns } = await import('./shadow.ts');
+    const asFinding = (error: unknown) => findingOf(error as EvdbError);
+    const downs = await checkDowns({ ...options, ...options.shadow }, asFinding);
+    const { findings, proven, skippedReason } = downs;
+    result.findings.push(...findings);
+    if (skippedReason) result.skipped.push(skippedFor('the down scripts', skippedReason));
+    result.proven = proven;
+  }
+  return result;
+}
+
+async function validateFiles(options: ValidateOptions): Promise<ValidationResult> {
+  const listed = listOrFind(options);
+  if ('finding' in listed) {
+    return {
+      migrations: 0,
+      files: [],
+      findings: [listed.finding],
+      suppressed: [],
+      skipped: [skippedFor("the files' contents", 'their names have to be right first')],
+    };
+  }
+  const parser = await loadParser();
+  const files = listed.files
+    .flatMap(({ upPath, downPath }) => [upPath, downPath ?? []].flat())
+    .map(displayPath);
+  const { connection } = options;
+  const ledger =
+    connection && (await checkOnServer({ ...options, connection }, listed.files, parser));
+  const target = options.lint?.settings?.serverVersion;
+  const checked =
+    ledger?.checked ??
+    (await checkFiles(listed.files, async (script) => {
+      // A version that is newer than the grammar is one that somebody asked for.
+      const isNewer = target !== undefined && target >= (GRAMMAR_MAJOR + 1) * 10_000;
+      return readStatements(script, parser, isNewer ? target : undefined).problems;
+    }));
+  const linted = lintChecked(listed.files, { ...options.lint, parser, rows: ledger?.rows });
+  const reason = options.noConnectionReason ?? 'no database is configured';
+  return {
+    migrations: listed.files.length,
+    files,
+    findings: [...mergeFindings(files, checked, linted.findings), ...(ledger?.findings ?? [])],
+    suppressed: linted.suppressed,
+    skipped: ledger ? [] : [skippedFor('applied migrations against their files', reason)],
+  };
+}
+
+function skippedFor(check: string, reason: string) {
+  return { check, reason };
+}
+
+function listOrFind(options: {
+  directory: string;
+}): { files: MigrationFile[] } | { finding: Finding } {
+  try {
+    return { files: requireMigrations(options) };
+  } catch (error) {
+    if (!(error instanceof EvdbError) || error.code.startsWith('MIGRATIONS_DIR')) throw error;
+    return { finding: findingOf(error) };
+  }
+}
+
+type FindProblems = (script: Script) => Promise<ScriptProblem[]>;
+
+/** What is wrong with each script, whatever is wrong with the others. */
+async function checkFiles(
+  files: readonly MigrationFile[],
+  problemsOf: FindProblems,
+): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const file of files) {
+    const read = [file.upPath, file.downPath].map((path) => path && readOrFind(path));
+    for (const one of read) {
+      if (one === undefined || one === '') continue;
+      if ('finding' in one) findings.push(one.finding);
+      else findings.push(...(await problemsOf(one)).map((problem) => problemFinding(one, problem)));
+    }
+    const [up] = read;
+    const isMissing = file.downPath === undefined && up && 'directives' in up;
+    if (isMissing && up.directives.irreversible === undefined) findings.push(noDown(file, up));
+  }
+  return findings;
+}
+
+function readOrFind(path: string): Script | { finding: Finding } {
+  try {
+    return readScript(path);
+  } catch (error) {
+    if (error instanceof EvdbError) return { finding: findingOf(error) };
+    throw error;
+  }
+}
+
+function problemFinding(script: Script, problem: ScriptProblem): Finding {
+  const error = new ScriptError(problem.code, problem.message, { script, ...problem }, problem);
+  return { ...findingOf(error), severity: problem.severity };
+}
+
+function noDown(file: MigrationFile, up: Script): Finding {
+  return {
+    severity: 'warning',
+    code: 'NO_DOWN',
+    message: `${fullName(file)} has no down script`,
+    hint: `Write ${fullName(file)}.down.sql, or say why there is none: -- evdb: irreversible <reason>`,
+    file: up.path,
+    line: 1,
+    column: 1,
+  };
+}
+
+function findingOf(error: EvdbError): Finding {
+  const { code, message, hint } = error;
+  const finding: Finding = { severity: 'error', code, message, hint };
+  if (!(error instanceof ScriptError)) {
+    const { file, line } = error.details;
+    return {
+      ...finding,
+      ...(typeof file === 'string' && { file }),
+      ...(typeof line === 'number' && { line, column: 1 }),
+    };
+  }
+  return { ...finding, ...error.location, excerpt: error.excerpt };
+}
+
+const LEDGER_FINDINGS: Partial<
+  Record<MigrationState, [Finding['severity'], Finding['code'], string]>
+> = {
+  changed: ['error', 'CHANGED_MIGRATION', 'changed after it was applied'],
+  reworded: [
+    'warning',
+    'REWORDED',
+    'differs from what was applied, but only in comments or white space',
+  ],
+  missing: ['error', 'MISSING_MIGRATION', 'is applied, but its file is gone'],
+  ahead: [
+    'warning',
+    'LEDGER_AHEAD',
+    'is applied and not here: this checkout is older than the database',
+  ],
+  outOfOrder: ['error', 'OUT_OF_ORDER', 'is pending, but a newer migration is applied'],
+  incomplete: [
+    'error',
+    'INCOMPLETE_MIGRATION',
+    `stopped half way: \`${commandLine('migrate up')}\` goes on with it, \`${commandLine('migrate down')}\` takes it back`,
+  ],
+};
+
+/** The files against the server's grammar and ledger. */
+async function checkOnServer(options: MigrateOptions, files: MigrationFile[], parser: SqlParser) {
+  return withSession(options, async (session) => {
+    const checked = await checkFiles(
+      files,
+      async (script) => (await readStatementsFor(session, script, parser)).problems,
+    );
+    const { statuses } = await readStanding(session, options, files);
+    const diffs = await readDiffs(session, options, statuses);
+    const findings = statuses.flatMap((status) => ledgerFinding(status, diffs.get(status.version)));
+    return { checked, findings, rows: await readTableRows(session) };
+  });
+}
+
+function ledgerFinding(status: MigrationStatus, diff: string | undefined): Finding[] {
+  const known = LEDGER_FINDINGS[status.state];
+  if (!known) return [];
+  const [severity, code, says] = known;
+  const message = `${fullName(status)} ${says}`;
+  return [{ severity, code, message, ...(diff !== undefined && { diff }) }];
+}
+
+interface LintCheckedOptions extends LintSettingsOptions {
+  parser: SqlParser;
+  /** How many rows the tables of the database have. */
+  rows?: ReadonlyMap<ObjectKey, number> | undefined;
+}
+
+/** Lints migrations that were checked already: what cannot be read was told by that. */
+function lintChecked(files: readonly MigrationFile[], options: LintCheckedOptions) {
+  const listed = files.flatMap((file) => {
+    const isJudged = isAfter(file, options.startAfter);
+    const { upPath, downPath } = file;
+    const up = { path: upPath, isDown: false, isJudged };
+    return downPath === undefined ? [up] : [up, { path: downPath, isDown: true, isJudged }];
+  });
+  const { scripts } = readLintScripts(listed);
+  const report = lintScripts(scripts, { ...options, isHistoryWhole: true });
+  return { ...report, findings: withoutShipped(report.findings, scripts) };
+}
+
+/**
+ * What both found, by file and place. What the checks refuse is left out of what lint says of the
+ * same statement.
+ *
+ * @param files in the order to tell them
+ */
+function mergeFindings(
+  files: readonly string[],
+  checked: readonly Finding[],
+  linted: readonly LintFinding[],
+): Finding[] {
+  const refused = new Set(checked.map((finding) => placeOf(finding)));
+  const more = linted
+    .filter((finding) => !isTold(finding, refused))
+    .map(({ rule, ...finding }): Finding => ({ ...finding, code: rule }));
+  const order = new Map(files.map((file, index) => [file, index]));
+  const rank = ({ file = '' }: Finding) => order.get(file) ?? -1;
+  return [...checked, ...more].sort(
+    (a, b) =>
+      rank(a) - rank(b) || (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0),
+  );
+}
+
+const TOLD_BY_CHECKS = new Set(['syntax-error', 'transaction-control', 'concurrently-in-tx']);
+
+function isTold(finding: LintFinding, refused: ReadonlySet<string>): boolean {
+  return TOLD_BY_CHECKS.has(finding.rule) && refused.has(placeOf(finding));
+}
+
+function placeOf({ file, line, column }: Pick<Finding, 'file' | 'line' | 'column'>): string {
+  return [file, line, column].join(':');
+}

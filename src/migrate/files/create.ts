@@ -1,0 +1,206 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { EvdbError } from '../../errors.ts';
+import { packagePath, writeFileWhole } from '../../file-system.ts';
+import { sameCommand } from '../../text/command-line.ts';
+import { listMigrations, type MigrationFile } from './source.ts';
+import { compareVersions, MAX_VERSION_DIGITS, parseVersion } from './version.ts';
+
+export interface CreateOptions {
+  directory: string;
+  /** Words, such as `add venues`; becomes `add_venues`. */
+  name: string;
+  /** Default: as the folder does it, timestamps in an empty one. */
+  numbering?: 'timestamp' | 'sequential' | undefined;
+  /** For statements that PostgreSQL refuses inside a transaction. */
+  noTransaction?: boolean | undefined;
+  /** No down script, and a header that says why. */
+  irreversible?: boolean | undefined;
+  /** Default: now. */
+  now?: Date | undefined;
+}
+
+export interface CreatedMigration {
+  version: string;
+  name: string;
+  /** Absolute paths: up, and down unless irreversible. */
+  files: string[];
+}
+
+const LONGEST_NAME = 100;
+const TIMESTAMP_DIGITS = 14;
+
+/**
+ * Writes the skeleton of a new migration. Never overwrites.
+ *
+ * @throws {EvdbError} INVALID_NAME, FILE_EXISTS, FILE_UNREADABLE, and those of `listMigrations` for a broken folder
+ */
+export function createMigration(options: CreateOptions): CreatedMigration {
+  const name = slug(options.name);
+  makeFolder(options.directory);
+  const version = nextVersion(listMigrations(options.directory), options);
+  const base = join(options.directory, `${version}_${name}`);
+  const template = options.noTransaction ? 'no-transaction' : 'migration';
+  const files = [[`${base}.sql`, renderTemplate(`${template}.sql`, options)]];
+  if (!options.irreversible) {
+    files.push([`${base}.down.sql`, renderTemplate(`${template}.down.sql`, options)]);
+  }
+  for (const [path, text] of files) writeNew(path as string, text as string);
+  return { version, name, files: files.map(([path]) => path as string) };
+}
+
+/** Letters, digits and `_` only: the name becomes a file name on every system. */
+function slug(words: string): string {
+  const name = words.trim().replace(/[\s-]+/g, '_');
+  if (/^[A-Za-z0-9_]+$/.test(name) && name.length <= LONGEST_NAME && /[A-Za-z0-9]/.test(name)) {
+    return name.replace(/^_+/, '');
+  }
+  const problem =
+    name.length > LONGEST_NAME
+      ? `is longer than ${LONGEST_NAME} characters`
+      : 'cannot be a file name';
+  const shown = JSON.stringify(words.length > 60 ? `${words.slice(0, 60)}…` : words);
+  throw new EvdbError('INVALID_NAME', `the name ${shown} ${problem}`, {
+    hint: `Use letters, digits, spaces, "-" and "_", for example: ${sameCommand('migrate create', {}, { args: ['add venues'] })}`,
+  });
+}
+
+function nextVersion(files: MigrationFile[], options: CreateOptions): string {
+  const last = files.at(-1);
+  const isSequential = last !== undefined && last.version.length < TIMESTAMP_DIGITS;
+  const numbering = options.numbering ?? (isSequential ? 'sequential' : 'timestamp');
+  const after = String(BigInt(last?.version ?? '0') + 1n);
+  if (numbering === 'timestamp') {
+    const now = (options.now ?? new Date())
+      .toISOString()
+      .replace(/\D/g, '')
+      .slice(0, TIMESTAMP_DIGITS);
+    // Two in one second, or a clock behind the last author's: still the newest.
+    return compareVersions(now, after) < 0 ? after : now;
+  }
+  if (after.length > MAX_VERSION_DIGITS) {
+    throw new EvdbError('INVALID_NAME', `there is no version after ${last?.label}`, {
+      hint: 'Use --timestamp.',
+    });
+  }
+  return parseVersion(after).padStart(last?.label.length ?? 3, '0');
+}
+
+function renderTemplate(file: string, { name, irreversible }: CreateOptions): string {
+  const text = readFileSync(packagePath('templates', file), 'utf8');
+  const header = irreversible ? '-- evdb: irreversible <say why there is no way back>\n' : '';
+  return header + text.replaceAll('{{name}}', name.trim().replace(/\s+/g, ' '));
+}
+
+/** Makes a folder and those above it. */
+export function makeFolder(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true });
+  } catch (cause) {
+    throw cannotWrite(directory, cause);
+  }
+}
+
+function writeNew(path: string, text: string): void {
+  try {
+    writeFileWhole(path, text, { isNew: true });
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'EEXIST') {
+      throw new EvdbError('FILE_EXISTS', `${path} is there already`, {
+        hint: 'Choose another name.',
+        cause,
+      });
+    }
+    throw cannotWrite(path, cause);
+  }
+}
+
+/** For a file or folder that the system does not let us make. */
+export function cannotWrite(path: string, cause: unknown): EvdbError {
+  const { code } = cause as NodeJS.ErrnoException;
+  return new EvdbError('FILE_UNREADABLE', `cannot write ${path} (${code})`, {
+    hint: 'Check the permissions and the space of the folder.',
+    cause,
+  });
+}
+
+interface InitOptions {
+  /** Leaves the event schema out; default false. */
+  empty?: boolean;
+}
+
+export interface InitResult {
+  /** Relative to the project folder. */
+  created: string[];
+  /** What was there already and stays as it was. */
+  kept: string[];
+  /**
+   * What became of the event schema: `copied`, `leftOut` as asked, or `notCopied` because the
+   * folder holds migrations of its own, whose versions would collide with it.
+   */
+  eventSchema: 'copied' | 'leftOut' | 'notCopied';
+}
+
+const CONFIG_FILE = /^(evdb\.config\.\w+|\.evdbrc)$/;
+
+/**
+ * Copies the event schema, a config file and `.env.example` into a project. What is there stays.
+ * Beside migrations of the project's own only the last two are written.
+ *
+ * @param projectDir absolute path of a folder that exists
+ * @throws {EvdbError} FILE_UNREADABLE when a file cannot be written
+ * @example initProject(process.cwd(), { empty: true }).created // ['evdb.config.mjs', '.env.example']
+ */
+export function initProject(projectDir: string, { empty = false }: InitOptions = {}): InitResult {
+  const target = join(projectDir, 'migrations');
+  makeFolder(target);
+  const schemaFiles = listSchemaFiles();
+  const eventSchema = empty
+    ? 'leftOut'
+    : holdsForeignMigrations(target, schemaFiles)
+      ? 'notCopied'
+      : 'copied';
+  // A second config file would hide the first one, or be hidden by it.
+  const config = readdirSync(projectDir).find((name) => CONFIG_FILE.test(name));
+  const copies: [from: string, to: string][] = [
+    ...(eventSchema === 'copied' ? schemaFiles : []).map((name): [string, string] => [
+      join('migrations', name),
+      join('migrations', name),
+    ]),
+    [join('templates', 'evdb.config.js'), config ?? 'evdb.config.mjs'],
+    [join('templates', 'env.example'), '.env.example'],
+  ];
+  // All is read before the first is written: half a project would be worse than none.
+  const files = copies.map(([from, to]) => ({
+    to,
+    content: readFileSync(packagePath(from)),
+  }));
+  const result: InitResult = { created: [], kept: [], eventSchema };
+  for (const { to, content } of files) {
+    const isNew = writeMissing(join(projectDir, to), content);
+    (isNew ? result.created : result.kept).push(to);
+  }
+  return result;
+}
+
+function listSchemaFiles(): string[] {
+  return readdirSync(packagePath('migrations'))
+    .filter((name) => /^\d+_.*\.sql$/.test(name))
+    .sort();
+}
+
+/** Whether the file was written; false where one is there already. */
+function writeMissing(path: string, content: Uint8Array): boolean {
+  if (existsSync(path)) return false;
+  try {
+    writeFileWhole(path, content, { isNew: true });
+    return true;
+  } catch (cause) {
+    throw cannotWrite(path, cause);
+  }
+}
+
+function holdsForeignMigrations(target: string, schemaFiles: string[]): boolean {
+  return readdirSync(target).some((name) => name.endsWith('.sql') && !schemaFiles.includes(name));
+}

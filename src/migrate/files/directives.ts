@@ -1,0 +1,150 @@
+import { EvdbError } from '../../errors.ts';
+import { type DirectiveLine, listDirectiveLines } from '../../sql/comments.ts';
+import { locate } from '../../sql/position.ts';
+
+/** What the header comment of a script asks the runner for. */
+export interface Directives {
+  noTransaction: boolean;
+  /** The reason why there is no way back. */
+  irreversible?: string;
+  lockTimeoutMs?: number;
+  statementTimeoutMs?: number;
+  ignoredRules: { rule: string; reason: string; line: number }[];
+}
+
+const UNITS: Record<string, number> = { ms: 1, s: 1000, min: 60_000, h: 3_600_000 };
+const KNOWN = ['no-transaction', 'irreversible', 'lock-timeout', 'statement-timeout', 'ignore'];
+
+/**
+ * Reads the `-- evdb:` lines among the comments before the first statement.
+ *
+ * @throws {EvdbError} DIRECTIVE_INVALID for an unknown directive or a value that does not fit
+ */
+export function parseDirectives(text: string, path: string): Directives {
+  const directives: Directives = { noTransaction: false, ignoredRules: [] };
+  for (const found of listDirectiveLines(text)) {
+    if (!found.isHeader) break;
+    const at = { path, line: locate(text, found.start).line };
+    if (!found.isWellFormed) throw malformed(text, found, at);
+    applyDirective(directives, found.name, found.value, at);
+  }
+  return directives;
+}
+
+/**
+ * Refuses what looks like a directive where none is read: without a word, it would be a script that
+ * runs otherwise than its author asked for. `ignore` may stand anywhere: lint reads it.
+ *
+ * @param part of a script that is read piece by piece: the line that `text` begins in, and whether
+ *   there is a statement before it
+ * @throws {EvdbError} DIRECTIVE_INVALID
+ */
+export function refuseMisplacedDirectives(
+  text: string,
+  path: string,
+  part: { firstLine: number; isBehind: boolean } = { firstLine: 1, isBehind: false },
+): void {
+  for (const found of listDirectiveLines(text)) {
+    if (found.isHeader && !part.isBehind) continue;
+    const at = { path, line: locate(text, found.start).line + part.firstLine - 1 };
+    if (!found.isWellFormed) throw malformed(text, found, at);
+    if (found.name === 'ignore') parseIgnore(found.value, at);
+    else if (KNOWN.includes(found.name)) throw misplaced(found.name, at);
+    else throw unknown(found.name, at);
+  }
+}
+
+function misplaced(name: string, at: Place): EvdbError {
+  return invalid(
+    at,
+    `"${name}" has no effect here: evdb reads it before the first statement`,
+    'Move the line to the top of the file, or remove it.',
+  );
+}
+
+function unknown(name: string, at: Place): EvdbError {
+  return invalid(at, `"${name}" is not a directive`, `Known are: ${KNOWN.join(', ')}.`);
+}
+
+function malformed(text: string, { start, end }: DirectiveLine, at: Place): EvdbError {
+  return invalid(
+    at,
+    `${JSON.stringify(text.slice(start, Math.min(end, start + 80)))} looks like a directive, but is not written as one`,
+    'Write it as a line of its own, such as: -- evdb: no-transaction. Remove the line if it is not meant.',
+  );
+}
+
+interface Place {
+  path: string;
+  line: number;
+}
+
+function applyDirective(into: Directives, name: string, value: string, at: Place): void {
+  switch (name) {
+    case 'no-transaction':
+      if (value) throw invalid(at, `"${name}" takes no value`, 'Write: -- evdb: no-transaction');
+      into.noTransaction = true;
+      return;
+    case 'irreversible':
+      if (!value)
+        throw invalid(at, `"${name}" needs a reason`, 'Write: -- evdb: irreversible <why>');
+      into.irreversible = value;
+      return;
+    case 'lock-timeout':
+      into.lockTimeoutMs = once(into.lockTimeoutMs, parseTimeout(name, value, at), { name, at });
+      return;
+    case 'statement-timeout':
+      into.statementTimeoutMs = once(into.statementTimeoutMs, parseTimeout(name, value, at), {
+        ...{ name, at },
+      });
+      return;
+    case 'ignore':
+      into.ignoredRules.push(...parseIgnore(value, at));
+      return;
+    default:
+      throw unknown(name, at);
+  }
+}
+
+/** Of two that differ one was meant, and nobody knows which. */
+function once(before: number | undefined, now: number, { name, at }: { name: string; at: Place }) {
+  if (before === undefined || before === now) return now;
+  throw invalid(
+    at,
+    `"${name}" stands here a second time with another value`,
+    'Remove one of both.',
+  );
+}
+
+function parseTimeout(name: string, value: string, at: Place): number {
+  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|min|h)$/i.exec(value);
+  const durationMs = match ? Number(match[1]) * (UNITS[match[2]?.toLowerCase() ?? ''] ?? 0) : 0;
+  if (durationMs >= 1) return Math.round(durationMs);
+  // Zero would switch the guard off, which is the one thing a migration may never do.
+  throw invalid(
+    at,
+    `"${name}" needs a duration above zero, not "${value}"`,
+    `Write for example: -- evdb: ${name} 2s (ms, s, min, h).`,
+  );
+}
+
+/** One or more rules and a reason; lint reads them in the rest of the file as well. */
+function parseIgnore(value: string, at: Place): Directives['ignoredRules'] {
+  const match = /^([a-z0-9-]+(?:\s*,\s*[a-z0-9-]+)*)\s*:\s*(\S.*)$/i.exec(value);
+  const rules = match?.[1]?.toLowerCase().split(',') ?? [];
+  if (rules.length > 0) {
+    return rules.map((rule) => ({ rule: rule.trim(), reason: match?.[2] ?? '', line: at.line }));
+  }
+  throw invalid(
+    at,
+    '"ignore" needs a rule and a reason',
+    'Write: -- evdb: ignore <rule>[, <rule>]: <reason>',
+  );
+}
+
+function invalid(at: Place, message: string, hint: string): EvdbError {
+  return new EvdbError('DIRECTIVE_INVALID', `${at.path}:${at.line}: ${message}`, {
+    hint,
+    details: { file: at.path, line: at.line },
+  });
+}

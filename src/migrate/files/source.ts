@@ -1,0 +1,289 @@
+import { constants, isUtf8 } from 'node:buffer';
+import { hash } from 'node:crypto';
+import { closeSync, readdirSync, readSync, statSync } from 'node:fs';
+import { join, sep } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { EvdbError } from '../../errors.ts';
+import { openPlainFile, readPlainFile } from '../../file-system.ts';
+import { tokenChecksum } from '../../sql/lexical.ts';
+import { commandLine } from '../../text/command-line.ts';
+import { readLargeChecksum } from './checksum.ts';
+import { type Directives, parseDirectives, refuseMisplacedDirectives } from './directives.ts';
+import { fileUnreadable, notUtf8, nulByte, tooLong } from './file-errors.ts';
+import { refuseForeignMarkers } from './foreign-markers.ts';
+import { type LargeFile, readHeader, scanLargeFile } from './scan.ts';
+import {
+  compareVersions,
+  displayPath,
+  MAX_VERSION_DIGITS,
+  parseVersion,
+  type Version,
+} from './version.ts';
+
+/** A migration as the folder listing shows it; nothing is read yet. */
+export interface MigrationFile {
+  version: Version;
+  /** The digits as the file name has them, such as `001`. */
+  label: string;
+  name: string;
+  upPath: string;
+  downPath?: string;
+}
+
+/** The text of one file with what its header asks for. */
+export interface Script {
+  /** As shown to people: relative to the working folder where that is shorter. */
+  path: string;
+  /** Without byte order mark and with `\n` line ends; what runs and what the checksum is over. */
+  text: string;
+  checksum: string;
+  directives: Directives;
+  /** Set where the file is too large to hold: `text` is a short one that stands for it then. */
+  large?: LargeFile;
+}
+
+/** Larger files are read piece by piece. */
+export const LARGE_FILE_BYTES = 8 * 1024 * 1024;
+
+const LITTER = /^\.[_#]/;
+const FILE_NAME = /^(\d+)_([A-Za-z0-9][A-Za-z0-9_.-]*)\.sql$/;
+const DOWN = '.down';
+
+/**
+ * Lists the migrations of a folder in version order. Files that do not end in `.sql` are left
+ * alone, and so is what macOS and Emacs put beside a file (`._001_a.sql`, `.#001_a.sql`). One that does and does not fit `NNN_name.sql` is an error, because leaving it out
+ * silently would look like success.
+ *
+ * @throws {EvdbError} MIGRATIONS_DIR_MISSING, INVALID_NAME, DUPLICATE_VERSION, DOWN_WITHOUT_UP
+ */
+export function listMigrations(directory: string): MigrationFile[] {
+  const ups = new Map<Version, MigrationFile>();
+  const downs = new Map<Version, { path: string; name: string }>();
+  // The folder's path is normalised once, not with each of its files.
+  const prefix = join(directory, sep);
+  for (const fileName of readFileNames(directory)) {
+    const { version, label, name, isDown } = parseFileName(fileName, directory);
+    const path = prefix + fileName;
+    const earlier = isDown ? downs.get(version)?.path : ups.get(version)?.upPath;
+    if (earlier) throw duplicate(version, earlier, path);
+    if (isDown) downs.set(version, { path, name });
+    else ups.set(version, { version, label, name, upPath: path });
+  }
+  for (const [version, down] of downs) {
+    const up = ups.get(version);
+    if (!up || up.name !== down.name) throw downWithoutUp(down.path, up);
+    up.downPath = down.path;
+  }
+  return [...ups.values()].sort((a, b) => compareVersions(a.version, b.version));
+}
+
+function readFileNames(directory: string): string[] {
+  try {
+    return readdirSync(directory).filter((name) => /\.sql$/i.test(name) && !LITTER.test(name));
+  } catch (cause) {
+    throw new EvdbError('MIGRATIONS_DIR_MISSING', `there is no folder ${displayPath(directory)}`, {
+      hint: `Run \`${commandLine('init')}\` to start with the event schema, \`${commandLine('migrate create', {}, { args: ['first table'] })}\` to start empty, or name the folder with --migrations-dir.`,
+      cause,
+      details: { directory },
+    });
+  }
+}
+
+function parseFileName(fileName: string, directory: string) {
+  const match = FILE_NAME.exec(fileName);
+  const digits = match?.[1] ?? '';
+  const version = parseVersion(digits);
+  if (!match || version.length > MAX_VERSION_DIGITS) {
+    throw new EvdbError(
+      'INVALID_NAME',
+      `the file name ${JSON.stringify(fileName)} in ${displayPath(directory)} does not fit NNN_name.sql`,
+      {
+        hint: `${ofOtherTool(fileName)}Name it like 007_add_venues.sql and 007_add_venues.down.sql: a version of at most ${MAX_VERSION_DIGITS} digits, "_", then letters, digits, "_", "-" or ".".`,
+        details: { file: fileName },
+      },
+    );
+  }
+  const name = match[2] ?? '';
+  const isDown = name.endsWith(DOWN);
+  return { version, label: digits, name: isDown ? name.slice(0, -DOWN.length) : name, isDown };
+}
+
+/** Names that only one tool gives. */
+function ofOtherTool(fileName: string): string {
+  return /^[VUBR][\d._]*__/.test(fileName)
+    ? `Files of Flyway are taken over with \`${commandLine('migrate adopt', { from: 'flyway' })}\`. `
+    : '';
+}
+
+function duplicate(version: Version, first: string, second: string): EvdbError {
+  const files = [first, second].map(displayPath).sort();
+  return new EvdbError(
+    'DUPLICATE_VERSION',
+    `two files have version ${version}: ${files.join(' and ')}`,
+    {
+      hint: 'Versions compare as numbers (001 is 1). Rename the newer one to a version that is not taken.',
+      details: { version, files },
+    },
+  );
+}
+
+function downWithoutUp(path: string, up: MigrationFile | undefined): EvdbError {
+  const reason = up
+    ? `belongs to no migration: version ${up.version} is ${displayPath(up.upPath)}`
+    : 'belongs to no migration';
+  return new EvdbError('DOWN_WITHOUT_UP', `${displayPath(path)} ${reason}`, {
+    hint: up?.name.endsWith('.up')
+      ? `Pairs of .up.sql and .down.sql are taken over with \`${commandLine('migrate adopt', { from: 'pairs' })}\`, or with --from golang-migrate, sqlx or node-pg-migrate where one of these applied them.`
+      : 'Give the pair the same version and name, or remove the file.',
+    details: { file: path },
+  });
+}
+
+/** The checksum alone: what comparing a thousand applied files with the ledger needs. */
+export function readChecksum(path: string): string {
+  const small = readSmall(path);
+  if (!small && isLarge(path)) return readLargeChecksum(path);
+  const bytes = small ?? readBytes(path);
+  return isPlain(bytes) ? sha256(bytes) : sha256(decode(bytes, path));
+}
+
+/** The checksum without comments and white space. */
+export function readTokenChecksum(path: string): string {
+  const { text, large } = readScript(path);
+  return large?.tokenChecksum ?? tokenChecksum(text);
+}
+
+export interface ReadScriptOptions {
+  /** Whether the file may be another tool's, with the markers of that: for who only looks at it. */
+  foreign?: boolean | undefined;
+  /** Whether the caller tells of directives below the first statement itself, as lint does. */
+  tellsDirectives?: boolean | undefined;
+}
+
+/**
+ * Reads one script. A large file is read through, but not held.
+ *
+ * @throws {EvdbError} FILE_UNREADABLE, NOT_UTF8, NUL_BYTE, DIRECTIVE_INVALID, FOREIGN_MARKER,
+ *   SCRIPT_TOO_LONG
+ */
+export function readScript(path: string, options?: ReadScriptOptions): Script {
+  const reading = readInTurns(path, options);
+  for (;;) {
+    const { done, value } = reading.next();
+    if (done) return value;
+  }
+}
+
+/** Reads one script as `readScript` does, and lets others have their turn meanwhile. */
+export async function readScriptInTurns(path: string, signal?: AbortSignal): Promise<Script> {
+  const reading = readInTurns(path);
+  for (;;) {
+    const { done, value } = reading.next();
+    if (done) return value;
+    await setImmediate();
+    signal?.throwIfAborted();
+  }
+}
+
+function* readInTurns(path: string, options: ReadScriptOptions = {}): Generator<void, Script> {
+  const shown = displayPath(path);
+  const small = readSmall(path);
+  const head = !small && isLarge(path) ? parseDirectives(readHeader(path), shown) : undefined;
+  // The journal of a script without a transaction needs all of its statements.
+  if (head && !head.noTransaction) {
+    const { outline, checksum, file } = yield* scanLargeFile(path, (text, part) =>
+      refuseMisread(text, { shown, part, options }),
+    );
+    return { path: shown, text: outline, checksum, directives: head, large: file };
+  }
+  const text = decode(small ?? readBytes(path), path);
+  refuseMisread(text, { shown, options });
+  return { path: shown, text, checksum: sha256(text), directives: parseDirectives(text, shown) };
+}
+
+/** What stands in comments and would run otherwise than its author meant. */
+function refuseMisread(
+  text: string,
+  about: {
+    shown: string;
+    part?: { firstLine: number; isBehind: boolean };
+    options: ReadScriptOptions;
+  },
+): void {
+  const { shown, part, options } = about;
+  if (!options.foreign) refuseForeignMarkers(text, shown, part?.firstLine);
+  if (!options.tellsDirectives) refuseMisplacedDirectives(text, shown, part);
+}
+
+function isLarge(path: string): boolean {
+  try {
+    return statSync(path).size > LARGE_FILE_BYTES;
+  } catch (cause) {
+    throw fileUnreadable(path, cause);
+  }
+}
+
+/** The text of a file that is kept beside the one that runs; null for a large one. */
+export function readTextToKeep(path: string): string | null {
+  return isLarge(path) ? null : readText(path);
+}
+
+/** The whole text of a file. */
+export function readText(path: string): string {
+  return decode(readSmall(path) ?? readBytes(path), path);
+}
+
+/** A script whose text comes from the ledger instead of a file. */
+export function scriptFromText(path: string, text: string): Script {
+  return { path, text, checksum: sha256(text), directives: parseDirectives(text, path) };
+}
+
+/** Shared, because reading a thousand small files into buffers of their own keeps the collector busy. */
+const SMALL = Buffer.allocUnsafe(64 * 1024);
+
+/** The bytes of a file that fits, valid until the next call; undefined where `readBytes` has to tell. */
+function readSmall(path: string): Buffer | undefined {
+  let file: number | undefined;
+  try {
+    file = openPlainFile(path);
+    const length = readSync(file, SMALL);
+    return length < SMALL.length ? SMALL.subarray(0, length) : undefined;
+  } catch {
+    return undefined;
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
+}
+
+function readBytes(path: string): Buffer {
+  try {
+    return readPlainFile(path);
+  } catch (cause) {
+    throw fileUnreadable(path, cause);
+  }
+}
+
+/** Most files need no normalising, so their bytes are hashed as they are. */
+function isPlain(bytes: Buffer): boolean {
+  return bytes[0] !== 0xef && !bytes.includes(0x0d);
+}
+
+/** The text of a file, as `readText` gives it, from its bytes. */
+export function decode(bytes: Buffer, path: string): string {
+  if (!isUtf8(bytes)) throw notUtf8(path);
+  const nul = bytes.indexOf(0);
+  if (nul !== -1) throw nulByte(path, nul + 1);
+  if (bytes.length > constants.MAX_STRING_LENGTH) throw tooLong(path);
+  const text = bytes.toString('utf8');
+  return normalise(text);
+}
+
+/** Line ends and byte order mark depend on the checkout, not on the author. */
+function normalise(text: string): string {
+  const withoutBom = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
+  return withoutBom.includes('\r\n') ? withoutBom.replaceAll('\r\n', '\n') : withoutBom;
+}
+
+function sha256(content: string | Buffer): string {
+  return hash('sha256', content, 'hex');
+}

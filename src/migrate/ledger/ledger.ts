@@ -1,0 +1,257 @@
+import { describeUser, type Session } from '../../connection/session.ts';
+import { EvdbError } from '../../errors.ts';
+import { tokenChecksum } from '../../sql/lexical.ts';
+import { quoteIdent, quoteLiteral } from '../../sql/quote.ts';
+import type { Statement } from '../../sql/statements.ts';
+import { commandLine } from '../../text/command-line.ts';
+import type { Script } from '../files/source.ts';
+import type { Version } from '../files/version.ts';
+import { LEDGER_FORMAT } from './ledger-schema.ts';
+import type { LedgerEntry } from './record.ts';
+
+/** Which ledger, and which copy of the schema in it. */
+export interface LedgerKey {
+  ledgerSchema: string;
+  /** The PostgreSQL schema that the migrations are applied to. */
+  targetSchema: string;
+}
+
+/** `applying` and `reverting`: a no-transaction script is at work, or stopped half way. */
+export type LedgerState = 'applied' | 'applying' | 'reverting';
+
+export interface LedgerRow {
+  version: Version;
+  label: string;
+  name: string;
+  checksum: string;
+  tokenChecksum: string;
+  state: LedgerState;
+  statementsDone: number;
+  statementsTotal: number;
+  /** ISO 8601 in UTC; null where nobody knows, as for an adopted migration. */
+  appliedAt: string | null;
+  durationMs: number | null;
+  /** From 1: the statement that was begun outside a transaction and is not known to be done. */
+  statementStarted: number | null;
+  /** Of the statements of a no-transaction script that is not done; else empty. */
+  statementChecksums: string[];
+  /** `applied` by evdb, or there before: `baseline`, `adopted:<tool>`. */
+  origin: string;
+}
+
+export interface Ledger {
+  exists: boolean;
+  /** The layout; an older one is read as it is, and brought up to date by whoever writes. */
+  format: number;
+  targetExists: boolean;
+  /** In version order. */
+  rows: LedgerRow[];
+}
+
+/**
+ * Reads what is applied. Writes nothing: a database without a ledger reads as one where nothing
+ * is applied.
+ *
+ * @throws {EvdbError} LEDGER_TOO_NEW, PERMISSION_DENIED
+ */
+export async function readLedger(session: Session, key: LedgerKey): Promise<Ledger> {
+  try {
+    const [row] = await session.run(readLedgerSql(key));
+    const { format, targetExists, tables, rows } = row as {
+      format: number;
+      targetExists: boolean;
+      tables: string;
+      rows: string | null;
+    };
+    if (format > LEDGER_FORMAT) throw tooNew(format, key);
+    refuseDamaged(tables, key);
+    return { exists: true, format, targetExists, rows: rows?.split(RECORD).map(parseRow) ?? [] };
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code === '42P01' || code === '3F000') {
+      await refuseRemains(session, key);
+      const targetExists = await readTargetExists(session, key);
+      return { exists: false, format: LEDGER_FORMAT, targetExists, rows: [] };
+    }
+    if (code === '42501') throw denied(session, key, error);
+    if (code === '42703') await refuseOtherLayout(session, key);
+    throw error;
+  }
+}
+
+const TABLES = ['ledger_format', 'migration', 'migration_text', 'history'];
+
+/** The ledger's tables that there are, as one text. */
+function tablesSql(ledgerSchema: string): string {
+  return `(
+        select coalesce(pg_catalog.string_agg(c.relname, ' '), '')
+        from pg_catalog.pg_class as c
+        join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+        where n.nspname = ${quoteLiteral(ledgerSchema)}
+            and c.relname in (${TABLES.map(quoteLiteral).join(', ')})
+    )`;
+}
+
+/** Where some of its tables are there, it was not that nothing is applied. */
+async function refuseRemains(session: Session, key: LedgerKey): Promise<void> {
+  const [row] = await session.run(`select ${tablesSql(key.ledgerSchema)} as "tables"`);
+  if (row?.tables !== '') refuseDamaged(String(row?.tables), key);
+}
+
+function refuseDamaged(tables: string, { ledgerSchema }: LedgerKey): void {
+  const there = new Set(tables.split(' '));
+  const missing = TABLES.filter((table) => !there.has(table));
+  if (missing.length === 0) return;
+  const names = missing.map((table) => `${ledgerSchema}.${table}`).join(', ');
+  throw new EvdbError('LEDGER_DAMAGED', `the ledger lacks ${names}`, {
+    hint: `Restore what is missing from a backup. Where there is none: drop schema ${quoteIdent(ledgerSchema)} cascade; and then say what is applied with \`${commandLine('migrate baseline')}\`.`,
+    details: { missing },
+  });
+}
+
+/** A newer layout may lack a column that this evdb reads. */
+async function refuseOtherLayout(session: Session, key: LedgerKey): Promise<void> {
+  const [row] = await session.run(
+    `select format from ${quoteIdent(key.ledgerSchema)}.ledger_format`,
+  );
+  const { format } = row as { format: number };
+  if (format > LEDGER_FORMAT) throw tooNew(format, key);
+}
+
+/** Separators that no value holds: names have none, and the rest is digits and fixed words. */
+const FIELD = '\u001f';
+const RECORD = '\u001e';
+
+/**
+ * One text for all rows: JSON would cost the server five times as much for a thousand of them.
+ * A column that a ledger of format 1 lacks is found in `older`, because names are looked up in the
+ * inner query first.
+ */
+function readLedgerSql({ ledgerSchema, targetSchema }: LedgerKey): string {
+  const s = quoteIdent(ledgerSchema);
+  return `select
+    (select format from ${s}.ledger_format) as "format",
+    ${targetExistsSql(targetSchema)} as "targetExists",
+    ${tablesSql(ledgerSchema)} as "tables",
+    (
+        select pg_catalog.string_agg(
+            pg_catalog.concat_ws(
+                ${quoteLiteral(FIELD)},
+                version, label, name, checksum, token_checksum, state, statements_done, statements_total,
+                coalesce((extract(epoch from applied_at) * 1000)::bigint::text, ''),
+                coalesce(duration_ms::text, ''), coalesce(statement_started::text, ''),
+                coalesce(pg_catalog.array_to_string(statement_checksums, ' '), ''), origin
+            ),
+            ${quoteLiteral(RECORD)} order by version
+        )
+        from ${s}.migration
+        where target_schema = ${quoteLiteral(targetSchema)}
+    ) as "rows"
+from (
+    select
+        null::integer as statement_started,
+        null::text[] as statement_checksums,
+        'applied'::text as origin
+) as older`;
+}
+
+function parseRow(record: string): LedgerRow {
+  const [version = '', label = '', name = '', checksum = '', tokenChecksum = '', ...rest] =
+    record.split(FIELD);
+  const [state, statementsDone, statementsTotal, appliedAtMs, durationMs, ...journal] = rest;
+  const [statementStarted, statementChecksums, origin = ''] = journal;
+  return {
+    version,
+    label,
+    name,
+    checksum,
+    tokenChecksum,
+    state: state as LedgerState,
+    statementsDone: Number(statementsDone),
+    statementsTotal: Number(statementsTotal),
+    appliedAt: appliedAtMs ? new Date(Number(appliedAtMs)).toISOString() : null,
+    durationMs: durationMs ? Number(durationMs) : null,
+    statementStarted: statementStarted ? Number(statementStarted) : null,
+    statementChecksums: statementChecksums?.split(' ').filter(Boolean) ?? [],
+    origin,
+  };
+}
+
+async function readTargetExists(session: Session, key: LedgerKey): Promise<boolean> {
+  const [row] = await session.run(`select ${targetExistsSql(key.targetSchema)} as "targetExists"`);
+  return row?.targetExists === true;
+}
+
+export function targetExistsSql(targetSchema: string): string {
+  return `exists (select from pg_catalog.pg_namespace where nspname = ${quoteLiteral(targetSchema)})`;
+}
+
+interface StoredText {
+  up: string | null;
+  down: string | null;
+}
+
+/**
+ * Reads the scripts that the ledger kept for some versions.
+ *
+ * @throws {EvdbError} PERMISSION_DENIED: only the ledger's owner may
+ */
+export async function readStoredTexts(
+  session: Session,
+  key: LedgerKey,
+  versions: Version[],
+): Promise<Map<Version, StoredText>> {
+  if (versions.length === 0) return new Map();
+  try {
+    const rows = await session.run(`
+      select version::text as "version", up_text as "up", down_text as "down"
+      from ${quoteIdent(key.ledgerSchema)}.migration_text
+      where target_schema = ${quoteLiteral(key.targetSchema)}
+          and version in (${versions.join(', ')})`);
+    return new Map(rows.map((row) => [row.version as string, row as unknown as StoredText]));
+  } catch (error) {
+    if ((error as { code?: string }).code === '42501') throw denied(session, key, error);
+    throw error;
+  }
+}
+
+function tooNew(format: number, key: LedgerKey): EvdbError {
+  return new EvdbError(
+    'LEDGER_TOO_NEW',
+    `the ledger in schema "${key.ledgerSchema}" has format ${format}; this evdb knows up to ${LEDGER_FORMAT}`,
+    { hint: 'A newer evdb wrote it. Upgrade evdb here.' },
+  );
+}
+
+function denied(session: Session, { ledgerSchema }: LedgerKey, cause: unknown): EvdbError {
+  const s = quoteIdent(ledgerSchema);
+  const user = quoteIdent(session.facts.user);
+  return new EvdbError(
+    'PERMISSION_DENIED',
+    `${describeUser(session.facts)} may not read the ledger in schema "${ledgerSchema}"`,
+    {
+      hint: `To read the status, let its owner run: grant usage on schema ${s} to ${user}; grant select on ${s}.ledger_format, ${s}.migration, ${s}.history to ${user}; The stored scripts are for the owner alone.`,
+      cause,
+    },
+  );
+}
+
+/** A migration as the ledger keeps it. */
+export function ledgerEntry(
+  { version, label, name }: { version: Version; label: string; name: string },
+  from: { up: Script; statements: Statement[]; downText: string | null; limitBytes: number },
+): LedgerEntry {
+  const { up, statements, downText, limitBytes } = from;
+  const keep = (text: string | null) =>
+    text !== null && Buffer.byteLength(text) <= limitBytes ? text : null;
+  return {
+    version,
+    label,
+    name,
+    checksum: up.checksum,
+    tokenChecksum: up.large?.tokenChecksum ?? tokenChecksum(up.text, statements),
+    statementsTotal: up.large?.statementsTotal ?? statements.length,
+    upText: up.large ? null : keep(up.text),
+    downText: keep(downText),
+  };
+}

@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type Blocker,
+  describeBlocker,
+  isWaitingRunner,
+  listLockHolders,
+  terminateSql,
+} from '../../connection/blockers.ts';
+import { SERVER_START_SQL } from '../../connection/options.ts';
+import type { Asked, Session } from '../../connection/session.ts';
+import { EvdbError } from '../../errors.ts';
+import type { LedgerKey } from './ledger.ts';
+
+/** An advisory lock in PostgreSQL's two-integer form. */
+export type LockId = readonly [classId: number, objectId: number];
+
+/** "evdb" in ASCII, so that the lock can be told from others in pg_locks. */
+const LOCK_CLASS = 0x65766462;
+const FIRST_PAUSE_MS = 25;
+const LONGEST_PAUSE_MS = 1000;
+const REPORT_EVERY_MS = 10_000;
+
+/** The lock of one target: two tenants of a database do not wait for each other. */
+export function runnerLock({ ledgerSchema, targetSchema }: LedgerKey): LockId {
+  return lockFor(`runner\0${ledgerSchema}\0${targetSchema}`);
+}
+
+/** The lock under which the ledger itself is created. */
+export function ledgerLock({ ledgerSchema }: LedgerKey): LockId {
+  return lockFor(`ledger\0${ledgerSchema}`);
+}
+
+function lockFor(name: string): LockId {
+  return [LOCK_CLASS, createHash('sha256').update(name).digest().readInt32BE(0)];
+}
+
+export interface LockOptions {
+  /** How long to wait for another runner; 0 tries once. */
+  waitMs: number;
+  signal?: AbortSignal | undefined;
+  onWait?: ((holders: Blocker[], waitedMs: number) => void) | undefined;
+}
+
+/**
+ * Takes a session-level advisory lock by polling. The blocking call is never used: its waiter
+ * holds a snapshot, and `create index concurrently` of the one who works waits for that.
+ *
+ * @throws {EvdbError} LOCKED, naming the holder
+ */
+export async function acquireLock(
+  session: Session,
+  id: LockId,
+  options: LockOptions,
+): Promise<void> {
+  const startedAt = Date.now();
+  let pauseMs = FIRST_PAUSE_MS;
+  let reportAt = 0;
+  while (!(await tryLock(session, id))) {
+    const waitedMs = Date.now() - startedAt;
+    if (waitedMs >= options.waitMs) throw await lockedError(session, id, waitedMs);
+    if (options.onWait && waitedMs >= reportAt) {
+      options.onWait(await listLockHolders(session, id), waitedMs);
+      reportAt = waitedMs + REPORT_EVERY_MS;
+    }
+    const leftMs = options.waitMs - waitedMs;
+    const jittered = pauseMs * (0.5 + Math.random() / 2);
+    await sleep(Math.min(jittered, leftMs), undefined, { signal: options.signal });
+    pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+  }
+}
+
+export async function releaseLock(session: Session, [classId, objectId]: LockId): Promise<void> {
+  await session.run(`select pg_catalog.pg_advisory_unlock(${classId}, ${objectId})`);
+}
+
+/** Whatever a migration took, and the runner's own however often it was taken again. */
+export async function releaseAllLocks(session: Session): Promise<void> {
+  await session.run('select pg_catalog.pg_advisory_unlock_all()');
+}
+
+/** An expression that is true where this session has the lock, or could take it back. */
+export function retakeLockSql([classId, objectId]: LockId): string {
+  return `pg_catalog.pg_try_advisory_lock(${classId}, ${objectId})`;
+}
+
+async function tryLock(session: Session, id: LockId): Promise<boolean> {
+  const [row] = await session.run(`select ${retakeLockSql(id)} as "isMine"`);
+  return row?.isMine === true;
+}
+
+async function lockedError(session: Session, id: LockId, waitedMs: number): Promise<EvdbError> {
+  const holders = await listLockHolders(session, id);
+  const isSound = holders.some(isWaitingRunner);
+  const end = isSound ? '' : terminateSql(holders);
+  const who = holders.map(describeBlocker).join('; ') || 'a session that has just ended';
+  return new EvdbError(
+    'LOCKED',
+    `another runner is at work: ${who} (waited ${(waitedMs / 1000).toFixed(1)} s)`,
+    {
+      hint: `Try again when it is done; --lock-wait waits longer.${isSound ? ' It is sound: it leaves others alone for a while, as it did not get its locks.' : ''}${end === '' ? '' : ` Where it hangs, end it: ${end}`}`,
+      details: { holders, waitedMs },
+    },
+  );
+}
+
+/**
+ * Proves that two open sessions share one backend, which only a pooler in transaction mode does.
+ * A session lock would then belong to whoever gets that backend next.
+ *
+ * @throws {EvdbError} POOLER_DETECTED
+ */
+export async function refusePooler(worker: Asked, observer: Asked): Promise<void> {
+  const pids: unknown[] = [];
+  const servers = new Set<unknown>();
+  for (const session of [worker, observer, worker, observer]) {
+    const [row] = await session.run(
+      `select pg_catalog.pg_backend_pid() as "pid", ${SERVER_START_SQL} as "server"`,
+    );
+    pids.push(row?.pid);
+    servers.add(row?.server);
+  }
+  const [worker1, observer1, worker2, observer2] = pids;
+  const isStable = worker1 === worker2 && observer1 === observer2;
+  if (servers.size > 1) throw severalServers();
+  if (worker1 !== observer1 && isStable) return;
+  throw new EvdbError(
+    'POOLER_DETECTED',
+    'the connection goes through a pooler in transaction mode, where the lock that keeps runners apart does not hold',
+    {
+      hint: 'Give migrations a direct connection: EVDB_MIGRATION_URL, or migrationUrl in the config file.',
+    },
+  );
+}
+
+function severalServers(): EvdbError {
+  return new EvdbError('POOLER_DETECTED', 'the address leads to several servers', {
+    hint: 'Give migrations the address of the primary alone: EVDB_MIGRATION_URL, or migrationUrl in the config file.',
+  });
+}

@@ -1,0 +1,257 @@
+import { EvdbError } from '../../errors.ts';
+import { commandLine } from '../../text/command-line.ts';
+import { compareVersions, isVersion, parseVersion, type Version } from '../files/version.ts';
+import { isApplied, type MigrationStatus, repairCommand } from './compare.ts';
+
+export type Direction = 'up' | 'down';
+
+/** Which migrations to run, in this order; nothing has been read or checked of their scripts. */
+export interface Selection {
+  direction: Direction;
+  migrations: MigrationStatus[];
+  /** What stays pending because a target or a number of steps left it out. */
+  left?: MigrationStatus[];
+  warnings: PlanWarning[];
+}
+
+export type PendingMigration = Pick<MigrationStatus, 'version' | 'label' | 'name'>;
+
+export interface PlanWarning {
+  code:
+    | 'REWORDED'
+    | 'LEDGER_AHEAD'
+    | 'CHANGED_MIGRATION'
+    | 'SYNTAX_UNSURE'
+    | 'OUT_OF_ORDER'
+    | 'BASELINE'
+    | 'ALSO_DROPPED'
+    | 'NO_WAY_BACK';
+  message: string;
+  version?: Version;
+  /** A unified diff of what was applied against the file, where both texts are at hand. */
+  diff?: string;
+}
+
+export interface UpOptions {
+  /** The last version to apply; default: all. */
+  to?: string | undefined;
+  /** How many to apply at most. */
+  steps?: number | undefined;
+  /** A ledger ahead of the files is an error. */
+  strict?: boolean | undefined;
+  /** Apply migrations that are older than the newest applied one. */
+  outOfOrder?: boolean | undefined;
+}
+
+export interface DownOptions {
+  /** The version to leave as the last one applied; `0` leaves none. */
+  to?: string | undefined;
+  /** How many to take back; default 1. */
+  steps?: number | undefined;
+}
+
+/**
+ * Decides what `up` runs. Pure. A migration that stopped half way while it was applied goes on.
+ *
+ * @throws {EvdbError} USAGE, INCOMPLETE_MIGRATION, CHANGED_MIGRATION, MISSING_MIGRATION,
+ *   OUT_OF_ORDER, LEDGER_AHEAD, UNKNOWN_VERSION
+ */
+export function planUp(statuses: MigrationStatus[], options: UpOptions = {}): Selection {
+  const target = targetVersion(options);
+  const warnings = ledgerWarnings(statuses, options);
+  refuseDamage(statuses, target);
+  const known = statuses.find(({ version }) => version === target);
+  if (target !== undefined && !known) throw unknownVersion(options.to ?? '', statuses);
+  const open = statuses.filter(
+    ({ state }) => state === 'pending' || state === 'outOfOrder' || state === 'incomplete',
+  );
+  const migrations = open
+    .filter(({ version }) => target === undefined || compareVersions(version, target) <= 0)
+    .slice(0, options.steps ?? open.length);
+  refuseOutOfOrder(migrations, statuses, options);
+  return { direction: 'up', migrations, left: open.slice(migrations.length), warnings };
+}
+
+/**
+ * Decides what `down` takes back, newest first. Pure. A migration that stopped half way can be
+ * taken back too: that is the way out.
+ *
+ * @throws {EvdbError} USAGE, UNKNOWN_VERSION
+ */
+export function planDown(statuses: MigrationStatus[], options: DownOptions = {}): Selection {
+  const target = targetVersion(options);
+  const present = statuses
+    .filter((status) => isApplied(status) || status.state === 'incomplete')
+    .reverse();
+  if (target === undefined) {
+    return selection(present.slice(0, options.steps ?? 1));
+  }
+  if (target !== '0' && !present.some(({ version }) => version === target)) {
+    throw unknownVersion(options.to ?? '', present, 'is not applied');
+  }
+  return selection(present.filter(({ version }) => compareVersions(version, target) > 0));
+}
+
+function selection(migrations: MigrationStatus[]): Selection {
+  const warnings = migrations
+    .filter(({ state }) => state === 'changed')
+    .map((status) => ({
+      code: 'CHANGED_MIGRATION' as const,
+      version: status.version,
+      message: `${fullName(status)} was changed after it was applied; the down script may belong to the newer text`,
+    }));
+  return {
+    direction: 'down',
+    migrations,
+    warnings: [...warnings, ...baselineWarnings(migrations)],
+  };
+}
+
+/** Nobody knows that the down script fits what a baseline found. */
+function baselineWarnings(migrations: MigrationStatus[]): PlanWarning[] {
+  return migrations
+    .filter(({ row }) => row?.origin === 'baseline')
+    .map((status) => ({
+      code: 'BASELINE',
+      version: status.version,
+      message: `${fullName(status)} was there before evdb (baseline): its down script meets what others made`,
+    }));
+}
+
+function targetVersion({ to, steps }: { to?: string | undefined; steps?: number | undefined }) {
+  if (to !== undefined && steps !== undefined) {
+    throw new EvdbError('USAGE', '--to and --steps exclude each other', {
+      hint: 'Give one of them.',
+    });
+  }
+  if (steps !== undefined && !(Number.isSafeInteger(steps) && steps > 0)) {
+    throw new EvdbError('USAGE', `steps must be a positive whole number, not ${steps}`, {
+      hint: 'For example: --steps 2',
+    });
+  }
+  if (to === undefined) return undefined;
+  if (isVersion(to)) return parseVersion(to);
+  throw new EvdbError('USAGE', `${JSON.stringify(to)} is not a version`, {
+    hint: 'A version is the digits that a file name starts with, for example: --to 003',
+  });
+}
+
+function ledgerWarnings(statuses: MigrationStatus[], options: UpOptions): PlanWarning[] {
+  const ahead = statuses.filter(({ state }) => state === 'ahead');
+  if (ahead.length > 0 && options.strict) throw ledgerAhead(ahead);
+  const warnings: PlanWarning[] = statuses
+    .filter(({ state }) => state === 'reworded')
+    .map((status) => ({
+      code: 'REWORDED',
+      version: status.version,
+      message: `${fullName(status)} differs from what was applied, but only in comments or white space`,
+    }));
+  if (ahead.length === 0) return warnings;
+  return [{ code: 'LEDGER_AHEAD', message: ledgerAhead(ahead).message }, ...warnings];
+}
+
+function ledgerAhead(ahead: MigrationStatus[]): EvdbError {
+  const names = ahead.map(fullName);
+  return new EvdbError(
+    'LEDGER_AHEAD',
+    `the database is ahead of these files: ${listNames(names)} ${names.length === 1 ? 'is' : 'are'} applied and not here`,
+    {
+      hint: 'This is an older checkout. Update it, or leave out --strict when that is meant.',
+      details: { versions: ahead.map(({ version }) => version) },
+    },
+  );
+}
+
+function refuseDamage(statuses: MigrationStatus[], target: Version | undefined): void {
+  const incomplete = statuses.find(({ state }) => state === 'incomplete');
+  if (incomplete && !goesOn(incomplete, target)) throw incompleteMigration(incomplete);
+  const changed = statuses.filter(({ state }) => state === 'changed');
+  if (changed.length > 0) {
+    throw new EvdbError(
+      'CHANGED_MIGRATION',
+      `${listNames(changed.map(fullName))} changed after being applied`,
+      {
+        hint: `Put the old text back and write a new migration for the change. Where the database may lose it: \`${commandLine('migrate down')}\`, then \`${commandLine('migrate up')}\`. Where it is as the new text would make it: \`${repairCommand(changed)}\`.`,
+        details: { versions: changed.map(({ version }) => version) },
+      },
+    );
+  }
+  const missing = statuses.filter(({ state }) => state === 'missing');
+  if (missing.length === 0) return;
+  throw new EvdbError(
+    'MISSING_MIGRATION',
+    `${listNames(missing.map(fullName))} ${missing.length === 1 ? 'is' : 'are'} applied, but the file is gone`,
+    {
+      hint: `Bring the file back from version control. To take the migration back without it: \`${commandLine('migrate down', { 'from-ledger': true })}\`. To forget it: \`${repairCommand(missing)}\`.`,
+      details: { versions: missing.map(({ version }) => version) },
+    },
+  );
+}
+
+/** Only `down` finishes what it began, and a target below would leave it half way. */
+function goesOn({ row, version, file }: MigrationStatus, target: Version | undefined): boolean {
+  const isWanted = !target || compareVersions(version, target) <= 0;
+  return row?.state === 'applying' && file !== undefined && isWanted;
+}
+
+function incompleteMigration(status: MigrationStatus): EvdbError {
+  const { statementsDone = 0, statementsTotal = 0, state = 'applying' } = status.row ?? {};
+  const isReverting = state === 'reverting';
+  const verb = isReverting ? 'taking back' : 'applying';
+  return new EvdbError(
+    'INCOMPLETE_MIGRATION',
+    `${verb} ${fullName(status)} stopped at statement ${Math.min(statementsDone + 1, statementsTotal)} of ${statementsTotal}; the ${statementsDone} before it are committed`,
+    {
+      hint: wayOn(status, isReverting),
+      details: { version: status.version, state, statementsDone, statementsTotal },
+    },
+  );
+}
+
+function wayOn({ file }: MigrationStatus, isReverting: boolean): string {
+  const [up, down] = [commandLine('migrate up'), commandLine('migrate down')];
+  if (isReverting) return `\`${down}\` goes on with it; after that \`${up}\` applies it again.`;
+  return file === undefined
+    ? `Its file is not here: bring it back and run \`${up}\`, which goes on with it, or take it back with \`${commandLine('migrate down', { 'from-ledger': true })}\`.`
+    : `\`${up}\` goes on with it, \`${down}\` takes it back. The history table of the ledger holds the error.`;
+}
+
+function refuseOutOfOrder(
+  selected: MigrationStatus[],
+  statuses: MigrationStatus[],
+  options: UpOptions,
+): void {
+  const late = selected.filter(({ state }) => state === 'outOfOrder');
+  if (late.length === 0 || options.outOfOrder) return;
+  const newest = statuses.filter(isApplied).at(-1);
+  throw new EvdbError(
+    'OUT_OF_ORDER',
+    `${listNames(late.map(fullName))} ${late.length === 1 ? 'is' : 'are'} pending, but the newer ${newest ? fullName(newest) : 'ones'} is applied already`,
+    {
+      hint: 'Rename it to a version above the newest one. Where the order makes no difference, --out-of-order applies it as it is.',
+      details: { versions: late.map(({ version }) => version), newest: newest?.version },
+    },
+  );
+}
+
+function unknownVersion(
+  to: string,
+  known: MigrationStatus[],
+  problem = 'does not exist',
+): EvdbError {
+  const versions = known.map(({ label }) => label);
+  return new EvdbError('UNKNOWN_VERSION', `version ${to} ${problem}`, {
+    hint: versions.length > 0 ? `Known are: ${listNames(versions, 12)}.` : 'There are none.',
+    details: { version: to },
+  });
+}
+
+/** `001_create_users_table`, as people know it from the folder. */
+export function fullName({ label, name }: { label: string; name: string }): string {
+  return `${label}_${name}`;
+}
+
+function listNames(names: string[], most = 5): string {
+  const shown = names.slice(0, most).join(', ');
+  return names.length > most ? `${shown} and ${names.length - most} more` : shown;
+}

@@ -1,0 +1,114 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { queryError } from '../../connection/connection-error.ts';
+import { openSession, type Session } from '../../connection/session.ts';
+import { EvdbError, mayBeCommitted } from '../../errors.ts';
+import { commandLine } from '../../text/command-line.ts';
+import {
+  listMigrations,
+  type MigrationFile,
+  readChecksum,
+  readTokenChecksum,
+} from '../files/source.ts';
+import { type Ledger, readLedger } from '../ledger/ledger.ts';
+import { ledgerKey, type MigrateOptions } from '../options.ts';
+import { compareWithLedger, type FileChecksums, type MigrationStatus } from './compare.ts';
+
+/** Files and ledger, read and put side by side. */
+export interface Standing {
+  files: MigrationFile[];
+  ledger: Ledger;
+  statuses: MigrationStatus[];
+}
+
+/** Opens a session for a command, ends it whatever happens, and lets the signal win. */
+export async function withSession<T>(
+  options: MigrateOptions,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  let session: Session | undefined;
+  try {
+    session = await openSession(options.connection, { signal: options.signal });
+    return await work(session);
+  } catch (error) {
+    // A commit whose outcome is told, or unknown, must not be called interrupted.
+    const isInterrupted = options.signal?.aborted && !mayBeCommitted(error);
+    throw isInterrupted ? options.signal?.reason : queryError(error);
+  } finally {
+    await session?.close({ force: options.signal?.aborted === true });
+  }
+}
+
+/**
+ * Lists the migrations of the folder.
+ *
+ * @throws {EvdbError} MIGRATIONS_DIR_MISSING, MIGRATIONS_DIR_EMPTY, and those of `listMigrations`
+ */
+export function requireMigrations({ directory }: { directory: string }): MigrationFile[] {
+  const files = listMigrations(directory);
+  if (files.length > 0) return files;
+  throw new EvdbError('MIGRATIONS_DIR_EMPTY', `the folder ${directory} holds no migration`, {
+    hint:
+      foldersHint(directory) ??
+      `Run \`${commandLine('init')}\` to start with the event schema, or \`${commandLine('migrate create', {}, { args: ['first table'] })}\` to start with a table of your own.`,
+    details: { directory },
+  });
+}
+
+/** Tools that give each migration a folder of its own, by the file in it. */
+const TOOL_OF_FILE = [
+  ['migration.sql', 'prisma'],
+  ['up.sql', 'diesel'],
+] as const;
+
+function foldersHint(directory: string): string | undefined {
+  const folders = readdirSync(directory, { withFileTypes: true }).filter((one) =>
+    one.isDirectory(),
+  );
+  const found = TOOL_OF_FILE.find(([file]) =>
+    folders.some(({ name }) => existsSync(join(directory, name, file))),
+  );
+  if (!found) return undefined;
+  const [file, from] = found;
+  const adopt = { from, 'from-dir': directory, 'write-to': 'evdb-migrations' };
+  return `It holds folders with ${file} in them: take those over with \`${commandLine('migrate adopt', adopt)}\`.`;
+}
+
+/**
+ * Reads the ledger and compares the files with it.
+ *
+ * @param known checksums that were read already, by path
+ */
+export async function readStanding(
+  session: Session,
+  options: MigrateOptions,
+  files: MigrationFile[],
+  known?: Promise<Map<string, string>>,
+): Promise<Standing> {
+  const ledger = await readLedger(session, ledgerKey(options));
+  const checksums = await known;
+  const checksumsOf = ({ upPath }: MigrationFile): FileChecksums => ({
+    checksum: checksums?.get(upPath) ?? readChecksum(upPath),
+    tokenChecksum: () => readTokenChecksum(upPath),
+  });
+  return { files, ledger, statuses: compareWithLedger(files, ledger.rows, checksumsOf) };
+}
+
+/** So many files are read before the connection gets its turn. */
+const SLICE = 50;
+
+/** Reads the checksums while a connection is being made; ends early when `signal` aborts. */
+export async function readChecksums(
+  files: MigrationFile[],
+  signal: AbortSignal,
+): Promise<Map<string, string>> {
+  const checksums = new Map<string, string>();
+  for (let from = 0; from < files.length && !signal.aborted; from += SLICE) {
+    for (const { upPath } of files.slice(from, from + SLICE)) {
+      checksums.set(upPath, readChecksum(upPath));
+    }
+    await setImmediate();
+  }
+  return checksums;
+}

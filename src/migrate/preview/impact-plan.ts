@@ -1,0 +1,187 @@
+import type { ObjectKey } from '../../catalog/catalog.ts';
+import type {
+  Build,
+  Change,
+  LockMode,
+  LockReason,
+  Refusal,
+  Rewrite,
+  Scan,
+} from '../../impact/impact.ts';
+import type { StepName } from '../apply/progress.ts';
+import type { Direction, PendingMigration, PlanWarning } from '../plan/plan.ts';
+
+/** What would run, and what others would feel of it. */
+export interface ImpactPlan {
+  /** The PostgreSQL schema that is migrated. */
+  schema: string;
+  /** Of the target, as in server_version_num. */
+  serverVersion: number;
+  steps: StepImpact[];
+  /** What the target says of each table that a statement locks, rewrites, scans or builds on. */
+  tables: Record<ObjectKey, TableFacts>;
+  /** What stays pending because a target or a number of steps left it out. */
+  pending: PendingMigration[];
+  warnings: PlanWarning[];
+  /** Where the statements were tried; null where they were only read. */
+  trace: TraceFacts | null;
+}
+
+export interface TraceFacts {
+  /** `beside` and `embedded`: in a database made for it; `target`: in transactions that were rolled back. */
+  where: 'beside' | 'embedded' | 'target';
+  /** As in server_version_num. */
+  serverVersion: number;
+}
+
+export interface TableFacts {
+  /** The planner's estimate; null where it is not known. */
+  rows: number | null;
+  /** With indexes and toast; null where it is not known. */
+  bytes: number | null;
+  indexes: number;
+  /** Whether an earlier migration of the plan makes it. */
+  isNew: boolean;
+}
+
+export interface StepImpact extends StepName {
+  direction: Direction;
+  /** As the ledger or the folder names it. */
+  file: string;
+  isTransactional: boolean;
+  waits: LockWaits;
+  /** The strongest lock on tables that were there before the plan; null where there is none. */
+  strongestLock: StrongestLock | null;
+  /** Above 0 where a no-transaction script that stopped half way goes on: these do not run again. */
+  statementsDone: number;
+  /** How many run: of a large file most of those that write rows are not among `statements`. */
+  statementsTotal: number;
+  /** Those that run. */
+  statements: StatementImpact[];
+}
+
+/** How long a step waits for locks before it gives way and tries again. */
+export interface LockWaits {
+  /** One for each try, in ms. */
+  lockTimeoutsMs: number[];
+  /** How long it goes on asking, in ms; null for as long as the tries take. */
+  budgetMs: number | null;
+  /** For statements that wait for rows, in ms. */
+  dataLockTimeoutMs: number;
+  /** Null where the server decides. */
+  statementTimeoutMs: number | null;
+}
+
+export interface StrongestLock {
+  mode: LockMode;
+  blocks: string;
+  relations: ObjectKey[];
+}
+
+export interface PlannedLock {
+  relation: ObjectKey;
+  mode: LockMode;
+  reason: LockReason;
+  /** What others cannot do meanwhile; '' where nobody feels it. */
+  blocks: string;
+  /** Whether an earlier statement of the transaction holds it already, or a stronger one. */
+  isHeld: boolean;
+}
+
+export interface StatementImpact {
+  /** From 1, in the script. */
+  line: number;
+  column: number;
+  command: string;
+  text: string;
+  /** `live`: read from the statement and the database; `trace`: seen on a server. */
+  evidence: 'live' | 'trace';
+  /** Strongest first; relations that the step itself makes are left out. */
+  locks: PlannedLock[];
+  rewrites: Rewrite[];
+  scans: Scan[];
+  builds: Build[];
+  /** Whose rows it changes; how many there are stands in `tables`. */
+  changes: Change[];
+  /** Why PostgreSQL refuses it, as far as is known beforehand. */
+  refusals: Refusal[];
+  /** How long it works on whole tables, estimated from their sizes, in ms; null where one is not known. */
+  estimatedMs: number | null;
+  /** Why this may be incomplete. */
+  unknowns: string[];
+  /** Null where nothing was tried. */
+  trace: StatementTraceFacts | null;
+}
+
+export interface StatementTraceFacts {
+  outcome: 'traced' | 'simulated' | 'skipped' | 'failed';
+  /** Why it was skipped, simulated, or failed. */
+  reason: string | null;
+  durationMs: number | null;
+  /** Where the trace saw something else than was read from the statement; the trace is right. */
+  differences: string[];
+}
+
+/**
+ * How fast whole tables are worked on, in MB of the table with its indexes and toast a second. Meant to
+ * be slow: what a small cloud server with a network disk does beside its other work.
+ */
+const WORK_RATES = {
+  rewriteMbPerS: 25,
+  scanMbPerS: 200,
+  buildMbPerS: 50,
+  /** Every row, with its index entries and what the log holds of them. */
+  changeMbPerS: 15,
+} as const;
+
+interface WorkEstimate {
+  /** What is known to be needed, in ms. */
+  ms: number;
+  /** Why it may be more; null where nothing is missing. */
+  unknown: string | null;
+}
+
+/**
+ * How long a statement works on whole tables. Pure. As measured where it was traced on the target,
+ * else estimated from sizes.
+ */
+export function estimateMs(statement: StatementImpact, plan: ImpactPlan): WorkEstimate {
+  const { trace, unknowns } = statement;
+  if (plan.trace?.where === 'target' && trace?.outcome === 'traced') {
+    return { ms: trace.durationMs ?? 0, unknown: null };
+  }
+  const works = listWork(statement);
+  const sizes = works.map(({ relation, mbPerS }) => {
+    const facts = plan.tables[relation];
+    const bytes = facts?.isNew ? 0 : (facts?.bytes ?? null);
+    return { relation, ms: bytes === null ? null : (bytes / MB / mbPerS) * 1000 };
+  });
+  const missing = sizes.find(({ ms }) => ms === null);
+  const unknown = missing ? `the size of ${missing.relation} is not known` : (unknowns[0] ?? null);
+  return { ms: sizes.reduce((sum, { ms }) => sum + (ms ?? 0), 0), unknown };
+}
+
+const MB = 1024 * 1024;
+
+/** Writing a table anew builds its indexes and checks its rows on the way. */
+function listWork(statement: StatementImpact): { relation: ObjectKey; mbPerS: number }[] {
+  const { rewrites, scans, builds, changes } = statement;
+  const changed = new Set(changes.filter(({ isAll }) => isAll).map(({ relation }) => relation));
+  const rewritten = new Set(
+    rewrites.filter(({ reason }) => reason !== 'truncate').map(({ relation }) => relation),
+  );
+  const emptied = new Set(
+    rewrites.filter(({ reason }) => reason === 'truncate').map(({ relation }) => relation),
+  );
+  const others = <T extends { relation: ObjectKey }>(list: T[]) =>
+    list.filter(({ relation }) => !rewritten.has(relation) && !emptied.has(relation));
+  const indexBuilds = others(builds).filter(({ isConcurrent }) => !isConcurrent);
+  return [
+    ...[...rewritten].map((relation) => ({ relation, mbPerS: WORK_RATES.rewriteMbPerS })),
+    ...indexBuilds.map(({ relation }) => ({ relation, mbPerS: WORK_RATES.buildMbPerS })),
+    ...[...changed].map((relation) => ({ relation, mbPerS: WORK_RATES.changeMbPerS })),
+    ...others(scans)
+      .filter(({ reason, relation }) => reason !== 'index build' && !changed.has(relation))
+      .map(({ relation }) => ({ relation, mbPerS: WORK_RATES.scanMbPerS })),
+  ];
+}

@@ -1,0 +1,308 @@
+import type { Catalog, ObjectKey, Relation } from '../../catalog/catalog.ts';
+import { readCatalog } from '../../catalog/read/catalog.ts';
+import { type RelationSize, readSizes } from '../../catalog/read/sizes.ts';
+import type { Session } from '../../connection/session.ts';
+import { withScratchDatabase } from '../../scratch/server.ts';
+import { loadParser } from '../../sql/parser.ts';
+import type { Statement } from '../../sql/statements.ts';
+import { type StatementTrace, traceStatements } from '../../trace/trace-statements.ts';
+import { changesServer, openTraceSession, type TraceSession } from '../../trace/treatment.ts';
+import { type PlanCommandOptions, withCommandPlan } from '../apply/commands.ts';
+import { beginSql } from '../apply/session-settings.ts';
+import { roleStandInOf } from '../checks/scratch-replay.ts';
+import { copyStructure } from '../checks/structure-source.ts';
+import { applySettings, ledgerKey, type MigrateOptions } from '../options.ts';
+import type { Step } from '../plan/prepare.ts';
+import {
+  estimateMs,
+  type ImpactPlan,
+  type StepImpact,
+  type TableFacts,
+  type TraceFacts,
+} from './impact-plan.ts';
+import { readStepImpact } from './step-impact.ts';
+
+export interface PlanImpactOptions
+  extends PlanCommandOptions,
+    Pick<TraceStepsOptions, 'embeddedDirectory' | 'onTrace'> {
+  /**
+   * Try the statements: in a scratch database `beside` the target, on the `embedded` server, or in
+   * the `target` itself, in transactions that are rolled back. Default: they are only read.
+   */
+  trace?: TraceStepsOptions['trace'] | undefined;
+}
+
+/**
+ * Says what `migrateUp` would do, and for each statement which locks it takes and what they block,
+ * what it rewrites, scans and builds, and how big those tables are on the target. Reads only, and
+ * refuses what `migrateUp` would refuse.
+ *
+ * @throws {EvdbError} those of `planMigrateUp`, and SCRATCH_UNAVAILABLE where statements are
+ *   traced
+ * @example
+ * const plan = await planImpact({ connection, directory: 'migrations' });
+ * const rewrites = plan.steps.flatMap((step) => step.statements.flatMap((one) => one.rewrites));
+ */
+export async function planImpact(options: PlanImpactOptions): Promise<ImpactPlan> {
+  return withCommandPlan(options, async ({ plan }, session) => {
+    const { schema, steps, pending, warnings } = plan;
+    const { serverVersion } = session.facts;
+    const known = { schema, serverVersion, pending, warnings };
+    const nothing = { ...known, steps: [], tables: {}, trace: null };
+    if (steps.length === 0) return nothing;
+    const { trace } = options;
+    const parser = await loadParser();
+    const catalog = await readCatalog(session, {
+      searchPath: [schema, ...(options.searchPath ?? [])],
+      parser,
+    });
+    const relations = noteRelations(catalog);
+    // What a trace writes leaves pages behind where it is rolled back.
+    const sizes =
+      trace === 'target' ? await readSizes(session, catalog.relations.keys()) : undefined;
+    const traced = trace ? await traceSteps(steps, session, { ...options, trace }) : undefined;
+    const around = {
+      ...{ catalog, parser, serverVersion, settings: applySettings(options) },
+      timeZoneIsUtc: await readTimeZoneIsUtc(session),
+    };
+    const felt = new Map<ObjectKey, TargetRelation | undefined>();
+    const impacts = steps.map((step, index) => {
+      const before = new Map(catalog.relations);
+      const isNew = (key: ObjectKey) => before.has(key) && !relations.has(before.get(key));
+      const impact = readStepImpact(step, { ...around, isNew, traces: traced?.traces[index] });
+      for (const key of relationsOf(impact)) {
+        if (!felt.has(key)) felt.set(key, relations.get(before.get(key)));
+      }
+      catalog.searchPath = [schema, ...(options.searchPath ?? [])];
+      catalog.unfilled.clear();
+      return impact;
+    });
+    const tables = await readTableFacts(session, felt, sizes);
+    const told = { ...nothing, steps: impacts, tables, trace: traced?.facts ?? null };
+    for (const statement of impacts.flatMap(({ statements }) => statements)) {
+      const { ms, unknown } = estimateMs(statement, told);
+      statement.estimatedMs = unknown === null ? Math.round(ms) : null;
+    }
+    return told;
+  });
+}
+
+async function readTimeZoneIsUtc(session: Session): Promise<boolean> {
+  const [row] = await session.run(
+    `select pg_catalog.current_setting('TimeZone') in ('UTC', 'Etc/UTC', 'GMT', 'Etc/GMT') as "isUtc"`,
+  );
+  return row?.isUtc === true;
+}
+
+/** Tables and what is like them: an index goes with its table. */
+function relationsOf({ statements }: StepImpact): Set<ObjectKey> {
+  return new Set(
+    statements.flatMap(({ locks, rewrites, scans, builds, changes }) =>
+      [
+        ...locks.filter(({ reason }) => reason !== 'index'),
+        ...[...rewrites, ...scans, ...builds, ...changes],
+      ].map(({ relation }) => relation),
+    ),
+  );
+}
+
+interface TraceStepsOptions extends MigrateOptions {
+  /** `target`: in the database itself, in transactions that are rolled back. */
+  trace: 'beside' | 'embedded' | 'target';
+  /** The folder of the embedded server. */
+  embeddedDirectory?: string | undefined;
+  /** Told in one sentence what a person should know. */
+  onTrace?: ((message: string) => void) | undefined;
+}
+
+interface StepTraces {
+  facts: TraceFacts;
+  /** For each step, for each of its statements; undefined for one that has been run already. */
+  traces: (StatementTrace | undefined)[][];
+}
+
+/** On the target nobody waits for a trace: it is given up when a lock is not free at once. */
+const TARGET_LOCK_TIMEOUT_MS = 200;
+
+/**
+ * Tries the steps on a server, each in a transaction: in a scratch database with the structure of the
+ * target, one after the other, or on the target itself, each rolled back.
+ *
+ * @param target a session on the target, to read its structure
+ * @throws {EvdbError} those of `withScratchDatabase`, `copyStructure` and `openSession`
+ */
+async function traceSteps(
+  steps: readonly Step[],
+  target: Session,
+  options: TraceStepsOptions,
+): Promise<StepTraces> {
+  if (options.trace === 'target') return traceOnTarget(steps, options);
+  const { embeddedDirectory, signal, onTrace } = options;
+  return withScratchDatabase(
+    {
+      ...(options.trace === 'beside' && { beside: options.connection }),
+      ...{ embeddedDirectory, signal, onProgress: onTrace },
+    },
+    async ({ connection, serverVersion, isEmbedded }) => {
+      const { ledgerSchema } = ledgerKey(options);
+      const missing = await copyStructure(target, connection, { ledgerSchema, isEmbedded, signal });
+      for (const one of missing) onTrace?.(`the scratch database goes without: ${one}`);
+      const tracer = await openTraceSession(connection, signal);
+      const stop = closeOnAbort(tracer.session, signal);
+      try {
+        const facts: TraceFacts = { where: isEmbedded ? 'embedded' : 'beside', serverVersion };
+        return { facts, traces: await traceAll(tracer, steps, options) };
+      } catch (error) {
+        throw signal?.aborted ? signal.reason : error;
+      } finally {
+        stop();
+        await tracer.session.close();
+      }
+    },
+  );
+}
+
+async function traceOnTarget(
+  steps: readonly Step[],
+  options: TraceStepsOptions,
+): Promise<StepTraces> {
+  const { signal } = options;
+  const tracer = await openTraceSession(options.connection, signal);
+  const stop = closeOnAbort(tracer.session, signal);
+  try {
+    const { serverVersion } = tracer.session.facts;
+    const traces = await traceAll(tracer, steps, options);
+    return { facts: { where: 'target', serverVersion }, traces };
+  } catch (error) {
+    throw signal?.aborted ? signal.reason : error;
+  } finally {
+    stop();
+    await tracer.session.close();
+  }
+}
+
+/** Ctrl-C ends what runs: the server rolls back when the connection is gone. */
+function closeOnAbort(session: Session, signal: AbortSignal | undefined): () => void {
+  const close = () => void session.close({ force: true, cancel: true });
+  signal?.addEventListener('abort', close, { once: true });
+  return () => signal?.removeEventListener('abort', close);
+}
+
+async function traceAll(
+  tracer: TraceSession,
+  steps: readonly Step[],
+  options: TraceStepsOptions,
+): Promise<StepTraces['traces']> {
+  const settings = { ...applySettings(options), ...ledgerKey(options) };
+  const isTarget = options.trace === 'target';
+  const { signal } = options;
+  const traces: StepTraces['traces'] = [];
+  for (const step of steps) {
+    const begin = beginSql({
+      ...settings,
+      facts: tracer.session.facts,
+      createTarget: true,
+      lockTimeoutMs: isTarget ? TARGET_LOCK_TIMEOUT_MS : 0,
+      statementTimeoutMs: step.script.directives.statementTimeoutMs ?? settings.statementTimeoutMs,
+    });
+    // what a script did before it stopped half way is there already
+    const done = step.resume?.statementsDone ?? 0;
+    const statements = await withStandIns(step.statements.slice(done), tracer.session);
+    const traced = await traceStatements(tracer, statements, {
+      beginSql: begin,
+      end: isTarget ? 'rollback' : 'commit',
+      goesOn: !isTarget,
+      isTarget,
+      signal,
+    });
+    traces.push([...step.statements.slice(0, done).map(() => undefined), ...traced]);
+  }
+  return traces;
+}
+
+/** The statements that make roles are not run, and those after them do without. */
+async function withStandIns(
+  statements: readonly Statement[],
+  session: Session,
+): Promise<Statement[]> {
+  const roles = roleStandInOf(session);
+  const adapted: Statement[] = [];
+  for (const statement of statements) {
+    if (changesServer(statement)) roles.leaveOut(statement);
+    adapted.push(await roles.adapt(statement));
+  }
+  return adapted;
+}
+
+/** A relation of the target as it was before the plan. */
+interface TargetRelation {
+  key: ObjectKey;
+  indexes: number;
+  /** Where its rows are: itself, or its partitions. */
+  stored: readonly ObjectKey[];
+}
+
+/** By the relations themselves, which may be called otherwise later. */
+type TargetRelations = ReadonlyMap<Relation | undefined, TargetRelation>;
+
+/** Notes what replaying changes in place. */
+function noteRelations({ relations }: Catalog): TargetRelations {
+  return new Map(
+    [...relations.values()].map((relation) => [
+      relation,
+      {
+        key: relation.key,
+        indexes: relation.indexes.size,
+        stored: leavesOf(relations, relation).map(({ key }) => key),
+      },
+    ]),
+  );
+}
+
+/** A partitioned table is as big as its partitions; autovacuum never analyzes it as a whole. */
+function leavesOf(relations: Catalog['relations'], relation: Relation): Relation[] {
+  if (relation.kind !== 'partitioned table') return [relation];
+  return [...relation.children].flatMap((key) => {
+    const child = relations.get(key);
+    return child === undefined ? [] : leavesOf(relations, child);
+  });
+}
+
+/**
+ * Reads what the target says of tables.
+ *
+ * @param tables by the names that they have in the plan; undefined for those that it makes
+ * @param known what was read of all relations; default: it is asked for these alone
+ */
+async function readTableFacts(
+  session: Session,
+  tables: ReadonlyMap<ObjectKey, TargetRelation | undefined>,
+  known?: ReadonlyMap<ObjectKey, RelationSize>,
+): Promise<Record<ObjectKey, TableFacts>> {
+  const asked = [...tables.values()].flatMap((one) => (one ? [one.key, ...one.stored] : []));
+  const sizes = known ?? (await readSizes(session, new Set(asked)));
+  return Object.fromEntries(
+    [...tables].map(([key, one]) => [key, one === undefined ? NEW : factsOf(one, sizes)]),
+  );
+}
+
+const NEW: TableFacts = { rows: null, bytes: null, indexes: 0, isNew: true };
+
+function factsOf(
+  { key, indexes, stored }: TargetRelation,
+  sizes: ReadonlyMap<ObjectKey, RelationSize>,
+): TableFacts {
+  const own = sizes.get(key);
+  const parts = stored.map((part) => sizes.get(part));
+  const rows = own?.rows ?? sumOf(parts.map((part) => part?.rows));
+  const bytes = own?.bytes ?? sumOf(parts.map((part) => part?.bytes));
+  return { rows, bytes, indexes, isNew: false };
+}
+
+/** Null where one is not known. */
+function sumOf(sizes: (number | undefined)[]): number | null {
+  return sizes.reduce<number | null>(
+    (sum, size) => (sum === null || size === undefined ? null : sum + size),
+    0,
+  );
+}

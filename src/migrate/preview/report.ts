@@ -1,0 +1,283 @@
+import { fence } from '../../report/pipeline/comment.ts';
+import type {
+  PipelineProblem,
+  PipelineReport,
+  PipelineSeverity,
+} from '../../report/pipeline/pipeline-report.ts';
+import { oneLine } from '../../report/report-value.ts';
+import { PLAIN, type Style } from '../../report/style.ts';
+import { renderCount, renderDuration } from '../../text/units.ts';
+import { wrapWords } from '../../text/width.ts';
+import type { BudgetFinding, BudgetVerdict } from './budget.ts';
+import type { ImpactPlan, StatementImpact, StepImpact, TableFacts } from './impact-plan.ts';
+import { type Effect, lockLabel, statementEffects } from './statement-effects.ts';
+
+export interface ImpactPlanRenderOptions {
+  /** Said where there is nothing to do. */
+  nothing: string;
+  /** Shows every statement; default: those that others feel, or that are not clear. */
+  verbose: boolean;
+  style: Style;
+  /** Of the terminal, in columns; default: as wide as it gets. */
+  width?: number | undefined;
+  /** The last line; default `Nothing was changed.` */
+  ending?: string | undefined;
+  /** What a budget says to it. */
+  verdict?: BudgetVerdict | undefined;
+}
+
+const STEP = '        ';
+const EFFECT = `${STEP}  `;
+
+/** What would run: the steps, and under each the statements with what others feel of them. */
+export function renderImpactPlan(plan: ImpactPlan, options: ImpactPlanRenderOptions): string {
+  const { nothing, style, ending = 'Nothing was changed.' } = options;
+  if (plan.steps.length === 0) return nothing;
+  const count = renderCount(plan.steps.length, 'migration');
+  const head = `Would run ${count} in schema ${plan.schema}, each ${describeAtomicity(plan.steps)}:`;
+  return [
+    ...wrap(head, '', options),
+    ...plan.steps.flatMap((step) => renderStep(step, plan, options)),
+    ...renderTraceNote(plan, options).map((line) => style.dim(line)),
+    ...(options.verdict ? renderVerdict(options.verdict, options) : []),
+    ending,
+  ].join('\n');
+}
+
+function describeAtomicity(steps: readonly StepImpact[]): string {
+  return steps.every(({ isTransactional }) => isTransactional)
+    ? 'in a transaction of its own'
+    : 'in a transaction of its own unless it says otherwise';
+}
+
+function renderStep(
+  step: StepImpact,
+  plan: ImpactPlan,
+  options: ImpactPlanRenderOptions,
+): string[] {
+  const { style, verbose } = options;
+  const arrow = step.direction === 'up' ? style.good('up  ') : style.warn('down');
+  const mode = step.isTransactional ? '' : ', without a transaction';
+  const done = step.statementsDone === 0 ? '' : `, goes on behind the ${step.statementsDone} done`;
+  const statements = renderCount(step.statementsTotal, 'statement');
+  const shown = step.statements.filter((one) => verbose || isWorthShowing(one, plan.tables));
+  const hidden = step.statements.length - shown.length;
+  const unseen = step.statementsTotal - step.statements.length;
+  const notes = [
+    ...(hidden > 0 ? [hiddenNote(hidden, shown.length)] : []),
+    ...(unseen > 0 ? [`${unseen} that nobody has looked at: the file is large`] : []),
+  ];
+  return [
+    ...renderHead(
+      `  ${arrow}  `,
+      `${step.label}_${step.name}`,
+      `${statements}${mode}${done}`,
+      options,
+    ),
+    ...renderStrongest(step, options),
+    ...shown.flatMap((one) => renderStatement(one, step, plan.tables, options)),
+    ...notes.flatMap((note) => wrap(note, STEP, options)).map((line) => style.dim(line)),
+  ];
+}
+
+/** In one line where that fits. */
+function renderHead(
+  arrow: string,
+  name: string,
+  facts: string,
+  options: ImpactPlanRenderOptions,
+): string[] {
+  const { style, width = Number.POSITIVE_INFINITY } = options;
+  if (STEP.length + name.length + 2 + facts.length <= width) {
+    return [`${arrow}${name}  ${style.dim(facts)}`];
+  }
+  return [`${arrow}${name}`, ...wrap(facts, STEP, options).map((line) => style.dim(line))];
+}
+
+function hiddenNote(hidden: number, shown: number): string {
+  const which = shown === 0 ? renderCount(hidden, 'statement') : `${hidden} more`;
+  return `${which} that nobody else feels (--verbose shows all)`;
+}
+
+/** Whether others feel it more than what came before, or nobody can tell. */
+function isWorthShowing(statement: StatementImpact, tables: ImpactPlan['tables']): boolean {
+  const { locks, rewrites, scans, builds, changes, refusals, unknowns, trace } = statement;
+  const isUsed = ({ relation }: { relation: string }) => tables[relation]?.isNew !== true;
+  return (
+    locks.some((lock) => lock.blocks !== '' && !lock.isHeld && isUsed(lock)) ||
+    [...rewrites, ...scans, ...builds, ...changes].some(isUsed) ||
+    refusals.length > 0 ||
+    unknowns.length > 0 ||
+    trace?.outcome === 'failed' ||
+    (trace?.differences.length ?? 0) > 0
+  );
+}
+
+function renderStrongest(step: StepImpact, options: ImpactPlanRenderOptions): string[] {
+  const { style } = options;
+  const { strongestLock, waits } = step;
+  if (strongestLock === null || strongestLock.blocks === '') return [];
+  const { mode, relations, blocks } = strongestLock;
+  const colour = blocks === 'reads and writes' ? style.bad : style.warn;
+  const text = `strongest lock: ${lockLabel(mode)} on ${listNames(relations)}, blocks ${blocks}`;
+  const tries = waits.lockTimeoutsMs;
+  const shortest = renderDuration(Math.min(...tries));
+  const longest = renderDuration(Math.max(...tries));
+  const each = shortest === longest ? shortest : `${shortest} to ${longest}`;
+  const howOften =
+    waits.budgetMs === null
+      ? `in up to ${tries.length === 1 ? '1 try' : `${tries.length} tries`}`
+      : `again and again for ${renderDuration(waits.budgetMs)}`;
+  const wait = `waits for it ${each}, ${howOften}`;
+  const limit =
+    waits.statementTimeoutMs === null
+      ? ''
+      : `; a statement may take ${renderDuration(waits.statementTimeoutMs)}`;
+  return [
+    ...wrap(text, STEP, options).map((line) => colour(line)),
+    ...wrap(wait + limit, STEP, options).map((line) => style.dim(line)),
+  ];
+}
+
+const SHOWN_NAMES = 3;
+
+function listNames(names: readonly string[]): string {
+  const shown = names.slice(0, SHOWN_NAMES).join(', ');
+  return names.length > SHOWN_NAMES ? `${shown} and ${names.length - SHOWN_NAMES} more` : shown;
+}
+
+function renderStatement(
+  statement: StatementImpact,
+  step: StepImpact,
+  tables: Record<string, TableFacts>,
+  options: ImpactPlanRenderOptions,
+): string[] {
+  const { style, width = Number.POSITIVE_INFINITY } = options;
+  const place = `${step.file}:${statement.line}`;
+  const sql = firstLine(statement.text);
+  const whole = `${STEP}${place}  ${sql}`;
+  const head =
+    whole.length <= width
+      ? [`${STEP}${style.dim(place)}  ${sql}`]
+      : [`${STEP}${style.dim(place)}`, ...wrap(sql, EFFECT, options)];
+  const effects = statementEffects(statement, tables);
+  const labelWidth = Math.max(...effects.map(({ label }) => label.length), 0);
+  return [...head, ...effects.flatMap((effect) => renderEffect(effect, labelWidth, options))];
+}
+
+function renderEffect(
+  { label, text, tone }: Effect,
+  labelWidth: number,
+  { style, width = Number.POSITIVE_INFINITY }: ImpactPlanRenderOptions,
+): string[] {
+  const room = width - EFFECT.length - labelWidth - 2;
+  const colour = tone === undefined ? (plain: string) => plain : style[tone];
+  if (room < NARROWEST) {
+    // one below the other
+    return [
+      `${EFFECT}${colour(label)}`,
+      ...wrapWords(text, Math.max(NARROWEST, width - EFFECT.length - 2)).map(
+        (line) => `${EFFECT}  ${line}`,
+      ),
+    ];
+  }
+  return wrapWords(text, room).map((line, index) =>
+    index === 0
+      ? `${EFFECT}${colour(label.padEnd(labelWidth))}  ${line}`
+      : `${EFFECT}${' '.repeat(labelWidth)}  ${line}`,
+  );
+}
+
+const NARROWEST = 24;
+
+const MAX_SHOWN_LENGTH = 200;
+
+function firstLine(text: string): string {
+  const [line = ''] = text.split('\n');
+  const clean = oneLine(line.slice(0, MAX_SHOWN_LENGTH));
+  return clean.length < text.length ? `${clean} …` : clean;
+}
+
+function wrap(
+  text: string,
+  indent: string,
+  { width = Number.POSITIVE_INFINITY }: ImpactPlanRenderOptions,
+): string[] {
+  const room = Math.max(NARROWEST, width - indent.length - 2);
+  return wrapWords(text, room).map((line, index) => `${indent}${index === 0 ? '' : '  '}${line}`);
+}
+
+function renderTraceNote(
+  { trace, serverVersion }: ImpactPlan,
+  options: ImpactPlanRenderOptions,
+): string[] {
+  if (trace === null) return [];
+  const where = {
+    beside: 'in a scratch database beside the target, without rows',
+    embedded: 'in a scratch database on the embedded PostgreSQL, without rows',
+    target: 'on the target itself, and rolled back',
+  }[trace.where];
+  const major = (version: number) => Math.floor(version / 10000);
+  const other =
+    major(trace.serverVersion) === major(serverVersion)
+      ? ''
+      : `; that is PostgreSQL ${major(trace.serverVersion)}, the target is ${major(serverVersion)}`;
+  return wrap(`Traced ${where}${other}.`, '', options);
+}
+
+function renderVerdict(verdict: BudgetVerdict, options: ImpactPlanRenderOptions): string[] {
+  const { style } = options;
+  const { isKept, violations, unknowns, budget } = verdict;
+  const line = (finding: BudgetFinding, colour: keyof Style) => {
+    const text = `${finding.file}:${finding.line}  ${finding.message} (${finding.limit})`;
+    return wrap(text, '  ', options).map((one) => style[colour](one));
+  };
+  const isUnknownBad = budget.failsOnUnknown;
+  const head = isKept ? style.good('within the budget') : style.bad('over the budget');
+  const open = renderCount(unknowns.length, 'thing');
+  const note =
+    unknowns.length === 0 ? '' : `, ${open} not known${isUnknownBad ? '' : ' and let pass'}`;
+  return [
+    `${head}${note}${isKept && unknowns.length === 0 ? '' : ':'}`,
+    ...violations.flatMap((finding) => line(finding, 'bad')),
+    ...unknowns.flatMap((finding) => line(finding, isUnknownBad ? 'bad' : 'warn')),
+  ];
+}
+
+/**
+ * What `judgeBudget` said of a plan, for a pipeline; each migration is a test case. The plan itself
+ * goes into the comment.
+ */
+export function pipelineOfPlan(
+  plan: ImpactPlan,
+  verdict: BudgetVerdict | undefined,
+): PipelineReport {
+  const { steps } = plan;
+  const { violations = [], unknowns = [], budget } = verdict ?? {};
+  const unknown = budget?.failsOnUnknown ? 'error' : 'warning';
+  const nameOf = ({ label, name }: { label: string; name: string }) => `${label}_${name}`;
+  const checkOf = ({ file }: BudgetFinding) => {
+    const step = steps.find((one) => one.file === file);
+    return step ? nameOf(step) : file;
+  };
+  const problem = (finding: BudgetFinding, severity: PipelineSeverity): PipelineProblem => ({
+    ...{ check: checkOf(finding), rule: `budget-${finding.limit}`, severity },
+    ...{ message: finding.message, file: finding.file, line: finding.line },
+  });
+  const problems = [
+    ...violations.map((finding) => problem(finding, 'error')),
+    ...unknowns.map((finding) => problem(finding, unknown)),
+  ];
+  const planned = `${renderCount(steps.length, 'migration')} planned`;
+  return {
+    command: 'migrate plan',
+    checks: [...new Set(steps.map(nameOf))].map((name) => ({ name })),
+    problems,
+    summary: verdict
+      ? `${planned}: ${verdict.isKept ? 'within the budget' : 'over the budget'}`
+      : `${planned}, held against no budget`,
+    ...(steps.length > 0 && {
+      body: fence(renderImpactPlan(plan, { nothing: '', verbose: false, style: PLAIN })),
+    }),
+  };
+}

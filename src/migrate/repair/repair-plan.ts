@@ -1,0 +1,219 @@
+import { EvdbError } from '../../errors.ts';
+import { commandLine, sameCommand } from '../../text/command-line.ts';
+import { nothingInDoubt, type Verdict } from '../apply/resume.ts';
+import { isVersion, parseVersion, type Version } from '../files/version.ts';
+import { type MigrationState, type MigrationStatus, repairCommand } from '../plan/compare.ts';
+import { fullName } from '../plan/plan.ts';
+
+export interface RepairRequest {
+  /** The one to repair; default: all that can be repaired without a decision. */
+  version?: string | undefined;
+  /** Drop the row of this version, so that it counts as never applied. */
+  forget?: boolean | undefined;
+  /** What somebody who has looked says of the statement in which this version was interrupted. */
+  as?: Verdict | undefined;
+}
+
+/**
+ * `accept`: the ledger takes over the file as it is; `forget`: it drops its row; `settle`: it
+ * notes whether the interrupted statement is done.
+ */
+export type RepairAction = 'accept' | 'forget' | 'settle';
+
+export interface Repair {
+  status: MigrationStatus;
+  action: RepairAction;
+  /** What is not safe without somebody who knows says so in a sentence. */
+  risk: string | null;
+}
+
+/** Something that a person has to decide. */
+export interface Decision {
+  version: Version;
+  label: string;
+  name: string;
+  state: MigrationState;
+  message: string;
+  /** Command lines to choose from, with what each means. */
+  choices: { command: string; meaning: string }[];
+}
+
+export interface RepairSelection {
+  repairs: Repair[];
+  decisions: Decision[];
+}
+
+/**
+ * Decides what `repair` does. Pure. Without a version only what loses nothing is repaired, and the
+ * rest is listed.
+ *
+ * @throws {EvdbError} USAGE, UNKNOWN_VERSION, INCOMPLETE_MIGRATION
+ */
+export function planRepair(
+  statuses: MigrationStatus[],
+  request: RepairRequest = {},
+): RepairSelection {
+  if (request.version === undefined) return planSafeRepairs(statuses, request);
+  const status = findStatus(statuses, request.version);
+  const action = actionFor(status, request);
+  if (action === undefined) return { repairs: [], decisions: [] };
+  return { repairs: [{ status, action, risk: riskOf(status, action) }], decisions: [] };
+}
+
+function planSafeRepairs(
+  statuses: MigrationStatus[],
+  { forget, as }: RepairRequest,
+): RepairSelection {
+  if (forget || as) {
+    const flag = forget ? '--forget' : `--as ${as}`;
+    throw new EvdbError('USAGE', `${flag} needs the version that is meant`, {
+      hint: `For example: ${sameCommand('migrate repair', {}, { args: ['003'] })}`,
+    });
+  }
+  return {
+    repairs: statuses
+      .filter(({ state }) => state === 'reworded')
+      .map((status) => ({ status, action: 'accept', risk: null })),
+    decisions: statuses.flatMap((status) => decisionAbout(status) ?? []),
+  };
+}
+
+function findStatus(statuses: MigrationStatus[], wanted: string): MigrationStatus {
+  if (!isVersion(wanted)) {
+    throw new EvdbError('USAGE', `${JSON.stringify(wanted)} is not a version`, {
+      hint: `A version is the digits that a file name starts with, for example: ${sameCommand('migrate repair', {}, { args: ['003'] })}`,
+    });
+  }
+  const status = statuses.find(({ version }) => version === parseVersion(wanted));
+  if (status?.row) return status;
+  throw new EvdbError('UNKNOWN_VERSION', `version ${wanted} is not applied`, {
+    hint: status
+      ? `There is nothing to repair: ${fullName(status)} is pending. Where the database holds its objects already: ${commandLine('migrate baseline', {}, { args: [status.label] })}`
+      : `\`${commandLine('migrate status', { all: true })}\` lists what is applied.`,
+    details: { version: wanted },
+  });
+}
+
+function actionFor(status: MigrationStatus, request: RepairRequest): RepairAction | undefined {
+  if (request.forget && request.as) {
+    throw new EvdbError('USAGE', '--forget and --as exclude each other', {
+      hint: 'Give one of them.',
+    });
+  }
+  if (request.forget) return 'forget';
+  if (request.as) return settling(status);
+  switch (status.state) {
+    case 'reworded':
+    case 'changed':
+      return 'accept';
+    case 'missing':
+    case 'ahead':
+      return 'forget';
+    case 'incomplete':
+      throw undecided(status);
+    default:
+      return undefined;
+  }
+}
+
+function settling({ row }: MigrationStatus): RepairAction {
+  if (row && row.statementStarted === null) throw nothingInDoubt(row);
+  return 'settle';
+}
+
+function undecided(status: MigrationStatus): EvdbError {
+  const decision = decisionAbout(status) as Decision;
+  return new EvdbError('INCOMPLETE_MIGRATION', decision.message, {
+    hint: decision.choices
+      .map(({ command, meaning }) => `${command}: ${meaning}`)
+      .join('\n        '),
+    details: { version: status.version, choices: decision.choices },
+  });
+}
+
+function riskOf(status: MigrationStatus, action: RepairAction): string | null {
+  const name = fullName(status);
+  if (action === 'forget') {
+    const again = status.file
+      ? 'and the next migrate up runs its file again'
+      : 'and migrate down can no longer take it back';
+    return `what ${name} made stays in the database, ${again}`;
+  }
+  return status.state === 'changed'
+    ? `the database keeps what the old text of ${name} made, and new databases get what the new one makes: only where both are the same is this right`
+    : null;
+}
+
+function decisionAbout(status: MigrationStatus): Decision | undefined {
+  const { version, label, name, state } = status;
+  const told = describe(status);
+  return told && { version, label, name, state, ...told };
+}
+
+function describe(status: MigrationStatus): Pick<Decision, 'message' | 'choices'> | undefined {
+  const name = fullName(status);
+  switch (status.state) {
+    case 'changed':
+      return {
+        message: `the SQL of ${name} changed after it was applied: put the old text back, or`,
+        choices: [
+          {
+            command: repairCommand([status], { confirm: true }),
+            meaning: 'accept it, where the database is already as the new text would make it',
+          },
+        ],
+      };
+    case 'missing':
+      return {
+        message: `${name} is applied, but its file is gone: bring it back, or`,
+        choices: [
+          {
+            command: repairCommand([status], { confirm: true }),
+            meaning: 'forget it; what it made stays in the database',
+          },
+        ],
+      };
+    case 'incomplete':
+      return describeIncomplete(status);
+    default:
+      return undefined;
+  }
+}
+
+function describeIncomplete(status: MigrationStatus): Pick<Decision, 'message' | 'choices'> {
+  const { statementsDone = 0, statementsTotal = 0, state, statementStarted } = status.row ?? {};
+  const isReverting = state === 'reverting';
+  const goOn = {
+    command: commandLine(isReverting ? 'migrate down' : 'migrate up'),
+    meaning:
+      statementStarted == null
+        ? 'go on where it stopped'
+        : 'go on where it stopped, if it can be found out whether that statement is done',
+  };
+  const settle = [
+    {
+      command: repairCommand([status], { as: 'done' }),
+      meaning: 'that statement is done: go on behind it',
+    },
+    {
+      command: repairCommand([status], { as: 'not-done' }),
+      meaning: 'it is not done: run it again',
+    },
+  ];
+  const takeBack = {
+    command: commandLine('migrate down'),
+    meaning: 'take back what it did, with its down script',
+  };
+  return {
+    message: `${isReverting ? 'taking back' : 'applying'} ${fullName(status)} stopped at statement ${Math.min(statementsDone + 1, statementsTotal)} of ${statementsTotal}`,
+    choices: [
+      goOn,
+      ...(statementStarted == null ? [] : settle),
+      ...(isReverting ? [] : [takeBack]),
+      {
+        command: repairCommand([status], { forget: true, confirm: true }),
+        meaning: 'forget it without running anything; what it made so far stays',
+      },
+    ],
+  };
+}
