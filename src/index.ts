@@ -3,8 +3,8 @@
 export type { AdoptedMigration, AdoptionResult, AdoptOptions } from './adopt/adopt.ts';
 export { adoptMigrations, planMigrateAdopt } from './adopt/adopt.ts';
 export type { AdoptableTool, AdoptionFinding } from './adopt/foreign.ts';
-export type { UndoAdoptionOptions, UndoneAdoption } from './adopt/undo.ts';
-export { planUndoAdoption, undoAdoption } from './adopt/undo.ts';
+export type { UndoAdoptionOptions, UndoneAdoption } from './adopt/record.ts';
+export { planUndoAdoption, undoAdoption } from './adopt/record.ts';
 export type { DatabaseManagerOptions, OnPendingMigrations } from './application/manager.ts';
 export { DatabaseManager, databaseManager } from './application/manager.ts';
 export type { Registrar } from './application/registrar.ts';

@@ -1,20 +1,21 @@
-import { relative, resolve } from 'node:path';
+import { rmSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
+import { writeFileWhole } from '../file-system.ts';
 import { withRunner } from '../migrate/apply/runner.ts';
+import { cannotWrite, makeFolder } from '../migrate/files/create.ts';
 import type { Version } from '../migrate/files/version.ts';
 import { readLedger } from '../migrate/ledger/ledger.ts';
 import { writeLedger } from '../migrate/ledger/record.ts';
 import { ledgerKey, type MigrateOptions } from '../migrate/options.ts';
 import { withSession } from '../migrate/plan/read.ts';
-import { requireAdapter } from './adapters.ts';
+import { findForeignFolder, readExisting, readForeignFiles, requireAdapter } from './adapters.ts';
 import type { Adapter, AdoptableTool, AdoptionFinding, ForeignFile, TableRow } from './foreign.ts';
+import { readTrackingTable } from './own-table.ts';
 import { type AdoptionPlan, planAdoption } from './plan.ts';
-import type { PlannedMigration } from './plan-migration.ts';
-import { findForeignFolder, readExisting, readForeignFiles } from './read-files.ts';
-import { readTrackingTable } from './read-table.ts';
+import type { PlannedFile, PlannedMigration } from './plan-migration.ts';
 import { adoptionSql } from './record.ts';
-import { withNewFiles } from './write-files.ts';
 
 /** `directory` is the folder that evdb uses from then on, and where the new files are written. */
 export interface AdoptOptions extends MigrateOptions {
@@ -219,4 +220,41 @@ function makeResult(
     findings: plan.findings,
     files: newFiles(plan).map(({ name }) => name),
   };
+}
+
+/**
+ * Runs `work` with the new files in place; they go again where it fails. None is overwritten.
+ *
+ * @throws {EvdbError} FILE_EXISTS, FILE_UNREADABLE
+ */
+async function withNewFiles<T>(
+  directory: string,
+  files: PlannedFile[],
+  work: () => Promise<T>,
+): Promise<T> {
+  const written: string[] = [];
+  try {
+    if (files.length > 0) makeFolder(directory);
+    for (const { name, text } of files) {
+      const path = join(directory, name);
+      writeNew(path, text);
+      written.push(path);
+    }
+    return await work();
+  } catch (error) {
+    for (const path of written) rmSync(path, { force: true });
+    throw error;
+  }
+}
+
+function writeNew(path: string, text: string): void {
+  try {
+    writeFileWhole(path, text, { isNew: true });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cannotWrite(path, cause);
+    throw new EvdbError('FILE_EXISTS', `${path} is there already`, {
+      hint: 'Nothing was changed. Move it away, or choose another folder with --write-to.',
+      cause,
+    });
+  }
 }

@@ -1,4 +1,5 @@
 import { compareVersions, parseVersion } from '../migrate/files/version.ts';
+import type { Statement } from '../sql/statements.ts';
 
 /** A tool whose migrations can be taken over. */
 export type AdoptableTool =
@@ -135,4 +136,45 @@ export function byText(a: string, b: string): number {
 /** A section of the whole text. */
 export function plainSection(text: string, noTransaction = false): Section {
   return { text, noTransaction };
+}
+
+/** Without blank lines at the beginning, and with one line end at the end. */
+export function trimLines(text: string): string {
+  return `${text.replace(/^(?:[ \t]*\n)+/, '').trimEnd()}\n`;
+}
+
+/** The text without these statements of it, which stand in its order. */
+export function cutStatements(text: string, statements: readonly Statement[]): string {
+  return statements.reduceRight(cut, text);
+}
+
+/** With its semicolon, and with its line where nothing else stands there. */
+function cut(text: string, { start, end }: Statement): string {
+  const semicolon = /^\s*;/.exec(text.slice(end))?.[0].length ?? 0;
+  const before = text.slice(0, start);
+  const after = text.slice(end + semicolon);
+  const isAlone = /(^|\n)[ \t]*$/.test(before) && /^[ \t]*(\n|$)/.test(after);
+  return isAlone ? before.replace(/[ \t]*$/, '') + after.replace(/^[ \t]*\n?/, '') : before + after;
+}
+
+/** The bytes as they are, and with the line ends that another checkout would have. */
+export function withLineEnds(bytes: Buffer): Buffer[] {
+  const text = bytes.toString('latin1');
+  const lf = text.replaceAll('\r\n', '\n');
+  const variants = [lf, lf.replaceAll('\n', '\r\n')].filter((variant) => variant !== text);
+  return [bytes, ...variants.map((variant) => Buffer.from(variant, 'latin1'))];
+}
+
+const LONGEST_NAME = 100;
+
+/** Words of another tool's file name as evdb's file names can hold them. */
+export function fileNameOf(words: string, fallback: string): string {
+  const name = words
+    .replaceAll(/[^A-Za-z0-9_.-]+/g, '_')
+    .replace(/^[^A-Za-z0-9]+/, '')
+    .slice(0, LONGEST_NAME)
+    .replace(/[_.-]+$/, '')
+    // evdb would take it for a down script
+    .replace(/\.down$/, '_down');
+  return name === '' ? fallback : name;
 }

@@ -4,8 +4,7 @@ import {
   parseVersion,
   type Version,
 } from '../migrate/files/version.ts';
-import type { AdoptionFinding, ForeignMigration } from './foreign.ts';
-import { fileNameOf } from './name.ts';
+import { type AdoptionFinding, type ForeignMigration, fileNameOf } from './foreign.ts';
 import type { ExistingFile } from './plan-migration.ts';
 
 /** The version that a migration gets, as its digits are written. */

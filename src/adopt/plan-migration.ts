@@ -8,8 +8,13 @@ import type { LedgerRow } from '../migrate/ledger/ledger.ts';
 import { tokenChecksum } from '../sql/lexical.ts';
 import { splitStatements } from '../sql/statements.ts';
 import { type ConvertedScript, convertSection } from './convert.ts';
-import type { Adapter, AdoptionFinding, ForeignMigration, ForeignRow } from './foreign.ts';
-import { fileNameOf } from './name.ts';
+import {
+  type Adapter,
+  type AdoptionFinding,
+  type ForeignMigration,
+  type ForeignRow,
+  fileNameOf,
+} from './foreign.ts';
 import { type Numbered, originLine } from './number.ts';
 import type { OwnTable } from './own-table.ts';
 

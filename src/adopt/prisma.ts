@@ -10,8 +10,8 @@ import {
   isoFromEpochMs,
   plainSection,
   type TableRow,
+  withLineEnds,
 } from './foreign.ts';
-import { withLineEnds } from './line-ends.ts';
 
 const FILE_NAME = /^([^/]+)\/migration\.sql$/;
 

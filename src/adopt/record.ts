@@ -1,25 +1,36 @@
 import { hash } from 'node:crypto';
-import { scriptFromText } from '../migrate/files/source.ts';
-import { ledgerEntry } from '../migrate/ledger/ledger.ts';
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Session } from '../connection/session.ts';
+import { EvdbError } from '../errors.ts';
+import { withRunner } from '../migrate/apply/runner.ts';
+import { readChecksum, scriptFromText } from '../migrate/files/source.ts';
+import { parseVersion, type Version } from '../migrate/files/version.ts';
+import { type LedgerRow, ledgerEntry, readLedger } from '../migrate/ledger/ledger.ts';
 import type { Provenance } from '../migrate/ledger/provenance.ts';
 import {
+  deleteMigrationSql,
   type HistoryEntry,
   insertHistoriesSql,
   insertTakenOverSql,
   type TakenOver,
+  writeLedger,
 } from '../migrate/ledger/record.ts';
 import {
   DEFAULT_STORED_TEXT_LIMIT_BYTES,
   ledgerKey,
   type MigrateOptions,
 } from '../migrate/options.ts';
+import { withSession } from '../migrate/plan/read.ts';
+import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { splitStatements } from '../sql/statements.ts';
+import { commandLine, sameCommand } from '../text/command-line.ts';
 import type { AdoptableTool } from './foreign.ts';
 import type { AdoptionPlan } from './plan.ts';
 import type { PlannedMigration } from './plan-migration.ts';
 
 /** What one adoption did, as the history keeps it, so that it can be undone. */
-export interface AdoptionRecord {
+interface AdoptionRecord {
   tool: AdoptableTool;
   table: string | null;
   reason?: string;
@@ -86,4 +97,136 @@ function makeRecord(
     ...(reason !== undefined && { reason }),
     files: Object.fromEntries(files.map(({ name, text }) => [name, hash('sha256', text, 'hex')])),
   };
+}
+
+export interface UndoAdoptionOptions extends MigrateOptions {
+  /** Default: whatever tool was adopted. */
+  from?: AdoptableTool | undefined;
+  /** Consent to undo although evdb has migrated since. */
+  confirm?: boolean | undefined;
+  /** Why; goes into the history. */
+  reason?: string | undefined;
+}
+
+export interface UndoneAdoption {
+  schema: string;
+  /** What the ledger no longer holds. */
+  forgotten: { version: string; label: string; name: string }[];
+  /** Names of files that adopting wrote and that were, or would be, removed. */
+  removed: string[];
+  /** Names of files that adopting wrote and somebody changed since: they stay. */
+  kept: string[];
+}
+
+/** Says what `undoAdoption` would do, as if it were confirmed; writes nothing. */
+export function planUndoAdoption(options: UndoAdoptionOptions): Promise<UndoneAdoption> {
+  return withSession(options, async (session) => (await plan(session, options)).told);
+}
+
+/**
+ * Takes back what `adoptMigrations` wrote: the ledger's rows, and the files that are still as it
+ * wrote them. The other tool's table and files were never changed, so it goes on where it was.
+ *
+ * @throws {EvdbError} CONFIRM_REQUIRED where evdb has migrated since: the other tool does not know
+ */
+export function undoAdoption(options: UndoAdoptionOptions): Promise<UndoneAdoption> {
+  return withSession(options, async (worker) => {
+    const first = await plan(worker, options);
+    requireConfirm(first, options);
+    if (isNothing(first.told)) return first.told;
+    return withRunner(worker, options, async (context) => {
+      const { told, rows, hasMigrated } = await plan(worker, options);
+      requireConfirm({ hasMigrated }, options);
+      const key = ledgerKey(options);
+      const histories = insertHistoriesSql(
+        key,
+        [...rows.map(forgetting), { action: 'adopted' as const, detail: undoneDetail(options) }],
+        context.provenance,
+      );
+      const deletions = rows.map(({ version }) => deleteMigrationSql(key, version));
+      await writeLedger(context, [...deletions, histories].join('\n'));
+      for (const name of told.removed) rmSync(join(options.directory, name), { force: true });
+      return told;
+    });
+  });
+}
+
+const UNDONE = 'undone';
+
+function undoneDetail({ reason }: UndoAdoptionOptions): string {
+  return reason === undefined ? UNDONE : `${UNDONE}: ${reason}`;
+}
+
+function forgetting({ version, label, name, checksum, origin }: LedgerRow) {
+  const detail = `no longer ${origin.replace(':', ' from ')}`;
+  return { action: 'repaired' as const, version, label, name, checksum, detail };
+}
+
+async function plan(session: Session, options: UndoAdoptionOptions) {
+  const ledger = await readLedger(session, ledgerKey(options));
+  const { records, hasMigrated } = ledger.exists
+    ? await readRecords(session, options)
+    : { records: [], hasMigrated: false };
+  const rows = ledger.rows.filter(({ origin }) =>
+    options.from ? origin === `adopted:${options.from}` : origin.startsWith('adopted:'),
+  );
+  const stays = new Set(
+    ledger.rows.filter((row) => !rows.includes(row)).map(({ version }) => version),
+  );
+  const files = records
+    .filter(({ tool }) => options.from === undefined || tool === options.from)
+    .flatMap((record) => Object.entries(record.files))
+    .filter(([name]) => existsSync(join(options.directory, name)))
+    // what evdb itself has applied since still needs its files
+    .filter(([name]) => !stays.has(versionOf(name)));
+  const isUnchanged = ([name, checksum]: [string, string]) =>
+    readChecksum(join(options.directory, name)) === checksum;
+  const told: UndoneAdoption = {
+    schema: ledgerKey(options).targetSchema,
+    forgotten: rows.map(({ version, label, name }) => ({ version, label, name })),
+    removed: files.filter(isUnchanged).map(([name]) => name),
+    kept: files.filter((file) => !isUnchanged(file)).map(([name]) => name),
+  };
+  return { told, rows, hasMigrated };
+}
+
+function versionOf(fileName: string): Version {
+  return parseVersion(/^\d+/.exec(fileName)?.[0] ?? '');
+}
+
+/** What adoptions wrote since the last one that was undone, and whether evdb has migrated since. */
+async function readRecords(session: Session, options: UndoAdoptionOptions) {
+  const { ledgerSchema, targetSchema } = ledgerKey(options);
+  const rows = await session.run(`
+    select action, version is null as "isSummary", detail
+    from ${quoteIdent(ledgerSchema)}.history
+    where target_schema = ${quoteLiteral(targetSchema)}
+        and (action in ('up', 'down', 'reset') or (action = 'adopted' and version is null))
+    order by id`);
+  const isUndo = ({ isSummary, detail }: Record<string, unknown>) =>
+    isSummary === true && String(detail).startsWith(UNDONE);
+  const since = rows.slice(rows.findLastIndex(isUndo) + 1);
+  const first = since.findIndex(({ isSummary, action }) => isSummary && action === 'adopted');
+  const ours = first < 0 ? [] : since.slice(first);
+  return {
+    records: ours
+      .filter(({ action }) => action === 'adopted')
+      .map(({ detail }) => JSON.parse(String(detail)) as AdoptionRecord),
+    hasMigrated: ours.some(({ action }) => action !== 'adopted'),
+  };
+}
+
+function requireConfirm({ hasMigrated }: { hasMigrated: boolean }, options: UndoAdoptionOptions) {
+  if (!hasMigrated || options.confirm) return;
+  throw new EvdbError(
+    'CONFIRM_REQUIRED',
+    'evdb has migrated since it adopted, and the other tool does not know of it',
+    {
+      hint: `Nothing was changed. Take back what evdb applied (\`${commandLine('migrate down')}\`), or tell the other tool by hand; then: ${sameCommand('migrate adopt', { undo: true, confirm: true })}`,
+    },
+  );
+}
+
+function isNothing({ forgotten, removed }: UndoneAdoption): boolean {
+  return forgotten.length === 0 && removed.length === 0;
 }

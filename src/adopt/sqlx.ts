@@ -12,8 +12,8 @@ import {
   isoFromEpochMs,
   plainSection,
   type TableRow,
+  withLineEnds,
 } from './foreign.ts';
-import { withLineEnds } from './line-ends.ts';
 
 const FILE_NAME = /^(\d+)_(.*?)(\.up|\.down)?\.sql$/;
 const { noTransaction: NO_TRANSACTION } = FOREIGN_MARKERS.sqlx;

@@ -1,5 +1,5 @@
 import type { AdoptionResult } from '../adopt/adopt.ts';
-import type { UndoneAdoption } from '../adopt/undo.ts';
+import type { UndoneAdoption } from '../adopt/record.ts';
 import type { ConfigEntry } from '../config/resolve.ts';
 import type { EmbeddedServerStatus } from '../embedded/stop.ts';
 import type { Finding, FindingLocation } from '../finding.ts';

@@ -1,6 +1,6 @@
 import type { AdoptedMigration, AdoptionResult } from '../adopt/adopt.ts';
 import type { AdoptionFinding } from '../adopt/foreign.ts';
-import type { UndoneAdoption } from '../adopt/undo.ts';
+import type { UndoneAdoption } from '../adopt/record.ts';
 import { commandLine, sameCommand } from '../text/command-line.ts';
 import { renderCount, renderTime } from '../text/units.ts';
 import type { Style } from './style.ts';

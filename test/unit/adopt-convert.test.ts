@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { convertSection } from '../../src/adopt/convert.ts';
-import { plainSection } from '../../src/adopt/foreign.ts';
-import { fileNameOf } from '../../src/adopt/name.ts';
+import { fileNameOf, plainSection } from '../../src/adopt/foreign.ts';
 
 function convert(text: string, noTransaction = false) {
   const converted = convertSection(plainSection(text, noTransaction));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { dbmate } from '../../src/adopt/dbmate.ts';
-import { numberDotted } from '../../src/adopt/flyway-version.ts';
+import { numberDotted } from '../../src/adopt/flyway.ts';
 import type { Adapter, ForeignFile } from '../../src/adopt/foreign.ts';
 import { goose } from '../../src/adopt/goose.ts';
 import { nodePgMigrate } from '../../src/adopt/node-pg-migrate.ts';

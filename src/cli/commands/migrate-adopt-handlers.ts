@@ -68,7 +68,7 @@ async function undo(
   options: MigrateOptions,
   from: AdoptableTool | undefined,
 ): Promise<CommandResult> {
-  const { planUndoAdoption, undoAdoption } = await import('../../adopt/undo.ts');
+  const { planUndoAdoption, undoAdoption } = await import('../../adopt/record.ts');
   const { confirm, reason } = flags as Record<string, never>;
   const dryRun = flags.dryRun === true;
   const run = dryRun ? planUndoAdoption : undoAdoption;
