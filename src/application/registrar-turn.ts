@@ -1,5 +1,5 @@
 import { EvdbError } from '../errors.ts';
-import type { Queryable, QueryResult, Row } from '../pool/result.ts';
+import type { Queryable, QueryResult, Row } from '../pool/handle.ts';
 import type { Call } from './registrar-call.ts';
 import { readAnswer } from './registration.ts';
 import {

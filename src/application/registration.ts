@@ -1,5 +1,5 @@
 import { EvdbError } from '../errors.ts';
-import type { Queryable } from '../pool/result.ts';
+import type { Queryable } from '../pool/handle.ts';
 import { commandLine } from '../text/command-line.ts';
 import {
   type EventStats,

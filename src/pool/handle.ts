@@ -1,8 +1,6 @@
 import { PROTO_COLUMN, type StatementResult } from '../connection/driver.ts';
 import { EvdbError } from '../errors.ts';
-import type { Field, Queryable, QueryResult, Row } from './result.ts';
-import type { StatementFacts } from './statement-book.ts';
-import { planStatement } from './template.ts';
+import type { StatementFacts } from './statement-cache.ts';
 
 /** A borrowed connection; of no use once it was returned. */
 export interface PoolConnection extends Queryable {
@@ -88,4 +86,55 @@ export function controlledByHand(where: string): EvdbError {
   return new EvdbError('TRANSACTION_CONTROL', `${where} begins or ends a transaction by hand`, {
     hint: 'Use pool.withTransaction, and transaction.savepoint inside it.',
   });
+}
+
+/** A tagged template as a statement: each value becomes a parameter, never text. */
+interface Statement {
+  text: string;
+  params: unknown[];
+}
+
+const texts = new WeakMap<TemplateStringsArray, string>();
+
+/**
+ * Turns a tagged template into a statement with parameters.
+ *
+ * @throws {EvdbError} USAGE where it is not called as a template
+ * @example planStatement`select * from users where id = ${7}` // text 'select … id = $1', params [7]
+ */
+export function planStatement(strings: TemplateStringsArray, ...params: unknown[]): Statement {
+  if (!Array.isArray(strings?.raw)) {
+    throw new EvdbError('USAGE', 'sql was called like a function', {
+      hint: 'Write it as a template, sql`select …`, or use query(text, params).',
+    });
+  }
+  const known = texts.get(strings);
+  if (known !== undefined) return { text: known, params };
+  const text = strings.reduce((before, after, index) => `${before}$${index}${after}`);
+  texts.set(strings, text);
+  return { text, params };
+}
+
+/** One row, its values by column name. */
+export type Row = Record<string, unknown>;
+
+export interface Field {
+  name: string;
+  /** Oid of the type, as in pg_type. */
+  dataTypeID: number;
+}
+
+/** What one statement gave. */
+export interface QueryResult<T = Row> {
+  rows: T[];
+  /** Rows that were returned or changed; 0 for statements that do neither. */
+  rowCount: number;
+  /** The server's word for the statement, such as `SELECT` or `INSERT`. */
+  command: string;
+  readonly fields: readonly Field[];
+}
+
+/** Whatever runs a single statement: a pool, a borrowed connection or a transaction. */
+export interface Queryable {
+  query<T = Row>(text: string, params?: readonly unknown[]): Promise<QueryResult<T>>;
 }

@@ -1,6 +1,6 @@
 import { EvdbError } from '../errors.ts';
-import type { Lender } from './lender.ts';
-import type { Slot } from './slot.ts';
+import type { Lender } from './connection-set.ts';
+import type { Slot } from './pooled-connection.ts';
 
 /** How a pool is, for a readiness probe or a dashboard. */
 export interface PoolHealth {

@@ -1,4 +1,6 @@
 import type { EvdbErrorCode } from '../errors.ts';
+import type { LenderReports } from './connection-set.ts';
+import type { PoolHealth } from './health.ts';
 import {
   createHistogram,
   type DurationStats,
@@ -24,7 +26,7 @@ export type DiscardReason =
   | 'abandoned'
   | 'closed';
 
-export interface PoolMetricsOptions {
+interface PoolMetricsOptions {
   /** Unique among the pools of the process: it tells their series apart. */
   poolName: string;
   /** Upper limits of all histograms' buckets; default OpenTelemetry's, from 1 ms to 10 s. */
@@ -219,4 +221,35 @@ function renderMetrics(poolName: string, gauges: PoolGauges, counts: PoolCounts)
 
 function sum(series: ReadonlyMap<string, number>): number {
   return [...series.values()].reduce((total, one) => total + one, 0);
+}
+
+/** What a pool tells those who listen, as `pool.on(name, listener)`. No event holds a parameter. */
+export interface PoolEvents {
+  connect: [{ pid: number; durationMs: number }];
+  disconnect: [{ pid: number; reason: DiscardReason }];
+  acquire: [{ pid: number; waitMs: number }];
+  release: [{ pid: number; useMs: number }];
+  slowQuery: [{ pid: number; text: string; durationMs: number }];
+  health: [PoolHealth];
+  /** `stack` says where the connection was borrowed. */
+  leak: [{ pid: number; heldMs: number; stack: string }];
+}
+
+/** Tells an event; what it holds is made only where somebody listens. */
+export type Tell = <K extends keyof PoolEvents>(name: K, make: () => PoolEvents[K][0]) => void;
+
+/** Counts and tells what the lender does. */
+export function reportTo(metrics: PoolMetricsRecorder, tell: Tell): LenderReports {
+  return {
+    connected: (slot, durationMs) => {
+      metrics.recordCreate(durationMs);
+      tell('connect', () => ({ pid: slot.session.facts.pid, durationMs }));
+    },
+    connectFailed: (error) => metrics.recordConnectFailure(error.code),
+    disconnected: (slot, reason) => {
+      metrics.recordDiscard(reason);
+      tell('disconnect', () => ({ pid: slot.session.facts.pid, reason }));
+    },
+    reset: metrics.recordReset,
+  };
 }

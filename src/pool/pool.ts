@@ -1,15 +1,26 @@
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { retryableState } from '../connection/retry.ts';
-import { Borrowing } from './borrowing.ts';
+import { Borrowing } from './checkout.ts';
+import { Lender } from './connection-set.ts';
 import { connectionSource } from './connection-source.ts';
 import { poolClosed } from './connector.ts';
-import { type PoolEvents, reportTo, type Tell } from './events.ts';
-import { type PoolConnection, returned, withTemplate } from './handle.ts';
+import {
+  type PoolConnection,
+  type Queryable,
+  type QueryResult,
+  type Row,
+  returned,
+  withTemplate,
+} from './handle.ts';
 import { type PoolHealth, probeHealth, startHealthChecks } from './health.ts';
-import { startKeeper } from './keeper.ts';
-import { Lender } from './lender.ts';
-import { createPoolMetrics, type PoolMetrics } from './metrics.ts';
+import {
+  createPoolMetrics,
+  type PoolEvents,
+  type PoolMetrics,
+  reportTo,
+  type Tell,
+} from './metrics.ts';
 import {
   MAX_MILLIS,
   type PoolOptions,
@@ -17,13 +28,18 @@ import {
   refuseUnknown,
   resolvePoolSettings,
 } from './options.ts';
-import type { Queryable, QueryResult, Row } from './result.ts';
+import type { Slot } from './pooled-connection.ts';
 import { createStatementRunner, type StatementRunner } from './statement-runner.ts';
-import { runTransaction, type Transaction } from './transaction.ts';
-import { planBegin, requireTime, type TransactionOptions } from './transaction-options.ts';
+import {
+  planBegin,
+  requireTime,
+  runTransaction,
+  type Transaction,
+  type TransactionOptions,
+} from './transaction.ts';
 
 /** What one statement, or one borrower, may ask for. */
-export interface QueryOptions {
+interface QueryOptions {
   signal?: AbortSignal | undefined;
   /** How long a statement may run in place of what the pool says, in ms; 0 for ever. */
   statementTimeoutMillis?: number | undefined;
@@ -285,4 +301,54 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
 
 function warnOfListener(name: string, error: unknown): void {
   process.emitWarning(`a listener of the pool's event ${name} failed: ${String(error)}`);
+}
+
+const TICK_MILLIS = 1_000;
+const PING_MILLIS = 5_000;
+
+/**
+ * Looks after the connections: ends those whose server does not answer, closes what idled too long
+ * or is too old, uses the others now and then, and opens what is missing for `min`. Does not keep
+ * the process alive.
+ *
+ * @returns ends it
+ */
+function startKeeper(lender: Lender, settings: PoolSettings): () => void {
+  const smallest = Math.min(
+    ...[settings.idleTimeoutMillis, settings.keepaliveIntervalMillis].filter((time) => time > 0),
+    TICK_MILLIS,
+  );
+  const timer = setInterval(() => tend(lender, settings), Math.max(smallest, 10));
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
+function tend(lender: Lender, settings: PoolSettings): void {
+  const { idleTimeoutMillis, keepaliveIntervalMillis, min } = settings;
+  const now = performance.now();
+  for (const slot of lender.slots) slot.checkDeadline(now);
+  // The least used come first: those are the ones that can go.
+  for (const slot of [...lender.idleSlots]) {
+    if (now >= slot.expiresAt) {
+      lender.retire(slot, 'lifetime');
+    } else if (
+      idleTimeoutMillis > 0 &&
+      now - slot.idleSince >= idleTimeoutMillis &&
+      lender.counts.total > min
+    ) {
+      lender.retire(slot, 'idle');
+    } else if (keepaliveIntervalMillis > 0 && now - slot.provenAt >= keepaliveIntervalMillis) {
+      if (lender.withdraw(slot)) void ping(lender, slot);
+    }
+  }
+  lender.fill();
+}
+
+async function ping(lender: Lender, slot: Slot): Promise<void> {
+  try {
+    await slot.probe(PING_MILLIS);
+    lender.restore(slot);
+  } catch {
+    lender.discard(slot, 'validation');
+  }
 }

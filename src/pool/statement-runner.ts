@@ -1,14 +1,12 @@
 import { codeOf } from '../connection/connection-error.ts';
 import type { EncodedValue } from '../connection/driver.ts';
 import { EvdbError } from '../errors.ts';
-import type { Tell } from './events.ts';
-import { controlledByHand, toQueryResult } from './handle.ts';
-import type { PoolMetricsRecorder } from './metrics.ts';
+import { controlledByHand, type QueryResult, toQueryResult } from './handle.ts';
+import type { PoolMetricsRecorder, Tell } from './metrics.ts';
 import type { PoolSettings } from './options.ts';
 import { encodeParameters } from './parameters.ts';
-import type { QueryResult } from './result.ts';
-import { copyUnsupported, type Slot } from './slot.ts';
-import { CONTROL_TAGS, createStatementBook, type StatementFacts } from './statement-book.ts';
+import { copyUnsupported, type Slot } from './pooled-connection.ts';
+import { CONTROL_TAGS, createStatementBook, type StatementFacts } from './statement-cache.ts';
 
 /** A statement, its parameters as they are sent, and what is known of its text. */
 export interface PoolStatement {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { expect, onTestFinished } from 'vitest';
-import type { PoolEvents } from '../../src/pool/events.ts';
+import type { PoolEvents } from '../../src/pool/metrics.ts';
 import type { DatabasePool } from '../../src/pool/pool.ts';
 import { failureOf, POLL, pidOf, test } from './pool-stage.ts';
 

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { DatabasePool } from '../../src/pool/pool.ts';
-import type { TransactionOptions } from '../../src/pool/transaction-options.ts';
+import type { TransactionOptions } from '../../src/pool/transaction.ts';
 import { failureOf, gate, meeting, POLL, test } from './pool-stage.ts';
 
 const MODES = `select current_setting('transaction_isolation') as isolation,

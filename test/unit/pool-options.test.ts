@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { backOffMillis } from '../../src/connection/retry.ts';
 import { EvdbError } from '../../src/errors.ts';
+import { planStatement } from '../../src/pool/handle.ts';
 import { type PoolOptions, resolvePoolSettings } from '../../src/pool/options.ts';
 import { DatabasePool } from '../../src/pool/pool.ts';
-import { planStatement } from '../../src/pool/template.ts';
-import { planBegin, type TransactionOptions } from '../../src/pool/transaction-options.ts';
+import { planBegin, type TransactionOptions } from '../../src/pool/transaction.ts';
 
 function failureOf(work: () => unknown): EvdbError {
   try {

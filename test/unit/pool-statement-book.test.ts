@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createStatementBook } from '../../src/pool/statement-book.ts';
+import { createStatementBook } from '../../src/pool/statement-cache.ts';
 
 const look = (text: string) => createStatementBook()(text);
 

@@ -5,7 +5,7 @@ import {
   safeEventRegistration,
   safeEventUnregistration,
 } from '../../src/application/registration.ts';
-import type { Queryable } from '../../src/pool/result.ts';
+import type { Queryable } from '../../src/pool/handle.ts';
 
 /** Answers every statement alike, and remembers what was sent. */
 function answering(answer: unknown) {

@@ -1,4 +1,4 @@
-import type { Field } from './result.ts';
+import type { Field } from './handle.ts';
 
 /** What the pool knows of a statement's text. */
 export interface StatementFacts {

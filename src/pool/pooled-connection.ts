@@ -8,7 +8,7 @@ import type { StatementResult } from '../connection/driver.ts';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import type { PoolSettings } from './options.ts';
-import { isKeepable, type StatementFacts, TRACELESS } from './statement-book.ts';
+import { isKeepable, type StatementFacts, TRACELESS } from './statement-cache.ts';
 import type { PoolStatement } from './statement-runner.ts';
 
 /** Statements that one connection keeps prepared; the server holds memory for each. */

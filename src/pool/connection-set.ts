@@ -3,8 +3,7 @@ import type { EvdbError } from '../errors.ts';
 import { Connector, type ConnectorReports } from './connector.ts';
 import type { DiscardReason } from './metrics.ts';
 import type { PoolSettings } from './options.ts';
-import type { Slot } from './slot.ts';
-import { WaitingLine, type WaitOptions } from './waiting-line.ts';
+import type { Slot } from './pooled-connection.ts';
 
 /** What the lender tells about its work; nothing here may throw. */
 export interface LenderReports extends ConnectorReports {
@@ -12,7 +11,7 @@ export interface LenderReports extends ConnectorReports {
   reset(): void;
 }
 
-export interface LenderOptions {
+interface LenderOptions {
   settings: PoolSettings;
   resolveConnection: () => Promise<ConnectionOptions>;
   reports: LenderReports;
@@ -254,5 +253,95 @@ export class Lender {
     this.#options.reports.disconnected(slot, reason);
     this.fill();
     this.#checkDrained();
+  }
+}
+
+/** Somebody who waits for a connection. */
+interface Waiter {
+  /** In ms of `performance.now()`; it is set once. */
+  deadlineAt: number;
+  explainTimeout: () => EvdbError;
+  signal: AbortSignal | undefined;
+  abort: (() => void) | undefined;
+  resolve: (slot: Slot) => void;
+  reject: (error: unknown) => void;
+}
+
+interface WaitOptions {
+  /** One absolute deadline, in ms from now; it is never armed again. */
+  timeoutMillis: number;
+  signal?: AbortSignal | undefined;
+  /** Makes the error for the deadline. */
+  explainTimeout: () => EvdbError;
+}
+
+/**
+ * Those who wait, in the order of their arrival. One timer stands for the earliest deadline: a timer
+ * for each, set and cleared, would cost every query more than the rest of the waiting.
+ */
+class WaitingLine {
+  /** Not a set, see `watchLine` of the driver; leaving the line early is rare and may cost more. */
+  readonly #waiters: Waiter[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
+
+  get size(): number {
+    return this.#waiters.length;
+  }
+
+  join({ timeoutMillis, signal, explainTimeout }: WaitOptions): Promise<Slot> {
+    return new Promise((resolve, reject) => {
+      const deadlineAt = performance.now() + timeoutMillis;
+      const abort = signal && (() => this.#dismiss(waiter, signal.reason));
+      const waiter = { deadlineAt, explainTimeout, signal, abort, resolve, reject };
+      if (abort) signal.addEventListener('abort', abort, { once: true });
+      if (this.#waiters.length === 0) this.#timer?.ref();
+      this.#waiters.push(waiter);
+      if (deadlineAt < this.#timerAt) this.#arm(deadlineAt, timeoutMillis);
+    });
+  }
+
+  /** Hands a connection to whoever came first; false where nobody waits. */
+  serve(slot: Slot): boolean {
+    const first = this.#waiters.shift();
+    if (!first) return false;
+    this.#letGo(first);
+    first.resolve(slot);
+    return true;
+  }
+
+  /** Sends everybody away. */
+  rejectAll(makeError: () => EvdbError): void {
+    for (const waiter of [...this.#waiters]) this.#dismiss(waiter, makeError());
+  }
+
+  #dismiss(waiter: Waiter, error: unknown): void {
+    this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
+    this.#letGo(waiter);
+    waiter.reject(error);
+  }
+
+  #letGo(waiter: Waiter): void {
+    if (waiter.abort) waiter.signal?.removeEventListener('abort', waiter.abort);
+    // Only those who wait keep the process alive.
+    if (this.#waiters.length === 0) this.#timer?.unref();
+  }
+
+  #arm(at: number, delayMillis: number): void {
+    clearTimeout(this.#timer);
+    this.#timerAt = at;
+    this.#timer = setTimeout(() => this.#dismissLate(), delayMillis);
+  }
+
+  #dismissLate(): void {
+    this.#timer = undefined;
+    this.#timerAt = Number.POSITIVE_INFINITY;
+    const now = performance.now();
+    let next = Number.POSITIVE_INFINITY;
+    for (const waiter of [...this.#waiters]) {
+      if (waiter.deadlineAt <= now) this.#dismiss(waiter, waiter.explainTimeout());
+      else next = Math.min(next, waiter.deadlineAt);
+    }
+    if (next < Number.POSITIVE_INFINITY) this.#arm(next, next - now);
   }
 }

@@ -1,5 +1,5 @@
-import type { Attributes, HistogramPoint, Instrument } from '../pool/instruments.ts';
-import type { PoolMetrics } from '../pool/metrics.ts';
+import type { Attributes, HistogramPoint, Instrument } from './instruments.ts';
+import type { PoolMetrics } from './metrics.ts';
 
 interface Family {
   type: Instrument['kind'];

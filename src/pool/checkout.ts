@@ -1,21 +1,20 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { setMaxListeners } from 'node:events';
 import { EvdbError } from '../errors.ts';
+import type { Lender } from './connection-set.ts';
 import { poolClosed } from './connector.ts';
-import type { Tell } from './events.ts';
-import type { Lender } from './lender.ts';
-import { createLoanBook } from './loan.ts';
-import type { PoolMetricsRecorder } from './metrics.ts';
+import type { PoolMetricsRecorder, Tell } from './metrics.ts';
 import type { PoolSettings } from './options.ts';
-import type { Slot } from './slot.ts';
+import type { Slot } from './pooled-connection.ts';
 
-export interface LendOptions {
+interface LendOptions {
   isTransaction: boolean;
   signal?: AbortSignal | undefined;
   /** How long the borrower may keep it, in ms. */
   timeoutMillis?: number | undefined;
 }
 
-export interface BorrowingParts {
+interface BorrowingParts {
   settings: PoolSettings;
   lender: Lender;
   metrics: PoolMetricsRecorder;
@@ -162,5 +161,82 @@ function tookTooLong(timeoutMillis: number): EvdbError {
     'TRANSACTION_TIMEOUT',
     `the transaction was not done after ${timeoutMillis} ms and was rolled back`,
     { hint: 'Do less in one transaction, or raise timeoutMillis.' },
+  );
+}
+
+/** A connection in somebody's hands for longer than one statement. */
+interface Loan {
+  readonly slot: Slot;
+  readonly isTransaction: boolean;
+  /** Lets go of its holder with an error; the connection is closed. */
+  readonly abandon: (error: unknown) => void;
+  isOver: boolean;
+  /** How many further connections of the same pool its holder waits for. */
+  waiting: number;
+}
+
+/** Knows which loans are out, and which of them the running code holds. */
+interface LoanBook {
+  open(loan: Pick<Loan, 'slot' | 'isTransaction' | 'abandon'>): Loan;
+  close(loan: Loan): void;
+  /** Runs code as the holder of a loan, along with everything that the code starts. */
+  runAs<T>(loan: Loan, work: () => T): T;
+  /** @throws {EvdbError} POOL_NESTED where the running code is inside its own transaction */
+  refuseInTransaction(): void;
+  /** Notes that the running code, where it holds a connection, waits for another one. */
+  noteWaiting(lent: Promise<unknown>): void;
+  /** Lets go of all holders. */
+  abandonAll(makeError: () => EvdbError): void;
+  /** Those who hold a connection and wait for another one. */
+  readonly waitingHolders: number;
+}
+
+/** Makes the book of one pool. */
+function createLoanBook(): LoanBook {
+  const loans: Loan[] = [];
+  const holder = new AsyncLocalStorage<Loan | undefined>();
+  const held = (): Loan | undefined => {
+    const loan = holder.getStore();
+    return loan?.isOver === false ? loan : undefined;
+  };
+  return {
+    open: (given) => {
+      const loan = { ...given, isOver: false, waiting: 0 };
+      loans.push(loan);
+      return loan;
+    },
+    close: (loan) => {
+      loan.isOver = true;
+      loans.splice(loans.indexOf(loan), 1);
+    },
+    runAs: (loan, work) => holder.run(loan, work),
+    refuseInTransaction: () => {
+      if (held()?.isTransaction) throw insideTransaction();
+    },
+    noteWaiting: (lent) => {
+      const loan = held();
+      if (!loan) return;
+      loan.waiting += 1;
+      const done = () => {
+        loan.waiting -= 1;
+      };
+      lent.then(done, done);
+    },
+    abandonAll: (makeError) => {
+      for (const loan of [...loans]) loan.abandon(makeError());
+    },
+    get waitingHolders() {
+      return [...loans].filter((loan) => loan.waiting > 0).length;
+    },
+  };
+}
+
+function insideTransaction(): EvdbError {
+  return new EvdbError(
+    'POOL_NESTED',
+    'pool.query was called inside a transaction of the same pool, and would run outside of it',
+    {
+      hint: 'Use the transaction that the callback is given. What is meant to stay even if the transaction is rolled back goes through pool.withConnection.',
+    },
   );
 }
