@@ -7,28 +7,6 @@ export type { UndoAdoptionOptions, UndoneAdoption } from './adopt/record.ts';
 export { planUndoAdoption, undoAdoption } from './adopt/record.ts';
 export type { DatabaseManagerOptions, OnPendingMigrations } from './application/manager.ts';
 export { DatabaseManager, databaseManager } from './application/manager.ts';
-export type { Registrar } from './application/registrar.ts';
-export { createRegistrar } from './application/registrar.ts';
-export type { BatchSizes, RegistrarMetrics } from './application/registrar-counts.ts';
-export type { RegistrarOptions } from './application/registrar-options.ts';
-export type { RegistrarPool } from './application/registrar-turn.ts';
-export type { RegistrationClient, RegistrationClientOptions } from './application/registration.ts';
-export {
-  createRegistrationClient,
-  getEventStats,
-  safeEventRegistration,
-  safeEventUnregistration,
-} from './application/registration.ts';
-export type {
-  EventStats,
-  RawEventStats,
-  RawRegistration,
-  Refusal,
-  Registered,
-  RegistrationResult,
-  UnregistrationResult,
-} from './application/registration-answer.ts';
-export type { RegistrationOptions } from './application/registration-arguments.ts';
 export type { ConfigFileInput } from './config/file-schema.ts';
 export { assertConnectionConfigured } from './config/layers.ts';
 export type { LintFileSettings } from './config/lint-settings.ts';
@@ -43,6 +21,12 @@ export type { InspectionOptions, WritingOptions } from './connection/inspection.
 export { withInspection, withWriting } from './connection/inspection.ts';
 export type { ConnectionOptions, HostAddress, SslMode } from './connection/options.ts';
 export type { Session } from './connection/session.ts';
+export type { DatabaseSession, DropDatabaseOptions } from './database/database.ts';
+export { dropDatabase, ensureDatabase } from './database/database.ts';
+export type { DatabasePing, WaitOptions } from './database/ping.ts';
+export { pingDatabase, renderPing, waitForDatabase } from './database/ping.ts';
+export type { SizeRow, SizesOptions } from './database/sizes.ts';
+export { readSizes, SIZES_VIEW } from './database/sizes.ts';
 export type {
   EnsuredServer,
   EnsureServerOptions,
@@ -52,6 +36,94 @@ export type { EmbeddedServerStatus, StopResult } from './embedded/stop.ts';
 export { hasEmbeddedServer, readEmbeddedServer, stopEmbeddedServer } from './embedded/stop.ts';
 export type { EvdbErrorCode, EvdbErrorOptions } from './errors.ts';
 export { EvdbError } from './errors.ts';
+export type {
+  CleanupDone,
+  CleanupOptions,
+  CleanupPreview,
+  CleanupProgress,
+  CleanupResult,
+  DroppedPartition,
+} from './events/audit-cleanup.ts';
+export { cleanUpAuditLog, previewAuditCleanup } from './events/audit-cleanup.ts';
+export type { AuditFollower, FollowAuditLogOptions } from './events/audit-follow.ts';
+export { createAuditFollower, followAuditLog } from './events/audit-follow.ts';
+export type {
+  AuditChange,
+  AuditDimension,
+  AuditEntry,
+  AuditFilter,
+  AuditLogPage,
+  AuditSummaryOptions,
+  AuditSummaryRow,
+  ReadAuditLogOptions,
+} from './events/audit-log.ts';
+export { parseAuditCursor, readAuditLog, readAuditSummary } from './events/audit-log.ts';
+export type {
+  RegisterUsersOptions,
+  RegistrationOutcome,
+  RegistrationReport,
+} from './events/event-registration.ts';
+export { registerUsers, requireIds, unregisterUsers } from './events/event-registration.ts';
+export type { EventSchemaTarget } from './events/event-schema.ts';
+export type {
+  EventDetails,
+  EventPage,
+  EventRow,
+  EventSeats,
+  FindEventsOptions,
+} from './events/events.ts';
+export { findEvents, readEvent, readEventSeats } from './events/events.ts';
+export type { Registrar } from './events/registrar.ts';
+export { createRegistrar } from './events/registrar.ts';
+export type { RegistrarOptions } from './events/registrar-options.ts';
+export type { BatchSizes, RegistrarMetrics, RegistrarPool } from './events/registrar-turn.ts';
+export type {
+  RegistrationClient,
+  RegistrationClientOptions,
+  RegistrationOptions,
+} from './events/registration.ts';
+export {
+  createRegistrationClient,
+  getEventStats,
+  safeEventRegistration,
+  safeEventUnregistration,
+} from './events/registration.ts';
+export type {
+  EventStats,
+  RawEventStats,
+  RawRegistration,
+  Refusal,
+  Registered,
+  RegistrationResult,
+  UnregistrationResult,
+} from './events/registration-answer.ts';
+export {
+  eventsView,
+  pipelineOfRules,
+  previewView,
+  RULES_VIEW,
+  renderCleanup,
+  renderCleanupProgress,
+  renderEntries,
+  renderEntry,
+  renderEvent,
+  renderEventSeats,
+  renderRegistrations,
+  renderRepairs,
+  renderViolationDetails,
+  summaryView,
+  VIOLATIONS_VIEW,
+} from './events/report.ts';
+export type {
+  BusinessRule,
+  CheckRulesOptions,
+  RepairResult,
+  RepairRulesOptions,
+  RuleRepair,
+  RuleSeverity,
+  RuleViolation,
+} from './events/rules.ts';
+export { checkRules, listRules, repairRules } from './events/rules.ts';
 export type { WriteOptions } from './file-system.ts';
 export { writeFileWhole } from './file-system.ts';
 export type {
@@ -69,33 +141,6 @@ export { pipelineOfLint, renderLint, renderLintRules } from './lint/report.ts';
 export type { Evidence, LintScript, LintSettings, Rule, RuleGroup, Severity } from './lint/rule.ts';
 export { RULES } from './lint/rules.ts';
 export type {
-  CleanupDone,
-  CleanupOptions,
-  CleanupProgress,
-  CleanupResult,
-  DroppedPartition,
-} from './maintenance/audit-cleanup.ts';
-export { cleanUpAuditLog } from './maintenance/audit-cleanup.ts';
-export type { AuditChange, AuditEntry } from './maintenance/audit-entry.ts';
-export type { AuditFollower, FollowAuditLogOptions } from './maintenance/audit-follow.ts';
-export { createAuditFollower, followAuditLog } from './maintenance/audit-follow.ts';
-export type { AuditFilter, AuditLogPage, ReadAuditLogOptions } from './maintenance/audit-log.ts';
-export { parseAuditCursor, readAuditLog } from './maintenance/audit-log.ts';
-export type { CleanupPreview } from './maintenance/audit-preview.ts';
-export { previewAuditCleanup } from './maintenance/audit-preview.ts';
-export type {
-  AuditDimension,
-  AuditSummaryOptions,
-  AuditSummaryRow,
-} from './maintenance/audit-summary.ts';
-export { readAuditSummary } from './maintenance/audit-summary.ts';
-export type { DatabaseSession, DropDatabaseOptions } from './maintenance/database.ts';
-export { dropDatabase, ensureDatabase } from './maintenance/database.ts';
-export type { DatabasePing, WaitOptions } from './maintenance/database-ping.ts';
-export { pingDatabase, waitForDatabase } from './maintenance/database-ping.ts';
-export type { SizeRow, SizesOptions } from './maintenance/database-sizes.ts';
-export { readSizes } from './maintenance/database-sizes.ts';
-export type {
   CheckGroup,
   DoctorCheck,
   DoctorFinding,
@@ -110,30 +155,6 @@ export type {
   DoctorReport,
 } from './maintenance/doctor/run.ts';
 export { runDoctor } from './maintenance/doctor/run.ts';
-export type {
-  RegisterUsersOptions,
-  RegistrationOutcome,
-  RegistrationReport,
-} from './maintenance/event-registration.ts';
-export { registerUsers, requireIds, unregisterUsers } from './maintenance/event-registration.ts';
-export type { EventSchemaTarget } from './maintenance/event-schema.ts';
-export type {
-  EventDetails,
-  EventPage,
-  EventRow,
-  EventSeats,
-  FindEventsOptions,
-} from './maintenance/events.ts';
-export { findEvents, readEvent, readEventSeats } from './maintenance/events.ts';
-export type { RepairResult, RepairRulesOptions, RuleRepair } from './maintenance/rule-repairs.ts';
-export { repairRules } from './maintenance/rule-repairs.ts';
-export type {
-  BusinessRule,
-  CheckRulesOptions,
-  RuleSeverity,
-  RuleViolation,
-} from './maintenance/rules.ts';
-export { checkRules, listRules } from './maintenance/rules.ts';
 export type { ActivityOptions, ActivityRow } from './maintenance/stats/activity.ts';
 export { readActivity } from './maintenance/stats/activity.ts';
 export type { CacheOptions, CacheRow } from './maintenance/stats/cache.ts';
@@ -174,7 +195,6 @@ export type { UpdateOptions, UpdateRow } from './maintenance/stats/update.ts';
 export { updateStatistics } from './maintenance/stats/update.ts';
 export type { VacuumOptions, VacuumReport, VacuumRow } from './maintenance/stats/vacuum.ts';
 export { readVacuum } from './maintenance/stats/vacuum.ts';
-export type { ReportNote, StatsReport } from './maintenance/stats-report.ts';
 export type { StepResult } from './migrate/apply/apply.ts';
 export type { MigrateDownOptions, MigrateUpOptions } from './migrate/apply/commands.ts';
 export {
@@ -287,14 +307,18 @@ export { renderPrometheus } from './pool/prometheus.ts';
 export type { Isolation, Transaction, TransactionOptions } from './pool/transaction.ts';
 export type { AdoptionRenderOptions } from './report/adoption.ts';
 export { renderAdoption, renderUndoneAdoption } from './report/adoption.ts';
-export { previewView, renderCleanup, renderCleanupProgress, summaryView } from './report/audit.ts';
-export { renderEntries, renderEntry } from './report/audit-entries.ts';
-export type { ReportColumn, ReportView, Tone, Unit } from './report/columns.ts';
+export type {
+  ReportColumn,
+  ReportNote,
+  ReportView,
+  StatsReport,
+  Tone,
+  Unit,
+} from './report/columns.ts';
 export { renderConfig } from './report/config.ts';
 export type { DoctorRenderOptions } from './report/doctor.ts';
 export { renderDoctor } from './report/doctor.ts';
 export { renderError } from './report/error.ts';
-export { eventsView, renderEvent, renderEventSeats, renderRegistrations } from './report/events.ts';
 export type {
   BudgetDetails,
   DoctorData,
@@ -322,9 +346,7 @@ export {
   renderSummary,
   renderWarning,
 } from './report/migration.ts';
-export { renderPing } from './report/ping.ts';
 export { pipelineOfDoctor } from './report/pipeline/from-doctor.ts';
-export { pipelineOfRules } from './report/pipeline/from-rules.ts';
 export { pipelineOfStatus } from './report/pipeline/from-status.ts';
 export type {
   PipelineCheck,
@@ -338,14 +360,7 @@ export type { PipelineFormat } from './report/pipeline/render-pipeline.ts';
 export { renderPipeline } from './report/pipeline/render-pipeline.ts';
 export type { ReportRenderOptions } from './report/render-report.ts';
 export { renderReport } from './report/render-report.ts';
-export {
-  RULES_VIEW,
-  renderRepairs,
-  renderViolationDetails,
-  VIOLATIONS_VIEW,
-} from './report/rules.ts';
 export { renderServer } from './report/server.ts';
-export { SIZES_VIEW } from './report/sizes.ts';
 export { ACTIVITY_VIEW } from './report/stats/activity.ts';
 export { CACHE_VIEW } from './report/stats/cache.ts';
 export { CONNECTIONS_VIEW } from './report/stats/connections.ts';

@@ -1,22 +1,18 @@
 import type { AdoptionResult } from '../adopt/adopt.ts';
 import type { UndoneAdoption } from '../adopt/record.ts';
 import type { ConfigEntry } from '../config/resolve.ts';
+import type { DatabaseSession } from '../database/database.ts';
+import type { DatabasePing } from '../database/ping.ts';
+import type { SizeRow } from '../database/sizes.ts';
 import type { EmbeddedServerStatus } from '../embedded/stop.ts';
+import type { CleanupPreview, CleanupResult } from '../events/audit-cleanup.ts';
+import type { AuditEntry, AuditLogPage, AuditSummaryRow } from '../events/audit-log.ts';
+import type { RegistrationReport } from '../events/event-registration.ts';
+import type { EventDetails, EventPage, EventSeats } from '../events/events.ts';
+import type { BusinessRule, RuleRepair } from '../events/rules.ts';
 import type { Finding, FindingLocation } from '../finding.ts';
 import type { RULES } from '../lint/rules.ts';
-import type { CleanupResult } from '../maintenance/audit-cleanup.ts';
-import type { AuditEntry } from '../maintenance/audit-entry.ts';
-import type { AuditLogPage } from '../maintenance/audit-log.ts';
-import type { CleanupPreview } from '../maintenance/audit-preview.ts';
-import type { AuditSummaryRow } from '../maintenance/audit-summary.ts';
-import type { DatabaseSession } from '../maintenance/database.ts';
-import type { DatabasePing } from '../maintenance/database-ping.ts';
-import type { SizeRow } from '../maintenance/database-sizes.ts';
 import type { CheckStatus } from '../maintenance/doctor/run.ts';
-import type { RegistrationReport } from '../maintenance/event-registration.ts';
-import type { EventDetails, EventPage, EventSeats } from '../maintenance/events.ts';
-import type { RuleRepair } from '../maintenance/rule-repairs.ts';
-import type { BusinessRule } from '../maintenance/rules.ts';
 import type { ActivityRow } from '../maintenance/stats/activity.ts';
 import type { CacheRow } from '../maintenance/stats/cache.ts';
 import type { ConnectionsReport } from '../maintenance/stats/connections.ts';
@@ -33,7 +29,6 @@ import type { TableRow } from '../maintenance/stats/tables.ts';
 import type { UnusedIndexRow } from '../maintenance/stats/unused.ts';
 import type { UpdateRow } from '../maintenance/stats/update.ts';
 import type { VacuumReport } from '../maintenance/stats/vacuum.ts';
-import type { StatsReport } from '../maintenance/stats-report.ts';
 import type { MigrationResult } from '../migrate/apply/migrator.ts';
 import type { StructureComparison } from '../migrate/checks/drift.ts';
 import type { Loss } from '../migrate/checks/losses.ts';
@@ -44,6 +39,7 @@ import type { ImpactPlan } from '../migrate/preview/impact-plan.ts';
 import type { BaselineResult } from '../migrate/repair/baseline.ts';
 import type { MigrateRepairResult } from '../migrate/repair/repair.ts';
 import type { ResetResult } from '../migrate/repair/reset.ts';
+import type { StatsReport } from '../report/columns.ts';
 import type {
   BudgetDetails,
   DoctorData,

@@ -1,8 +1,8 @@
 import type { DoctorFinding } from '../maintenance/doctor/check.ts';
 import type { CheckReport, CheckStatus, DoctorReport } from '../maintenance/doctor/run.ts';
 import { wrapWords } from '../text/width.ts';
+import { oneLine } from './columns.ts';
 import { renderMarkdownTable } from './markdown-table.ts';
-import { oneLine } from './report-value.ts';
 import type { Style } from './style.ts';
 
 export interface DoctorRenderOptions {

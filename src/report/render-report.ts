@@ -1,10 +1,18 @@
-import type { ReportNote, StatsReport } from '../maintenance/stats-report.ts';
 import { renderCount, renderTime } from '../text/units.ts';
 import { cutToWidth, displayWidth, wrapWords } from '../text/width.ts';
-import type { ReportColumn, ReportView, Tone } from './columns.ts';
+import {
+  isNumeric,
+  oneLine,
+  type ReportColumn,
+  type ReportNote,
+  type ReportView,
+  renderSpan,
+  renderValue,
+  type StatsReport,
+  type Tone,
+} from './columns.ts';
 import { type ColumnSize, type Fit, fitColumns } from './fit-columns.ts';
 import { renderMarkdownTable } from './markdown-table.ts';
-import { isNumeric, oneLine, renderSpan, renderValue } from './report-value.ts';
 import type { Style } from './style.ts';
 import { type Cell, type Column, renderTable, type TableRenderer, widestOf } from './table.ts';
 

@@ -5,8 +5,8 @@ import {
   type CleanupOptions,
   type CleanupProgress,
   cleanUpAuditLog,
-} from '../../src/maintenance/audit-cleanup.ts';
-import { previewAuditCleanup } from '../../src/maintenance/audit-preview.ts';
+  previewAuditCleanup,
+} from '../../src/events/audit-cleanup.ts';
 import { closeSql, openSql } from '../support/databases.ts';
 import { test } from '../support/fixture.ts';
 import {

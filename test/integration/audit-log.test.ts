@@ -1,5 +1,5 @@
 import { describe, expect } from 'vitest';
-import { type ReadAuditLogOptions, readAuditLog } from '../../src/maintenance/audit-log.ts';
+import { type ReadAuditLogOptions, readAuditLog } from '../../src/events/audit-log.ts';
 import { test } from '../support/fixture.ts';
 import { addEvent, addUsers, bcryptHash } from './event-schema-stage.ts';
 import { inspect } from './maintenance-stage.ts';

@@ -1,5 +1,5 @@
 import { describe, expect } from 'vitest';
-import { type AuditSummaryOptions, readAuditSummary } from '../../src/maintenance/audit-summary.ts';
+import { type AuditSummaryOptions, readAuditSummary } from '../../src/events/audit-log.ts';
 import { test } from '../support/fixture.ts';
 import { addOldEntries } from './event-schema-audit-stage.ts';
 import { addEvent, addUsers } from './event-schema-stage.ts';

@@ -3,13 +3,13 @@ import {
   type RegisterUsersOptions,
   registerUsers,
   unregisterUsers,
-} from '../../src/maintenance/event-registration.ts';
+} from '../../src/events/event-registration.ts';
 import {
   type FindEventsOptions,
   findEvents,
   readEvent,
   readEventSeats,
-} from '../../src/maintenance/events.ts';
+} from '../../src/events/events.ts';
 import { test } from '../support/fixture.ts';
 import { withOpenTransaction } from './event-schema-audit-stage.ts';
 import { addEvent, addUsers, letEventPass, readSeats } from './event-schema-stage.ts';

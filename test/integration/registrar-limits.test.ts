@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { describe, expect } from 'vitest';
-import { createRegistrar } from '../../src/application/registrar.ts';
+import { createRegistrar } from '../../src/events/registrar.ts';
 import { test } from '../support/fixture.ts';
 import { addEvent, addUsers, readSeats } from './event-schema-stage.ts';
 import { fatesOf, listBlocked, lockEvent, until, withPool } from './registrar-stage.ts';

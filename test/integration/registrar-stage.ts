@@ -1,6 +1,6 @@
 import type postgres from 'postgres';
-import type { RegistrationResult } from '../../src/application/registration-answer.ts';
 import type { EvdbError } from '../../src/errors.ts';
+import type { RegistrationResult } from '../../src/events/registration-answer.ts';
 import { DatabasePool } from '../../src/pool/pool.ts';
 import { closeSql, openSql } from '../support/databases.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect } from 'vitest';
-import { createRegistrar } from '../../src/application/registrar.ts';
+import { createRegistrar } from '../../src/events/registrar.ts';
 import { test } from '../support/fixture.ts';
 import {
   addEvent,

@@ -4,7 +4,7 @@ import {
   getEventStats,
   safeEventRegistration,
   safeEventUnregistration,
-} from '../../src/application/registration.ts';
+} from '../../src/events/registration.ts';
 import { test } from '../support/fixture.ts';
 import { addEvent, addUsers, letEventPass, readSeats } from './event-schema-stage.ts';
 import { withPool, withSetting } from './registrar-stage.ts';

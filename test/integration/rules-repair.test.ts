@@ -1,5 +1,5 @@
 import { describe, expect } from 'vitest';
-import { type RepairRulesOptions, repairRules } from '../../src/maintenance/rule-repairs.ts';
+import { type RepairRulesOptions, repairRules } from '../../src/events/rules.ts';
 import { test } from '../support/fixture.ts';
 import { behindTriggers, listBroken, smuggle } from './event-schema-business-rules-stage.ts';
 import { addEvent, addUsers, listWrongCounters } from './event-schema-stage.ts';

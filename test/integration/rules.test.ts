@@ -1,5 +1,5 @@
 import { describe, expect } from 'vitest';
-import { checkRules, listRules } from '../../src/maintenance/rules.ts';
+import { checkRules, listRules } from '../../src/events/rules.ts';
 import { test } from '../support/fixture.ts';
 import { behindTriggers } from './event-schema-business-rules-stage.ts';
 import {

@@ -4,7 +4,7 @@ import {
   getEventStats,
   safeEventRegistration,
   safeEventUnregistration,
-} from '../../src/application/registration.ts';
+} from '../../src/events/registration.ts';
 import type { Queryable } from '../../src/pool/handle.ts';
 
 /** Answers every statement alike, and remembers what was sent. */

@@ -1,8 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import type { StatsReport } from '../../src/maintenance/stats-report.ts';
-import type { ReportView, Unit } from '../../src/report/columns.ts';
+import {
+  oneLine,
+  type ReportView,
+  renderBytes,
+  renderSpan,
+  renderValue,
+  type StatsReport,
+  type Unit,
+} from '../../src/report/columns.ts';
 import { renderReport } from '../../src/report/render-report.ts';
-import { oneLine, renderBytes, renderSpan, renderValue } from '../../src/report/report-value.ts';
 import { PLAIN, type Style } from '../../src/report/style.ts';
 import { renderTerminalTable } from '../../src/report/terminal-table.ts';
 import { cutToWidth, displayWidth, wrapWords } from '../../src/text/width.ts';

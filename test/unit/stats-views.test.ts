@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { LockRow } from '../../src/maintenance/stats/lock-tree.ts';
-import type { StatsReport } from '../../src/maintenance/stats-report.ts';
-import type { ReportView } from '../../src/report/columns.ts';
+import type { ReportView, StatsReport } from '../../src/report/columns.ts';
 import { renderReport } from '../../src/report/render-report.ts';
 import { ACTIVITY_VIEW } from '../../src/report/stats/activity.ts';
 import { CACHE_VIEW } from '../../src/report/stats/cache.ts';

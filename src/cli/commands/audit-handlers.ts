@@ -1,16 +1,24 @@
 import { withInspection, withWriting } from '../../connection/inspection.ts';
 import { EvdbError } from '../../errors.ts';
-import { type CleanupProgress, cleanUpAuditLog } from '../../maintenance/audit-cleanup.ts';
-import { type AuditFilter, parseAuditCursor, readAuditLog } from '../../maintenance/audit-log.ts';
-import { previewAuditCleanup } from '../../maintenance/audit-preview.ts';
-import { type AuditDimension, readAuditSummary } from '../../maintenance/audit-summary.ts';
+import {
+  type CleanupProgress,
+  cleanUpAuditLog,
+  previewAuditCleanup,
+} from '../../events/audit-cleanup.ts';
+import {
+  type AuditDimension,
+  type AuditFilter,
+  parseAuditCursor,
+  readAuditLog,
+  readAuditSummary,
+} from '../../events/audit-log.ts';
 import {
   previewView,
   renderCleanup,
   renderCleanupProgress,
+  renderEntries,
   summaryView,
-} from '../../report/audit.ts';
-import { renderEntries } from '../../report/audit-entries.ts';
+} from '../../events/report.ts';
 import { renderReport } from '../../report/render-report.ts';
 import { sameCommand } from '../../text/command-line.ts';
 import type { CliContext } from '../context.ts';

@@ -1,12 +1,10 @@
 import type { Config } from '../../config/resolve.ts';
 import { withInspection } from '../../connection/inspection.ts';
+import { dropDatabase, ensureDatabase } from '../../database/database.ts';
+import { pingDatabase, renderPing, waitForDatabase } from '../../database/ping.ts';
+import { readSizes, SIZES_VIEW } from '../../database/sizes.ts';
 import { EvdbError } from '../../errors.ts';
-import { dropDatabase, ensureDatabase } from '../../maintenance/database.ts';
-import { pingDatabase, waitForDatabase } from '../../maintenance/database-ping.ts';
-import { readSizes } from '../../maintenance/database-sizes.ts';
-import { renderPing } from '../../report/ping.ts';
 import { renderReport } from '../../report/render-report.ts';
-import { SIZES_VIEW } from '../../report/sizes.ts';
 import { sameCommand } from '../../text/command-line.ts';
 import { renderCount, renderDuration } from '../../text/units.ts';
 import { loadTable } from '../context.ts';

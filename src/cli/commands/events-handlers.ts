@@ -5,20 +5,20 @@ import {
   registerUsers,
   requireIds,
   unregisterUsers,
-} from '../../maintenance/event-registration.ts';
+} from '../../events/event-registration.ts';
 import {
   type EventPage,
   type FindEventsOptions,
   findEvents,
   readEvent,
   readEventSeats,
-} from '../../maintenance/events.ts';
+} from '../../events/events.ts';
 import {
   eventsView,
   renderEvent,
   renderEventSeats,
   renderRegistrations,
-} from '../../report/events.ts';
+} from '../../events/report.ts';
 import { renderReport } from '../../report/render-report.ts';
 import { commandLine, sameCommand } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';

@@ -1,16 +1,15 @@
 import type { Config } from '../../config/resolve.ts';
 import { withInspection, withWriting } from '../../connection/inspection.ts';
 import { EvdbError } from '../../errors.ts';
-import { repairRules } from '../../maintenance/rule-repairs.ts';
-import { checkRules, listRules, type RuleSeverity } from '../../maintenance/rules.ts';
-import { findingOfRule } from '../../report/json-findings.ts';
-import { renderReport } from '../../report/render-report.ts';
 import {
   RULES_VIEW,
   renderRepairs,
   renderViolationDetails,
   VIOLATIONS_VIEW,
-} from '../../report/rules.ts';
+} from '../../events/report.ts';
+import { checkRules, listRules, type RuleSeverity, repairRules } from '../../events/rules.ts';
+import { findingOfRule } from '../../report/json-findings.ts';
+import { renderReport } from '../../report/render-report.ts';
 import { commandLine, sameCommand } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -45,7 +44,7 @@ export async function handleRulesCheck(input: CommandInput): Promise<CommandResu
     },
     text: details === '' ? table : `${table}\n\n${details}`,
     pipeline: async () => {
-      const { pipelineOfRules } = await import('../../report/pipeline/from-rules.ts');
+      const { pipelineOfRules } = await import('../../events/report.ts');
       const kept = rules.filter((one) => severity !== 'error' || one.severity === 'error');
       return pipelineOfRules(report, kept);
     },

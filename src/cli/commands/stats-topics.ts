@@ -1,6 +1,5 @@
 import type { Session } from '../../connection/session.ts';
-import type { StatsReport } from '../../maintenance/stats-report.ts';
-import type { ReportView } from '../../report/columns.ts';
+import type { ReportView, StatsReport } from '../../report/columns.ts';
 import type { ReportRenderOptions } from '../../report/render-report.ts';
 
 /** What the flags of a topic can ask for; a topic takes what it knows. */

@@ -1,5 +1,5 @@
 import { type UpdateRow, updateStatistics } from '../../maintenance/stats/update.ts';
-import type { ReportNote, StatsReport } from '../../maintenance/stats-report.ts';
+import type { ReportNote, StatsReport } from '../../report/columns.ts';
 import { renderReport } from '../../report/render-report.ts';
 import { UPDATE_VIEW } from '../../report/stats/update.ts';
 import { renderCount } from '../../text/units.ts';

@@ -1,6 +1,6 @@
 import { EvdbError } from '../../errors.ts';
+import { checkRules, type RuleViolation } from '../../events/rules.ts';
 import { commandLine } from '../../text/command-line.ts';
-import { checkRules, type RuleViolation } from '../rules.ts';
 import type { DoctorCheck, DoctorFinding, Examination } from './check.ts';
 
 /** Rows and guards of the event schema that break its rules. */

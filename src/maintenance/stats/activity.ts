@@ -1,6 +1,6 @@
 import type { Session } from '../../connection/session.ts';
+import type { ReportNote, StatsReport } from '../../report/columns.ts';
 import { maskSecrets } from '../../sql/mask.ts';
-import type { ReportNote, StatsReport } from '../stats-report.ts';
 import { hiddenNote, seesRole } from './hidden.ts';
 
 /** A process of the server that works, or keeps a transaction open. */

@@ -1,5 +1,5 @@
 import type { Session } from '../../connection/session.ts';
-import type { ReportNote, StatsReport } from '../stats-report.ts';
+import type { ReportNote, StatsReport } from '../../report/columns.ts';
 import { readCounterAge } from './counted-since.ts';
 
 /** How often a block was found in shared buffers. */

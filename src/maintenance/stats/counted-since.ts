@@ -1,5 +1,5 @@
 import type { Session } from '../../connection/session.ts';
-import type { ReportNote } from '../stats-report.ts';
+import type { ReportNote } from '../../report/columns.ts';
 
 /** How far the counters of this server can be believed. */
 export interface CounterAge {

@@ -1,7 +1,7 @@
 import { codeOf } from '../../connection/connection-error.ts';
 import type { Row, Session } from '../../connection/session.ts';
+import type { ReportNote } from '../../report/columns.ts';
 import { commandLine } from '../../text/command-line.ts';
-import type { ReportNote } from '../stats-report.ts';
 
 /**
  * A common table expression with all that somebody holds, or waits for, exclusively. The functions

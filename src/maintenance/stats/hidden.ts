@@ -1,5 +1,5 @@
+import type { ReportNote } from '../../report/columns.ts';
 import { quoteIdent } from '../../sql/quote.ts';
-import type { ReportNote } from '../stats-report.ts';
 
 /**
  * SQL for whether the server shows the current role what the sessions of another role do.

@@ -1,5 +1,5 @@
 import type { Session } from '../../connection/session.ts';
-import type { StatsReport } from '../stats-report.ts';
+import type { StatsReport } from '../../report/columns.ts';
 import { findCatalogColumns } from './catalog-columns.ts';
 import { readCounterAge } from './counted-since.ts';
 import { estimateNotes, type Precision, runWithoutWaiting } from './exclusive-locks.ts';

@@ -1,5 +1,5 @@
 import type { Session } from '../../connection/session.ts';
-import type { ReportNote, StatsReport } from '../stats-report.ts';
+import type { ReportNote, StatsReport } from '../../report/columns.ts';
 import { findCatalogColumns } from './catalog-columns.ts';
 import { HELD, type Precision, renderSize, runWithoutWaiting } from './exclusive-locks.ts';
 import { type IndexBuild, readBuilds } from './index-builds.ts';

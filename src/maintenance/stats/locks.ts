@@ -1,5 +1,5 @@
 import type { Session } from '../../connection/session.ts';
-import type { ReportNote, StatsReport } from '../stats-report.ts';
+import type { ReportNote, StatsReport } from '../../report/columns.ts';
 import { hiddenNote } from './hidden.ts';
 import { buildLockTree, type LockRow } from './lock-tree.ts';
 import { listLockSessions, listLockWaits, listPreparedTransactions } from './lock-waits.ts';

@@ -1,7 +1,7 @@
 import { codeOf } from '../../connection/connection-error.ts';
 import type { Session } from '../../connection/session.ts';
+import type { ReportNote, StatsReport } from '../../report/columns.ts';
 import { quoteIdent } from '../../sql/quote.ts';
-import type { ReportNote, StatsReport } from '../stats-report.ts';
 import { HELD, type Precision, runWithoutWaiting } from './exclusive-locks.ts';
 import { renderScope, requireSchema, type StatsOptions } from './scope.ts';
 

@@ -1,9 +1,9 @@
 import { codeOf } from '../../connection/connection-error.ts';
 import { listColumns } from '../../connection/inspection.ts';
 import type { Row, Session } from '../../connection/session.ts';
+import type { ReportNote, StatsReport } from '../../report/columns.ts';
 import { maskSecrets } from '../../sql/mask.ts';
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts';
-import type { ReportNote, StatsReport } from '../stats-report.ts';
 import { hiddenNote, seesRole } from './hidden.ts';
 
 /** A normalised statement, as pg_stat_statements counts it in this database. */

@@ -1,6 +1,6 @@
 import { listColumns } from '../../connection/inspection.ts';
 import type { Session } from '../../connection/session.ts';
-import type { ReportNote, StatsReport } from '../stats-report.ts';
+import type { ReportNote, StatsReport } from '../../report/columns.ts';
 import { hiddenNote } from './hidden.ts';
 
 /** A slot, a server that streams from this one, or the stream that this standby receives. */

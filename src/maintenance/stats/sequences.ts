@@ -1,7 +1,7 @@
 import { codeOf } from '../../connection/connection-error.ts';
 import type { Session } from '../../connection/session.ts';
+import type { ReportNote, StatsReport } from '../../report/columns.ts';
 import { commandLine } from '../../text/command-line.ts';
-import type { ReportNote, StatsReport } from '../stats-report.ts';
 import { type CounterAge, readCounterAge } from './counted-since.ts';
 import { requireSchema, type StatsOptions } from './scope.ts';
 import { renderSequences } from './sequences-query.ts';

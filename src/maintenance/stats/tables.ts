@@ -1,6 +1,6 @@
 import type { Session } from '../../connection/session.ts';
+import type { ReportNote, StatsReport } from '../../report/columns.ts';
 import { commandLine } from '../../text/command-line.ts';
-import type { ReportNote, StatsReport } from '../stats-report.ts';
 import { readCounterAge } from './counted-since.ts';
 import { estimateNotes, runWithoutWaiting } from './exclusive-locks.ts';
 import { requireSchema, type StatsOptions } from './scope.ts';

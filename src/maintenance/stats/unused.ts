@@ -1,6 +1,6 @@
 import type { Session } from '../../connection/session.ts';
+import type { ReportNote, StatsReport } from '../../report/columns.ts';
 import { commandLine } from '../../text/command-line.ts';
-import type { ReportNote, StatsReport } from '../stats-report.ts';
 import { type CounterAge, readCounterAge, replicaNotes } from './counted-since.ts';
 import { estimateNotes, type Precision, runWithoutWaiting } from './exclusive-locks.ts';
 import {

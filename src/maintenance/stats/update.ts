@@ -2,8 +2,8 @@ import { codeOf, isConnectionLoss, queryError } from '../../connection/connectio
 import type { ConnectionOptions } from '../../connection/options.ts';
 import { openSession, type Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
+import type { StatsReport } from '../../report/columns.ts';
 import { quoteIdent } from '../../sql/quote.ts';
-import type { StatsReport } from '../stats-report.ts';
 import { requireSchema, type StatsOptions } from './scope.ts';
 import { renderLocker, renderTargets } from './update-query.ts';
 

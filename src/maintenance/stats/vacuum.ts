@@ -1,5 +1,5 @@
 import type { Session } from '../../connection/session.ts';
-import type { ReportNote, StatsReport } from '../stats-report.ts';
+import type { ReportNote, StatsReport } from '../../report/columns.ts';
 import { hiddenNote } from './hidden.ts';
 import { listRunningVacuums, type RunningVacuum, type VacuumOfTable } from './running-vacuums.ts';
 

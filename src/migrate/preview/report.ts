@@ -1,10 +1,10 @@
+import { oneLine } from '../../report/columns.ts';
 import { fence } from '../../report/pipeline/comment.ts';
 import type {
   PipelineProblem,
   PipelineReport,
   PipelineSeverity,
 } from '../../report/pipeline/pipeline-report.ts';
-import { oneLine } from '../../report/report-value.ts';
 import { PLAIN, type Style } from '../../report/style.ts';
 import { renderCount, renderDuration } from '../../text/units.ts';
 import { wrapWords } from '../../text/width.ts';

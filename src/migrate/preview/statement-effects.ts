@@ -1,5 +1,5 @@
 import type { Build, LockMode } from '../../impact/impact.ts';
-import { renderBytes } from '../../report/report-value.ts';
+import { renderBytes } from '../../report/columns.ts';
 import type { Style } from '../../report/style.ts';
 import { renderDuration } from '../../text/units.ts';
 import type { PlannedLock, StatementImpact, TableFacts } from './impact-plan.ts';

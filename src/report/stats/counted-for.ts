@@ -1,4 +1,4 @@
-import type { StatsReport } from '../../maintenance/stats-report.ts';
+import type { StatsReport } from '../columns.ts';
 
 const DAY_MS = 86_400_000;
 

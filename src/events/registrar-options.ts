@@ -1,4 +1,6 @@
 import { EvdbError } from '../errors.ts';
+import type { RegistrationOptions } from './registration.ts';
+import type { RegistrationResult } from './registration-answer.ts';
 
 export interface RegistrarOptions {
   /** The PostgreSQL schema of the functions, where the connections' search_path does not name it. */
@@ -77,4 +79,21 @@ function misused(name: string, what: string, expected: string): EvdbError {
   return new EvdbError('USAGE', `the registrar's option ${name} is ${what}`, {
     hint: `Expected: ${expected}.`,
   });
+}
+
+/** One `register` that is not answered yet. */
+export interface Call {
+  /** Ascending in the order of arrival. */
+  readonly number: number;
+  readonly userId: number;
+  readonly eventId: number;
+  /** Only where they ask for more than a batch can do. */
+  readonly options: RegistrationOptions | undefined;
+  readonly arrivedAtMs: number;
+  /** How often it was tried in vain. */
+  attempts: number;
+  /** `asked`: the pool has it, and may still be looking for a connection. */
+  state: 'queued' | 'asked' | 'sent' | 'settled';
+  resolve(result: RegistrationResult): void;
+  reject(error: unknown): void;
 }

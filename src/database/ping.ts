@@ -3,6 +3,9 @@ import { queryError } from '../connection/connection-error.ts';
 import { type ConnectionOptions, completeOptions } from '../connection/options.ts';
 import { openSession } from '../connection/session.ts';
 import { EvdbError, type EvdbErrorCode } from '../errors.ts';
+import type { Style } from '../report/style.ts';
+import { type Cell, renderTable, type TableRenderer } from '../report/table.ts';
+import { renderDuration, renderTime } from '../text/units.ts';
 
 /** What one answer of a database tells. */
 export interface DatabasePing {
@@ -124,4 +127,32 @@ function tookTooLong(last: EvdbError, timeoutMs: number, tries: number): EvdbErr
     `the database did not accept a connection within ${timeoutMs / 1000} s: ${last.message}`,
     { hint: last.hint, cause: last, details: { lastCode: last.code, tries } },
   );
+}
+
+/** Who answered, and how fast. */
+export function renderPing(
+  ping: DatabasePing,
+  style: Style,
+  table: TableRenderer = renderTable,
+): string {
+  const rows: [name: string, value: string, colour?: keyof Style | undefined][] = [
+    ['answers in', renderDuration(ping.latencyMs), 'good'],
+    ['connects in', renderDuration(ping.connectMs)],
+    ['version', `PostgreSQL ${ping.version}`],
+    ['state', describeState(ping), ping.isReadOnly ? 'warn' : undefined],
+    ['user', ping.isSuperuser ? `${ping.user} (superuser)` : ping.user],
+    ['TLS', ping.tls ?? 'none'],
+    ['up since', renderTime(ping.startedAt.toISOString())],
+  ];
+  if (ping.isPooled) rows.push(['pooler', 'stands between, and this is its connection']);
+  const cells = rows.map(([name, text, colour]): Cell[] => [
+    { text: name },
+    { text, ...(colour && { colour }) },
+  ]);
+  return table([{ title: 'Database' }, { title: ping.database }], cells, style);
+}
+
+function describeState({ isInRecovery, isReadOnly }: DatabasePing): string {
+  if (isInRecovery) return 'standby, read-only';
+  return isReadOnly ? 'primary, read-only by default' : 'primary';
 }

@@ -1,10 +1,14 @@
-import { createBacklog, registrarClosed } from './registrar-backlog.ts';
-import { createCounts, type RegistrarMetrics } from './registrar-counts.ts';
 import { createLanes } from './registrar-lanes.ts';
 import { type RegistrarOptions, resolveRegistrarOptions } from './registrar-options.ts';
-import type { RegistrarPool } from './registrar-turn.ts';
+import {
+  createBacklog,
+  createCounts,
+  type RegistrarMetrics,
+  type RegistrarPool,
+  registrarClosed,
+} from './registrar-turn.ts';
+import { checkOptions, type RegistrationOptions, requireId } from './registration.ts';
 import type { RegistrationResult } from './registration-answer.ts';
-import { checkOptions, type RegistrationOptions, requireId } from './registration-arguments.ts';
 
 export interface Registrar {
   /**

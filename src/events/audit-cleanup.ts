@@ -3,6 +3,7 @@ import { queryError } from '../connection/connection-error.ts';
 import { isLockFailure, withLockAttempts } from '../connection/retry.ts';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
+import type { StatsReport } from '../report/columns.ts';
 import { type EventSchemaTarget, onEventSchema, type SchemaNeed } from './event-schema.ts';
 
 /** The function counts no further back, which is 2,700 years. */
@@ -72,7 +73,7 @@ const NEED: SchemaNeed = {
  *
  * @throws {EvdbError} USAGE
  */
-export function requireRetentionDays(days: number): void {
+function requireRetentionDays(days: number): void {
   if (Number.isInteger(days) && days >= 1 && days <= MOST_DAYS) return;
   throw new EvdbError('USAGE', `${days} days is not a retention`, {
     hint: `Nothing was removed. Give a whole number of days from 1 to ${MOST_DAYS}.`,
@@ -240,5 +241,39 @@ function withDone(error: unknown, done: CleanupDone, signal: AbortSignal | undef
     hint: error.hint,
     cause: error,
     details: { ...error.details, done },
+  });
+}
+
+/** What a cleanup would do to one partition, or to `audit_logs_overflow`. */
+export interface CleanupPreview {
+  partition: string;
+  /** `drop` gives its disk space back, `delete` does not. */
+  action: 'drop' | 'delete';
+  entries: number;
+  freedBytes: number;
+}
+
+const PREVIEW_NEED: SchemaNeed = {
+  functions: { preview_audit_cleanup: ['days_to_keep'] },
+  access: 'owner',
+};
+
+/**
+ * Says what `cleanUpAuditLog` would remove; changes nothing.
+ *
+ * @throws {EvdbError} USAGE for days that are no whole number from 1, and those of `onEventSchema`
+ */
+export async function previewAuditCleanup(
+  session: Session,
+  { days, ...target }: EventSchemaTarget & { days: number },
+): Promise<StatsReport<CleanupPreview>> {
+  requireRetentionDays(days);
+  return onEventSchema(session, target, PREVIEW_NEED, async (prefix) => {
+    const rows = await session.run(
+      `select partition_name as "partition", action, entries::float8 as "entries",
+        freed_bytes::float8 as "freedBytes"
+      from ${prefix}preview_audit_cleanup(days_to_keep => ${days})`,
+    );
+    return { rows: rows as unknown as CleanupPreview[], countedSince: null, notes: [] };
   });
 }

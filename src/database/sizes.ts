@@ -1,7 +1,7 @@
 import { codeOf } from '../connection/connection-error.ts';
 import type { Session } from '../connection/session.ts';
+import type { ReportNote, ReportView, StatsReport } from '../report/columns.ts';
 import { commandLine } from '../text/command-line.ts';
-import type { ReportNote, StatsReport } from './stats-report.ts';
 
 /** The size of the database, of one schema or of one relation with all that belongs to it. */
 export interface SizeRow {
@@ -112,3 +112,19 @@ select s.kind, s.schema, s.name, s.total as "totalBytes", s.table_bytes as "tabl
 from sizes as s cross join whole as w
 order by s.part, s.total desc, s.schema, s.name`;
 }
+
+export const SIZES_VIEW: ReportView<SizeRow> = {
+  title: 'Sizes',
+  columns: [
+    { header: 'what', value: (row) => row.kind, priority: 4, tone: () => 'muted' },
+    {
+      header: 'name',
+      value: ({ schema, name }) => [schema, name].filter((part) => part !== null).join('.'),
+    },
+    { header: 'size', unit: 'bytes', value: (row) => row.totalBytes },
+    { header: 'of all', unit: 'ratio', value: (row) => row.share, priority: 3 },
+    { header: 'rows', unit: 'bytes', value: (row) => row.tableBytes, priority: 1 },
+    { header: 'indexes', unit: 'bytes', value: (row) => row.indexBytes, priority: 2 },
+  ],
+  empty: () => 'the database has no size',
+};

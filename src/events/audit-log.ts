@@ -1,0 +1,258 @@
+import type { Row, Session } from '../connection/session.ts';
+import { EvdbError } from '../errors.ts';
+import type { StatsReport } from '../report/columns.ts';
+import { type EventSchemaTarget, onEventSchema, type SchemaNeed } from './event-schema.ts';
+
+/** Which entries; all that are given have to fit. */
+export interface AuditFilter {
+  table?: string | undefined;
+  /** Primary key of the row. */
+  record?: number | undefined;
+  actor?: string | undefined;
+  /** From this moment on. */
+  since?: Date | undefined;
+  /** Until before this moment. */
+  until?: Date | undefined;
+}
+
+export interface ReadAuditLogOptions extends EventSchemaTarget, AuditFilter {
+  /** How many entries at most, from 1; default 20. */
+  limit?: number | undefined;
+  /** `next` of the page before. */
+  before?: string | undefined;
+}
+
+export interface AuditLogPage {
+  /** The newest first. */
+  rows: AuditEntry[];
+  /** Asks for the next page, which has older entries; null on the last one. */
+  next: string | null;
+}
+
+const NEED: SchemaNeed = {
+  functions: { audit_log_changes: ['p_before_created_at', 'p_before_id'] },
+  access: 'audit',
+};
+
+/**
+ * Reads a page of the audit log, the newest entries first. Pages are told apart by the last entry
+ * read, so entries that come in between neither shift nor repeat any.
+ *
+ * @throws {EvdbError} USAGE for a `before` that is none, and those of `onEventSchema`
+ * @example
+ * const { rows, next } = await readAuditLog(session, { table: 'events', record: 7 });
+ */
+export async function readAuditLog(
+  session: Session,
+  options: ReadAuditLogOptions = {},
+): Promise<AuditLogPage> {
+  const { limit = 20, table, record, actor, since, until } = options;
+  const before = options.before === undefined ? undefined : parseAuditCursor(options.before);
+  return onEventSchema(session, options, NEED, async (prefix) => {
+    // Times go as text, because the driver would cut their microseconds off.
+    const rows = await session.query(
+      `select ${entryColumns('c')}
+      from ${prefix}audit_log_changes(
+        p_table => $1::text, p_row_id => $2::integer, p_actor => $3::text,
+        p_since => $4::text::timestamptz, p_until => $5::text::timestamptz, p_limit => $6::integer,
+        p_before_created_at => $7::text::timestamptz, p_before_id => $8::bigint) c
+      order by c.created_at desc, c.id desc`,
+      [
+        table ?? null,
+        record?.toString() ?? null,
+        actor ?? null,
+        since?.toISOString() ?? null,
+        until?.toISOString() ?? null,
+        // One more tells whether there is another page.
+        String(limit + 1),
+        before?.createdAt ?? null,
+        before?.id ?? null,
+      ],
+      false,
+    );
+    const entries = rows.slice(0, limit).map(parseEntry);
+    const last = rows.length > limit ? entries.at(-1) : undefined;
+    return { rows: entries, next: last ? `${last.createdAt}/${last.id}` : null };
+  });
+}
+
+const CURSOR = /^(\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)\/(\d{1,19})$/;
+
+/**
+ * Checks a cursor, before anything is asked.
+ *
+ * @throws {EvdbError} USAGE
+ */
+export function parseAuditCursor(cursor: string): { createdAt: string; id: string } {
+  const [, createdAt, id] = CURSOR.exec(cursor) ?? [];
+  if (createdAt !== undefined && id !== undefined) return { createdAt, id };
+  throw new EvdbError('USAGE', `"${cursor}" is not the end of a page of the audit log`, {
+    hint: 'Give what the page before names as its end, such as 2026-11-22T19:46:49.700000Z/46.',
+  });
+}
+
+/** What one entry says about one column. */
+export type AuditChange =
+  /** A column without `old` was set by an insert; one without `new` went with a delete. */
+  | { column: string; old?: unknown; new?: unknown }
+  /** A secret: that it changed is all that is kept. */
+  | { column: string; isRedacted: true };
+
+/** One entry of the audit log. */
+export interface AuditEntry {
+  id: number;
+  /** When the transaction began: ISO 8601 in UTC, with microseconds. */
+  createdAt: string;
+  table: string;
+  /** `INSERT`, `UPDATE`, `DELETE`, `TRUNCATE` or `REPAIR`. */
+  operation: string;
+  /** The primary key of the row; null for `TRUNCATE`. */
+  record: number | null;
+  changes: AuditChange[];
+  /** What the transaction set as `evdb.actor`. */
+  actor: string | null;
+  /** The role that logged in. */
+  role: string;
+  application: string | null;
+  /** Entries of one transaction share it. */
+  transactionId: string;
+}
+
+/** Renders a moment exactly: the driver's dates lose the microseconds. */
+function renderMoment(expression: string): string {
+  return `pg_catalog.to_char(${expression} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+}
+
+/** The columns that `parseEntry` reads, of an alias of the log. */
+export function entryColumns(alias: string): string {
+  return `${alias}.id::text as "id", ${renderMoment(`${alias}.created_at`)} as "createdAt",
+    ${alias}.table_name as "table", ${alias}.operation, ${alias}.row_id as "record",
+    ${alias}.old_values as "old", ${alias}.new_values as "new",
+    pg_catalog.to_json(${alias}.redacted) as "redacted", ${alias}.actor,
+    ${alias}.session_role as "role", ${alias}.application_name as "application",
+    ${alias}.transaction_id::text as "transactionId"`;
+}
+
+type Image = Record<string, unknown> | null;
+
+interface EntryRow extends Omit<AuditEntry, 'id' | 'changes'> {
+  id: string;
+  old: Image;
+  new: Image;
+  redacted: string[] | null;
+}
+
+/** Reads a row of `entryColumns`: of two images, only what differs. */
+export function parseEntry(row: Row): AuditEntry {
+  const { id, old, new: after, redacted, ...rest } = row as unknown as EntryRow;
+  const { createdAt, table, operation, record, actor, role, application, transactionId } = rest;
+  const secrets = (redacted ?? []).map((column) => ({ column, isRedacted: true as const }));
+  return {
+    ...{ id: Number(id), createdAt, table, operation, record },
+    changes: [...listChanges(old, after), ...secrets],
+    ...{ actor, role, application, transactionId },
+  };
+}
+
+function listChanges(old: Image, after: Image): AuditChange[] {
+  const columns = new Set([...Object.keys(old ?? {}), ...Object.keys(after ?? {})]);
+  return [...columns].flatMap((column) => {
+    const hasOld = old !== null && column in old;
+    const hasNew = after !== null && column in after;
+    if (hasOld && hasNew && isSame(old[column], after[column])) return [];
+    return [
+      {
+        column,
+        ...(hasOld ? { old: old[column] } : {}),
+        ...(hasNew ? { new: after[column] } : {}),
+      },
+    ];
+  });
+}
+
+/** The server has brought both into the same shape already. */
+function isSame(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}
+
+/** By what entries can be counted; days are those of UTC. */
+export type AuditDimension = 'day' | 'table' | 'operation' | 'actor';
+
+/** How many entries there are of one kind; only what was asked for is set. */
+export interface AuditSummaryRow {
+  /** Such as `2026-11-22`, in UTC. */
+  day?: string;
+  table?: string;
+  operation?: string;
+  /** Null where no actor was named. */
+  actor?: string | null;
+  entries: number;
+  /** ISO 8601 in UTC, with microseconds. */
+  firstAt: string;
+  lastAt: string;
+}
+
+export interface AuditSummaryOptions
+  extends EventSchemaTarget,
+    Pick<AuditFilter, 'since' | 'until'> {
+  /** In the order of the columns; default table and operation. */
+  by?: readonly AuditDimension[] | undefined;
+  /** How many rows at most; default 1000. */
+  limit?: number | undefined;
+}
+
+const SUMMARY_NEED: SchemaNeed = { functions: { audit_log_changes: [] }, access: 'audit' };
+
+const EXPRESSIONS: Record<AuditDimension, string> = {
+  day: `pg_catalog.to_char(e.created_at at time zone 'UTC', 'YYYY-MM-DD')`,
+  table: 'e.table_name',
+  operation: 'e.operation',
+  actor: 'e.actor',
+};
+
+/**
+ * Counts the entries of the audit log. Days come newest first, within them the most entries first.
+ *
+ * @throws {EvdbError} as `onEventSchema`
+ * @example
+ * const { rows } = await readAuditSummary(session, { by: ['actor'], since: lastWeek });
+ */
+export async function readAuditSummary(
+  session: Session,
+  options: AuditSummaryOptions = {},
+): Promise<StatsReport<AuditSummaryRow>> {
+  const { by = ['table', 'operation'], since, until, limit = 1000 } = options;
+  return onEventSchema(session, options, SUMMARY_NEED, async (prefix) => {
+    const columns = by.map((name) => `${EXPRESSIONS[name]} as "${name}"`);
+    const groups = by.map((_, index) => index + 1);
+    const order = by.includes('day') ? `"day" desc, "entries" desc` : `"entries" desc`;
+    const rows = await session.query(
+      `select ${[...columns, ''].join(', ')}count(*)::float8 as "entries",
+        ${renderMoment('min(e.created_at)')} as "firstAt", ${renderMoment('max(e.created_at)')} as "lastAt"
+      from ${prefix}audit_log_entries e
+      where ($1::text is null or e.created_at >= $1::text::timestamptz)
+        and ($2::text is null or e.created_at < $2::text::timestamptz)
+      group by ${groups.join(', ')}
+      order by ${order}, ${groups.join(', ')}
+      limit $3::integer`,
+      [since?.toISOString() ?? null, until?.toISOString() ?? null, String(limit + 1)],
+      false,
+    );
+    return {
+      rows: rows.slice(0, limit) as unknown as AuditSummaryRow[],
+      countedSince: since ?? (await readOldest(session, prefix)),
+      notes:
+        rows.length > limit
+          ? [{ level: 'info', text: `only the first ${limit} rows are shown`, hint: '--limit' }]
+          : [],
+    };
+  });
+}
+
+/** Along the primary key of each partition, whatever they hold. */
+async function readOldest(session: Session, prefix: string): Promise<Date | null> {
+  const [row] = await session.run(`select min(e.at) as "oldest" from (
+    select min(a.created_at) as at from ${prefix}audit_logs a
+    union all select min(o.created_at) from ${prefix}audit_logs_overflow o) e`);
+  return (row?.oldest as Date | null) ?? null;
+}

@@ -1,0 +1,286 @@
+import { EvdbError } from '../errors.ts';
+import type { Queryable } from '../pool/handle.ts';
+import { quoteIdent } from '../sql/quote.ts';
+import { commandLine } from '../text/command-line.ts';
+import {
+  type EventStats,
+  parseRegistration,
+  parseStats,
+  parseUnregistration,
+  type RawEventStats,
+  type RawRegistration,
+  type RegistrationResult,
+  type UnregistrationResult,
+  unknownAnswer,
+} from './registration-answer.ts';
+
+export interface RegistrationClientOptions {
+  /** The PostgreSQL schema of the functions, where the connection's search_path does not name it. */
+  schema?: string | undefined;
+}
+
+export interface RegistrationClient {
+  /**
+   * Registers a user for an event, confirms the user's hold, or brings a cancelled registration
+   * back. A refusal is a result: `success` is false and `reason` says why.
+   *
+   * @throws EvdbError `USAGE` for what is not an id; what the server or the connection raised
+   */
+  register(
+    userId: number,
+    eventId: number,
+    options?: RegistrationOptions,
+  ): Promise<RegistrationResult>;
+  /**
+   * Removes a registration, a hold or a place in the queue; with `keep` the row stays as cancelled.
+   *
+   * @throws EvdbError as `register`
+   */
+  unregister(
+    userId: number,
+    eventId: number,
+    options?: UnregistrationOptions,
+  ): Promise<UnregistrationResult>;
+  /** Seats and registrations of one event; null where it does not exist. */
+  eventStats(eventId: number): Promise<EventStats | null>;
+}
+
+/**
+ * Calls the registration functions of the event schema and gives typed results.
+ *
+ * @param queryable a pool, or a transaction, which the call is then part of
+ * @example
+ * const events = createRegistrationClient(pool);
+ * const result = await events.register(userId, eventId, { joinWaitlist: true });
+ * if (!result.success && result.reason === 'full') offerAnother();
+ */
+export function createRegistrationClient(
+  queryable: Queryable,
+  { schema }: RegistrationClientOptions = {},
+): RegistrationClient {
+  const statements = renderStatements(schema);
+  return {
+    async register(userId, eventId, options) {
+      requireId('userId', userId);
+      requireId('eventId', eventId);
+      const statement = statements.register(userId, eventId, checkOptions(options));
+      const raw = await readAnswer<RawRegistration>(queryable, statement);
+      return parseRegistration(raw, { userId, eventId });
+    },
+    async unregister(userId, eventId, options) {
+      requireId('userId', userId);
+      requireId('eventId', eventId);
+      const raw = await readAnswer<RawRegistration>(
+        queryable,
+        statements.unregister(userId, eventId, checkKeep(options)),
+      );
+      return parseUnregistration(raw, { userId, eventId });
+    },
+    async eventStats(eventId) {
+      requireId('eventId', eventId);
+      const raw = await readRow<RawEventStats>(queryable, statements.stats(eventId));
+      return raw === null ? null : parseStats(raw);
+    },
+  };
+}
+
+const searched = renderStatements();
+
+/** The JSON of `safe_event_registration` as the database gives it, with its `snake_case` names. */
+export async function safeEventRegistration(
+  queryable: Queryable,
+  userId: number,
+  eventId: number,
+): Promise<RawRegistration> {
+  requireId('userId', userId);
+  requireId('eventId', eventId);
+  return readAnswer(queryable, searched.register(userId, eventId));
+}
+
+/** The JSON of `safe_event_unregistration` as the database gives it. */
+export async function safeEventUnregistration(
+  queryable: Queryable,
+  userId: number,
+  eventId: number,
+): Promise<RawRegistration> {
+  requireId('userId', userId);
+  requireId('eventId', eventId);
+  return readAnswer(queryable, searched.unregister(userId, eventId));
+}
+
+/** The JSON of `get_event_registration_stats` as the database gives it; null for no such event. */
+export async function getEventStats(
+  queryable: Queryable,
+  eventId: number,
+): Promise<RawEventStats | null> {
+  requireId('eventId', eventId);
+  return readRow(queryable, searched.stats(eventId));
+}
+
+/** Runs one of the statements and reads its JSON. */
+export async function readAnswer<T>(queryable: Queryable, statement: Statement): Promise<T> {
+  const answer = await readRow<T>(queryable, statement);
+  if (answer === null) throw unknownAnswer(null);
+  return answer;
+}
+
+/** As `readAnswer`, null where there is no row. */
+async function readRow<T>(queryable: Queryable, { text, params }: Statement): Promise<T | null> {
+  const asked = queryable.query<{ answer: string | null }>(text, params);
+  const { rows } = await asked.catch((error: unknown) => {
+    throw isMissing(error) ? schemaMissing(error) : error;
+  });
+  const answer = rows[0]?.answer ?? null;
+  return answer === null ? null : (JSON.parse(answer) as T);
+}
+
+/** No such function, no such schema; with a context it is something inside of ours that is missing. */
+function isMissing(error: unknown): boolean {
+  const said = (error instanceof EvdbError ? error.cause : error) as {
+    code?: string;
+    where?: string;
+  };
+  return (said?.code === '42883' || said?.code === '3F000') && said.where === undefined;
+}
+
+function schemaMissing(cause: unknown): EvdbError {
+  return new EvdbError(
+    'EVENT_SCHEMA_MISSING',
+    'the database does not hold the registration functions of the event schema',
+    {
+      hint: `Apply the migrations: ${commandLine('migrate up')} (in a new project: ${commandLine('init')} first). Where they are in another schema, name it with the option schema.`,
+      cause,
+      details: cause instanceof EvdbError ? cause.details : {},
+    },
+  );
+}
+
+/** A statement with one row and one column, `answer`: JSON as text, or null. */
+interface Statement {
+  text: string;
+  params: unknown[];
+}
+
+/**
+ * The calls of the registration functions. The text depends on nothing but the schema, so each is
+ * prepared once a connection. The answer is read as text, so that it does not matter how the
+ * connection reads JSON.
+ */
+export interface RegistrationStatements {
+  register(userId: number, eventId: number, options?: RegistrationOptions): Statement;
+  /** As `register`, but gives up with 55P03 where a lock is not to be had in time. */
+  registerSoon(userId: number, eventId: number, options?: RegistrationOptions): Statement;
+  registerBatch(userIds: readonly number[], eventId: number): Statement;
+  unregister(userId: number, eventId: number, keep?: boolean): Statement;
+  stats(eventId: number): Statement;
+}
+
+/** A batch of hundreds keeps an event for some 20 ms; whoever keeps a user longer is at something else. */
+const SOON = '200ms';
+
+/**
+ * Renders the calls.
+ *
+ * @param schema the schema of the functions; left out, the search_path finds them
+ * @throws EvdbError `INVALID_NAME` for a name that cannot be quoted
+ */
+export function renderStatements(schema?: string): RegistrationStatements {
+  const prefix = schema === undefined ? '' : `${quoteIdent(schema)}.`;
+  const plain = `${prefix}safe_event_registration($1::integer, $2::integer)::text as answer`;
+  const withOptions = `${prefix}safe_event_registration($1::integer, $2::integer, p_join_waitlist => $3::boolean, p_hold => $4::double precision * interval '1 millisecond')::text as answer`;
+  const batch = `select ${prefix}batch_event_registration($1::integer[], $2::integer)::text as answer`;
+  const unregister = `select ${prefix}safe_event_unregistration($1::integer, $2::integer)::text as answer`;
+  // Of an event that is there: the function raises an error otherwise, which would end a transaction.
+  const stats = `select ${prefix}get_event_registration_stats(e.id)::text as answer from ${prefix}events e where e.id = $1::integer`;
+  // The setting ends with the statement's own transaction; the scan sets it before the call.
+  const soon = (call: string) =>
+    `with patience as materialized (select set_config('lock_timeout', '${SOON}', true)) select ${call} from patience`;
+  const render =
+    (wrap: (call: string) => string) =>
+    (userId: number, eventId: number, options?: RegistrationOptions): Statement =>
+      options === undefined
+        ? { text: wrap(plain), params: [userId, eventId] }
+        : {
+            text: wrap(withOptions),
+            params: [userId, eventId, options.joinWaitlist ?? false, options.holdMillis ?? null],
+          };
+  return {
+    register: render((call) => `select ${call}`),
+    registerSoon: render(soon),
+    // As text, because drivers differ in how they write arrays.
+    registerBatch: (userIds, eventId) => ({ text: batch, params: [`{${userIds}}`, eventId] }),
+    unregister: (userId, eventId, keep = false) => ({
+      text: keep ? unregister.replace('$2::integer', '$2::integer, p_keep => true') : unregister,
+      params: [userId, eventId],
+    }),
+    stats: (eventId) => ({ text: stats, params: [eventId] }),
+  };
+}
+
+/** What a registration asks for beside a seat. */
+export interface RegistrationOptions {
+  /** Wait where no seat is free, instead of the refusal `full`. Default false. */
+  joinWaitlist?: boolean | undefined;
+  /** Hold the seat for so long, at most a day, instead of confirming it. */
+  holdMillis?: number | undefined;
+}
+
+/** How a registration is given back. */
+interface UnregistrationOptions {
+  /** Keep the row with the status `cancelled` instead of removing it. Default false. */
+  keep?: boolean | undefined;
+}
+
+const MAX_ID = 2_147_483_647;
+const MAX_HOLD_MILLIS = 86_400_000;
+
+/**
+ * Refuses what cannot be the id of a user or an event, before anything is sent.
+ *
+ * @throws EvdbError `USAGE`
+ */
+export function requireId(what: 'userId' | 'eventId', value: unknown): void {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= MAX_ID) return;
+  throw new EvdbError('USAGE', `${what} is ${describe(value)}, not a whole number from 1 up`, {
+    hint: `Give ${what} as a number from 1 to ${MAX_ID}, such as Number(request.params.id).`,
+  });
+}
+
+/**
+ * @returns the options, or undefined where they ask for nothing beyond the plain registration
+ * @throws EvdbError `USAGE`
+ */
+export function checkOptions(
+  options: RegistrationOptions | undefined,
+): RegistrationOptions | undefined {
+  if (options === undefined) return undefined;
+  const { joinWaitlist = false, holdMillis } = options;
+  if (typeof joinWaitlist !== 'boolean') {
+    throw new EvdbError('USAGE', `joinWaitlist is ${describe(joinWaitlist)}, not a boolean`, {
+      hint: 'Give true to wait where the event is full.',
+    });
+  }
+  if (holdMillis !== undefined && !isHold(holdMillis)) {
+    throw new EvdbError('USAGE', `holdMillis is ${describe(holdMillis)}, not 1 ms to a day`, {
+      hint: `Give milliseconds from 1 to ${MAX_HOLD_MILLIS}, such as 10 * 60_000.`,
+    });
+  }
+  return joinWaitlist || holdMillis !== undefined ? { joinWaitlist, holdMillis } : undefined;
+}
+
+/** @throws EvdbError `USAGE` */
+function checkKeep({ keep = false }: UnregistrationOptions = {}): boolean {
+  if (typeof keep === 'boolean') return keep;
+  throw new EvdbError('USAGE', `keep is ${describe(keep)}, not a boolean`, {
+    hint: 'Give true to keep the row as cancelled.',
+  });
+}
+
+function isHold(value: unknown): boolean {
+  return typeof value === 'number' && value >= 1 && value <= MAX_HOLD_MILLIS;
+}
+
+function describe(value: unknown): string {
+  if (typeof value === 'string') return `the text ${JSON.stringify(value.slice(0, 40))}`;
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
+}
