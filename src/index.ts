@@ -155,46 +155,6 @@ export type {
   DoctorReport,
 } from './maintenance/doctor/run.ts';
 export { runDoctor } from './maintenance/doctor/run.ts';
-export type { ActivityOptions, ActivityRow } from './maintenance/stats/activity.ts';
-export { readActivity } from './maintenance/stats/activity.ts';
-export type { CacheOptions, CacheRow } from './maintenance/stats/cache.ts';
-export { readCache } from './maintenance/stats/cache.ts';
-export type {
-  ConnectionLimits,
-  ConnectionRow,
-  ConnectionsReport,
-} from './maintenance/stats/connections.ts';
-export { readConnections } from './maintenance/stats/connections.ts';
-export type { DuplicateIndexRow } from './maintenance/stats/duplicates.ts';
-export { readDuplicates } from './maintenance/stats/duplicates.ts';
-export type { Precision } from './maintenance/stats/exclusive-locks.ts';
-export type { IndexBuild } from './maintenance/stats/index-builds.ts';
-export type { IndexRow } from './maintenance/stats/indexes.ts';
-export { readIndexes } from './maintenance/stats/indexes.ts';
-export type { InvalidRow } from './maintenance/stats/invalid.ts';
-export { readInvalid } from './maintenance/stats/invalid.ts';
-export type { LockRow } from './maintenance/stats/lock-tree.ts';
-export { readLocks } from './maintenance/stats/locks.ts';
-export type { MissingFkRow } from './maintenance/stats/missing-fk.ts';
-export { readMissingFk } from './maintenance/stats/missing-fk.ts';
-export type { PartitionsRow } from './maintenance/stats/partitions.ts';
-export { readPartitions } from './maintenance/stats/partitions.ts';
-export type { QueriesOptions, QueryRow } from './maintenance/stats/queries.ts';
-export { readQueries } from './maintenance/stats/queries.ts';
-export type { ReplicationRow } from './maintenance/stats/replication.ts';
-export { readReplication } from './maintenance/stats/replication.ts';
-export type { RunningVacuum } from './maintenance/stats/running-vacuums.ts';
-export type { StatsOptions } from './maintenance/stats/scope.ts';
-export type { SequenceColumn, SequenceRow } from './maintenance/stats/sequences.ts';
-export { readSequences } from './maintenance/stats/sequences.ts';
-export type { BloatUnknown, TableRow } from './maintenance/stats/tables.ts';
-export { readTables } from './maintenance/stats/tables.ts';
-export type { UnusedIndexRow, UnusedOptions } from './maintenance/stats/unused.ts';
-export { readUnused } from './maintenance/stats/unused.ts';
-export type { UpdateOptions, UpdateRow } from './maintenance/stats/update.ts';
-export { updateStatistics } from './maintenance/stats/update.ts';
-export type { VacuumOptions, VacuumReport, VacuumRow } from './maintenance/stats/vacuum.ts';
-export { readVacuum } from './maintenance/stats/vacuum.ts';
 export type { StepResult } from './migrate/apply/apply.ts';
 export type { MigrateDownOptions, MigrateUpOptions } from './migrate/apply/commands.ts';
 export {
@@ -361,22 +321,6 @@ export { renderPipeline } from './report/pipeline/render-pipeline.ts';
 export type { ReportRenderOptions } from './report/render-report.ts';
 export { renderReport } from './report/render-report.ts';
 export { renderServer } from './report/server.ts';
-export { ACTIVITY_VIEW } from './report/stats/activity.ts';
-export { CACHE_VIEW } from './report/stats/cache.ts';
-export { CONNECTIONS_VIEW } from './report/stats/connections.ts';
-export { DUPLICATES_VIEW } from './report/stats/duplicates.ts';
-export { INDEXES_VIEW } from './report/stats/indexes.ts';
-export { INVALID_VIEW } from './report/stats/invalid.ts';
-export { LOCKS_VIEW } from './report/stats/locks.ts';
-export { MISSING_FK_VIEW } from './report/stats/missing-fk.ts';
-export { PARTITIONS_VIEW } from './report/stats/partitions.ts';
-export { QUERIES_VIEW } from './report/stats/queries.ts';
-export { REPLICATION_VIEW } from './report/stats/replication.ts';
-export { SEQUENCES_VIEW } from './report/stats/sequences.ts';
-export { TABLES_VIEW } from './report/stats/tables.ts';
-export { UNUSED_VIEW } from './report/stats/unused.ts';
-export { UPDATE_VIEW } from './report/stats/update.ts';
-export { VACUUM_VIEW } from './report/stats/vacuum.ts';
 export type { Style } from './report/style.ts';
 export { PLAIN } from './report/style.ts';
 export type { Cell, Column, TableRenderer } from './report/table.ts';
@@ -386,6 +330,44 @@ export { withScratchDatabase } from './scratch/server.ts';
 export { maskSecretLines, maskSecrets } from './sql/mask.ts';
 export type { ParseFailure, SqlParser } from './sql/parser.ts';
 export { loadParser } from './sql/parser.ts';
+export type { ActivityOptions, ActivityRow } from './stats/activity.ts';
+export { ACTIVITY_VIEW, readActivity } from './stats/activity.ts';
+export type { CacheOptions, CacheRow } from './stats/cache.ts';
+export { CACHE_VIEW, readCache } from './stats/cache.ts';
+export type {
+  ConnectionLimits,
+  ConnectionRow,
+  ConnectionsReport,
+} from './stats/connections.ts';
+export { CONNECTIONS_VIEW, readConnections } from './stats/connections.ts';
+export type { DuplicateIndexRow } from './stats/duplicates.ts';
+export { DUPLICATES_VIEW, readDuplicates } from './stats/duplicates.ts';
+export type { IndexBuild } from './stats/index-catalog.ts';
+export type { IndexRow } from './stats/indexes.ts';
+export { INDEXES_VIEW, readIndexes } from './stats/indexes.ts';
+export type { InvalidRow } from './stats/invalid.ts';
+export { INVALID_VIEW, readInvalid } from './stats/invalid.ts';
+export type { LockRow } from './stats/locks.ts';
+export { LOCKS_VIEW, readLocks } from './stats/locks.ts';
+export type { MissingFkRow } from './stats/missing-fk.ts';
+export { MISSING_FK_VIEW, readMissingFk } from './stats/missing-fk.ts';
+export type { PartitionsRow } from './stats/partitions.ts';
+export { PARTITIONS_VIEW, readPartitions } from './stats/partitions.ts';
+export type { QueriesOptions, QueryRow } from './stats/queries.ts';
+export { QUERIES_VIEW, readQueries } from './stats/queries.ts';
+export type { ReplicationRow } from './stats/replication.ts';
+export { REPLICATION_VIEW, readReplication } from './stats/replication.ts';
+export type { Precision, StatsOptions } from './stats/scope.ts';
+export type { SequenceColumn, SequenceRow } from './stats/sequences.ts';
+export { readSequences, SEQUENCES_VIEW } from './stats/sequences.ts';
+export type { BloatUnknown, TableRow } from './stats/tables.ts';
+export { readTables, TABLES_VIEW } from './stats/tables.ts';
+export type { UnusedIndexRow, UnusedOptions } from './stats/unused.ts';
+export { readUnused, UNUSED_VIEW } from './stats/unused.ts';
+export type { UpdateOptions, UpdateRow } from './stats/update.ts';
+export { UPDATE_VIEW, updateStatistics } from './stats/update.ts';
+export type { RunningVacuum, VacuumOptions, VacuumReport, VacuumRow } from './stats/vacuum.ts';
+export { readVacuum, VACUUM_VIEW } from './stats/vacuum.ts';
 export type {
   PartDifference,
   StructureDifference,

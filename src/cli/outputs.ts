@@ -13,22 +13,6 @@ import type { BusinessRule, RuleRepair } from '../events/rules.ts';
 import type { Finding, FindingLocation } from '../finding.ts';
 import type { RULES } from '../lint/rules.ts';
 import type { CheckStatus } from '../maintenance/doctor/run.ts';
-import type { ActivityRow } from '../maintenance/stats/activity.ts';
-import type { CacheRow } from '../maintenance/stats/cache.ts';
-import type { ConnectionsReport } from '../maintenance/stats/connections.ts';
-import type { DuplicateIndexRow } from '../maintenance/stats/duplicates.ts';
-import type { IndexRow } from '../maintenance/stats/indexes.ts';
-import type { InvalidRow } from '../maintenance/stats/invalid.ts';
-import type { LockRow } from '../maintenance/stats/lock-tree.ts';
-import type { MissingFkRow } from '../maintenance/stats/missing-fk.ts';
-import type { PartitionsRow } from '../maintenance/stats/partitions.ts';
-import type { QueryRow } from '../maintenance/stats/queries.ts';
-import type { ReplicationRow } from '../maintenance/stats/replication.ts';
-import type { SequenceRow } from '../maintenance/stats/sequences.ts';
-import type { TableRow } from '../maintenance/stats/tables.ts';
-import type { UnusedIndexRow } from '../maintenance/stats/unused.ts';
-import type { UpdateRow } from '../maintenance/stats/update.ts';
-import type { VacuumReport } from '../maintenance/stats/vacuum.ts';
 import type { MigrationResult } from '../migrate/apply/migrator.ts';
 import type { StructureComparison } from '../migrate/checks/drift.ts';
 import type { Loss } from '../migrate/checks/losses.ts';
@@ -48,6 +32,22 @@ import type {
   RuleDetails,
   ValidationData,
 } from '../report/json-findings.ts';
+import type { ActivityRow } from '../stats/activity.ts';
+import type { CacheRow } from '../stats/cache.ts';
+import type { ConnectionsReport } from '../stats/connections.ts';
+import type { DuplicateIndexRow } from '../stats/duplicates.ts';
+import type { IndexRow } from '../stats/indexes.ts';
+import type { InvalidRow } from '../stats/invalid.ts';
+import type { LockRow } from '../stats/locks.ts';
+import type { MissingFkRow } from '../stats/missing-fk.ts';
+import type { PartitionsRow } from '../stats/partitions.ts';
+import type { QueryRow } from '../stats/queries.ts';
+import type { ReplicationRow } from '../stats/replication.ts';
+import type { SequenceRow } from '../stats/sequences.ts';
+import type { TableRow } from '../stats/tables.ts';
+import type { UnusedIndexRow } from '../stats/unused.ts';
+import type { UpdateRow } from '../stats/update.ts';
+import type { VacuumReport } from '../stats/vacuum.ts';
 import type { Structure } from '../structure/structure.ts';
 
 /** What every document begins with. */

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { withInspection } from '../../src/connection/inspection.ts';
-import { readTables } from '../../src/maintenance/stats/tables.ts';
 import { readPoolConfiguration } from '../../src/pool/connection-source.ts';
+import { readTables } from '../../src/stats/tables.ts';
 import { test } from '../support/fixture.ts';
 import { startPgBouncer, whyNoPgBouncer } from '../support/pgbouncer.ts';
 

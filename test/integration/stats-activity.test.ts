@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { readActivity } from '../../src/maintenance/stats/activity.ts';
+import { readActivity } from '../../src/stats/activity.ts';
 import { eventually, inspect, test } from './live-server-stage.ts';
 
 test('shows who runs what since when, and leaves itself out', async ({ emptyDb, sessions }) => {

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { readCache } from '../../src/maintenance/stats/cache.ts';
+import { readCache } from '../../src/stats/cache.ts';
 import { useInOwnSession } from './event-schema-statistics-stage.ts';
 import { eventually, inspect, test } from './live-server-stage.ts';
 

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { readConnections } from '../../src/maintenance/stats/connections.ts';
+import { readConnections } from '../../src/stats/connections.ts';
 import { inspect, test } from './live-server-stage.ts';
 
 test('counts connections by state, user, application and database', async ({

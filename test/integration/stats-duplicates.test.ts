@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { readDuplicates } from '../../src/maintenance/stats/duplicates.ts';
+import { readDuplicates } from '../../src/stats/duplicates.ts';
 import { test as eventTest } from '../support/fixture.ts';
 import { inspect, test } from './live-server-stage.ts';
 

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { readIndexes } from '../../src/maintenance/stats/indexes.ts';
+import { readIndexes } from '../../src/stats/indexes.ts';
 import { test as eventTest } from '../support/fixture.ts';
 import { useInOwnSession } from './event-schema-statistics-stage.ts';
 import { eventually, inspect, test } from './live-server-stage.ts';

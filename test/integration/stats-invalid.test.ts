@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { readInvalid } from '../../src/maintenance/stats/invalid.ts';
+import { readInvalid } from '../../src/stats/invalid.ts';
 import { eventually, inspect, test } from './live-server-stage.ts';
 
 test('finds an index that a failed build left, and nothing once it is mended', async ({

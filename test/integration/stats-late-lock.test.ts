@@ -1,13 +1,13 @@
 import { describe, expect } from 'vitest';
 import type { Session } from '../../src/connection/session.ts';
-import { readDuplicates } from '../../src/maintenance/stats/duplicates.ts';
-import { readIndexes } from '../../src/maintenance/stats/indexes.ts';
-import { readInvalid } from '../../src/maintenance/stats/invalid.ts';
-import { readMissingFk } from '../../src/maintenance/stats/missing-fk.ts';
-import { readPartitions } from '../../src/maintenance/stats/partitions.ts';
-import { readSequences } from '../../src/maintenance/stats/sequences.ts';
-import { readTables } from '../../src/maintenance/stats/tables.ts';
-import { readUnused } from '../../src/maintenance/stats/unused.ts';
+import { readDuplicates } from '../../src/stats/duplicates.ts';
+import { readIndexes } from '../../src/stats/indexes.ts';
+import { readInvalid } from '../../src/stats/invalid.ts';
+import { readMissingFk } from '../../src/stats/missing-fk.ts';
+import { readPartitions } from '../../src/stats/partitions.ts';
+import { readSequences } from '../../src/stats/sequences.ts';
+import { readTables } from '../../src/stats/tables.ts';
+import { readUnused } from '../../src/stats/unused.ts';
 import { inspect, test } from './live-server-stage.ts';
 
 /** Hides locks from a report, as if they were taken after it had looked at them. */

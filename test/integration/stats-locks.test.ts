@@ -1,7 +1,6 @@
 import type postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test as plainTest } from 'vitest';
-import type { LockRow } from '../../src/maintenance/stats/lock-tree.ts';
-import { readLocks } from '../../src/maintenance/stats/locks.ts';
+import { type LockRow, readLocks } from '../../src/stats/locks.ts';
 import { closeSql, openSql } from '../support/databases.ts';
 import {
   eventually,

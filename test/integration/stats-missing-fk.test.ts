@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { readMissingFk } from '../../src/maintenance/stats/missing-fk.ts';
+import { readMissingFk } from '../../src/stats/missing-fk.ts';
 import { test as eventTest } from '../support/fixture.ts';
 import { useInOwnSession } from './event-schema-statistics-stage.ts';
 import { eventually, inspect, test } from './live-server-stage.ts';

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { readPartitions } from '../../src/maintenance/stats/partitions.ts';
+import { readPartitions } from '../../src/stats/partitions.ts';
 import { test as eventTest } from '../support/fixture.ts';
 import { asUser, inspect, test } from './live-server-stage.ts';
 

@@ -1,7 +1,7 @@
 import type postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test as plainTest } from 'vitest';
 import type { Session } from '../../src/connection/session.ts';
-import { readQueries } from '../../src/maintenance/stats/queries.ts';
+import { readQueries } from '../../src/stats/queries.ts';
 import { closeSql, openSql, withDatabase } from '../support/databases.ts';
 import { asUser, inspect, type SpecialServer, specialServers, test } from './live-server-stage.ts';
 

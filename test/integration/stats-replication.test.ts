@@ -1,6 +1,6 @@
 import type postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type ReplicationRow, readReplication } from '../../src/maintenance/stats/replication.ts';
+import { type ReplicationRow, readReplication } from '../../src/stats/replication.ts';
 import { closeSql, openSql } from '../support/databases.ts';
 import {
   asUser,

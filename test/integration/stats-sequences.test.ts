@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import type { Session } from '../../src/connection/session.ts';
-import { readSequences } from '../../src/maintenance/stats/sequences.ts';
+import { readSequences } from '../../src/stats/sequences.ts';
 import { test as eventTest } from '../support/fixture.ts';
 import { useInOwnSession } from './event-schema-statistics-stage.ts';
 import { eventually, inspect, test } from './live-server-stage.ts';

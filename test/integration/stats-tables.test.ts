@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { readTables } from '../../src/maintenance/stats/tables.ts';
+import { readTables } from '../../src/stats/tables.ts';
 import { test as eventTest } from '../support/fixture.ts';
 import { useInOwnSession } from './event-schema-statistics-stage.ts';
 import { eventually, inspect, test } from './live-server-stage.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readSequences } from '../../src/maintenance/stats/sequences.ts';
-import { readUnused } from '../../src/maintenance/stats/unused.ts';
-import { updateStatistics } from '../../src/maintenance/stats/update.ts';
+import { readSequences } from '../../src/stats/sequences.ts';
+import { readUnused } from '../../src/stats/unused.ts';
+import { updateStatistics } from '../../src/stats/update.ts';
 import { closeSql, openSql } from '../support/databases.ts';
 import { eventually, inspect, type SpecialServer, specialServers } from './live-server-stage.ts';
 import { connectionOf } from './stats-objects-stage.ts';

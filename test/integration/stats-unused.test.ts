@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { readUnused } from '../../src/maintenance/stats/unused.ts';
+import { readUnused } from '../../src/stats/unused.ts';
 import { test as eventTest } from '../support/fixture.ts';
 import { useInOwnSession } from './event-schema-statistics-stage.ts';
 import { eventually, inspect, test } from './live-server-stage.ts';

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { type UpdateRow, updateStatistics } from '../../src/maintenance/stats/update.ts';
+import { type UpdateRow, updateStatistics } from '../../src/stats/update.ts';
 import { test as eventTest } from '../support/fixture.ts';
 import { test } from './live-server-stage.ts';
 import { connectionOf } from './stats-objects-stage.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test as plainTest } from 'vitest';
-import { readVacuum } from '../../src/maintenance/stats/vacuum.ts';
+import { readVacuum } from '../../src/stats/vacuum.ts';
 import { closeSql, openSql, withDatabase } from '../support/databases.ts';
 import {
   asUser,

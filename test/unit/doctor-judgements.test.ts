@@ -15,10 +15,10 @@ import { judgeLag } from '../../src/maintenance/doctor/replication-lag.ts';
 import { judgeSlots } from '../../src/maintenance/doctor/replication-slots.ts';
 import { judgeStaleStatistics } from '../../src/maintenance/doctor/stale-statistics.ts';
 import { judgeWraparound } from '../../src/maintenance/doctor/wraparound.ts';
-import type { ActivityRow } from '../../src/maintenance/stats/activity.ts';
-import type { LockRow } from '../../src/maintenance/stats/lock-tree.ts';
-import type { ReplicationRow } from '../../src/maintenance/stats/replication.ts';
-import type { VacuumRow } from '../../src/maintenance/stats/vacuum.ts';
+import type { ActivityRow } from '../../src/stats/activity.ts';
+import type { LockRow } from '../../src/stats/locks.ts';
+import type { ReplicationRow } from '../../src/stats/replication.ts';
+import type { VacuumRow } from '../../src/stats/vacuum.ts';
 
 const statuses = (findings: DoctorFinding[]) => findings.map(({ status }) => status);
 const [SECOND, MINUTE, HOUR, GIB] = [1000, 60_000, 3_600_000, 1024 ** 3];

@@ -10,12 +10,12 @@ import { judgeMissingFk } from '../../src/maintenance/doctor/missing-fk-indexes.
 import { judgePartitions } from '../../src/maintenance/doctor/partition-runway.ts';
 import { judgeSequences } from '../../src/maintenance/doctor/sequence-runway.ts';
 import { judgeUnusedIndexes } from '../../src/maintenance/doctor/unused-indexes.ts';
-import type { DuplicateIndexRow } from '../../src/maintenance/stats/duplicates.ts';
-import type { InvalidRow } from '../../src/maintenance/stats/invalid.ts';
-import type { MissingFkRow } from '../../src/maintenance/stats/missing-fk.ts';
-import type { PartitionsRow } from '../../src/maintenance/stats/partitions.ts';
-import type { SequenceRow } from '../../src/maintenance/stats/sequences.ts';
-import type { UnusedIndexRow } from '../../src/maintenance/stats/unused.ts';
+import type { DuplicateIndexRow } from '../../src/stats/duplicates.ts';
+import type { InvalidRow } from '../../src/stats/invalid.ts';
+import type { MissingFkRow } from '../../src/stats/missing-fk.ts';
+import type { PartitionsRow } from '../../src/stats/partitions.ts';
+import type { SequenceRow } from '../../src/stats/sequences.ts';
+import type { UnusedIndexRow } from '../../src/stats/unused.ts';
 
 const statuses = (findings: DoctorFinding[]) => findings.map(({ status }) => status);
 const MIB = 1024 ** 2;

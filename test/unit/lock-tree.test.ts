@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { conflict } from '../../src/maintenance/stats/lock-conflicts.ts';
-import { buildLockTree, type LockRow } from '../../src/maintenance/stats/lock-tree.ts';
-import type { LockSession, LockWait } from '../../src/maintenance/stats/lock-waits.ts';
+import { conflict, type LockSession, type LockWait } from '../../src/stats/lock-waits.ts';
+import { buildLockTree, type LockRow } from '../../src/stats/locks.ts';
 
 function waitOf(
   pid: number,

@@ -1,12 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import type { IndexRow } from '../../src/maintenance/stats/indexes.ts';
-import type { PartitionsRow } from '../../src/maintenance/stats/partitions.ts';
-import type { SequenceRow } from '../../src/maintenance/stats/sequences.ts';
 import type { ReportView, StatsReport } from '../../src/report/columns.ts';
-import { INDEXES_VIEW } from '../../src/report/stats/indexes.ts';
-import { PARTITIONS_VIEW } from '../../src/report/stats/partitions.ts';
-import { SEQUENCES_VIEW } from '../../src/report/stats/sequences.ts';
-import { UNUSED_VIEW } from '../../src/report/stats/unused.ts';
+import { INDEXES_VIEW, type IndexRow } from '../../src/stats/indexes.ts';
+import { PARTITIONS_VIEW, type PartitionsRow } from '../../src/stats/partitions.ts';
+import { SEQUENCES_VIEW, type SequenceRow } from '../../src/stats/sequences.ts';
+import { UNUSED_VIEW } from '../../src/stats/unused.ts';
 
 function column<T>({ columns }: ReportView<T>, header: string) {
   const found = columns.find((one) => one.header === header);

@@ -1,15 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import type { LockRow } from '../../src/maintenance/stats/lock-tree.ts';
 import type { ReportView, StatsReport } from '../../src/report/columns.ts';
 import { renderReport } from '../../src/report/render-report.ts';
-import { ACTIVITY_VIEW } from '../../src/report/stats/activity.ts';
-import { CACHE_VIEW } from '../../src/report/stats/cache.ts';
-import { CONNECTIONS_VIEW } from '../../src/report/stats/connections.ts';
-import { LOCKS_VIEW } from '../../src/report/stats/locks.ts';
-import { QUERIES_VIEW } from '../../src/report/stats/queries.ts';
-import { REPLICATION_VIEW } from '../../src/report/stats/replication.ts';
-import { VACUUM_VIEW } from '../../src/report/stats/vacuum.ts';
 import { PLAIN } from '../../src/report/style.ts';
+import { ACTIVITY_VIEW } from '../../src/stats/activity.ts';
+import { CACHE_VIEW } from '../../src/stats/cache.ts';
+import { CONNECTIONS_VIEW } from '../../src/stats/connections.ts';
+import { LOCKS_VIEW, type LockRow } from '../../src/stats/locks.ts';
+import { QUERIES_VIEW } from '../../src/stats/queries.ts';
+import { REPLICATION_VIEW } from '../../src/stats/replication.ts';
+import { VACUUM_VIEW } from '../../src/stats/vacuum.ts';
 
 function render<T>(view: ReportView<T>, report: Partial<StatsReport<T>>, width?: number): string {
   const whole = { rows: [], countedSince: null, notes: [], ...report };

@@ -1,7 +1,6 @@
-import { type UpdateRow, updateStatistics } from '../../maintenance/stats/update.ts';
 import type { ReportNote, StatsReport } from '../../report/columns.ts';
 import { renderReport } from '../../report/render-report.ts';
-import { UPDATE_VIEW } from '../../report/stats/update.ts';
+import { UPDATE_VIEW, type UpdateRow, updateStatistics } from '../../stats/update.ts';
 import { renderCount } from '../../text/units.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';

@@ -1,5 +1,5 @@
 import { quoteIdent } from '../../sql/quote.ts';
-import { readVacuum, type VacuumReport } from '../stats/vacuum.ts';
+import { readVacuum, type VacuumReport } from '../../stats/vacuum.ts';
 import type { DoctorCheck, DoctorFinding } from './check.ts';
 
 /** Whether the server, or a table, is left without autovacuum. */

@@ -1,6 +1,6 @@
 import { quoteIdent } from '../../sql/quote.ts';
+import { type ConnectionLimits, readConnections } from '../../stats/connections.ts';
 import { commandLine } from '../../text/command-line.ts';
-import { type ConnectionLimits, readConnections } from '../stats/connections.ts';
 import type { DoctorCheck, DoctorFinding } from './check.ts';
 
 /** From here on a burst, such as a deployment that starts new pools beside the old, may fail. */

@@ -1,5 +1,5 @@
+import { type DuplicateIndexRow, readDuplicates } from '../../stats/duplicates.ts';
 import { describeBytes, describeCount } from '../../text/units.ts';
-import { type DuplicateIndexRow, readDuplicates } from '../stats/duplicates.ts';
 import type { DoctorCheck, DoctorFinding } from './check.ts';
 
 /** Equal indexes; one on the first columns of another may be wanted, because it is smaller. */

@@ -1,5 +1,5 @@
+import { type ActivityRow, readActivity } from '../../stats/activity.ts';
 import { describeAge, describeCount, MINUTE_MS } from '../../text/units.ts';
-import { type ActivityRow, readActivity } from '../stats/activity.ts';
 import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
 
 /** An application thinks for milliseconds; after a minute it has forgotten the transaction. */

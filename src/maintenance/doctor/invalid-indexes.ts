@@ -1,5 +1,5 @@
+import { type InvalidRow, readInvalid } from '../../stats/invalid.ts';
 import { describeCount } from '../../text/units.ts';
-import { type InvalidRow, readInvalid } from '../stats/invalid.ts';
 import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
 
 const REASONS: Record<InvalidRow['problem'], string> = {

@@ -1,7 +1,6 @@
+import { type LockRow, readLocks } from '../../stats/locks.ts';
 import { commandLine } from '../../text/command-line.ts';
 import { describeAge, describeCount, MINUTE_MS, SECOND_MS } from '../../text/units.ts';
-import type { LockRow } from '../stats/lock-tree.ts';
-import { readLocks } from '../stats/locks.ts';
 import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
 
 const WARNING_MS = 5 * SECOND_MS;

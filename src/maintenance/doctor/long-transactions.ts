@@ -1,5 +1,5 @@
+import { type ActivityRow, readActivity } from '../../stats/activity.ts';
 import { describeAge, HOUR_MS, MINUTE_MS } from '../../text/units.ts';
-import { type ActivityRow, readActivity } from '../stats/activity.ts';
 import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
 
 /** Meanwhile vacuum removes nothing that died since; backups and reports take that long rightly. */

@@ -1,5 +1,5 @@
+import { type MissingFkRow, readMissingFk } from '../../stats/missing-fk.ts';
 import { describeBytes, describeCount, SMALL_BYTES } from '../../text/units.ts';
-import { type MissingFkRow, readMissingFk } from '../stats/missing-fk.ts';
 import type { DoctorCheck, DoctorFinding } from './check.ts';
 
 /** Foreign keys for which each delete reads a table that is not small. */

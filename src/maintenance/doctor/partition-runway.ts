@@ -1,7 +1,7 @@
 import type { ReportNote } from '../../report/columns.ts';
 import { quoteIdent } from '../../sql/quote.ts';
+import { type PartitionsRow, readPartitions } from '../../stats/partitions.ts';
 import { describeCount } from '../../text/units.ts';
-import { type PartitionsRow, readPartitions } from '../stats/partitions.ts';
 import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
 
 /** As long as it may take until somebody looks and has the rights. */

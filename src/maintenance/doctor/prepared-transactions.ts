@@ -1,5 +1,5 @@
+import { listPreparedTransactions, type PreparedTransaction } from '../../stats/lock-waits.ts';
 import { describeAge, describeCount, HOUR_MS, MINUTE_MS } from '../../text/units.ts';
-import { listPreparedTransactions, type PreparedTransaction } from '../stats/lock-waits.ts';
 import type { DoctorCheck, DoctorFinding } from './check.ts';
 
 /** The second phase follows in milliseconds; what is left behind survives even a restart. */

@@ -1,4 +1,5 @@
 import type { ReportNote } from '../../report/columns.ts';
+import { type ReplicationRow, readReplication } from '../../stats/replication.ts';
 import {
   describeAge,
   describeBytes,
@@ -7,7 +8,6 @@ import {
   MINUTE_MS,
   SECOND_MS,
 } from '../../text/units.ts';
-import { type ReplicationRow, readReplication } from '../stats/replication.ts';
 import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
 
 /** Users see old data on a standby, and that much is lost where it takes over. */

@@ -1,6 +1,6 @@
 import { quoteLiteral } from '../../sql/quote.ts';
+import { type ReplicationRow, readReplication } from '../../stats/replication.ts';
 import { describeBytes, describeCount, GIB } from '../../text/units.ts';
-import { type ReplicationRow, readReplication } from '../stats/replication.ts';
 import type { DoctorCheck, DoctorFinding } from './check.ts';
 
 /** A slot that nobody reads fills the disk sooner or later. */

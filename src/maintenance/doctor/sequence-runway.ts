@@ -1,4 +1,4 @@
-import { readSequences, type SequenceRow } from '../stats/sequences.ts';
+import { readSequences, type SequenceRow } from '../../stats/sequences.ts';
 import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
 
 /** Changing the type of a column rewrites its table, which wants planning. */

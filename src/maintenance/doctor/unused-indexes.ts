@@ -1,5 +1,5 @@
+import { readUnused, type UnusedIndexRow } from '../../stats/unused.ts';
 import { describeBytes, describeCount, SMALL_BYTES } from '../../text/units.ts';
-import { readUnused, type UnusedIndexRow } from '../stats/unused.ts';
 import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
 
 /** Large indexes that nobody scans, of tables that somebody reads. */

@@ -1,4 +1,4 @@
-import { readVacuum, type VacuumRow } from '../stats/vacuum.ts';
+import { readVacuum, type VacuumRow } from '../../stats/vacuum.ts';
 import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
 
 /** Vacuum's own failsafe begins at an age of 1.6 billion, which is about here. */

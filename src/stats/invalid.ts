@@ -1,0 +1,148 @@
+import type { Session } from '../connection/session.ts';
+import type { ReportNote, ReportView, StatsReport, Tone } from '../report/columns.ts';
+import { type IndexBuild, readBuilds } from './index-catalog.ts';
+import {
+  findCatalogColumns,
+  HELD,
+  type Precision,
+  renderScope,
+  renderSize,
+  requireSchema,
+  runWithoutWaiting,
+  type StatsOptions,
+} from './scope.ts';
+
+/** An index that nobody can use, or a constraint that older rows may break. */
+export interface InvalidRow {
+  kind: 'index' | 'constraint';
+  schema: string;
+  table: string;
+  name: string;
+  /**
+   * `invalid`: written to but never read; `not-ready`: not even written to; `being-dropped`: a
+   * concurrent drop was cut off; `parts-missing`: an index of a partitioned table that some
+   * partitions lack; `not-validated`: holds for new rows; `not-enforced`: holds for none.
+   */
+  problem:
+    | 'invalid'
+    | 'not-ready'
+    | 'being-dropped'
+    | 'parts-missing'
+    | 'not-validated'
+    | 'not-enforced';
+  definition: string | null;
+  /** Of an index. */
+  sizeBytes: number | null;
+  isSizeEstimated: boolean;
+  /** The build that is running right now, so that nothing is wrong; null where none is. */
+  build: IndexBuild | null;
+  /** Null while it is built, and where no single statement helps. */
+  fixSql: string | null;
+}
+
+/**
+ * Indexes that are not valid or not ready and constraints that were not validated, with the build
+ * that may be running on them.
+ *
+ * @throws {EvdbError} USAGE where the schema does not exist
+ */
+export async function readInvalid(
+  session: Session,
+  options: StatsOptions = {},
+): Promise<StatsReport<InvalidRow>> {
+  await requireSchema(session, options);
+  // First the builds: one that ends in between is then not taken for an index nobody builds.
+  const builds = await readBuilds(session);
+  const columns = await findCatalogColumns(session, ['pg_constraint.conenforced']);
+  const found = (await runWithoutWaiting(session, options, (precision) =>
+    render(options, precision, columns.size > 0),
+  )) as unknown as (InvalidRow & { oid: number; tableOid: number })[];
+  const rows = found.map(({ oid, tableOid, ...row }): InvalidRow => {
+    const isIndex = row.kind === 'index' && row.problem !== 'parts-missing';
+    const build = isIndex
+      ? (builds.running.find((one) => one.isOf(oid, tableOid))?.build ?? null)
+      : null;
+    return { ...row, build, fixSql: build ? null : row.fixSql };
+  });
+  return { rows, countedSince: null, notes: hiddenNotes(builds.hidden, rows) };
+}
+
+function hiddenNotes(hidden: number, rows: InvalidRow[]): ReportNote[] {
+  if (hidden === 0 || !rows.some(({ kind, build }) => kind === 'index' && build === null))
+    return [];
+  return [
+    {
+      level: 'unknown',
+      text: `${hidden} running ${hidden === 1 ? 'build is' : 'builds are'} hidden from this role: what looks invalid may be under construction`,
+      hint: 'grant pg_read_all_stats to the role.',
+    },
+  ];
+}
+
+function render(options: StatsOptions, precision: Precision, hasEnforced: boolean): string {
+  const definition = (deparse: string, ...oids: string[]) =>
+    precision === 'estimate'
+      ? 'null::text'
+      : `case when exists (select from held h where h.oid in (${oids.join(', ')})) then null else ${deparse} end`;
+  return `with ${HELD}
+  select 'index' as "kind", n.nspname as "schema", t.relname as "table", c.relname as "name",
+    case when not i.indislive then 'being-dropped' when c.relkind = 'I' then 'parts-missing'
+      when not i.indisready then 'not-ready' else 'invalid' end as "problem",
+    ${definition('pg_catalog.pg_get_indexdef(i.indexrelid)', 'i.indexrelid', 'i.indrelid')} as "definition",
+    (${renderSize('c', precision)})::float8 as "sizeBytes",
+    ${precision === 'estimate'} or c.oid in (select h.oid from held h) as "isSizeEstimated",
+    case when c.relkind = 'I' then null
+      -- What a concurrent reindex leaves; the index that it was to replace is still there.
+      when not i.indislive or c.relname ~ '_cc(new|old)[0-9]*$'
+        then pg_catalog.format('drop index concurrently %I.%I;', n.nspname, c.relname)
+      else pg_catalog.format('reindex index concurrently %I.%I;', n.nspname, c.relname)
+    end as "fixSql",
+    c.oid::bigint::float8 as "oid", t.oid::bigint::float8 as "tableOid"
+  from pg_catalog.pg_index i
+  join pg_catalog.pg_class c on c.oid = i.indexrelid
+  join pg_catalog.pg_class t on t.oid = i.indrelid
+  join pg_catalog.pg_namespace n on n.oid = t.relnamespace
+  where not (i.indisvalid and i.indisready and i.indislive) and ${renderScope('n', options)}
+  union all
+  select 'constraint', n.nspname, coalesce(t.relname, y.typname), x.conname,
+    ${hasEnforced ? "case when not x.conenforced then 'not-enforced' else 'not-validated' end" : "'not-validated'"},
+    ${definition('pg_catalog.pg_get_constraintdef(x.oid)', 'x.conrelid', 'x.confrelid')},
+    null, false,
+    case when ${hasEnforced ? 'not x.conenforced' : 'false'} then null
+      else pg_catalog.format('alter %s %I.%I validate constraint %I;',
+        case when x.conrelid = 0 then 'domain' else 'table' end,
+        n.nspname, coalesce(t.relname, y.typname), x.conname)
+    end,
+    x.oid::bigint::float8, x.conrelid::bigint::float8
+  from pg_catalog.pg_constraint x
+  left join pg_catalog.pg_class t on t.oid = x.conrelid
+  left join pg_catalog.pg_type y on y.oid = x.contypid
+  join pg_catalog.pg_namespace n on n.oid = coalesce(t.relnamespace, y.typnamespace)
+  where not x.convalidated and x.conparentid = 0 and ${renderScope('n', options)}
+  order by 1 desc, 2, 3, 4`;
+}
+
+export const INVALID_VIEW: ReportView<InvalidRow> = {
+  title: 'Invalid indexes and constraints',
+  columns: [
+    { header: 'name', value: (row) => `${row.schema}.${row.name}` },
+    { header: 'table', value: (row) => row.table, priority: 3 },
+    { header: 'kind', value: (row) => row.kind, priority: 5 },
+    { header: 'problem', value: (row) => row.problem, tone: toneOf },
+    { header: 'size', value: (row) => row.sizeBytes, unit: 'bytes', priority: 4 },
+    { header: 'being built', value: buildOf, priority: 2 },
+    { header: 'to mend it', value: (row) => row.fixSql, priority: 1 },
+  ],
+  empty: () => 'every index is valid and every constraint is validated',
+};
+
+function toneOf({ kind, build }: InvalidRow): Tone {
+  if (build) return 'muted';
+  return kind === 'index' ? 'critical' : 'warning';
+}
+
+function buildOf({ build }: InvalidRow): string {
+  if (!build) return '';
+  const percent = build.percent === null ? '' : ` ${Math.floor(build.percent)} %`;
+  return `process ${build.pid}: ${build.phase}${percent}`;
+}

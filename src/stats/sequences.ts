@@ -1,0 +1,278 @@
+import { codeOf } from '../connection/connection-error.ts';
+import type { Session } from '../connection/session.ts';
+import type { ReportNote, ReportView, StatsReport, Tone } from '../report/columns.ts';
+import { commandLine } from '../text/command-line.ts';
+import { type CounterAge, readCounterAge } from './counted-since.ts';
+import { type Precision, renderScope, requireSchema, type StatsOptions } from './scope.ts';
+
+export interface SequenceColumn {
+  schema: string;
+  table: string;
+  column: string;
+  type: string;
+  /** `owner`: filled from it; `reference`: a foreign key holds the same numbers. */
+  role: 'owner' | 'reference';
+}
+
+/** How far a sequence is from its end, or from the end of the narrowest column that takes its numbers. */
+export interface SequenceRow {
+  schema: string;
+  sequence: string;
+  columns: SequenceColumn[];
+  type: string;
+  /** Whole numbers beyond 2^53 are possible, so these are text. Null: never used, or unknown. */
+  lastValue: string | null;
+  increment: string;
+  /** The last number that fits everywhere. */
+  limit: string;
+  /** What runs out first: `sequence`, or the column's name with schema and table. */
+  limitedBy: string;
+  isCycling: boolean;
+  /** False where this role may not see the last value, or a lock hides it. */
+  isKnown: boolean;
+  /** 0 to 100, more where numbers are already too large; null where it is unknown. */
+  usedPercent: number | null;
+  /** Numbers left; null where it is unknown. */
+  remaining: string | null;
+  /** Numbers a day, from the rows inserted since `countedSince`; null where the server has not counted for a day. */
+  perDay: number | null;
+  /** Days until the limit at that rate: an estimate; null where there is no rate. */
+  daysLeft: number | null;
+}
+
+type Found = Omit<SequenceRow, 'perDay' | 'daysLeft'> & { inserts: number; used: number };
+
+const DAY_MS = 86_400_000;
+
+/**
+ * Every sequence with its runway, the fullest first: against its own maximum, the type of each
+ * column that takes its numbers, and the type of each foreign key that holds them.
+ *
+ * @throws {EvdbError} USAGE where the schema does not exist
+ */
+export async function readSequences(
+  session: Session,
+  options: StatsOptions = {},
+): Promise<StatsReport<SequenceRow>> {
+  await requireSchema(session, options);
+  const found = await readFound(session, options);
+  const age = await readCounterAge(session);
+  const rows = found.map(({ inserts, used, ...row }): SequenceRow => {
+    const perDay = rateOf(age, Number(row.increment), inserts, used);
+    const remaining = row.remaining === null ? null : Number(row.remaining);
+    const isEndless = row.isCycling && row.limitedBy === 'sequence';
+    const hasRunway = perDay !== null && remaining !== null && !isEndless;
+    return { ...row, perDay, daysLeft: hasRunway ? Math.max(remaining, 0) / perDay : null };
+  });
+  return { rows, countedSince: age.countedSince, notes: [...age.notes, ...hiddenNotes(rows)] };
+}
+
+/** Reading the last value takes a lock that `alter sequence` and `drop` refuse: then without values. */
+async function readFound(session: Session, options: StatsOptions): Promise<Found[]> {
+  try {
+    return (await session.run(renderSequences(options, 'exact'))) as unknown as Found[];
+  } catch (error) {
+    if (codeOf(error) !== '55P03') throw error;
+    return (await session.run(renderSequences(options, 'estimate'))) as unknown as Found[];
+  }
+}
+
+/** Rows may come with numbers of their own, so no more counts than the sequence has given. */
+function rateOf(
+  { countedSince, ageMs }: CounterAge,
+  increment: number,
+  inserts: number,
+  used: number,
+): number | null {
+  const taken = Math.min(inserts * Math.abs(increment), used);
+  if (countedSince === null || ageMs < DAY_MS || taken <= 0) return null;
+  return (taken * DAY_MS) / ageMs;
+}
+
+function hiddenNotes(rows: SequenceRow[]): ReportNote[] {
+  const hidden = rows.filter(({ isKnown }) => !isKnown).length;
+  if (hidden === 0) return [];
+  return [
+    {
+      level: 'unknown',
+      text: `the last value of ${hidden} ${hidden === 1 ? 'sequence is' : 'sequences are'} hidden from this role, or locked`,
+      hint: `Grant select on all sequences of the schema to the role; \`${commandLine('stats locks')}\` shows who locks.`,
+    },
+  ];
+}
+
+/** Renders the query behind `readSequences`; `estimate` reads no last value, and so waits for nothing. */
+function renderSequences(options: StatsOptions, precision: Precision): string {
+  return `with recursive ${LOCKED},
+  ${renderOwners(options)},
+  ${COLUMNS},
+  narrowest as materialized (
+    select distinct on (c.sequence_oid) c.sequence_oid, c.ceiling, c.floor,
+      pg_catalog.format('%I.%I.%I', c.nspname, c.relname, c.attname) as name
+    from typed c where c.ceiling is not null
+    order by c.sequence_oid, c.ceiling, c.role, c.nspname, c.relname, c.attname
+  ),
+  listed as materialized (
+    select c.sequence_oid, pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('schema', c.nspname, 'table', c.relname,
+        'column', c.attname, 'type', c.type, 'role', c.role)
+        order by c.role, c.nspname, c.relname, c.attname) as columns
+    from typed c group by c.sequence_oid
+  ),
+  valued as materialized (
+    select s.*, v.is_known, case when v.is_known then ${lastValue(precision)} end as last_value
+    from sequences s
+    cross join lateral (select ${precision === 'exact'}
+      and s.oid not in (select l.oid from locked l)
+      and not (s.relpersistence = 'u' and pg_catalog.pg_is_in_recovery())
+      and pg_catalog.has_sequence_privilege(s.oid, 'select,usage') as is_known offset 0) v
+  ),
+  limited as (
+    select v.*, n.name,
+      case when v.seqincrement > 0 then least(v.seqmax, n.ceiling) else greatest(v.seqmin, n.floor) end::numeric as limit_value,
+      case when v.seqincrement > 0 then n.ceiling < v.seqmax else n.floor > v.seqmin end as is_narrowed
+    from valued v left join narrowest n on n.sequence_oid = v.oid
+  ),
+  measured as (
+    select l.*,
+      case when l.seqincrement > 0 then coalesce(l.last_value, l.seqmin - 1::numeric) - l.seqmin + 1
+        else l.seqmax - coalesce(l.last_value, l.seqmax + 1::numeric) + 1 end as used,
+      case when l.seqincrement > 0 then l.limit_value - l.seqmin + 1 else l.seqmax - l.limit_value + 1 end as room
+    from limited l
+  )
+  select m.nspname as "schema", m.relname as "sequence", coalesce(c.columns, '[]') as "columns",
+    pg_catalog.format_type(m.seqtypid, null) as "type", m.last_value::text as "lastValue",
+    m.seqincrement::text as "increment", m.limit_value::text as "limit",
+    case when m.is_narrowed then m.name else 'sequence' end as "limitedBy",
+    m.seqcycle as "isCycling", m.is_known as "isKnown",
+    case when m.is_known then 100 * m.used / greatest(m.room, 1) end::float8 as "usedPercent",
+    case when m.is_known then greatest(m.room - m.used, 0) end::text as "remaining",
+    coalesce(i.inserts, 0)::float8 as "inserts",
+    (m.used - case when m.seqincrement > 0 then m.seqstart - m.seqmin else m.seqmax - m.seqstart end)::float8 as "used"
+  from measured m
+  left join listed c on c.sequence_oid = m.oid
+  left join inserted i on i.sequence_oid = m.oid
+  order by "usedPercent" desc nulls first, m.nspname, m.relname`;
+}
+
+function lastValue(precision: Precision): string {
+  return precision === 'exact' ? 'pg_catalog.pg_sequence_last_value(s.oid)' : 'null::bigint';
+}
+
+// Whatever stands in the way of `row exclusive`, also while it waits itself.
+const LOCKED = `locked as materialized (
+    select l.relation as oid from pg_catalog.pg_locks l
+    where l.locktype = 'relation' and l.pid is distinct from pg_catalog.pg_backend_pid()
+      and l.mode in ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+      and l.database = (select d.oid from pg_catalog.pg_database d
+        where d.datname = pg_catalog.current_database())
+  )`;
+
+/** `owners`: serial and identity columns, and any other column whose default takes the sequence. */
+function renderOwners(options: StatsOptions): string {
+  return `sequences as materialized (
+    select c.oid, n.nspname, c.relname, c.relpersistence, s.seqtypid, s.seqstart, s.seqincrement,
+      s.seqmax, s.seqmin, s.seqcycle
+    from pg_catalog.pg_sequence s
+    join pg_catalog.pg_class c on c.oid = s.seqrelid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where ${renderScope('n', options)}
+  ),
+  owners as materialized (
+    select d.objid as sequence_oid, d.refobjid as table_oid, d.refobjsubid as number
+    from pg_catalog.pg_depend d
+    where d.classid = 'pg_catalog.pg_class'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass
+      and d.deptype in ('a', 'i') and d.refobjsubid > 0
+      and d.objid in (select s.oid from sequences s)
+    union
+    select d.refobjid, a.adrelid, a.adnum
+    from pg_catalog.pg_depend d
+    join pg_catalog.pg_attrdef a on a.oid = d.objid
+    join pg_catalog.pg_class c on c.oid = a.adrelid and not c.relispartition
+    where d.classid = 'pg_catalog.pg_attrdef'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass
+      and d.refobjid in (select s.oid from sequences s)
+  )`;
+}
+
+const COLUMNS = `-- Of a partitioned table only the partitions count inserts.
+  parts (sequence_oid, part) as (
+    select o.sequence_oid, o.table_oid from owners o
+    union
+    select p.sequence_oid, h.inhrelid
+    from parts p
+    join pg_catalog.pg_inherits h on h.inhparent = p.part
+    join pg_catalog.pg_class c on c.oid = h.inhrelid and c.relispartition
+  ),
+  inserted as materialized (
+    select p.sequence_oid, pg_catalog.sum(pg_catalog.pg_stat_get_tuples_inserted(p.part)) as inserts
+    from parts p group by p.sequence_oid
+  ),
+  referring as materialized (
+    select f.confrelid as table_oid, t.number, f.conrelid as by_table, b.number as by_number
+    from pg_catalog.pg_constraint f
+    join pg_catalog.pg_class c on c.oid = f.conrelid and not c.relispartition
+    cross join lateral pg_catalog.unnest(f.confkey) with ordinality t (number, place)
+    join lateral pg_catalog.unnest(f.conkey) with ordinality b (number, place) on b.place = t.place
+    where f.contype = 'f'
+  ),
+  places as (
+    select o.sequence_oid, o.table_oid, o.number, 'owner' as role from owners o
+    union
+    select o.sequence_oid, r.by_table, r.by_number, 'reference'
+    from owners o join referring r on r.table_oid = o.table_oid and r.number = o.number
+  ),
+  base_types (oid, base) as (
+    select y.oid, y.oid from pg_catalog.pg_type y where y.typtype <> 'd'
+    union all
+    select y.oid, b.base from pg_catalog.pg_type y join base_types b on b.oid = y.typbasetype
+    where y.typtype = 'd'
+  ),
+  typed as materialized (
+    select p.sequence_oid, p.table_oid, p.role, n.nspname, c.relname, a.attname,
+      pg_catalog.format_type(a.atttypid, a.atttypmod) as type,
+      case b.base when 'pg_catalog.int2'::regtype then 32767 when 'pg_catalog.int4'::regtype then 2147483647
+        when 'pg_catalog.int8'::regtype then 9223372036854775807 end as ceiling,
+      case b.base when 'pg_catalog.int2'::regtype then -32768 when 'pg_catalog.int4'::regtype then -2147483648
+        when 'pg_catalog.int8'::regtype then -9223372036854775808 end as floor
+    from places p
+    join pg_catalog.pg_attribute a on a.attrelid = p.table_oid and a.attnum = p.number
+    join pg_catalog.pg_class c on c.oid = p.table_oid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    left join base_types b on b.oid = a.atttypid
+  )`;
+
+const CRITICAL_PERCENT = 90;
+const WARNING_PERCENT = 70;
+
+export const SEQUENCES_VIEW: ReportView<SequenceRow> = {
+  title: 'Sequences',
+  columns: [
+    { header: 'sequence', value: (row) => `${row.schema}.${row.sequence}` },
+    { header: 'used', value: (row) => row.usedPercent, unit: 'percent', tone: toneOf },
+    { header: 'last value', value: (row) => row.lastValue, priority: 3 },
+    { header: 'limit', value: (row) => row.limit, priority: 2 },
+    { header: 'limited by', value: (row) => row.limitedBy, priority: 4 },
+    { header: 'fills', value: fillsOf, priority: 5 },
+    { header: 'a day', value: (row) => row.perDay, unit: 'count', priority: 6 },
+    {
+      header: 'days left (estimate)',
+      value: (row) => (row.daysLeft === null ? null : Math.floor(row.daysLeft)),
+      unit: 'count',
+      priority: 1,
+    },
+  ],
+  empty: () => 'there are no sequences',
+};
+
+function fillsOf({ columns }: SequenceRow): string {
+  return columns
+    .filter(({ role }) => role === 'owner')
+    .map(({ table, column }) => `${table}.${column}`)
+    .join(', ');
+}
+
+function toneOf({ usedPercent, isCycling, limitedBy }: SequenceRow): Tone | undefined {
+  if (usedPercent === null) return 'muted';
+  if (isCycling && limitedBy === 'sequence') return undefined;
+  if (usedPercent >= CRITICAL_PERCENT) return 'critical';
+  return usedPercent >= WARNING_PERCENT ? 'warning' : undefined;
+}

@@ -1,0 +1,208 @@
+import type { Session } from '../connection/session.ts';
+import type { ReportNote, ReportView, StatsReport } from '../report/columns.ts';
+import { commandLine } from '../text/command-line.ts';
+import { type CounterAge, countedFor, readCounterAge, replicaNotes } from './counted-since.ts';
+import {
+  type IndexCatalogFeatures,
+  renderDefinition,
+  renderIndexCatalog,
+  renderSizes,
+  renderWhole,
+} from './index-catalog.ts';
+import { readIndexFeatures } from './indexes.ts';
+import {
+  estimateNotes,
+  type Precision,
+  requireSchema,
+  runWithoutWaiting,
+  type StatsOptions,
+} from './scope.ts';
+
+export interface UnusedOptions extends StatsOptions {
+  /** Counters younger than this prove nothing; default 7 days. 0 judges whatever there is. */
+  minimumAgeMs?: number | undefined;
+}
+
+/** An index that nobody has scanned and that nothing else needs. */
+export interface UnusedIndexRow {
+  schema: string;
+  table: string;
+  index: string;
+  definition: string | null;
+  sizeBytes: number;
+  isSizeEstimated: boolean;
+  /** What else was read of the table meanwhile: 0 says nothing about the index. */
+  tableScans: number;
+  /** How often its upkeep was paid for. */
+  tableWrites: number;
+  partitions: number;
+  caveat: string | null;
+  dropSql: string;
+  /** Makes it again; null where the definition could not be read. */
+  revertSql: string | null;
+}
+
+type Kept =
+  | 'constraint'
+  | 'replica-identity'
+  | 'foreign-key'
+  | 'clustered'
+  | 'expression'
+  | 'young';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const DEFAULT_MINIMUM_AGE_MS = 7 * DAY_MS;
+
+/**
+ * Indexes without a scan since the server counts, the largest first. Left out, and counted in the
+ * notes, is what is needed without being scanned: what enforces a constraint or uniqueness, is the
+ * replica identity, supports a foreign key, orders the table for CLUSTER, or has expressions, whose
+ * statistics the planner uses. Invalid indexes, which nobody can scan, and those of extensions are
+ * left out too. A part of a partitioned index counts for the whole.
+ *
+ * The event schema's `get_unused_indexes()` judges alike, but only its own schema.
+ *
+ * @throws {EvdbError} USAGE where the schema does not exist
+ */
+export async function readUnused(
+  session: Session,
+  { minimumAgeMs = DEFAULT_MINIMUM_AGE_MS, ...options }: UnusedOptions = {},
+): Promise<StatsReport<UnusedIndexRow>> {
+  await requireSchema(session, options);
+  const age = await readCounterAge(session);
+  const { countedSince } = age;
+  if (countedSince === null || age.ageMs < minimumAgeMs) {
+    const notes = [...age.notes, ...tooYoung(age, minimumAgeMs)];
+    return { rows: [], countedSince, notes };
+  }
+  const features = await readIndexFeatures(session);
+  const found = (await runWithoutWaiting(session, options, (precision) =>
+    render(options, precision, features, minimumAgeMs),
+  )) as unknown as (UnusedIndexRow & { kept: Kept | null })[];
+  const rows = found.filter(({ kept }) => kept === null).map(({ kept: _, ...row }) => row);
+  return {
+    rows,
+    countedSince,
+    notes: [
+      ...replicaNotes(age),
+      ...keptNotes(found.map(({ kept }) => kept)),
+      ...estimateNotes(rows, options, ['index', 'indexes']),
+    ],
+  };
+}
+
+function tooYoung({ countedSince, ageMs }: CounterAge, minimumAgeMs: number): ReportNote[] {
+  if (countedSince === null) return [];
+  return [
+    {
+      level: 'unknown',
+      text: `nothing is judged: the server has counted for ${renderSpan(ageMs)}, and less than ${renderSpan(minimumAgeMs)} proves nothing`,
+      hint: `Counting starts anew after a crash, a reset, a restore and an upgrade. \`${commandLine('stats indexes')}\` shows the counters as they are.`,
+    },
+  ];
+}
+
+/** `34 days`, `5 hours`, rounded down: nothing is older than it is. */
+function renderSpan(ms: number): string {
+  const [count, unit] =
+    ms >= DAY_MS
+      ? [Math.floor(ms / DAY_MS), 'day']
+      : ms >= HOUR_MS
+        ? [Math.floor(ms / HOUR_MS), 'hour']
+        : [Math.floor(ms / 60_000), 'minute'];
+  return `${count} ${unit}${count === 1 ? '' : 's'}`;
+}
+
+const KEPT: Record<Kept, [one: string, many: string]> = {
+  constraint: ['enforces uniqueness or a constraint', 'enforce uniqueness or a constraint'],
+  'replica-identity': ['identifies rows for replication', 'identify rows for replication'],
+  'foreign-key': ['supports a foreign key', 'support a foreign key'],
+  clustered: ['orders its table for CLUSTER', 'order their tables for CLUSTER'],
+  expression: [
+    'has expressions, whose statistics the planner uses',
+    'have expressions, whose statistics the planner uses',
+  ],
+  young: ['is younger than the time asked for', 'are younger than the time asked for'],
+};
+
+function keptNotes(kept: (Kept | null)[]): ReportNote[] {
+  const reasons = (Object.keys(KEPT) as Kept[])
+    .map((reason) => ({ reason, count: kept.filter((one) => one === reason).length }))
+    .filter(({ count }) => count > 0)
+    .map(({ reason, count }) => `${count} ${KEPT[reason][count === 1 ? 0 : 1]}`);
+  if (reasons.length === 0) return [];
+  const hasExpressions = kept.includes('expression');
+  return [
+    {
+      level: 'info',
+      text: `left out, though never scanned: ${reasons.join('; ')}`,
+      hint: hasExpressions
+        ? 'create statistics on an expression does for the planner what an index on it does.'
+        : undefined,
+    },
+  ];
+}
+
+function render(
+  options: StatsOptions,
+  precision: Precision,
+  features: IndexCatalogFeatures,
+  minimumAgeMs: number,
+): string {
+  return `${renderIndexCatalog(options, features)},
+  judged as materialized (
+    select r.indexrelid, case
+        when r.indisprimary or r.indisunique or r.indisexclusion 
+          or r.indexrelid in (select x.conindid from own_constraints x) then 'constraint'
+        when r.indisreplident then 'replica-identity'
+        when r.indexrelid in (select s.indexrelid from supported s) then 'foreign-key'
+        when r.indisclustered then 'clustered'
+        when r.has_expressions then 'expression'
+        when pg_catalog.current_setting('track_commit_timestamp')::boolean
+          and pg_catalog.pg_xact_commit_timestamp(r.made_by)
+            > pg_catalog.clock_timestamp() - interval '1 ms' * ${Math.round(minimumAgeMs)} then 'young'
+      end as kept
+    from roots r
+    join used u on u.whole = r.indexrelid
+    where u.scans = 0 and u.is_valid
+      and r.indrelid not in (select e.oid from extension_owned e)
+  ),
+  ${renderSizes('select j.indexrelid from judged j where j.kept is null', precision)}
+  select j.kept, r.nspname as "schema", r.table_name as "table", r.relname as "index",
+    d.definition, z.size_bytes::float8 as "sizeBytes", z.is_estimated as "isSizeEstimated",
+    t.scans::float8 as "tableScans", t.writes::float8 as "tableWrites",
+    u.partitions::int as "partitions",
+    case when t.scans = 0 then 'nobody has read the table either: this says nothing yet' end as "caveat",
+    pg_catalog.format('drop index %s%I.%I;',
+      case when r.relkind = 'I' then '' else 'concurrently ' end, r.nspname, r.relname) as "dropSql",
+    ${renderWhole('d.definition')} || ';' as "revertSql"
+  from judged j
+  join roots r on r.indexrelid = j.indexrelid
+  join used u on u.whole = j.indexrelid
+  left join sized z on z.whole = j.indexrelid
+  join table_used t on t.whole = r.indrelid
+  cross join lateral (
+    select case when j.kept is null then ${renderDefinition(precision)} end as definition
+    offset 0
+  ) d
+  order by z.size_bytes desc nulls last, r.nspname, r.table_name, r.relname`;
+}
+
+export const UNUSED_VIEW: ReportView<UnusedIndexRow> = {
+  title: 'Unused indexes',
+  columns: [
+    { header: 'index', value: (row) => `${row.schema}.${row.index}` },
+    { header: 'table', value: (row) => row.table, priority: 3 },
+    { header: 'size', value: (row) => row.sizeBytes, unit: 'bytes' },
+    { header: 'table scans', value: (row) => row.tableScans, unit: 'count', priority: 4 },
+    { header: 'table writes', value: (row) => row.tableWrites, unit: 'count', priority: 2 },
+    { header: 'caveat', value: (row) => row.caveat, priority: 5, tone: () => 'warning' },
+    { header: 'to drop it', value: (row) => row.dropSql, priority: 1 },
+    { header: 'to make it again', value: (row) => row.revertSql, priority: 6 },
+  ],
+  empty: (report) =>
+    report.notes.some(({ level }) => level === 'unknown')
+      ? 'not known yet'
+      : `no unused indexes${countedFor(report)}`,
+};
