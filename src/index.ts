@@ -28,6 +28,23 @@ export { pingDatabase, renderPing, waitForDatabase } from './database/ping.ts';
 export type { SizeRow, SizesOptions } from './database/sizes.ts';
 export { readSizes, SIZES_VIEW } from './database/sizes.ts';
 export type {
+  CheckGroup,
+  DoctorCheck,
+  DoctorFinding,
+  Examination,
+  MigrationCounts,
+} from './doctor/check.ts';
+export type {
+  CheckReport,
+  CheckStatus,
+  DoctorOptions,
+  DoctorReport,
+} from './doctor/doctor.ts';
+export { runDoctor } from './doctor/doctor.ts';
+export type { DoctorIgnore } from './doctor/ignore.ts';
+export type { DoctorRenderOptions } from './doctor/report.ts';
+export { pipelineOfDoctor, renderDoctor } from './doctor/report.ts';
+export type {
   EnsuredServer,
   EnsureServerOptions,
 } from './embedded/server.ts';
@@ -140,21 +157,6 @@ export type { ListedRule } from './lint/report.ts';
 export { pipelineOfLint, renderLint, renderLintRules } from './lint/report.ts';
 export type { Evidence, LintScript, LintSettings, Rule, RuleGroup, Severity } from './lint/rule.ts';
 export { RULES } from './lint/rules.ts';
-export type {
-  CheckGroup,
-  DoctorCheck,
-  DoctorFinding,
-  Examination,
-  MigrationCounts,
-} from './maintenance/doctor/check.ts';
-export type { DoctorIgnore } from './maintenance/doctor/ignore.ts';
-export type {
-  CheckReport,
-  CheckStatus,
-  DoctorOptions,
-  DoctorReport,
-} from './maintenance/doctor/run.ts';
-export { runDoctor } from './maintenance/doctor/run.ts';
 export type { StepResult } from './migrate/apply/apply.ts';
 export type { MigrateDownOptions, MigrateUpOptions } from './migrate/apply/commands.ts';
 export {
@@ -276,8 +278,6 @@ export type {
   Unit,
 } from './report/columns.ts';
 export { renderConfig } from './report/config.ts';
-export type { DoctorRenderOptions } from './report/doctor.ts';
-export { renderDoctor } from './report/doctor.ts';
 export { renderError } from './report/error.ts';
 export type {
   BudgetDetails,
@@ -306,7 +306,6 @@ export {
   renderSummary,
   renderWarning,
 } from './report/migration.ts';
-export { pipelineOfDoctor } from './report/pipeline/from-doctor.ts';
 export { pipelineOfStatus } from './report/pipeline/from-status.ts';
 export type {
   PipelineCheck,

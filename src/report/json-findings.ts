@@ -1,10 +1,10 @@
 import type { AdoptionFinding } from '../adopt/foreign.ts';
+import type { DoctorFinding } from '../doctor/check.ts';
+import type { CheckReport, DoctorReport } from '../doctor/doctor.ts';
 import type { RuleViolation } from '../events/rules.ts';
 import type { Finding, FindingLocation, SuppressedFinding } from '../finding.ts';
 import type { LintReport } from '../lint/engine.ts';
 import type { LintFinding } from '../lint/finding.ts';
-import type { DoctorFinding } from '../maintenance/doctor/check.ts';
-import type { CheckReport, DoctorReport } from '../maintenance/doctor/run.ts';
 import type { Finding as ValidationFinding, ValidationResult } from '../migrate/checks/validate.ts';
 import type { MigrationsStatus } from '../migrate/plan/status.ts';
 import type { BudgetFinding, BudgetVerdict } from '../migrate/preview/budget.ts';

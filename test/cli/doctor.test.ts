@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { CheckReport } from '../../src/maintenance/doctor/run.ts';
+import type { CheckReport } from '../../src/doctor/doctor.ts';
 import { runCli, startCli } from '../support/run-cli.ts';
 import { expectError, expectHint, expectNoStack, parseJson, readContents } from './expectations.ts';
 import { expectNoPassword, test } from './role.ts';

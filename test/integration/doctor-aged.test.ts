@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect } from 'vitest';
 import type { Session } from '../../src/connection/session.ts';
-import { runDoctor } from '../../src/maintenance/doctor/run.ts';
+import { runDoctor } from '../../src/doctor/doctor.ts';
 import { inspect, type SpecialServer, specialServers, test } from './live-server-stage.ts';
 
 const servers = specialServers();

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { runDoctor } from '../../src/maintenance/doctor/run.ts';
+import { runDoctor } from '../../src/doctor/doctor.ts';
 import { closeSql, openSql } from '../support/databases.ts';
 import { startPgBouncer, whyNoPgBouncer } from '../support/pgbouncer.ts';
 import { inspect, test } from './live-server-stage.ts';

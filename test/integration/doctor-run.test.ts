@@ -1,7 +1,6 @@
 import { expect } from 'vitest';
-import type { DoctorCheck } from '../../src/maintenance/doctor/check.ts';
-import { DOCTOR_CHECKS } from '../../src/maintenance/doctor/checks.ts';
-import { runDoctor } from '../../src/maintenance/doctor/run.ts';
+import type { DoctorCheck } from '../../src/doctor/check.ts';
+import { DOCTOR_CHECKS, runDoctor } from '../../src/doctor/doctor.ts';
 import { inspect, test } from './live-server-stage.ts';
 
 /** A check that runs one statement. */

@@ -1,5 +1,4 @@
-import type { CheckReport, DoctorOptions } from '../../src/maintenance/doctor/run.ts';
-import { runDoctor } from '../../src/maintenance/doctor/run.ts';
+import { type CheckReport, type DoctorOptions, runDoctor } from '../../src/doctor/doctor.ts';
 import { inspect } from './live-server-stage.ts';
 
 /** Runs one check. */

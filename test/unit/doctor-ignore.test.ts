@@ -1,13 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { DoctorFinding } from '../../src/maintenance/doctor/check.ts';
-import { CHECK_GROUPS } from '../../src/maintenance/doctor/check.ts';
-import { DOCTOR_CHECKS } from '../../src/maintenance/doctor/checks.ts';
-import {
-  covers,
-  isExpired,
-  requireIgnores,
-  selectChecks,
-} from '../../src/maintenance/doctor/ignore.ts';
+import { CHECK_GROUPS, type DoctorFinding } from '../../src/doctor/check.ts';
+import { DOCTOR_CHECKS } from '../../src/doctor/doctor.ts';
+import { covers, isExpired, requireIgnores, selectChecks } from '../../src/doctor/ignore.ts';
 
 const finding = (object: string | null): DoctorFinding => ({
   status: 'warning',

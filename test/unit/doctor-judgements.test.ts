@@ -1,20 +1,20 @@
 import { describe, expect, it } from 'vitest';
-import { judgeAutovacuum } from '../../src/maintenance/doctor/autovacuum.ts';
-import { judgeBusinessRules } from '../../src/maintenance/doctor/business-rules.ts';
-import type { DoctorFinding } from '../../src/maintenance/doctor/check.ts';
-import { judgeConnectionLimit } from '../../src/maintenance/doctor/connection-limit.ts';
-import { judgeDeadRows } from '../../src/maintenance/doctor/dead-rows.ts';
-import { judgeDisabledTriggers } from '../../src/maintenance/doctor/disabled-triggers.ts';
-import { judgeDurability } from '../../src/maintenance/doctor/durability.ts';
-import { judgeIdleInTransaction } from '../../src/maintenance/doctor/idle-in-transaction.ts';
-import { judgeLockWaits } from '../../src/maintenance/doctor/lock-waits.ts';
-import { judgeLongTransactions } from '../../src/maintenance/doctor/long-transactions.ts';
-import { judgeMigrations } from '../../src/maintenance/doctor/migrations.ts';
-import { judgePreparedTransactions } from '../../src/maintenance/doctor/prepared-transactions.ts';
-import { judgeLag } from '../../src/maintenance/doctor/replication-lag.ts';
-import { judgeSlots } from '../../src/maintenance/doctor/replication-slots.ts';
-import { judgeStaleStatistics } from '../../src/maintenance/doctor/stale-statistics.ts';
-import { judgeWraparound } from '../../src/maintenance/doctor/wraparound.ts';
+import type { DoctorFinding } from '../../src/doctor/check.ts';
+import {
+  judgeBusinessRules,
+  judgeDisabledTriggers,
+  judgeMigrations,
+} from '../../src/doctor/integrity.ts';
+import { judgeLag, judgeSlots } from '../../src/doctor/replication.ts';
+import { judgeWraparound } from '../../src/doctor/runways.ts';
+import { judgeConnectionLimit, judgeDurability } from '../../src/doctor/server.ts';
+import {
+  judgeIdleInTransaction,
+  judgeLockWaits,
+  judgeLongTransactions,
+  judgePreparedTransactions,
+} from '../../src/doctor/sessions.ts';
+import { judgeAutovacuum, judgeDeadRows, judgeStaleStatistics } from '../../src/doctor/vacuum.ts';
 import type { ActivityRow } from '../../src/stats/activity.ts';
 import type { LockRow } from '../../src/stats/locks.ts';
 import type { ReplicationRow } from '../../src/stats/replication.ts';

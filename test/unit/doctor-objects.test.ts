@@ -1,15 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import type { DoctorFinding } from '../../src/maintenance/doctor/check.ts';
-import { judgeCollationVersions } from '../../src/maintenance/doctor/collation-versions.ts';
-import { judgeDuplicateIndexes } from '../../src/maintenance/doctor/duplicate-indexes.ts';
+import type { DoctorFinding } from '../../src/doctor/check.ts';
 import {
+  judgeDuplicateIndexes,
   judgeInvalidIndexes,
+  judgeMissingFk,
+  judgeUnusedIndexes,
   judgeUnvalidatedConstraints,
-} from '../../src/maintenance/doctor/invalid-indexes.ts';
-import { judgeMissingFk } from '../../src/maintenance/doctor/missing-fk-indexes.ts';
-import { judgePartitions } from '../../src/maintenance/doctor/partition-runway.ts';
-import { judgeSequences } from '../../src/maintenance/doctor/sequence-runway.ts';
-import { judgeUnusedIndexes } from '../../src/maintenance/doctor/unused-indexes.ts';
+} from '../../src/doctor/indexes.ts';
+import { judgePartitions, judgeSequences } from '../../src/doctor/runways.ts';
+import { judgeCollationVersions } from '../../src/doctor/server.ts';
 import type { DuplicateIndexRow } from '../../src/stats/duplicates.ts';
 import type { InvalidRow } from '../../src/stats/invalid.ts';
 import type { MissingFkRow } from '../../src/stats/missing-fk.ts';

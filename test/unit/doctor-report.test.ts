@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { CheckReport, DoctorReport } from '../../src/maintenance/doctor/run.ts';
-import { renderDoctor } from '../../src/report/doctor.ts';
+import type { CheckReport, DoctorReport } from '../../src/doctor/doctor.ts';
+import { renderDoctor } from '../../src/doctor/report.ts';
 import { PLAIN, type Style } from '../../src/report/style.ts';
 
 const check = (facts: Partial<CheckReport>): CheckReport => ({

@@ -1,7 +1,7 @@
 import { withInspection } from '../../connection/inspection.ts';
-import type { DoctorIgnore } from '../../maintenance/doctor/ignore.ts';
-import { runDoctor } from '../../maintenance/doctor/run.ts';
-import { renderDoctor } from '../../report/doctor.ts';
+import { runDoctor } from '../../doctor/doctor.ts';
+import type { DoctorIgnore } from '../../doctor/ignore.ts';
+import { renderDoctor } from '../../doctor/report.ts';
 import { dataOfDoctor } from '../../report/json-findings.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -35,7 +35,7 @@ export async function handleDoctor(input: CommandInput): Promise<CommandResult> 
       full: flags.full === true,
     }),
     pipeline: async () => {
-      const { pipelineOfDoctor } = await import('../../report/pipeline/from-doctor.ts');
+      const { pipelineOfDoctor } = await import('../../doctor/report.ts');
       return pipelineOfDoctor(report, failOn);
     },
     exitCode: failOn.some((status) => report.counts[status] > 0) ? EXIT.found : EXIT.done,

@@ -1,9 +1,11 @@
-import type { DoctorFinding } from '../maintenance/doctor/check.ts';
-import type { CheckReport, CheckStatus, DoctorReport } from '../maintenance/doctor/run.ts';
+import { oneLine } from '../report/columns.ts';
+import { renderMarkdownTable } from '../report/markdown-table.ts';
+import type { PipelineReport, PipelineSeverity } from '../report/pipeline/pipeline-report.ts';
+import type { Style } from '../report/style.ts';
+import { renderCount } from '../text/units.ts';
 import { wrapWords } from '../text/width.ts';
-import { oneLine } from './columns.ts';
-import { renderMarkdownTable } from './markdown-table.ts';
-import type { Style } from './style.ts';
+import type { DoctorFinding } from './check.ts';
+import type { CheckReport, CheckStatus, DoctorReport } from './doctor.ts';
 
 export interface DoctorRenderOptions {
   style: Style;
@@ -136,4 +138,37 @@ function renderCounts({ checks, counts }: DoctorReport, style: Style | undefined
     });
   const end = ignored === 0 ? '' : `; ${ignored} ${ignored === 1 ? 'finding' : 'findings'} ignored`;
   return `${checks.length} ${checks.length === 1 ? 'check' : 'checks'}: ${parts.join(', ')}${end}`;
+}
+
+/**
+ * What `runDoctor` found, for a pipeline.
+ *
+ * @param failOn of which status a finding is an error, beside critical
+ */
+export function pipelineOfDoctor(
+  report: DoctorReport,
+  failOn: readonly CheckStatus[] = [],
+): PipelineReport {
+  const severityOf = (status: CheckStatus): PipelineSeverity =>
+    status === 'critical' || failOn.includes(status) ? 'error' : 'warning';
+  return {
+    command: 'doctor',
+    checks: report.checks.map(({ check, status, summary }) => ({
+      name: check,
+      ...(status === 'skipped' && { skipped: summary }),
+    })),
+    problems: report.checks.flatMap(({ check, findings }) =>
+      findings.map(({ status, reason, fix }) => ({
+        check,
+        rule: check,
+        severity: severityOf(status),
+        message: status === 'unknown' ? `unknown: ${reason}` : reason,
+        ...(fix !== null && { hint: `fix: ${fix}` }),
+      })),
+    ),
+    summary: `${renderCount(report.checks.length, 'check')}: ${Object.entries(report.counts)
+      .filter(([, count]) => count > 0)
+      .map(([status, count]) => `${count} ${status}`)
+      .join(', ')}`,
+  };
 }

@@ -1,8 +1,8 @@
-import { codeOf, queryError } from '../../connection/connection-error.ts';
-import type { Session } from '../../connection/session.ts';
-import { EvdbError } from '../../errors.ts';
-import { quoteIdent } from '../../sql/quote.ts';
-import { commandLine } from '../../text/command-line.ts';
+import { codeOf, queryError } from '../connection/connection-error.ts';
+import type { Session } from '../connection/session.ts';
+import { EvdbError } from '../errors.ts';
+import { quoteIdent } from '../sql/quote.ts';
+import { commandLine } from '../text/command-line.ts';
 import type {
   CheckContext,
   CheckGroup,
@@ -11,8 +11,25 @@ import type {
   Examination,
   MigrationCounts,
 } from './check.ts';
-import { DOCTOR_CHECKS } from './checks.ts';
 import { covers, type DoctorIgnore, isExpired, requireIgnores, selectChecks } from './ignore.ts';
+import {
+  DUPLICATE_INDEXES,
+  INVALID_INDEXES,
+  MISSING_FK_INDEXES,
+  UNUSED_INDEXES,
+  UNVALIDATED_CONSTRAINTS,
+} from './indexes.ts';
+import { BUSINESS_RULES, DISABLED_TRIGGERS, MIGRATIONS } from './integrity.ts';
+import { REPLICATION_LAG, REPLICATION_SLOTS } from './replication.ts';
+import { PARTITION_RUNWAY, SEQUENCE_RUNWAY, WRAPAROUND } from './runways.ts';
+import { COLLATION_VERSIONS, CONNECTION_LIMIT, DURABILITY, PENDING_RESTART } from './server.ts';
+import {
+  IDLE_IN_TRANSACTION,
+  LOCK_WAITS,
+  LONG_TRANSACTIONS,
+  PREPARED_TRANSACTIONS,
+} from './sessions.ts';
+import { AUTOVACUUM, DEAD_ROWS, STALE_STATISTICS } from './vacuum.ts';
 
 /** `skipped`: there is nothing to examine, such as no event schema. */
 export type CheckStatus = 'ok' | 'warning' | 'critical' | 'unknown' | 'skipped';
@@ -245,3 +262,31 @@ function countStatuses(reports: CheckReport[]): Record<CheckStatus, number> {
   for (const { status } of reports) counts[status] += 1;
   return counts;
 }
+
+/** Every check, in the order in which they are examined and shown. */
+export const DOCTOR_CHECKS: readonly DoctorCheck[] = [
+  CONNECTION_LIMIT,
+  IDLE_IN_TRANSACTION,
+  LONG_TRANSACTIONS,
+  LOCK_WAITS,
+  PREPARED_TRANSACTIONS,
+  WRAPAROUND,
+  AUTOVACUUM,
+  DEAD_ROWS,
+  STALE_STATISTICS,
+  INVALID_INDEXES,
+  DUPLICATE_INDEXES,
+  UNUSED_INDEXES,
+  MISSING_FK_INDEXES,
+  COLLATION_VERSIONS,
+  UNVALIDATED_CONSTRAINTS,
+  DISABLED_TRIGGERS,
+  PARTITION_RUNWAY,
+  SEQUENCE_RUNWAY,
+  REPLICATION_SLOTS,
+  REPLICATION_LAG,
+  DURABILITY,
+  PENDING_RESTART,
+  BUSINESS_RULES,
+  MIGRATIONS,
+];

@@ -1,5 +1,5 @@
-import type { Session } from '../../connection/session.ts';
-import type { ReportNote } from '../../report/columns.ts';
+import type { Session } from '../connection/session.ts';
+import type { ReportNote } from '../report/columns.ts';
 
 /** In the order in which they are examined and shown. */
 export const CHECK_GROUPS = [

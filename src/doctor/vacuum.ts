@@ -1,10 +1,50 @@
-import type { Session } from '../../connection/session.ts';
-import { quoteIdent } from '../../sql/quote.ts';
-import { describeCount } from '../../text/units.ts';
+import type { Session } from '../connection/session.ts';
+import { quoteIdent } from '../sql/quote.ts';
+import { readVacuum, type VacuumReport } from '../stats/vacuum.ts';
+import { describeCount } from '../text/units.ts';
 import type { DoctorCheck, DoctorFinding } from './check.ts';
 
+/** Whether the server, or a table, is left without autovacuum. */
+export function judgeAutovacuum({
+  isAutovacuumOn,
+  rows,
+}: Pick<VacuumReport, 'isAutovacuumOn' | 'rows'>): DoctorFinding[] {
+  const tables = rows
+    .filter((row) => row.isAutovacuumOff)
+    .map((row): DoctorFinding => {
+      const name = `${row.schema}.${row.name}`;
+      const table = `${quoteIdent(row.schema ?? '')}.${quoteIdent(row.name)}`;
+      return {
+        status: 'warning',
+        object: name,
+        reason: `autovacuum is off for ${name}: dead rows stay until somebody vacuums it`,
+        fix: `alter table ${table} reset (autovacuum_enabled);`,
+      };
+    });
+  if (isAutovacuumOn) return tables;
+  return [
+    {
+      status: 'critical',
+      object: null,
+      reason:
+        'autovacuum is off on the whole server, or track_counts is, without which it does nothing',
+      fix: 'alter system set autovacuum = on; alter system set track_counts = on; select pg_reload_conf();',
+    },
+    ...tables,
+  ];
+}
+
+export const AUTOVACUUM: DoctorCheck = {
+  name: 'autovacuum',
+  group: 'vacuum',
+  async examine(_session, context) {
+    const report = await context.once(readVacuum);
+    return { findings: judgeAutovacuum(report), summary: 'autovacuum is on' };
+  },
+};
+
 /** Rows of a table that vacuum should have removed, or that the planner knows nothing of. */
-export interface TableUpkeep {
+interface TableUpkeep {
   schema: string;
   table: string;
   liveRows: number;
@@ -16,7 +56,7 @@ export interface TableUpkeep {
 }
 
 /** Reads the tables that are past the point where autovacuum begins, by its own reckoning. */
-export async function readUpkeep(session: Session): Promise<TableUpkeep[]> {
+async function readUpkeep(session: Session): Promise<TableUpkeep[]> {
   const setting = (name: string, option = name) =>
     `coalesce(own.${option}, pg_catalog.current_setting('autovacuum_${name}')::float8)`;
   const option = (name: string) =>
@@ -80,6 +120,39 @@ export const DEAD_ROWS: DoctorCheck = {
       findings: judgeDeadRows(rows),
       summary:
         late === 0 ? 'no table waits for vacuum' : `${describeCount(late, 'table')} due for vacuum`,
+    };
+  },
+};
+
+const STATISTICS_LATE = 2;
+const STATISTICS_FEW_ROWS = 10_000;
+
+/** Tables that changed so much since the last analyze that plans are guesses. */
+export function judgeStaleStatistics(rows: TableUpkeep[]): DoctorFinding[] {
+  return rows
+    .filter(
+      ({ changedSinceAnalyze, analyzeAt }) =>
+        changedSinceAnalyze > analyzeAt * STATISTICS_LATE &&
+        changedSinceAnalyze >= STATISTICS_FEW_ROWS,
+    )
+    .map(({ schema, table, changedSinceAnalyze, liveRows }) => ({
+      status: 'warning',
+      object: `${schema}.${table}`,
+      reason: `${changedSinceAnalyze} rows of ${schema}.${table} changed since it was analyzed (${liveRows} rows then)`,
+      fix: `analyze ${quoteIdent(schema)}.${quoteIdent(table)};`,
+    }));
+}
+
+export const STALE_STATISTICS: DoctorCheck = {
+  name: 'stale-statistics',
+  group: 'vacuum',
+  async examine(_session, context) {
+    const rows = await context.once(readUpkeep);
+    const due = rows.filter((row) => row.changedSinceAnalyze > row.analyzeAt).length;
+    return {
+      findings: judgeStaleStatistics(rows),
+      summary:
+        due === 0 ? 'no table waits for analyze' : `${describeCount(due, 'table')} due for analyze`,
     };
   },
 };

@@ -1,4 +1,4 @@
-import { EvdbError } from '../../errors.ts';
+import { EvdbError } from '../errors.ts';
 import { CHECK_GROUPS, type DoctorCheck, type DoctorFinding } from './check.ts';
 
 /** A finding that somebody has looked at and accepts. */

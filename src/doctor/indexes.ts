@@ -1,0 +1,160 @@
+import { type DuplicateIndexRow, readDuplicates } from '../stats/duplicates.ts';
+import { type InvalidRow, readInvalid } from '../stats/invalid.ts';
+import { type MissingFkRow, readMissingFk } from '../stats/missing-fk.ts';
+import { readUnused, type UnusedIndexRow } from '../stats/unused.ts';
+import { describeBytes, describeCount, SMALL_BYTES } from '../text/units.ts';
+import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
+
+/** Equal indexes; one on the first columns of another may be wanted, because it is smaller. */
+export function judgeDuplicateIndexes(rows: DuplicateIndexRow[]): DoctorFinding[] {
+  return rows
+    .filter(({ kind }) => kind === 'duplicate')
+    .map(({ schema, index, keptIndex, sizeBytes, isSizeEstimated, reason, dropSql }) => ({
+      status: 'warning',
+      object: `${schema}.${index}`,
+      reason: `index ${schema}.${index} (${isSizeEstimated ? 'about ' : ''}${describeBytes(sizeBytes)}) does nothing that ${keptIndex} does not: ${reason}`,
+      fix: dropSql,
+    }));
+}
+
+export const DUPLICATE_INDEXES: DoctorCheck = {
+  name: 'duplicate-indexes',
+  group: 'indexes',
+  command: 'stats duplicates',
+  async examine(session) {
+    const { rows } = await readDuplicates(session);
+    const prefixes = rows.filter(({ kind }) => kind === 'prefix').length;
+    return {
+      findings: judgeDuplicateIndexes(rows),
+      summary:
+        prefixes === 0
+          ? 'no index repeats another'
+          : `no two are equal; ${describeCount(prefixes, 'index', 'indexes')} on the first columns of another`,
+      isEstimated: rows.some(({ isSizeEstimated }) => isSizeEstimated),
+    };
+  },
+};
+
+const REASONS: Record<InvalidRow['problem'], string> = {
+  invalid: 'is invalid: it is written to and never read',
+  'not-ready': 'is not ready: its build was cut off',
+  'being-dropped': 'was being dropped when that was cut off',
+  'parts-missing': 'is missing on some partitions',
+  'not-validated': 'was never validated: older rows may break it',
+  'not-enforced': 'is not enforced: rows may break it',
+};
+
+/** Indexes that nobody can use and nobody is building. */
+export function judgeInvalidIndexes(rows: InvalidRow[]): DoctorFinding[] {
+  return rows
+    .filter(({ kind, build }) => kind === 'index' && build === null)
+    .map(({ schema, table, name, problem, fixSql }) => ({
+      status: 'warning',
+      object: `${schema}.${name}`,
+      reason: `index ${schema}.${name} of ${table} ${REASONS[problem]}`,
+      fix: fixSql,
+    }));
+}
+
+/** Constraints that say nothing about older rows; one that is not enforced was made so on purpose. */
+export function judgeUnvalidatedConstraints(rows: InvalidRow[]): DoctorFinding[] {
+  return rows
+    .filter(({ kind, problem }) => kind === 'constraint' && problem === 'not-validated')
+    .map(({ schema, table, name, problem, fixSql }) => ({
+      status: 'warning',
+      object: `${schema}.${table}.${name}`,
+      reason: `constraint ${name} of ${schema}.${table} ${REASONS[problem]}`,
+      fix: fixSql,
+    }));
+}
+
+export const INVALID_INDEXES: DoctorCheck = {
+  name: 'invalid-indexes',
+  group: 'indexes',
+  command: 'stats invalid',
+  async examine(_session, context) {
+    const { rows, notes } = await context.once(readInvalid);
+    const building = rows.filter(({ build }) => build !== null).length;
+    return {
+      findings: [...judgeInvalidIndexes(rows), ...unknownsOf(notes)],
+      summary:
+        building === 0
+          ? 'all indexes are valid'
+          : `${describeCount(building, 'index', 'indexes')} under construction`,
+    };
+  },
+};
+
+export const UNVALIDATED_CONSTRAINTS: DoctorCheck = {
+  name: 'unvalidated-constraints',
+  group: 'tables',
+  async examine(_session, context) {
+    const { rows } = await context.once(readInvalid);
+    return {
+      findings: judgeUnvalidatedConstraints(rows),
+      summary: 'all constraints hold for all rows',
+    };
+  },
+};
+
+/** Foreign keys for which each delete reads a table that is not small. */
+export function judgeMissingFk(rows: MissingFkRow[]): DoctorFinding[] {
+  return rows
+    .filter(({ tableBytes }) => tableBytes >= SMALL_BYTES)
+    .map((row) => {
+      const { schema, table, constraint, referencedTable, referencedDeletes } = row;
+      const size = `${row.isSizeEstimated ? 'about ' : ''}${describeBytes(row.tableBytes)}`;
+      return {
+        status: 'warning',
+        object: `${schema}.${table}.${constraint}`,
+        reason: `no index supports ${constraint}: each delete in ${referencedTable} (${referencedDeletes} so far) reads all of ${schema}.${table}, ${size}`,
+        fix: row.fixSql,
+      };
+    });
+}
+
+export const MISSING_FK_INDEXES: DoctorCheck = {
+  name: 'missing-fk-indexes',
+  group: 'indexes',
+  command: 'stats missing-fk',
+  async examine(session) {
+    const { rows } = await readMissingFk(session);
+    return {
+      findings: judgeMissingFk(rows),
+      summary:
+        rows.length === 0
+          ? 'an index supports every foreign key'
+          : `${describeCount(rows.length, 'foreign key')} without index, all of small tables`,
+      isEstimated: rows.some(({ isSizeEstimated }) => isSizeEstimated),
+    };
+  },
+};
+
+/** Large indexes that nobody scans, of tables that somebody reads. */
+export function judgeUnusedIndexes(rows: UnusedIndexRow[]): DoctorFinding[] {
+  return rows
+    .filter(({ sizeBytes, caveat }) => sizeBytes >= SMALL_BYTES && caveat === null)
+    .map(({ schema, index, table, sizeBytes, isSizeEstimated, tableWrites, dropSql }) => ({
+      status: 'warning',
+      object: `${schema}.${index}`,
+      reason: `index ${schema}.${index} of ${table} (${isSizeEstimated ? 'about ' : ''}${describeBytes(sizeBytes)}) was never scanned, and kept up for ${tableWrites} writes`,
+      fix: `${dropSql} -- after looking at the standbys too`,
+    }));
+}
+
+export const UNUSED_INDEXES: DoctorCheck = {
+  name: 'unused-indexes',
+  group: 'indexes',
+  command: 'stats unused',
+  async examine(session) {
+    const { rows, notes } = await readUnused(session);
+    return {
+      findings: [...judgeUnusedIndexes(rows), ...unknownsOf(notes)],
+      summary:
+        rows.length === 0
+          ? 'every index was used or is needed'
+          : `${describeCount(rows.length, 'unused index', 'unused indexes')}, none of them large`,
+      isEstimated: rows.some(({ isSizeEstimated }) => isSizeEstimated),
+    };
+  },
+};

@@ -1,0 +1,153 @@
+import type { Session } from '../connection/session.ts';
+import { EvdbError } from '../errors.ts';
+import { checkRules, type RuleViolation } from '../events/rules.ts';
+import { quoteIdent } from '../sql/quote.ts';
+import { commandLine } from '../text/command-line.ts';
+import { describeCount } from '../text/units.ts';
+import { renderState } from '../text/words.ts';
+import type { DoctorCheck, DoctorFinding, Examination, MigrationCounts } from './check.ts';
+
+/** Rows and guards of the event schema that break its rules. */
+export function judgeBusinessRules(rows: RuleViolation[]): DoctorFinding[] {
+  return rows.map(({ rule, severity, count, details, repair }) => ({
+    status: severity === 'error' ? 'critical' : 'warning',
+    object: rule,
+    reason: `${rule}: ${count} (${details})`,
+    fix:
+      repair === null
+        ? null
+        : `${commandLine('rules repair', { 'dry-run': true }, { args: [rule] })} (then with --confirm instead)`,
+  }));
+}
+
+export const BUSINESS_RULES: DoctorCheck = {
+  name: 'business-rules',
+  group: 'event-schema',
+  command: 'rules check',
+  // It looks at every registration: of a million in about a second, on a busy machine in several.
+  timeoutMs: 30_000,
+  async examine(session, { schema }): Promise<Examination> {
+    try {
+      const { rows } = await checkRules(session, { schema });
+      return { findings: judgeBusinessRules(rows), summary: 'no rule is broken' };
+    } catch (error) {
+      if (!(error instanceof EvdbError) || error.code !== 'EVENT_SCHEMA_MISSING') throw error;
+      return { findings: [], summary: error.message, isSkipped: true };
+    }
+  },
+};
+
+/** A trigger that does not fire. */
+interface DisabledTrigger {
+  schema: string;
+  table: string;
+  trigger: string;
+  /** The foreign key that it guards; null for one that somebody wrote. */
+  constraint: string | null;
+}
+
+async function readDisabledTriggers(session: Session): Promise<DisabledTrigger[]> {
+  const rows = await session.run(`
+select
+    n.nspname::text as "schema",
+    c.relname::text as "table",
+    t.tgname::text as "trigger",
+    (select x.conname::text from pg_catalog.pg_constraint as x where x.oid = t.tgconstraint and t.tgisinternal)
+        as "constraint"
+from pg_catalog.pg_trigger as t
+join pg_catalog.pg_class as c on c.oid = t.tgrelid
+join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+where t.tgenabled = 'D'
+order by 1, 2, 3`);
+  return rows as unknown as DisabledTrigger[];
+}
+
+/** Triggers that were switched off, mostly for a load of data, and never on again. */
+export function judgeDisabledTriggers(rows: DisabledTrigger[]): DoctorFinding[] {
+  const keys = new Set<string>();
+  return rows.flatMap(({ schema, table, trigger, constraint }): DoctorFinding[] => {
+    const name = `${schema}.${table}`;
+    const sql = `${quoteIdent(schema)}.${quoteIdent(table)}`;
+    if (constraint === null) {
+      return [
+        {
+          status: 'warning',
+          object: `${name}.${trigger}`,
+          reason: `trigger ${trigger} of ${name} is disabled`,
+          fix: `alter table ${sql} enable trigger ${quoteIdent(trigger)};`,
+        },
+      ];
+    }
+    // Two internal triggers on either side guard one key.
+    const key = `${name}.${constraint}`;
+    if (keys.has(key)) return [];
+    keys.add(key);
+    return [
+      {
+        status: 'critical',
+        object: key,
+        reason: `foreign key ${constraint} is not checked on ${name}: its triggers are disabled`,
+        fix: `alter table ${sql} enable trigger all; -- then look for rows that broke it meanwhile`,
+      },
+    ];
+  });
+}
+
+export const DISABLED_TRIGGERS: DoctorCheck = {
+  name: 'disabled-triggers',
+  group: 'tables',
+  async examine(session) {
+    return {
+      findings: judgeDisabledTriggers(await readDisabledTriggers(session)),
+      summary: 'all triggers are enabled',
+    };
+  },
+};
+
+type Judgement = [status: 'warning' | 'critical', what: string, fix: () => string];
+
+/** What each state that is not plain means; see `evdb migrate status`. */
+const STATES: Record<string, Judgement> = {
+  pending: ['warning', 'pending', () => commandLine('migrate up')],
+  outOfOrder: [
+    'warning',
+    'pending although newer ones are applied',
+    () => commandLine('migrate up', { 'out-of-order': true }),
+  ],
+  incomplete: ['critical', 'stopped between their statements', () => commandLine('migrate up')],
+  changed: ['critical', 'different from what was applied', () => commandLine('migrate status')],
+  missing: ['critical', 'applied although their file is gone', () => commandLine('migrate status')],
+  ahead: ['warning', 'applied by a newer build than this one', () => commandLine('migrate status')],
+};
+
+/** Whether the database is what the files of the project make it. */
+export function judgeMigrations({ counts }: MigrationCounts): DoctorFinding[] {
+  return Object.entries(STATES).flatMap(([state, [status, what, fix]]): DoctorFinding[] => {
+    const count = counts[state] ?? 0;
+    if (count === 0) return [];
+    const reason = `${count} ${count === 1 ? 'migration is' : 'migrations are'} ${what}`;
+    return [{ status, object: renderState(state), reason, fix: fix() }];
+  });
+}
+
+function noFiles(error: unknown): undefined {
+  const isWithout =
+    error instanceof EvdbError &&
+    ['MIGRATIONS_DIR_MISSING', 'MIGRATIONS_DIR_EMPTY'].includes(error.code);
+  if (!isWithout) throw error;
+}
+
+export const MIGRATIONS: DoctorCheck = {
+  name: 'migrations',
+  group: 'evdb',
+  async examine(_session, { readMigrationCounts }) {
+    const status = await readMigrationCounts?.().catch(noFiles);
+    if (!status) {
+      return { findings: [], summary: 'there are no migration files here', isSkipped: true };
+    }
+    return {
+      findings: judgeMigrations(status),
+      summary: `${describeCount(status.counts.applied ?? 0, 'migration')} applied, none is pending`,
+    };
+  },
+};
