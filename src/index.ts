@@ -12,7 +12,7 @@ export { assertConnectionConfigured } from './config/layers.ts';
 export type { LintFileSettings } from './config/lint-settings.ts';
 export { parseServerVersion } from './config/lint-settings.ts';
 export type { Config, ConfigEntry, ConfigFlags, ResolveInput } from './config/resolve.ts';
-export { resolveConfig } from './config/resolve.ts';
+export { renderConfig, resolveConfig } from './config/resolve.ts';
 export { parseConnectionUrl } from './config/url.ts';
 export type { Blocker, SeenBlocker, Victims } from './connection/blockers.ts';
 export { describeBlocker } from './connection/blockers.ts';
@@ -50,7 +50,12 @@ export type {
 } from './embedded/server.ts';
 export { ensureEmbeddedServer } from './embedded/server.ts';
 export type { EmbeddedServerStatus, StopResult } from './embedded/stop.ts';
-export { hasEmbeddedServer, readEmbeddedServer, stopEmbeddedServer } from './embedded/stop.ts';
+export {
+  hasEmbeddedServer,
+  readEmbeddedServer,
+  renderServer,
+  stopEmbeddedServer,
+} from './embedded/stop.ts';
 export type { EvdbErrorCode, EvdbErrorOptions } from './errors.ts';
 export { EvdbError } from './errors.ts';
 export type {
@@ -277,7 +282,6 @@ export type {
   Tone,
   Unit,
 } from './report/columns.ts';
-export { renderConfig } from './report/config.ts';
 export { renderError } from './report/error.ts';
 export type {
   BudgetDetails,
@@ -288,7 +292,7 @@ export type {
   RuleDetails,
   ValidationData,
   ValidationDetails,
-} from './report/json-findings.ts';
+} from './report/findings.ts';
 export {
   dataOfDoctor,
   dataOfLint,
@@ -298,7 +302,8 @@ export {
   findingsOfBudget,
   findingsOfDrift,
   findingsOfStatus,
-} from './report/json-findings.ts';
+  pipelineOfStatus,
+} from './report/findings.ts';
 export {
   renderNothing,
   renderNotice,
@@ -306,23 +311,20 @@ export {
   renderSummary,
   renderWarning,
 } from './report/migration.ts';
-export { pipelineOfStatus } from './report/pipeline/from-status.ts';
 export type {
   PipelineCheck,
   PipelinePlace,
   PipelineProblem,
   PipelineReport,
   PipelineSeverity,
-} from './report/pipeline/pipeline-report.ts';
-export { failureReport } from './report/pipeline/pipeline-report.ts';
-export type { PipelineFormat } from './report/pipeline/render-pipeline.ts';
-export { renderPipeline } from './report/pipeline/render-pipeline.ts';
+} from './report/pipeline.ts';
+export { failureReport } from './report/pipeline.ts';
+export type { PipelineFormat } from './report/pipeline-formats.ts';
+export { renderPipeline } from './report/pipeline-formats.ts';
 export type { ReportRenderOptions } from './report/render-report.ts';
 export { renderReport } from './report/render-report.ts';
-export { renderServer } from './report/server.ts';
-export type { Style } from './report/style.ts';
-export { PLAIN } from './report/style.ts';
-export type { Cell, Column, TableRenderer } from './report/table.ts';
+export type { Cell, Column, Style, TableRenderer } from './report/table.ts';
+export { PLAIN } from './report/table.ts';
 export { renderTerminalTable } from './report/terminal-table.ts';
 export type { ScratchDatabase, ScratchOptions } from './scratch/server.ts';
 export { withScratchDatabase } from './scratch/server.ts';

@@ -1,5 +1,4 @@
-import { PLAIN, type Style } from '../report/style.ts';
-import type { TableRenderer } from '../report/table.ts';
+import { PLAIN, type Style, type TableRenderer } from '../report/table.ts';
 import { printable } from './output.ts';
 
 /** All that a command knows of the world: tests pass their own. */

@@ -1,6 +1,6 @@
 import { Argument, type Command, Option } from 'commander';
-import type { PipelineReport } from '../report/pipeline/pipeline-report.ts';
-import type { Style } from '../report/style.ts';
+import type { PipelineReport } from '../report/pipeline.ts';
+import type { Style } from '../report/table.ts';
 import { type CliContext, loadStyle } from './context.ts';
 import { readNpmFlags } from './npm-flags.ts';
 import { toJson } from './output.ts';

@@ -1,4 +1,5 @@
-import type { EvdbErrorCode } from '../errors.ts';
+import { EvdbError, type EvdbErrorCode } from '../errors.ts';
+import type { CliContext } from './context.ts';
 
 export const EXIT = {
   done: 0,
@@ -36,4 +37,26 @@ const CODES: Partial<Record<EvdbErrorCode, number>> = {
 /** What the shell gets for an error; 1 unless it was the call, or trying again makes sense. */
 export function exitCodeFor(code: EvdbErrorCode): number {
   return CODES[code] ?? EXIT.failed;
+}
+
+/**
+ * Runs work that Ctrl-C ends in an orderly way. The work itself tells what was done until then.
+ *
+ * @param said on stderr at once, such as `rolling back the batch`
+ */
+export async function withStop<T>(
+  context: CliContext,
+  said: string,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const controller = new AbortController();
+  const stop = context.onInterrupt(() => {
+    context.err(`\ninterrupted: ${said} (once more ends evdb at once)\n`);
+    controller.abort(new EvdbError('INTERRUPTED', 'interrupted before anything was done'));
+  });
+  try {
+    return await work(controller.signal);
+  } finally {
+    stop();
+  }
 }

@@ -17,7 +17,7 @@ async function start(): Promise<void> {
   const { EvdbError } = await import('../errors.ts');
   const { runCli } = await import('./run.ts');
   const { processContext } = await import('./context.ts');
-  const { endOnceRead, flush, watchProcessEnd } = await import('./process-end.ts');
+  const { endOnceRead, flush, watchProcessEnd } = await import('./output.ts');
   const { commandLine } = await import('../text/command-line.ts');
   const end = watchProcessEnd(process, () => commandLine('migrate status'));
   const context = end.guard(processContext(process));

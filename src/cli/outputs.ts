@@ -31,7 +31,7 @@ import type {
   LintData,
   RuleDetails,
   ValidationData,
-} from '../report/json-findings.ts';
+} from '../report/findings.ts';
 import type { ActivityRow } from '../stats/activity.ts';
 import type { CacheRow } from '../stats/cache.ts';
 import type { ConnectionsReport } from '../stats/connections.ts';

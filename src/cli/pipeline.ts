@@ -3,8 +3,8 @@ import { dirname, join, relative, resolve, sep } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
 import { EvdbError } from '../errors.ts';
 import { writeFileWhole } from '../file-system.ts';
-import type { PipelinePlace, PipelineReport } from '../report/pipeline/pipeline-report.ts';
-import type { PipelineFormat } from '../report/pipeline/render-pipeline.ts';
+import type { PipelinePlace, PipelineReport } from '../report/pipeline.ts';
+import type { PipelineFormat } from '../report/pipeline-formats.ts';
 import type { CliContext } from './context.ts';
 import { printableStrings } from './output.ts';
 
@@ -80,7 +80,7 @@ export async function givePipelines(
   context: CliContext,
 ): Promise<void> {
   const [{ renderPipeline }, { readToolVersion }] = await Promise.all([
-    import('../report/pipeline/render-pipeline.ts'),
+    import('../report/pipeline-formats.ts'),
     import('../migrate/ledger/provenance.ts'),
   ]);
   const place = findPlace(context, readToolVersion());

@@ -4,7 +4,7 @@ import type { LockHolder } from '../migrate/apply/preflight.ts';
 import type { OnProgress, Progress, StepName } from '../migrate/apply/progress.ts';
 import type { BuildProgress } from '../migrate/apply/stepwise/lone-statement.ts';
 import { renderNotice, renderStepDone, renderWarning } from '../report/migration.ts';
-import type { Style } from '../report/style.ts';
+import type { Style } from '../report/table.ts';
 import { renderDuration } from '../text/units.ts';
 import { type CliContext, loadStyle } from './context.ts';
 import { printable } from './output.ts';

@@ -3,6 +3,10 @@ import { assertConnectionConfigured } from '../config/layers.ts';
 import { type Config, resolveConfig } from '../config/resolve.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
 import { EvdbError } from '../errors.ts';
+import { assertKnown, GROUPS, type RuleChoices } from '../lint/choice.ts';
+import type { LintSettings } from '../lint/rule.ts';
+import { RULES } from '../lint/rules.ts';
+import type { LintMigrationsOptions } from '../migrate/checks/lint.ts';
 import { type MigrateOptions, migrateOptionsOf } from '../migrate/options.ts';
 import { commandLine } from '../text/command-line.ts';
 import type { CliContext } from './context.ts';
@@ -49,7 +53,7 @@ export function embeddedDirectory(config: Config): string {
 }
 
 /** What happens before a connection is made. */
-export interface BeforeConnecting {
+interface BeforeConnecting {
   /** Throws where the command must not run: before a server is started or asked. */
   check?: ((config: Config) => void) | undefined;
   /** Whether the folder has to hold migrations; default false. */
@@ -182,4 +186,71 @@ export async function withInterrupt<T>(
   } finally {
     stop();
   }
+}
+
+/**
+ * How migrations are judged: the config file, and flags over it.
+ *
+ * @throws {EvdbError} CONFIG_INVALID, USAGE for rules and groups that are not there
+ */
+export function lintOptionsOf(config: Config, flags: Flags): Omit<LintMigrationsOptions, 'paths'> {
+  const startAfter = (flags.startAfter as string | undefined) ?? config.lint.startAfter;
+  return {
+    directory: config.migrationsDir,
+    startAfter,
+    searchPath: [config.schema, ...config.searchPath],
+    settings: settingsOf(config, flags),
+    choices: choicesOf(config, flags),
+  };
+}
+
+function settingsOf({ lint }: Config, flags: Flags): Partial<LintSettings> {
+  const { smallTableRows, maxLockTimeoutMs } = lint;
+  const serverVersion = (flags.serverVersion as number | undefined) ?? lint.serverVersion;
+  return {
+    ...(smallTableRows !== undefined && { smallTableRows }),
+    ...(maxLockTimeoutMs !== undefined && { maxLockTimeoutMs }),
+    ...(serverVersion !== undefined && { serverVersion }),
+  };
+}
+
+function choicesOf({ lint }: Config, flags: Flags): RuleChoices {
+  const names = RULES.map(({ name }) => name);
+  const given = Array.isArray(flags.rule) ? flags.rule.map(String) : [];
+  const only = given.flatMap((list) => list.split(',').map((name) => name.trim()));
+  const inFile = (source: string) => ({ source, code: 'CONFIG_INVALID' as const });
+  assertKnown(Object.keys(lint.rules), names, inFile('lint.rules'));
+  assertKnown(Object.keys(lint.groups), GROUPS, inFile('lint.groups'));
+  assertKnown(only, names, { source: '--rule', code: 'USAGE' });
+  return { rules: lint.rules, groups: lint.groups, only };
+}
+
+interface OptionalConnection {
+  connection?: ConnectionOptions;
+  /** Why there is none. */
+  noConnectionReason?: string;
+  /** Whether an embedded server that does not run keeps a database all the same. */
+  isStopped?: boolean;
+}
+
+/** The connection of commands that can do without: they never start a server. */
+export async function findConnection(
+  config: Config,
+  { env }: CliContext,
+): Promise<OptionalConnection> {
+  const { connection, migrationConnection } = config;
+  if (migrationConnection) return { connection: migrationConnection.options };
+  if (connection.kind === 'server') return { connection: connection.options };
+  if (!connection.implicit) assertConnectionConfigured(config, env);
+  const { readEmbeddedServer } = await import('../embedded/stop.ts');
+  const directory = embeddedDirectory(config);
+  const { running, dataDirectory } = await readEmbeddedServer({ directory });
+  if (!running) {
+    const noConnectionReason = connection.implicit
+      ? 'no database is configured'
+      : 'the embedded server is not running';
+    return { noConnectionReason, isStopped: dataDirectory !== undefined };
+  }
+  const { ensureEmbeddedServer } = await import('../embedded/server.ts');
+  return { connection: (await ensureEmbeddedServer({ directory })).connection };
 }

@@ -1,5 +1,6 @@
 import { dirname, relative, resolve } from 'node:path';
 import { EvdbError } from '../errors.ts';
+import { type Cell, renderTable, type Style, type TableRenderer } from '../report/table.ts';
 import {
   type EmbeddedConnection,
   resolveConnections,
@@ -197,4 +198,28 @@ export async function resolveConfig(input: ResolveInput = {}): Promise<Config> {
     warnings: [...scope.warnings, ...connections.warnings],
     entries: [...connections.entries, ...listScopeEntries(scope, fileLabel, chosen), ...entries],
   };
+}
+
+/** Each setting with its value and its source. */
+export function renderConfig(
+  entries: ConfigEntry[],
+  style: Style,
+  table: TableRenderer = renderTable,
+): string {
+  const columns = [{ title: 'Setting' }, { title: 'Value' }, { title: 'Source' }];
+  return table(columns, entries.map(renderRow), style);
+}
+
+function renderRow({ key, value, source }: ConfigEntry): Cell[] {
+  return [
+    { text: key },
+    { text: renderValue(value) },
+    { text: source, ...(source === 'default' && { colour: 'dim' as const }) },
+  ];
+}
+
+function renderValue(value: ConfigEntry['value']): string {
+  if (value === null) return '-';
+  if (Array.isArray(value)) return value.length === 0 ? '-' : value.join(', ');
+  return String(value);
 }

@@ -3,8 +3,7 @@ import { queryError } from '../connection/connection-error.ts';
 import { type ConnectionOptions, completeOptions } from '../connection/options.ts';
 import { openSession } from '../connection/session.ts';
 import { EvdbError, type EvdbErrorCode } from '../errors.ts';
-import type { Style } from '../report/style.ts';
-import { type Cell, renderTable, type TableRenderer } from '../report/table.ts';
+import { type Cell, renderTable, type Style, type TableRenderer } from '../report/table.ts';
 import { renderDuration, renderTime } from '../text/units.ts';
 
 /** What one answer of a database tells. */

@@ -1,7 +1,7 @@
 import { oneLine } from '../report/columns.ts';
-import { renderMarkdownTable } from '../report/markdown-table.ts';
-import type { PipelineReport, PipelineSeverity } from '../report/pipeline/pipeline-report.ts';
-import type { Style } from '../report/style.ts';
+import type { PipelineReport, PipelineSeverity } from '../report/pipeline.ts';
+import { renderMarkdownTable } from '../report/render-report.ts';
+import type { Style } from '../report/table.ts';
 import { renderCount } from '../text/units.ts';
 import { wrapWords } from '../text/width.ts';
 import type { DoctorFinding } from './check.ts';

@@ -3,6 +3,8 @@ import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EvdbError } from '../errors.ts';
+import { type Cell, renderTable, type Style, type TableRenderer } from '../report/table.ts';
+import { renderTime } from '../text/units.ts';
 import { findHome } from './home.ts';
 import { logPathOf } from './launch.ts';
 import { withServerLock } from './lock.ts';
@@ -143,4 +145,29 @@ async function readBytes(folder: string): Promise<number> {
     return (await lstat(path).catch(() => undefined))?.size ?? 0;
   });
   return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+}
+
+/** The embedded server at a glance. */
+export function renderServer(
+  status: EmbeddedServerStatus,
+  style: Style,
+  table: TableRenderer = renderTable,
+): string {
+  const { running, pid, port, version, dataDirectory, logPath, startedAt } = status;
+  const rows: [string, string | undefined, keyof Style | undefined][] = [
+    ['state', running ? 'running' : 'stopped', running ? 'good' : 'warn'],
+    ['version', version, undefined],
+    ['port', port?.toString(), undefined],
+    ['pid', pid?.toString(), undefined],
+    ['since', startedAt && renderTime(startedAt.toISOString()), undefined],
+    ['data', dataDirectory ?? 'none yet', undefined],
+    ['log', logPath, undefined],
+  ];
+  const cells = rows
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value, colour]): Cell[] => [
+      { text: name },
+      { text: value ?? '', ...(colour && { colour }) },
+    ]);
+  return table([{ title: 'Embedded' }, { title: 'PostgreSQL' }], cells, style);
 }

@@ -8,8 +8,8 @@ import {
   type StatsReport,
   type Tone,
 } from '../report/columns.ts';
-import type { PipelineReport } from '../report/pipeline/pipeline-report.ts';
-import type { Style } from '../report/style.ts';
+import type { PipelineReport } from '../report/pipeline.ts';
+import type { Style } from '../report/table.ts';
 import { commandLine } from '../text/command-line.ts';
 import { renderCount, renderTime } from '../text/units.ts';
 import type { CleanupPreview, CleanupProgress, CleanupResult } from './audit-cleanup.ts';

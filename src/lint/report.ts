@@ -1,5 +1,5 @@
-import type { PipelineReport, PipelineSeverity } from '../report/pipeline/pipeline-report.ts';
-import { PLAIN, type Style } from '../report/style.ts';
+import type { PipelineReport, PipelineSeverity } from '../report/pipeline.ts';
+import { PLAIN, type Style } from '../report/table.ts';
 import { commandLine } from '../text/command-line.ts';
 import { renderCount } from '../text/units.ts';
 import type { LintReport } from './engine.ts';

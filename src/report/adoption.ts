@@ -3,7 +3,7 @@ import type { AdoptionFinding } from '../adopt/foreign.ts';
 import type { UndoneAdoption } from '../adopt/record.ts';
 import { commandLine, sameCommand } from '../text/command-line.ts';
 import { renderCount, renderTime } from '../text/units.ts';
-import type { Style } from './style.ts';
+import type { Style } from './table.ts';
 
 export interface AdoptionRenderOptions {
   style: Style;

@@ -2,7 +2,7 @@ import type { EvdbError } from '../errors.ts';
 import type { ScriptLocation, ServerReport } from '../migrate/files/script-error.ts';
 import { renderAdoptionFinding } from './adoption.ts';
 import { renderDiff } from './migration.ts';
-import type { Style } from './style.ts';
+import type { Style } from './table.ts';
 
 /** The parts of an error that has a place in a script. */
 interface Located {

@@ -2,7 +2,7 @@ import type { MigrationResult } from '../migrate/apply/migrator.ts';
 import type { Progress, StepName } from '../migrate/apply/progress.ts';
 import type { Direction, PlanWarning } from '../migrate/plan/plan.ts';
 import { renderCount, renderDuration } from '../text/units.ts';
-import type { Style } from './style.ts';
+import type { Style } from './table.ts';
 
 const DONE: Record<Direction, string> = { up: 'applied', down: 'took back' };
 

@@ -1,5 +1,4 @@
 import { displayWidth } from '../text/width.ts';
-import type { Style } from './style.ts';
 
 export interface Column {
   title: string;
@@ -42,3 +41,16 @@ export function widestOf(title: string, rows: Cell[][], index: number): number {
   for (const row of rows) width = Math.max(width, displayWidth(row[index]?.text ?? ''));
   return width;
 }
+
+/** Colours that mean something; on a plain terminal each is the identity. */
+export interface Style {
+  bold(text: string): string;
+  dim(text: string): string;
+  good(text: string): string;
+  warn(text: string): string;
+  bad(text: string): string;
+}
+
+const same = (text: string) => text;
+
+export const PLAIN: Style = { bold: same, dim: same, good: same, warn: same, bad: same };

@@ -1,6 +1,5 @@
 import Table from 'cli-table3';
-import type { Style } from './style.ts';
-import type { Cell, Column } from './table.ts';
+import type { Cell, Column, Style } from './table.ts';
 
 /** A boxed table for terminals; knows the widths of wide characters. */
 export function renderTerminalTable(columns: Column[], rows: Cell[][], style: Style): string {

@@ -3,7 +3,7 @@ import { relative } from 'node:path';
 import { EvdbError } from '../errors.ts';
 import { writeFileWhole } from '../file-system.ts';
 import { renderDiff } from '../report/migration.ts';
-import type { Style } from '../report/style.ts';
+import type { Style } from '../report/table.ts';
 import { sameCommand } from '../text/command-line.ts';
 import { renderCount } from '../text/units.ts';
 

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { migrateUp, readLosses } from '../../src/index.ts';
 import { renderLosses } from '../../src/migrate/checks/report.ts';
-import { PLAIN } from '../../src/report/style.ts';
+import { PLAIN } from '../../src/report/table.ts';
 import { type MigrateStage, test } from '../support/migrate-stage.ts';
 
 async function say(stage: MigrateStage, options: Partial<Parameters<typeof readLosses>[0]> = {}) {

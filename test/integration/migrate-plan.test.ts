@@ -7,7 +7,7 @@ import {
   type StatementImpact,
 } from '../../src/index.ts';
 import { renderImpactPlan } from '../../src/migrate/preview/report.ts';
-import { PLAIN } from '../../src/report/style.ts';
+import { PLAIN } from '../../src/report/table.ts';
 import { type MigrateStage, test } from '../support/migrate-stage.ts';
 
 async function migrateOrders(stage: MigrateStage): Promise<void> {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createCommandRenderer } from '../../src/cli/command-renderer.ts';
 import { type CliContext, processContext } from '../../src/cli/context.ts';
-import { buildProgram } from '../../src/cli/program.ts';
+import { buildProgram } from '../../src/cli/run.ts';
 import { commandLine, sameCommand, withCommandRenderer } from '../../src/text/command-line.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'evdb-launch-'));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { CheckReport, DoctorReport } from '../../src/doctor/doctor.ts';
 import { renderDoctor } from '../../src/doctor/report.ts';
-import { PLAIN, type Style } from '../../src/report/style.ts';
+import { PLAIN, type Style } from '../../src/report/table.ts';
 
 const check = (facts: Partial<CheckReport>): CheckReport => ({
   check: 'connection-limit',

@@ -5,7 +5,7 @@ import type {
   StepImpact,
 } from '../../src/migrate/preview/impact-plan.ts';
 import { renderImpactPlan } from '../../src/migrate/preview/report.ts';
-import { PLAIN } from '../../src/report/style.ts';
+import { PLAIN } from '../../src/report/table.ts';
 import { displayWidth } from '../../src/text/width.ts';
 
 const quiet: StatementImpact = {

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { Ajv } from 'ajv';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { buildProgram } from '../../src/cli/program.ts';
+import { buildProgram } from '../../src/cli/run.ts';
 import { checkJsonOutput } from '../support/json-schemas.ts';
 
 const run = promisify(execFile);

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { parseMoment, parseWithin } from '../../src/cli/event-schema-options.ts';
+import { parseMoment, parseWithin } from '../../src/cli/options.ts';
 
 describe('a moment on the command line', () => {
   it.each([

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { processContext } from '../../src/cli/context.ts';
-import { buildProgram } from '../../src/cli/program.ts';
+import { buildProgram } from '../../src/cli/run.ts';
 import { parseSourceFile, readSourceFiles, type SourceFile } from '../support/source-files.ts';
 
 const program = buildProgram(processContext(process), { exitCode: 0, command: '' });

@@ -9,7 +9,7 @@ import {
   type Unit,
 } from '../../src/report/columns.ts';
 import { renderReport } from '../../src/report/render-report.ts';
-import { PLAIN, type Style } from '../../src/report/style.ts';
+import { PLAIN, type Style } from '../../src/report/table.ts';
 import { renderTerminalTable } from '../../src/report/terminal-table.ts';
 import { cutToWidth, displayWidth, wrapWords } from '../../src/text/width.ts';
 

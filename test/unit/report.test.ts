@@ -13,7 +13,7 @@ import {
   renderSummary,
   renderWarning,
 } from '../../src/report/migration.ts';
-import { PLAIN, type Style } from '../../src/report/style.ts';
+import { PLAIN, type Style } from '../../src/report/table.ts';
 import { renderTime } from '../../src/text/units.ts';
 
 /** Shows where a colour starts and ends. */

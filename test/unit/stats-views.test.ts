@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ReportView, StatsReport } from '../../src/report/columns.ts';
 import { renderReport } from '../../src/report/render-report.ts';
-import { PLAIN } from '../../src/report/style.ts';
+import { PLAIN } from '../../src/report/table.ts';
 import { ACTIVITY_VIEW } from '../../src/stats/activity.ts';
 import { CACHE_VIEW } from '../../src/stats/cache.ts';
 import { CONNECTIONS_VIEW } from '../../src/stats/connections.ts';

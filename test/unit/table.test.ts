@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PLAIN, type Style } from '../../src/report/style.ts';
-import { renderTable } from '../../src/report/table.ts';
+import { PLAIN, renderTable, type Style } from '../../src/report/table.ts';
 import { renderCount, renderDuration, renderTime } from '../../src/text/units.ts';
 
 describe('renderTable', () => {

@@ -1,14 +1,19 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { CliContext } from '../context.ts';
 import { type CommandInput, type CommandSpec, defineCommand, defineGroup } from '../define.ts';
-import { eventSchemaOptions, parseMoment, parseWithin } from '../event-schema-options.ts';
-import { parseSeconds, reportOptions } from '../options.ts';
+import {
+  eventSchemaOptions,
+  parseMoment,
+  parseSeconds,
+  parseWithin,
+  reportOptions,
+} from '../options.ts';
 import type { CliState } from '../run.ts';
 
 type HandlerName = 'handleAuditCleanup' | 'handleAuditLog' | 'handleAuditSummary';
 
 function lazily(name: HandlerName): CommandSpec['run'] {
-  return async (input: CommandInput) => (await import('./audit-handlers.ts'))[name](input);
+  return async (input: CommandInput) => (await import('../handlers/audit.ts'))[name](input);
 }
 
 const since = () => new Option('--since <time>', 'from this time on').argParser(parseMoment);

@@ -25,7 +25,7 @@ export function addConfigCommand(
 }
 
 async function handleConfig(input: CommandInput): Promise<CommandResult> {
-  const { renderConfig } = await import('../../report/config.ts');
+  const { renderConfig } = await import('../../config/resolve.ts');
   const { entries, warnings } = await loadConfig(input);
   return {
     data: { entries, warnings },

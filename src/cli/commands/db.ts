@@ -7,7 +7,7 @@ import type { CliState } from '../run.ts';
 type HandlerName = 'handlePing' | 'handleWait' | 'handleCreate' | 'handleDrop' | 'handleSizes';
 
 function lazily(name: HandlerName): CommandSpec['run'] {
-  return async (input: CommandInput) => (await import('./db-handlers.ts'))[name](input);
+  return async (input: CommandInput) => (await import('../handlers/db.ts'))[name](input);
 }
 
 const PING: CommandSpec = {

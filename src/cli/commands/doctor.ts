@@ -31,7 +31,7 @@ const DOCTOR: CommandSpec = {
     'doctor --ignore "unused-indexes:public.reports_*" --json',
   ],
   hasFormats: true,
-  run: async (input) => (await import('./doctor-handlers.ts')).handleDoctor(input),
+  run: async (input) => (await import('../handlers/doctor.ts')).handleDoctor(input),
 };
 
 const STATUSES = ['critical', 'warning', 'unknown'] as const;

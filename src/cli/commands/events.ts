@@ -1,8 +1,13 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { CliContext } from '../context.ts';
 import { type CommandInput, type CommandSpec, defineCommand, defineGroup } from '../define.ts';
-import { eventSchemaOptions, parseMoment, parseWithin } from '../event-schema-options.ts';
-import { parseSeconds, reportOptions } from '../options.ts';
+import {
+  eventSchemaOptions,
+  parseMoment,
+  parseSeconds,
+  parseWithin,
+  reportOptions,
+} from '../options.ts';
 import type { CliState } from '../run.ts';
 
 type HandlerName =
@@ -14,7 +19,7 @@ type HandlerName =
   | 'handleUnregister';
 
 function lazily(name: HandlerName): CommandSpec['run'] {
-  return async (input: CommandInput) => (await import('./events-handlers.ts'))[name](input);
+  return async (input: CommandInput) => (await import('../handlers/events.ts'))[name](input);
 }
 
 function findOptions(): Option[] {

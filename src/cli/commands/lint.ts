@@ -43,7 +43,7 @@ const LINT: CommandSpec = {
     'lint --explain index-not-concurrent',
   ],
   hasFormats: true,
-  run: async (input) => (await import('./lint-handlers.ts')).handleLint(input),
+  run: async (input) => (await import('../handlers/lint.ts')).handleLint(input),
 };
 
 export function addLintCommand(

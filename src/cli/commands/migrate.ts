@@ -1,13 +1,16 @@
 import { type Command, Option } from 'commander';
 import type { CliContext } from '../context.ts';
 import { type CommandInput, type CommandSpec, defineCommand, defineGroup } from '../define.ts';
-import { configOptions, migrateOptions, runOptions, stepsOption } from '../options.ts';
+import {
+  configOptions,
+  connectionOptions,
+  migrateOptions,
+  runOptions,
+  stepsOption,
+} from '../options.ts';
 import type { CliState } from '../run.ts';
-import { ADOPT } from './migrate-adopt.ts';
-import { PLAN } from './migrate-plan.ts';
-import { BASELINE, REPAIR } from './migrate-repair.ts';
 
-type Handlers = typeof import('./migrate-handlers.ts');
+type Handlers = typeof import('../handlers/migrate.ts');
 
 /** Loads the handlers when one of them runs. */
 function lazily(
@@ -15,7 +18,7 @@ function lazily(
     [K in keyof Handlers]: Handlers[K] extends CommandSpec['run'] ? K : never;
   }[keyof Handlers],
 ) {
-  return async (input: CommandInput) => (await import('./migrate-handlers.ts'))[name](input);
+  return async (input: CommandInput) => (await import('../handlers/migrate.ts'))[name](input);
 }
 
 const dryRun = () => new Option('--dry-run', 'say what would be done, and do nothing');
@@ -156,3 +159,136 @@ export function addMigrateCommands(
     defineCommand(group, spec, use);
   }
 }
+
+const TOOLS = [
+  ...['dbmate', 'golang-migrate', 'goose', 'flyway'],
+  ...['node-pg-migrate', 'sqlx', 'graphile-migrate', 'prisma', 'diesel', 'pairs'],
+];
+
+const ADOPT: CommandSpec = {
+  name: 'adopt',
+  summary: 'take over from another migration tool',
+  description:
+    "Reads another tool's files and tracking table, holds them against each other, writes evdb's files, and records what is applied in the ledger. No migration is run; the tool's own files and table stay as they are, and --undo takes everything back. See docs/adopt.md.",
+  options: [
+    new Option('--from <tool>', 'the tool').choices(TOOLS),
+    new Option('--from-dir <path>', 'its folder (default: where it usually is)'),
+    new Option(
+      '--table <name>',
+      'its tracking table, as name or schema.name (default: its usual one)',
+    ),
+    new Option('--write-to <path>', "evdb's folder (default: migrations, or what is configured)"),
+    new Option('--undo', 'take back what adopting wrote'),
+    new Option('--dry-run', 'say what would be done, and do nothing'),
+    new Option('--all', 'on a terminal: list every migration'),
+    new Option(
+      '--confirm',
+      'consent, needed where the environment is protected, or to undo after evdb has migrated',
+    ),
+    new Option('--reason <text>', 'why; goes into the history'),
+    ...connectionOptions(),
+    new Option('--schema <name>', 'schema that the migrations belong to (default: public)'),
+    new Option('--lock-wait <duration>', 'how long to wait for another runner (default: 60s)'),
+  ],
+  examples: [
+    'migrate adopt --from dbmate --dry-run',
+    'migrate adopt --from golang-migrate --from-dir db/migrate',
+    'migrate adopt --undo',
+  ],
+  run: async (input: CommandInput) =>
+    (await import('../handlers/migrate-repair.ts')).handleAdopt(input),
+};
+
+const PLAN: CommandSpec = {
+  name: 'plan',
+  summary: 'show what up would do, and what others would feel of it',
+  description:
+    'Lists the pending migrations, and for each statement the locks it takes and what they block, what it rewrites, scans and builds, and how big those tables are. Reads only.',
+  options: [
+    new Option('--to <version>', 'the last version to plan for'),
+    stepsOption('plan at most so many'),
+    new Option('--strict', 'fail when the database is ahead of the files'),
+    new Option('--out-of-order', 'also plan migrations older than the newest applied one'),
+    new Option('--trace', 'try the statements in a scratch database beside the target'),
+    new Option('--trace-embedded', 'try them in one on the embedded PostgreSQL').conflicts('trace'),
+    new Option(
+      '--trace-on-target',
+      'try them in the database itself, each migration in a transaction that is rolled back',
+    ).conflicts(['trace', 'traceEmbedded']),
+    new Option(
+      '--budget <limits>',
+      'exit 3 where more is felt, such as rewrite-rows=100k,access-exclusive=500ms',
+    ),
+    new Option('--confirm', 'consent to --trace-on-target where the environment is protected'),
+    new Option('--lock-timeout <duration>', 'how long a statement may wait for table locks'),
+    new Option('--statement-timeout <duration>', 'how long a statement may run'),
+    new Option('--verbose', 'show every statement, also those that nobody else feels'),
+    ...migrateOptions(),
+  ],
+  examples: [
+    'migrate plan',
+    'migrate plan --trace',
+    'migrate plan --budget rewrite-rows=100k,scan-rows=1M,access-exclusive=500ms',
+  ],
+  hasFormats: true,
+  run: async (input: CommandInput) =>
+    (await import('../handlers/migrate-plan.ts')).handlePlan(input),
+};
+
+type RepairHandlers = typeof import('../handlers/migrate-repair.ts');
+
+/** Loads the handlers when one of them runs. */
+function lazilyRepair(name: keyof RepairHandlers) {
+  return async (input: CommandInput) =>
+    (await import('../handlers/migrate-repair.ts'))[name](input);
+}
+
+/** The options of commands that write to the ledger and run no migration. */
+function ledgerOptions(): Option[] {
+  return [
+    new Option('--reason <text>', 'why; goes into the history'),
+    new Option('--dry-run', 'say what would be done, and do nothing'),
+    ...migrateOptions(),
+    new Option('--lock-wait <duration>', 'how long to wait for another runner (default: 60s)'),
+  ];
+}
+
+const REPAIR: CommandSpec = {
+  name: 'repair',
+  summary: 'make the ledger and the files agree again',
+  description:
+    'Takes over files that differ from what was applied only in comments or white space, and lists what somebody has to decide, each with the command for it (exit code 3). With a version it repairs that one: changed SQL is accepted and a file that is gone is forgotten, both with --confirm; --as settles what became of an interrupted statement. No migration is run; each repair is an entry in the history.',
+  arguments: [['[version]', 'the one to repair (default: all that is safe)']],
+  options: [
+    new Option('--confirm', 'consent to a repair that is right only where you know that it is'),
+    new Option('--as <verdict>', 'the statement in which this version was interrupted')
+      .choices(['done', 'not-done'])
+      .conflicts('forget'),
+    new Option('--forget', 'drop the row of this version: it counts as never applied'),
+    ...ledgerOptions(),
+  ],
+  examples: [
+    'migrate repair',
+    'migrate repair 003 --dry-run',
+    'migrate repair 007 --as done',
+    'migrate repair 003 --confirm --reason "fixed by hand, see the incident"',
+  ],
+  run: lazilyRepair('handleRepair'),
+};
+
+const BASELINE: CommandSpec = {
+  name: 'baseline',
+  summary: 'take over a database whose objects are there already',
+  description:
+    'Counts every file up to a version as applied, without running it. For a database that was made by other means, before the first `migrate up`.',
+  arguments: [['<version>', 'the newest one whose objects the database holds already']],
+  options: [
+    new Option(
+      '--confirm',
+      'consent, needed where the ledger has rows already, the schema is empty, or the environment is protected',
+    ),
+    ...ledgerOptions(),
+  ],
+  examples: ['migrate baseline 006 --dry-run', 'migrate baseline 006'],
+  run: lazilyRepair('handleBaseline'),
+};

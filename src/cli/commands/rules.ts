@@ -1,14 +1,13 @@
 import { type Command, Option } from 'commander';
 import type { CliContext } from '../context.ts';
 import { type CommandInput, type CommandSpec, defineCommand, defineGroup } from '../define.ts';
-import { eventSchemaOptions } from '../event-schema-options.ts';
-import { reportOptions } from '../options.ts';
+import { eventSchemaOptions, reportOptions } from '../options.ts';
 import type { CliState } from '../run.ts';
 
 type HandlerName = 'handleRulesCheck' | 'handleRulesList' | 'handleRulesRepair';
 
 function lazily(name: HandlerName): CommandSpec['run'] {
-  return async (input: CommandInput) => (await import('./rules-handlers.ts'))[name](input);
+  return async (input: CommandInput) => (await import('../handlers/rules.ts'))[name](input);
 }
 
 const severity = () =>

@@ -5,7 +5,7 @@ import { migrateOptions } from '../options.ts';
 import type { CliState } from '../run.ts';
 
 function lazily(name: 'handleDump' | 'handleDiff'): CommandSpec['run'] {
-  return async (input: CommandInput) => (await import('./schema-handlers.ts'))[name](input);
+  return async (input: CommandInput) => (await import('../handlers/schema.ts'))[name](input);
 }
 
 const scopeOptions = () => [

@@ -7,7 +7,7 @@ import type { CliState } from '../run.ts';
 type HandlerName = 'handleStart' | 'handleStop' | 'handleServerStatus' | 'handleUrl';
 
 function lazily(name: HandlerName): CommandSpec['run'] {
-  return async (input: CommandInput) => (await import('./server-handlers.ts'))[name](input);
+  return async (input: CommandInput) => (await import('../handlers/server.ts'))[name](input);
 }
 
 const directory = () =>

@@ -1,9 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { CliContext } from '../context.ts';
 import { type CommandSpec, defineCommand, defineGroup } from '../define.ts';
+import { STATS_TOPICS, type StatsTopic, type TopicFlag } from '../handlers/stats-topics.ts';
 import { connectionOptions, parseCount, parseSeconds, reportOptions } from '../options.ts';
 import type { CliState } from '../run.ts';
-import { STATS_TOPICS, type StatsTopic, type TopicFlag } from './stats-topics.ts';
 
 export function addStatsCommands(
   program: Command,
@@ -30,7 +30,7 @@ function commandOf(topic: StatsTopic): CommandSpec {
       ...connectionOptions(),
     ],
     examples: [`stats ${name}`, `stats ${name} --watch 5s`, `stats ${name} --markdown`],
-    run: async (input) => (await import('./stats-handlers.ts')).handleTopic(topic, input),
+    run: async (input) => (await import('../handlers/stats.ts')).handleTopic(topic, input),
   };
 }
 
@@ -52,7 +52,7 @@ const UPDATE: CommandSpec = {
     'Analyzes one table after the other and waits for nobody: what is locked is skipped and listed. Exits 4 where only locks stood in the way, and 1 where a table failed or the role may not analyze it.',
   options: [FLAGS.schema(), ...reportOptions(), ...connectionOptions()],
   examples: ['stats update', 'stats update --schema public'],
-  run: async (input) => (await import('./stats-update-handlers.ts')).handleUpdate(input),
+  run: async (input) => (await import('../handlers/stats.ts')).handleUpdate(input),
 };
 
 const SHORTEST_MS = 200;

@@ -1,5 +1,4 @@
-import type { Style } from '../../report/style.ts';
-import { type Cell, renderTable, type TableRenderer } from '../../report/table.ts';
+import { type Cell, renderTable, type Style, type TableRenderer } from '../../report/table.ts';
 import { renderCount, renderDuration, renderTime } from '../../text/units.ts';
 import { renderState } from '../../text/words.ts';
 import type { MigrationState } from './compare.ts';

@@ -1,11 +1,11 @@
 import { oneLine } from '../../report/columns.ts';
-import { fence } from '../../report/pipeline/comment.ts';
-import type {
-  PipelineProblem,
-  PipelineReport,
-  PipelineSeverity,
-} from '../../report/pipeline/pipeline-report.ts';
-import { PLAIN, type Style } from '../../report/style.ts';
+import {
+  fence,
+  type PipelineProblem,
+  type PipelineReport,
+  type PipelineSeverity,
+} from '../../report/pipeline.ts';
+import { PLAIN, type Style } from '../../report/table.ts';
 import { renderCount, renderDuration } from '../../text/units.ts';
 import { wrapWords } from '../../text/width.ts';
 import type { BudgetFinding, BudgetVerdict } from './budget.ts';

@@ -1,6 +1,6 @@
 import type { Build, LockMode } from '../../impact/impact.ts';
 import { renderBytes } from '../../report/columns.ts';
-import type { Style } from '../../report/style.ts';
+import type { Style } from '../../report/table.ts';
 import { renderDuration } from '../../text/units.ts';
 import type { PlannedLock, StatementImpact, TableFacts } from './impact-plan.ts';
 

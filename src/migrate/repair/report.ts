@@ -1,5 +1,5 @@
 import { renderDiff } from '../../report/migration.ts';
-import type { Style } from '../../report/style.ts';
+import type { Style } from '../../report/table.ts';
 import { renderCount } from '../../text/units.ts';
 import type { BaselineResult } from './baseline.ts';
 import type { MigrateRepairResult, RepairedMigration } from './repair.ts';

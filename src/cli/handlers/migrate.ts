@@ -6,6 +6,7 @@ import type { OnProgress } from '../../migrate/apply/progress.ts';
 import type { Loss, ReadLossesOptions } from '../../migrate/checks/losses.ts';
 import type { MigrateOptions } from '../../migrate/options.ts';
 import { renderSummary } from '../../report/migration.ts';
+import type { Style } from '../../report/table.ts';
 import { sameCommand } from '../../text/command-line.ts';
 import { loadStyle } from '../context.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
@@ -111,7 +112,7 @@ async function planOrRun<Options extends MigrateOptions>(
     if (lost?.text) context.err(`${lost.text}\n`);
     return runWithProgress(input, options, what.run, command);
   }
-  const { showPlan } = await import('./migrate-plan-handlers.ts');
+  const { showPlan } = await import('./migrate-plan.ts');
   const plan = await showPlan(input, { ...options, command });
   if (!lost) return plan;
   const text = [plan.text, lost.text].filter(Boolean).join('\n');
@@ -122,7 +123,6 @@ async function findLost(
   { flags, context, style }: CommandInput,
   options: ReadLossesOptions,
 ): Promise<{ losses: Loss[]; text: string }> {
-  const { findLosses } = await import('./down-losses.ts');
   const isDryRun = flags.dryRun === true;
   return findLosses(options, {
     isDryRun,
@@ -164,4 +164,15 @@ async function runWithProgress<Options extends MigrateOptions>(
   } finally {
     progress.stop();
   }
+}
+
+/** What `down` or `redo` would lose, as data and as text. */
+export async function findLosses(
+  options: ReadLossesOptions,
+  rendering: { style: Style; isDryRun: boolean },
+): Promise<{ losses: Loss[]; text: string }> {
+  const { readLosses } = await import('../../migrate/checks/losses.ts');
+  const { renderLosses } = await import('../../migrate/checks/report.ts');
+  const losses = await readLosses(options);
+  return { losses, text: renderLosses(losses, rendering) };
 }

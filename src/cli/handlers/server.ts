@@ -1,8 +1,7 @@
 import { relative } from 'node:path';
 import { ensureEmbeddedServer } from '../../embedded/server.ts';
-import { readEmbeddedServer, stopEmbeddedServer } from '../../embedded/stop.ts';
+import { readEmbeddedServer, renderServer, stopEmbeddedServer } from '../../embedded/stop.ts';
 import { EvdbError } from '../../errors.ts';
-import { renderServer } from '../../report/server.ts';
 import { commandLine } from '../../text/command-line.ts';
 import { loadTable } from '../context.ts';
 import type { CommandInput, CommandResult } from '../define.ts';

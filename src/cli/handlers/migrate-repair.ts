@@ -2,12 +2,54 @@ import { relative, resolve } from 'node:path';
 import type { AdoptableTool } from '../../adopt/foreign.ts';
 import { EvdbError } from '../../errors.ts';
 import type { MigrateOptions } from '../../migrate/options.ts';
+import { renderBaseline, renderRepair } from '../../migrate/repair/report.ts';
 import { renderAdoption, renderUndoneAdoption } from '../../report/adoption.ts';
-import { findingOfAdoption } from '../../report/json-findings.ts';
+import { findingOfAdoption } from '../../report/findings.ts';
 import { sameCommand } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
+import { EXIT } from '../exit-codes.ts';
 import { loadMigrateOptions, withInterrupt } from '../settings.ts';
+import { tuneForParser } from '../v8-flags.ts';
 import { requireConsent } from './consent.ts';
+
+export async function handleRepair(input: CommandInput): Promise<CommandResult> {
+  await tuneForParser();
+  const { planMigrateRepair, repairMigrations } = await import('../../migrate/repair/repair.ts');
+  const { flags, args, context, style } = input;
+  const [version] = args;
+  const { options } = await loadMigrateOptions(input, (config) =>
+    requireConsent(input, config, 'repair'),
+  );
+  const { forget, as, confirm, reason } = flags as Record<string, never>;
+  const dryRun = flags.dryRun === true;
+  const run = dryRun ? planMigrateRepair : repairMigrations;
+  const result = await withInterrupt(context, (signal) =>
+    run({ ...options, version, forget, as, confirm, reason, signal }),
+  );
+  return {
+    data: { dryRun, ...result },
+    text: renderRepair(result, { style, dryRun }),
+    exitCode: result.decisions.length > 0 ? EXIT.found : EXIT.done,
+  };
+}
+
+export async function handleBaseline(input: CommandInput): Promise<CommandResult> {
+  const { planMigrateBaseline, baselineMigrations } = await import(
+    '../../migrate/repair/baseline.ts'
+  );
+  const { flags, args, context, style } = input;
+  const version = args[0] as string;
+  const { options } = await loadMigrateOptions(input, (config) =>
+    requireConsent(input, config, 'baseline'),
+  );
+  const { confirm, reason } = flags as Record<string, never>;
+  const dryRun = flags.dryRun === true;
+  const run = dryRun ? planMigrateBaseline : baselineMigrations;
+  const result = await withInterrupt(context, (signal) =>
+    run({ ...options, version, confirm, reason, signal }),
+  );
+  return { data: { dryRun, ...result }, text: renderBaseline(result, { style, dryRun }) };
+}
 
 /** On a terminal a long list is cut to what one screen shows. */
 const ROWS_ON_TERMINAL = 20;

@@ -6,10 +6,13 @@ import type { Finding, FindingLocation, SuppressedFinding } from '../finding.ts'
 import type { LintReport } from '../lint/engine.ts';
 import type { LintFinding } from '../lint/finding.ts';
 import type { Finding as ValidationFinding, ValidationResult } from '../migrate/checks/validate.ts';
+import type { MigrationState } from '../migrate/plan/compare.ts';
 import type { MigrationsStatus } from '../migrate/plan/status.ts';
 import type { BudgetFinding, BudgetVerdict } from '../migrate/preview/budget.ts';
 import type { StructureDifference } from '../structure/diff.ts';
-import { saysOfState } from './pipeline/from-status.ts';
+import { renderCount } from '../text/units.ts';
+import { renderState } from '../text/words.ts';
+import type { PipelineProblem, PipelineReport } from './pipeline.ts';
 
 /** What lint knows beside a finding. */
 export type LintDetails = Partial<
@@ -207,4 +210,73 @@ export function findingsOfDrift(
     ...{ code: 'drift', severity: 'error' as const, message: `${kind} ${object} was ${change}` },
     ...{ objects: [object], details: { change, parts } },
   }));
+}
+
+const SAYS: Partial<Record<MigrationState, string>> = {
+  pending: 'is not applied yet',
+  reworded: 'differs from what was applied, but only in comments or white space',
+  changed: 'changed after it was applied',
+  missing: 'is applied, but its file is gone',
+  ahead: 'is applied and not here: this checkout is older than the database',
+  outOfOrder: 'is pending, but a newer migration is applied',
+  incomplete: 'stopped half way',
+};
+
+/** What is to be said of a migration in this state; undefined where nothing is. */
+function saysOfState(state: MigrationState): string | undefined {
+  return SAYS[state];
+}
+
+/**
+ * Where the migrations stand, for a pipeline.
+ *
+ * @param isChecked whether what is not applied as it stands here is an error, as with `--check`
+ * @param drift what was changed by hand, each object in the lines of `describeDifferences`
+ */
+export function pipelineOfStatus(
+  status: MigrationsStatus,
+  isChecked: boolean,
+  drift?: readonly (readonly string[])[],
+): PipelineReport {
+  const { migrations, counts, schema } = status;
+  const parts = Object.entries(counts)
+    .filter(([, count]) => count > 0)
+    .map(([state, count]) => `${count} ${renderState(state)}`);
+  return {
+    command: 'migrate status',
+    checks: [
+      ...migrations.map(({ label, name }) => ({ name: `${label}_${name}` })),
+      ...(drift ? [{ name: DRIFT }] : []),
+    ],
+    problems: [
+      ...migrations.flatMap(({ label, name, state, file }): PipelineProblem[] => {
+        const says = SAYS[state];
+        if (says === undefined) return [];
+        return [
+          {
+            check: `${label}_${name}`,
+            rule: state,
+            severity: state === 'reworded' ? 'note' : isChecked ? 'error' : 'warning',
+            message: `${label}_${name} ${says}`,
+            ...(file !== undefined && { file, line: 1 }),
+          },
+        ];
+      }),
+      ...(drift ?? []).map(problemOfDrift),
+    ],
+    summary: `${renderCount(migrations.length, 'migration')} in schema ${schema}: ${parts.join(', ')}`,
+  };
+}
+
+const DRIFT = 'drift';
+
+function problemOfDrift([head = '', ...parts]: readonly string[]): PipelineProblem {
+  const says = { '+': 'was added', '-': 'was removed' }[head[0] ?? ''] ?? 'was changed';
+  return {
+    check: DRIFT,
+    rule: DRIFT,
+    severity: 'error',
+    message: `${head.slice(2)}: ${says} by hand`,
+    ...(parts.length > 0 && { excerpt: parts.join('\n') }),
+  };
 }

@@ -8,15 +8,14 @@ import {
   VIOLATIONS_VIEW,
 } from '../../events/report.ts';
 import { checkRules, listRules, type RuleSeverity, repairRules } from '../../events/rules.ts';
-import { findingOfRule } from '../../report/json-findings.ts';
+import { findingOfRule } from '../../report/findings.ts';
 import { renderReport } from '../../report/render-report.ts';
 import { commandLine, sameCommand } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
-import { EXIT } from '../exit-codes.ts';
-import { withStop } from '../interruption.ts';
+import { EXIT, withStop } from '../exit-codes.ts';
 import { loadDirectConnection } from '../settings.ts';
 import { describeTarget, environmentName } from './consent.ts';
-import { loadRenderOptions } from './stats-handlers.ts';
+import { loadRenderOptions } from './stats.ts';
 
 /** Each registration is looked at: on a large database that takes a while. */
 const CHECK_TIMEOUT_MS = 30 * 60_000;

@@ -11,7 +11,7 @@ import { loadTable } from '../context.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { loadConnection, loadDirectConnection } from '../settings.ts';
 import { describeDatabase, environmentName } from './consent.ts';
-import { loadRenderOptions } from './stats-handlers.ts';
+import { loadRenderOptions } from './stats.ts';
 
 export async function handlePing(input: CommandInput): Promise<CommandResult> {
   const { connection } = await loadConnection(input);

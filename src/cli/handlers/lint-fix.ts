@@ -6,13 +6,11 @@ import { lintMigrations } from '../../migrate/checks/lint.ts';
 import { type FixPlan, planLintFixes, writeFixes } from '../../migrate/checks/lint-fix.ts';
 import { renderFixes } from '../../migrate/checks/report.ts';
 import { readStatus } from '../../migrate/plan/status.ts';
-import { dataOfLint } from '../../report/json-findings.ts';
+import { dataOfLint } from '../../report/findings.ts';
 import { commandLine } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
-import { lintOptionsOf } from '../lint-settings.ts';
-import { findConnection } from '../optional-connection.ts';
-import { migrateSettings } from '../settings.ts';
+import { findConnection, lintOptionsOf, migrateSettings } from '../settings.ts';
 
 /** `evdb lint --fix`: plans the edits, writes them unless asked not to, and lints again. */
 export async function fixMigrations(input: CommandInput, config: Config): Promise<CommandResult> {

@@ -5,11 +5,10 @@ import type { LintReport } from '../../lint/engine.ts';
 import { renderLint, renderLintRules } from '../../lint/report.ts';
 import { RULES } from '../../lint/rules.ts';
 import { lintMigrations } from '../../migrate/checks/lint.ts';
-import { dataOfLint } from '../../report/json-findings.ts';
+import { dataOfLint } from '../../report/findings.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
-import { lintOptionsOf } from '../lint-settings.ts';
-import { loadConfig } from '../settings.ts';
+import { lintOptionsOf, loadConfig } from '../settings.ts';
 import { tuneForParser } from '../v8-flags.ts';
 
 export async function handleLint(input: CommandInput): Promise<CommandResult> {
@@ -18,7 +17,7 @@ export async function handleLint(input: CommandInput): Promise<CommandResult> {
   if (flags.listRules || asksForRules(input)) return listRules(input);
   await tuneForParser();
   const config = await loadConfig(input);
-  if (flags.fix) return (await import('./lint-fix-handlers.ts')).fixMigrations(input, config);
+  if (flags.fix) return (await import('./lint-fix.ts')).fixMigrations(input, config);
   const report = await lintMigrations({
     ...lintOptionsOf(config, flags),
     paths: input.args.map((path) => resolve(context.cwd, path)),

@@ -1,13 +1,17 @@
 import type { Config } from '../../config/resolve.ts';
 import type { ValidateOptions } from '../../migrate/checks/validate.ts';
 import type { MigrateOptions } from '../../migrate/options.ts';
-import { dataOfValidation, findingsOfDrift, findingsOfStatus } from '../../report/json-findings.ts';
+import { dataOfValidation, findingsOfDrift, findingsOfStatus } from '../../report/findings.ts';
 import { loadTable } from '../context.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
-import { EXIT } from '../exit-codes.ts';
-import { withStop } from '../interruption.ts';
-import { findConnection } from '../optional-connection.ts';
-import { embeddedDirectory, loadConfig, loadMigrateOptions, migrateSettings } from '../settings.ts';
+import { EXIT, withStop } from '../exit-codes.ts';
+import {
+  embeddedDirectory,
+  findConnection,
+  loadConfig,
+  loadMigrateOptions,
+  migrateSettings,
+} from '../settings.ts';
 import { tuneForParser } from '../v8-flags.ts';
 
 /** On a terminal a long history is cut to what one screen shows. */
@@ -43,7 +47,7 @@ export async function handleStatus(input: CommandInput): Promise<CommandResult> 
       ...(drift ? ['', drift.text] : []),
     ].join('\n'),
     pipeline: async () => {
-      const { pipelineOfStatus } = await import('../../report/pipeline/from-status.ts');
+      const { pipelineOfStatus } = await import('../../report/findings.ts');
       return pipelineOfStatus(status, flags.check === true, drift?.objects);
     },
     exitCode: (flags.check && !isClean) || drift?.isFound ? EXIT.found : EXIT.done,
@@ -56,7 +60,7 @@ async function findDrift(input: CommandInput, config: Config, options: MigrateOp
   const { readDrift } = await import('../../migrate/checks/drift.ts');
   const { describeDifferences } = await import('../../structure/diff.ts');
   const { renderDifferences } = await import('../../migrate/checks/report.ts');
-  const { structureSettings } = await import('./schema-handlers.ts');
+  const { structureSettings } = await import('./schema.ts');
   const comparison = await withStop(input.context, 'dropping the scratch database', (signal) =>
     readDrift({ ...options, signal, ...structureSettings(input, config) }),
   );
@@ -75,7 +79,7 @@ export async function handleValidate(input: CommandInput): Promise<CommandResult
   const [{ validateMigrations }, { renderValidation }, { lintOptionsOf }] = await Promise.all([
     import('../../migrate/checks/validate.ts'),
     import('../../migrate/checks/report.ts'),
-    import('../lint-settings.ts'),
+    import('../settings.ts'),
   ]);
   const config = await loadConfig(input);
   const { directory: _, ...lint } = lintOptionsOf(config, input.flags);

@@ -22,10 +22,9 @@ import {
 import { renderReport } from '../../report/render-report.ts';
 import { commandLine, sameCommand } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
-import { EXIT } from '../exit-codes.ts';
-import { withStop } from '../interruption.ts';
+import { EXIT, withStop } from '../exit-codes.ts';
 import { loadConnection } from '../settings.ts';
-import { loadRenderOptions } from './stats-handlers.ts';
+import { loadRenderOptions } from './stats.ts';
 
 export function handleList(input: CommandInput): Promise<CommandResult> {
   return find(input, undefined);

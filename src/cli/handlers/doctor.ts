@@ -2,11 +2,11 @@ import { withInspection } from '../../connection/inspection.ts';
 import { runDoctor } from '../../doctor/doctor.ts';
 import type { DoctorIgnore } from '../../doctor/ignore.ts';
 import { renderDoctor } from '../../doctor/report.ts';
-import { dataOfDoctor } from '../../report/json-findings.ts';
+import { dataOfDoctor } from '../../report/findings.ts';
+import type { FailOn } from '../commands/doctor.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
 import { loadDirectConnection, migrateSettings } from '../settings.ts';
-import type { FailOn } from './doctor.ts';
 
 export async function handleDoctor(input: CommandInput): Promise<CommandResult> {
   const { context, flags, style } = input;

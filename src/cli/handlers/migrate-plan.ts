@@ -80,7 +80,7 @@ export async function showPlan(
 }
 
 async function dataOfBudget(verdict: BudgetVerdict) {
-  const { findingsOfBudget } = await import('../../report/json-findings.ts');
+  const { findingsOfBudget } = await import('../../report/findings.ts');
   return { budget: verdict.budget, findings: findingsOfBudget(verdict) };
 }
 

@@ -2,7 +2,7 @@ import { relative, resolve } from 'node:path';
 import type { Config } from '../../config/resolve.ts';
 import { EvdbError } from '../../errors.ts';
 import type { StructureSource } from '../../migrate/checks/structure-source.ts';
-import { findingsOfDrift } from '../../report/json-findings.ts';
+import { findingsOfDrift } from '../../report/findings.ts';
 import { readDatabaseStructure } from '../../structure/read/structure.ts';
 import { renderStructure } from '../../structure/render/structure.ts';
 import { withoutPartitions } from '../../structure/structure.ts';
@@ -13,8 +13,7 @@ import {
 } from '../../structure/structure-file.ts';
 import { sameCommand } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
-import { EXIT } from '../exit-codes.ts';
-import { withStop } from '../interruption.ts';
+import { EXIT, withStop } from '../exit-codes.ts';
 import { embeddedDirectory, loadDirectConnection, loadMigrateOptions } from '../settings.ts';
 import { tuneForParser } from '../v8-flags.ts';
 

@@ -1,0 +1,282 @@
+import { hash } from 'node:crypto';
+import {
+  type PipelineCheck,
+  type PipelinePlace,
+  type PipelineProblem,
+  type PipelineReport,
+  type PipelineSeverity,
+  renderComment,
+  repositoryPath,
+} from './pipeline.ts';
+
+/** The formats for pipelines; `human` and `json` are every command's own. */
+export type PipelineFormat = 'sarif' | 'github' | 'gitlab' | 'junit' | 'markdown';
+
+const RENDERERS: Record<PipelineFormat, (report: PipelineReport, place: PipelinePlace) => string> =
+  {
+    sarif: renderSarif,
+    github: renderGithub,
+    gitlab: renderGitlab,
+    junit: renderJunit,
+    markdown: renderComment,
+  };
+
+/**
+ * Writes what a command found in one of the formats that pipelines read. Pure.
+ *
+ * @example renderPipeline('sarif', pipelineOfStatus(status), place)
+ */
+export function renderPipeline(
+  format: PipelineFormat,
+  report: PipelineReport,
+  place: PipelinePlace,
+): string {
+  return RENDERERS[format](report, place);
+}
+
+/**
+ * Workflow commands that GitHub Actions shows as annotations on the lines of a pull request, and
+ * the summary as plain text.
+ *
+ * @see https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands
+ */
+function renderGithub(report: PipelineReport, place: PipelinePlace): string {
+  // GitHub shows ten annotations of a step: what is for information only would take their place.
+  const lines = report.problems
+    .filter(({ severity }) => severity !== 'note')
+    .map((problem) => annotation(problem, place));
+  // Text of others must not become a command of the workflow.
+  return [...lines, report.summary.replace(/^::/gm, ' ::')].join('\n');
+}
+
+function annotation(problem: PipelineProblem, place: PipelinePlace): string {
+  const { severity, rule, message, hint, file, line, column, endLine, endColumn } = problem;
+  // A column without an end makes GitHub drop both, and columns only hold within one line.
+  const isOneLine = endLine === undefined || endLine === line;
+  const properties = {
+    file: file === undefined ? undefined : repositoryPath(file, place),
+    line: file === undefined ? undefined : line,
+    endLine: file === undefined ? undefined : endLine,
+    col: file === undefined ? undefined : column,
+    endColumn: file === undefined || !isOneLine ? undefined : endColumn,
+    title: `evdb: ${rule}`,
+  };
+  const written = Object.entries(properties)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}=${escapeProperty(String(value))}`);
+  const text = hint ? `${message}\n${hint}` : message;
+  return `::${severity} ${written.join(',')}::${escapeData(text)}`;
+}
+
+function escapeData(text: string): string {
+  return text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
+}
+
+function escapeProperty(text: string): string {
+  return escapeData(text).replaceAll(':', '%3A').replaceAll(',', '%2C');
+}
+
+const SEVERITIES: Record<PipelineSeverity, string> = {
+  error: 'critical',
+  warning: 'minor',
+  note: 'info',
+};
+
+/**
+ * A report for GitLab's code quality widget.
+ *
+ * @see https://docs.gitlab.com/ci/testing/code_quality/#code-quality-report-format
+ */
+function renderGitlab(report: PipelineReport, place: PipelinePlace): string {
+  const fingerprints = fingerprintsOf(report.problems, place);
+  const issues = report.problems.map(
+    ({ message, hint, rule, severity, file, line, endLine }, index) => ({
+      description: hint ? `${message} ${hint}` : message,
+      check_name: rule,
+      fingerprint: fingerprints[index],
+      severity: SEVERITIES[severity],
+      location: {
+        path: repositoryPath(file ?? place.fallbackFile, place),
+        lines: { begin: line ?? 1, ...(endLine !== undefined && { end: endLine }) },
+      },
+    }),
+  );
+  return JSON.stringify(issues, null, 2);
+}
+
+/**
+ * An id for each problem that stays when lines above it move, so that a pipeline tells new ones
+ * from old ones. Equal problems in one file are counted, because GitLab shows only one of a kind.
+ */
+function fingerprintsOf(problems: PipelineProblem[], place: PipelinePlace): string[] {
+  const seen = new Map<string, number>();
+  return problems.map(({ fingerprint, file, rule, message }) => {
+    const path = repositoryPath(file ?? place.fallbackFile, place);
+    const base = fingerprint ?? hash('sha256', [path, rule, message].join('\0'), 'hex');
+    const before = seen.get(base) ?? 0;
+    seen.set(base, before + 1);
+    return before === 0 ? base : hash('sha256', `${base}\0${before}`, 'hex');
+  });
+}
+
+/**
+ * A JUnit report with a test case for each check: errors are failures, warnings and notes are
+ * output, what was not looked at is skipped.
+ */
+function renderJunit(report: PipelineReport): string {
+  const name = `evdb ${report.command}`;
+  const cases = report.checks.map((check) => ({
+    check,
+    problems: report.problems.filter((problem) => problem.check === check.name),
+  }));
+  const failures = cases.filter(({ problems }) => problems.some(isError)).length;
+  const skipped = cases.filter(({ check, problems }) => isSkipped(check, problems)).length;
+  const counts = `tests="${cases.length}" failures="${failures}" errors="0"`;
+  return [
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    `<testsuites name="${escapeXml(name)}" ${counts}>`,
+    `  <testsuite name="${escapeXml(name)}" ${counts} skipped="${skipped}">`,
+    ...cases.map(({ check, problems }) => testCase(name, check, problems)),
+    '  </testsuite>',
+    '</testsuites>',
+  ].join('\n');
+}
+
+function isError({ severity }: PipelineProblem): boolean {
+  return severity === 'error';
+}
+
+function isSkipped({ skipped }: PipelineCheck, problems: PipelineProblem[]): boolean {
+  return skipped !== undefined && !problems.some(isError);
+}
+
+function testCase(suite: string, check: PipelineCheck, problems: PipelineProblem[]): string {
+  const head = `    <testcase classname="${escapeXml(suite)}" name="${escapeXml(check.name)}"`;
+  const errors = problems.filter(isError);
+  const others = problems.filter((problem) => !isError(problem));
+  const [first] = errors;
+  const parts = [
+    ...(isSkipped(check, problems)
+      ? [`      <skipped>${escapeXml(check.skipped ?? '')}</skipped>`]
+      : []),
+    // One failure a case is all that some readers understand.
+    ...(first === undefined
+      ? []
+      : [
+          `      <failure type="${escapeXml(first.rule)}" message="${escapeXml(first.message)}">${escapeXml(
+            errors.map(describe).join('\n\n'),
+          )}</failure>`,
+        ]),
+    ...(others.length === 0
+      ? []
+      : [`      <system-out>${escapeXml(others.map(describe).join('\n\n'))}</system-out>`]),
+  ];
+  return parts.length === 0 ? `${head}/>` : [`${head}>`, ...parts, '    </testcase>'].join('\n');
+}
+
+function describe({ severity, rule, message, hint, excerpt, ...at }: PipelineProblem): string {
+  const place = [at.file, at.line, at.column].filter((part) => part !== undefined).join(':');
+  return [
+    `${severity} ${rule}${place === '' ? '' : `  ${place}`}`,
+    message,
+    ...(excerpt ? [excerpt] : []),
+    ...(hint ? [hint] : []),
+  ].join('\n');
+}
+
+/** XML 1.0 has no way to write most control characters, and half a surrogate pair is none at all. */
+function escapeXml(text: string): string {
+  return (
+    text
+      .replaceAll('&', '&amp;')
+      .replaceAll('<', '&lt;')
+      .replaceAll('>', '&gt;')
+      .replaceAll('"', '&quot;')
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what has to go
+      .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '\ufffd')
+      .replace(/\p{Surrogate}/gu, '\ufffd')
+  );
+}
+
+const LEVELS: Record<PipelineSeverity, string> = {
+  error: 'error',
+  warning: 'warning',
+  note: 'note',
+};
+
+/**
+ * A SARIF 2.1.0 log, as GitHub code scanning and editors read it.
+ *
+ * @see https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
+ */
+function renderSarif(report: PipelineReport, place: PipelinePlace): string {
+  const rules = [...new Set(report.problems.map(({ rule }) => rule))].sort();
+  const fingerprints = fingerprintsOf(report.problems, place);
+  const log = {
+    $schema: 'https://json.schemastore.org/sarif-2.1.0.json',
+    version: '2.1.0',
+    runs: [
+      {
+        tool: {
+          driver: {
+            name: 'evdb',
+            semanticVersion: place.toolVersion,
+            rules: rules.map((id) => ({ id, shortDescription: { text: describeRule(id) } })),
+          },
+        },
+        automationDetails: { id: `evdb ${report.command}/` },
+        columnKind: 'unicodeCodePoints',
+        originalUriBaseIds: { ROOT: { description: { text: "The repository's root." } } },
+        results: report.problems.map((problem, index) =>
+          sarifResult(problem, { rules, place, fingerprint: fingerprints[index] ?? '' }),
+        ),
+      },
+    ],
+  };
+  return JSON.stringify(log, null, 2);
+}
+
+/** `set-not-null` and `CHANGED_MIGRATION` as words. */
+function describeRule(id: string): string {
+  return id.toLowerCase().replace(/[-_]/g, ' ');
+}
+
+function sarifResult(
+  problem: PipelineProblem,
+  at: { rules: string[]; place: PipelinePlace; fingerprint: string },
+): object {
+  const { rule, severity, message, hint, file } = problem;
+  const region = sarifRegion(problem);
+  return {
+    ruleId: rule,
+    ruleIndex: at.rules.indexOf(rule),
+    level: LEVELS[severity],
+    message: { text: hint ? `${message}\n${hint}` : message },
+    locations: [
+      {
+        physicalLocation: {
+          artifactLocation: {
+            uri: encodePath(repositoryPath(file ?? at.place.fallbackFile, at.place)),
+            uriBaseId: 'ROOT',
+          },
+          ...(region && { region }),
+        },
+      },
+    ],
+    partialFingerprints: { 'evdb/v1': at.fingerprint },
+  };
+}
+
+function sarifRegion({ line, column, endLine, endColumn }: PipelineProblem): object | undefined {
+  if (line === undefined) return undefined;
+  return {
+    startLine: line,
+    ...(column !== undefined && { startColumn: column }),
+    ...(endLine !== undefined && { endLine }),
+    ...(endColumn !== undefined && { endColumn }),
+  };
+}
+
+function encodePath(path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/');
+}
