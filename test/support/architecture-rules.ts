@@ -4,69 +4,85 @@ import type { SourceFile } from './source-files.ts';
 export type Rule = (files: SourceFile[]) => string[];
 
 const library = [
-  ...['sql/', 'connection/', 'config/', 'catalog/', 'impact/', 'lint/', 'trace/', 'migrate/'],
-  ...['embedded/', 'scratch/', 'stats/', 'events/', 'doctor/', 'database/'],
-  ...['structure/', 'adopt/', 'maintenance/', 'report/', 'pool/', 'application/'],
+  ...['sql/', 'connection/', 'embedded/', 'scratch/', 'config/', 'catalog/', 'impact/', 'lint/'],
+  ...['trace/', 'migrate/', 'structure/', 'adopt/', 'stats/', 'doctor/', 'database/', 'events/'],
+  ...['report/', 'pool/', 'application/'],
 ];
 
-/** What the files of a folder may import, beside words for people: beginnings of paths below `src`. */
-const allowed: Record<string, { values: string[]; types?: string[] }> = {
-  text: { values: ['errors.ts'] },
+/** What the command line leaves to those who work. */
+const hiddenFromCli = new Set(['sql/', 'scratch/', 'catalog/', 'impact/', 'pool/']);
+
+/** The rooms, each with what its files may import beside its own: beginnings of paths below `src`. */
+const rooms: Record<string, { values: string[]; types?: string[] }> = {
   'errors.ts': { values: [] },
-  'file-system.ts': { values: [] },
   'finding.ts': { values: [] },
-  'index.ts': { values: [...library, 'errors.ts'], types: ['finding.ts'] },
-  sql: { values: ['errors.ts'] },
-  connection: { values: ['errors.ts', 'sql/quote.ts', 'sql/mask.ts'] },
-  embedded: { values: ['errors.ts', 'connection/', 'report/'] },
-  scratch: { values: ['errors.ts', 'sql/', 'connection/', 'embedded/'] },
-  config: { values: ['errors.ts', 'report/'], types: ['connection/'] },
-  catalog: { values: ['errors.ts', 'sql/', 'connection/'] },
+  'file-system.ts': { values: [] },
+  text: { values: [] },
+  sql: { values: [] },
+  connection: { values: ['sql/quote.ts', 'sql/mask.ts'] },
+  config: { values: ['report/'], types: ['connection/'] },
+  embedded: { values: ['connection/', 'report/'] },
+  scratch: { values: ['sql/', 'connection/', 'embedded/'] },
+  catalog: { values: ['sql/', 'connection/'] },
+  structure: { values: ['sql/', 'connection/', 'report/'] },
   impact: { values: ['sql/', 'catalog/'] },
-  lint: { values: ['errors.ts', 'sql/', 'catalog/', 'impact/', 'report/'] },
-  trace: { values: ['errors.ts', 'sql/', 'connection/', 'catalog/', 'impact/'] },
-  structure: { values: ['errors.ts', 'sql/', 'connection/', 'report/'] },
-  stats: { values: ['errors.ts', 'sql/', 'connection/', 'report/'] },
-  database: { values: ['errors.ts', 'sql/', 'connection/', 'report/'] },
-  events: { values: ['errors.ts', 'sql/', 'connection/', 'config/', 'pool/', 'report/'] },
-  doctor: { values: ['errors.ts', 'sql/', 'connection/', 'stats/', 'events/', 'report/'] },
-  migrate: {
-    values: [
-      ...['errors.ts', 'sql/', 'connection/', 'catalog/', 'impact/', 'lint/', 'trace/'],
-      ...['structure/', 'scratch/', 'report/'],
-    ],
-    types: ['config/'],
+  lint: { values: ['sql/', 'catalog/', 'impact/', 'report/'] },
+  trace: { values: ['sql/', 'connection/', 'catalog/', 'impact/'] },
+  'migrate/options.ts': {
+    values: ['migrate/ledger/'],
+    types: ['config/', 'connection/', 'migrate/apply/'],
   },
-  adopt: { values: ['errors.ts', 'sql/', 'connection/', 'migrate/'] },
-  maintenance: { values: ['errors.ts', 'sql/', 'connection/', 'stats/', 'events/', 'report/'] },
-  pool: { values: ['errors.ts', 'sql/quote.ts', 'connection/', 'config/', 'embedded/'] },
-  application: {
-    values: ['errors.ts', 'sql/quote.ts', 'pool/', 'migrate/', 'connection/', 'config/'],
+  'migrate/files': { values: ['sql/', 'connection/', 'migrate/options.ts'] },
+  'migrate/ledger': {
+    values: ['sql/', 'connection/', 'migrate/files/'],
+    types: ['migrate/apply/'],
   },
-  report: { values: [], types: [...library, 'errors.ts', 'finding.ts'] },
-  cli: {
-    values: [
-      'errors.ts',
-      ...['report/', 'migrate/', 'lint/', 'maintenance/', 'connection/', 'config/', 'application/'],
-      'sql/mask.ts',
-      ...['structure/', 'adopt/', 'trace/', 'embedded/', 'stats/', 'events/', 'doctor/'],
-      'database/',
-    ],
-    types: ['finding.ts'],
+  'migrate/plan': {
+    values: ['sql/', 'connection/', 'report/', 'migrate/options.ts', 'migrate/files/'].concat(
+      'migrate/ledger/',
+    ),
   },
+  'migrate/apply': { values: below('migrate/apply') },
+  'migrate/checks': { values: below('migrate/checks') },
+  'migrate/preview': { values: below('migrate/preview') },
+  'migrate/repair': { values: below('migrate/repair') },
+  adopt: { values: ['sql/', 'connection/', 'migrate/'] },
+  pool: { values: ['sql/quote.ts', 'connection/', 'config/', 'embedded/'] },
+  application: { values: ['pool/', 'migrate/', 'connection/', 'config/'] },
+  stats: { values: ['sql/', 'connection/', 'report/'] },
+  events: { values: ['sql/', 'connection/', 'config/', 'pool/', 'report/'] },
+  database: { values: ['sql/', 'connection/', 'report/'] },
+  doctor: { values: ['sql/', 'connection/', 'stats/', 'events/', 'report/'] },
+  report: { values: [], types: [''] },
+  'index.ts': { values: library },
+  cli: { values: [...library.filter((room) => !hiddenFromCli.has(room)), 'sql/mask.ts'] },
 };
+
+/** What stands on the migrations of a plan; a preview uses what the checks find. */
+function below(room: string): string[] {
+  const shared = ['sql/', 'connection/', 'scratch/', 'structure/', 'catalog/', 'impact/', 'lint/'];
+  const migrate = ['options.ts', 'files/', 'ledger/', 'plan/'].map((path) => `migrate/${path}`);
+  const values = [...shared, 'trace/', 'report/', ...migrate];
+  if (room !== 'migrate/apply') values.push('migrate/apply/');
+  if (room === 'migrate/preview') values.push('migrate/checks/');
+  return values;
+}
+
+const everywhere = ['errors.ts', 'text/', 'file-system.ts'];
 
 /** Dependencies point one way. */
 export const pointsOneWay: Rule = (files) =>
   files.flatMap(({ path, imports }) => {
-    const folder = path.split('/')[1] ?? '';
-    const own = `src/${folder}/`;
-    const rule = allowed[folder];
-    if (!rule) return [`${path} is in a folder that has no rule`];
+    const within = path.slice('src/'.length);
+    const room = Object.keys(rooms).find(
+      (name) => within === name || within.startsWith(`${name}/`),
+    );
+    const rule = room === undefined ? undefined : rooms[room];
+    if (rule === undefined) return [`${path} is in a folder that has no rule`];
     return imports
-      .filter(({ from }) => from.startsWith('src/') && !from.startsWith(own))
+      .filter(({ from }) => from.startsWith('src/') && !from.startsWith(`src/${room}`))
       .filter(({ from, isTypeOnly }) => {
-        const values = [...rule.values, 'text/', 'file-system.ts'];
+        const values = [...everywhere, 'finding.ts', ...rule.values];
         const targets = isTypeOnly ? [...values, ...(rule.types ?? [])] : values;
         return !targets.some((target) => from.startsWith(`src/${target}`));
       })
