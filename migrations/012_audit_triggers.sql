@@ -320,6 +320,28 @@ $$;
 comment on function describe_audit_key(regclass) is
     'The columns of a primary key, and what row_id of an entry is for a row @: null where the key is not one integer, as it is in the images anyway.';
 
+create function list_audit_arguments(p_table regclass, p_argument text)
+returns text[]
+language sql
+stable
+set search_path from current
+as $$
+    -- The server keeps them as bytes, each with a zero byte behind it, which no text can hold.
+    select coalesce(array_agg(substr(v.value, length(p_argument) + 2)), '{}')
+    from pg_trigger t
+    join pg_class c on c.oid = t.tgrelid
+    cross join unnest(string_to_array(regexp_replace(encode(t.tgargs, 'hex'), '(..)', '\1 ', 'g'), '00 ')) as b (bytes)
+    cross join lateral (
+        select convert_from(decode(replace(b.bytes, ' ', ''), 'hex'), getdatabaseencoding())
+    ) as v (value)
+    where t.tgrelid = p_table
+        and t.tgname = c.relname || '_90_audit_insert'
+        and starts_with(v.value, p_argument || '=')
+$$;
+
+comment on function list_audit_arguments(regclass, text) is
+    'The columns that attach_audit() was given as an argument, redacted or left_out; they are the arguments of the trigger for inserts.';
+
 create function attach_audit_trigger(p_table text, p_event text, p_definition text, p_comment text)
 returns void
 language plpgsql
@@ -336,7 +358,7 @@ $$;
 comment on function attach_audit_trigger(text, text, text, text) is
     'Makes one trigger of an audited table, or makes it anew, and says what it is for.';
 
-create function attach_audit_of_columns(p_table regclass, p_function text, p_unwatched text[])
+create function attach_audit_of_columns(p_table regclass, p_function text, p_left_out text[])
 returns void
 language plpgsql
 set search_path from current
@@ -366,27 +388,27 @@ begin
     where a.attrelid = p_table
         and a.attnum > 0
         and not a.attisdropped
-        and a.attname <> all (p_unwatched);
+        -- It has a trigger of its own, so that it never changes alone.
+        and a.attname <> all (p_left_out || '{updated_at}');
 
     perform attach_audit_trigger(
         v_table, 'update',
         format(
-            'update of %s on %I for each row when (%s) execute function %I(%s)',
-            v_watched.columns, v_table, v_watched.changes, p_function,
-            (select string_agg(quote_literal(u.name), ', ') from unnest(p_unwatched) as u (name))
+            'update of %s on %I for each row when (%s) execute function %I()',
+            v_watched.columns, v_table, v_watched.changes, p_function
         ),
-        format('Audits changed rows, not changes of %s alone.', array_to_string(p_unwatched, ', '))
+        format('Audits changed rows, not changes of %s alone.', array_to_string(p_left_out, ', '))
     );
 end
 $$;
 
 comment on function attach_audit_of_columns(regclass, text, text[]) is
-    'Makes the trigger for updates of a table that has columns nobody audits. Their names are its arguments, for whoever asks later.';
+    'Makes the trigger for updates of a table that has columns nobody audits: by row, and for all the others.';
 
 create function attach_audit(
     p_table regclass,
-    p_redacted text[] default '{}',
-    p_left_out text[] default '{}'
+    p_redacted text[] default null,
+    p_left_out text[] default null
 )
 returns void
 language plpgsql
@@ -394,8 +416,8 @@ set search_path from current
 as $$
 declare
     v_table text := (select c.relname::text from pg_class c where c.oid = p_table);
-    v_redacted text[] := coalesce(p_redacted, '{}');
-    v_left_out text[] := coalesce(p_left_out, '{}');
+    v_redacted text[] := coalesce(p_redacted, list_audit_arguments(p_table, 'redacted'));
+    v_left_out text[] := coalesce(p_left_out, list_audit_arguments(p_table, 'left_out'));
     v_function text := 'audit_changes_of_' || v_table;
     v_row_function text := 'audit_updates_of_' || v_table;
     v_key record;
@@ -442,7 +464,18 @@ begin
 
     perform attach_audit_trigger(
         v_table, 'insert',
-        format('insert on %I referencing new table as new_rows for each statement execute function %I()', v_table, v_function),
+        format(
+            'insert on %I referencing new table as new_rows for each statement execute function %I(%s)',
+            v_table, v_function,
+            (
+                select string_agg(quote_literal(v.value), ', ')
+                from (
+                    select 'redacted=' || r.name from unnest(v_redacted) as r (name)
+                    union all
+                    select 'left_out=' || l.name from unnest(v_left_out) as l (name)
+                ) as v (value)
+            )
+        ),
         'Audits new rows.'
     );
     perform attach_audit_trigger(
@@ -482,14 +515,13 @@ begin
                 'true'
             )
         );
-        -- updated_at has a trigger of its own, so that it never changes alone.
-        perform attach_audit_of_columns(p_table, v_row_function, v_left_out || '{updated_at}');
+        perform attach_audit_of_columns(p_table, v_row_function, v_left_out);
     end if;
 end
 $$;
 
 comment on function attach_audit(regclass, text[], text[]) is
-    'Enters every change of a table of this schema into the audit log from now on, whoever makes it and however. Columns whose name looks like that of a secret are redacted, and so are those in p_redacted: an entry says that they changed and keeps no value. Columns in p_left_out keep books: they are in no entry, and a change of them alone, or of updated_at, is none; the table is then audited row by row, and a column that is added later is watched once attach_audit() has run again. row_id of an entry is the primary key where that is one integer. Call it again, with all its arguments, after columns were added or renamed; detach_audit() before the table is renamed. Locks the table share row exclusive; for the owner of the schema.';
+    'Enters every change of a table of this schema into the audit log from now on, whoever makes it and however. Columns whose name looks like that of a secret are redacted, and so are those in p_redacted: an entry says that they changed and keeps no value. Columns in p_left_out keep books: they are in no entry, and a change of them alone, or of updated_at, is none; the table is then audited row by row, and a column that is added later is watched once attach_audit() has run again. row_id of an entry is the primary key where that is one integer. Without these arguments a table that is audited already keeps those it has: call it again after columns were added or renamed, and detach_audit() before the table is renamed. Locks the table share row exclusive; for the owner of the schema.';
 
 create function detach_audit(p_table regclass)
 returns void
@@ -528,6 +560,7 @@ revoke execute on function build_audit_statements(text, text, text) from public;
 revoke execute on function create_audit_function(text, text, text) from public;
 revoke execute on function check_audited_table(regclass, text[], text[]) from public;
 revoke execute on function describe_audit_key(regclass) from public;
+revoke execute on function list_audit_arguments(regclass, text) from public;
 revoke execute on function attach_audit_trigger(text, text, text, text) from public;
 revoke execute on function attach_audit_of_columns(regclass, text, text[]) from public;
 revoke execute on function attach_audit(regclass, text[], text[]) from public;

@@ -19,7 +19,7 @@ import {
   UNUSED_INDEXES,
   UNVALIDATED_CONSTRAINTS,
 } from './indexes.ts';
-import { BUSINESS_RULES, DISABLED_TRIGGERS, MIGRATIONS } from './integrity.ts';
+import { BUSINESS_RULES, DISABLED_TRIGGERS, MIGRATIONS, UNAUDITED_COLUMNS } from './integrity.ts';
 import { REPLICATION_LAG, REPLICATION_SLOTS } from './replication.ts';
 import { PARTITION_RUNWAY, SEQUENCE_RUNWAY, WRAPAROUND } from './runways.ts';
 import { COLLATION_VERSIONS, CONNECTION_LIMIT, DURABILITY, PENDING_RESTART } from './server.ts';
@@ -288,5 +288,6 @@ export const DOCTOR_CHECKS: readonly DoctorCheck[] = [
   DURABILITY,
   PENDING_RESTART,
   BUSINESS_RULES,
+  UNAUDITED_COLUMNS,
   MIGRATIONS,
 ];

@@ -1,7 +1,7 @@
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { checkRules, type RuleViolation } from '../events/rules.ts';
-import { quoteIdent } from '../sql/quote.ts';
+import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { commandLine } from '../text/command-line.ts';
 import { describeCount } from '../text/units.ts';
 import { renderState } from '../text/words.ts';
@@ -148,6 +148,121 @@ export const MIGRATIONS: DoctorCheck = {
     return {
       findings: judgeMigrations(status),
       summary: `${describeCount(status.counts.applied ?? 0, 'migration')} applied, none is pending`,
+    };
+  },
+};
+
+/** A column of an audited table that the audit log does not treat as somebody meant it to. */
+export interface UnauditedColumn {
+  schema: string;
+  table: string;
+  column: string;
+  /** `unwatched`: a change of it alone writes no entry; `unknown`: to be redacted, and not there. */
+  problem: 'unwatched' | 'unknown';
+}
+
+interface AuditedTables {
+  tables: number;
+  columns: UnauditedColumn[];
+}
+
+/**
+ * Tables whose triggers `attach_audit()` made: those for inserts carry its arguments, each as
+ * `redacted=column` or `left_out=column` with a zero byte behind it.
+ */
+async function readAuditedTables(session: Session): Promise<AuditedTables> {
+  const rows = await session.run(`
+with audited as (
+    select t.tgrelid, n.nspname::text as "schema", c.relname::text as "table", t.tgargs,
+        (
+            select u.tgattr::smallint[]
+            from pg_catalog.pg_trigger as u
+            where u.tgrelid = t.tgrelid and u.tgname = c.relname || '_90_audit_update' and u.tgtype & 1 = 1
+        ) as watched
+    from pg_catalog.pg_trigger as t
+    join pg_catalog.pg_class as c on c.oid = t.tgrelid
+    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    join pg_catalog.pg_proc as p on p.oid = t.tgfoid and p.proname = left('audit_changes_of_' || c.relname, 63)
+    where t.tgname = c.relname || '_90_audit_insert'
+),
+arguments as (
+    select a.tgrelid, split_part(v.value, '=', 1) as "name", substr(v.value, strpos(v.value, '=') + 1) as "column"
+    from audited as a
+    cross join unnest(
+        string_to_array(regexp_replace(encode(a.tgargs, 'hex'), '(..)', '\\1 ', 'g'), '00 ')
+    ) as b (bytes)
+    cross join lateral (
+        select convert_from(decode(replace(b.bytes, ' ', ''), 'hex'), getdatabaseencoding())
+    ) as v (value)
+    where b.bytes <> ''
+),
+columns as (
+    select a.tgrelid, f.attname::text as "column", f.attnum
+    from audited as a
+    join pg_catalog.pg_attribute as f on f.attrelid = a.tgrelid and f.attnum > 0 and not f.attisdropped
+),
+found as (
+    -- By row and column means that some are left out on purpose; updated_at never changes alone.
+    select f.tgrelid, f."column", 'unwatched' as problem
+    from columns as f
+    join audited as a on a.tgrelid = f.tgrelid
+    where a.watched is not null
+        and f.attnum <> all (a.watched)
+        and f."column" <> 'updated_at'
+        and f."column" not in (
+            select g."column" from arguments as g where g.tgrelid = f.tgrelid and g."name" = 'left_out'
+        )
+    union all
+    select g.tgrelid, g."column", 'unknown'
+    from arguments as g
+    where g."name" = 'redacted'
+        and not exists (select from columns as f where f.tgrelid = g.tgrelid and f."column" = g."column")
+)
+select a."schema", a."table", f."column", f.problem
+from audited as a
+left join found as f on f.tgrelid = a.tgrelid
+order by 1, 2, 4, 3`);
+  const listed = rows as unknown as {
+    [Key in keyof UnauditedColumn]: UnauditedColumn[Key] | null;
+  }[];
+  return {
+    tables: new Set(listed.map((row) => `${row.schema}.${row.table}`)).size,
+    columns: listed.filter((row): row is UnauditedColumn => row.column !== null),
+  };
+}
+
+/** Columns that were added to an audited table later, and redacted ones that were renamed. */
+export function judgeUnauditedColumns(rows: readonly UnauditedColumn[]): DoctorFinding[] {
+  return rows.map(({ schema, table, column, problem }): DoctorFinding => {
+    const attach = `select ${quoteIdent(schema)}.attach_audit(${quoteLiteral(`${quoteIdent(schema)}.${quoteIdent(table)}`)}`;
+    const object = `${schema}.${table}.${column}`;
+    if (problem === 'unwatched') {
+      return {
+        status: 'warning',
+        object,
+        reason: `column ${object} is not audited: a change of it alone writes no entry`,
+        fix: `${attach});`,
+      };
+    }
+    return {
+      status: 'critical',
+      object,
+      reason: `column ${column}, which the audit of ${schema}.${table} redacts, does not exist: under another name its values enter the log`,
+      fix: `${attach}, p_redacted => '{…}'); -- with the columns as they are named now`,
+    };
+  });
+}
+
+export const UNAUDITED_COLUMNS: DoctorCheck = {
+  name: 'unaudited-columns',
+  group: 'event-schema',
+  async examine(session) {
+    const { tables, columns } = await readAuditedTables(session);
+    return {
+      findings: judgeUnauditedColumns(columns),
+      summary:
+        tables === 0 ? 'no table is audited' : 'every column of the audited tables is audited',
+      isSkipped: tables === 0,
     };
   },
 };

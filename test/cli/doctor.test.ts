@@ -15,7 +15,7 @@ test('examines a healthy database, changes nothing, and exits 0', async ({ proje
   });
   expect(result.stdout).toMatch(/^indexes\n {2}✓ ok {7}invalid-indexes: all indexes are valid$/m);
   expect(result.stdout).toContain('✓ ok       business-rules: no rule is broken');
-  expect(result.stdout).toMatch(/\n9 checks: 9 ok; 1 finding ignored\n$/);
+  expect(result.stdout).toMatch(/\n10 checks: 10 ok; 1 finding ignored\n$/);
   expect(result).toMatchObject({ code: 0, stderr: '' });
   expect(await readContents(db.sql)).toEqual(before);
 });

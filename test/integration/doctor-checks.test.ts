@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { examine, findingOn } from './doctor-stage.ts';
-import { addEvent, addUsers } from './event-schema-stage.ts';
+import { addEvent, addUsers, only } from './event-schema-stage.ts';
 import { useInOwnSession } from './event-schema-statistics-stage.ts';
 import { eventually, test } from './live-server-stage.ts';
 
@@ -241,6 +241,38 @@ test('sequence-runway is unknown to a role that may not see the sequences', asyn
   await emptyDb.sql`create table events (id int generated always as identity)`;
   await emptyDb.sql`select nextval('events_id_seq')`;
   expect((await examine(live.plainUrl, 'sequence-runway')).status).toBe('unknown');
+});
+
+test('unaudited-columns finds what was added to an audited table, and its fix mends that', async ({
+  db,
+  emptyDb,
+}) => {
+  expect(await examine(emptyDb.url, 'unaudited-columns')).toMatchObject({
+    status: 'skipped',
+    summary: 'no table is audited',
+  });
+  const { url, sql } = db;
+  expect((await examine(url, 'unaudited-columns')).status).toBe('ok');
+  await sql.unsafe(`
+    alter table users add column nickname text;
+    alter table events add column "Türe" text;
+    create table tickets (id int primary key, note text, scans int, updated_at timestamptz, place text);
+    select attach_audit('tickets', '{note}', '{scans}');`);
+  const { findings } = await examine(url, 'unaudited-columns');
+  expect(findings).toEqual([
+    {
+      status: 'warning',
+      object: 'public.events.Türe',
+      reason: 'column public.events.Türe is not audited: a change of it alone writes no entry',
+      fix: `select "public".attach_audit(E'"public"."events"');`,
+    },
+  ]);
+  await sql.unsafe(only(findings[0]).fix ?? '');
+  expect((await examine(url, 'unaudited-columns')).status).toBe('ok');
+  await sql`alter table tickets rename column note to remark`;
+  expect(await findingOn(url, 'unaudited-columns', 'public.tickets.note')).toMatchObject({
+    status: 'critical',
+  });
 });
 
 test('business-rules finds broken data, and is skipped where there is no event schema', async ({

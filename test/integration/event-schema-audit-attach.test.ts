@@ -93,16 +93,18 @@ describe('attach_audit', () => {
   }) => {
     const { sql } = db;
     await addTickets(sql);
-    await sql`select attach_audit('tickets', p_left_out => '{price}')`;
+    await sql`select attach_audit('tickets', '{remark}', p_left_out => '{price}')`;
     await sql`alter table tickets add column venue text`;
     await sql`update tickets set venue = 'Hall'`;
     expect(await readEntries(sql)).toEqual([]);
-    await sql`select attach_audit('tickets', p_left_out => '{price}')`;
-    await sql`update tickets set venue = 'Barn'`;
-    expect(await readEntries(sql)).toHaveLength(1);
+    // What was said before holds.
     await sql`select attach_audit('tickets')`;
+    await sql`update tickets set venue = 'Barn', remark = 'xyzzy'`;
     await sql`update tickets set price = 1`;
-    expect(await readEntries(sql)).toHaveLength(2);
+    expect((await readEntries(sql)).map((row) => row.redacted)).toEqual([['remark']]);
+    await sql`select attach_audit('tickets', '{}', '{}')`;
+    await sql`update tickets set price = 2, remark = 'plugh'`;
+    expect((await readEntries(sql)).map((row) => row.redacted)).toEqual([['remark'], null]);
   });
 
   test.for([

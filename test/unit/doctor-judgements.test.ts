@@ -4,6 +4,7 @@ import {
   judgeBusinessRules,
   judgeDisabledTriggers,
   judgeMigrations,
+  judgeUnauditedColumns,
 } from '../../src/doctor/integrity.ts';
 import { judgeLag, judgeSlots } from '../../src/doctor/replication.ts';
 import { judgeWraparound } from '../../src/doctor/runways.ts';
@@ -418,6 +419,25 @@ describe('the other judgements', () => {
       'changed critical',
       'missing critical',
       'ahead warning',
+    ]);
+  });
+});
+
+describe('unaudited-columns', () => {
+  it('warns of a column that nobody watches, and is critical where a secret lost its name', () => {
+    const where = { schema: 'odd "one"', table: `o'tickets` };
+    expect(
+      judgeUnauditedColumns([
+        { ...where, column: 'seat', problem: 'unwatched' },
+        { ...where, column: 'note', problem: 'unknown' },
+      ]),
+    ).toMatchObject([
+      {
+        status: 'warning',
+        object: `odd "one".o'tickets.seat`,
+        fix: `select "odd ""one""".attach_audit(E'"odd ""one"""."o''tickets"');`,
+      },
+      { status: 'critical', fix: expect.stringContaining('p_redacted') },
     ]);
   });
 });
