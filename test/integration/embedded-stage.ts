@@ -74,9 +74,7 @@ export class Stage {
           typeRoots: [join(repository, 'node_modules/@types')],
         },
         include: [],
-        files: ['server', 'stop'].map((name) =>
-          join(repository, 'src/connection/embedded', `${name}.ts`),
-        ),
+        files: ['server', 'stop'].map((name) => join(repository, 'src/embedded', `${name}.ts`)),
       }),
     );
     execFileSync(process.execPath, [compiler, '-p', config], { stdio: 'pipe' });
@@ -159,7 +157,7 @@ export interface ElsewhereResult {
 }
 
 const ENSURE_SCRIPT = `
-import { ensureEmbeddedServer } from './dist/connection/embedded/server.js';
+import { ensureEmbeddedServer } from './dist/embedded/server.js';
 const { lingerMs = 0, ...options } = JSON.parse(process.argv[2]);
 try {
   const server = await ensureEmbeddedServer(options);

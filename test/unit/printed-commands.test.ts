@@ -13,11 +13,9 @@ const verbs = program.commands
 /** Headings and names of reports: `evdb ${command}` there is not something to run. */
 const TITLES = [
   'src/cli/define.ts',
-  'src/cli/watch-output.ts',
-  'src/report/pipeline/comment.ts',
-  'src/report/pipeline/junit.ts',
-  'src/report/pipeline/pipeline-report.ts',
-  'src/report/pipeline/sarif.ts',
+  'src/cli/watch.ts',
+  'src/report/pipeline.ts',
+  'src/report/pipeline-formats.ts',
 ];
 
 /** What commander prints as help, and the first line of files that evdb writes. */
