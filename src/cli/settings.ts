@@ -3,9 +3,8 @@ import { assertConnectionConfigured } from '../config/layers.ts';
 import { type Config, resolveConfig } from '../config/resolve.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
 import { EvdbError } from '../errors.ts';
-import { assertKnown, GROUPS, type RuleChoices } from '../lint/choice.ts';
+import type { RuleChoices } from '../lint/choice.ts';
 import type { LintSettings } from '../lint/rule.ts';
-import { RULES } from '../lint/rules.ts';
 import type { LintMigrationsOptions } from '../migrate/checks/lint.ts';
 import { type MigrateOptions, migrateOptionsOf } from '../migrate/options.ts';
 import { commandLine } from '../text/command-line.ts';
@@ -193,14 +192,17 @@ export async function withInterrupt<T>(
  *
  * @throws {EvdbError} CONFIG_INVALID, USAGE for rules and groups that are not there
  */
-export function lintOptionsOf(config: Config, flags: Flags): Omit<LintMigrationsOptions, 'paths'> {
+export async function lintOptionsOf(
+  config: Config,
+  flags: Flags,
+): Promise<Omit<LintMigrationsOptions, 'paths'>> {
   const startAfter = (flags.startAfter as string | undefined) ?? config.lint.startAfter;
   return {
     directory: config.migrationsDir,
     startAfter,
     searchPath: [config.schema, ...config.searchPath],
     settings: settingsOf(config, flags),
-    choices: choicesOf(config, flags),
+    choices: await choicesOf(config, flags),
   };
 }
 
@@ -214,7 +216,10 @@ function settingsOf({ lint }: Config, flags: Flags): Partial<LintSettings> {
   };
 }
 
-function choicesOf({ lint }: Config, flags: Flags): RuleChoices {
+async function choicesOf({ lint }: Config, flags: Flags): Promise<RuleChoices> {
+  // Every command loads this file, and most of them no rule.
+  const { RULES } = await import('../lint/rules.ts');
+  const { assertKnown, GROUPS } = await import('../lint/choice.ts');
   const names = RULES.map(({ name }) => name);
   const given = Array.isArray(flags.rule) ? flags.rule.map(String) : [];
   const only = given.flatMap((list) => list.split(',').map((name) => name.trim()));

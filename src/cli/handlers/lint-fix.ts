@@ -16,7 +16,7 @@ import { findConnection, lintOptionsOf, migrateSettings } from '../settings.ts';
 export async function fixMigrations(input: CommandInput, config: Config): Promise<CommandResult> {
   const { context, flags, style } = input;
   const paths = input.args.map((path) => resolve(context.cwd, path));
-  const options = { ...lintOptionsOf(config, flags), paths };
+  const options = { ...(await lintOptionsOf(config, flags)), paths };
   const directory = folderOf(paths) ?? options.directory;
   const applied = await readApplied(input, config, directory);
   const plan = await planLintFixes({ ...options, directory, applied });

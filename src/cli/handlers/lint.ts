@@ -19,7 +19,7 @@ export async function handleLint(input: CommandInput): Promise<CommandResult> {
   const config = await loadConfig(input);
   if (flags.fix) return (await import('./lint-fix.ts')).fixMigrations(input, config);
   const report = await lintMigrations({
-    ...lintOptionsOf(config, flags),
+    ...(await lintOptionsOf(config, flags)),
     paths: input.args.map((path) => resolve(context.cwd, path)),
   });
   return {

@@ -8,6 +8,7 @@ import { EXIT, withStop } from '../exit-codes.ts';
 import {
   embeddedDirectory,
   findConnection,
+  lintOptionsOf,
   loadConfig,
   loadMigrateOptions,
   migrateSettings,
@@ -76,13 +77,12 @@ async function findDrift(input: CommandInput, config: Config, options: MigrateOp
 
 export async function handleValidate(input: CommandInput): Promise<CommandResult> {
   await tuneForParser();
-  const [{ validateMigrations }, { renderValidation }, { lintOptionsOf }] = await Promise.all([
+  const [{ validateMigrations }, { renderValidation }] = await Promise.all([
     import('../../migrate/checks/validate.ts'),
     import('../../migrate/checks/report.ts'),
-    import('../settings.ts'),
   ]);
   const config = await loadConfig(input);
-  const { directory: _, ...lint } = lintOptionsOf(config, input.flags);
+  const { directory: _, ...lint } = await lintOptionsOf(config, input.flags);
   const { connection, noConnectionReason } = await findConnection(config, input.context);
   const options = {
     ...migrateSettings(config, input.context),
