@@ -6,29 +6,9 @@
 --     whose counters have to be corrected.
 -- Reversible: yes; the counters then stay as they are until this migration comes back and counts again.
 --
--- The event's row is what everybody waits for, so it is locked last and for the shortest time: whoever
--- registers reads without locks whether that can succeed, writes the registration, and only then does a
--- trigger add to the counter, if the seat is still there. On one event, all but this one update of its
--- row goes on side by side.
---
--- Order of locks, the same for calls and statements:
---   1. the gate of this schema, shared; deleting events or users takes it exclusively
---   2. users' rows
---   3. rows of registrations, old and new, that the call or statement itself changes
---   4. the queue of the first event
---   5. event rows, by id where a statement touches several
---   6. rows of waiters, their users and expired holds, but only those that nobody has locked
--- A statement has locked the rows it changes before any trigger can run, so the event has to come after
--- them; and what a trigger changes on its own behalf (6) must not wait. The deletion of an event or a user
--- locks the event before its registrations and cannot do otherwise: hence the gate. Statements that change
--- several events, or registrations of several events with several actions, are outside of this order, and
--- so are transactions of several calls: they may be told 40P01, and then try again.
---
--- Gate and queue are advisory locks. Their class is the oid of this schema's events table, so that tenants
--- in one database cannot meet in them, and `select classid::regclass from pg_locks where locktype =
--- 'advisory'` names the table. The key of the gate is 0. The queue spares a crowd on one event that all of
--- them wake up for each change of its row; its key is 1 + the id modulo 1024, so that a statement on every
--- event does not fill the lock table. Both are taken in assignments, because perform sets up a query.
+-- Order of locks, the same for calls and statements; docs/event-schema-internals.md shows it and says why:
+-- gate, users' rows, rows of registrations, queue of the first event, event rows by id, and what nobody has
+-- locked of waiters, their users and expired holds.
 --
 -- Row triggers here have no conditions: PostgreSQL parses a condition anew for each statement, which costs
 -- a registration more than the trigger does. enable_seqscan is off in the functions that everybody calls: a
@@ -36,8 +16,38 @@
 -- until statistics catch up.
 
 --
--- The gate
+-- Gate and queue: advisory locks until the end of the transaction
 --
+-- Their class is the oid of this schema's events table, so that tenants in one database cannot meet in them,
+-- and `select classid::regclass from pg_locks where locktype = 'advisory'` names the table. Both functions
+-- give a value, to be called in assignments (v_ignored := enter_gate();), because perform sets up a query.
+
+create function enter_gate()
+returns boolean
+language plpgsql
+set search_path from current
+as $$
+begin
+    return pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 0) is null;
+end
+$$;
+
+comment on function enter_gate() is
+    'Lets a call that will change registrations wait for deletions of events and users before it holds anything that these want. The first lock of every such call.';
+
+create function enter_queue(p_event_id integer)
+returns boolean
+language plpgsql
+set search_path from current
+as $$
+begin
+    -- Modulo, so that a statement on every event does not fill the lock table.
+    return pg_advisory_xact_lock('events'::regclass::oid::integer, 1 + p_event_id % 1024) is null;
+end
+$$;
+
+comment on function enter_queue(integer) is
+    'Waits until it is the turn of this transaction to lock the event''s row: a crowd on one event would all wake up for each change of it. Entered for the first event of a statement only.';
 
 create function enter_registration_gate()
 returns trigger
@@ -47,6 +57,7 @@ as $$
 declare
     v_ignored boolean;
 begin
+    -- enter_gate() spelt out, because whoever may write registrations need not be granted it.
     v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 0) is null;
     return null;
 end
@@ -238,33 +249,18 @@ $$;
 comment on function is_registration_refusal(text) is
     'Whether a constraint name is one of those that refuse_registrations() raises and that a call answers instead of passing them on.';
 
-create function change_event_seats(
+create function take_event_seats(
     p_event_id integer,
     p_confirmed integer,
     p_held integer,
-    p_joins boolean,
-    p_users_are_active boolean,
-    p_promote text,
-    p_queues boolean
+    p_users_are_active boolean
 )
 returns boolean
 language plpgsql
 set search_path from current
 set enable_seqscan to off
 as $$
-declare
-    v_ignored boolean;
 begin
-    if p_queues then
-        v_ignored := pg_advisory_xact_lock('events'::regclass::oid::integer, 1 + p_event_id % 1024) is null;
-    end if;
-
-    -- Waiters come before newcomers; there are some beside a free seat only where they were passed over.
-    if p_promote = 'before' then
-        perform 1 from events e where e.id = p_event_id for no key update;
-        v_ignored := promote_waitlist(p_event_id) is null;
-    end if;
-
     loop
         -- Joining the waitlist adds nothing to the counters and updates the row all the same: whoever frees
         -- a seat at this moment has to wait for the waiter, or at higher isolation levels to fail. The time
@@ -273,16 +269,11 @@ begin
         set current_registrations = e.current_registrations + p_confirmed,
             held_seats = e.held_seats + p_held
         where e.id = p_event_id
-            and (
-                not p_joins
-                or (
-                    e.is_active
-                    and e.date_time > statement_timestamp()
-                    and e.current_registrations + e.held_seats + p_confirmed + p_held <= e.capacity
-                    and p_users_are_active
-                )
-            );
-        exit when found or not p_joins;
+            and e.is_active
+            and e.date_time > statement_timestamp()
+            and e.current_registrations + e.held_seats + p_confirmed + p_held <= e.capacity
+            and p_users_are_active;
+        exit when found;
 
         -- Expired holds may be in the way. The event's lock comes first, so that nobody else settles the
         -- same ones.
@@ -291,21 +282,60 @@ begin
             perform refuse_registrations(p_event_id, p_confirmed + p_held, p_users_are_active);
         end if;
     end loop;
-
-    if p_confirmed + p_held < 0 then
-        v_ignored := promote_waitlist(p_event_id) is null;
-    elsif p_promote = 'after' then
-        -- Somebody started to wait, perhaps for a seat that is free or whose hold has expired.
-        if expire_holds(p_event_id) = 0 then
-            v_ignored := promote_waitlist(p_event_id) is null;
-        end if;
-    end if;
     return true;
 end
 $$;
 
-comment on function change_event_seats(integer, integer, integer, boolean, boolean, text, boolean) is
-    'Adds to the counters of an event. Refuses users who would join an event that is inactive, past or full, or are inactive themselves; gives free seats to waiters. p_promote: ''before'' where somebody else waits already, ''after'' where somebody starts to. p_queues: whether to enter the event''s queue first.';
+comment on function take_event_seats(integer, integer, integer, boolean) is
+    'Adds to the counters of an event for users who join it, be it as waiters. Refuses them where the event is inactive, past or full, or one of them is inactive.';
+
+create function move_event_seats(p_event_id integer, p_confirmed integer, p_held integer)
+returns boolean
+language plpgsql
+set search_path from current
+set enable_seqscan to off
+as $$
+begin
+    update events e
+    set current_registrations = e.current_registrations + p_confirmed,
+        held_seats = e.held_seats + p_held
+    where e.id = p_event_id;
+    return true;
+end
+$$;
+
+comment on function move_event_seats(integer, integer, integer) is
+    'Adds to the counters of an event, or takes from them, where nobody joins: whatever the event is like.';
+
+create function seat_waiters_first(p_event_id integer)
+returns boolean
+language plpgsql
+set search_path from current
+set enable_seqscan to off
+as $$
+begin
+    perform 1 from events e where e.id = p_event_id for no key update;
+    return promote_waitlist(p_event_id) > 0;
+end
+$$;
+
+comment on function seat_waiters_first(integer) is
+    'Gives free seats to who waits for an event before newcomers take them; there are both only where waiters were passed over.';
+
+create function seat_new_waiters(p_event_id integer)
+returns boolean
+language plpgsql
+set search_path from current
+set enable_seqscan to off
+as $$
+begin
+    -- Expired holds give their seats to waiters themselves.
+    return expire_holds(p_event_id) > 0 or promote_waitlist(p_event_id) > 0;
+end
+$$;
+
+comment on function seat_new_waiters(integer) is
+    'Gives seats that are free or whose hold has expired to who has just started to wait. The caller has locked the event''s row.';
 
 -- Security definer, because nobody but this trigger is granted the counters.
 create function sync_registration_counts()
@@ -317,7 +347,8 @@ set enable_seqscan to off
 as $$
 declare
     v_change record;
-    v_queues boolean := pg_trigger_depth() = 1;
+    -- Whoever is called by a trigger has locked an event already.
+    v_has_to_queue boolean := pg_trigger_depth() = 1;
     v_ignored boolean;
 begin
     -- One event row after the other, by id: two statements that touch the same events cannot deadlock.
@@ -327,16 +358,14 @@ begin
                 (count(*) filter (where n.status = 'confirmed'))::integer as confirmed,
                 (count(*) filter (where n.status = 'pending'))::integer as held,
                 bool_or(n.status <> 'cancelled') as joins,
-                case
-                    when bool_or(n.status = 'waitlist') then 'after'
-                    -- Not exists, of which the planner would make a list of all who wait for any event.
-                    when (
-                        select true
-                        from registrations w
-                        where w.event_id = n.event_id and w.status = 'waitlist'
-                        limit 1
-                    ) then 'before'
-                end as promote,
+                bool_or(n.status = 'waitlist') as starts_waiting,
+                -- Not exists, of which the planner would make a list of all who wait for any event.
+                not bool_or(n.status = 'waitlist') and (
+                    select true
+                    from registrations w
+                    where w.event_id = n.event_id and w.status = 'waitlist'
+                    limit 1
+                ) as finds_waiters,
                 bool_or((n.status = 'pending') <> coalesce(isfinite(n.hold_expires_at), false)) as hold_is_wrong,
                 bool_and(n.status = 'cancelled' or (select u.is_active from users u where u.id = n.user_id))
                     as users_are_active
@@ -355,9 +384,16 @@ begin
                     and n.event_id = v_change.event_id
                     and (n.status = 'pending') <> coalesce(isfinite(n.hold_expires_at), false);
             end if;
-            -- The common case of change_event_seats(), which would cost a registration a call more.
-            if v_change.joins and v_change.promote is null and v_queues then
-                v_ignored := pg_advisory_xact_lock('events'::regclass::oid::integer, 1 + v_change.event_id % 1024) is null;
+            continue when not v_change.joins;
+
+            if v_has_to_queue then
+                v_ignored := enter_queue(v_change.event_id);
+                v_has_to_queue := false;
+            end if;
+            if v_change.finds_waiters then
+                v_ignored := seat_waiters_first(v_change.event_id);
+            elsif not v_change.starts_waiting then
+                -- As in take_event_seats(), a call of which would cost every registration more than this.
                 update events e
                 set current_registrations = e.current_registrations + v_change.confirmed,
                     held_seats = e.held_seats + v_change.held
@@ -366,16 +402,13 @@ begin
                     and e.date_time > statement_timestamp()
                     and e.current_registrations + e.held_seats + v_change.confirmed + v_change.held <= e.capacity
                     and v_change.users_are_active;
-                v_queues := false;
                 continue when found;
             end if;
-
-            if v_change.joins then
-                v_ignored := change_event_seats(
-                    v_change.event_id, v_change.confirmed, v_change.held,
-                    true, v_change.users_are_active, v_change.promote, v_queues
-                );
-                v_queues := false;
+            v_ignored := take_event_seats(
+                v_change.event_id, v_change.confirmed, v_change.held, v_change.users_are_active
+            );
+            if v_change.starts_waiting then
+                v_ignored := seat_new_waiters(v_change.event_id);
             end if;
         end loop;
     elsif tg_op = 'UPDATE' then
@@ -387,15 +420,13 @@ begin
                 sum(c.confirmed)::integer as confirmed,
                 sum(c.held)::integer as held,
                 bool_or(c.joins) as joins,
-                case
-                    when bool_or(c.joins and c.waits) then 'after'
-                    when bool_or(c.joins and c.is_newcomer) and (
-                        select true
-                        from registrations w
-                        where w.event_id = c.event_id and w.status = 'waitlist'
-                        limit 1
-                    ) then 'before'
-                end as promote,
+                bool_or(c.joins and c.waits) as starts_waiting,
+                bool_or(c.joins and c.is_newcomer) and not bool_or(c.joins and c.waits) and (
+                    select true
+                    from registrations w
+                    where w.event_id = c.event_id and w.status = 'waitlist'
+                    limit 1
+                ) as finds_waiters,
                 bool_and(not c.joins or (select u.is_active from users u where u.id = c.user_id)) as users_are_active
             from (
                 select
@@ -416,11 +447,25 @@ begin
             having bool_or(c.joins) or sum(c.confirmed) <> 0 or sum(c.held) <> 0
             order by c.event_id
         loop
-            v_ignored := change_event_seats(
-                v_change.event_id, v_change.confirmed, v_change.held,
-                coalesce(v_change.joins, false), v_change.users_are_active, v_change.promote, v_queues
-            );
-            v_queues := false;
+            if v_has_to_queue then
+                v_ignored := enter_queue(v_change.event_id);
+                v_has_to_queue := false;
+            end if;
+            if v_change.finds_waiters then
+                v_ignored := seat_waiters_first(v_change.event_id);
+            end if;
+            if v_change.joins then
+                v_ignored := take_event_seats(
+                    v_change.event_id, v_change.confirmed, v_change.held, v_change.users_are_active
+                );
+            else
+                v_ignored := move_event_seats(v_change.event_id, v_change.confirmed, v_change.held);
+            end if;
+            if v_change.confirmed + v_change.held < 0 then
+                v_ignored := promote_waitlist(v_change.event_id) is null;
+            elsif v_change.starts_waiting then
+                v_ignored := seat_new_waiters(v_change.event_id);
+            end if;
         end loop;
     else
         for v_change in
@@ -432,10 +477,12 @@ begin
             group by o.event_id
             order by o.event_id
         loop
-            v_ignored := change_event_seats(
-                v_change.event_id, v_change.confirmed, v_change.held, false, true, null, v_queues
-            );
-            v_queues := false;
+            if v_has_to_queue then
+                v_ignored := enter_queue(v_change.event_id);
+                v_has_to_queue := false;
+            end if;
+            v_ignored := move_event_seats(v_change.event_id, v_change.confirmed, v_change.held);
+            v_ignored := promote_waitlist(v_change.event_id) is null;
         end loop;
     end if;
     return null;
@@ -544,10 +591,10 @@ declare
     v_ignored boolean;
     v_expired integer;
 begin
-    v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 0) is null;
+    v_ignored := enter_gate();
     -- What filling seats will lock anyway, but before the event row: a truncate could stand in between.
     lock table registrations in row exclusive mode;
-    v_ignored := pg_advisory_xact_lock('events'::regclass::oid::integer, 1 + p_event_id % 1024) is null;
+    v_ignored := enter_queue(p_event_id);
     perform 1 from events e where e.id = p_event_id for no key update;
     v_expired := expire_holds(p_event_id);
     v_ignored := promote_waitlist(p_event_id) is null;
@@ -616,7 +663,7 @@ begin
             hint = 'Give p_hold a positive interval of at most a day, such as ''15 minutes''.';
     end if;
 
-    v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 0) is null;
+    v_ignored := enter_gate();
 
     -- The common case, a newcomer and a free seat, with nothing that only other cases need. Where it fails,
     -- the rounds below find out why. The user's row is locked, because nobody may be deactivated in between.
@@ -824,7 +871,7 @@ declare
     v_seen record;
     v_error_code text;
 begin
-    v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 0) is null;
+    v_ignored := enter_gate();
 
     select
         (select u.id from users u where u.id = p_user_id for key share) as user_id,
@@ -937,13 +984,18 @@ $$;
 comment on function get_event_registration_stats(integer) is
     'Seats and registrations of one event as JSON: event_id, title, date_time, capacity, current_registrations, confirmed_, waitlist_, pending_, cancelled_ and total_registrations, held_seats, available_spots, is_full, is_active. Raises P0001 for an event that does not exist. Seats whose hold has expired count as available.';
 
+revoke execute on function enter_gate() from public;
+revoke execute on function enter_queue(integer) from public;
 revoke execute on function enter_registration_gate() from public;
 revoke execute on function close_registration_gate() from public;
 revoke execute on function promote_waitlist(integer) from public;
 revoke execute on function expire_holds(integer) from public;
 revoke execute on function refuse_registrations(integer, integer, boolean) from public;
 revoke execute on function is_registration_refusal(text) from public;
-revoke execute on function change_event_seats(integer, integer, integer, boolean, boolean, text, boolean) from public;
+revoke execute on function take_event_seats(integer, integer, integer, boolean) from public;
+revoke execute on function move_event_seats(integer, integer, integer) from public;
+revoke execute on function seat_waiters_first(integer) from public;
+revoke execute on function seat_new_waiters(integer) from public;
 revoke execute on function sync_registration_counts() from public;
 revoke execute on function reset_registration_counts() from public;
 revoke execute on function registration_refusal(text) from public;

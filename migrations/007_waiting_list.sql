@@ -97,7 +97,7 @@ as $$
 declare
     v_ignored boolean;
 begin
-    v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 0) is null;
+    v_ignored := enter_gate();
     -- What filling seats will lock anyway, but before the event rows: a truncate could stand in between.
     lock table registrations in row exclusive mode;
     return null;

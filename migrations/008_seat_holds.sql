@@ -53,7 +53,7 @@ declare
     v_event_id integer;
     v_expired integer := 0;
 begin
-    v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 0) is null;
+    v_ignored := enter_gate();
     lock table registrations in row exclusive mode;
     for v_event_id in
         select distinct r.event_id

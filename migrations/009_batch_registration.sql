@@ -21,7 +21,7 @@ declare
     v_constraint text;
     v_result json;
 begin
-    v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 0) is null;
+    v_ignored := enter_gate();
 
     -- As in safe_event_registration: each round reads how many seats are free, and then tries to take them.
     for v_round in 1..20 loop

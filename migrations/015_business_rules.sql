@@ -524,7 +524,7 @@ declare
     v_counts record;
 begin
     -- In the order of locks: deletions first, then event rows by id.
-    v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 0) is null;
+    v_ignored := enter_gate();
     for v_event_id in
         select e.id
         from events e
@@ -601,7 +601,7 @@ declare
     v_ignored boolean;
     v_ids integer[];
 begin
-    v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 0) is null;
+    v_ignored := enter_gate();
     v_ids := array(
         select r.id
         from registrations r
@@ -631,7 +631,7 @@ declare
     v_event_id integer;
     v_promoted integer := 0;
 begin
-    v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 0) is null;
+    v_ignored := enter_gate();
     for v_event_id in
         select e.id
         from events e

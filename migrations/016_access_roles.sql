@@ -60,6 +60,8 @@ as $$
             ('settle_event_seats', '{application}'),
             ('release_expired_holds', '{application}'),
             -- What the calls above call.
+            ('enter_gate', '{application}'),
+            ('enter_queue', '{application}'),
             ('registration_refusal', '{application}'),
             ('promote_waitlist', '{application}'),
             ('expire_holds', '{application}'),
