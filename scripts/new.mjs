@@ -77,12 +77,12 @@ function newCheck(name) {
 
 function newCommand(name) {
   const program = findExporter('buildProgram');
-  const call = `add${pascal(name)}Command`;
   create(posix.join(posix.dirname(program), `commands/${name}.ts`), 'command.ts');
   create(testPath('cli', name, 'cli.test'), 'command.test.ts');
   create(`docs/${name}.md`, 'command.md');
-  register(program, call, /^ {2}add\w+\(program, use\);\n(?! {2}add)/m, (last) => {
-    return `${last}  ${call}(program, use);\n`;
+  register(program, `${constant(name)}_COMMAND`, /^const COMMANDS[\s\S]*?(?=^];)/m, (list) => {
+    return `${list}  ${constant(name)},
+`;
   });
   change(findExporter('Outputs'), /^export interface Outputs \{\n[\s\S]*?(?=^\})/m, (all) => {
     return `${all}  '${name}': { migrationsDir: string };\n`;

@@ -5,7 +5,6 @@ import { type CliContext, loadStyle } from './context.ts';
 import { readNpmFlags } from './npm-flags.ts';
 import { toJson } from './output.ts';
 import { formatOptions, givePipelines, isForPipeline, type ReportFile } from './pipeline.ts';
-import type { CliState } from './run.ts';
 
 /** What a command gives back: the same result as data and as text. */
 export interface CommandResult {
@@ -47,8 +46,45 @@ export interface CommandSpec {
   run(input: CommandInput): Promise<CommandResult>;
 }
 
-/** Adds a command that calls `run` and prints what it gives. */
-export function defineCommand(
+/** Commands under one name, such as `migrate`. */
+export interface CommandGroup extends Pick<CommandSpec, 'name' | 'summary' | 'examples'> {
+  commands: CommandSpec[];
+}
+
+/** What the command that ran leaves behind. */
+export interface CliState {
+  exitCode: number;
+  /** Such as `migrate up`; empty until one was found. */
+  command: string;
+}
+
+type HandlerName<Handlers> = {
+  [Name in keyof Handlers]: Handlers[Name] extends CommandSpec['run'] ? Name : never;
+}[keyof Handlers];
+
+/** Gives the handlers of a file by their names; the file is loaded when one of them runs. */
+export function handlersOf<Handlers>(
+  load: () => Promise<Handlers>,
+): (name: HandlerName<Handlers>) => CommandSpec['run'] {
+  return (name) => async (input) => ((await load())[name] as CommandSpec['run'])(input);
+}
+
+/** Adds a command that calls `run` and prints what it gives, or a group of them. */
+export function addCommand(
+  parent: Command,
+  entry: CommandSpec | CommandGroup,
+  use: { context: CliContext; state: CliState },
+): void {
+  if (!('commands' in entry)) {
+    defineCommand(parent, entry, use);
+    return;
+  }
+  const group = parent.command(entry.name).summary(entry.summary).description(entry.summary);
+  group.addHelpText('after', renderExamples(entry.examples));
+  for (const spec of entry.commands) defineCommand(group, spec, use);
+}
+
+function defineCommand(
   parent: Command,
   spec: CommandSpec,
   { context, state }: { context: CliContext; state: CliState },
@@ -92,15 +128,6 @@ async function giveResult(
     if (isVerbatim) context.outVerbatim(`${text}\n`);
     else context.out(`${text}\n`);
   }
-}
-
-/** Adds a group of commands, such as `migrate`. */
-export function defineGroup(
-  parent: Command,
-  { name, summary, examples }: Pick<CommandSpec, 'name' | 'summary' | 'examples'>,
-): Command {
-  const group = parent.command(name).summary(summary).description(summary);
-  return group.addHelpText('after', renderExamples(examples));
 }
 
 function renderExamples(examples: string[]): string {

@@ -3,20 +3,25 @@ import { EvdbError } from '../errors.ts';
 import { renderError } from '../report/error.ts';
 import { commandLine, withCommandRenderer } from '../text/command-line.ts';
 import { createCommandRenderer } from './command-renderer.ts';
-import { addAuditCommands } from './commands/audit.ts';
-import { addConfigCommand } from './commands/config.ts';
-import { addDbCommands } from './commands/db.ts';
-import { addDoctorCommand } from './commands/doctor.ts';
-import { addEventsCommands } from './commands/events.ts';
-import { addInitCommand } from './commands/init.ts';
-import { addLintCommand } from './commands/lint.ts';
-import { addMigrateCommands } from './commands/migrate.ts';
-import { addRulesCommands } from './commands/rules.ts';
-import { addSchemaCommands } from './commands/schema.ts';
-import { addServerCommands } from './commands/server.ts';
-import { addStatsCommands } from './commands/stats.ts';
+import { AUDIT_COMMANDS } from './commands/audit.ts';
+import { DB_COMMANDS } from './commands/db.ts';
+import { DOCTOR_COMMAND } from './commands/doctor.ts';
+import { EVENTS_COMMANDS } from './commands/events.ts';
+import { LINT_COMMAND } from './commands/lint.ts';
+import { MIGRATE_COMMANDS } from './commands/migrate.ts';
+import { CONFIG_COMMAND, INIT_COMMAND } from './commands/project.ts';
+import { RULES_COMMANDS } from './commands/rules.ts';
+import { SCHEMA_COMMANDS } from './commands/schema.ts';
+import { SERVER_COMMANDS } from './commands/server.ts';
+import { STATS_COMMANDS } from './commands/stats.ts';
 import { type CliContext, loadStyle } from './context.ts';
-import { commandPath } from './define.ts';
+import {
+  addCommand,
+  type CliState,
+  type CommandGroup,
+  type CommandSpec,
+  commandPath,
+} from './define.ts';
 import { EXIT, exitCodeFor } from './exit-codes.ts';
 import { isJsonByNpm, isRunByNpm, npmWithDashes } from './npm-flags.ts';
 import { toJson } from './output.ts';
@@ -61,13 +66,6 @@ function outputLost(cause: Error): EvdbError {
     hint: 'The command itself ran to its end. Give stdout a place with space, and look with a command that only reads.',
     cause,
   });
-}
-
-/** What the command that ran leaves behind. */
-export interface CliState {
-  exitCode: number;
-  /** Such as `migrate up`; empty until one was found. */
-  command: string;
 }
 
 function isHelp(error: unknown): boolean {
@@ -120,6 +118,22 @@ async function reportError(
   return exitCode;
 }
 
+/** In the order in which `evdb --help` lists them. */
+const COMMANDS: (CommandSpec | CommandGroup)[] = [
+  INIT_COMMAND,
+  MIGRATE_COMMANDS,
+  LINT_COMMAND,
+  SCHEMA_COMMANDS,
+  STATS_COMMANDS,
+  DOCTOR_COMMAND,
+  DB_COMMANDS,
+  RULES_COMMANDS,
+  AUDIT_COMMANDS,
+  EVENTS_COMMANDS,
+  SERVER_COMMANDS,
+  CONFIG_COMMAND,
+];
+
 /** The whole command line. Handlers are thin and load what they need when they run. */
 export function buildProgram(context: CliContext, state: CliState): Command {
   const program = new Command('evdb')
@@ -128,19 +142,7 @@ export function buildProgram(context: CliContext, state: CliState): Command {
     .configureOutput({ writeOut: context.out, writeErr: context.err, outputError: () => undefined })
     .exitOverride()
     .addHelpText('after', HELP);
-  const use = { context, state };
-  addInitCommand(program, use);
-  addMigrateCommands(program, use);
-  addLintCommand(program, use);
-  addSchemaCommands(program, use);
-  addStatsCommands(program, use);
-  addDoctorCommand(program, use);
-  addDbCommands(program, use);
-  addRulesCommands(program, use);
-  addAuditCommands(program, use);
-  addEventsCommands(program, use);
-  addServerCommands(program, use);
-  addConfigCommand(program, use);
+  for (const entry of COMMANDS) addCommand(program, entry, { context, state });
   for (const command of program.commands) inheritSettings(command, program, state);
   return program;
 }

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { expect } from 'vitest';
-import { STATS_TOPICS } from '../../src/cli/handlers/stats-topics.ts';
+import { STATS_TOPICS } from '../../src/cli/commands/stats.ts';
 import { displayWidth } from '../../src/text/width.ts';
 import { runCli, startCli } from '../support/run-cli.ts';
 import { expectError, expectHint, parseJson } from './expectations.ts';

@@ -1,6 +1,5 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { CliContext } from '../context.ts';
-import { type CommandInput, type CommandSpec, defineCommand, defineGroup } from '../define.ts';
+import { InvalidArgumentError, Option } from 'commander';
+import { type CommandGroup, type CommandSpec, handlersOf } from '../define.ts';
 import {
   eventSchemaOptions,
   parseMoment,
@@ -8,13 +7,8 @@ import {
   parseWithin,
   reportOptions,
 } from '../options.ts';
-import type { CliState } from '../run.ts';
 
-type HandlerName = 'handleAuditCleanup' | 'handleAuditLog' | 'handleAuditSummary';
-
-function lazily(name: HandlerName): CommandSpec['run'] {
-  return async (input: CommandInput) => (await import('../handlers/audit.ts'))[name](input);
-}
+const handler = handlersOf(() => import('../handlers/audit.ts'));
 
 const since = () => new Option('--since <time>', 'from this time on').argParser(parseMoment);
 const until = () => new Option('--until <time>', 'until before this time').argParser(parseMoment);
@@ -39,7 +33,7 @@ const CLEANUP: CommandSpec = {
     ...eventSchemaOptions(),
   ],
   examples: ['audit cleanup --days 90 --dry-run', 'audit cleanup --days 90 --max-duration 10min'],
-  run: lazily('handleAuditCleanup'),
+  run: handler('handleAuditCleanup'),
 };
 
 const LOG: CommandSpec = {
@@ -67,7 +61,7 @@ const LOG: CommandSpec = {
     'audit log --actor user:7 --since 7d',
     'audit log --watch --json',
   ],
-  run: lazily('handleAuditLog'),
+  run: handler('handleAuditLog'),
 };
 
 const DIMENSIONS = ['day', 'table', 'operation', 'actor'];
@@ -92,20 +86,15 @@ const SUMMARY: CommandSpec = {
     'audit summary --by actor',
     'audit summary --by day,table',
   ],
-  run: lazily('handleAuditSummary'),
+  run: handler('handleAuditSummary'),
 };
 
-export function addAuditCommands(
-  program: Command,
-  use: { context: CliContext; state: CliState },
-): void {
-  const group = defineGroup(program, {
-    name: 'audit',
-    summary: 'read, count and clean the audit log of the event schema',
-    examples: ['audit log --since 1d', 'audit cleanup --days 90 --dry-run'],
-  });
-  for (const spec of [CLEANUP, LOG, SUMMARY]) defineCommand(group, spec, use);
-}
+export const AUDIT_COMMANDS: CommandGroup = {
+  name: 'audit',
+  summary: 'read, count and clean the audit log of the event schema',
+  examples: ['audit log --since 1d', 'audit cleanup --days 90 --dry-run'],
+  commands: [CLEANUP, LOG, SUMMARY],
+};
 
 function parseDurationAboveZero(text: string): number {
   const durationMs = parseSeconds(text);

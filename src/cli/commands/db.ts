@@ -1,21 +1,15 @@
-import { type Command, Option } from 'commander';
-import type { CliContext } from '../context.ts';
-import { type CommandInput, type CommandSpec, defineCommand, defineGroup } from '../define.ts';
+import { Option } from 'commander';
+import { type CommandGroup, type CommandSpec, handlersOf } from '../define.ts';
 import { connectionOptions, parseCount, parseSeconds, reportOptions } from '../options.ts';
-import type { CliState } from '../run.ts';
 
-type HandlerName = 'handlePing' | 'handleWait' | 'handleCreate' | 'handleDrop' | 'handleSizes';
-
-function lazily(name: HandlerName): CommandSpec['run'] {
-  return async (input: CommandInput) => (await import('../handlers/db.ts'))[name](input);
-}
+const handler = handlersOf(() => import('../handlers/db.ts'));
 
 const PING: CommandSpec = {
   name: 'ping',
   summary: 'say whether the database answers, how fast, and as what',
   options: connectionOptions(),
   examples: ['db ping', 'db ping --env staging'],
-  run: lazily('handlePing'),
+  run: handler('handlePing'),
 };
 
 const WAIT: CommandSpec = {
@@ -28,7 +22,7 @@ const WAIT: CommandSpec = {
     ...connectionOptions(),
   ],
   examples: ['db wait', 'db wait --timeout 2min'],
-  run: lazily('handleWait'),
+  run: handler('handleWait'),
 };
 
 const CREATE: CommandSpec = {
@@ -36,7 +30,7 @@ const CREATE: CommandSpec = {
   summary: 'create the configured database, unless it exists',
   options: connectionOptions(),
   examples: ['db create', 'db create --url postgres://localhost/events'],
-  run: lazily('handleCreate'),
+  run: handler('handleCreate'),
 };
 
 const DROP: CommandSpec = {
@@ -50,7 +44,7 @@ const DROP: CommandSpec = {
     ...connectionOptions(),
   ],
   examples: ['db drop --confirm', 'db drop --confirm --force'],
-  run: lazily('handleDrop'),
+  run: handler('handleDrop'),
 };
 
 const SIZES: CommandSpec = {
@@ -62,17 +56,12 @@ const SIZES: CommandSpec = {
     ...connectionOptions(),
   ],
   examples: ['db sizes', 'db sizes --limit 50'],
-  run: lazily('handleSizes'),
+  run: handler('handleSizes'),
 };
 
-export function addDbCommands(
-  program: Command,
-  use: { context: CliContext; state: CliState },
-): void {
-  const group = defineGroup(program, {
-    name: 'db',
-    summary: 'reach, wait for, create, drop and measure the database',
-    examples: ['db ping', 'db wait --timeout 60s'],
-  });
-  for (const spec of [PING, WAIT, CREATE, DROP, SIZES]) defineCommand(group, spec, use);
-}
+export const DB_COMMANDS: CommandGroup = {
+  name: 'db',
+  summary: 'reach, wait for, create, drop and measure the database',
+  examples: ['db ping', 'db wait --timeout 60s'],
+  commands: [PING, WAIT, CREATE, DROP, SIZES],
+};

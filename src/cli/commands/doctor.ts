@@ -1,10 +1,8 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { CliContext } from '../context.ts';
-import { type CommandSpec, defineCommand } from '../define.ts';
+import { InvalidArgumentError, Option } from 'commander';
+import type { CommandSpec } from '../define.ts';
 import { migrateOptions, parseSeconds, repeated, reportOptions } from '../options.ts';
-import type { CliState } from '../run.ts';
 
-const DOCTOR: CommandSpec = {
+export const DOCTOR_COMMAND: CommandSpec = {
   name: 'doctor',
   summary: 'examine the database: every check in one run',
   description:
@@ -44,11 +42,4 @@ function parseFailOn(text: string, before: FailOn[]): FailOn[] {
   const known = STATUSES.filter((status) => before.includes(status) || wanted.includes(status));
   if (wanted.every((name) => STATUSES.some((status) => status === name))) return known;
   throw new InvalidArgumentError(`It must be one of ${STATUSES.join(', ')}.`);
-}
-
-export function addDoctorCommand(
-  program: Command,
-  use: { context: CliContext; state: CliState },
-): void {
-  defineCommand(program, DOCTOR, use);
 }

@@ -1,6 +1,5 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { CliContext } from '../context.ts';
-import { type CommandInput, type CommandSpec, defineCommand, defineGroup } from '../define.ts';
+import { InvalidArgumentError, Option } from 'commander';
+import { type CommandGroup, type CommandSpec, handlersOf } from '../define.ts';
 import {
   eventSchemaOptions,
   parseMoment,
@@ -8,19 +7,8 @@ import {
   parseWithin,
   reportOptions,
 } from '../options.ts';
-import type { CliState } from '../run.ts';
 
-type HandlerName =
-  | 'handleList'
-  | 'handleShow'
-  | 'handleStats'
-  | 'handleSearch'
-  | 'handleRegister'
-  | 'handleUnregister';
-
-function lazily(name: HandlerName): CommandSpec['run'] {
-  return async (input: CommandInput) => (await import('../handlers/events.ts'))[name](input);
-}
+const handler = handlersOf(() => import('../handlers/events.ts'));
 
 function findOptions(): Option[] {
   return [
@@ -42,7 +30,7 @@ const LIST: CommandSpec = {
   summary: 'list events, the soonest first',
   options: findOptions(),
   examples: ['events list', 'events list --free --until 2026-12-31'],
-  run: lazily('handleList'),
+  run: handler('handleList'),
 };
 
 const SEARCH: CommandSpec = {
@@ -51,7 +39,7 @@ const SEARCH: CommandSpec = {
   arguments: [['<words...>', 'such as: jazz berlin, "jazz night", jazz or blues, jaz*']],
   options: findOptions(),
   examples: ['events search jazz berlin', 'events search \'"jazz night"\' --past'],
-  run: lazily('handleSearch'),
+  run: handler('handleSearch'),
 };
 
 const SHOW: CommandSpec = {
@@ -60,7 +48,7 @@ const SHOW: CommandSpec = {
   arguments: [['<event>', 'id of the event']],
   options: eventSchemaOptions(),
   examples: ['events show 42'],
-  run: lazily('handleShow'),
+  run: handler('handleShow'),
 };
 
 const STATS: CommandSpec = {
@@ -69,7 +57,7 @@ const STATS: CommandSpec = {
   arguments: [['<event>', 'id of the event']],
   options: eventSchemaOptions(),
   examples: ['events stats 42'],
-  run: lazily('handleStats'),
+  run: handler('handleStats'),
 };
 
 const PEOPLE: [string, string][] = [
@@ -91,7 +79,7 @@ const REGISTER: CommandSpec = {
     ...eventSchemaOptions(),
   ],
   examples: ['events register 42 7', 'events register 42 7 8 9', 'events register 42 7 --waitlist'],
-  run: lazily('handleRegister'),
+  run: handler('handleRegister'),
 };
 
 const UNREGISTER: CommandSpec = {
@@ -105,22 +93,15 @@ const UNREGISTER: CommandSpec = {
     ...eventSchemaOptions(),
   ],
   examples: ['events unregister 42 7', 'events unregister 42 7 --keep'],
-  run: lazily('handleUnregister'),
+  run: handler('handleUnregister'),
 };
 
-export function addEventsCommands(
-  program: Command,
-  use: { context: CliContext; state: CliState },
-): void {
-  const group = defineGroup(program, {
-    name: 'events',
-    summary: 'look at events, and register people for them',
-    examples: ['events list', 'events register 42 7'],
-  });
-  for (const spec of [LIST, SHOW, STATS, SEARCH, REGISTER, UNREGISTER]) {
-    defineCommand(group, spec, use);
-  }
-}
+export const EVENTS_COMMANDS: CommandGroup = {
+  name: 'events',
+  summary: 'look at events, and register people for them',
+  examples: ['events list', 'events register 42 7'],
+  commands: [LIST, SHOW, STATS, SEARCH, REGISTER, UNREGISTER],
+};
 
 const LONGEST_HOLD_MS = 86_400_000;
 

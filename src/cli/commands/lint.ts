@@ -1,9 +1,7 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { parseServerVersion } from '../../config/lint-settings.ts';
-import type { CliContext } from '../context.ts';
-import { type CommandSpec, defineCommand } from '../define.ts';
+import type { CommandSpec } from '../define.ts';
 import { configOptions, repeated } from '../options.ts';
-import type { CliState } from '../run.ts';
 
 /** Gives server_version_num. */
 function parseMajor(text: string): number {
@@ -12,7 +10,7 @@ function parseMajor(text: string): number {
   throw new InvalidArgumentError('It must be a major version from 14 on.');
 }
 
-const LINT: CommandSpec = {
+export const LINT_COMMAND: CommandSpec = {
   name: 'lint',
   summary: 'find what would block, break or lose something, without a database',
   description:
@@ -45,10 +43,3 @@ const LINT: CommandSpec = {
   hasFormats: true,
   run: async (input) => (await import('../handlers/lint.ts')).handleLint(input),
 };
-
-export function addLintCommand(
-  program: Command,
-  use: { context: CliContext; state: CliState },
-): void {
-  defineCommand(program, LINT, use);
-}

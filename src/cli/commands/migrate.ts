@@ -1,6 +1,5 @@
-import { type Command, Option } from 'commander';
-import type { CliContext } from '../context.ts';
-import { type CommandInput, type CommandSpec, defineCommand, defineGroup } from '../define.ts';
+import { Option } from 'commander';
+import { type CommandGroup, type CommandSpec, handlersOf } from '../define.ts';
 import {
   configOptions,
   connectionOptions,
@@ -8,18 +7,9 @@ import {
   runOptions,
   stepsOption,
 } from '../options.ts';
-import type { CliState } from '../run.ts';
 
-type Handlers = typeof import('../handlers/migrate.ts');
-
-/** Loads the handlers when one of them runs. */
-function lazily(
-  name: {
-    [K in keyof Handlers]: Handlers[K] extends CommandSpec['run'] ? K : never;
-  }[keyof Handlers],
-) {
-  return async (input: CommandInput) => (await import('../handlers/migrate.ts'))[name](input);
-}
+const handler = handlersOf(() => import('../handlers/migrate.ts'));
+const repairHandler = handlersOf(() => import('../handlers/migrate-repair.ts'));
 
 const dryRun = () => new Option('--dry-run', 'say what would be done, and do nothing');
 const confirm = (description: string) => new Option('--confirm', description);
@@ -38,7 +28,7 @@ const UP: CommandSpec = {
     ...runOptions(),
   ],
   examples: ['migrate up', 'migrate up --to 003', 'migrate up --dry-run --verbose'],
-  run: lazily('handleUp'),
+  run: handler('handleUp'),
 };
 
 const DOWN: CommandSpec = {
@@ -54,7 +44,7 @@ const DOWN: CommandSpec = {
     ...runOptions(),
   ],
   examples: ['migrate down', 'migrate down --to 003', 'migrate down --steps 2 --dry-run'],
-  run: lazily('handleDown'),
+  run: handler('handleDown'),
 };
 
 const REDO: CommandSpec = {
@@ -66,7 +56,7 @@ const REDO: CommandSpec = {
     ...runOptions(),
   ],
   examples: ['migrate redo'],
-  run: lazily('handleRedo'),
+  run: handler('handleRedo'),
 };
 
 const STATUS: CommandSpec = {
@@ -80,7 +70,7 @@ const STATUS: CommandSpec = {
   ],
   examples: ['migrate status', 'migrate status --check', 'migrate status --drift'],
   hasFormats: true,
-  run: lazily('handleStatus'),
+  run: handler('handleStatus'),
 };
 
 const CREATE: CommandSpec = {
@@ -99,7 +89,7 @@ const CREATE: CommandSpec = {
     ...configOptions(),
   ],
   examples: ['migrate create "add venues"', 'migrate create index_events_by_city --no-transaction'],
-  run: lazily('handleCreate'),
+  run: handler('handleCreate'),
 };
 
 const VALIDATE: CommandSpec = {
@@ -121,7 +111,7 @@ const VALIDATE: CommandSpec = {
     'migrate validate --shadow --all',
   ],
   hasFormats: true,
-  run: lazily('handleValidate'),
+  run: handler('handleValidate'),
 };
 
 const RESET: CommandSpec = {
@@ -131,34 +121,8 @@ const RESET: CommandSpec = {
     'Drops what lives in the target schema and no extension owns, forgets its ledger rows and applies all migrations again. The history stays.',
   options: [confirm('consent: without it nothing is changed'), ...runOptions()],
   examples: ['migrate reset --confirm'],
-  run: lazily('handleReset'),
+  run: handler('handleReset'),
 };
-
-export function addMigrateCommands(
-  program: Command,
-  use: { context: CliContext; state: CliState },
-): void {
-  const group = defineGroup(program, {
-    name: 'migrate',
-    summary: 'apply, take back and look at migrations',
-    examples: ['migrate plan', 'migrate up', 'migrate status'],
-  });
-  for (const spec of [
-    UP,
-    PLAN,
-    DOWN,
-    REDO,
-    STATUS,
-    CREATE,
-    VALIDATE,
-    REPAIR,
-    BASELINE,
-    ADOPT,
-    RESET,
-  ]) {
-    defineCommand(group, spec, use);
-  }
-}
 
 const TOOLS = [
   ...['dbmate', 'golang-migrate', 'goose', 'flyway'],
@@ -195,8 +159,7 @@ const ADOPT: CommandSpec = {
     'migrate adopt --from golang-migrate --from-dir db/migrate',
     'migrate adopt --undo',
   ],
-  run: async (input: CommandInput) =>
-    (await import('../handlers/migrate-repair.ts')).handleAdopt(input),
+  run: repairHandler('handleAdopt'),
 };
 
 const PLAN: CommandSpec = {
@@ -231,17 +194,8 @@ const PLAN: CommandSpec = {
     'migrate plan --budget rewrite-rows=100k,scan-rows=1M,access-exclusive=500ms',
   ],
   hasFormats: true,
-  run: async (input: CommandInput) =>
-    (await import('../handlers/migrate-plan.ts')).handlePlan(input),
+  run: async (input) => (await import('../handlers/migrate-plan.ts')).handlePlan(input),
 };
-
-type RepairHandlers = typeof import('../handlers/migrate-repair.ts');
-
-/** Loads the handlers when one of them runs. */
-function lazilyRepair(name: keyof RepairHandlers) {
-  return async (input: CommandInput) =>
-    (await import('../handlers/migrate-repair.ts'))[name](input);
-}
 
 /** The options of commands that write to the ledger and run no migration. */
 function ledgerOptions(): Option[] {
@@ -273,7 +227,7 @@ const REPAIR: CommandSpec = {
     'migrate repair 007 --as done',
     'migrate repair 003 --confirm --reason "fixed by hand, see the incident"',
   ],
-  run: lazilyRepair('handleRepair'),
+  run: repairHandler('handleRepair'),
 };
 
 const BASELINE: CommandSpec = {
@@ -290,5 +244,12 @@ const BASELINE: CommandSpec = {
     ...ledgerOptions(),
   ],
   examples: ['migrate baseline 006 --dry-run', 'migrate baseline 006'],
-  run: lazilyRepair('handleBaseline'),
+  run: repairHandler('handleBaseline'),
+};
+
+export const MIGRATE_COMMANDS: CommandGroup = {
+  name: 'migrate',
+  summary: 'apply, take back and look at migrations',
+  examples: ['migrate plan', 'migrate up', 'migrate status'],
+  commands: [UP, PLAN, DOWN, REDO, STATUS, CREATE, VALIDATE, REPAIR, BASELINE, ADOPT, RESET],
 };

@@ -1,14 +1,8 @@
-import { type Command, Option } from 'commander';
-import type { CliContext } from '../context.ts';
-import { type CommandInput, type CommandSpec, defineCommand, defineGroup } from '../define.ts';
+import { Option } from 'commander';
+import { type CommandGroup, type CommandSpec, handlersOf } from '../define.ts';
 import { eventSchemaOptions, reportOptions } from '../options.ts';
-import type { CliState } from '../run.ts';
 
-type HandlerName = 'handleRulesCheck' | 'handleRulesList' | 'handleRulesRepair';
-
-function lazily(name: HandlerName): CommandSpec['run'] {
-  return async (input: CommandInput) => (await import('../handlers/rules.ts'))[name](input);
-}
+const handler = handlersOf(() => import('../handlers/rules.ts'));
 
 const severity = () =>
   new Option('--severity <level>', 'error leaves warnings out; warning has both')
@@ -23,7 +17,7 @@ const CHECK: CommandSpec = {
   options: [severity(), ...reportOptions(), ...eventSchemaOptions()],
   examples: ['rules check', 'rules check --severity error --json'],
   hasFormats: true,
-  run: lazily('handleRulesCheck'),
+  run: handler('handleRulesCheck'),
 };
 
 const LIST: CommandSpec = {
@@ -31,7 +25,7 @@ const LIST: CommandSpec = {
   summary: 'list the rules, and what mends each',
   options: [...reportOptions(), ...eventSchemaOptions()],
   examples: ['rules list'],
-  run: lazily('handleRulesList'),
+  run: handler('handleRulesList'),
 };
 
 const REPAIR: CommandSpec = {
@@ -47,17 +41,12 @@ const REPAIR: CommandSpec = {
     ...eventSchemaOptions(),
   ],
   examples: ['rules repair --dry-run', 'rules repair registration_count_mismatch --confirm'],
-  run: lazily('handleRulesRepair'),
+  run: handler('handleRulesRepair'),
 };
 
-export function addRulesCommands(
-  program: Command,
-  use: { context: CliContext; state: CliState },
-): void {
-  const group = defineGroup(program, {
-    name: 'rules',
-    summary: 'check the data against the rules of the event schema, and repair it',
-    examples: ['rules check', 'rules repair --dry-run'],
-  });
-  for (const spec of [CHECK, LIST, REPAIR]) defineCommand(group, spec, use);
-}
+export const RULES_COMMANDS: CommandGroup = {
+  name: 'rules',
+  summary: 'check the data against the rules of the event schema, and repair it',
+  examples: ['rules check', 'rules repair --dry-run'],
+  commands: [CHECK, LIST, REPAIR],
+};

@@ -1,12 +1,8 @@
-import { type Command, Option } from 'commander';
-import type { CliContext } from '../context.ts';
-import { type CommandInput, type CommandSpec, defineCommand, defineGroup } from '../define.ts';
+import { Option } from 'commander';
+import { type CommandGroup, type CommandSpec, handlersOf } from '../define.ts';
 import { migrateOptions } from '../options.ts';
-import type { CliState } from '../run.ts';
 
-function lazily(name: 'handleDump' | 'handleDiff'): CommandSpec['run'] {
-  return async (input: CommandInput) => (await import('../handlers/schema.ts'))[name](input);
-}
+const handler = handlersOf(() => import('../handlers/schema.ts'));
 
 const scopeOptions = () => [
   new Option('--all-schemas', 'everything in the database, not only the target schema').conflicts(
@@ -32,7 +28,7 @@ const DUMP: CommandSpec = {
     'schema dump --file structure.sql --check',
     'schema dump --all-schemas',
   ],
-  run: lazily('handleDump'),
+  run: handler('handleDump'),
 };
 
 const DIFF: CommandSpec = {
@@ -48,17 +44,12 @@ const DIFF: CommandSpec = {
     ...migrateOptions(),
   ],
   examples: ['schema diff', 'schema diff --from file:structure.sql --to live'],
-  run: lazily('handleDiff'),
+  run: handler('handleDiff'),
 };
 
-export function addSchemaCommands(
-  program: Command,
-  use: { context: CliContext; state: CliState },
-): void {
-  const group = defineGroup(program, {
-    name: 'schema',
-    summary: 'write down the structure of a database, and compare',
-    examples: ['schema dump --file structure.sql', 'schema diff'],
-  });
-  for (const spec of [DUMP, DIFF]) defineCommand(group, spec, use);
-}
+export const SCHEMA_COMMANDS: CommandGroup = {
+  name: 'schema',
+  summary: 'write down the structure of a database, and compare',
+  examples: ['schema dump --file structure.sql', 'schema diff'],
+  commands: [DUMP, DIFF],
+};

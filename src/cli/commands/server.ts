@@ -1,14 +1,8 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { CliContext } from '../context.ts';
-import { type CommandInput, type CommandSpec, defineCommand, defineGroup } from '../define.ts';
+import { InvalidArgumentError, Option } from 'commander';
+import { type CommandGroup, type CommandSpec, handlersOf } from '../define.ts';
 import { configOptions } from '../options.ts';
-import type { CliState } from '../run.ts';
 
-type HandlerName = 'handleStart' | 'handleStop' | 'handleServerStatus' | 'handleUrl';
-
-function lazily(name: HandlerName): CommandSpec['run'] {
-  return async (input: CommandInput) => (await import('../handlers/server.ts'))[name](input);
-}
+const handler = handlersOf(() => import('../handlers/server.ts'));
 
 const directory = () =>
   new Option('--migrations-dir <path>', 'the server keeps its files in .evdb beside this folder');
@@ -24,7 +18,7 @@ const START: CommandSpec = {
     ...configOptions(),
   ],
   examples: ['server start', 'server start --port 54320'],
-  run: lazily('handleStart'),
+  run: handler('handleStart'),
 };
 
 const STOP: CommandSpec = {
@@ -32,7 +26,7 @@ const STOP: CommandSpec = {
   summary: 'stop the embedded PostgreSQL; its data stays',
   options: [directory(), ...configOptions()],
   examples: ['server stop'],
-  run: lazily('handleStop'),
+  run: handler('handleStop'),
 };
 
 const STATUS: CommandSpec = {
@@ -40,7 +34,7 @@ const STATUS: CommandSpec = {
   summary: 'show whether the embedded PostgreSQL runs, and where',
   options: [directory(), ...configOptions()],
   examples: ['server status'],
-  run: lazily('handleServerStatus'),
+  run: handler('handleServerStatus'),
 };
 
 const URL: CommandSpec = {
@@ -50,20 +44,15 @@ const URL: CommandSpec = {
     'Prints the URL of the running embedded PostgreSQL, with its password, for other programs. This is the one command that prints a password.',
   options: [directory(), ...configOptions()],
   examples: ['server url'],
-  run: lazily('handleUrl'),
+  run: handler('handleUrl'),
 };
 
-export function addServerCommands(
-  program: Command,
-  use: { context: CliContext; state: CliState },
-): void {
-  const group = defineGroup(program, {
-    name: 'server',
-    summary: 'manage the embedded PostgreSQL of this project',
-    examples: ['server start', 'server url'],
-  });
-  for (const spec of [START, STOP, STATUS, URL]) defineCommand(group, spec, use);
-}
+export const SERVER_COMMANDS: CommandGroup = {
+  name: 'server',
+  summary: 'manage the embedded PostgreSQL of this project',
+  examples: ['server start', 'server url'],
+  commands: [START, STOP, STATUS, URL],
+};
 
 function parsePort(text: string): number {
   const port = Number(text);

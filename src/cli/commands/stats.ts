@@ -1,22 +1,207 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { CliContext } from '../context.ts';
-import { type CommandSpec, defineCommand, defineGroup } from '../define.ts';
-import { STATS_TOPICS, type StatsTopic, type TopicFlag } from '../handlers/stats-topics.ts';
+import { InvalidArgumentError, Option } from 'commander';
+import type { Session } from '../../connection/session.ts';
+import type { ReportView, StatsReport } from '../../report/columns.ts';
+import type { ReportRenderOptions } from '../../report/render-report.ts';
+import type { CommandGroup, CommandSpec } from '../define.ts';
 import { connectionOptions, parseCount, parseSeconds, reportOptions } from '../options.ts';
-import type { CliState } from '../run.ts';
 
-export function addStatsCommands(
-  program: Command,
-  use: { context: CliContext; state: CliState },
-): void {
-  const group = defineGroup(program, {
-    name: 'stats',
-    summary: 'show what the database does, and what is wrong with it',
-    examples: ['stats unused', 'stats locks --watch', 'stats tables --json'],
-  });
-  for (const topic of STATS_TOPICS) defineCommand(group, commandOf(topic), use);
-  defineCommand(group, UPDATE, use);
+/** What the flags of a topic can ask for; a topic takes what it knows. */
+export interface TopicOptions {
+  schema?: string | undefined;
+  limit?: number | undefined;
+  includeIdle?: boolean | undefined;
+  minimumAgeMs?: number | undefined;
 }
+
+/** The flags for them, beside those of all topics. */
+type TopicFlag = 'schema' | 'limit' | 'all' | 'minAge';
+
+/** One look at a topic: the same as data and as text. */
+interface TopicLook {
+  report: StatsReport<unknown>;
+  render(options: ReportRenderOptions): string;
+}
+
+/** One command of `evdb stats`. */
+export interface StatsTopic {
+  name: string;
+  summary: string;
+  flags: TopicFlag[];
+  look(session: Session, options: TopicOptions): Promise<TopicLook>;
+}
+
+interface TopicParts<T> {
+  read(session: Session, options: TopicOptions): Promise<StatsReport<T>>;
+  view: ReportView<T>;
+}
+
+function topic<T>(
+  name: string,
+  summary: string,
+  load: () => Promise<TopicParts<T>>,
+  flags: TopicFlag[] = [],
+): StatsTopic {
+  const look: StatsTopic['look'] = async (session, options) => {
+    const [{ read, view }, { renderReport }] = await Promise.all([
+      load(),
+      import('../../report/render-report.ts'),
+    ]);
+    const report = await read(session, options);
+    return { report, render: (how) => renderReport(report, view, how) };
+  };
+  return { name, summary, flags, look };
+}
+
+/** In the order in which `evdb stats --help` lists them. */
+export const STATS_TOPICS: StatsTopic[] = [
+  topic(
+    'indexes',
+    'every index with its use and size',
+    async () => {
+      const { readIndexes: read, INDEXES_VIEW: view } = await import('../../stats/indexes.ts');
+      return { read, view };
+    },
+    ['schema'],
+  ),
+  topic(
+    'unused',
+    'indexes that nobody reads and nothing needs',
+    async () => {
+      const { readUnused: read, UNUSED_VIEW: view } = await import('../../stats/unused.ts');
+      return { read, view };
+    },
+    ['schema', 'minAge'],
+  ),
+  topic(
+    'duplicates',
+    'indexes that another one makes superfluous',
+    async () => {
+      const { readDuplicates: read, DUPLICATES_VIEW: view } = await import(
+        '../../stats/duplicates.ts'
+      );
+      return { read, view };
+    },
+    ['schema'],
+  ),
+  topic(
+    'invalid',
+    'indexes and constraints that are not valid',
+    async () => {
+      const { readInvalid: read, INVALID_VIEW: view } = await import('../../stats/invalid.ts');
+      return { read, view };
+    },
+    ['schema'],
+  ),
+  topic(
+    'missing-fk',
+    'foreign keys without an index',
+    async () => {
+      const { readMissingFk: read, MISSING_FK_VIEW: view } = await import(
+        '../../stats/missing-fk.ts'
+      );
+      return { read, view };
+    },
+    ['schema'],
+  ),
+  topic(
+    'tables',
+    'rows, size, bloat and upkeep of each table',
+    async () => {
+      const { readTables: read, TABLES_VIEW: view } = await import('../../stats/tables.ts');
+      return { read, view };
+    },
+    ['schema'],
+  ),
+  topic(
+    'queries',
+    'which statements take the most time (pg_stat_statements)',
+    async () => {
+      const { readQueries: read, QUERIES_VIEW: view } = await import('../../stats/queries.ts');
+      return { read, view };
+    },
+    ['limit'],
+  ),
+  topic(
+    'locks',
+    'who blocks whom, since when, with which statement',
+    async () => {
+      const { readLocks: read, LOCKS_VIEW: view } = await import('../../stats/locks.ts');
+      return { read, view };
+    },
+    [],
+  ),
+  topic(
+    'activity',
+    'what the sessions do at this moment',
+    async () => {
+      const { readActivity: read, ACTIVITY_VIEW: view } = await import('../../stats/activity.ts');
+      return { read, view };
+    },
+    ['all'],
+  ),
+  topic(
+    'connections',
+    'who is connected, and how many more may be',
+    async () => {
+      const { readConnections: read, CONNECTIONS_VIEW: view } = await import(
+        '../../stats/connections.ts'
+      );
+      return { read, view };
+    },
+    [],
+  ),
+  topic(
+    'sequences',
+    'how far each sequence is from its end',
+    async () => {
+      const { readSequences: read, SEQUENCES_VIEW: view } = await import(
+        '../../stats/sequences.ts'
+      );
+      return { read, view };
+    },
+    ['schema'],
+  ),
+  topic(
+    'vacuum',
+    'how far databases and tables are from wraparound',
+    async () => {
+      const { readVacuum: read, VACUUM_VIEW: view } = await import('../../stats/vacuum.ts');
+      return { read, view };
+    },
+    ['limit'],
+  ),
+  topic(
+    'cache',
+    'how much is read from memory instead of disk',
+    async () => {
+      const { readCache: read, CACHE_VIEW: view } = await import('../../stats/cache.ts');
+      return { read, view };
+    },
+    ['limit'],
+  ),
+  topic(
+    'replication',
+    'standbys and slots, and how far they are behind',
+    async () => {
+      const { readReplication: read, REPLICATION_VIEW: view } = await import(
+        '../../stats/replication.ts'
+      );
+      return { read, view };
+    },
+    [],
+  ),
+  topic(
+    'partitions',
+    'how long the partitions that exist will last',
+    async () => {
+      const { readPartitions: read, PARTITIONS_VIEW: view } = await import(
+        '../../stats/partitions.ts'
+      );
+      return { read, view };
+    },
+    ['schema'],
+  ),
+];
 
 function commandOf(topic: StatsTopic): CommandSpec {
   const { name, summary, flags } = topic;
@@ -68,3 +253,10 @@ function parseInterval(text: string): number {
   if (intervalMs >= SHORTEST_MS) return intervalMs;
   throw new InvalidArgumentError('It must be 0.2s or longer.');
 }
+
+export const STATS_COMMANDS: CommandGroup = {
+  name: 'stats',
+  summary: 'show what the database does, and what is wrong with it',
+  examples: ['stats unused', 'stats locks --watch', 'stats tables --json'],
+  commands: [...STATS_TOPICS.map(commandOf), UPDATE],
+};

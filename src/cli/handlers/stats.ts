@@ -3,11 +3,11 @@ import type { ReportNote, StatsReport } from '../../report/columns.ts';
 import { type ReportRenderOptions, renderReport } from '../../report/render-report.ts';
 import { UPDATE_VIEW, type UpdateRow, updateStatistics } from '../../stats/update.ts';
 import { renderCount } from '../../text/units.ts';
+import type { StatsTopic, TopicOptions } from '../commands/stats.ts';
 import { loadTable } from '../context.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT, withStop } from '../exit-codes.ts';
 import { loadDirectConnection } from '../settings.ts';
-import type { StatsTopic, TopicOptions } from './stats-topics.ts';
 
 /** As watch(1) does. */
 const DEFAULT_INTERVAL_MS = 2000;
