@@ -15,7 +15,6 @@ import type { LintRun } from './engine.ts';
 import { type ExpandedStatement, expandStatement } from './expand.ts';
 import { advanceFileState, holdLocks, openFileState } from './file-state.ts';
 import type { RawFinding } from './finding.ts';
-import { fixOf } from './fixes.ts';
 import type {
   FileState,
   LintScript,
@@ -295,7 +294,7 @@ function toRaw(
     tables,
     lock,
     evidence: isSmall ? 'live' : evidence,
-    fix: fix ?? fixOf(rule.name, finding, at),
+    fix,
     foldAs,
     stillHolds,
   };

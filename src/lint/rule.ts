@@ -100,7 +100,8 @@ export interface RuleFinding {
   lock?: LockMode;
   /** Default `static`. */
   evidence?: Evidence;
-  fix?: Fix;
+  /** What surely mends it; undefined where nothing is sure. */
+  fix?: Fix | undefined;
   /** Findings of the rule in one file that have the same are told as one, at the first place. */
   foldAs?: string;
   /** Asked when all migrations are known: false where a later one has mended it. */

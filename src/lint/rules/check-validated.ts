@@ -1,6 +1,7 @@
 import { quoteWhereNeeded } from '../../catalog/catalog.ts';
 import { asKind } from '../../sql/tree.ts';
 import { placeOf, touchedFor } from '../created.ts';
+import { addNotValid } from '../not-valid.ts';
 import { evidenceOf, type Rule, unknownDomain } from '../rule.ts';
 import { IN_LATER_FILE, readsTables } from '../wording.ts';
 
@@ -31,14 +32,16 @@ export const checkValidated: Rule = {
     const lock = isDomain ? 'Share' : 'AccessExclusive';
     return touchedFor(at, at.impact.scans, [reason]).map((scan) => {
       const name = scan.subject === undefined ? '' : ` ${quoteWhereNeeded(scan.subject)}`;
+      const offset = placeOf(at, scan);
       return {
         message: `adding check${name}${isDomain ? ' to the domain' : ''} ${readsTables(at, scan.relations, lock)}`,
         hint: isDomain ? DOMAIN_HINT : HINT,
         severity: scan.isCertain ? 'error' : 'warning',
-        offset: placeOf(at, scan),
+        offset,
         tables: scan.relations,
         lock,
         evidence: evidenceOf(at, scan.relation),
+        fix: addNotValid(at, offset, 'CONSTR_CHECK'),
       };
     });
   },

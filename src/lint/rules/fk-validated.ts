@@ -2,6 +2,7 @@ import { quoteWhereNeeded } from '../../catalog/catalog.ts';
 import type { Scan } from '../../impact/impact.ts';
 import { asKind } from '../../sql/tree.ts';
 import { placeOf, type TouchedGroup, touchedFor } from '../created.ts';
+import { addNotValid } from '../not-valid.ts';
 import {
   evidenceOf,
   isFresh,
@@ -25,16 +26,18 @@ export const fkValidated: Rule = {
     if (isFresh(at, child)) return [];
     return touchedFor(at, at.impact.scans, ['foreign key']).map((scan) => {
       const name = scan.subject === undefined ? '' : ` ${quoteWhereNeeded(scan.subject)}`;
+      const offset = placeOf(at, scan);
       const mode = at.impact.locks.find(({ relation }) => relation === child)?.mode;
       const lock = mode === 'AccessExclusive' ? mode : 'ShareRowExclusive';
       return {
         message: `${isEnforcing(at, scan) ? 'enforcing' : 'adding'} foreign key${name} ${looksUp(at, child, scan)} under ${lockName(lock)}: ${blocked(lock, child)}`,
         hint: isEnforcing(at, scan) ? ENFORCING_HINT : hintFor(at, child),
         severity: scan.isCertain ? 'error' : 'warning',
-        offset: placeOf(at, scan),
+        offset,
         tables: scan.relations,
         lock,
         evidence: evidenceOf(at, child),
+        fix: addNotValid(at, offset, 'CONSTR_FOREIGN'),
       };
     });
   },

@@ -1,9 +1,11 @@
 import type { DropStmt, RefreshMatViewStmt, ReindexStmt } from '@pgsql/types';
 import { type CatalogIndex, quoteWhereNeeded, resolveKey } from '../../catalog/catalog.ts';
+import { advance, isWord, openCursor } from '../../sql/lexer.ts';
 import { itemOffsets } from '../../sql/list-items.ts';
 import { asKind, relationNameOf, type WrittenName, writtenNameOf } from '../../sql/tree.ts';
 import {
   evidenceOf,
+  type Fix,
   isFresh,
   isSurelyMissing,
   keyOfRange,
@@ -53,9 +55,28 @@ function judgeDrop(at: StatementInContext, drop: DropStmt): RuleFinding[] {
         tables: table === undefined ? [] : [table],
         lock: 'AccessExclusive' as const,
         evidence: evidenceOf(at, table ?? key),
+        fix: dropConcurrently(at, drop, index),
       },
     ];
   });
+}
+
+/** Only an index of a plain table, on its own, and without all that depends on it. */
+function dropConcurrently(
+  at: StatementInContext,
+  { objects, behavior }: DropStmt,
+  index: CatalogIndex | undefined,
+): Fix | undefined {
+  if (at.isEmbedded || objects?.length !== 1 || behavior === 'DROP_CASCADE') return undefined;
+  if (index === undefined || relationOf(at, index.table)?.kind !== 'table') return undefined;
+  const cursor = openCursor(at.text);
+  while (advance(cursor) && !isWord(cursor, 'index'));
+  const place = at.start + cursor.end;
+  return {
+    description: 'drop it concurrently, in a no-transaction migration',
+    edits: [{ start: place, end: place, text: ' concurrently' }],
+    ...(at.file.isTransactional && { moves: [at.statement.index] }),
+  };
 }
 
 function judgeReindex(at: StatementInContext, reindex: ReindexStmt): RuleFinding[] {

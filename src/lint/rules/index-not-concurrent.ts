@@ -25,7 +25,6 @@ export const indexNotConcurrent: Rule = {
     const isPartitioned =
       relationOf(at, keyOfRange(at, create.relation))?.kind === 'partitioned table';
     return touchedFor(at, at.impact.builds, ['create index']).map((build) => {
-      const fix = isPartitioned ? undefined : makeFix(at, build);
       return {
         message: `${describe(build)} ${tablesNamed(at, build.relations)} ${underLock('Share', pronounFor(build.relations))}`,
         hint: isPartitioned ? PARTITIONED_HINT : HINT,
@@ -33,7 +32,7 @@ export const indexNotConcurrent: Rule = {
         tables: build.relations,
         lock: 'Share',
         evidence: evidenceOf(at, build.relation),
-        ...(fix && { fix }),
+        fix: isPartitioned ? undefined : buildConcurrently(at, build),
       };
     });
   },
@@ -44,7 +43,10 @@ function describe({ subject }: TouchedGroup<Build>): string {
 }
 
 /** Only for a table that is surely none with partitions, where PostgreSQL would refuse it. */
-function makeFix(at: StatementInContext, { relation }: TouchedGroup<Build>): Fix | undefined {
+function buildConcurrently(
+  at: StatementInContext,
+  { relation }: TouchedGroup<Build>,
+): Fix | undefined {
   const kind = relationOf(at, relation)?.kind;
   const end = endOfIndexWord(at.text);
   if (at.isEmbedded || (kind !== 'table' && kind !== 'materialized view')) return undefined;
