@@ -1,7 +1,168 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { codeOf } from './connection-error.ts';
+/**
+ * What may well succeed when it is tried again: which failures these are, how long to wait before the
+ * next try, and the one loop that tries. Whether a connection is lost, which nothing here tries again,
+ * says connection-error.ts.
+ */
 
-/** One try: how long to wait for locks, and how long to leave the others alone after that. */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const LOCK_NOT_AVAILABLE = '55P03';
+const DEADLOCK_DETECTED = '40P01';
+const SERIALIZATION_FAILURE = '40001';
+
+/**
+ * A lock could not be acquired, and nothing is wrong with the statement: what a migration tries again.
+ * Its transactions are `read committed`; a script that asks for a stricter level means its failures.
+ */
+const LOCK_FAILURES: ReadonlySet<string> = new Set([LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED]);
+
+/** Others were in the way: what evdb's own calls try again, whatever level a session begins with. */
+const CONFLICTS: ReadonlySet<string> = new Set([...LOCK_FAILURES, SERIALIZATION_FAILURE]);
+
+/**
+ * What an application's transaction tries again. Not a lock that was not available: that comes only
+ * where the application asked for it, by `lock_timeout` or `nowait`.
+ */
+export const TRANSACTION_CONFLICTS: readonly string[] = [SERIALIZATION_FAILURE, DEADLOCK_DETECTED];
+
+/** Where a prepared statement no longer fits the schema; the driver prepares it anew next time. */
+const STALE_PLANS: Readonly<Record<string, string>> = {
+  '0A000': 'RevalidateCachedQuery',
+  '26000': 'FetchPreparedStatement',
+};
+
+/** How deep an application may have wrapped the server's error. */
+const MAX_DEPTH = 5;
+
+/** The server's error among an error and its causes, if it is one of these. */
+function findState(
+  error: unknown,
+  isWanted: (state: string, routine: string | undefined) => boolean,
+): string | undefined {
+  let at = error;
+  for (let depth = 0; depth < MAX_DEPTH && at instanceof Error; depth++) {
+    const { code = '', routine } = at as { code?: string; routine?: string };
+    if (isWanted(code, routine)) return code;
+    at = at.cause;
+  }
+  return undefined;
+}
+
+/** Whether a migration that failed so may succeed when it is tried again. */
+export function isLockFailure(error: unknown): boolean {
+  return findState(error, (state) => LOCK_FAILURES.has(state)) !== undefined;
+}
+
+/** Whether the error says that others were in the way, and nothing else was wrong. */
+export function isConflict(error: unknown): boolean {
+  return findState(error, (state) => CONFLICTS.has(state)) !== undefined;
+}
+
+/** The SQLSTATE for which an application's transaction is worth another try. */
+export function transactionConflict(error: unknown): string | undefined {
+  return findState(
+    error,
+    (state, routine) =>
+      TRANSACTION_CONFLICTS.includes(state) ||
+      (routine !== undefined && STALE_PLANS[state] === routine),
+  );
+}
+
+/** The first pause of a back-off, and the one that it does not exceed, in ms. */
+export interface BackOff {
+  firstMs: number;
+  longestMs: number;
+}
+
+/** For connections, and for who waits for others: soon at first, and often enough later on. */
+const USUAL_BACK_OFF: BackOff = { firstMs: 100, longestMs: 3_000 };
+
+/**
+ * How long to wait before the next try, in ms: doubling with each failure, and a random part of it, so
+ * that a thousand clients do not come back to a server at once, and two who collide do not again.
+ *
+ * Source: Marc Brooker, "Exponential Backoff And Jitter", 2015.
+ */
+export function backOffMs(
+  failures: number,
+  backOff: BackOff = USUAL_BACK_OFF,
+  random: () => number = Math.random,
+): number {
+  return doubledMs(failures, backOff) * (0.5 + random() / 2);
+}
+
+/** The same without a random part, for who is alone or tells a person how long it takes. */
+export function doubledMs(failures: number, { firstMs, longestMs }: BackOff): number {
+  return Math.min(firstMs * 2 ** (failures - 1), longestMs);
+}
+
+interface Failed {
+  /** Which try failed, from 1. */
+  attempt: number;
+  pauseMs: number;
+  cause: unknown;
+}
+
+interface RetryPolicy {
+  isWorthARetry: (error: unknown) => boolean;
+  /** How long to leave the others alone after so many failures; undefined where that was the last try. */
+  pauseAfter: (failures: number) => number | undefined;
+  /** Called before each pause. */
+  onRetry?: ((failed: Failed) => void) | undefined;
+  /** Goes around each pause, told of the try that comes next. */
+  rest?: ((nextTry: number, pause: () => Promise<void>) => Promise<void>) | undefined;
+  /** Ends a pause, and there is no try behind it. */
+  signal?: AbortSignal | undefined;
+}
+
+/** The loop below all of them; throws the last failure, or the signal's reason. */
+async function retry<T>(attempt: (count: number) => Promise<T>, policy: RetryPolicy): Promise<T> {
+  const { signal } = policy;
+  for (let count = 1; ; count++) {
+    try {
+      return await attempt(count);
+    } catch (cause) {
+      if (!policy.isWorthARetry(cause)) throw cause;
+      const pauseMs = policy.pauseAfter(count);
+      if (pauseMs === undefined) throw cause;
+      policy.onRetry?.({ attempt: count, pauseMs, cause });
+      const pause = () =>
+        sleep(pauseMs, undefined, { signal }).catch(() => signal?.throwIfAborted());
+      await (policy.rest ? policy.rest(count + 1, pause) : pause());
+    }
+  }
+}
+
+export interface ConflictRetryOptions {
+  /** How often it is tried, the first time included. */
+  attempts: number;
+  /** The failures after which it is tried again; default `isConflict`. */
+  isWorthARetry?: ((error: unknown) => boolean) | undefined;
+  backOff?: BackOff | undefined;
+  signal?: AbortSignal | undefined;
+  /** Called before each pause. */
+  onRetry?: ((retry: { attempt: number; attempts: number; cause: unknown }) => void) | undefined;
+}
+
+/**
+ * Calls `attempt` until it succeeds or has failed so often because of others; the last failure is
+ * thrown. Pauses double.
+ *
+ * @throws the signal's reason where it aborts in a pause
+ */
+export function withConflictRetries<T>(
+  attempt: () => Promise<T>,
+  { attempts, isWorthARetry = isConflict, backOff, signal, onRetry }: ConflictRetryOptions,
+): Promise<T> {
+  return retry(attempt, {
+    isWorthARetry: (error) => !signal?.aborted && isWorthARetry(error),
+    pauseAfter: (failures) => (failures < attempts ? backOffMs(failures, backOff) : undefined),
+    onRetry: (failed) => onRetry?.({ ...failed, attempts }),
+    signal,
+  });
+}
+
+/** One try of a migration: how long to wait for locks, and how long to leave the others alone after that. */
 export interface Rung {
   lockTimeoutMs: number;
   pauseMs: number;
@@ -28,21 +189,14 @@ export const LADDER: readonly Rung[] = [
 /** Where a budget lets the tries go on, the ladder starts again after this. */
 const PAUSE_BETWEEN_LADDERS_MS = 30_000;
 
-/** lock_not_available and deadlock_detected: nothing is wrong with the statement. */
-const WORTH_A_RETRY = new Set(['55P03', '40P01']);
-
-export interface FailedTry {
-  /** From 1. */
-  attempt: number;
+export interface FailedTry extends Failed {
   /** Null where a budget says when the tries end. */
   attempts: number | null;
-  pauseMs: number;
   /** What went into waiting for locks and into pauses so far. */
   waitedMs: number;
-  cause: unknown;
 }
 
-export interface RetryOptions {
+export interface RetryOptions extends Pick<RetryPolicy, 'rest' | 'signal'> {
   ladder?: readonly Rung[] | undefined;
   /**
    * How long to go on, in ms of waiting for locks and of pauses: the ladder is climbed again and
@@ -52,9 +206,6 @@ export interface RetryOptions {
   /** Ends the tries early, whatever failed. */
   isHopeless?: (() => boolean) | undefined;
   onRetry?: ((failed: FailedTry) => void) | undefined;
-  /** Goes around each pause, told of the try that comes next. */
-  rest?: ((nextTry: number, pause: () => Promise<void>) => Promise<void>) | undefined;
-  signal?: AbortSignal | undefined;
 }
 
 /**
@@ -62,131 +213,36 @@ export interface RetryOptions {
  * without a timeout at the end.
  *
  * @param onRetry called before each pause
+ * @throws the signal's reason where it aborts in a pause
  */
-export async function withLockRetries<T>(
+export function withLockRetries<T>(
   attempt: (rung: Rung) => Promise<T>,
-  options: RetryOptions = {},
+  { ladder = LADDER, budgetMs, isHopeless, onRetry, rest, signal }: RetryOptions = {},
 ): Promise<T> {
-  const { ladder = LADDER, budgetMs } = options;
+  const rungOf = (count: number) => ladder[(count - 1) % ladder.length] as Rung;
   let waitedMs = 0;
-  for (let index = 0; ; index++) {
-    const rung = ladder[index % ladder.length] as Rung;
-    try {
-      return await attempt(rung);
-    } catch (cause) {
-      if (options.isHopeless?.() || !isWorthARetry(cause)) throw cause;
-      waitedMs += rung.lockTimeoutMs;
-      const pauseMs = pauseAfter(index, { ladder, budgetMs, waitedMs });
-      if (pauseMs === undefined) throw cause;
-      const attempts = budgetMs === undefined ? ladder.length : null;
-      options.onRetry?.({ attempt: index + 1, attempts, pauseMs, waitedMs, cause });
-      const pause = () => sleep(pauseMs, undefined, { signal: options.signal });
-      await (options.rest ? options.rest(index + 2, pause) : pause());
-      waitedMs += pauseMs;
-    }
-  }
+  return retry((count) => attempt(rungOf(count)), {
+    isWorthARetry: (error) => !isHopeless?.() && isLockFailure(error),
+    pauseAfter: (failures) => {
+      waitedMs += rungOf(failures).lockTimeoutMs;
+      const isEnd = failures % ladder.length === 0;
+      if (budgetMs === undefined) return isEnd ? undefined : jittered(rungOf(failures).pauseMs);
+      const leftMs = budgetMs - waitedMs;
+      if (leftMs <= 0) return undefined;
+      const pauseMs = isEnd ? PAUSE_BETWEEN_LADDERS_MS : rungOf(failures).pauseMs;
+      // the last try comes at the end of the budget
+      return Math.min(jittered(pauseMs), leftMs);
+    },
+    onRetry: (failed) => {
+      onRetry?.({ ...failed, attempts: budgetMs === undefined ? ladder.length : null, waitedMs });
+      waitedMs += failed.pauseMs;
+    },
+    rest,
+    signal,
+  });
 }
 
-/** How long to leave the others alone; undefined where that was the last try. */
-function pauseAfter(
-  index: number,
-  at: { ladder: readonly Rung[]; budgetMs: number | undefined; waitedMs: number },
-): number | undefined {
-  const { ladder, budgetMs, waitedMs } = at;
-  const { pauseMs } = ladder[index % ladder.length] as Rung;
-  const isEnd = index % ladder.length === ladder.length - 1;
-  const jittered = Math.round(
-    (isEnd && budgetMs !== undefined ? PAUSE_BETWEEN_LADDERS_MS : pauseMs) *
-      (0.75 + Math.random() / 2),
-  );
-  if (budgetMs === undefined) return isEnd ? undefined : jittered;
-  const leftMs = budgetMs - waitedMs;
-  // the last try comes at the end of the budget
-  return leftMs > 0 ? Math.min(jittered, leftMs) : undefined;
-}
-
-/** Looks through the errors that wrap the server's. */
-export function isWorthARetry(error: unknown): boolean {
-  for (let at = error; at instanceof Error; at = at.cause) {
-    if (WORTH_A_RETRY.has((at as { code?: string }).code ?? '')) return true;
-  }
-  return false;
-}
-
-/** lock_not_available, deadlock_detected, serialization_failure: another time it may well work. */
-const LOCK_FAILURES = new Set(['55P03', '40P01', '40001']);
-
-const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 3_000;
-
-export interface LockRetryOptions {
-  /** How often it is tried, the first time included. */
-  attempts: number;
-  signal?: AbortSignal | undefined;
-  /** Called before each pause. */
-  onRetry?: ((retry: { attempt: number; attempts: number; cause: unknown }) => void) | undefined;
-}
-
-/** Whether the error says that others were in the way, and nothing else was wrong. */
-export function isLockFailure(error: unknown): boolean {
-  return LOCK_FAILURES.has(codeOf(error) ?? '');
-}
-
-/**
- * Calls `attempt` until it succeeds or has failed so often because of others; the last failure is
- * thrown. Pauses double, and are random, so that two who collide do not collide again.
- */
-export async function withLockAttempts<T>(
-  attempt: () => Promise<T>,
-  { attempts, signal, onRetry }: LockRetryOptions,
-): Promise<T> {
-  for (let count = 1; ; count++) {
-    try {
-      return await attempt();
-    } catch (cause) {
-      if (count >= attempts || !isLockFailure(cause) || signal?.aborted) throw cause;
-      onRetry?.({ attempt: count, attempts, cause });
-      const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** (count - 1), LONGEST_PAUSE_MS);
-      await sleep(pauseMs * (0.5 + Math.random()), undefined, { signal });
-    }
-  }
-}
-
-/** How deep an application may have wrapped the server's error. */
-const MAX_DEPTH = 5;
-
-/** Errors by which the server itself says: the same transaction can succeed when tried again. */
-const RETRYABLE = new Set(['40001', '40P01']);
-
-/** Where a prepared statement no longer fits the schema; the driver prepares it anew next time. */
-const STALE_PLAN: Record<string, string> = {
-  '0A000': 'RevalidateCachedQuery',
-  '26000': 'FetchPreparedStatement',
-};
-
-/** The SQLSTATE for which a transaction is worth another try, looked for among the causes too. */
-export function retryableState(error: unknown): string | undefined {
-  let current = error;
-  for (let depth = 0; depth < MAX_DEPTH && current instanceof Error; depth++) {
-    const code = codeOf(current) ?? '';
-    if (RETRYABLE.has(code)) return code;
-    const { routine } = current as { routine?: string };
-    if (routine !== undefined && STALE_PLAN[code] === routine) return code;
-    current = current.cause;
-  }
-  return undefined;
-}
-
-const FIRST_DELAY_MILLIS = 100;
-const LONGEST_DELAY_MILLIS = 3_000;
-
-/**
- * How long to wait before the next attempt, in ms: doubling with each failure, and a random part of
- * it, so that a thousand clients do not come back to a server at once.
- *
- * Source: Marc Brooker, "Exponential Backoff And Jitter", 2015.
- */
-export function backOffMillis(failures: number, random: () => number = Math.random): number {
-  const longest = Math.min(FIRST_DELAY_MILLIS * 2 ** (failures - 1), LONGEST_DELAY_MILLIS);
-  return longest * (0.5 + random() / 2);
+/** Around the pause on both sides: the ladder says how long it is in all. */
+function jittered(pauseMs: number): number {
+  return Math.round(pauseMs * (0.75 + Math.random() / 2));
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { queryError } from '../connection/connection-error.ts';
 import { type ConnectionOptions, completeOptions } from '../connection/options.ts';
+import { doubledMs } from '../connection/retry.ts';
 import { openSession } from '../connection/session.ts';
 import { EvdbError, type EvdbErrorCode } from '../errors.ts';
 import { type Cell, renderTable, type Style, type TableRenderer } from '../report/table.ts';
@@ -84,8 +85,8 @@ export interface WaitOptions {
   onRetry?: ((error: EvdbError, againInMs: number) => void) | undefined;
 }
 
-const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 2_000;
+/** Without a random part, as it is told. */
+const PAUSES = { firstMs: 100, longestMs: 2_000 };
 
 /**
  * Tries again and again until the database answers. A password that is refused or a database that
@@ -111,7 +112,7 @@ export async function waitForDatabase(
       return { ...ping, waitedMs: performance.now() - startedAt, tries };
     } catch (error) {
       if (!(error instanceof EvdbError && PASSING.has(error.code))) throw error;
-      const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** (tries - 1), LONGEST_PAUSE_MS);
+      const pauseMs = doubledMs(tries, PAUSES);
       if (left() <= pauseMs) throw tookTooLong(error, timeoutMs, tries);
       onRetry?.(error, pauseMs);
       // it rejects only where it is aborted, and without the reason

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { queryError } from '../connection/connection-error.ts';
-import { isLockFailure, withLockAttempts } from '../connection/retry.ts';
+import { isConflict, withConflictRetries } from '../connection/retry.ts';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import type { StatsReport } from '../report/columns.ts';
@@ -163,13 +163,13 @@ async function repeat(run: Run, step: () => Promise<StepOutcome>): Promise<boole
     const stepAt = performance.now();
     let outcome: StepOutcome;
     try {
-      outcome = await withLockAttempts(step, {
+      outcome = await withConflictRetries(step, {
         attempts: LOCK_ATTEMPTS,
         signal,
         onRetry: tell(options),
       });
     } catch (error) {
-      if (!isLockFailure(error) || signal?.aborted) throw error;
+      if (!isConflict(error) || signal?.aborted) throw error;
       run.blockedBy = reasonOf(error);
       return false;
     }

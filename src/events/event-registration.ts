@@ -1,4 +1,4 @@
-import { withLockAttempts } from '../connection/retry.ts';
+import { withConflictRetries } from '../connection/retry.ts';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { type EventSchemaTarget, onEventSchema, type SchemaNeed } from './event-schema.ts';
@@ -207,7 +207,7 @@ async function registerBatch(
     if (places.length > 0) throw Object.assign(new Error('busy'), { code: '55P03' });
   };
   try {
-    await withLockAttempts(attempt, { attempts: ATTEMPTS, signal });
+    await withConflictRetries(attempt, { attempts: ATTEMPTS, signal });
   } catch (error) {
     if (signal?.aborted) throw interrupted(error, report(eventId, results));
     // The answer tells of those who stayed busy.
@@ -221,7 +221,7 @@ function call(
   expression: string,
   signal: AbortSignal | undefined,
 ): Promise<unknown> {
-  return withLockAttempts(
+  return withConflictRetries(
     async () => (await session.run(`select ${expression} as "answer"`))[0]?.answer,
     { attempts: ATTEMPTS, signal },
   );

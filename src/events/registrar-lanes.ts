@@ -1,5 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import { backOffMs } from '../connection/retry.ts';
 import { EvdbError } from '../errors.ts';
 import type { Call, RegistrarSettings } from './registrar-options.ts';
 import {
@@ -226,7 +227,7 @@ class Lane {
       const again = this.#host.settle(calls, result);
       if (result.isWhole) {
         this.#putBack(again);
-        return again.length === 0 ? 0 : backOffMs(again);
+        return again.length === 0 ? 0 : pauseMsFor(again);
       }
       for (const ofUser of groupByUser(again)) this.#delay(ofUser);
       return 0;
@@ -256,7 +257,7 @@ class Lane {
       this.#delayed.delete(userId);
       this.#putBack(all);
       this.#start();
-    }, backOffMs(calls));
+    }, pauseMsFor(calls));
     this.#delayed.set(userId, { calls: all, timer });
   }
 }
@@ -271,10 +272,11 @@ function groupByUser(calls: readonly Call[]): Call[][] {
   return [...groups.values()];
 }
 
-/** 10 to 20 ms first, then twice as long each time, half a second at most. */
-function backOffMs(calls: readonly Call[]): number {
-  const attempts = Math.max(...calls.map((call) => call.attempts));
-  return Math.min(10 * 2 ** attempts, 500) * (0.5 + Math.random() / 2);
+/** A registration takes a moment: whoever was in the way is soon done. */
+const PAUSES = { firstMs: 20, longestMs: 500 };
+
+function pauseMsFor(calls: readonly Call[]): number {
+  return backOffMs(Math.max(...calls.map(({ attempts }) => attempts)), PAUSES);
 }
 
 /** Turns at something scarce, first come, first served. */

@@ -1,3 +1,4 @@
+import { isConflict } from '../connection/retry.ts';
 import { EvdbError } from '../errors.ts';
 import type { Queryable, QueryResult, Row } from '../pool/handle.ts';
 import type { Call, RegistrarSettings } from './registrar-options.ts';
@@ -41,9 +42,6 @@ export interface TurnResult {
   isWhole: boolean;
 }
 
-/** Lock not available, serialisation failure, deadlock: the statement left nothing. */
-const WORTH_RETRYING = new Set(['55P03', '40001', '40P01']);
-
 /**
  * Sends the calls of one event with one statement. It never throws: each call gets an outcome.
  *
@@ -58,7 +56,8 @@ export async function runTurn(
   try {
     return { outcomes: await sendCalls(pool, statements, calls, sending), isWhole: false };
   } catch (error) {
-    const kind = WORTH_RETRYING.has(sqlstateOf(error) ?? '') ? 'try-again' : 'failure';
+    // the statement left nothing
+    const kind = isConflict(error) ? 'try-again' : 'failure';
     return { outcomes: calls.map(() => ({ kind, error })), isWhole: calls.length > 1 };
   }
 }
@@ -132,11 +131,6 @@ function userLocked(userId: number, eventId: number): EvdbError {
       details: { sqlstate: '55P03', userId, eventId },
     },
   );
-}
-
-function sqlstateOf(error: unknown): string | undefined {
-  if (error instanceof EvdbError) return error.details.sqlstate as string | undefined;
-  return (error as { code?: string } | undefined)?.code;
 }
 
 /** All calls that are not answered yet, and the limit to them. */

@@ -1,4 +1,4 @@
-import { withLockAttempts } from '../connection/retry.ts';
+import { withConflictRetries } from '../connection/retry.ts';
 import type { Row, Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import type { StatsReport } from '../report/columns.ts';
@@ -231,7 +231,7 @@ async function inTransaction<T>(
       throw error;
     }
   };
-  return withLockAttempts(attempt, { attempts: ATTEMPTS, signal });
+  return withConflictRetries(attempt, { attempts: ATTEMPTS, signal });
 }
 
 /** Inside a transaction, whose entries in the audit log are what it changed. */

@@ -3,7 +3,7 @@ import { parse as parseArray } from 'postgres-array';
 import postgresDate from 'postgres-date';
 import { codeOf } from '../connection/connection-error.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
-import { backOffMillis } from '../connection/retry.ts';
+import { backOffMs } from '../connection/retry.ts';
 import { type Codec, openSession, type Session } from '../connection/session.ts';
 import { EvdbError, type EvdbErrorCode } from '../errors.ts';
 import type { PoolSettings } from './options.ts';
@@ -124,7 +124,7 @@ export class Connector {
     this.#retryTimer = setTimeout(() => {
       this.#retryTimer = undefined;
       this.#options.onRetry();
-    }, backOffMillis(this.#failures));
+    }, backOffMs(this.#failures));
     // Whoever waits keeps the process alive with a timer of his own.
     this.#retryTimer.unref();
     return error;

@@ -1,3 +1,4 @@
+import { TRANSACTION_CONFLICTS } from '../connection/retry.ts';
 import type { EvdbErrorCode } from '../errors.ts';
 import type { LenderReports } from './connection-set.ts';
 import type { PoolHealth } from './health.ts';
@@ -100,7 +101,6 @@ const COMMON_CONNECT_FAILURES: readonly EvdbErrorCode[] = [
   'TOO_MANY_CONNECTIONS',
   'SERVER_STARTING',
 ];
-const COMMON_RETRIES = ['40001', '40P01'];
 const DISCARD_REASONS: Record<DiscardReason, true> = {
   idle: true,
   lifetime: true,
@@ -135,7 +135,7 @@ export function createPoolMetrics(options: PoolMetricsOptions): PoolMetricsRecor
   const failed = new Map<string, Histogram>();
   const connectFailures = startAtZero(COMMON_CONNECT_FAILURES);
   const discards = startAtZero(Object.keys(DISCARD_REASONS));
-  const retries = startAtZero(COMMON_RETRIES);
+  const retries = startAtZero(TRANSACTION_CONFLICTS);
   const plain = { timeouts: 0, leaks: 0, slowQueries: 0, resets: 0 };
   return {
     recordAcquire: wait.record,

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { retryableState } from '../connection/retry.ts';
+import { transactionConflict, withConflictRetries } from '../connection/retry.ts';
 import { Borrowing } from './checkout.ts';
 import { Lender } from './connection-set.ts';
 import { connectionSource } from './connection-source.ts';
@@ -58,6 +58,8 @@ function checkOptions(options: QueryOptions | undefined, known: readonly string[
 }
 
 const DEFAULT_RETRIES = 3;
+/** A transaction of an application is short: whoever was in the way is soon done. */
+const TRANSACTION_BACK_OFF = { firstMs: 15, longestMs: 3_000 };
 const DEFAULT_CLOSE_MILLIS = 10_000;
 
 /**
@@ -187,25 +189,23 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
   ): Promise<T> {
     const begin = planBegin(options, this.#settings);
     const { signal, timeoutMillis, statementTimeoutMillis } = options;
-    const retries = options.retries ?? DEFAULT_RETRIES;
-    for (let attempt = 0; ; attempt++) {
-      try {
-        return await this.#borrowing.lend(
-          { isTransaction: true, signal, timeoutMillis },
-          async (slot, abandoned) => {
-            if (typeof statementTimeoutMillis === 'number') {
-              await slot.limitStatements(statementTimeoutMillis, true);
-            }
-            return runTransaction({ slot, begin, work, runner: this.#runner, abandoned });
-          },
-        );
-      } catch (error) {
-        const sqlstate = retryableState(error);
-        if (sqlstate === undefined || attempt >= retries || signal?.aborted) throw error;
-        this.#metrics.recordRetry(sqlstate);
-        await sleep(2 ** attempt * (5 + Math.random() * 10));
-      }
-    }
+    const attempt = () =>
+      this.#borrowing.lend(
+        { isTransaction: true, signal, timeoutMillis },
+        async (slot, abandoned) => {
+          if (typeof statementTimeoutMillis === 'number') {
+            await slot.limitStatements(statementTimeoutMillis, true);
+          }
+          return runTransaction({ slot, begin, work, runner: this.#runner, abandoned });
+        },
+      );
+    return withConflictRetries(attempt, {
+      attempts: 1 + (options.retries ?? DEFAULT_RETRIES),
+      isWorthARetry: (error) => transactionConflict(error) !== undefined,
+      backOff: TRANSACTION_BACK_OFF,
+      onRetry: ({ cause }) => this.#metrics.recordRetry(transactionConflict(cause) ?? ''),
+      signal,
+    });
   }
 
   /**

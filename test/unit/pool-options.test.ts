@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { backOffMillis } from '../../src/connection/retry.ts';
+import { backOffMs } from '../../src/connection/retry.ts';
 import { EvdbError } from '../../src/errors.ts';
 import { planStatement } from '../../src/pool/handle.ts';
 import { type PoolOptions, resolvePoolSettings } from '../../src/pool/options.ts';
@@ -168,11 +168,11 @@ describe('the options of a transaction', () => {
 
 describe('the time between attempts to connect', () => {
   it('doubles up to three seconds, at least half of it being certain', () => {
-    const longest = [1, 2, 3, 4, 5, 6, 7, 50, 5_000].map((n) => backOffMillis(n, () => 1));
+    const longest = [1, 2, 3, 4, 5, 6, 7, 50, 5_000].map((n) => backOffMs(n, undefined, () => 1));
     expect(longest).toEqual([100, 200, 400, 800, 1_600, 3_000, 3_000, 3_000, 3_000]);
-    const shortest = [1, 2, 6, 5_000].map((n) => backOffMillis(n, () => 0));
+    const shortest = [1, 2, 6, 5_000].map((n) => backOffMs(n, undefined, () => 0));
     expect(shortest).toEqual([50, 100, 1_500, 1_500]);
-    const drawn = new Set(Array.from({ length: 20 }, () => backOffMillis(3)));
+    const drawn = new Set(Array.from({ length: 20 }, () => backOffMs(3)));
     expect(drawn.size).toBeGreaterThan(1);
   });
 });

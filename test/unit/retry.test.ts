@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   type FailedTry,
-  isWorthARetry,
+  isLockFailure,
   LADDER,
   type Rung,
   withLockRetries,
@@ -103,14 +103,14 @@ describe('withLockRetries', () => {
   });
 });
 
-describe('isWorthARetry', () => {
+describe('isLockFailure', () => {
   it('looks through the errors that wrap the one of the server', () => {
     const wrapped = new Error('outer', {
       cause: new Error('inner', { cause: serverError('55P03') }),
     });
-    expect(isWorthARetry(wrapped)).toBe(true);
-    expect(isWorthARetry(new Error('outer', { cause: serverError('23505') }))).toBe(false);
-    expect(isWorthARetry('55P03')).toBe(false);
-    expect(isWorthARetry(undefined)).toBe(false);
+    expect(isLockFailure(wrapped)).toBe(true);
+    expect(isLockFailure(new Error('outer', { cause: serverError('23505') }))).toBe(false);
+    expect(isLockFailure('55P03')).toBe(false);
+    expect(isLockFailure(undefined)).toBe(false);
   });
 });

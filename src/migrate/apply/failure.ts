@@ -5,7 +5,7 @@ import {
   terminateSql,
 } from '../../connection/blockers.ts';
 import { codeOf, isConnectionLoss, reasonOfLoss } from '../../connection/connection-error.ts';
-import { isWorthARetry } from '../../connection/retry.ts';
+import { isLockFailure } from '../../connection/retry.ts';
 import { describeUser } from '../../connection/session.ts';
 import { EvdbError, mayBeCommitted } from '../../errors.ts';
 import { locate } from '../../sql/position.ts';
@@ -34,7 +34,7 @@ function describe(
   error: unknown,
   { step, context, seen }: { step: Step; context: ApplyContext; seen: SeenBlockers },
 ): unknown {
-  if (isWorthARetry(error)) return lockTimeout(error, step, seen.list());
+  if (isLockFailure(error)) return lockTimeout(error, step, seen.list());
   if (error instanceof ScriptError && error.code === 'MIGRATION_FAILED') {
     return withAdvice(error, step);
   }

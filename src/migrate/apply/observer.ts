@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, isConnectionLoss } from '../../connection/connection-error.ts';
 import { liftTimeLimitsSql, SERVER_START_SQL, synchronousSql } from '../../connection/options.ts';
+import { doubledMs } from '../../connection/retry.ts';
 import { openSession, type Row, type Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 
@@ -32,8 +33,7 @@ const ANSWER_DEADLINE_MS = 15_000;
 const SHORT_PATIENCE_MS = 2_000;
 /** How long the books do. The worker's session is sound meanwhile. */
 const PATIENCE_MS = 60_000;
-const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 5_000;
+const PAUSES = { firstMs: 100, longestMs: 5_000 };
 
 /**
  * @param worker the first session, on the same server
@@ -123,12 +123,12 @@ class LastingSession implements Observer {
   /** @throws what keeps it from being opened anew for so long */
   async #ensure(patienceMs: number): Promise<Session> {
     const until = performance.now() + (this.#signal?.aborted ? SHORT_PATIENCE_MS : patienceMs);
-    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    for (let tries = 1; ; tries++) {
       if (!this.#session.isClosed) return this.#session;
       const leftMs = until - performance.now();
       if (this.#worker.isClosed || this.#isEnded || leftMs <= 0) throw cannotReopen(this.#failure);
       await within(leftMs, this.#reopen());
-      if (this.#session.isClosed) await sleep(Math.min(pauseMs, Math.max(leftMs, 0)));
+      if (this.#session.isClosed) await sleep(Math.min(doubledMs(tries, PAUSES), leftMs));
     }
   }
 

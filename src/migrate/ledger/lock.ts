@@ -8,6 +8,7 @@ import {
   terminateSql,
 } from '../../connection/blockers.ts';
 import { SERVER_START_SQL } from '../../connection/options.ts';
+import { backOffMs } from '../../connection/retry.ts';
 import type { Asked, Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 import type { LedgerKey } from './ledger.ts';
@@ -17,8 +18,7 @@ export type LockId = readonly [classId: number, objectId: number];
 
 /** "evdb" in ASCII, so that the lock can be told from others in pg_locks. */
 const LOCK_CLASS = 0x65766462;
-const FIRST_PAUSE_MS = 25;
-const LONGEST_PAUSE_MS = 1000;
+const PAUSES = { firstMs: 25, longestMs: 1000 };
 const REPORT_EVERY_MS = 10_000;
 
 /** The lock of one target: two tenants of a database do not wait for each other. */
@@ -54,9 +54,8 @@ export async function acquireLock(
   options: LockOptions,
 ): Promise<void> {
   const startedAt = Date.now();
-  let pauseMs = FIRST_PAUSE_MS;
   let reportAt = 0;
-  while (!(await tryLock(session, id))) {
+  for (let tries = 1; !(await tryLock(session, id)); tries++) {
     const waitedMs = Date.now() - startedAt;
     if (waitedMs >= options.waitMs) throw await lockedError(session, id, waitedMs);
     if (options.onWait && waitedMs >= reportAt) {
@@ -64,9 +63,8 @@ export async function acquireLock(
       reportAt = waitedMs + REPORT_EVERY_MS;
     }
     const leftMs = options.waitMs - waitedMs;
-    const jittered = pauseMs * (0.5 + Math.random() / 2);
-    await sleep(Math.min(jittered, leftMs), undefined, { signal: options.signal });
-    pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+    const pauseMs = Math.min(backOffMs(tries, PAUSES), leftMs);
+    await sleep(pauseMs, undefined, { signal: options.signal });
   }
 }
 
