@@ -81,8 +81,7 @@ function newCommand(name) {
   create(testPath('cli', name, 'cli.test'), 'command.test.ts');
   create(`docs/${name}.md`, 'command.md');
   register(program, `${constant(name)}_COMMAND`, /^const COMMANDS[\s\S]*?(?=^];)/m, (list) => {
-    return `${list}  ${constant(name)},
-`;
+    return `${list}  ${constant(name)}_COMMAND,\n`;
   });
   change(findExporter('Outputs'), /^export interface Outputs \{\n[\s\S]*?(?=^\})/m, (all) => {
     return `${all}  '${name}': { migrationsDir: string };\n`;
