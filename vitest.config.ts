@@ -3,13 +3,16 @@ import { defineConfig } from 'vitest/config';
 
 const reportFile = process.env.EVDB_TEST_REPORT;
 
+// What a file of tests needs stands in its name, and makes it part of a project.
+const WITH_SERVER = ['server', 'cli', 'faults'];
+
 /** A project whose tests use the one real PostgreSQL server of the run. */
-function projectWithServer(name: string, folders: string[]) {
+function projectWithServer(name: string) {
   return {
     extends: true as const,
     test: {
       name,
-      include: folders.map((folder) => `test/${folder}/**/*.test.ts`),
+      include: [`test/**/*.${name}.test.ts`],
       globalSetup: ['test/support/global-setup.ts'],
       testTimeout: 60_000,
       hookTimeout: 120_000,
@@ -25,11 +28,13 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: ['test/unit/**/*.test.ts'] },
+        test: {
+          name: 'unit',
+          // Not by `exclude`, which would take the place of the one on the command line.
+          include: [`test/**/!(*.${WITH_SERVER.join('|*.')}).test.ts`],
+        },
       },
-      projectWithServer('integration', ['integration', 'support']),
-      projectWithServer('cli', ['cli']),
-      projectWithServer('faults', ['faults']),
+      ...WITH_SERVER.map(projectWithServer),
     ],
   },
 });

