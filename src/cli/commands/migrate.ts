@@ -9,6 +9,7 @@ import {
 } from '../options.ts';
 
 const handler = handlersOf(() => import('../handlers/migrate.ts'));
+const checkHandler = handlersOf(() => import('../handlers/migrate-checks.ts'));
 const repairHandler = handlersOf(() => import('../handlers/migrate-repair.ts'));
 
 const dryRun = () => new Option('--dry-run', 'say what would be done, and do nothing');
@@ -70,7 +71,7 @@ const STATUS: CommandSpec = {
   ],
   examples: ['migrate status', 'migrate status --check', 'migrate status --drift'],
   hasFormats: true,
-  run: handler('handleStatus'),
+  run: checkHandler('handleStatus'),
 };
 
 const CREATE: CommandSpec = {
@@ -111,7 +112,7 @@ const VALIDATE: CommandSpec = {
     'migrate validate --shadow --all',
   ],
   hasFormats: true,
-  run: handler('handleValidate'),
+  run: checkHandler('handleValidate'),
 };
 
 const RESET: CommandSpec = {

@@ -6,7 +6,6 @@ import type { OnProgress } from '../../migrate/apply/progress.ts';
 import type { Loss, ReadLossesOptions } from '../../migrate/checks/losses.ts';
 import type { MigrateOptions } from '../../migrate/options.ts';
 import { renderSummary } from '../../report/migration.ts';
-import type { Style } from '../../report/table.ts';
 import { sameCommand } from '../../text/command-line.ts';
 import { loadStyle } from '../context.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
@@ -15,8 +14,6 @@ import { createProgress } from '../progress.ts';
 import { loadConfig, loadMigrateOptions, withInterrupt } from '../settings.ts';
 import { tuneForParser } from '../v8-flags.ts';
 import { describeTarget, environmentName, requireConsent } from './consent.ts';
-
-export { handleStatus, handleValidate } from './migrate-checks.ts';
 
 export async function handleUp(input: CommandInput): Promise<CommandResult> {
   await tuneForParser();
@@ -107,7 +104,7 @@ async function planOrRun<Options extends MigrateOptions>(
   const { command } = what;
   const { flags, context } = input;
   const isShown = command !== 'up' && (flags.dryRun === true || context.isInteractive);
-  const lost = isShown ? await findLost(input, { ...options, command }) : undefined;
+  const lost = isShown ? await findLosses(input, { ...options, command }) : undefined;
   if (!flags.dryRun) {
     if (lost?.text) context.err(`${lost.text}\n`);
     return runWithProgress(input, options, what.run, command);
@@ -119,15 +116,20 @@ async function planOrRun<Options extends MigrateOptions>(
   return { ...plan, data: { ...plan.data, losses: lost.losses }, text };
 }
 
-async function findLost(
+/** What `down` or `redo` would lose, as data and as text. */
+async function findLosses(
   { flags, context, style }: CommandInput,
   options: ReadLossesOptions,
 ): Promise<{ losses: Loss[]; text: string }> {
+  const { readLosses } = await import('../../migrate/checks/losses.ts');
+  const { renderLosses } = await import('../../migrate/checks/report.ts');
+  const losses = await readLosses(options);
   const isDryRun = flags.dryRun === true;
-  return findLosses(options, {
+  const text = renderLosses(losses, {
     isDryRun,
     style: isDryRun ? style : await loadStyle(context.errColour),
   });
+  return { losses, text };
 }
 
 async function runWithProgress<Options extends MigrateOptions>(
@@ -164,15 +166,4 @@ async function runWithProgress<Options extends MigrateOptions>(
   } finally {
     progress.stop();
   }
-}
-
-/** What `down` or `redo` would lose, as data and as text. */
-export async function findLosses(
-  options: ReadLossesOptions,
-  rendering: { style: Style; isDryRun: boolean },
-): Promise<{ losses: Loss[]; text: string }> {
-  const { readLosses } = await import('../../migrate/checks/losses.ts');
-  const { renderLosses } = await import('../../migrate/checks/report.ts');
-  const losses = await readLosses(options);
-  return { losses, text: renderLosses(losses, rendering) };
 }
