@@ -1,6 +1,7 @@
 // What `evdb doctor` takes on a database with many tables, also while somebody holds a lock.
 // Usage: node bench/doctor.mjs [--rounds 5] [--files 2000] (--files is the number of tables)
-import { resolveConfig, runDoctor, withInspection } from '../dist/lib/index.js';
+import { resolveConfig, withInspection } from '../dist/lib/index.js';
+import { runDoctor } from '../dist/lib/index.ops.js';
 import { readArguments } from './support/arguments.mjs';
 import { withSession } from './support/event-schema.mjs';
 import { createManyObjects } from './support/many-objects.mjs';

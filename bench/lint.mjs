@@ -9,7 +9,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { lintScripts, loadParser } from '../dist/lib/index.js';
+import { lintScripts, loadParser } from '../dist/lib/index.lint.js';
 import { readArguments } from './support/arguments.mjs';
 import { EVDB, timeProcess } from './support/process.mjs';
 import { round, writeReport } from './support/report.mjs';

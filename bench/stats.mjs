@@ -2,7 +2,8 @@
 // Usage: node bench/stats.mjs [--rounds 5] [--files 2000] (--files is the number of tables)
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as evdb from '../dist/lib/index.js';
+import { resolveConfig, withInspection } from '../dist/lib/index.js';
+import * as ops from '../dist/lib/index.ops.js';
 import { readArguments } from './support/arguments.mjs';
 import { createManyObjects } from './support/many-objects.mjs';
 import { EVDB, timeProcess } from './support/process.mjs';
@@ -15,26 +16,25 @@ const RATIO_LIMIT = 1.5;
 /** Counters of a benchmark are always young. */
 const ANY_AGE = { minimumAgeMs: 0 };
 
-/** What reads and shows each topic, and what its command needs beside. */
+/** What reads each topic, and what its command needs beside. */
 const TOPICS = {
-  indexes: { read: evdb.readIndexes, view: evdb.INDEXES_VIEW },
+  indexes: { read: ops.readIndexes },
   unused: {
-    read: (session) => evdb.readUnused(session, ANY_AGE),
-    view: evdb.UNUSED_VIEW,
+    read: (session) => ops.readUnused(session, ANY_AGE),
     args: ['--min-age', '0s'],
   },
-  duplicates: { read: evdb.readDuplicates, view: evdb.DUPLICATES_VIEW },
-  invalid: { read: evdb.readInvalid, view: evdb.INVALID_VIEW },
-  'missing-fk': { read: evdb.readMissingFk, view: evdb.MISSING_FK_VIEW },
-  tables: { read: evdb.readTables, view: evdb.TABLES_VIEW },
-  sequences: { read: evdb.readSequences, view: evdb.SEQUENCES_VIEW },
-  partitions: { read: evdb.readPartitions, view: evdb.PARTITIONS_VIEW },
-  locks: { read: evdb.readLocks, view: evdb.LOCKS_VIEW },
-  activity: { read: evdb.readActivity, view: evdb.ACTIVITY_VIEW },
-  connections: { read: evdb.readConnections, view: evdb.CONNECTIONS_VIEW },
-  vacuum: { read: evdb.readVacuum, view: evdb.VACUUM_VIEW },
-  cache: { read: evdb.readCache, view: evdb.CACHE_VIEW },
-  replication: { read: evdb.readReplication, view: evdb.REPLICATION_VIEW },
+  duplicates: { read: ops.readDuplicates },
+  invalid: { read: ops.readInvalid },
+  'missing-fk': { read: ops.readMissingFk },
+  tables: { read: ops.readTables },
+  sequences: { read: ops.readSequences },
+  partitions: { read: ops.readPartitions },
+  locks: { read: ops.readLocks },
+  activity: { read: ops.readActivity },
+  connections: { read: ops.readConnections },
+  vacuum: { read: ops.readVacuum },
+  cache: { read: ops.readCache },
+  replication: { read: ops.readReplication },
 };
 
 const { rounds, files } = readArguments({ rounds: 5, files: [2000] });
@@ -44,7 +44,7 @@ await withWorkspace(async (workspace) => {
   console.log(`making ${tables} tables with ${tables * 5} indexes`);
   const url = await createManyObjects(workspace, 'stats', tables);
   await workspace.checkpoint();
-  const { connection } = await evdb.resolveConfig({ flags: { url }, env: {} });
+  const { connection } = await resolveConfig({ flags: { url }, env: {} });
   const runPsql = (path) =>
     timeProcess('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-f', path, url], {
       cwd: workspace.directory,
@@ -55,11 +55,11 @@ await withWorkspace(async (workspace) => {
       env: { EVDB_URL: url },
     });
   const contenders = {};
-  for (const [topic, { read, view, args = [] }] of Object.entries(TOPICS)) {
+  for (const [topic, { read, args = [] }] of Object.entries(TOPICS)) {
     const path = join(workspace.directory, `${topic}.sql`);
     writeFileSync(path, await recordStatements(connection.options, read));
     contenders[`${topic}: psql`] = () => runPsql(path);
-    contenders[`${topic}: report`] = () => timeReport(connection.options, read, view);
+    contenders[`${topic}: report`] = () => timeReport(connection.options, read);
     contenders[`${topic}: command`] = () => runEvdb(['stats', topic, ...args]);
   }
   const results = await interleave(contenders, rounds, (index, name, { wallMs }) =>
@@ -68,18 +68,17 @@ await withWorkspace(async (workspace) => {
   report(workspace.serverVersion, results);
 });
 
-/** Connects, reads and renders, as the command does once Node.js has started. */
-async function timeReport(options, read, view) {
+/** Connects and reads, as the command does once Node.js has started. */
+async function timeReport(options, read) {
   const startedAt = performance.now();
-  const found = await evdb.withInspection(options, (session) => read(session));
-  evdb.renderReport(found, view, { style: evdb.PLAIN });
+  await withInspection(options, (session) => read(session));
   return { wallMs: performance.now() - startedAt };
 }
 
 /** All that a report asks the server, as a script for psql. */
 async function recordStatements(options, read) {
   const statements = ["set search_path = ''"];
-  await evdb.withInspection(options, (session) =>
+  await withInspection(options, (session) =>
     read({
       ...session,
       run: (text) => {

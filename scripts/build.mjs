@@ -28,6 +28,11 @@ const staging = join(root, '.cache', `build-${process.pid}`);
 // are inlined for the same reason; the others are loaded where they are used.
 const INLINED = /^(commander|postgres)(\/|$)/;
 
+/** The public entries, as src names them. */
+const ENTRIES = readdirSync(join(root, 'src'))
+  .filter((name) => /^index(\.\w+)?\.ts$/.test(name))
+  .map((name) => name.slice(0, -'.ts'.length));
+
 const STATUS = ['handleStatus', 'requireMigrations', 'readStatus', 'renderStatus', 'prepareTls'];
 /** By command: the functions that it imports late. What their files import is found by itself. */
 const LATE_IMPORTS = {
@@ -78,10 +83,10 @@ async function compile() {
   return 0;
 }
 
-/** The declarations that the entry reaches, once for each kind of module. */
+/** The declarations that the entries reach, once for each kind of module. */
 function publishTypes() {
   const from = join(staging, 'all-types');
-  const reached = new Set(['index.d.ts']);
+  const reached = new Set(ENTRIES.map((entry) => `${entry}.d.ts`));
   for (const path of reached) {
     // The compiler leaves the endings of the sources, which older ones do not follow.
     const text = readFileSync(join(from, path), 'utf8').replace(
@@ -204,14 +209,14 @@ function requireParser(code) {
 
 /**
  * As CommonJS too, with its own declarations, for Jest and what else cannot load ES modules. The
- * ES module only hands on what CommonJS exports, so that a process which uses both has one
- * `EvdbError` and one `databaseManager`.
+ * ES modules only hand on what CommonJS exports, and the entries share what they have in common, so
+ * that a process has one `EvdbError` and one `databaseManager`, whichever of them it loads.
  */
 async function bundleLibrary() {
   const dir = join(staging, 'commonjs');
   const output = await bundleInto(
     {
-      input: { index: join(root, 'src/index.ts') },
+      input: Object.fromEntries(ENTRIES.map((entry) => [entry, join(root, 'src', `${entry}.ts`)])),
       external: isPackage,
       plugins: [{ name: 'require-packages', renderChunk: requirePackages }],
     },
@@ -224,12 +229,13 @@ async function bundleLibrary() {
     },
   );
   writeFileSync(join(dir, 'package.json'), '{ "type": "commonjs" }\n');
-  const { exports } = output.find((chunk) => chunk.isEntry);
   mkdirSync(join(staging, 'lib'), { recursive: true });
-  writeFileSync(
-    join(staging, 'lib/index.js'),
-    `import library from '../commonjs/index.js';\n\nexport const {\n  ${exports.toSorted().join(',\n  ')},\n} = library;\n`,
-  );
+  for (const { name, exports } of output.filter((chunk) => chunk.isEntry)) {
+    writeFileSync(
+      join(staging, `lib/${name}.js`),
+      `import library from '../commonjs/${name}.js';\n\nexport const {\n  ${exports.toSorted().join(',\n  ')},\n} = library;\n`,
+    );
+  }
 }
 
 /**
@@ -254,7 +260,7 @@ async function bundleInto(input, output) {
   const bundle = await rolldown({
     ...input,
     platform: 'node',
-    // src/index.ts needs everything at once, and so defeats on purpose what the CLI loads late
+    // an entry needs at once what it exports, and so defeats on purpose what the CLI loads late
     checks: { ineffectiveDynamicImport: false },
   });
   const { output: chunks } = await bundle.write(output);

@@ -91,6 +91,7 @@ describe('the rules catch', () => {
     ['src/cli/a.ts', "import { b } from '../sql/b.ts';"],
     ['src/errors.ts', "import { b } from './sql/b.ts';"],
     ['src/index.ts', "export { b } from './cli/b.ts';"],
+    ['src/index.ops.ts', "export { b } from './cli/b.ts';"],
     ['src/other/a.ts', ''],
   ])('a dependency that points the wrong way: %s: %s', (path, text) => {
     expect(apply(pointsOneWay, { [path]: text })).toHaveLength(1);
@@ -146,11 +147,21 @@ describe('the rules catch', () => {
   it('a function the CLI keeps to itself', () => {
     const made = {
       'src/index.ts': "export { a } from './migrate/x.ts';",
+      'src/index.ops.ts': "export { c } from './stats/x.ts';",
       'src/cli/main.ts': "import { a } from '../migrate/x.ts';\nimport './context.ts';",
+      'src/cli/stats.ts': "import { c, C_VIEW, renderC } from '../stats/x.ts';",
       'src/cli/up.ts': "  const { b } = await import('../migrate/x.ts');",
     };
     expect(apply(givesLibraryWhatCliUses, made)).toEqual([
-      'src/cli/up.ts uses b of src/migrate/x.ts, which src/index.ts does not export',
+      'src/cli/up.ts uses b of src/migrate/x.ts, which no entry exports',
     ]);
   });
+
+  it.each(['text/units', 'report/table', 'doctor/report', 'migrate/plan/status-report'])(
+    'nothing where the CLI shows something by way of %s',
+    (name) => {
+      const text = `import { a } from '../${name}.ts';`;
+      expect(apply(givesLibraryWhatCliUses, { 'src/cli/a.ts': text })).toEqual([]);
+    },
+  );
 });

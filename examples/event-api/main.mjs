@@ -1,6 +1,7 @@
 // A small API over the event schema: `node examples/event-api/main.mjs`, then follow the README beside it.
 import { fileURLToPath } from 'node:url';
-import { createRegistrar, createRegistrationClient, DatabaseManager } from 'evdb';
+import { DatabaseManager } from 'evdb';
+import { createRegistrar, createRegistrationClient } from 'evdb/events';
 import { createApi } from './api.mjs';
 
 const database = new DatabaseManager({

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
-import { lintMigrations, migrateDown, migrateUp, readDrift, readStatus } from '../../src/index.ts';
+import { lintMigrations } from '../../src/index.lint.ts';
+import { migrateDown, migrateUp, readDrift, readStatus } from '../../src/index.ts';
 import { REAL_FOLDERS, type RealFolder } from './adopt-folders.ts';
 import { type AdoptStage, test } from './adopt-stage.ts';
 

@@ -99,16 +99,28 @@ test('is one and the same for import and for require', async ({ user, emptyDb })
   await user.write(
     'both.cjs',
     `const required = require('evdb');
+     const entries = ['evdb', 'evdb/events', 'evdb/ops', 'evdb/lint'];
      import('evdb').then(async (imported) => {
-       const names = Object.keys(required).filter((name) => imported[name] !== required[name]);
+       const names = [];
+       for (const entry of entries) {
+         const [one, other] = [require(entry), await import(entry)];
+         names.push(...Object.keys(one).filter((name) => one[name] !== other[name]));
+       }
+       const thrown = await require('evdb/lint').lintMigrations({ directory: '/nowhere' }).catch((error) => error);
        const pool = new imported.DatabasePool({ connectionString: process.env.URL, max: 1 });
        const { rows } = await pool.query('select $1::int + 1 as n', [41]);
        await pool.close();
-       console.log(JSON.stringify({ names, count: Object.keys(imported).length > 100, rows }));
+       const count = Object.keys(imported).length > 20;
+       console.log(JSON.stringify({ names, count, isOneError: thrown instanceof imported.EvdbError, rows }));
      });`,
   );
   const output = await user.type('node both.cjs', { URL: emptyDb.url });
-  expect(JSON.parse(output)).toEqual({ names: [], count: true, rows: [{ n: 42 }] });
+  expect(JSON.parse(output)).toEqual({
+    names: [],
+    count: true,
+    isOneError: true,
+    rows: [{ n: 42 }],
+  });
 });
 
 test(
@@ -138,7 +150,10 @@ test(
   installMs,
 );
 
-const PROGRAM = `import { DatabasePool, type ConfigFileInput, EvdbError, createRegistrar } from 'evdb';
+const PROGRAM = `import { DatabasePool, type ConfigFileInput, EvdbError } from 'evdb';
+import { createRegistrar } from 'evdb/events';
+import { lintScripts } from 'evdb/lint';
+import { runDoctor } from 'evdb/ops';
 export const config: ConfigFileInput = { schema: 'public' };
 export async function read(): Promise<number> {
   const pool = new DatabasePool({ max: 2 });
@@ -151,6 +166,7 @@ export async function read(): Promise<number> {
   }
 }
 export const registrar = createRegistrar;
+export const [lint, doctor] = [lintScripts, runDoctor];
 `;
 
 const COMPILERS = {

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { lintMigrations } from '../../src/index.ts';
+import { lintMigrations } from '../../src/index.lint.ts';
 
 const directory = fileURLToPath(new URL('../../migrations', import.meta.url));
 

@@ -1,13 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import {
-  lintMigrations,
-  migrateDown,
-  migrateUp,
-  planLintFixes,
-  writeFixes,
-} from '../../src/index.ts';
+import { lintMigrations, planLintFixes, writeFixes } from '../../src/index.lint.ts';
+import { migrateDown, migrateUp } from '../../src/index.ts';
 import { readCatalog } from '../support/catalog.ts';
 import { type MigrateStage, test } from '../support/migrate-stage.ts';
 

@@ -1,11 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  type PipelineFormat,
-  type PipelinePlace,
-  type PipelineProblem,
-  type PipelineReport,
-  renderPipeline,
-} from '../../src/index.ts';
+import type { PipelinePlace, PipelineProblem, PipelineReport } from '../../src/report/pipeline.ts';
+import { type PipelineFormat, renderPipeline } from '../../src/report/pipeline-formats.ts';
 import { checkGithub, checkGitlab } from '../support/format-checks.ts';
 
 const PLACE: PipelinePlace = {

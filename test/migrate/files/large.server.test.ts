@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
+import { planLintFixes } from '../../../src/index.lint.ts';
 import {
   migrateDown,
   migrateUp,
-  planLintFixes,
   planMigrateUp,
   readStatus,
   ScriptError,

@@ -1,0 +1,73 @@
+// The declarations speak of Buffer and of Node's events; compilers no longer look for these alone.
+/// <reference types="node" preserve="true" />
+export type {
+  CleanupDone,
+  CleanupOptions,
+  CleanupPreview,
+  CleanupProgress,
+  CleanupResult,
+  DroppedPartition,
+} from './events/audit-cleanup.ts';
+export { cleanUpAuditLog, previewAuditCleanup } from './events/audit-cleanup.ts';
+export type { AuditFollower, FollowAuditLogOptions } from './events/audit-follow.ts';
+export { createAuditFollower, followAuditLog } from './events/audit-follow.ts';
+export type {
+  AuditChange,
+  AuditDimension,
+  AuditEntry,
+  AuditFilter,
+  AuditLogPage,
+  AuditSummaryOptions,
+  AuditSummaryRow,
+  ReadAuditLogOptions,
+} from './events/audit-log.ts';
+export { parseAuditCursor, readAuditLog, readAuditSummary } from './events/audit-log.ts';
+export type {
+  RegisterUsersOptions,
+  RegistrationOutcome,
+  RegistrationReport,
+} from './events/event-registration.ts';
+export { registerUsers, requireIds, unregisterUsers } from './events/event-registration.ts';
+export type { EventSchemaTarget } from './events/event-schema.ts';
+export type {
+  EventDetails,
+  EventPage,
+  EventRow,
+  EventSeats,
+  FindEventsOptions,
+} from './events/events.ts';
+export { findEvents, readEvent, readEventSeats } from './events/events.ts';
+export type { Registrar } from './events/registrar.ts';
+export { createRegistrar } from './events/registrar.ts';
+export type { RegistrarOptions } from './events/registrar-options.ts';
+export type { BatchSizes, RegistrarMetrics, RegistrarPool } from './events/registrar-turn.ts';
+export type {
+  RegistrationClient,
+  RegistrationClientOptions,
+  RegistrationOptions,
+} from './events/registration.ts';
+export {
+  createRegistrationClient,
+  getEventStats,
+  safeEventRegistration,
+  safeEventUnregistration,
+} from './events/registration.ts';
+export type {
+  EventStats,
+  RawEventStats,
+  RawRegistration,
+  Refusal,
+  Registered,
+  RegistrationResult,
+  UnregistrationResult,
+} from './events/registration-answer.ts';
+export type {
+  BusinessRule,
+  CheckRulesOptions,
+  RepairResult,
+  RepairRulesOptions,
+  RuleRepair,
+  RuleSeverity,
+  RuleViolation,
+} from './events/rules.ts';
+export { checkRules, listRules, repairRules } from './events/rules.ts';
