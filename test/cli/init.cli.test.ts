@@ -9,7 +9,7 @@ import { expectError, parseJson } from './expectations.ts';
 const bundled = fileURLToPath(new URL('../../migrations/', import.meta.url));
 
 async function listSchemaFiles(): Promise<string[]> {
-  return (await readdir(bundled)).filter((name) => name.endsWith('.sql'));
+  return (await readdir(bundled)).filter((name) => /^\d+_.*\.sql$/.test(name));
 }
 
 test('copies the event schema, a config file and an example of .env', async ({ project }) => {

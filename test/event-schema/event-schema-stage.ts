@@ -136,7 +136,7 @@ export async function listWrongCounters(sql: postgres.Sql): Promise<unknown[]> {
 /** Names of the migrations in order, without `.sql`. */
 export async function listMigrationNames(): Promise<string[]> {
   return (await readdir(migrationsDir))
-    .filter((file) => file.endsWith('.sql') && !file.endsWith('.down.sql'))
+    .filter((file) => /^\d+_.*\.sql$/.test(file) && !file.endsWith('.down.sql'))
     .map((file) => file.slice(0, -'.sql'.length))
     .sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10));
 }

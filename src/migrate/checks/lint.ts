@@ -14,6 +14,7 @@ import {
   type ReadScriptOptions,
   readScript,
   type Script,
+  STRUCTURE_FILE,
 } from '../files/source.ts';
 import { compareVersions, parseVersion } from '../files/version.ts';
 import { requireMigrations } from '../plan/read.ts';
@@ -123,7 +124,8 @@ function listOrNothing({ folder, names }: Target): MigrationFile[] | undefined {
 
 /** Files of another tool, or loose ones: in the order of their names. */
 function listLoose({ folder, names }: Target): ListedFile[] {
-  const found = names ?? readdirSync(folder).filter((name) => name.endsWith('.sql'));
+  const found =
+    names ?? readdirSync(folder).filter((name) => name.endsWith('.sql') && name !== STRUCTURE_FILE);
   return sortNames(found).map((name) => ({
     path: join(folder, name),
     // `U2__name.sql` undoes `V2__name.sql`.

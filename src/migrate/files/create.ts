@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { EvdbError } from '../../errors.ts';
 import { packagePath, writeFileWhole } from '../../file-system.ts';
 import { sameCommand } from '../../text/command-line.ts';
-import { listMigrations, type MigrationFile } from './source.ts';
+import { listMigrations, type MigrationFile, STRUCTURE_FILE } from './source.ts';
 import { compareVersions, MAX_VERSION_DIGITS, parseVersion } from './version.ts';
 
 export interface CreateOptions {
@@ -202,5 +202,7 @@ function writeMissing(path: string, content: Uint8Array): boolean {
 }
 
 function holdsForeignMigrations(target: string, schemaFiles: string[]): boolean {
-  return readdirSync(target).some((name) => name.endsWith('.sql') && !schemaFiles.includes(name));
+  return readdirSync(target).some(
+    (name) => name.endsWith('.sql') && name !== STRUCTURE_FILE && !schemaFiles.includes(name),
+  );
 }

@@ -46,6 +46,8 @@ export interface Script {
 export const LARGE_FILE_BYTES = 8 * 1024 * 1024;
 
 const LITTER = /^\.[_#]/;
+/** A dump that may stand beside the migrations; see `evdb schema dump`. */
+export const STRUCTURE_FILE = 'structure.sql';
 const FILE_NAME = /^(\d+)_([A-Za-z0-9][A-Za-z0-9_.-]*)\.sql$/;
 const DOWN = '.down';
 
@@ -79,7 +81,9 @@ export function listMigrations(directory: string): MigrationFile[] {
 
 function readFileNames(directory: string): string[] {
   try {
-    return readdirSync(directory).filter((name) => /\.sql$/i.test(name) && !LITTER.test(name));
+    return readdirSync(directory).filter(
+      (name) => /\.sql$/i.test(name) && !LITTER.test(name) && name !== STRUCTURE_FILE,
+    );
   } catch (cause) {
     throw new EvdbError('MIGRATIONS_DIR_MISSING', `there is no folder ${displayPath(directory)}`, {
       hint: `Run \`${commandLine('init')}\` to start with the event schema, \`${commandLine('migrate create', {}, { args: ['first table'] })}\` to start empty, or name the folder with --migrations-dir.`,

@@ -62,6 +62,13 @@ describe('listMigrations', () => {
     expect(listMigrations(directory).map(({ name }) => name)).toEqual(['a']);
   });
 
+  it('leaves alone a structure beside the migrations, and no other name', () => {
+    for (const name of ['1_a.sql', 'structure.sql']) write(name);
+    expect(listMigrations(directory).map(({ name }) => name)).toEqual(['a']);
+    write('structures.sql');
+    expect(() => listMigrations(directory)).toThrow('"structures.sql"');
+  });
+
   it('refuses an ending in capitals, which would be left out on other systems', () => {
     write('1_a.SQL');
     expect(() => listMigrations(directory)).toThrow('"1_a.SQL"');
