@@ -16,13 +16,15 @@ export type {
 export type { CheckReport, CheckStatus, DoctorOptions, DoctorReport } from './doctor/doctor.ts';
 export { runDoctor } from './doctor/doctor.ts';
 export type { DoctorIgnore } from './doctor/ignore.ts';
-export type { CompareOptions } from './migrate/checks/drift.ts';
-export { compareStructures } from './migrate/checks/drift.ts';
-export type { StructureSource, StructureSourceOptions } from './migrate/checks/structure-source.ts';
-export { readStructureOf } from './migrate/checks/structure-source.ts';
+export type {
+  CompareOptions,
+  StructureSource,
+  StructureSourceOptions,
+} from './migrate/checks/drift.ts';
+export { compareStructures, readStructureOf } from './migrate/checks/drift.ts';
 export type { ReportNote, StatsReport } from './report/columns.ts';
-export type { ScratchDatabase, ScratchOptions } from './scratch/server.ts';
-export { withScratchDatabase } from './scratch/server.ts';
+export type { ScratchDatabase, ScratchOptions } from './scratch/database.ts';
+export { withScratchDatabase } from './scratch/database.ts';
 export type { ActivityOptions, ActivityRow } from './stats/activity.ts';
 export { readActivity } from './stats/activity.ts';
 export type { CacheOptions, CacheRow } from './stats/cache.ts';

@@ -287,3 +287,12 @@ const REST = new Map<string, string[]>([
   ['text', ['search configuration', 'search dictionary', 'search parser', 'search template']],
   ['user', ['mapping']],
 ]);
+
+/** Whether a statement says that it is about roles, or something else that all databases share. */
+export function changesServer({ command, text }: Pick<Statement, 'command' | 'text'>): boolean {
+  if (command === 'grant' || command === 'revoke') return !/\bon\b/i.test(text);
+  return SHARED.test(command);
+}
+
+const SHARED =
+  /^(?:(?:create|alter|drop) (?:role|user|group|database|tablespace|system|subscription)|(?:drop|reassign) owned)$/;

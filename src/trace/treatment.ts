@@ -1,6 +1,6 @@
 import type { ConnectionOptions } from '../connection/options.ts';
 import { openSession, type Session } from '../connection/session.ts';
-import { classifyStatement } from '../sql/kind.ts';
+import { changesServer, classifyStatement } from '../sql/kind.ts';
 import { advance, openCursor } from '../sql/lexer.ts';
 import type { Statement } from '../sql/statements.ts';
 
@@ -41,15 +41,6 @@ export function treatmentOf(
   }
   return { kind: 'simulate', text: plain };
 }
-
-/** Whether a statement says that it is about roles, or something else that all databases share. */
-export function changesServer({ command, text }: Pick<Statement, 'command' | 'text'>): boolean {
-  if (command === 'grant' || command === 'revoke') return !/\bon\b/i.test(text);
-  return SHARED.test(command);
-}
-
-const SHARED =
-  /^(?:(?:create|alter|drop) (?:role|user|group|database|tablespace|system|subscription)|(?:drop|reassign) owned)$/;
 
 /** The statement in its blocking form; as an option the word stays and is switched off. */
 function withoutConcurrently(text: string): string | undefined {

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { openSession } from '../../src/connection/session.ts';
-import { withScratchDatabase } from '../../src/scratch/server.ts';
+import { withScratchDatabase } from '../../src/scratch/database.ts';
 import { closeSql, newDatabaseName, openSql, withDatabase } from '../support/databases.ts';
 import { test } from '../support/migrate-stage.ts';
 

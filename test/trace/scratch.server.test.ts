@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openSession } from '../../src/connection/session.ts';
 import { resolveConfig } from '../../src/index.ts';
-import { copyStructure } from '../../src/migrate/checks/structure-source.ts';
+import { copyStructure } from '../../src/scratch/structure.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
 import { type StatementTrace, traceStatements } from '../../src/trace/trace-statements.ts';
 import { openTraceSession, type TraceSession } from '../../src/trace/treatment.ts';

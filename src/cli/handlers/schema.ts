@@ -1,7 +1,7 @@
 import { relative, resolve } from 'node:path';
 import type { Config } from '../../config/resolve.ts';
 import { EvdbError } from '../../errors.ts';
-import type { StructureSource } from '../../migrate/checks/structure-source.ts';
+import type { StructureSource } from '../../migrate/checks/drift.ts';
 import { findingsOfDrift } from '../../report/findings.ts';
 import { readDatabaseStructure } from '../../structure/read/structure.ts';
 import { renderStructure } from '../../structure/render/structure.ts';

@@ -16,8 +16,8 @@ import { fullName } from '../plan/plan.ts';
 import { readDiffs, readStatements, readStatementsFor } from '../plan/prepare.ts';
 import { readStanding, requireMigrations, withSession } from '../plan/read.ts';
 import { checkBase, newAgainst, type Rename } from './base-branch.ts';
+import type { ProveDownsOptions } from './downs.ts';
 import { isAfter, type LintSettingsOptions, readLintScripts, withoutShipped } from './lint.ts';
-import type { ProveDownsOptions } from './shadow.ts';
 
 /** What a finding of the linter has beside its place. */
 type LintDetails = Partial<
@@ -94,7 +94,7 @@ export async function validateMigrations(options: ValidateOptions): Promise<Vali
     result.skipped.push(...added.skipped, ...base.skipped);
   }
   if (options.shadow) {
-    const { checkDowns } = await import('./shadow.ts');
+    const { checkDowns } = await import('./downs.ts');
     const asFinding = (error: unknown) => findingOf(error as EvdbError);
     const downs = await checkDowns({ ...options, ...options.shadow }, asFinding);
     const { findings, proven, skippedReason } = downs;

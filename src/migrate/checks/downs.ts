@@ -1,6 +1,7 @@
 import type { Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
-import type { ScratchDatabase } from '../../scratch/server.ts';
+import { type ScratchDatabase, withScratchSession } from '../../scratch/database.ts';
+import { copyStructure } from '../../scratch/structure.ts';
 import {
   describeDifferences,
   diffStructures,
@@ -14,8 +15,7 @@ import { displayPath } from '../files/version.ts';
 import { ledgerKey, type MigrateOptions } from '../options.ts';
 import { fullName } from '../plan/plan.ts';
 import { readStanding, withSession } from '../plan/read.ts';
-import { runScript } from './scratch-replay.ts';
-import { copyStructure, withScratchSession } from './structure-source.ts';
+import { runScript } from './replay.ts';
 import type { Finding } from './validate.ts';
 
 /** What became of one migration in the scratch database. */

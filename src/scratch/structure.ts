@@ -1,0 +1,87 @@
+import { codeOf, isConnectionLoss } from '../connection/connection-error.ts';
+import type { ConnectionOptions } from '../connection/options.ts';
+import { openSession, type Session } from '../connection/session.ts';
+import { splitStatements } from '../sql/statements.ts';
+import { readStructure } from '../structure/read/structure.ts';
+import { renderStructure } from '../structure/render/structure.ts';
+import type { Structure, StructureKind, StructureObject } from '../structure/structure.ts';
+
+interface CopyStructureOptions {
+  /** Left out, as nothing of the ledger is migrated. */
+  ledgerSchema: string;
+  /** Whether it is on another server, which has other roles. */
+  isEmbedded: boolean;
+  signal?: AbortSignal | undefined;
+}
+
+/** So many statements go in one message: all at once would need more locks than a server has room for. */
+const APPLY_BATCH = 200;
+
+/**
+ * Makes the structure of a database again in an empty one, without its rows. What cannot be made there,
+ * such as an extension that the server does not have, is left out.
+ *
+ * @returns a sentence for each thing that was left out
+ * @throws {EvdbError} those of `readStructure` and `openSession`
+ */
+export async function copyStructure(
+  from: Session,
+  to: ConnectionOptions,
+  { ledgerSchema, isEmbedded, signal }: CopyStructureOptions,
+): Promise<string[]> {
+  const structure = await readStructure(from, { exceptSchemas: [ledgerSchema] });
+  const statements = splitStatements(renderStructure(withoutOthers(structure, isEmbedded)));
+  const texts = statements.map(({ text }) => text);
+  const session = await openSession(to, { signal });
+  const abort = () => void session.close({ force: true, cancel: true });
+  signal?.addEventListener('abort', abort, { once: true });
+  try {
+    // nobody needs it after a crash
+    await session.run('set synchronous_commit = off');
+    const problems: string[] = [];
+    for (let start = 0; start < texts.length; start += APPLY_BATCH) {
+      problems.push(...(await runBatch(session, texts.slice(start, start + APPLY_BATCH))));
+    }
+    return problems;
+  } finally {
+    signal?.removeEventListener('abort', abort);
+    await session.close();
+  }
+}
+
+/** In one message; where something in it fails, one by one. */
+async function runBatch(session: Session, texts: string[]): Promise<string[]> {
+  if ((await problemOf(session, texts.join(';\n'))) === undefined) return [];
+  const problems: string[] = [];
+  for (const text of texts) {
+    const problem = await problemOf(session, text);
+    if (problem !== undefined) problems.push(problem);
+  }
+  return problems;
+}
+
+async function problemOf(session: Session, text: string): Promise<string | undefined> {
+  try {
+    await session.run(text);
+    return undefined;
+  } catch (error) {
+    if (isConnectionLoss(error) || codeOf(error) === undefined) throw error;
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** They lock nothing, and need roles or servers that a scratch database has no use for. */
+const USELESS: ReadonlySet<StructureKind> = new Set([
+  ...(['user mapping', 'publication', 'default privileges'] as const),
+]);
+
+function withoutOthers(structure: Structure, isEmbedded: boolean): Structure {
+  const objects = structure.objects.filter(({ kind }) => !USELESS.has(kind));
+  return { ...structure, objects: isEmbedded ? objects.map(withoutRoles) : objects };
+}
+
+function withoutRoles(object: StructureObject): StructureObject {
+  const { grants: _, ...parts } = object.parts;
+  if (object.kind === 'policy') delete parts.to;
+  return { ...object, parts };
+}
