@@ -1,7 +1,7 @@
 import { quoteLiteral } from '../sql/quote.ts';
 import { queryError } from './connection-error.ts';
 import type { ConnectionOptions } from './options.ts';
-import { openSession, type Session } from './session.ts';
+import { type OpenSessionOptions, openSession, type Session } from './session.ts';
 
 export interface InspectionOptions {
   /** How long a statement may run, in ms; default 30,000. */
@@ -68,6 +68,31 @@ function inspectThroughPooler(session: Session, statementTimeoutMs: number): Ses
       return result;
     });
   return Object.create(session, { run: { value: run }, query: { value: query } });
+}
+
+/**
+ * Runs work on a session of its own. When the signal aborts, what runs is cancelled, the connection
+ * ends so that the server rolls back, and the signal's reason is thrown.
+ *
+ * @throws {EvdbError} as `openSession`
+ */
+export async function withAbortableSession<T>(
+  connection: ConnectionOptions,
+  options: OpenSessionOptions,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  const { signal } = options;
+  const session = await openSession(connection, options);
+  const abort = () => void session.close({ force: true, cancel: true });
+  signal?.addEventListener('abort', abort, { once: true });
+  try {
+    return await work(session);
+  } catch (error) {
+    throw signal?.aborted ? signal.reason : error;
+  } finally {
+    signal?.removeEventListener('abort', abort);
+    await session.close();
+  }
 }
 
 export interface WritingOptions {

@@ -3,8 +3,6 @@ import { codeOf, isConnectionLoss, queryError } from '../connection/connection-e
 import { type ConnectionOptions, liftTimeLimitsSql } from '../connection/options.ts';
 import { describeUser, openSession, type Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
-import type { StructureSourceOptions } from '../migrate/checks/drift.ts';
-import type { MigrateOptions } from '../migrate/options.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { commandLine } from '../text/command-line.ts';
 
@@ -216,58 +214,4 @@ async function dropScratch(
   } finally {
     await keeper.close();
   }
-}
-
-/** Lends one session on a scratch database; the signal ends what it runs. */
-export function withScratchSession<T>(
-  options: Pick<StructureSourceOptions, 'embeddedDirectory' | 'onScratch' | 'signal'> & {
-    connection?: MigrateOptions['connection'] | undefined;
-  },
-  work: (scratch: Session, database: ScratchDatabase) => Promise<T>,
-): Promise<T> {
-  const { connection, embeddedDirectory, signal, onScratch } = options;
-  const scratchOptions: ScratchOptions = {
-    ...{ beside: connection, embeddedDirectory, signal, onProgress: onScratch },
-  };
-  return withScratchDatabase(scratchOptions, async (database) => {
-    const session = await openSession(database.connection, { signal });
-    const close = () => void session.close({ force: true, cancel: true });
-    signal?.addEventListener('abort', close, { once: true });
-    try {
-      if (connection && database.isEmbedded) await copyRoles(connection, session, signal);
-      return await work(session, database);
-    } catch (error) {
-      throw signal?.aborted ? signal.reason : error;
-    } finally {
-      signal?.removeEventListener('abort', close);
-      await session.close();
-    }
-  });
-}
-
-/**
- * Makes the roles of a server on the embedded one, so that migrations can grant something to them.
- * They may not log in, and stay: they belong to no database.
- */
-async function copyRoles(
-  from: ConnectionOptions,
-  scratch: Session,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const target = await openSession(from, { signal });
-  try {
-    const rows = await target.run(
-      `select rolname::text as "name" from pg_catalog.pg_roles where rolname !~ '^pg_' order by 1`,
-    );
-    for (const { name } of rows) await ensureRole(scratch, String(name));
-  } finally {
-    await target.close();
-  }
-}
-
-async function ensureRole(scratch: Session, name: string): Promise<void> {
-  const known = await scratch.run(
-    `select from pg_catalog.pg_roles where rolname = ${quoteLiteral(name)}`,
-  );
-  if (known.length === 0) await scratch.run(`create role ${quoteIdent(name)} nologin`);
 }

@@ -1,15 +1,43 @@
-import type { Session } from '../connection/session.ts';
+import type { ConnectionOptions } from '../connection/options.ts';
+import { openSession, type Session } from '../connection/session.ts';
 import { loadParser, type SqlParser } from '../sql/parser.ts';
 import { offsetOfByte } from '../sql/position.ts';
-import { quoteIdent } from '../sql/quote.ts';
+import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import type { Statement } from '../sql/statements.ts';
 import { asKind, stringsOf, visitObjects } from '../sql/tree.ts';
 
 /**
+ * Makes the roles of a server on the embedded one, so that migrations can grant something to them.
+ * They may not log in, and stay: they belong to no database.
+ */
+export async function copyRoles(
+  from: ConnectionOptions,
+  scratch: Session,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const target = await openSession(from, { signal });
+  try {
+    const rows = await target.run(
+      `select rolname::text as "name" from pg_catalog.pg_roles where rolname !~ '^pg_' order by 1`,
+    );
+    for (const { name } of rows) await ensureRole(scratch, String(name));
+  } finally {
+    await target.close();
+  }
+}
+
+async function ensureRole(scratch: Session, name: string): Promise<void> {
+  const known = await scratch.run(
+    `select from pg_catalog.pg_roles where rolname = ${quoteLiteral(name)}`,
+  );
+  if (known.length === 0) await scratch.run(`create role ${quoteIdent(name)} nologin`);
+}
+
+/**
  * In a scratch database and in a trace the statements that make roles are left out, because roles
  * belong to the whole server. Where the server lacks them, as in a fresh pipeline, the current user
- * stands in for them, and what is granted to them alone is left out: making them would leave them behind when the check is killed, and the
- * migration would then find them there.
+ * stands in for them, and what is granted to them alone is left out: making them would leave them
+ * behind when the check is killed, and the migration would then find them there.
  */
 interface RoleStandIn {
   /** Tells of a statement that is left out. */

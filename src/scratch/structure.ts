@@ -1,6 +1,7 @@
 import { codeOf, isConnectionLoss } from '../connection/connection-error.ts';
+import { withAbortableSession } from '../connection/inspection.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
-import { openSession, type Session } from '../connection/session.ts';
+import type { Session } from '../connection/session.ts';
 import { splitStatements } from '../sql/statements.ts';
 import { readStructure } from '../structure/read/structure.ts';
 import { renderStructure } from '../structure/render/structure.ts';
@@ -13,9 +14,6 @@ interface CopyStructureOptions {
   isEmbedded: boolean;
   signal?: AbortSignal | undefined;
 }
-
-/** So many statements go in one message: all at once would need more locks than a server has room for. */
-const APPLY_BATCH = 200;
 
 /**
  * Makes the structure of a database again in an empty one, without its rows. What cannot be made there,
@@ -30,23 +28,28 @@ export async function copyStructure(
   { ledgerSchema, isEmbedded, signal }: CopyStructureOptions,
 ): Promise<string[]> {
   const structure = await readStructure(from, { exceptSchemas: [ledgerSchema] });
-  const statements = splitStatements(renderStructure(withoutOthers(structure, isEmbedded)));
-  const texts = statements.map(({ text }) => text);
-  const session = await openSession(to, { signal });
-  const abort = () => void session.close({ force: true, cancel: true });
-  signal?.addEventListener('abort', abort, { once: true });
-  try {
+  const text = renderStructure(withoutOthers(structure, isEmbedded));
+  return withAbortableSession(to, { signal }, async (session) => {
     // nobody needs it after a crash
     await session.run('set synchronous_commit = off');
     const problems: string[] = [];
-    for (let start = 0; start < texts.length; start += APPLY_BATCH) {
-      problems.push(...(await runBatch(session, texts.slice(start, start + APPLY_BATCH))));
-    }
+    for (const batch of batchesOf(text)) problems.push(...(await runBatch(session, batch)));
     return problems;
-  } finally {
-    signal?.removeEventListener('abort', abort);
-    await session.close();
-  }
+  });
+}
+
+/** Runs what a dump says; the first statement that fails ends it. */
+export async function loadStructure(session: Session, text: string): Promise<void> {
+  for (const batch of batchesOf(text)) await session.run(batch.join(';\n'));
+  await session.run('reset all');
+}
+
+/** So many statements go in one message: all at once would need more locks than a server has room for. */
+const BATCH = 200;
+
+function* batchesOf(text: string): Generator<string[]> {
+  const texts = splitStatements(text).map((statement) => statement.text);
+  for (let from = 0; from < texts.length; from += BATCH) yield texts.slice(from, from + BATCH);
 }
 
 /** In one message; where something in it fails, one by one. */

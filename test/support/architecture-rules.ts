@@ -22,7 +22,7 @@ const rooms: Record<string, { values: string[]; types?: string[] }> = {
   connection: { values: ['sql/quote.ts', 'sql/mask.ts'] },
   config: { values: ['report/'], types: ['connection/'] },
   embedded: { values: ['connection/', 'report/'] },
-  scratch: { values: ['sql/', 'connection/', 'embedded/'] },
+  scratch: { values: ['sql/', 'connection/', 'embedded/', 'structure/'] },
   catalog: { values: ['sql/', 'connection/'] },
   structure: { values: ['sql/', 'connection/', 'report/'] },
   impact: { values: ['sql/', 'catalog/'] },
@@ -61,13 +61,12 @@ const rooms: Record<string, { values: string[]; types?: string[] }> = {
   cli: { values: [...library.filter((room) => !hiddenFromCli.has(room)), 'sql/mask.ts'] },
 };
 
-/** What stands on the migrations of a plan; a preview uses what the checks find. */
+/** What stands on the migrations of a plan. */
 function below(room: string): string[] {
   const shared = ['sql/', 'connection/', 'scratch/', 'structure/', 'catalog/', 'impact/', 'lint/'];
   const migrate = ['options.ts', 'files/', 'ledger/', 'plan/'].map((path) => `migrate/${path}`);
   const values = [...shared, 'trace/', 'report/', ...migrate];
   if (room !== 'migrate/apply') values.push('migrate/apply/');
-  if (room === 'migrate/preview') values.push('migrate/checks/');
   return values;
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect } from 'vitest';
+import { openSession } from '../../src/connection/session.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
-import { traceStatements } from '../../src/trace/trace-statements.ts';
-import { openTraceSession } from '../../src/trace/treatment.ts';
+import { traceSessionOf, traceStatements } from '../../src/trace/trace-statements.ts';
 import { type MigrateStage, test } from '../support/migrate-stage.ts';
 
 async function makeTable({ sql }: MigrateStage): Promise<void> {
@@ -33,7 +33,7 @@ async function locksWhileItWaits(stage: MigrateStage, statement: string): Promis
 }
 
 async function locksOfTrace(stage: MigrateStage, statement: string): Promise<unknown> {
-  const tracer = await openTraceSession(stage.options.connection);
+  const tracer = traceSessionOf(await openSession(stage.options.connection));
   const [only] = await traceStatements(tracer, splitStatements(statement));
   await tracer.session.close();
   return Object.fromEntries(

@@ -1,8 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openSession } from '../../src/connection/session.ts';
 import { resolveConfig } from '../../src/index.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
-import { type StatementTrace, traceStatements } from '../../src/trace/trace-statements.ts';
-import { openTraceSession, type TraceSession } from '../../src/trace/treatment.ts';
+import {
+  type StatementTrace,
+  type TraceSession,
+  traceSessionOf,
+  traceStatements,
+} from '../../src/trace/trace-statements.ts';
 import { createLockFactsDatabase } from '../support/lock-facts/database.ts';
 import {
   factName,
@@ -24,7 +29,7 @@ describe.each(['views', 'plain'] as const)('a trace in the database %s', (kind) 
     database = await createLockFactsDatabase(kind);
     const config = await resolveConfig({ flags: { url: database.url }, env: {} });
     if (config.connection.kind !== 'server') throw new Error('the URL names no server');
-    tracer = await openTraceSession(config.connection.options);
+    tracer = traceSessionOf(await openSession(config.connection.options));
     kinds = await readKinds(tracer);
     major = Math.floor(tracer.session.facts.serverVersion / 10000);
   });

@@ -3,8 +3,12 @@ import { openSession } from '../../src/connection/session.ts';
 import { resolveConfig } from '../../src/index.ts';
 import { copyStructure } from '../../src/scratch/structure.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
-import { type StatementTrace, traceStatements } from '../../src/trace/trace-statements.ts';
-import { openTraceSession, type TraceSession } from '../../src/trace/treatment.ts';
+import {
+  type StatementTrace,
+  type TraceSession,
+  traceSessionOf,
+  traceStatements,
+} from '../../src/trace/trace-statements.ts';
 import { createEmptyDatabase, createLockFactsDatabase } from '../support/lock-facts/database.ts';
 import {
   factName,
@@ -46,7 +50,7 @@ describe.each(['views', 'plain'] as const)('in a copy of the structure of %s', (
     const missing = await copyStructure(session, copy, { ledgerSchema: 'evdb', isEmbedded: true });
     await session.close();
     expect(missing).toEqual([]);
-    tracer = await openTraceSession(copy);
+    tracer = traceSessionOf(await openSession(copy));
     kinds = await readKinds(tracer);
     major = Math.floor(tracer.session.facts.serverVersion / 10000);
   });

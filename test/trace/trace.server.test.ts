@@ -1,7 +1,12 @@
 import { describe, expect } from 'vitest';
+import { openSession } from '../../src/connection/session.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
-import { type TraceOptions, traceStatements } from '../../src/trace/trace-statements.ts';
-import { openTraceSession, type TraceSession } from '../../src/trace/treatment.ts';
+import {
+  type TraceOptions,
+  type TraceSession,
+  traceSessionOf,
+  traceStatements,
+} from '../../src/trace/trace-statements.ts';
 import { test as base, type MigrateStage } from '../support/migrate-stage.ts';
 
 const test = base.extend<{ $test: { tracer: TraceSession } }>({
@@ -13,7 +18,7 @@ const test = base.extend<{ $test: { tracer: TraceSession } }>({
       create table b (id int, a_id int);
       create table p (id int) partition by range (id);
       create table p1 partition of p for values from (0) to (10);`);
-    const tracer = await openTraceSession(stage.options.connection);
+    const tracer = traceSessionOf(await openSession(stage.options.connection));
     await use(tracer);
     await tracer.session.close();
   },
@@ -163,7 +168,7 @@ describe('a trace', () => {
     const role = await stage.createRole();
     await stage.sql.unsafe(`create table own (id int); alter table own owner to ${role.name}`);
     const { connection } = await stage.optionsFor(role.url);
-    const tracer = await openTraceSession(connection);
+    const tracer = traceSessionOf(await openSession(connection));
     const [only] = await trace(tracer, 'alter table own add check (id > 0)');
     await tracer.session.close();
     expect(only?.impact).toMatchObject({

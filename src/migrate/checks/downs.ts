@@ -1,7 +1,6 @@
 import type { Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
-import { type ScratchDatabase, withScratchSession } from '../../scratch/database.ts';
-import { copyStructure } from '../../scratch/structure.ts';
+import { type WithScratchOptions, withScratch } from '../../scratch/scratch.ts';
 import {
   describeDifferences,
   diffStructures,
@@ -59,7 +58,7 @@ export interface ProveDownsOptions extends Omit<MigrateOptions, 'connection'> {
 export async function proveDowns(options: ProveDownsOptions): Promise<DownProof[]> {
   const { connection } = options;
   const files = listMigrations(options.directory);
-  if (!connection || options.all) return proveFiles(files, options, async () => []);
+  if (!connection || options.all) return proveFiles(files, options);
   return withSession({ ...options, connection }, async (target) => {
     const standing = await readStanding(target, { ...options, connection }, files);
     const pending = standing.statuses.flatMap(({ state, file }) =>
@@ -67,24 +66,20 @@ export async function proveDowns(options: ProveDownsOptions): Promise<DownProof[
     );
     if (pending.length === 0) return [];
     const { ledgerSchema } = ledgerKey(options);
-    const { signal } = options;
-    return proveFiles(pending, options, async (scratch, { isEmbedded }) => {
-      return copyStructure(target, scratch.options, { ledgerSchema, isEmbedded, signal });
-    });
+    return proveFiles(pending, { ...options, copyOf: { target, ledgerSchema } });
   });
 }
 
 /** A down script that left something makes the rest start over in another database. */
 async function proveFiles(
   files: MigrationFile[],
-  options: ProveDownsOptions,
-  prepare: (scratch: Session, database: ScratchDatabase) => Promise<string[]>,
+  options: ProveDownsOptions & Pick<WithScratchOptions, 'copyOf'>,
 ): Promise<DownProof[]> {
   const proofs: DownProof[] = [];
   let isOver = files.length === 0;
   while (!isOver) {
-    isOver = await withScratchSession(options, async (scratch, database) => {
-      const missing = await prepare(scratch, database);
+    const making = { ...options, beside: options.connection };
+    isOver = await withScratch(making, async ({ session: scratch, missing }) => {
       for (const { file } of proofs) await runUp(scratch, file, options);
       for (const file of files.slice(proofs.length)) {
         const proof = await proveFile(scratch, file, options);

@@ -1,15 +1,19 @@
 import type { Catalog, ObjectKey, Relation } from '../../catalog/catalog.ts';
 import { readCatalog } from '../../catalog/read/catalog.ts';
 import { type RelationSize, readSizes } from '../../catalog/read/sizes.ts';
+import { withAbortableSession } from '../../connection/inspection.ts';
 import type { Session } from '../../connection/session.ts';
-import { withScratchDatabase } from '../../scratch/database.ts';
 import { roleStandInOf } from '../../scratch/roles.ts';
-import { copyStructure } from '../../scratch/structure.ts';
+import { withScratch } from '../../scratch/scratch.ts';
 import { changesServer } from '../../sql/kind.ts';
 import { loadParser } from '../../sql/parser.ts';
 import type { Statement } from '../../sql/statements.ts';
-import { type StatementTrace, traceStatements } from '../../trace/trace-statements.ts';
-import { openTraceSession, type TraceSession } from '../../trace/treatment.ts';
+import {
+  type StatementTrace,
+  type TraceSession,
+  traceSessionOf,
+  traceStatements,
+} from '../../trace/trace-statements.ts';
 import { type PlanCommandOptions, withCommandPlan } from '../apply/commands.ts';
 import { beginSql } from '../apply/session-settings.ts';
 import { applySettings, ledgerKey, type MigrateOptions } from '../options.ts';
@@ -130,63 +134,31 @@ const TARGET_LOCK_TIMEOUT_MS = 200;
  * target, one after the other, or on the target itself, each rolled back.
  *
  * @param target a session on the target, to read its structure
- * @throws {EvdbError} those of `withScratchDatabase`, `copyStructure` and `openSession`
+ * @throws {EvdbError} those of `withScratch` and `openSession`
  */
 async function traceSteps(
   steps: readonly Step[],
   target: Session,
   options: TraceStepsOptions,
 ): Promise<StepTraces> {
-  if (options.trace === 'target') return traceOnTarget(steps, options);
-  const { embeddedDirectory, signal, onTrace } = options;
-  return withScratchDatabase(
-    {
-      ...(options.trace === 'beside' && { beside: options.connection }),
-      ...{ embeddedDirectory, signal, onProgress: onTrace },
-    },
-    async ({ connection, serverVersion, isEmbedded }) => {
-      const { ledgerSchema } = ledgerKey(options);
-      const missing = await copyStructure(target, connection, { ledgerSchema, isEmbedded, signal });
-      for (const one of missing) onTrace?.(`the scratch database goes without: ${one}`);
-      const tracer = await openTraceSession(connection, signal);
-      const stop = closeOnAbort(tracer.session, signal);
-      try {
-        const facts: TraceFacts = { where: isEmbedded ? 'embedded' : 'beside', serverVersion };
-        return { facts, traces: await traceAll(tracer, steps, options) };
-      } catch (error) {
-        throw signal?.aborted ? signal.reason : error;
-      } finally {
-        stop();
-        await tracer.session.close();
-      }
-    },
-  );
-}
-
-async function traceOnTarget(
-  steps: readonly Step[],
-  options: TraceStepsOptions,
-): Promise<StepTraces> {
-  const { signal } = options;
-  const tracer = await openTraceSession(options.connection, signal);
-  const stop = closeOnAbort(tracer.session, signal);
-  try {
-    const { serverVersion } = tracer.session.facts;
-    const traces = await traceAll(tracer, steps, options);
-    return { facts: { where: 'target', serverVersion }, traces };
-  } catch (error) {
-    throw signal?.aborted ? signal.reason : error;
-  } finally {
-    stop();
-    await tracer.session.close();
+  const { trace, embeddedDirectory, signal, onTrace } = options;
+  if (trace === 'target') {
+    return withAbortableSession(options.connection, { signal }, async (session) => {
+      const traces = await traceAll(traceSessionOf(session), steps, options);
+      return { facts: { where: trace, serverVersion: session.facts.serverVersion }, traces };
+    });
   }
-}
-
-/** Ctrl-C ends what runs: the server rolls back when the connection is gone. */
-function closeOnAbort(session: Session, signal: AbortSignal | undefined): () => void {
-  const close = () => void session.close({ force: true, cancel: true });
-  signal?.addEventListener('abort', close, { once: true });
-  return () => signal?.removeEventListener('abort', close);
+  const making = {
+    ...(trace === 'beside' && { beside: options.connection }),
+    copyOf: { target, ledgerSchema: ledgerKey(options).ledgerSchema },
+    ...{ embeddedDirectory, signal, onScratch: onTrace },
+  };
+  return withScratch(making, async ({ session, database, missing }) => {
+    for (const one of missing) onTrace?.(`the scratch database goes without: ${one}`);
+    const traces = await traceAll(traceSessionOf(session), steps, options);
+    const where = database.isEmbedded ? 'embedded' : 'beside';
+    return { facts: { where, serverVersion: database.serverVersion }, traces };
+  });
 }
 
 async function traceAll(

@@ -1,6 +1,7 @@
 import { codeOf, queryError } from '../../connection/connection-error.ts';
+import { withAbortableSession } from '../../connection/inspection.ts';
 import type { ConnectionOptions } from '../../connection/options.ts';
-import { openSession, type Row, type Session } from '../../connection/session.ts';
+import type { Row, Session } from '../../connection/session.ts';
 import type { Structure } from '../structure.ts';
 import type { KindQuery } from './catalogs.ts';
 import {
@@ -173,15 +174,9 @@ export async function readDatabaseStructure(
   connection: ConnectionOptions,
   { signal, ...options }: ReadDatabaseOptions = {},
 ): Promise<Structure> {
-  const session = await openSession(connection, { signal });
-  const abort = () => void session.close({ force: true, cancel: true });
-  signal?.addEventListener('abort', abort, { once: true });
-  try {
-    return await readStructure(session, options);
-  } catch (error) {
-    throw signal?.aborted ? signal.reason : queryError(error);
-  } finally {
-    signal?.removeEventListener('abort', abort);
-    await session.close();
-  }
+  return withAbortableSession(connection, { signal }, (session) =>
+    readStructure(session, options).catch((error: unknown) => {
+      throw queryError(error);
+    }),
+  );
 }

@@ -1,5 +1,4 @@
-import type { StatementTrace } from '../../../src/trace/trace-statements.ts';
-import type { TraceSession } from '../../../src/trace/treatment.ts';
+import type { StatementTrace, TraceSession } from '../../../src/trace/trace-statements.ts';
 import type { Observation } from './facts.ts';
 
 /** What a trace tells, in the form of the facts. */
