@@ -37,9 +37,6 @@ export {
   planMigrateUp,
 } from './migrate/apply/commands.ts';
 export type { MigrationPlan, MigrationResult } from './migrate/apply/migrator.ts';
-export type { LockHolder } from './migrate/apply/preflight.ts';
-export type { OnProgress, Progress, StepName } from './migrate/apply/progress.ts';
-export type { BuildProgress } from './migrate/apply/stepwise/lone-statement.ts';
 export type { Rename } from './migrate/checks/base-branch.ts';
 export type { DownProof, ProveDownsOptions } from './migrate/checks/downs.ts';
 export { proveDowns } from './migrate/checks/downs.ts';
@@ -59,10 +56,8 @@ export type { MigrateOptions } from './migrate/options.ts';
 export { migrateOptionsOf } from './migrate/options.ts';
 export type { MigrationState } from './migrate/plan/compare.ts';
 export type {
-  Direction,
   DownOptions,
   PendingMigration,
-  PlanWarning,
   UpOptions,
 } from './migrate/plan/plan.ts';
 export type { Step } from './migrate/plan/prepare.ts';
@@ -89,6 +84,15 @@ export type {
 } from './migrate/preview/impact-plan.ts';
 export type { PlanImpactOptions } from './migrate/preview/plan-impact.ts';
 export { planImpact } from './migrate/preview/plan-impact.ts';
+export type {
+  BuildProgress,
+  Direction,
+  LockHolder,
+  OnProgress,
+  PlanWarning,
+  Progress,
+  StepName,
+} from './migrate/progress.ts';
 export type { BaselineOptions, BaselineResult } from './migrate/repair/baseline.ts';
 export { baselineMigrations, planMigrateBaseline } from './migrate/repair/baseline.ts';
 export type {

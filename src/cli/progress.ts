@@ -1,8 +1,12 @@
 import type { Ora } from 'ora';
 import { describeBlocker, type Victims } from '../connection/blockers.ts';
-import type { LockHolder } from '../migrate/apply/preflight.ts';
-import type { OnProgress, Progress, StepName } from '../migrate/apply/progress.ts';
-import type { BuildProgress } from '../migrate/apply/stepwise/lone-statement.ts';
+import type {
+  BuildProgress,
+  LockHolder,
+  OnProgress,
+  Progress,
+  StepName,
+} from '../migrate/progress.ts';
 import { renderNotice, renderStepDone, renderWarning } from '../report/migration.ts';
 import type { Style } from '../report/table.ts';
 import { renderDuration } from '../text/units.ts';

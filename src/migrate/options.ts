@@ -1,9 +1,8 @@
 import type { Config } from '../config/resolve.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
 import { EvdbError } from '../errors.ts';
-import type { ApplySettings } from './apply/context.ts';
-import type { OnProgress } from './apply/progress.ts';
 import type { LedgerKey } from './ledger/ledger.ts';
+import type { OnProgress } from './progress.ts';
 
 /** What every command on migrations needs to know. */
 export interface MigrateOptions {
@@ -62,6 +61,19 @@ function refuseSystemSchema(name: string): void {
   throw new EvdbError('CONFIG_INVALID', `schema "${name}" belongs to PostgreSQL itself`, {
     hint: 'Choose a name that does not begin with pg_ and is not information_schema.',
   });
+}
+
+/** How steps are applied, whatever they are. */
+export interface ApplySettings {
+  /** Follows the target on the search_path; pg_temp stays last. */
+  searchPath: string[];
+  /** In place of the ladder's timeouts. */
+  lockTimeoutMs?: number | undefined;
+  /** How long to go on asking for locks; default: the ladder once. */
+  lockWaitBudgetMs?: number | undefined;
+  /** For statements that wait for rows rather than for tables. */
+  dataLockTimeoutMs: number;
+  statementTimeoutMs?: number | undefined;
 }
 
 export function applySettings(options: Omit<MigrateOptions, 'connection'>): ApplySettings {

@@ -1,6 +1,5 @@
 import type { MigrationResult } from '../migrate/apply/migrator.ts';
-import type { Progress, StepName } from '../migrate/apply/progress.ts';
-import type { Direction, PlanWarning } from '../migrate/plan/plan.ts';
+import type { Direction, PlanWarning, Progress, StepName } from '../migrate/progress.ts';
 import { renderCount, renderDuration } from '../text/units.ts';
 import type { Style } from './table.ts';
 

@@ -28,19 +28,18 @@ const rooms: Record<string, { values: string[]; types?: string[] }> = {
   impact: { values: ['sql/', 'catalog/'] },
   lint: { values: ['sql/', 'catalog/', 'impact/', 'report/'] },
   trace: { values: ['sql/', 'connection/', 'catalog/', 'impact/'] },
+  'migrate/progress.ts': { values: [], types: ['connection/', 'migrate/files/'] },
   'migrate/options.ts': {
-    values: ['migrate/ledger/'],
-    types: ['config/', 'connection/', 'migrate/apply/'],
+    values: [],
+    types: ['config/', 'connection/', 'migrate/progress.ts', 'migrate/ledger/'],
   },
-  'migrate/files': { values: ['sql/', 'connection/', 'migrate/options.ts'] },
-  'migrate/ledger': {
-    values: ['sql/', 'connection/', 'migrate/files/'],
-    types: ['migrate/apply/'],
-  },
+  'migrate/files': { values: ['sql/', 'connection/'] },
+  'migrate/ledger': { values: ['sql/', 'connection/', 'migrate/files/'] },
   'migrate/plan': {
     values: ['sql/', 'connection/', 'report/', 'migrate/options.ts', 'migrate/files/'].concat(
       'migrate/ledger/',
     ),
+    types: ['migrate/progress.ts'],
   },
   'migrate/apply': { values: below('migrate/apply') },
   'migrate/checks': { values: below('migrate/checks') },
@@ -64,7 +63,9 @@ const rooms: Record<string, { values: string[]; types?: string[] }> = {
 /** What stands on the migrations of a plan. */
 function below(room: string): string[] {
   const shared = ['sql/', 'connection/', 'scratch/', 'structure/', 'catalog/', 'impact/', 'lint/'];
-  const migrate = ['options.ts', 'files/', 'ledger/', 'plan/'].map((path) => `migrate/${path}`);
+  const migrate = ['options.ts', 'progress.ts', 'files/', 'ledger/', 'plan/'].map(
+    (path) => `migrate/${path}`,
+  );
   const values = [...shared, 'trace/', 'report/', ...migrate];
   if (room !== 'migrate/apply') values.push('migrate/apply/');
   return values;

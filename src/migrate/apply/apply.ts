@@ -16,9 +16,9 @@ import {
 } from '../ledger/record.ts';
 import { fullName } from '../plan/plan.ts';
 import type { Step } from '../plan/prepare.ts';
+import type { StepName } from '../progress.ts';
 import { type ApplyContext, stepName, tellWhoIsInTheWay } from './context.ts';
 import { describeFailure } from './failure.ts';
-import type { StepName } from './progress.ts';
 import { openSessionSql, resetSessionSql, searchPathSql, wrongTarget } from './session-settings.ts';
 import { type Running, runAlone } from './stepwise/alone.ts';
 import { takeUp } from './stepwise/take-up.ts';

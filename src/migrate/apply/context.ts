@@ -12,11 +12,13 @@ import type { Asked, Session } from '../../connection/session.ts';
 import { quoteLiteral } from '../../sql/quote.ts';
 import type { LedgerKey } from '../ledger/ledger.ts';
 import type { Provenance, ServerIdentity } from '../ledger/provenance.ts';
+import type { ApplySettings } from '../options.ts';
 import { fullName } from '../plan/plan.ts';
 import type { Step } from '../plan/prepare.ts';
+import type { OnProgress, StepName } from '../progress.ts';
 import type { Observer } from './observer.ts';
 import type { Preflight } from './preflight.ts';
-import type { Notices, OnProgress, StepName } from './progress.ts';
+import type { Notices } from './session-settings.ts';
 
 /** What applying needs beside the step. */
 export interface ApplyContext {
@@ -37,18 +39,6 @@ export interface ApplyContext {
   preflight: Preflight;
   onProgress: OnProgress;
   signal: AbortSignal | undefined;
-}
-
-export interface ApplySettings {
-  /** Follows the target on the search_path; pg_temp stays last. */
-  searchPath: string[];
-  /** In place of the ladder's timeouts. */
-  lockTimeoutMs?: number | undefined;
-  /** How long to go on asking for locks; default: the ladder once. */
-  lockWaitBudgetMs?: number | undefined;
-  /** For statements that wait for rows rather than for tables. */
-  dataLockTimeoutMs: number;
-  statementTimeoutMs?: number | undefined;
 }
 
 export function stepName({ version, label, name }: StepName): StepName {

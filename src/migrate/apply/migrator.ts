@@ -4,7 +4,7 @@ import type { MigrationFile } from '../files/source.ts';
 import type { LedgerRow } from '../ledger/ledger.ts';
 import { DEFAULT_STORED_TEXT_LIMIT_BYTES, ledgerKey, type MigrateOptions } from '../options.ts';
 import type { MigrationStatus } from '../plan/compare.ts';
-import type { Direction, PendingMigration, PlanWarning, Selection } from '../plan/plan.ts';
+import type { PendingMigration, Selection } from '../plan/plan.ts';
 import {
   prepareSteps,
   readDiffs,
@@ -13,9 +13,9 @@ import {
   withDiffs,
 } from '../plan/prepare.ts';
 import { readStanding, type Standing, withSession } from '../plan/read.ts';
+import type { Direction, PlanWarning, StepName } from '../progress.ts';
 import { applyStep, type StepResult } from './apply.ts';
 import { type ApplyContext, stepName } from './context.ts';
-import type { StepName } from './progress.ts';
 import { withRunner } from './runner.ts';
 
 /** What would run, in this order. */

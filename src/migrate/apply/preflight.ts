@@ -5,12 +5,7 @@ import { classifyStatement } from '../../sql/kind.ts';
 import { loadParser } from '../../sql/parser.ts';
 import type { Statement } from '../../sql/statements.ts';
 import { relationNameOf, walkTree, writtenNameOf } from '../../sql/tree.ts';
-
-/** A transaction that has been open for long, and a table of the step that it holds a lock on. */
-export interface LockHolder extends Blocker {
-  /** `schema.table`. */
-  tables: string[];
-}
+import type { LockHolder } from '../progress.ts';
 
 /** Shorter transactions are gone before it matters. */
 const OLD_MS = 5000;

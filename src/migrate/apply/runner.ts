@@ -17,8 +17,7 @@ import { applySettings, DEFAULT_LOCK_WAIT_MS, ledgerKey, type MigrateOptions } f
 import type { ApplyContext } from './context.ts';
 import { type Observer, openObserver } from './observer.ts';
 import { createPreflight } from './preflight.ts';
-import { listenToNotices } from './progress.ts';
-import { resetSessionSql } from './session-settings.ts';
+import { listenToNotices, resetSessionSql } from './session-settings.ts';
 
 /**
  * Makes the session the one runner of its target while `work` goes on: no pooler in between, the

@@ -5,8 +5,9 @@ import { KEEP_UTF8_SQL, NAMES_ENCODING, quoteIdent, quoteLiteral } from '../../s
 import type { Statement } from '../../sql/statements.ts';
 import { sliceRows } from '../files/batches.ts';
 import type { Script } from '../files/source.ts';
+import { displayPath } from '../files/version.ts';
 import { BEGIN_READ_ONLY_SQL, type TransactionModes } from '../plan/prepare.ts';
-import type { Notices } from './progress.ts';
+import type { OnProgress } from '../progress.ts';
 
 type ResetFacts = Pick<SessionFacts, 'canCheckClient' | 'serverVersion'>;
 
@@ -14,8 +15,8 @@ type ResetFacts = Pick<SessionFacts, 'canCheckClient' | 'serverVersion'>;
  * Takes back what a migration may have left in the session. Not `discard all`: that would drop
  * the runner's lock. Outside a transaction that says otherwise the session only reads: a cancel
  * can hit the message of `beginSql` before it begins, and what was sent along with that would
- * commit statement by statement. The last setting makes the server notice within seconds that a killed runner
- * is gone, instead of finishing its statement and keeping its locks until then.
+ * commit statement by statement. The last setting makes the server notice within seconds that a
+ * killed runner is gone, instead of finishing its statement and keeping its locks until then.
  */
 function resetSql(facts: ResetFacts): string {
   return `reset session authorization;
@@ -142,6 +143,51 @@ function* withSignal(rows: Iterable<Buffer>, signal: AbortSignal | undefined): G
     signal?.throwIfAborted();
     yield piece;
   }
+}
+
+/** More of one file would hide what else is told. */
+const MOST_OF_A_FILE = 20;
+
+/** Tells what the server says while the statements of scripts run: `raise warning` and its like. */
+export interface Notices {
+  /** The statement is about to be sent; what the server says while it runs is told as of its place. */
+  expect(statement: Pick<Statement, 'text' | 'line'>, script: Pick<Script, 'path'>): void;
+}
+
+interface Place {
+  file: string;
+  line: number;
+}
+
+/** @param worker whose own statements, which are evdb's, are not told of */
+export function listenToNotices(worker: Session, onProgress: OnProgress): Notices {
+  const places = new Map<string, Place>();
+  const counts = new Map<string, number>();
+  let last: Place | undefined;
+  let current: string | undefined;
+  worker.onNotice((notice, text) => {
+    // A copy is not told apart from what was expected last.
+    const place = text === undefined ? last : places.get(text);
+    if (place === undefined) return;
+    const count = (counts.get(place.file) ?? 0) + 1;
+    counts.set(place.file, count);
+    if (count > MOST_OF_A_FILE + 1) return;
+    const { severity, code, message, detail, hint } = notice;
+    const isLast = count > MOST_OF_A_FILE;
+    const said = isLast
+      ? { severity: 'WARNING', message: 'what else the server says of this file is not shown' }
+      : { severity, message, ...{ sqlstate: code, detail, hint } };
+    onProgress({ kind: 'notice', ...place, ...said });
+  });
+  return {
+    expect: ({ text, line }, { path }) => {
+      // the texts of a file before cannot come any more
+      if (current !== path) places.clear();
+      current = path;
+      last = { file: displayPath(path), line };
+      places.set(text, last);
+    },
+  };
 }
 
 /*

@@ -1,7 +1,7 @@
 import { withLockRetries } from '../../connection/retry.ts';
+import type { Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts';
-import type { ApplyContext } from '../apply/context.ts';
 import type { Version } from '../files/version.ts';
 import type { LedgerKey } from './ledger.ts';
 import type { Provenance } from './provenance.ts';
@@ -170,7 +170,7 @@ export function notRecorded({ ledgerSchema }: LedgerKey, name: string): EvdbErro
  * caller holds the runner's lock.
  */
 export async function writeLedger(
-  { worker, signal }: Pick<ApplyContext, 'worker' | 'signal'>,
+  { worker, signal }: { worker: Session; signal: AbortSignal | undefined },
   sql: string,
 ): Promise<void> {
   await withLockRetries(

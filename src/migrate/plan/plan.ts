@@ -1,9 +1,8 @@
 import { EvdbError } from '../../errors.ts';
 import { commandLine } from '../../text/command-line.ts';
 import { compareVersions, isVersion, parseVersion, type Version } from '../files/version.ts';
+import type { Direction, PlanWarning } from '../progress.ts';
 import { isApplied, type MigrationStatus, repairCommand } from './compare.ts';
-
-export type Direction = 'up' | 'down';
 
 /** Which migrations to run, in this order; nothing has been read or checked of their scripts. */
 export interface Selection {
@@ -15,22 +14,6 @@ export interface Selection {
 }
 
 export type PendingMigration = Pick<MigrationStatus, 'version' | 'label' | 'name'>;
-
-export interface PlanWarning {
-  code:
-    | 'REWORDED'
-    | 'LEDGER_AHEAD'
-    | 'CHANGED_MIGRATION'
-    | 'SYNTAX_UNSURE'
-    | 'OUT_OF_ORDER'
-    | 'BASELINE'
-    | 'ALSO_DROPPED'
-    | 'NO_WAY_BACK';
-  message: string;
-  version?: Version;
-  /** A unified diff of what was applied against the file, where both texts are at hand. */
-  diff?: string;
-}
 
 export interface UpOptions {
   /** The last version to apply; default: all. */

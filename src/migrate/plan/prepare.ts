@@ -17,9 +17,10 @@ import type { Version } from '../files/version.ts';
 import { ledgerEntry, readStoredTexts } from '../ledger/ledger.ts';
 import type { LedgerEntry } from '../ledger/record.ts';
 import { ledgerKey, type MigrateOptions } from '../options.ts';
+import type { Direction, PlanWarning } from '../progress.ts';
 import { checkStatements, type ScriptProblem } from './check.ts';
 import type { MigrationStatus } from './compare.ts';
-import { type Direction, fullName, type PlanWarning, type Selection } from './plan.ts';
+import { fullName, type Selection } from './plan.ts';
 import { type ResumePoint, readResumePoint } from './resume-point.ts';
 
 /** One migration, read and checked, ready to run. */

@@ -4,8 +4,9 @@ import { commandLine } from '../../text/command-line.ts';
 import { ScriptError } from '../files/script-error.ts';
 import type { Script } from '../files/source.ts';
 import { statementChecksum } from '../ledger/journal.ts';
+import type { Direction } from '../progress.ts';
 import type { MigrationStatus } from './compare.ts';
-import { type Direction, fullName } from './plan.ts';
+import { fullName } from './plan.ts';
 
 /** Where a no-transaction script that stopped half way goes on. */
 export interface ResumePoint {

@@ -8,8 +8,8 @@ import type {
   Rewrite,
   Scan,
 } from '../../impact/impact.ts';
-import type { StepName } from '../apply/progress.ts';
-import type { Direction, PendingMigration, PlanWarning } from '../plan/plan.ts';
+import type { PendingMigration } from '../plan/plan.ts';
+import type { Direction, PlanWarning, StepName } from '../progress.ts';
 
 /** What would run, and what others would feel of it. */
 export interface ImpactPlan {

@@ -17,7 +17,8 @@ import { maskSecrets } from '../../sql/mask.ts';
 import type { SqlParser } from '../../sql/parser.ts';
 import type { Statement } from '../../sql/statements.ts';
 import type { StatementTrace } from '../../trace/trace-statements.ts';
-import { type ApplySettings, ladderFor, lockTimeouts, stepName } from '../apply/context.ts';
+import { ladderFor, lockTimeouts, stepName } from '../apply/context.ts';
+import type { ApplySettings } from '../options.ts';
 import type { Step } from '../plan/prepare.ts';
 import type {
   LockWaits,

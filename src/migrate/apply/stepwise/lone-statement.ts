@@ -1,6 +1,7 @@
 import type { Node } from '@pgsql/types';
 import type { Asked } from '../../../connection/session.ts';
 import { asKind, relationNameOf, type WrittenName, writtenNameOf } from '../../../sql/tree.ts';
+import type { BuildProgress } from '../../progress.ts';
 
 /**
  * What is known of a statement that runs outside of any transaction: how to tell afterwards
@@ -114,19 +115,6 @@ const REPEATABLE = new Set([
   'ConstraintsSetStmt',
   'TransactionStmt',
 ]);
-
-/** How far the build of an index is. */
-export interface BuildProgress {
-  /** In PostgreSQL's words, such as `building index: scanning table` or `waiting for old snapshots`. */
-  phase: string;
-  /** What is counted in this phase; null where PostgreSQL counts nothing. */
-  unit: 'blocks' | 'rows' | 'transactions' | null;
-  done: number;
-  total: number;
-  /** Whom it waits for; null where it does not wait. */
-  lockerPid: number | null;
-}
-
 const LOOK_EVERY_MS = 1000;
 
 /** Runs work that builds an index in the backend `pid`, and tells how far that is when it changes. */

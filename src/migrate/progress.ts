@@ -1,0 +1,86 @@
+import type { Blocker, Victims } from '../connection/blockers.ts';
+import type { Version } from './files/version.ts';
+
+export type OnProgress = (progress: Progress) => void;
+
+/** What the runner tells while it works. */
+export type Progress =
+  | { kind: 'lock-wait'; holders: Blocker[]; waitedMs: number }
+  | { kind: 'step-started'; direction: Direction; step: StepName; index: number; total: number }
+  /** A no-transaction script that had stopped half way goes on behind what is done of it. */
+  | { kind: 'resumed'; step: StepName; statementsDone: number; statementsTotal: number }
+  | { kind: 'statement'; step: StepName; line: number; command: string; durationMs: number }
+  /** Transactions that hold locks on the step's tables since long, seen before its first try. */
+  | { kind: 'in-the-way'; step: StepName; holders: LockHolder[] }
+  /** What the step waits for, and who waits for the step. */
+  | { kind: 'blocked'; step: StepName; blockers: Blocker[]; victims: Victims | null }
+  /** How far an index is that is built concurrently; about once a second, when it changes. */
+  | ({ kind: 'index-build'; step: StepName } & BuildProgress)
+  | {
+      kind: 'retry';
+      step: StepName;
+      attempt: number;
+      /** Null where a budget says when the tries end. */
+      attempts: number | null;
+      pauseMs: number;
+      /** What went into waiting and pauses so far. */
+      waitedMs: number;
+      blockers: Blocker[];
+    }
+  /** What the server said while the statement ran; of each file the first twenty. */
+  | {
+      kind: 'notice';
+      /** As shown to people. */
+      file: string;
+      line: number;
+      /** As PostgreSQL names it: `WARNING`, `NOTICE`, `INFO`. */
+      severity: string;
+      sqlstate?: string | undefined;
+      message: string;
+      detail?: string | undefined;
+      hint?: string | undefined;
+    }
+  | { kind: 'step-done'; direction: Direction; step: StepName; durationMs: number }
+  | { kind: 'warning'; warning: PlanWarning };
+
+export type Direction = 'up' | 'down';
+
+export interface StepName {
+  version: Version;
+  label: string;
+  name: string;
+}
+
+export interface PlanWarning {
+  code:
+    | 'REWORDED'
+    | 'LEDGER_AHEAD'
+    | 'CHANGED_MIGRATION'
+    | 'SYNTAX_UNSURE'
+    | 'OUT_OF_ORDER'
+    | 'BASELINE'
+    | 'ALSO_DROPPED'
+    | 'NO_WAY_BACK';
+  message: string;
+  version?: Version;
+  /** A unified diff of what was applied against the file, where both texts are at hand. */
+  diff?: string;
+}
+
+/** A transaction that has been open for long, and a table of the step that it holds a lock on. */
+export interface LockHolder extends Blocker {
+  /** `schema.table`. */
+  tables: string[];
+}
+
+/** How far the build of an index is. */
+export interface BuildProgress {
+  /** In PostgreSQL's words, such as `building index: scanning table` or `waiting for old snapshots`. */
+  phase: string;
+  /** What is counted in this phase; null where PostgreSQL counts nothing. */
+  unit: 'blocks' | 'rows' | 'transactions' | null;
+  done: number;
+  total: number;
+  /** Whom it waits for; null where it does not wait. */
+  lockerPid: number | null;
+}
