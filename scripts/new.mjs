@@ -91,7 +91,7 @@ function newCommand(name) {
   });
   return () => {
     run(join(root, 'scripts/schemas.mjs'), []);
-    return [`schemas/${name}.json`];
+    created.push(`schemas/${name}.json`);
   };
 }
 
