@@ -22,12 +22,6 @@ export type {
   ReadAuditLogOptions,
 } from './events/audit-log.ts';
 export { parseAuditCursor, readAuditLog, readAuditSummary } from './events/audit-log.ts';
-export type {
-  RegisterUsersOptions,
-  RegistrationOutcome,
-  RegistrationReport,
-} from './events/event-registration.ts';
-export { registerUsers, requireIds, unregisterUsers } from './events/event-registration.ts';
 export type { EventSchemaTarget } from './events/event-schema.ts';
 export type {
   EventDetails,
@@ -37,9 +31,14 @@ export type {
   FindEventsOptions,
 } from './events/events.ts';
 export { findEvents, readEvent, readEventSeats } from './events/events.ts';
-export type { Registrar } from './events/registrar.ts';
+export type {
+  RegisterUsersOptions,
+  RegistrationOutcome,
+  RegistrationReport,
+} from './events/register-users.ts';
+export { registerUsers, requireIds, unregisterUsers } from './events/register-users.ts';
+export type { Registrar, RegistrarOptions } from './events/registrar.ts';
 export { createRegistrar } from './events/registrar.ts';
-export type { RegistrarOptions } from './events/registrar-options.ts';
 export type { BatchSizes, RegistrarMetrics, RegistrarPool } from './events/registrar-turn.ts';
 export type {
   RegistrationClient,

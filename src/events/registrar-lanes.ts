@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { backOffMs } from '../connection/retry.ts';
 import { EvdbError } from '../errors.ts';
-import type { Call, RegistrarSettings } from './registrar-options.ts';
+import type { Call, RegistrarSettings } from './registrar.ts';
 import {
   type Backlog,
   type Outcome,

@@ -1,7 +1,7 @@
 import { isConflict } from '../connection/retry.ts';
 import { EvdbError } from '../errors.ts';
 import type { Queryable, QueryResult, Row } from '../pool/handle.ts';
-import type { Call, RegistrarSettings } from './registrar-options.ts';
+import type { Call, RegistrarSettings } from './registrar.ts';
 import { type RegistrationStatements, readAnswer } from './registration.ts';
 import {
   parseRegistration,

@@ -14,8 +14,8 @@ import { commandLine } from '../text/command-line.ts';
 import { renderCount, renderTime } from '../text/units.ts';
 import type { CleanupPreview, CleanupProgress, CleanupResult } from './audit-cleanup.ts';
 import type { AuditChange, AuditDimension, AuditEntry, AuditSummaryRow } from './audit-log.ts';
-import type { RegistrationOutcome, RegistrationReport } from './event-registration.ts';
 import type { EventDetails, EventRow, EventSeats } from './events.ts';
+import type { RegistrationOutcome, RegistrationReport } from './register-users.ts';
 import type { BusinessRule, RepairResult, RuleRepair, RuleViolation } from './rules.ts';
 
 /** A list of events; a search has what was found as well. */

@@ -1,15 +1,15 @@
 import { describe, expect } from 'vitest';
 import {
-  type RegisterUsersOptions,
-  registerUsers,
-  unregisterUsers,
-} from '../../src/events/event-registration.ts';
-import {
   type FindEventsOptions,
   findEvents,
   readEvent,
   readEventSeats,
 } from '../../src/events/events.ts';
+import {
+  type RegisterUsersOptions,
+  registerUsers,
+  unregisterUsers,
+} from '../../src/events/register-users.ts';
 import { withOpenTransaction } from '../event-schema/audit-stage.ts';
 import { addEvent, addUsers, letEventPass, readSeats } from '../event-schema/event-schema-stage.ts';
 import { test } from '../support/fixture.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { resolveRegistrarOptions } from '../../src/events/registrar-options.ts';
+import { resolveRegistrarOptions } from '../../src/events/registrar.ts';
 
 describe('the options of a registrar', () => {
   it('leave half of the pool to others, and take one connection of a pool of one', () => {

@@ -1,18 +1,18 @@
 import { withInspection, withWriting } from '../../connection/inspection.ts';
 import { EvdbError } from '../../errors.ts';
 import {
-  type RegistrationReport,
-  registerUsers,
-  requireIds,
-  unregisterUsers,
-} from '../../events/event-registration.ts';
-import {
   type EventPage,
   type FindEventsOptions,
   findEvents,
   readEvent,
   readEventSeats,
 } from '../../events/events.ts';
+import {
+  type RegistrationReport,
+  registerUsers,
+  requireIds,
+  unregisterUsers,
+} from '../../events/register-users.ts';
 import {
   eventsView,
   renderEvent,
