@@ -36,7 +36,7 @@ export type {
   RegistrationOutcome,
   RegistrationReport,
 } from './events/register-users.ts';
-export { registerUsers, requireIds, unregisterUsers } from './events/register-users.ts';
+export { registerUsers, unregisterUsers } from './events/register-users.ts';
 export type { Registrar, RegistrarOptions } from './events/registrar.ts';
 export { createRegistrar } from './events/registrar.ts';
 export type { BatchSizes, RegistrarMetrics, RegistrarPool } from './events/registrar-turn.ts';
@@ -46,8 +46,10 @@ export type {
   RegistrationOptions,
 } from './events/registration.ts';
 export {
+  checkRegistrationOptions,
   createRegistrationClient,
   getEventStats,
+  requireIds,
   safeEventRegistration,
   safeEventUnregistration,
 } from './events/registration.ts';

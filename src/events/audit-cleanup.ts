@@ -115,7 +115,7 @@ export async function cleanUpAuditLog(
     deletedEntries: 0,
     freedBytes: 0,
   };
-  return onEventSchema(session, options, NEED, async (prefix) => {
+  return onEventSchema(session, options, NEED, async ({ prefix }) => {
     try {
       const run: Run = { session, options, done, startedAt, blockedBy: null };
       const steps = [dropOne, (call: StepCall) => deleteBatch(call, batchSize)];
@@ -268,7 +268,7 @@ export async function previewAuditCleanup(
   { days, ...target }: EventSchemaTarget & { days: number },
 ): Promise<StatsReport<CleanupPreview>> {
   requireRetentionDays(days);
-  return onEventSchema(session, target, PREVIEW_NEED, async (prefix) => {
+  return onEventSchema(session, target, PREVIEW_NEED, async ({ prefix }) => {
     const rows = await session.run(
       `select partition_name as "partition", action, entries::float8 as "entries",
         freed_bytes::float8 as "freedBytes"

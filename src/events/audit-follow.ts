@@ -1,8 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Session } from '../connection/session.ts';
+import type { Row, Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { type AuditEntry, type AuditFilter, entryColumns, parseEntry } from './audit-log.ts';
-import { type EventSchemaTarget, onEventSchema, type SchemaNeed } from './event-schema.ts';
+import {
+  type EventSchemaTarget,
+  type InstalledEventSchema,
+  onEventSchema,
+  type SchemaNeed,
+} from './event-schema.ts';
 
 export interface FollowAuditLogOptions extends EventSchemaTarget, AuditFilter {
   /** How many entries that are there already come first; default 20, 0 for none. */
@@ -41,12 +46,12 @@ export function createAuditFollower(options: FollowAuditLogOptions = {}): AuditF
     async look(session) {
       if (session.facts.isInRecovery) throw onStandby();
       if (session.facts.isPooled) throw behindPooler();
-      return onEventSchema(session, options, NEED, async (prefix) => {
+      return onEventSchema(session, options, NEED, async (installed) => {
         // Before the snapshot: whoever ends in between is seen by it.
         const from = await horizon.read(session);
         const { snapshot, entries } = await (seen
-          ? readNew(session, prefix, { ...options, ...seen })
-          : readLast(session, prefix, options));
+          ? readNew(session, installed, { ...options, ...seen })
+          : readLast(session, installed, options));
         seen = { snapshot, from };
         return entries;
       });
@@ -85,29 +90,20 @@ async function pause(intervalMs: number, signal: AbortSignal | undefined): Promi
   return !signal?.aborted;
 }
 
-/** Times go as text, because the driver would cut their microseconds off. */
 const FILTERS = `($1::text is null or e.table_name = $1) and ($2::integer is null or e.row_id = $2)
   and ($3::text is null or e.actor = $3) and ($4::text is null or e.created_at >= $4::text::timestamptz)
   and ($5::text is null or e.created_at < $5::text::timestamptz)`;
 
-function filterValues({ table, record, actor, since, until }: AuditFilter) {
-  return [
-    ...[table ?? null, record?.toString() ?? null, actor ?? null],
-    ...[since?.toISOString() ?? null, until?.toISOString() ?? null],
-  ];
-}
-
 async function readLast(
   session: Session,
-  prefix: string,
-  { limit = 20, ...filter }: FollowAuditLogOptions,
+  { prefix, query }: InstalledEventSchema,
+  { limit = 20, table, record, actor, since, until }: FollowAuditLogOptions,
 ): Promise<Look> {
   return inSnapshot(session, async () => {
-    const rows = await session.query(
+    const { rows } = await query<Row>(
       `select ${entryColumns('e')} from ${prefix}audit_log_entries e where ${FILTERS}
       order by e.created_at desc, e.id desc limit $6::integer`,
-      [...filterValues(filter), String(limit)],
-      false,
+      [table, record, actor, since, until, limit],
     );
     return rows.map(parseEntry).reverse();
   });
@@ -115,19 +111,19 @@ async function readLast(
 
 async function readNew(
   session: Session,
-  prefix: string,
-  { snapshot, from, ...filter }: AuditFilter & { snapshot: string; from: string },
+  { prefix, query }: InstalledEventSchema,
+  options: AuditFilter & { snapshot: string; from: string },
 ): Promise<Look> {
+  const { table, record, actor, since, until, snapshot, from } = options;
   return inSnapshot(session, async () => {
     // What a restore brought has ids of transactions of another server, perhaps of the future.
-    const rows = await session.query(
+    const { rows } = await query<Row>(
       `select ${entryColumns('e')} from ${prefix}audit_log_entries e where ${FILTERS}
         and e.created_at >= $6::text::timestamptz
         and not pg_catalog.pg_visible_in_snapshot(e.transaction_id, $7::pg_catalog.pg_snapshot)
         and pg_catalog.pg_visible_in_snapshot(e.transaction_id, pg_catalog.pg_current_snapshot())
       order by e.created_at, e.id`,
-      [...filterValues(filter), from, snapshot],
-      false,
+      [table, record, actor, since, until, from, snapshot],
     );
     return rows.map(parseEntry);
   });

@@ -48,9 +48,8 @@ export async function readAuditLog(
 ): Promise<AuditLogPage> {
   const { limit = 20, table, record, actor, since, until } = options;
   const before = options.before === undefined ? undefined : parseAuditCursor(options.before);
-  return onEventSchema(session, options, NEED, async (prefix) => {
-    // Times go as text, because the driver would cut their microseconds off.
-    const rows = await session.query(
+  return onEventSchema(session, options, NEED, async ({ prefix, query }) => {
+    const { rows } = await query<Row>(
       `select ${entryColumns('c')}
       from ${prefix}audit_log_changes(
         p_table => $1::text, p_row_id => $2::integer, p_actor => $3::text,
@@ -58,17 +57,11 @@ export async function readAuditLog(
         p_before_created_at => $7::text::timestamptz, p_before_id => $8::bigint) c
       order by c.created_at desc, c.id desc`,
       [
-        table ?? null,
-        record?.toString() ?? null,
-        actor ?? null,
-        since?.toISOString() ?? null,
-        until?.toISOString() ?? null,
+        ...[table, record, actor, since, until],
         // One more tells whether there is another page.
-        String(limit + 1),
-        before?.createdAt ?? null,
-        before?.id ?? null,
+        limit + 1,
+        ...[before?.createdAt, before?.id],
       ],
-      false,
     );
     const entries = rows.slice(0, limit).map(parseEntry);
     const last = rows.length > limit ? entries.at(-1) : undefined;
@@ -222,11 +215,11 @@ export async function readAuditSummary(
   options: AuditSummaryOptions = {},
 ): Promise<StatsReport<AuditSummaryRow>> {
   const { by = ['table', 'operation'], since, until, limit = 1000 } = options;
-  return onEventSchema(session, options, SUMMARY_NEED, async (prefix) => {
+  return onEventSchema(session, options, SUMMARY_NEED, async ({ prefix, query }) => {
     const columns = by.map((name) => `${EXPRESSIONS[name]} as "${name}"`);
     const groups = by.map((_, index) => index + 1);
     const order = by.includes('day') ? `"day" desc, "entries" desc` : `"entries" desc`;
-    const rows = await session.query(
+    const { rows } = await query<AuditSummaryRow>(
       `select ${[...columns, ''].join(', ')}count(*)::float8 as "entries",
         ${renderMoment('min(e.created_at)')} as "firstAt", ${renderMoment('max(e.created_at)')} as "lastAt"
       from ${prefix}audit_log_entries e
@@ -235,11 +228,10 @@ export async function readAuditSummary(
       group by ${groups.join(', ')}
       order by ${order}, ${groups.join(', ')}
       limit $3::integer`,
-      [since?.toISOString() ?? null, until?.toISOString() ?? null, String(limit + 1)],
-      false,
+      [since, until, limit + 1],
     );
     return {
-      rows: rows.slice(0, limit) as unknown as AuditSummaryRow[],
+      rows: rows.slice(0, limit),
       countedSince: since ?? (await readOldest(session, prefix)),
       notes:
         rows.length > limit

@@ -17,10 +17,26 @@ export interface SchemaNeed {
   access: 'application' | 'read-only' | 'audit' | 'owner';
 }
 
+/** Whatever gives a statement its rows: a pool, a transaction, or the event schema of a session. */
+export interface Answering {
+  query<T>(text: string, params?: readonly unknown[]): Promise<{ rows: T[] }>;
+}
+
+/** The event schema as one session reaches it. */
+export interface InstalledEventSchema extends Answering {
+  readonly schema: string;
+  /** The schema before the name of what is in it: quoted, with its dot. */
+  readonly prefix: string;
+  /**
+   * Runs one statement, also behind a pooler. Values go as text, because the driver has its own way
+   * to write times and flags: give each `$1` its cast. What is undefined is null.
+   */
+  query<T>(text: string, params?: readonly unknown[]): Promise<{ rows: T[] }>;
+}
+
 /**
  * Runs work that calls functions of the event schema, once it is sure that they are there.
  *
- * @param work gets the schema as a prefix for names, quoted, with its dot
  * @throws {EvdbError} EVENT_SCHEMA_MISSING where the schema does not have them; PERMISSION_DENIED
  *   with the grant that helps; what the server raises, as `queryError`
  */
@@ -28,14 +44,25 @@ export async function onEventSchema<T>(
   session: Session,
   { schema = 'public' }: EventSchemaTarget,
   need: SchemaNeed,
-  work: (prefix: string) => Promise<T>,
+  work: (installed: InstalledEventSchema) => Promise<T>,
 ): Promise<T> {
   try {
     await requireFunctions(session, schema, need);
-    return await work(`${quoteIdent(schema)}.`);
+    return await work({
+      schema,
+      prefix: `${quoteIdent(schema)}.`,
+      query: async <Row>(text: string, params: readonly unknown[] = []) => ({
+        rows: (await session.query(text, params.map(asText), false)) as unknown as Row[],
+      }),
+    });
   } catch (error) {
     throw withGrant(queryError(error), session, schema, need);
   }
+}
+
+function asText(value: unknown): string | null {
+  if (value === null || value === undefined) return null;
+  return value instanceof Date ? value.toISOString() : String(value);
 }
 
 /** By name and not by `to_regprocedure`, which asks for privileges on the schema. */
@@ -91,6 +118,32 @@ function schemaMissing(
       details,
     },
   );
+}
+
+/**
+ * Tells that the event schema is missing by the server's error, for calls that are not worth a look
+ * beforehand; any other error stays as it is.
+ */
+export function schemaMissingOr(error: unknown): unknown {
+  if (!saysMissing(error)) return error;
+  return new EvdbError(
+    'EVENT_SCHEMA_MISSING',
+    'the database does not hold the registration functions of the event schema',
+    {
+      hint: `Apply the migrations: ${commandLine('migrate up')} (in a new project: ${commandLine('init')} first). Where they are in another schema, name it with the option schema.`,
+      cause: error,
+      details: error instanceof EvdbError ? error.details : {},
+    },
+  );
+}
+
+/** No such function, no such schema; with a context it is something inside of ours that is missing. */
+function saysMissing(error: unknown): boolean {
+  const said = (error instanceof EvdbError ? error.cause : error) as {
+    code?: string;
+    where?: string;
+  };
+  return (said?.code === '42883' || said?.code === '3F000') && said.where === undefined;
 }
 
 function withGrant(

@@ -1,6 +1,8 @@
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { type EventSchemaTarget, onEventSchema, type SchemaNeed } from './event-schema.ts';
+import { createRegistrationClient } from './registration.ts';
+import type { EventStats } from './registration-answer.ts';
 
 /** One event of a list or a search. */
 export interface EventRow {
@@ -61,11 +63,10 @@ export async function findEvents(
   options: FindEventsOptions = {},
 ): Promise<EventPage> {
   const { words, from, until, location, after, limit = 20 } = options;
-  const cursor = after === undefined ? null : decodeCursor(after);
+  const cursor = after === undefined ? undefined : decodeCursor(after);
   const defaultFrom = from === undefined ? 'now()' : 'null';
-  return onEventSchema(session, options, SEARCH_NEED, async (prefix) => {
-    // Times and flags go as text, because the driver has its own way to write them.
-    const rows = await session.query(
+  return onEventSchema(session, options, SEARCH_NEED, async ({ prefix, query }) => {
+    const { rows: found } = await query<EventRow & { cursor: string }>(
       `select s.event_id as "id", s.title, s.date_time as "dateTime", s.location, s.capacity,
         s.available_spots as "availableSpots", s.is_active as "isActive", s.rank, s.headline,
         s.row_cursor as "cursor"
@@ -74,13 +75,10 @@ export async function findEvents(
         p_location => $4::text, p_only_active => $5::text::boolean, p_only_free => $6::text::boolean,
         p_limit => $7::integer, p_after => $8::text, p_headline => $9::text::boolean) s`,
       [
-        ...[words ?? null, from?.toISOString() ?? null, until?.toISOString() ?? null],
-        ...[location ?? null, String(!options.withInactive), String(options.onlyFree ?? false)],
-        ...[String(limit), cursor, String(words !== undefined)],
+        ...[words, from, until, location, !options.withInactive, options.onlyFree ?? false],
+        ...[limit, cursor, words !== undefined],
       ],
-      false,
     );
-    const found = rows as unknown as (EventRow & { cursor: string })[];
     // A full page may have been the last one; asking again is answered with no row.
     const last = found.length < limit ? undefined : found.at(-1);
     const next = last === undefined ? null : encodeCursor(last.cursor);
@@ -129,8 +127,8 @@ export async function readEvent(
   session: Session,
   { eventId, ...target }: EventSchemaTarget & { eventId: number },
 ): Promise<EventDetails | null> {
-  return onEventSchema(session, target, STATS_NEED, async (prefix) => {
-    const rows = await session.query(
+  return onEventSchema(session, target, STATS_NEED, async ({ prefix, query }) => {
+    const { rows } = await query<EventDetails>(
       `select e.id, e.title, e.description, e.date_time as "dateTime", e.location, e.capacity,
         e.current_registrations as "currentRegistrations", e.held_seats as "heldSeats",
         e.is_active as "isActive", e.created_by as "createdBy", u.name as "creator",
@@ -138,10 +136,9 @@ export async function readEvent(
       from ${prefix}events e
       left join ${prefix}users u on u.id = e.created_by
       where e.id = $1::integer`,
-      [String(eventId)],
-      false,
+      [eventId],
     );
-    return (rows[0] as unknown as EventDetails | undefined) ?? null;
+    return rows[0] ?? null;
   });
 }
 
@@ -167,31 +164,23 @@ export async function readEventSeats(
   session: Session,
   { eventId, ...target }: EventSchemaTarget & { eventId: number },
 ): Promise<EventSeats | null> {
-  return onEventSchema(session, target, STATS_NEED, async (prefix) => {
-    const rows = await session.query(
-      `select (s.stats ->> 'event_id')::integer as "id", s.stats ->> 'title' as "title",
-        (s.stats ->> 'date_time')::timestamptz as "dateTime", ${SEAT_COLUMNS}
-      from ${prefix}events e
-      cross join lateral ${prefix}get_event_registration_stats(e.id) s (stats)
-      where e.id = $1::integer`,
-      [String(eventId)],
-      false,
-    );
-    return (rows[0] as unknown as EventSeats | undefined) ?? null;
+  return onEventSchema(session, target, STATS_NEED, async (installed) => {
+    const stats = await createRegistrationClient(installed, {
+      schema: installed.schema,
+    }).eventStats(eventId);
+    return stats && seatsOf(stats);
   });
 }
 
-const SEAT_COLUMNS = [
-  ['capacity', 'capacity', 'integer'],
-  ['confirmed_registrations', 'confirmed', 'integer'],
-  ['pending_registrations', 'pending', 'integer'],
-  ['waitlist_registrations', 'waitlist', 'integer'],
-  ['cancelled_registrations', 'cancelled', 'integer'],
-  ['total_registrations', 'total', 'integer'],
-  ['held_seats', 'heldSeats', 'integer'],
-  ['available_spots', 'availableSpots', 'integer'],
-  ['is_full', 'isFull', 'boolean'],
-  ['is_active', 'isActive', 'boolean'],
-]
-  .map(([key, name, type]) => `(s.stats ->> '${key}')::${type} as "${name}"`)
-  .join(', ');
+function seatsOf(stats: EventStats): EventSeats {
+  const { title, dateTime, capacity, heldSeats, availableSpots, isFull, isActive } = stats;
+  return {
+    ...{ id: stats.eventId, title, dateTime, capacity },
+    confirmed: stats.confirmedRegistrations,
+    pending: stats.pendingRegistrations,
+    waitlist: stats.waitlistRegistrations,
+    cancelled: stats.cancelledRegistrations,
+    total: stats.totalRegistrations,
+    ...{ heldSeats, availableSpots, isFull, isActive },
+  };
+}

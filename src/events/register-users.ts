@@ -1,7 +1,21 @@
 import { withConflictRetries } from '../connection/retry.ts';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
-import { type EventSchemaTarget, onEventSchema, type SchemaNeed } from './event-schema.ts';
+import {
+  type EventSchemaTarget,
+  type InstalledEventSchema,
+  onEventSchema,
+  type SchemaNeed,
+} from './event-schema.ts';
+import {
+  checkRegistrationOptions,
+  createRegistrationClient,
+  type RegistrationOptions,
+  registerBatch,
+  renderStatements,
+  requireIds,
+} from './registration.ts';
+import type { RegistrationResult, UnregistrationResult, UserBusy } from './registration-answer.ts';
 
 /** What became of one user. */
 export type RegistrationOutcome =
@@ -33,39 +47,11 @@ export interface RegistrationReport {
   results: RegistrationOutcome[];
 }
 
-export interface RegisterUsersOptions extends EventSchemaTarget {
+export interface RegisterUsersOptions extends EventSchemaTarget, RegistrationOptions {
   eventId: number;
   userIds: readonly number[];
-  /** Wait where no seat is free. Default false. */
-  joinWaitlist?: boolean | undefined;
-  /** Hold the seat for so long, at most a day, instead of confirming it. */
-  holdMs?: number | undefined;
   signal?: AbortSignal | undefined;
 }
-
-interface RawOutcome {
-  success: boolean;
-  user_id?: number;
-  registration_id?: number;
-  status?: 'confirmed' | 'pending' | 'waitlist';
-  waitlist_position?: number | null;
-  hold_expires_at?: string;
-  message?: string;
-  error_code?: string;
-  error_message?: string;
-}
-
-const REGISTER_NEED: SchemaNeed = {
-  functions: {
-    safe_event_registration: ['p_join_waitlist', 'p_hold'],
-    batch_event_registration: ['p_user_ids'],
-  },
-  access: 'application',
-};
-const UNREGISTER_NEED: SchemaNeed = {
-  functions: { safe_event_unregistration: ['p_user_id', 'p_keep'] },
-  access: 'application',
-};
 
 export interface UnregisterUsersOptions extends EventSchemaTarget {
   eventId: number;
@@ -75,27 +61,13 @@ export interface UnregisterUsersOptions extends EventSchemaTarget {
   signal?: AbortSignal | undefined;
 }
 
-const MAX_ID = 2_147_483_647;
-const MAX_HOLD_MS = 86_400_000;
-/** Others are in the way for moments only. */
-const ATTEMPTS = 6;
-
-/**
- * Refuses what cannot be the id of a user or an event, before anything is sent.
- *
- * @throws {EvdbError} USAGE
- */
-export function requireIds(what: 'event' | 'user', ids: readonly number[]): void {
-  const wrong = ids.find((id) => !Number.isInteger(id) || id < 1 || id > MAX_ID);
-  if (wrong === undefined) return;
-  throw new EvdbError(
-    'USAGE',
-    `${wrong} is not the id of ${what === 'event' ? 'an' : 'a'} ${what}`,
-    {
-      hint: `Nothing was changed. Ids are whole numbers from 1 to ${MAX_ID}.`,
-    },
-  );
-}
+const REGISTER_NEED: SchemaNeed = {
+  functions: {
+    safe_event_registration: ['p_join_waitlist', 'p_hold'],
+    batch_event_registration: ['p_user_ids'],
+  },
+  access: 'application',
+};
 
 /**
  * Registers users for an event. Several go in one batch, which takes exactly the seats that are
@@ -110,25 +82,23 @@ export async function registerUsers(
   session: Session,
   options: RegisterUsersOptions,
 ): Promise<RegistrationReport> {
-  const { eventId, userIds, joinWaitlist = false, holdMs, signal } = options;
+  const { eventId, userIds, joinWaitlist, holdMs, signal } = options;
   requireIds('event', [eventId]);
   requireIds('user', userIds);
-  requireHold(holdMs);
-  const isPlain = !joinWaitlist && holdMs === undefined;
-  return onEventSchema(session, options, REGISTER_NEED, async (prefix) => {
-    if (isPlain && userIds.length > 1) {
-      return report(eventId, await registerBatch(session, prefix, options));
-    }
-    const hold = holdMs === undefined ? 'null' : `interval '${holdMs} milliseconds'`;
-    return oneByOne(eventId, userIds, signal, (userId) =>
-      call(
-        session,
-        `${prefix}safe_event_registration(p_user_id => ${userId}, p_event_id => ${eventId}, p_join_waitlist => ${joinWaitlist}, p_hold => ${hold})`,
-        signal,
-      ).then((raw) => parseOutcome(raw as RawOutcome, userId)),
+  const asked = checkRegistrationOptions({ joinWaitlist, holdMs });
+  return onEventSchema(session, options, REGISTER_NEED, async (installed) => {
+    if (asked === undefined && userIds.length > 1) return registerTogether(installed, options);
+    const { register } = createRegistrationClient(installed, { schema: installed.schema });
+    return oneByOne(options, async (userId) =>
+      outcomeOf(await patiently(() => register(userId, eventId, asked), signal)),
     );
   });
 }
+
+const UNREGISTER_NEED: SchemaNeed = {
+  functions: { safe_event_unregistration: ['p_user_id', 'p_keep'] },
+  access: 'application',
+};
 
 /**
  * Removes registrations, holds and places in the queue, one user after the other.
@@ -142,37 +112,34 @@ export async function unregisterUsers(
   const { eventId, userIds, keep = false, signal } = options;
   requireIds('event', [eventId]);
   requireIds('user', userIds);
-  return onEventSchema(session, options, UNREGISTER_NEED, (prefix) =>
-    oneByOne(eventId, userIds, signal, async (userId) => {
-      const raw = (await call(
-        session,
-        `${prefix}safe_event_unregistration(p_user_id => ${userId}, p_event_id => ${eventId}, p_keep => ${keep})`,
-        signal,
-      )) as RawOutcome;
-      const outcome = parseOutcome(raw, userId);
-      return outcome.success ? { ...outcome, status: keep ? 'cancelled' : 'removed' } : outcome;
-    }),
-  );
-}
-
-function requireHold(holdMs: number | undefined): void {
-  if (holdMs === undefined || (holdMs >= 1 && holdMs <= MAX_HOLD_MS)) return;
-  throw new EvdbError('USAGE', `a hold cannot last ${holdMs} ms`, {
-    hint: 'Nothing was changed. A hold lasts for a day at most.',
+  return onEventSchema(session, options, UNREGISTER_NEED, async (installed) => {
+    const { unregister } = createRegistrationClient(installed, { schema: installed.schema });
+    return oneByOne(options, async (userId) => {
+      const result = await patiently(() => unregister(userId, eventId, { keep }), signal);
+      if (!result.success) return outcomeOf(result);
+      const { registrationId, message } = result;
+      const status = keep ? 'cancelled' : 'removed';
+      return { success: true, userId, registrationId, status, message };
+    });
   });
 }
 
+/** Others are in the way for moments only. */
+const ATTEMPTS = 6;
+
+function patiently<T>(attempt: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  return withConflictRetries(attempt, { attempts: ATTEMPTS, signal });
+}
+
 async function oneByOne(
-  eventId: number,
-  userIds: readonly number[],
-  signal: AbortSignal | undefined,
-  register: (userId: number) => Promise<RegistrationOutcome>,
+  { eventId, userIds, signal }: RegisterUsersOptions | UnregisterUsersOptions,
+  change: (userId: number) => Promise<RegistrationOutcome>,
 ): Promise<RegistrationReport> {
   const results: RegistrationOutcome[] = [];
   try {
     for (const userId of userIds) {
       signal?.throwIfAborted();
-      results.push(await register(userId));
+      results.push(await change(userId));
     }
   } catch (error) {
     if (signal?.aborted) throw interrupted(error, report(eventId, results));
@@ -182,64 +149,44 @@ async function oneByOne(
 }
 
 /** Users whom somebody was changing are asked for again, and keep their place in the answer. */
-async function registerBatch(
-  session: Session,
-  prefix: string,
+async function registerTogether(
+  installed: InstalledEventSchema,
   { eventId, userIds, signal }: RegisterUsersOptions,
-): Promise<RegistrationOutcome[]> {
+): Promise<RegistrationReport> {
+  const statements = renderStatements(installed.schema);
   const results: RegistrationOutcome[] = [];
-  let places = userIds.map((_, index) => index);
+  let left = userIds.map((userId, place) => ({ userId, place }));
   const attempt = async () => {
-    const ids = places.map((place) => userIds[place]);
-    const raw = await call(
-      session,
-      `${prefix}batch_event_registration(p_user_ids => '{${ids}}'::integer[], p_event_id => ${eventId})`,
-      signal,
-    );
-    for (const [index, detail] of (raw as { details: RawOutcome[] }).details.entries()) {
-      const place = places[index] ?? 0;
-      results[place] = parseOutcome(detail, userIds[place] ?? 0);
-    }
-    places = places.filter((place) => {
-      const outcome = results[place];
-      return outcome?.success === false && outcome.errorCode === '55P03';
+    const ids = left.map(({ userId }) => userId);
+    const answers = await registerBatch(installed, statements, ids, eventId);
+    left = left.filter(({ place }, index) => {
+      const answer = answers[index];
+      if (answer !== undefined) results[place] = outcomeOf(answer);
+      return answer?.success === false && answer.errorCode === '55P03';
     });
-    if (places.length > 0) throw Object.assign(new Error('busy'), { code: '55P03' });
+    if (left.length > 0) throw Object.assign(new Error('busy'), { code: '55P03' });
   };
   try {
-    await withConflictRetries(attempt, { attempts: ATTEMPTS, signal });
+    await patiently(attempt, signal);
   } catch (error) {
     if (signal?.aborted) throw interrupted(error, report(eventId, results));
     // The answer tells of those who stayed busy.
-    if (results.length < userIds.length || places.length === 0) throw error;
+    if (results.length < userIds.length || left.length === 0) throw error;
   }
-  return results;
+  return report(eventId, results);
 }
 
-function call(
-  session: Session,
-  expression: string,
-  signal: AbortSignal | undefined,
-): Promise<unknown> {
-  return withConflictRetries(
-    async () => (await session.run(`select ${expression} as "answer"`))[0]?.answer,
-    { attempts: ATTEMPTS, signal },
-  );
-}
-
-function parseOutcome(raw: RawOutcome, userId: number): RegistrationOutcome {
-  if (!raw.success) {
-    const { error_code: errorCode = '', error_message: message = '' } = raw;
-    return { success: false, userId, errorCode, message };
-  }
+function outcomeOf(
+  result: RegistrationResult | UserBusy | Extract<UnregistrationResult, { success: false }>,
+): RegistrationOutcome {
+  const { userId, message } = result;
+  if (!result.success) return { success: false, userId, errorCode: result.errorCode, message };
+  const { registrationId, status } = result;
   return {
-    success: true,
-    userId,
-    registrationId: raw.registration_id ?? 0,
-    status: raw.status ?? 'confirmed',
-    ...(raw.waitlist_position === undefined ? {} : { waitlistPosition: raw.waitlist_position }),
-    ...(raw.hold_expires_at === undefined ? {} : { holdExpiresAt: raw.hold_expires_at }),
-    message: raw.message ?? '',
+    ...{ success: true, userId, registrationId, status },
+    ...(status === 'waitlist' ? { waitlistPosition: result.waitlistPosition } : {}),
+    ...(status === 'pending' ? { holdExpiresAt: result.holdExpiresAt.toISOString() } : {}),
+    message,
   };
 }
 

@@ -2,18 +2,17 @@ import { AsyncResource } from 'node:async_hooks';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { backOffMs } from '../connection/retry.ts';
 import { EvdbError } from '../errors.ts';
-import type { Call, RegistrarSettings } from './registrar.ts';
 import {
-  type Backlog,
+  type Call,
   type Outcome,
   type RegistrarCounts,
   type RegistrarPool,
-  registrarClosed,
   runTurn,
   type Sending,
   type TurnResult,
 } from './registrar-turn.ts';
 import { renderStatements } from './registration.ts';
+import type { RegistrationResult } from './registration-answer.ts';
 
 /** A lane for each event that has calls, and none for the others. */
 interface Lanes {
@@ -23,17 +22,32 @@ interface Lanes {
   add(call: Call): void;
   /** Waits for company no more. */
   hurry(): void;
-  /** Forgets the calls that are not under way. */
-  abandon(): void;
+  /** Forgets the calls that are not under way; `reason` is what the pool says of one that waits there. */
+  abandon(reason: EvdbError): void;
 }
 
+interface LaneSettings {
+  schema: string | undefined;
+  maxBatchSize: number;
+  maxDelayMs: number;
+  maxInFlight: number;
+  maxAttempts: number;
+}
+
+/** Who answers the calls. */
+interface Answers {
+  resolve(call: Call, result: RegistrationResult): void;
+  reject(call: Call, error: unknown): void;
+}
+
+/** Sends the calls of each event one statement after the other, of all events so many at a time. */
 export function createLanes(
   pool: RegistrarPool,
-  settings: RegistrarSettings,
+  settings: LaneSettings,
   counts: RegistrarCounts,
-  backlog: Backlog,
+  answers: Answers,
 ): Lanes {
-  const { schema, maxBatchSize, maxDelayMillis, maxInFlight, maxAttempts } = settings;
+  const { schema, maxBatchSize, maxDelayMs, maxInFlight, maxAttempts } = settings;
   const statements = renderStatements(schema);
   const slots = createSlots(maxInFlight);
   // Whoever calls may be inside a transaction; the batch, which is for others too, must not be.
@@ -41,7 +55,7 @@ export function createLanes(
   const lanes = new Map<number, Lane>();
   const host: LaneHost = {
     maxBatchSize,
-    maxDelayMillis,
+    maxDelayMs,
     slots,
     send(calls, sending) {
       counts.recordBatch(calls.length);
@@ -54,7 +68,7 @@ export function createLanes(
   const settle = (call: Call, outcome: Outcome | undefined): boolean => {
     if (call.state === 'settled' || outcome === undefined) return false;
     if (outcome.kind === 'answer') {
-      backlog.resolve(call, outcome.result);
+      answers.resolve(call, outcome.result);
       return false;
     }
     call.attempts += 1;
@@ -63,7 +77,7 @@ export function createLanes(
       call.state = 'queued';
       counts.retries += 1;
     } else {
-      backlog.reject(call, errorOf(call, outcome.error));
+      answers.reject(call, errorOf(call, outcome.error));
     }
     return isRetried;
   };
@@ -81,11 +95,11 @@ export function createLanes(
       lane.add(call);
     },
     hurry() {
-      host.maxDelayMillis = 0;
+      host.maxDelayMs = 0;
       for (const lane of lanes.values()) lane.hurry();
     },
-    abandon() {
-      for (const lane of [...lanes.values()]) lane.abandon();
+    abandon(reason) {
+      for (const lane of [...lanes.values()]) lane.abandon(reason);
     },
   };
 }
@@ -111,7 +125,7 @@ function errorOf({ userId, eventId }: Call, error: unknown): unknown {
 interface LaneHost {
   maxBatchSize: number;
   /** How long a call may wait for company. */
-  maxDelayMillis: number;
+  maxDelayMs: number;
   slots: Slots;
   /** Sends them with one statement, and never throws. */
   send(calls: readonly Call[], sending: Sending): Promise<TurnResult>;
@@ -159,11 +173,11 @@ class Lane {
   }
 
   /** Forgets the calls that are not under way. */
-  abandon(): void {
+  abandon(reason: EvdbError): void {
     this.#queue = [];
     for (const { timer } of this.#delayed.values()) clearTimeout(timer);
     this.#delayed.clear();
-    this.#taker?.abort(registrarClosed());
+    this.#taker?.abort(reason);
     this.hurry();
     if (!this.#isRunning) this.#onIdle();
   }
@@ -186,7 +200,7 @@ class Lane {
 
   async #gather(): Promise<void> {
     const sinceMs = this.#queue[0]?.arrivedAtMs ?? 0;
-    const leftMs = this.#host.maxDelayMillis - (performance.now() - sinceMs);
+    const leftMs = this.#host.maxDelayMs - (performance.now() - sinceMs);
     if (leftMs > 0 && !this.#isReady()) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, leftMs);

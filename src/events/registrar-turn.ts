@@ -1,19 +1,35 @@
 import { isConflict } from '../connection/retry.ts';
 import { EvdbError } from '../errors.ts';
 import type { Queryable, QueryResult, Row } from '../pool/handle.ts';
-import type { Call, RegistrarSettings } from './registrar.ts';
-import { type RegistrationStatements, readAnswer } from './registration.ts';
+import type { Answering } from './event-schema.ts';
+import {
+  type RegistrationOptions,
+  type RegistrationStatements,
+  readAnswer,
+  registerBatch,
+} from './registration.ts';
 import {
   parseRegistration,
   type RawRegistration,
   type RegistrationResult,
-  unknownAnswer,
+  type UserBusy,
 } from './registration-answer.ts';
 
-/** How a statement is taken back while it waits for a connection, and who is told when it goes out. */
-export interface Sending {
-  signal: AbortSignal;
-  onSend: () => void;
+/** One `register` that is not answered yet. */
+export interface Call {
+  /** Ascending in the order of arrival. */
+  readonly number: number;
+  readonly userId: number;
+  readonly eventId: number;
+  /** Only where they ask for more than a batch can do. */
+  readonly options: RegistrationOptions | undefined;
+  readonly arrivedAtMs: number;
+  /** How often it was tried in vain. */
+  attempts: number;
+  /** `asked`: the pool has it, and may still be looking for a connection. */
+  state: 'queued' | 'asked' | 'sent' | 'settled';
+  resolve(result: RegistrationResult): void;
+  reject(error: unknown): void;
 }
 
 /** What the registrar needs of a pool. */
@@ -28,6 +44,12 @@ export interface RegistrarPool extends Queryable {
     options: { isolation: 'read committed'; retries: number; signal?: AbortSignal },
   ): Promise<T>;
   metrics(): { max: number };
+}
+
+/** How a statement is taken back while it waits for a connection, and who is told when it goes out. */
+export interface Sending {
+  signal: AbortSignal;
+  onSend: () => void;
 }
 
 /** What became of one call of a turn. */
@@ -56,7 +78,7 @@ export async function runTurn(
   try {
     return { outcomes: await sendCalls(pool, statements, calls, sending), isWhole: false };
   } catch (error) {
-    // the statement left nothing
+    // The statement left nothing.
     const kind = isConflict(error) ? 'try-again' : 'failure';
     return { outcomes: calls.map(() => ({ kind, error })), isWhole: calls.length > 1 };
   }
@@ -74,189 +96,53 @@ async function sendCalls(
   const isRetry = calls.some(({ attempts }) => attempts > 0);
   // A batch of one takes about twice the time of the single call. That one waits for locks, though,
   // and all who come after it for the same event would wait with it: hence "soon", and once only.
-  const isSingle = options !== undefined || (calls.length === 1 && !isRetry);
-  const statement = isSingle
-    ? statements.registerSoon(userId, eventId, options)
-    : statements.registerBatch(
-        calls.map((call) => call.userId),
-        eventId,
-      );
-  // One statement needs no transaction of its own, which would cost two round trips while the event
-  // is locked. Where sessions begin at a stricter level, the retry says which one it wants.
-  const answer = isRetry
-    ? await pool.withTransaction(
-        (transaction) => {
-          sending.onSend();
-          return readAnswer(transaction, statement);
-        },
-        { isolation: 'read committed', retries: 0, signal: sending.signal },
-      )
-    : await readAnswer({ query: (text, params) => pool.query(text, params, sending) }, statement);
-  return isSingle
-    ? [
-        {
-          kind: 'answer',
-          result: parseRegistration(answer as RawRegistration, { userId, eventId }),
-        },
-      ]
-    : readBatch(answer as { details?: RawRegistration[] } | null, calls);
+  if (options !== undefined || (calls.length === 1 && !isRetry)) {
+    const statement = statements.registerSoon(userId, eventId, options);
+    const raw = await ask(pool, sending, isRetry, (answering) =>
+      readAnswer<RawRegistration>(answering, statement),
+    );
+    return [{ kind: 'answer', result: parseRegistration(raw, { userId, eventId }) }];
+  }
+  const userIds = calls.map((call) => call.userId);
+  const answers = await ask(pool, sending, isRetry, (answering) =>
+    registerBatch(answering, statements, userIds, eventId),
+  );
+  return answers.map(outcomeOf);
 }
 
-/** One entry for each call, in the order sent; each is checked to be of the user who called. */
-function readBatch(
-  answer: { details?: RawRegistration[] } | null,
-  calls: readonly Call[],
-): Outcome[] {
-  const details = answer?.details;
-  if (!Array.isArray(details) || details.length !== calls.length) throw unknownAnswer(answer);
-  // A user may ask twice, and both calls go again where the first has to: else the second would
-  // be told of a registration that is not there yet.
-  const locked = new Set<number>();
-  return calls.map(({ userId, eventId }, index) => {
-    const entry = details[index];
-    if (entry === undefined || entry.user_id !== userId) throw unknownAnswer(entry);
-    if (entry.error_code === '55P03') locked.add(userId);
-    return locked.has(userId)
-      ? { kind: 'try-again', error: userLocked(userId, eventId) }
-      : { kind: 'answer', result: parseRegistration(entry, { userId, eventId }) };
-  });
+/**
+ * One statement needs no transaction of its own, which would cost two round trips while the event is
+ * locked. Where sessions begin at a stricter level, the retry says which one it wants.
+ */
+function ask<T>(
+  pool: RegistrarPool,
+  sending: Sending,
+  isRetry: boolean,
+  read: (answering: Answering) => Promise<T>,
+): Promise<T> {
+  if (!isRetry) return read({ query: (text, params) => pool.query(text, params, sending) });
+  return pool.withTransaction(
+    (transaction) => {
+      sending.onSend();
+      return read(transaction);
+    },
+    { isolation: 'read committed', retries: 0, signal: sending.signal },
+  );
 }
 
-function userLocked(userId: number, eventId: number): EvdbError {
+function outcomeOf(answer: RegistrationResult | UserBusy): Outcome {
+  return !answer.success && answer.errorCode === '55P03'
+    ? { kind: 'try-again', error: userLocked(answer) }
+    : { kind: 'answer', result: answer };
+}
+
+function userLocked({ userId, eventId }: UserBusy): EvdbError {
   return new EvdbError(
     'LOCK_TIMEOUT',
     `another transaction keeps changing user ${userId} or the registration for event ${eventId}`,
     {
       hint: 'Nothing was changed. Try again later, and keep transactions that change users short.',
       details: { sqlstate: '55P03', userId, eventId },
-    },
-  );
-}
-
-/** All calls that are not answered yet, and the limit to them. */
-export interface Backlog {
-  readonly pending: number;
-  readonly waiting: number;
-  /**
-   * Takes a call up, now or when there is room.
-   *
-   * @throws EvdbError `REGISTRAR_FULL`
-   */
-  add(call: Call): void;
-  /** Answers a call; what was answered before stays as it was. */
-  resolve(call: Call, result: RegistrationResult): void;
-  reject(call: Call, error: unknown): void;
-  /** Calls back once, when nothing is left. */
-  onceEmpty(callback: () => void): void;
-  /** Rejects whatever is left, saying what is known of it. */
-  abandon(): void;
-}
-
-/** @param admit takes a call that is pending from now on */
-export function createBacklog(
-  { maxPending, whenFull }: RegistrarSettings,
-  counts: RegistrarCounts,
-  admit: (call: Call) => void,
-): Backlog {
-  const pending = new Set<Call>();
-  // A set is a queue from whose middle a call can go, too.
-  const waiting = new Set<Call>();
-  let announceEmpty: (() => void) | undefined;
-  const isEmpty = () => pending.size === 0 && waiting.size === 0;
-
-  const accept = (call: Call): void => {
-    counts.calls += 1;
-    pending.add(call);
-    admit(call);
-  };
-  const settle = (call: Call, answer: () => void): void => {
-    if (call.state === 'settled') return;
-    call.state = 'settled';
-    if (!waiting.delete(call)) pending.delete(call);
-    answer();
-    const [next] = waiting;
-    if (next !== undefined && pending.size < maxPending) {
-      waiting.delete(next);
-      accept(next);
-    }
-    if (isEmpty()) announceEmpty?.();
-  };
-  const reject = (call: Call, error: unknown): void =>
-    settle(call, () => {
-      counts.failed += 1;
-      call.reject(error);
-    });
-
-  return {
-    get pending() {
-      return pending.size;
-    },
-    get waiting() {
-      return waiting.size;
-    },
-    add(call) {
-      if (pending.size < maxPending) {
-        accept(call);
-      } else if (whenFull === 'wait') {
-        waiting.add(call);
-      } else {
-        counts.turnedAway += 1;
-        throw registrarFull(maxPending);
-      }
-    },
-    resolve: (call, result) =>
-      settle(call, () => {
-        counts[result.success ? 'registered' : 'refused'] += 1;
-        call.resolve(result);
-      }),
-    reject,
-    onceEmpty(callback) {
-      announceEmpty = callback;
-      if (isEmpty()) callback();
-    },
-    abandon: () => abandon(waiting, pending, reject),
-  };
-}
-
-function abandon(
-  waiting: ReadonlySet<Call>,
-  pending: ReadonlySet<Call>,
-  reject: (call: Call, error: unknown) => void,
-): void {
-  // Who waits goes first: else the room that the others leave would let him in.
-  for (const call of [...waiting]) reject(call, registrarClosed());
-  for (const call of [...pending]) {
-    if (call.state === 'queued') reject(call, registrarClosed());
-    if (call.state === 'sent') reject(call, outcomeUnknown(call));
-  }
-  // The lanes take back what the pool has not sent, and the pool says so at once. One that knows
-  // nothing of taking back may have sent it.
-  setImmediate(() => {
-    for (const call of [...pending]) reject(call, outcomeUnknown(call));
-  });
-}
-
-/** A call that comes too late, or that was not sent before the deadline. */
-export function registrarClosed(): EvdbError {
-  return new EvdbError('REGISTRAR_CLOSED', 'the registrar is closed; the call was not sent', {
-    hint: 'Nobody was registered by this call. Send it to an instance that runs.',
-  });
-}
-
-function registrarFull(maxPending: number): EvdbError {
-  return new EvdbError('REGISTRAR_FULL', `${maxPending} registrations are waiting already`, {
-    hint: 'Ask the user to try again in a moment (HTTP 503), or raise maxPending.',
-    details: { maxPending },
-  });
-}
-
-function outcomeUnknown({ userId, eventId }: Call): EvdbError {
-  return new EvdbError(
-    'OUTCOME_UNKNOWN',
-    `the registrar was closed while it registered user ${userId} for event ${eventId}`,
-    {
-      hint: 'Look the registration up before trying again.',
-      details: { userId, eventId },
     },
   );
 }

@@ -1,13 +1,17 @@
 import { EvdbError } from '../errors.ts';
 import { createLanes } from './registrar-lanes.ts';
 import {
-  createBacklog,
+  type Call,
   createCounts,
+  type RegistrarCounts,
   type RegistrarMetrics,
   type RegistrarPool,
-  registrarClosed,
 } from './registrar-turn.ts';
-import { checkOptions, type RegistrationOptions, requireId } from './registration.ts';
+import {
+  checkRegistrationOptions,
+  type RegistrationOptions,
+  requireUserAndEvent,
+} from './registration.ts';
 import type { RegistrationResult } from './registration-answer.ts';
 
 export interface Registrar {
@@ -53,9 +57,8 @@ export function createRegistrar(pool: RegistrarPool, options: RegistrarOptions =
   let closing: Promise<void> | undefined;
   return {
     async register(userId, eventId, asked) {
-      requireId('userId', userId);
-      requireId('eventId', eventId);
-      const known = checkOptions(asked);
+      requireUserAndEvent(userId, eventId);
+      const known = checkRegistrationOptions(asked);
       if (closing !== undefined) throw registrarClosed();
       return new Promise((resolve, reject) => {
         calls += 1;
@@ -72,7 +75,7 @@ export function createRegistrar(pool: RegistrarPool, options: RegistrarOptions =
       closing ??= new Promise((resolve) => {
         const timer = setTimeout(() => {
           backlog.abandon();
-          lanes.abandon();
+          lanes.abandon(registrarClosed());
         }, timeoutMillis);
         backlog.onceEmpty(() => {
           clearTimeout(timer);
@@ -91,7 +94,7 @@ export interface RegistrarOptions {
   /** Most calls that one batch takes; default 256, at most 10,000. */
   maxBatchSize?: number | undefined;
   /** How long a call may wait for others to share a batch with, in ms; default 0. */
-  maxDelayMillis?: number | undefined;
+  maxDelayMs?: number | undefined;
   /** Most calls that are accepted and not answered yet, over all events; default 10,000. */
   maxPending?: number | undefined;
   /**
@@ -105,10 +108,10 @@ export interface RegistrarOptions {
   maxAttempts?: number | undefined;
 }
 
-export interface RegistrarSettings {
+interface RegistrarSettings {
   schema: string | undefined;
   maxBatchSize: number;
-  maxDelayMillis: number;
+  maxDelayMs: number;
   maxPending: number;
   whenFull: 'reject' | 'wait';
   maxInFlight: number;
@@ -118,7 +121,7 @@ export interface RegistrarSettings {
 const LIMITS = {
   // An event holds no more.
   maxBatchSize: [1, 10_000],
-  maxDelayMillis: [0, 60_000],
+  maxDelayMs: [0, 60_000],
   maxPending: [1, 10_000_000],
   maxInFlight: [1, 10_000],
   maxAttempts: [1, 100],
@@ -137,7 +140,7 @@ export function resolveRegistrarOptions(
   const settings: RegistrarSettings = {
     schema: options.schema,
     maxBatchSize: options.maxBatchSize ?? 256,
-    maxDelayMillis: options.maxDelayMillis ?? 0,
+    maxDelayMs: options.maxDelayMs ?? 0,
     maxPending: options.maxPending ?? 10_000,
     whenFull: options.whenFull ?? 'reject',
     maxInFlight: options.maxInFlight ?? Math.max(1, Math.floor(poolMax / 2)),
@@ -164,19 +167,130 @@ function misused(name: string, what: string, expected: string): EvdbError {
   });
 }
 
-/** One `register` that is not answered yet. */
-export interface Call {
-  /** Ascending in the order of arrival. */
-  readonly number: number;
-  readonly userId: number;
-  readonly eventId: number;
-  /** Only where they ask for more than a batch can do. */
-  readonly options: RegistrationOptions | undefined;
-  readonly arrivedAtMs: number;
-  /** How often it was tried in vain. */
-  attempts: number;
-  /** `asked`: the pool has it, and may still be looking for a connection. */
-  state: 'queued' | 'asked' | 'sent' | 'settled';
-  resolve(result: RegistrationResult): void;
-  reject(error: unknown): void;
+/** All calls that are not answered yet, and the limit to them. */
+interface Backlog {
+  readonly pending: number;
+  readonly waiting: number;
+  /**
+   * Takes a call up, now or when there is room.
+   *
+   * @throws EvdbError `REGISTRAR_FULL`
+   */
+  add(call: Call): void;
+  /** Answers a call; what was answered before stays as it was. */
+  resolve(call: Call, result: RegistrationResult): void;
+  reject(call: Call, error: unknown): void;
+  /** Calls back once, when nothing is left. */
+  onceEmpty(callback: () => void): void;
+  /** Rejects whatever is left, saying what is known of it. */
+  abandon(): void;
+}
+
+/** @param admit takes a call that is pending from now on */
+function createBacklog(
+  { maxPending, whenFull }: RegistrarSettings,
+  counts: RegistrarCounts,
+  admit: (call: Call) => void,
+): Backlog {
+  const pending = new Set<Call>();
+  // A set is a queue from whose middle a call can go, too.
+  const waiting = new Set<Call>();
+  let announceEmpty: (() => void) | undefined;
+  const isEmpty = () => pending.size === 0 && waiting.size === 0;
+
+  const accept = (call: Call): void => {
+    counts.calls += 1;
+    pending.add(call);
+    admit(call);
+  };
+  const settle = (call: Call, answer: () => void): void => {
+    if (call.state === 'settled') return;
+    call.state = 'settled';
+    if (!waiting.delete(call)) pending.delete(call);
+    answer();
+    const [next] = waiting;
+    if (next !== undefined && pending.size < maxPending) {
+      waiting.delete(next);
+      accept(next);
+    }
+    if (isEmpty()) announceEmpty?.();
+  };
+  const reject = (call: Call, error: unknown): void =>
+    settle(call, () => {
+      counts.failed += 1;
+      call.reject(error);
+    });
+
+  return {
+    get pending() {
+      return pending.size;
+    },
+    get waiting() {
+      return waiting.size;
+    },
+    add(call) {
+      if (pending.size < maxPending) {
+        accept(call);
+      } else if (whenFull === 'wait') {
+        waiting.add(call);
+      } else {
+        counts.turnedAway += 1;
+        throw registrarFull(maxPending);
+      }
+    },
+    resolve: (call, result) =>
+      settle(call, () => {
+        counts[result.success ? 'registered' : 'refused'] += 1;
+        call.resolve(result);
+      }),
+    reject,
+    onceEmpty(callback) {
+      announceEmpty = callback;
+      if (isEmpty()) callback();
+    },
+    abandon: () => abandon(waiting, pending, reject),
+  };
+}
+
+function abandon(
+  waiting: ReadonlySet<Call>,
+  pending: ReadonlySet<Call>,
+  reject: (call: Call, error: unknown) => void,
+): void {
+  // Who waits goes first: else the room that the others leave would let him in.
+  for (const call of [...waiting]) reject(call, registrarClosed());
+  for (const call of [...pending]) {
+    if (call.state === 'queued') reject(call, registrarClosed());
+    if (call.state === 'sent') reject(call, outcomeUnknown(call));
+  }
+  // The lanes take back what the pool has not sent, and the pool says so at once. One that knows
+  // nothing of taking back may have sent it.
+  setImmediate(() => {
+    for (const call of [...pending]) reject(call, outcomeUnknown(call));
+  });
+}
+
+/** A call that comes too late, or that was not sent before the deadline. */
+function registrarClosed(): EvdbError {
+  return new EvdbError('REGISTRAR_CLOSED', 'the registrar is closed; the call was not sent', {
+    hint: 'Nobody was registered by this call. Send it to an instance that runs.',
+  });
+}
+
+function registrarFull(maxPending: number): EvdbError {
+  return new EvdbError('REGISTRAR_FULL', `${maxPending} registrations are waiting already`, {
+    hint: 'Ask the user to try again in a moment (HTTP 503), or raise maxPending.',
+    details: { maxPending },
+  });
+}
+
+function outcomeUnknown({ userId, eventId }: Call): EvdbError {
+  return new EvdbError(
+    'OUTCOME_UNKNOWN',
+    `the registrar was closed while it registered user ${userId} for event ${eventId}`,
+    {
+      hint: 'Look the registration up before trying again.',
+      details: { userId, eventId },
+    },
+  );
 }

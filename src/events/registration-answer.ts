@@ -139,6 +139,47 @@ export function parseRegistration(raw: RawRegistration | null, asked: Asked): Re
   }
 }
 
+/** A user of a batch whom another transaction keeps changing: nothing was done, and it can go again. */
+export interface UserBusy {
+  success: false;
+  errorCode: '55P03';
+  userId: number;
+  eventId: number;
+  message: string;
+}
+
+/** What the database answers about a batch, as it is; other keys are sums. */
+export interface RawBatch {
+  details?: RawRegistration[];
+}
+
+/**
+ * Reads the answer of `batch_event_registration`: one entry for each user, in the order sent. Each is
+ * checked to be of the user who was asked for.
+ *
+ * @throws EvdbError `UNKNOWN_ANSWER`
+ */
+export function parseBatch(
+  raw: RawBatch | null,
+  userIds: readonly number[],
+  eventId: number,
+): (RegistrationResult | UserBusy)[] {
+  const details = raw?.details;
+  if (!Array.isArray(details) || details.length !== userIds.length) throw unknownAnswer(raw);
+  // A user may be asked for twice, and both go again where the first has to: else the second would
+  // be told of a registration that is not there yet.
+  const busy = new Map<number, UserBusy>();
+  return userIds.map((userId, index) => {
+    const entry = details[index];
+    if (entry === undefined || entry.user_id !== userId) throw unknownAnswer(entry);
+    if (entry.error_code === '55P03' && !busy.has(userId)) {
+      const message = entry.error_message ?? '';
+      busy.set(userId, { success: false, errorCode: '55P03', userId, eventId, message });
+    }
+    return busy.get(userId) ?? parseRegistration(entry, { userId, eventId });
+  });
+}
+
 /** As `parseRegistration`, for `safe_event_unregistration`. */
 export function parseUnregistration(
   raw: RawRegistration | null,

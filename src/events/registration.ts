@@ -1,16 +1,18 @@
 import { EvdbError } from '../errors.ts';
-import type { Queryable } from '../pool/handle.ts';
 import { quoteIdent } from '../sql/quote.ts';
-import { commandLine } from '../text/command-line.ts';
+import { type Answering, schemaMissingOr } from './event-schema.ts';
 import {
   type EventStats,
+  parseBatch,
   parseRegistration,
   parseStats,
   parseUnregistration,
+  type RawBatch,
   type RawEventStats,
   type RawRegistration,
   type RegistrationResult,
   type UnregistrationResult,
+  type UserBusy,
   unknownAnswer,
 } from './registration-answer.ts';
 
@@ -55,21 +57,19 @@ export interface RegistrationClient {
  * if (!result.success && result.reason === 'full') offerAnother();
  */
 export function createRegistrationClient(
-  queryable: Queryable,
+  queryable: Answering,
   { schema }: RegistrationClientOptions = {},
 ): RegistrationClient {
   const statements = renderStatements(schema);
   return {
     async register(userId, eventId, options) {
-      requireId('userId', userId);
-      requireId('eventId', eventId);
-      const statement = statements.register(userId, eventId, checkOptions(options));
+      requireUserAndEvent(userId, eventId);
+      const statement = statements.register(userId, eventId, checkRegistrationOptions(options));
       const raw = await readAnswer<RawRegistration>(queryable, statement);
       return parseRegistration(raw, { userId, eventId });
     },
     async unregister(userId, eventId, options) {
-      requireId('userId', userId);
-      requireId('eventId', eventId);
+      requireUserAndEvent(userId, eventId);
       const raw = await readAnswer<RawRegistration>(
         queryable,
         statements.unregister(userId, eventId, checkKeep(options)),
@@ -77,8 +77,8 @@ export function createRegistrationClient(
       return parseUnregistration(raw, { userId, eventId });
     },
     async eventStats(eventId) {
-      requireId('eventId', eventId);
-      const raw = await readRow<RawEventStats>(queryable, statements.stats(eventId));
+      requireIds('event', [eventId]);
+      const raw = await readOptional<RawEventStats>(queryable, statements.stats(eventId));
       return raw === null ? null : parseStats(raw);
     },
   };
@@ -88,71 +88,70 @@ const searched = renderStatements();
 
 /** The JSON of `safe_event_registration` as the database gives it, with its `snake_case` names. */
 export async function safeEventRegistration(
-  queryable: Queryable,
+  queryable: Answering,
   userId: number,
   eventId: number,
 ): Promise<RawRegistration> {
-  requireId('userId', userId);
-  requireId('eventId', eventId);
+  requireUserAndEvent(userId, eventId);
   return readAnswer(queryable, searched.register(userId, eventId));
 }
 
 /** The JSON of `safe_event_unregistration` as the database gives it. */
 export async function safeEventUnregistration(
-  queryable: Queryable,
+  queryable: Answering,
   userId: number,
   eventId: number,
 ): Promise<RawRegistration> {
-  requireId('userId', userId);
-  requireId('eventId', eventId);
+  requireUserAndEvent(userId, eventId);
   return readAnswer(queryable, searched.unregister(userId, eventId));
 }
 
 /** The JSON of `get_event_registration_stats` as the database gives it; null for no such event. */
 export async function getEventStats(
-  queryable: Queryable,
+  queryable: Answering,
   eventId: number,
 ): Promise<RawEventStats | null> {
-  requireId('eventId', eventId);
-  return readRow(queryable, searched.stats(eventId));
+  requireIds('event', [eventId]);
+  return readOptional(queryable, searched.stats(eventId));
 }
 
-/** Runs one of the statements and reads its JSON. */
-export async function readAnswer<T>(queryable: Queryable, statement: Statement): Promise<T> {
-  const answer = await readRow<T>(queryable, statement);
+/**
+ * Registers several users with one statement, which takes exactly the seats that are left.
+ *
+ * @returns one entry for each of them, in that order
+ */
+export async function registerBatch(
+  answering: Answering,
+  statements: RegistrationStatements,
+  userIds: readonly number[],
+  eventId: number,
+): Promise<(RegistrationResult | UserBusy)[]> {
+  const statement = statements.registerBatch(userIds, eventId);
+  return parseBatch(await readAnswer<RawBatch>(answering, statement), userIds, eventId);
+}
+
+/**
+ * Runs one of the statements and reads its JSON.
+ *
+ * @throws EvdbError `EVENT_SCHEMA_MISSING`; `UNKNOWN_ANSWER` where there is none
+ */
+export async function readAnswer<T>(answering: Answering, statement: Statement): Promise<T> {
+  const answer = await readOptional<T>(answering, statement);
   if (answer === null) throw unknownAnswer(null);
   return answer;
 }
 
 /** As `readAnswer`, null where there is no row. */
-async function readRow<T>(queryable: Queryable, { text, params }: Statement): Promise<T | null> {
-  const asked = queryable.query<{ answer: string | null }>(text, params);
+async function readOptional<T>(
+  answering: Answering,
+  { text, params }: Statement,
+): Promise<T | null> {
+  const asked = answering.query<{ answer: string | null }>(text, params);
   const { rows } = await asked.catch((error: unknown) => {
-    throw isMissing(error) ? schemaMissing(error) : error;
+    throw schemaMissingOr(error);
   });
   const answer = rows[0]?.answer ?? null;
   return answer === null ? null : (JSON.parse(answer) as T);
-}
-
-/** No such function, no such schema; with a context it is something inside of ours that is missing. */
-function isMissing(error: unknown): boolean {
-  const said = (error instanceof EvdbError ? error.cause : error) as {
-    code?: string;
-    where?: string;
-  };
-  return (said?.code === '42883' || said?.code === '3F000') && said.where === undefined;
-}
-
-function schemaMissing(cause: unknown): EvdbError {
-  return new EvdbError(
-    'EVENT_SCHEMA_MISSING',
-    'the database does not hold the registration functions of the event schema',
-    {
-      hint: `Apply the migrations: ${commandLine('migrate up')} (in a new project: ${commandLine('init')} first). Where they are in another schema, name it with the option schema.`,
-      cause,
-      details: cause instanceof EvdbError ? cause.details : {},
-    },
-  );
 }
 
 /** A statement with one row and one column, `answer`: JSON as text, or null. */
@@ -202,7 +201,7 @@ export function renderStatements(schema?: string): RegistrationStatements {
         ? { text: wrap(plain), params: [userId, eventId] }
         : {
             text: wrap(withOptions),
-            params: [userId, eventId, options.joinWaitlist ?? false, options.holdMillis ?? null],
+            params: [userId, eventId, options.joinWaitlist ?? false, options.holdMs ?? null],
           };
   return {
     register: render((call) => `select ${call}`),
@@ -222,7 +221,7 @@ export interface RegistrationOptions {
   /** Wait where no seat is free, instead of the refusal `full`. Default false. */
   joinWaitlist?: boolean | undefined;
   /** Hold the seat for so long, at most a day, instead of confirming it. */
-  holdMillis?: number | undefined;
+  holdMs?: number | undefined;
 }
 
 /** How a registration is given back. */
@@ -232,40 +231,56 @@ interface UnregistrationOptions {
 }
 
 const MAX_ID = 2_147_483_647;
-const MAX_HOLD_MILLIS = 86_400_000;
+const MAX_HOLD_MS = 86_400_000;
 
 /**
  * Refuses what cannot be the id of a user or an event, before anything is sent.
  *
  * @throws EvdbError `USAGE`
  */
-export function requireId(what: 'userId' | 'eventId', value: unknown): void {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= MAX_ID) return;
-  throw new EvdbError('USAGE', `${what} is ${describe(value)}, not a whole number from 1 up`, {
-    hint: `Give ${what} as a number from 1 to ${MAX_ID}, such as Number(request.params.id).`,
+export function requireIds(what: 'event' | 'user', ids: readonly unknown[]): void {
+  if (ids.every(isId)) return;
+  const wrong = ids.find((id) => !isId(id));
+  const article = what === 'event' ? 'an' : 'a';
+  const inCode = typeof wrong === 'string' ? ', such as Number(request.params.id)' : '';
+  throw new EvdbError('USAGE', `${describe(wrong)} is not the id of ${article} ${what}`, {
+    hint: `Nothing was changed. Ids are whole numbers from 1 to ${MAX_ID}${inCode}.`,
   });
 }
 
+/** @throws EvdbError `USAGE` */
+export function requireUserAndEvent(userId: unknown, eventId: unknown): void {
+  requireIds('user', [userId]);
+  requireIds('event', [eventId]);
+}
+
+function isId(value: unknown): boolean {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= MAX_ID;
+}
+
 /**
+ * Refuses options that cannot be, before anything is sent.
+ *
  * @returns the options, or undefined where they ask for nothing beyond the plain registration
  * @throws EvdbError `USAGE`
  */
-export function checkOptions(
+export function checkRegistrationOptions(
   options: RegistrationOptions | undefined,
 ): RegistrationOptions | undefined {
   if (options === undefined) return undefined;
-  const { joinWaitlist = false, holdMillis } = options;
+  const { joinWaitlist = false, holdMs } = options;
   if (typeof joinWaitlist !== 'boolean') {
     throw new EvdbError('USAGE', `joinWaitlist is ${describe(joinWaitlist)}, not a boolean`, {
       hint: 'Give true to wait where the event is full.',
     });
   }
-  if (holdMillis !== undefined && !isHold(holdMillis)) {
-    throw new EvdbError('USAGE', `holdMillis is ${describe(holdMillis)}, not 1 ms to a day`, {
-      hint: `Give milliseconds from 1 to ${MAX_HOLD_MILLIS}, such as 10 * 60_000.`,
+  if (holdMs !== undefined && !isHold(holdMs)) {
+    const given = typeof holdMs === 'number' ? `${holdMs} ms` : describe(holdMs);
+    throw new EvdbError('USAGE', `a hold lasts from 1 ms to a day, not ${given}`, {
+      hint: `Nothing was changed. In a program holdMs is a number from 1 to ${MAX_HOLD_MS}, such as 10 * 60_000.`,
     });
   }
-  return joinWaitlist || holdMillis !== undefined ? { joinWaitlist, holdMillis } : undefined;
+  return joinWaitlist || holdMs !== undefined ? { joinWaitlist, holdMs } : undefined;
 }
 
 /** @throws EvdbError `USAGE` */
@@ -277,7 +292,7 @@ function checkKeep({ keep = false }: UnregistrationOptions = {}): boolean {
 }
 
 function isHold(value: unknown): boolean {
-  return typeof value === 'number' && value >= 1 && value <= MAX_HOLD_MILLIS;
+  return typeof value === 'number' && value >= 1 && value <= MAX_HOLD_MS;
 }
 
 function describe(value: unknown): string {

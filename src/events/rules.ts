@@ -53,7 +53,7 @@ export async function checkRules(
   session: Session,
   { severity = 'warning', ...target }: CheckRulesOptions = {},
 ): Promise<StatsReport<RuleViolation>> {
-  return onEventSchema(session, target, CHECK_NEED, async (prefix) => {
+  return onEventSchema(session, target, CHECK_NEED, async ({ prefix }) => {
     const rows = await session.run(`
       select v.rule_name as "rule", v.severity, v.violation_count as "count", v.details,
         coalesce(pg_catalog.to_json(v.sample_ids), '[]') as "sampleIds", l.repair
@@ -71,7 +71,7 @@ export async function listRules(
   session: Session,
   target: EventSchemaTarget = {},
 ): Promise<StatsReport<BusinessRule>> {
-  return onEventSchema(session, target, LIST_NEED, async (prefix) => {
+  return onEventSchema(session, target, LIST_NEED, async ({ prefix }) => {
     const rows = await session.run(`
       select l.rule_name as "rule", l.severity, l.description, l.repair
       from ${prefix}list_business_rules() l
@@ -167,7 +167,7 @@ export async function repairRules(
 ): Promise<RepairResult> {
   const { dryRun = false, signal } = options;
   await requireRules(session, options);
-  return onEventSchema(session, options, NEED, async (prefix) => {
+  return onEventSchema(session, options, NEED, async ({ prefix }) => {
     const broken = await readBroken(session, options);
     const due = REPAIRS.map((repair) => ({
       ...repair,

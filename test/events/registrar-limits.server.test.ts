@@ -64,7 +64,7 @@ describe('closing a registrar', () => {
     const [ann = 0] = await addUsers(db.sql, 1);
     const event = await addEvent(db.sql);
     await withPool(db.url, async (pool) => {
-      const registrar = createRegistrar(pool, { maxDelayMillis: 60_000 });
+      const registrar = createRegistrar(pool, { maxDelayMs: 60_000 });
       const call = registrar.register(ann, event);
       // The wait has begun.
       await db.sql`select 1`;

@@ -136,7 +136,7 @@ describe('the registrar', () => {
     const event = await addEvent(db.sql);
     await withPool(db.url, async (pool) => {
       const { register, metrics } = createRegistrar(pool, {
-        maxDelayMillis: 60_000,
+        maxDelayMs: 60_000,
         maxBatchSize: 3,
       });
       const calls = [];

@@ -60,7 +60,7 @@ describe('the registration client', () => {
     const event = await addEvent(db.sql, { capacity: 1 });
     await withPool(db.url, async (pool) => {
       const { register } = createRegistrationClient(pool);
-      const held = await register(ann, event, { holdMillis: 90_000 });
+      const held = await register(ann, event, { holdMs: 90_000 });
       if (!held.success || held.status !== 'pending') throw new Error(JSON.stringify(held));
       expect(held.holdExpiresAt.getTime() - held.registeredAt.getTime()).toBe(90_000);
       await register(bob, event, { joinWaitlist: true });

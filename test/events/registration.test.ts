@@ -55,10 +55,10 @@ describe('the registration client', () => {
   });
 
   it.each([
-    { holdMillis: 0 },
-    { holdMillis: 86_400_001 },
-    { holdMillis: Number.NaN },
-    { holdMillis: '10 minutes' as unknown as number },
+    { holdMs: 0 },
+    { holdMs: 86_400_001 },
+    { holdMs: Number.NaN },
+    { holdMs: '10 minutes' as unknown as number },
     { joinWaitlist: 'yes' as unknown as boolean },
   ])('sends nothing for the options %o', async (options) => {
     const { sent, queryable } = answering({});

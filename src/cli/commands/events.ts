@@ -1,4 +1,4 @@
-import { InvalidArgumentError, Option } from 'commander';
+import { Option } from 'commander';
 import { type CommandGroup, type CommandSpec, handlersOf } from '../define.ts';
 import {
   eventSchemaOptions,
@@ -74,7 +74,7 @@ const REGISTER: CommandSpec = {
   options: [
     new Option('--waitlist', 'wait where no seat is free'),
     new Option('--hold <duration>', 'hold the seat for so long instead of confirming it').argParser(
-      parseHold,
+      parseSeconds,
     ),
     ...eventSchemaOptions(),
   ],
@@ -102,11 +102,3 @@ export const EVENTS_COMMANDS: CommandGroup = {
   examples: ['events list', 'events register 42 7'],
   commands: [LIST, SHOW, STATS, SEARCH, REGISTER, UNREGISTER],
 };
-
-const LONGEST_HOLD_MS = 86_400_000;
-
-function parseHold(text: string): number {
-  const holdMs = parseSeconds(text);
-  if (holdMs >= 1 && holdMs <= LONGEST_HOLD_MS) return holdMs;
-  throw new InvalidArgumentError('A hold lasts for a day at most, and for a moment at least.');
-}

@@ -10,9 +10,9 @@ import {
 import {
   type RegistrationReport,
   registerUsers,
-  requireIds,
   unregisterUsers,
 } from '../../events/register-users.ts';
+import { checkRegistrationOptions, requireIds } from '../../events/registration.ts';
 import {
   eventsView,
   renderEvent,
@@ -78,9 +78,9 @@ export async function handleStats(input: CommandInput): Promise<CommandResult> {
 
 export async function handleRegister(input: CommandInput): Promise<CommandResult> {
   const { waitlist, hold } = input.flags as { waitlist?: boolean; hold?: number };
-  return change(input, (session, options) =>
-    registerUsers(session, { ...options, joinWaitlist: waitlist === true, holdMs: hold }),
-  );
+  const asked = { joinWaitlist: waitlist === true, holdMs: hold };
+  checkRegistrationOptions(asked);
+  return change(input, (session, options) => registerUsers(session, { ...options, ...asked }));
 }
 
 export async function handleUnregister(input: CommandInput): Promise<CommandResult> {
