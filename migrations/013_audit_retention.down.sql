@@ -6,4 +6,5 @@ drop function cleanup_audit_logs(integer);
 drop function drop_expired_audit_partitions(integer, integer);
 drop function lock_audit_partitions(text[]);
 drop function delete_expired_audit_logs(integer, bigint);
+drop function check_audit_limit(bigint, text);
 drop function find_audit_expiry(integer);

@@ -27,6 +27,26 @@ $$;
 comment on function find_audit_expiry(integer) is
     'Entries from before this moment are older than days_to_keep days of 24 hours. With 0 that is the start of the transaction, so what it wrote itself stays. Refuses null and negative numbers (22023).';
 
+create function check_audit_limit(p_limit bigint, p_what text)
+returns void
+language plpgsql
+immutable
+parallel safe
+set search_path from current
+as $$
+begin
+    if p_limit <= 0 then
+        raise exception using
+            errcode = 'invalid_parameter_value',
+            message = format('p_limit must be above zero, not %s', p_limit),
+            hint = format('Give the number of %s at most, or null for all.', p_what);
+    end if;
+end
+$$;
+
+comment on function check_audit_limit(bigint, text) is
+    'Refuses a limit that is zero or negative (22023); null is none.';
+
 create function delete_expired_audit_logs(days_to_keep integer, p_limit bigint default null)
 returns bigint
 language plpgsql
@@ -40,12 +60,7 @@ declare
     v_deleted bigint;
     v_deleted_overflow bigint := 0::bigint;
 begin
-    if p_limit <= 0 then
-        raise exception using
-            errcode = 'invalid_parameter_value',
-            message = format('p_limit must be above zero, not %s', p_limit),
-            hint = 'Give the number of entries to delete at most, or null for all.';
-    end if;
+    perform check_audit_limit(p_limit, 'entries to delete');
     perform lock_audit_maintenance();
 
     -- What is before this is in partitions that will be dropped whole.
@@ -143,12 +158,7 @@ declare
     v_bytes bigint[];
     v_count bigint;
 begin
-    if p_limit <= 0 then
-        raise exception using
-            errcode = 'invalid_parameter_value',
-            message = format('p_limit must be above zero, not %s', p_limit),
-            hint = 'Give the number of partitions to drop at most, or null for all.';
-    end if;
+    perform check_audit_limit(p_limit, 'partitions to drop');
     perform lock_audit_maintenance();
 
     select array_agg(e.partition_name order by e.starts_at) into v_partitions
@@ -245,6 +255,7 @@ $$;
 comment on function preview_audit_cleanup(integer) is
     'What cleanup_audit_logs(days_to_keep) would remove: partitions it would drop, with the bytes that frees, and those it would delete from, which frees none. Changes nothing.';
 revoke execute on function find_audit_expiry(integer) from public;
+revoke execute on function check_audit_limit(bigint, text) from public;
 revoke execute on function delete_expired_audit_logs(integer, bigint) from public;
 revoke execute on function lock_audit_partitions(text[]) from public;
 revoke execute on function drop_expired_audit_partitions(integer, integer) from public;

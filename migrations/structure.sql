@@ -1012,6 +1012,24 @@ $function$;
 comment on function public.check_access_role(name) is 'Refuses a role that does not exist (42704) or that owns the schema anyway (0LP01), and callers that may not grant (42501).';
 revoke execute on function public.check_access_role(name) from public;
 
+CREATE OR REPLACE FUNCTION public.check_audit_limit(p_limit bigint, p_what text)
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+    if p_limit <= 0 then
+        raise exception using
+            errcode = 'invalid_parameter_value',
+            message = format('p_limit must be above zero, not %s', p_limit),
+            hint = format('Give the number of %s at most, or null for all.', p_what);
+    end if;
+end
+$function$;
+comment on function public.check_audit_limit(bigint,text) is 'Refuses a limit that is zero or negative (22023); null is none.';
+revoke execute on function public.check_audit_limit(bigint,text) from public;
+
 CREATE OR REPLACE FUNCTION public.check_audited_table(p_table regclass, p_redacted text[], p_left_out text[])
  RETURNS void
  LANGUAGE plpgsql
@@ -1303,12 +1321,7 @@ declare
     v_deleted bigint;
     v_deleted_overflow bigint := 0::bigint;
 begin
-    if p_limit <= 0 then
-        raise exception using
-            errcode = 'invalid_parameter_value',
-            message = format('p_limit must be above zero, not %s', p_limit),
-            hint = 'Give the number of entries to delete at most, or null for all.';
-    end if;
+    perform check_audit_limit(p_limit, 'entries to delete');
     perform lock_audit_maintenance();
 
     -- What is before this is in partitions that will be dropped whole.
@@ -1418,12 +1431,7 @@ declare
     v_bytes bigint[];
     v_count bigint;
 begin
-    if p_limit <= 0 then
-        raise exception using
-            errcode = 'invalid_parameter_value',
-            message = format('p_limit must be above zero, not %s', p_limit),
-            hint = 'Give the number of partitions to drop at most, or null for all.';
-    end if;
+    perform check_audit_limit(p_limit, 'partitions to drop');
     perform lock_audit_maintenance();
 
     select array_agg(e.partition_name order by e.starts_at) into v_partitions
