@@ -38,4 +38,4 @@ test('makes, judges and validates migrations in an empty folder', async () => {
   const validated = evdb('migrate validate');
   expect(validated.stdout).toContain('error destructive-change  migrations/002_drop.sql:1:1');
   expect(validated.code).toBe(3);
-});
+}, 60_000);
