@@ -17,7 +17,7 @@ const database = new DatabaseManager({
 
 const pool = await database.initialize();
 pool.on('leak', ({ heldMs, stack }) =>
-  console.warn(`held for ${heldMs} ms, borrowed at\n${stack}`),
+  console.warn(`held for ${heldMs} ms, asked for at\n${stack}`),
 );
 pool.on('slowQuery', ({ text, durationMs }) =>
   console.warn(`${Math.round(durationMs)} ms: ${text}`),

@@ -58,7 +58,7 @@ export async function createDriver(
 ): Promise<Driver> {
   const opened = openSocket(options, address, signal);
   const [{ default: postgres }, socket] = await Promise.all([import('postgres'), opened]);
-  const line = watchLine(socket, onClose);
+  const connection = watchConnection(socket, onClose);
   let backendKey: BackendKey | undefined;
   let hear = onNotice;
   const settings = driverOptions(options, address);
@@ -67,34 +67,34 @@ export async function createDriver(
     connection: { ...settings.connection, ...parameters },
     max_pipeline: pipelines ? MAX_PIPELINE : 0,
     ...(codec ? { types: codec, transform: { column: { from: nameColumn } } } : {}),
-    socket: handOnce(socket, line),
-    onnotice: (notice: unknown) => hear?.(notice as ServerNotice, line.running()),
-    onclose: line.close,
+    socket: giveOnce(socket, connection),
+    onnotice: (notice: unknown) => hear?.(notice as ServerNotice, connection.running()),
+    onclose: connection.close,
   } as unknown as Options<Record<string, never>>);
   const simple = (text: string) => {
-    if (line.isClosed) throw lost(address, line.lastWords());
+    if (connection.isClosed) throw lost(address, connection.lastWords());
     return sql.unsafe(text).simple() as unknown as Rejectable<unknown> & CopyQuery;
   };
   return {
     get isClosed() {
-      return line.isClosed;
+      return connection.isClosed;
     },
     get backendKey() {
       return backendKey;
     },
     run: async (text) => {
-      const results = await line.orLoss(simple(text), text);
+      const results = await connection.orLoss(simple(text), text);
       backendKey ??= backendOf(results);
-      line.stand();
+      connection.confirm();
       return lastRows(results);
     },
     query: (text, values, prepare) => {
-      if (line.isClosed) return Promise.reject(lost(address, line.lastWords()));
-      return line.orLoss(makeQuery(sql, text, values, prepare));
+      if (connection.isClosed) return Promise.reject(lost(address, connection.lastWords()));
+      return connection.orLoss(makeQuery(sql, text, values, prepare));
     },
     copyIn: async (text, rows) => {
       const query = simple(text);
-      await runCopyIn(query, () => line.orLoss(query), rows);
+      await runCopyIn(query, () => connection.orLoss(query), rows);
     },
     onNotice: (listener) => {
       hear = listener;
@@ -105,9 +105,9 @@ export async function createDriver(
       return sql.end({ timeout: 1 });
     },
     keepAlive: (keeps) => void (keeps ? socket.ref() : socket.unref()),
-    abandon: line.close,
+    abandon: connection.close,
     destroy: () => {
-      line.close();
+      connection.close();
       socket.destroy();
     },
   };
@@ -193,13 +193,13 @@ function manyParameters(values: EncodedValue[]) {
   };
 }
 
-function handOnce(socket: Socket, line: { isClosed: boolean; listen(): void }): () => Socket {
+function giveOnce(socket: Socket, connection: { isClosed: boolean; listen(): void }): () => Socket {
   let unused: Socket | undefined = socket;
   return () => {
     const taken = unused;
     unused = undefined;
-    if (!taken || line.isClosed) throw connectionClosed();
-    line.listen();
+    if (!taken || connection.isClosed) throw connectionClosed();
+    connection.listen();
     return taken;
   };
 }
@@ -212,7 +212,7 @@ type Rejectable<T> = Promise<T> & { reject(error: Error): void; resolve(value: T
  * the lost one, and those that were sent between the socket's error and its end: they would stay
  * pending for ever, and the process would end as if all were done.
  */
-function watchLine(socket: Socket, onClose: (() => void) | undefined) {
+function watchConnection(socket: Socket, onClose: (() => void) | undefined) {
   // Not a set: V8 replaces the table of one that changes with each query, and links the old table to
   // the new one, so that a table which lived long keeps all its successors from being collected.
   const pending: Rejectable<unknown>[] = [];
@@ -232,14 +232,14 @@ function watchLine(socket: Socket, onClose: (() => void) | undefined) {
   socket.on('error', close).once('close', close);
   let lastWords: () => LastWords | undefined = () => undefined;
   const texts: string[] = [];
-  let stands = false;
+  let hasAnswered = false;
   /**
    * Where the driver itself fails, while it writes a message or reads one, nobody knows any more which
    * answer belongs to whom: that is the end of the connection.
    */
   const explain = (error: Error): Error => {
     if (isAnswer(error)) return error;
-    if (!stands || isClosed || isConnectionLoss(error)) return saidBy(error, lastWords());
+    if (!hasAnswered || isClosed || isConnectionLoss(error)) return saidBy(error, lastWords());
     close();
     socket.destroy();
     return Object.assign(connectionClosed(), { cause: error });
@@ -252,8 +252,8 @@ function watchLine(socket: Socket, onClose: (() => void) | undefined) {
       lastWords = hearLastWords(socket);
     },
     /** The server has answered: what fails from now on is no failure to connect. */
-    stand: () => {
-      stands = true;
+    confirm: () => {
+      hasAnswered = true;
     },
     get isClosed() {
       return isClosed;

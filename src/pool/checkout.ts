@@ -1,37 +1,37 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setMaxListeners } from 'node:events';
 import { EvdbError } from '../errors.ts';
-import type { Lender } from './connection-set.ts';
+import type { ConnectionSet } from './connection-set.ts';
 import { poolClosed } from './connector.ts';
 import type { PoolMetricsRecorder, Tell } from './metrics.ts';
 import type { PoolSettings } from './options.ts';
-import type { Slot } from './pooled-connection.ts';
+import type { PooledConnection } from './pooled-connection.ts';
 
-interface LendOptions {
+interface CheckoutOptions {
   isTransaction: boolean;
   signal?: AbortSignal | undefined;
-  /** How long the borrower may keep it, in ms. */
+  /** How long the callback may take, in ms. */
   timeoutMillis?: number | undefined;
 }
 
-interface BorrowingParts {
+interface CheckoutParts {
   settings: PoolSettings;
-  lender: Lender;
+  connections: ConnectionSet;
   metrics: PoolMetricsRecorder;
   tell: Tell;
 }
 
-/** Lends connections for a statement or for a callback, and keeps account of who has them. */
-export class Borrowing {
-  readonly loans = createLoanBook();
-  readonly #parts: BorrowingParts;
+/** Gives connections to callers, for a statement or for a callback, and knows who holds one. */
+export class Checkouts {
+  readonly held = createHeldCheckouts();
+  readonly #parts: CheckoutParts;
   #isClosed = false;
 
-  constructor(parts: BorrowingParts) {
+  constructor(parts: CheckoutParts) {
     this.#parts = parts;
   }
 
-  /** Lends to nobody from now on. */
+  /** Gives none from now on. */
   stop(): void {
     this.#isClosed = true;
   }
@@ -40,54 +40,54 @@ export class Borrowing {
    * @throws {EvdbError} ACQUIRE_TIMEOUT, POOL_CLOSED, and what lastingly keeps connections from
    *   being opened
    */
-  acquire(signal?: AbortSignal): Slot | Promise<Slot> {
+  acquire(signal?: AbortSignal): PooledConnection | Promise<PooledConnection> {
     if (this.#isClosed) throw poolClosed();
     signal?.throwIfAborted();
     // Many callers may share one, such as that of a request: Node would take that for a leak.
     if (signal) setMaxListeners(0, signal);
-    const slot = this.#parts.lender.takeIdle();
-    return slot ? this.#lent(slot, 0) : this.#wait(signal);
+    const connection = this.#parts.connections.takeIdle();
+    return connection ? this.#checkedOut(connection, 0) : this.#wait(signal);
   }
 
-  #wait(signal: AbortSignal | undefined): Promise<Slot> {
-    const { lender, settings } = this.#parts;
+  #wait(signal: AbortSignal | undefined): Promise<PooledConnection> {
+    const { connections, settings } = this.#parts;
     const startedAt = performance.now();
-    const lent = lender.take({
+    const taken = connections.take({
       timeoutMillis: settings.acquireTimeoutMillis,
       signal,
       explainTimeout: this.#explainTimeout,
     });
-    this.loans.noteWaiting(lent);
-    return lent.then((slot) => this.#lent(slot, performance.now() - startedAt));
+    this.held.noteWaiting(taken);
+    return taken.then((connection) => this.#checkedOut(connection, performance.now() - startedAt));
   }
 
-  #lent(slot: Slot, waitMs: number): Slot {
+  #checkedOut(connection: PooledConnection, waitMs: number): PooledConnection {
     const { metrics, tell } = this.#parts;
     metrics.recordAcquire(waitMs);
-    tell('acquire', () => ({ pid: slot.session.facts.pid, waitMs }));
-    return slot;
+    tell('acquire', () => ({ pid: connection.session.facts.pid, waitMs }));
+    return connection;
   }
 
-  release(slot: Slot, borrowedAt: number): void {
-    const { lender, metrics, tell } = this.#parts;
-    const useMs = performance.now() - borrowedAt;
+  release(connection: PooledConnection, checkedOutAt: number): void {
+    const { connections, metrics, tell } = this.#parts;
+    const useMs = performance.now() - checkedOutAt;
     metrics.recordRelease(useMs);
-    tell('release', () => ({ pid: slot.session.facts.pid, useMs }));
-    lender.giveBack(slot);
+    tell('release', () => ({ pid: connection.session.facts.pid, useMs }));
+    connections.release(connection);
   }
 
-  /** Lends a connection for as long as a callback runs, or until it is no longer waited for. */
-  async lend<T>(
-    options: LendOptions,
-    use: (slot: Slot, abandoned: Promise<never>) => Promise<T>,
+  /** Gives a connection for as long as a callback runs, or until that is no longer waited for. */
+  async withConnection<T>(
+    options: CheckoutOptions,
+    use: (connection: PooledConnection, abandoned: Promise<never>) => Promise<T>,
   ): Promise<T> {
     const { isTransaction, signal, timeoutMillis = 0 } = options;
-    const borrower = this.#parts.settings.leakThresholdMillis > 0 ? new Error() : undefined;
-    const slot = await this.acquire(signal);
-    const borrowedAt = performance.now();
-    const end = abandonment(slot);
-    const loan = this.loans.open({ slot, isTransaction, abandon: end.abandon });
-    const leakTimer = borrower && this.#watchLeak(slot, borrowedAt, borrower);
+    const caller = this.#parts.settings.leakThresholdMillis > 0 ? new Error() : undefined;
+    const connection = await this.acquire(signal);
+    const checkedOutAt = performance.now();
+    const end = abandonment(connection);
+    const checkout = this.held.add({ connection, isTransaction, abandon: end.abandon });
+    const leakTimer = caller && this.#watchLeak(connection, checkedOutAt, caller);
     const timer =
       timeoutMillis > 0
         ? setTimeout(() => end.abandon(tookTooLong(timeoutMillis)), timeoutMillis)
@@ -95,35 +95,35 @@ export class Borrowing {
     const abort = () => end.abandon(signal?.reason);
     signal?.addEventListener('abort', abort, { once: true });
     try {
-      return await this.loans.runAs(loan, () => use(slot, end.promise));
+      return await this.held.runAs(checkout, () => use(connection, end.promise));
     } finally {
       signal?.removeEventListener('abort', abort);
       clearTimeout(timer);
       clearTimeout(leakTimer);
-      this.loans.close(loan);
-      this.release(slot, borrowedAt);
+      this.held.remove(checkout);
+      this.release(connection, checkedOutAt);
     }
   }
 
-  #watchLeak(slot: Slot, borrowedAt: number, borrower: Error): NodeJS.Timeout {
+  #watchLeak(connection: PooledConnection, checkedOutAt: number, caller: Error): NodeJS.Timeout {
     const { settings, metrics, tell } = this.#parts;
     const timer = setTimeout(() => {
       metrics.recordLeak();
       tell('leak', () => ({
-        pid: slot.session.facts.pid,
-        heldMs: performance.now() - borrowedAt,
-        stack: (borrower.stack ?? '').replace(/^.*\n/, ''),
+        pid: connection.session.facts.pid,
+        heldMs: performance.now() - checkedOutAt,
+        stack: (caller.stack ?? '').replace(/^.*\n/, ''),
       }));
     }, settings.leakThresholdMillis);
     return timer.unref();
   }
 
   readonly #explainTimeout = (): EvdbError => {
-    const { lender, metrics, settings } = this.#parts;
+    const { connections, metrics, settings } = this.#parts;
     metrics.recordTimeout();
-    const { total, pending } = lender.counts;
-    const { lastError } = lender.connector;
-    const waiting = this.loans.waitingHolders;
+    const { total, pending } = connections.counts;
+    const { lastError } = connections.connector;
+    const waiting = this.held.waitingHolders;
     const reason = lastError
       ? `: the last attempt to connect failed: ${lastError.message}`
       : `: ${total} of ${settings.max} are in use, ${pending} callers wait`;
@@ -136,19 +136,19 @@ export class Borrowing {
           ? 'Do not ask the pool for a connection while holding one: use the one you hold.'
           : 'Look for statements and transactions that take long, raise max, or wait longer with acquireTimeoutMillis.',
         cause: lastError,
-        details: { ...lender.counts, max: settings.max, waitingHolders: waiting },
+        details: { ...connections.counts, max: settings.max, waitingHolders: waiting },
       },
     );
   };
 }
 
-/** A promise that rejects when a borrower is no longer waited for. */
-function abandonment(slot: Slot) {
+/** A promise that rejects when a callback is no longer waited for. */
+function abandonment(connection: PooledConnection) {
   let abandon = (_error: unknown): void => undefined;
   const promise = new Promise<never>((_, reject) => {
     abandon = (error) => {
       reject(error);
-      slot.destroy(error instanceof EvdbError ? error : undefined);
+      connection.destroy(error instanceof EvdbError ? error : undefined);
     };
   });
   // Where nobody races against it any more, nobody need hear of it.
@@ -164,69 +164,68 @@ function tookTooLong(timeoutMillis: number): EvdbError {
   );
 }
 
-/** A connection in somebody's hands for longer than one statement. */
-interface Loan {
-  readonly slot: Slot;
+/** A connection that a callback holds. */
+interface Checkout {
+  readonly connection: PooledConnection;
   readonly isTransaction: boolean;
-  /** Lets go of its holder with an error; the connection is closed. */
+  /** Ends the wait for the callback with an error; the connection is closed. */
   readonly abandon: (error: unknown) => void;
   isOver: boolean;
-  /** How many further connections of the same pool its holder waits for. */
+  /** How many further connections of the same pool the callback waits for. */
   waiting: number;
 }
 
-/** Knows which loans are out, and which of them the running code holds. */
-interface LoanBook {
-  open(loan: Pick<Loan, 'slot' | 'isTransaction' | 'abandon'>): Loan;
-  close(loan: Loan): void;
-  /** Runs code as the holder of a loan, along with everything that the code starts. */
-  runAs<T>(loan: Loan, work: () => T): T;
+/** Knows which connections are held, and which of them by the running code. */
+interface HeldCheckouts {
+  add(checkout: Pick<Checkout, 'connection' | 'isTransaction' | 'abandon'>): Checkout;
+  remove(checkout: Checkout): void;
+  /** Runs code as the holder of a connection, along with everything that the code starts. */
+  runAs<T>(checkout: Checkout, work: () => T): T;
   /** @throws {EvdbError} POOL_NESTED where the running code is inside its own transaction */
   refuseInTransaction(): void;
   /** Notes that the running code, where it holds a connection, waits for another one. */
-  noteWaiting(lent: Promise<unknown>): void;
-  /** Lets go of all holders. */
+  noteWaiting(taken: Promise<unknown>): void;
+  /** Ends the wait for all callbacks. */
   abandonAll(makeError: () => EvdbError): void;
   /** Those who hold a connection and wait for another one. */
   readonly waitingHolders: number;
 }
 
-/** Makes the book of one pool. */
-function createLoanBook(): LoanBook {
-  const loans: Loan[] = [];
-  const holder = new AsyncLocalStorage<Loan | undefined>();
-  const held = (): Loan | undefined => {
-    const loan = holder.getStore();
-    return loan?.isOver === false ? loan : undefined;
+function createHeldCheckouts(): HeldCheckouts {
+  const held: Checkout[] = [];
+  const running = new AsyncLocalStorage<Checkout | undefined>();
+  const current = (): Checkout | undefined => {
+    const checkout = running.getStore();
+    return checkout?.isOver === false ? checkout : undefined;
   };
   return {
-    open: (given) => {
-      const loan = { ...given, isOver: false, waiting: 0 };
-      loans.push(loan);
-      return loan;
+    add: (given) => {
+      const checkout = { ...given, isOver: false, waiting: 0 };
+      held.push(checkout);
+      return checkout;
     },
-    close: (loan) => {
-      loan.isOver = true;
-      loans.splice(loans.indexOf(loan), 1);
+    remove: (checkout) => {
+      checkout.isOver = true;
+      held.splice(held.indexOf(checkout), 1);
     },
-    runAs: (loan, work) => holder.run(loan, work),
+    runAs: (checkout, work) => running.run(checkout, work),
     refuseInTransaction: () => {
-      if (held()?.isTransaction) throw insideTransaction();
+      if (current()?.isTransaction) throw insideTransaction();
     },
-    noteWaiting: (lent) => {
-      const loan = held();
-      if (!loan) return;
-      loan.waiting += 1;
+    noteWaiting: (taken) => {
+      const checkout = current();
+      if (!checkout) return;
+      checkout.waiting += 1;
       const done = () => {
-        loan.waiting -= 1;
+        checkout.waiting -= 1;
       };
-      lent.then(done, done);
+      taken.then(done, done);
     },
     abandonAll: (makeError) => {
-      for (const loan of [...loans]) loan.abandon(makeError());
+      for (const checkout of [...held]) checkout.abandon(makeError());
     },
     get waitingHolders() {
-      return [...loans].filter((loan) => loan.waiting > 0).length;
+      return held.filter(({ waiting }) => waiting > 0).length;
     },
   };
 }

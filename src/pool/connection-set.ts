@@ -3,18 +3,18 @@ import type { EvdbError } from '../errors.ts';
 import { Connector, type ConnectorReports } from './connector.ts';
 import type { DiscardReason } from './metrics.ts';
 import type { PoolSettings } from './options.ts';
-import type { Slot } from './pooled-connection.ts';
+import type { PooledConnection } from './pooled-connection.ts';
 
-/** What the lender tells about its work; nothing here may throw. */
-export interface LenderReports extends ConnectorReports {
-  disconnected(slot: Slot, reason: DiscardReason): void;
+/** What the set tells about its work; nothing here may throw. */
+export interface ConnectionSetReports extends ConnectorReports {
+  disconnected(connection: PooledConnection, reason: DiscardReason): void;
   reset(): void;
 }
 
-interface LenderOptions {
+interface ConnectionSetOptions {
   settings: PoolSettings;
   resolveConnection: () => Promise<ConnectionOptions>;
-  reports: LenderReports;
+  reports: ConnectionSetReports;
 }
 
 /** How long a connection that idled may take to show that it is alive. */
@@ -24,127 +24,127 @@ const VALIDATION_MILLIS = 2_000;
 const SLOW_VALIDATION_MILLIS = 200;
 
 /**
- * Owns all connections and decides who gets which. Each is in one place at a time: opening, idle,
- * being tried, or lent. Whoever waits is served in order of arrival by whichever connection is
+ * Owns all connections and decides who gets which. Each is in one state at a time: opening, idle,
+ * being tried, or in use. Whoever waits is served in order of arrival by whichever connection is
  * free first.
  */
-export class Lender {
+export class ConnectionSet {
   readonly connector: Connector;
-  readonly #options: LenderOptions;
-  readonly #line = new WaitingLine();
+  readonly #options: ConnectionSetOptions;
+  readonly #queue = new WaitQueue();
   /** Every open connection. */
-  readonly #slots = new Set<Slot>();
-  /** The one used last is lent first, so that the others can go when there is less to do. */
-  readonly #idle: Slot[] = [];
+  readonly #open = new Set<PooledConnection>();
+  /** The one used last is taken first, so that the others can go when there is less to do. */
+  readonly #idle: PooledConnection[] = [];
   readonly #closing = new Set<Promise<void>>();
   #validating = 0;
   #isClosed = false;
   #onDrained: (() => void) | undefined;
 
-  constructor(options: LenderOptions) {
+  constructor(options: ConnectionSetOptions) {
     this.#options = options;
     this.connector = new Connector({
       ...options,
-      onOpen: (slot) => {
-        this.#slots.add(slot);
-        this.restore(slot);
-        this.#serve();
+      onOpen: (connection) => {
+        this.#open.add(connection);
+        this.restore(connection);
+        this.#serveWaiters();
       },
-      onLastingFailure: (makeError) => this.#line.rejectAll(makeError),
-      onClose: (slot) => this.#notice(slot),
+      onLastingFailure: (makeError) => this.#queue.rejectAll(makeError),
+      onClose: (connection) => this.#removeLost(connection),
       onRetry: () => this.fill(),
     });
   }
 
   get counts() {
-    const total = this.#slots.size;
+    const total = this.#open.size;
     const idle = this.#idle.length;
     return {
       total,
       idle,
       used: total - idle,
-      pending: this.#line.size,
+      pending: this.#queue.size,
       connecting: this.connector.opening,
     };
   }
 
-  get slots(): ReadonlySet<Slot> {
-    return this.#slots;
+  get open(): ReadonlySet<PooledConnection> {
+    return this.#open;
   }
 
-  get idleSlots(): readonly Slot[] {
+  get idle(): readonly PooledConnection[] {
     return this.#idle;
   }
 
-  /** A connection that can be lent at once, if there is one and nobody came before. */
-  takeIdle(): Slot | undefined {
-    if (this.#line.size > 0) return undefined;
-    const slot = this.#idle.at(-1);
-    if (!slot || !this.#isFresh(slot)) return undefined;
+  /** A connection that can be used at once, if there is one and nobody came before. */
+  takeIdle(): PooledConnection | undefined {
+    if (this.#queue.size > 0) return undefined;
+    const connection = this.#idle.at(-1);
+    if (!connection || !this.#isFresh(connection)) return undefined;
     this.#idle.pop();
-    slot.setWatched(true);
-    return slot;
+    connection.setWatched(true);
+    return connection;
   }
 
-  /** Waits in line for a connection. */
-  take(options: WaitOptions): Promise<Slot> {
-    const lent = this.#line.join(options);
-    if (this.#idle.length > 0) this.#serve();
+  /** Waits for a connection. */
+  take(options: WaitOptions): Promise<PooledConnection> {
+    const taken = this.#queue.wait(options);
+    if (this.#idle.length > 0) this.#serveWaiters();
     else this.fill();
-    return lent;
+    return taken;
   }
 
-  /** Takes a connection back from a borrower; it is cleaned first where that is needed. */
-  giveBack(slot: Slot): void {
-    slot.idleSince = performance.now();
-    slot.returned();
-    if (!slot.needsReset || slot.isDead) {
-      this.restore(slot);
+  /** Takes a connection back from a caller; it is cleaned first where that is needed. */
+  release(connection: PooledConnection): void {
+    connection.idleSince = performance.now();
+    connection.restoreLimit();
+    if (!connection.needsReset || connection.isDead) {
+      this.restore(connection);
       return;
     }
     this.#options.reports.reset();
-    slot.reset().then(
-      () => this.restore(slot),
-      () => this.discard(slot, 'reset'),
+    connection.reset().then(
+      () => this.restore(connection),
+      () => this.discard(connection, 'reset'),
     );
   }
 
-  /** Puts a connection that is clean where it is needed: to the first in line, or to the idle. */
-  restore(slot: Slot): void {
-    if (slot.isDead) this.#forget(slot, 'lost');
-    else if (performance.now() >= slot.expiresAt) this.retire(slot, 'lifetime');
-    else if (this.#hand(slot)) return;
-    else if (this.#isClosed) this.retire(slot, 'closed');
-    else this.#keep(slot);
+  /** Puts a connection that is clean where it is needed: to who waits first, or to the idle ones. */
+  restore(connection: PooledConnection): void {
+    if (connection.isDead) this.#remove(connection, 'lost');
+    else if (performance.now() >= connection.expiresAt) this.retire(connection, 'lifetime');
+    else if (this.#giveToFirst(connection)) return;
+    else if (this.#isClosed) this.retire(connection, 'closed');
+    else this.#keepIdle(connection);
   }
 
   /** Takes an idle connection out, to be used by the pool itself; it comes back by `restore`. */
-  withdraw(slot: Slot): boolean {
-    const index = this.#idle.indexOf(slot);
+  withdraw(connection: PooledConnection): boolean {
+    const index = this.#idle.indexOf(connection);
     if (index >= 0) this.#idle.splice(index, 1);
     return index >= 0;
   }
 
   /** Ends a connection in an orderly way. */
-  retire(slot: Slot, reason: DiscardReason): void {
-    this.#forget(slot, reason);
-    const closing = slot.close().catch(() => slot.destroy());
+  retire(connection: PooledConnection, reason: DiscardReason): void {
+    this.#remove(connection, reason);
+    const closing = connection.close().catch(() => connection.destroy());
     this.#closing.add(closing);
     void closing.finally(() => this.#closing.delete(closing));
   }
 
   /** Ends a connection at once. */
-  discard(slot: Slot, reason: DiscardReason, error?: EvdbError): void {
-    this.#forget(slot, reason);
-    slot.destroy(error);
+  discard(connection: PooledConnection, reason: DiscardReason, error?: EvdbError): void {
+    this.#remove(connection, reason);
+    connection.destroy(error);
   }
 
   /** Opens what is missing for those who wait and for `min`. */
   fill(): void {
     const { max, min } = this.#options.settings;
     const { opening } = this.connector;
-    const total = this.#slots.size + opening;
-    const forWaiters = this.#line.size - opening - this.#validating;
+    const total = this.#open.size + opening;
+    const forWaiters = this.#queue.size - opening - this.#validating;
     const forMinimum = this.#isClosed ? 0 : min - total;
     const wanted = Math.min(max - total, Math.max(forWaiters, forMinimum));
     if (wanted > 0) this.connector.open(wanted);
@@ -158,53 +158,53 @@ export class Lender {
   async warm(): Promise<void> {
     const wanted = Math.max(this.#options.settings.min, 1);
     this.fill();
-    while (this.#slots.size < wanted) await this.connector.connect();
+    while (this.#open.size < wanted) await this.connector.connect();
   }
 
-  /** Lends to nobody from now on but to those who wait already. */
+  /** Serves nobody from now on but those who wait already. */
   stop(): void {
     this.#isClosed = true;
-    for (const slot of this.#idle.splice(0)) this.retire(slot, 'closed');
+    for (const connection of this.#idle.splice(0)) this.retire(connection, 'closed');
   }
 
   /** Ends every connection and sends everybody away; resolves when the connections are closed. */
   async end(makeError: () => EvdbError): Promise<void> {
     this.#isClosed = true;
     const stopped = this.connector.stop();
-    this.#line.rejectAll(makeError);
-    for (const slot of [...this.#slots]) this.discard(slot, 'closed', makeError());
+    this.#queue.rejectAll(makeError);
+    for (const connection of [...this.#open]) this.discard(connection, 'closed', makeError());
     await stopped;
     await Promise.all(this.#closing);
   }
 
-  /** Gives it to the first in line; false where nobody waits. */
-  #hand(slot: Slot): boolean {
-    if (this.#line.size === 0) return false;
-    slot.setWatched(true);
-    return this.#line.serve(slot);
+  /** False where nobody waits. */
+  #giveToFirst(connection: PooledConnection): boolean {
+    if (this.#queue.size === 0) return false;
+    connection.setWatched(true);
+    return this.#queue.serve(connection);
   }
 
-  #keep(slot: Slot): void {
-    slot.setWatched(false);
-    this.#idle.push(slot);
+  #keepIdle(connection: PooledConnection): void {
+    connection.setWatched(false);
+    this.#idle.push(connection);
   }
 
-  #isFresh(slot: Slot): boolean {
+  #isFresh(connection: PooledConnection): boolean {
     const { validateAfterIdleMillis } = this.#options.settings;
-    return !slot.isDead && performance.now() - slot.provenAt <= validateAfterIdleMillis;
+    return !connection.isDead && performance.now() - connection.provenAt <= validateAfterIdleMillis;
   }
 
   /** Brings together who waits and what is idle, trying what idled for long. */
-  #serve(): void {
-    while (this.#line.size > this.#validating && this.#idle.length > 0) {
-      const slot = this.#idle.pop() as Slot;
-      if (this.#isFresh(slot)) this.#hand(slot);
-      else void this.#validate(slot);
+  #serveWaiters(): void {
+    while (this.#queue.size > this.#validating && this.#idle.length > 0) {
+      const connection = this.#idle.pop() as PooledConnection;
+      if (this.#isFresh(connection)) this.#giveToFirst(connection);
+      else void this.#validate(connection);
     }
     this.fill();
   }
 
-  async #validate(slot: Slot): Promise<void> {
+  async #validate(connection: PooledConnection): Promise<void> {
     this.#validating += 1;
     let counts = true;
     const countNoLonger = () => {
@@ -214,9 +214,11 @@ export class Lender {
     };
     const timer = setTimeout(countNoLonger, SLOW_VALIDATION_MILLIS);
     try {
-      await slot.probe(Math.min(VALIDATION_MILLIS, this.#options.settings.connectionTimeoutMillis));
+      await connection.probe(
+        Math.min(VALIDATION_MILLIS, this.#options.settings.connectionTimeoutMillis),
+      );
     } catch {
-      this.discard(slot, 'validation');
+      this.discard(connection, 'validation');
       // What idled as long may be as dead, and each would take as long to show it.
       for (const other of [...this.#idle]) {
         if (!this.#isFresh(other)) this.discard(other, 'validation');
@@ -224,8 +226,8 @@ export class Lender {
     }
     clearTimeout(timer);
     countNoLonger();
-    if (this.#slots.has(slot)) this.restore(slot);
-    this.#serve();
+    if (this.#open.has(connection)) this.restore(connection);
+    this.#serveWaiters();
   }
 
   /** Resolves when every connection came back and nobody waits, after `stop`. */
@@ -237,20 +239,20 @@ export class Lender {
   }
 
   #checkDrained(): void {
-    if (this.#slots.size === 0 && this.#line.size === 0) this.#onDrained?.();
+    if (this.#open.size === 0 && this.#queue.size === 0) this.#onDrained?.();
   }
 
   /** An idle connection went away by itself: the others may be as dead without knowing. */
-  #notice(slot: Slot): void {
-    if (!this.withdraw(slot)) return;
-    this.#forget(slot, 'lost');
+  #removeLost(connection: PooledConnection): void {
+    if (!this.withdraw(connection)) return;
+    this.#remove(connection, 'lost');
     for (const other of this.#idle) other.provenAt = Number.NEGATIVE_INFINITY;
   }
 
-  #forget(slot: Slot, reason: DiscardReason): void {
-    if (!this.#slots.delete(slot)) return;
-    this.withdraw(slot);
-    this.#options.reports.disconnected(slot, reason);
+  #remove(connection: PooledConnection, reason: DiscardReason): void {
+    if (!this.#open.delete(connection)) return;
+    this.withdraw(connection);
+    this.#options.reports.disconnected(connection, reason);
     this.fill();
     this.#checkDrained();
   }
@@ -263,7 +265,7 @@ interface Waiter {
   explainTimeout: () => EvdbError;
   signal: AbortSignal | undefined;
   abort: (() => void) | undefined;
-  resolve: (slot: Slot) => void;
+  resolve: (connection: PooledConnection) => void;
   reject: (error: unknown) => void;
 }
 
@@ -279,8 +281,8 @@ interface WaitOptions {
  * Those who wait, in the order of their arrival. One timer stands for the earliest deadline: a timer
  * for each, set and cleared, would cost every query more than the rest of the waiting.
  */
-class WaitingLine {
-  /** Not a set, see `watchLine` of the driver; leaving the line early is rare and may cost more. */
+class WaitQueue {
+  /** Not a set, see `watchConnection` of the driver; leaving the queue early is rare and may cost more. */
   readonly #waiters: Waiter[] = [];
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
@@ -289,7 +291,7 @@ class WaitingLine {
     return this.#waiters.length;
   }
 
-  join({ timeoutMillis, signal, explainTimeout }: WaitOptions): Promise<Slot> {
+  wait({ timeoutMillis, signal, explainTimeout }: WaitOptions): Promise<PooledConnection> {
     return new Promise((resolve, reject) => {
       const deadlineAt = performance.now() + timeoutMillis;
       const abort = signal && (() => this.#dismiss(waiter, signal.reason));
@@ -301,12 +303,12 @@ class WaitingLine {
     });
   }
 
-  /** Hands a connection to whoever came first; false where nobody waits. */
-  serve(slot: Slot): boolean {
+  /** Gives a connection to whoever came first; false where nobody waits. */
+  serve(connection: PooledConnection): boolean {
     const first = this.#waiters.shift();
     if (!first) return false;
     this.#letGo(first);
-    first.resolve(slot);
+    first.resolve(connection);
     return true;
   }
 

@@ -1,6 +1,6 @@
 import { EvdbError } from '../errors.ts';
-import type { Lender } from './connection-set.ts';
-import type { Slot } from './pooled-connection.ts';
+import type { ConnectionSet } from './connection-set.ts';
+import type { PooledConnection } from './pooled-connection.ts';
 
 /** How a pool is, for a readiness probe or a dashboard. */
 export interface PoolHealth {
@@ -18,23 +18,26 @@ export interface PoolHealth {
 const PROBE_MILLIS = 5_000;
 
 /** Has a connection answer `select 1`, and says what that shows. Never throws. */
-export async function probeHealth(lender: Lender, signal: AbortSignal): Promise<PoolHealth> {
+export async function probeHealth(
+  connections: ConnectionSet,
+  signal: AbortSignal,
+): Promise<PoolHealth> {
   const startedAt = performance.now();
   let latencyMs: number | null = null;
   let failure: EvdbError | undefined;
   try {
-    const slot = lender.takeIdle() ?? (await takeForProbe(lender, signal));
+    const connection = connections.takeIdle() ?? (await takeForProbe(connections, signal));
     try {
-      await slot.probe(PROBE_MILLIS);
+      await connection.probe(PROBE_MILLIS);
       latencyMs = performance.now() - startedAt;
     } finally {
-      lender.giveBack(slot);
+      connections.release(connection);
     }
   } catch (error) {
     failure = error as EvdbError;
   }
-  const { counts } = lender;
-  const { lastError } = lender.connector;
+  const { counts } = connections;
+  const { lastError } = connections.connector;
   const error = lastError ?? failure ?? (counts.pending > 0 ? noneFree() : undefined);
   const isBusy = failure?.code === 'ACQUIRE_TIMEOUT' && !lastError && counts.total > 0;
   const isDown = latencyMs === null && !isBusy;
@@ -42,7 +45,7 @@ export async function probeHealth(lender: Lender, signal: AbortSignal): Promise<
     status: isDown ? 'down' : error ? 'degraded' : 'ok',
     latencyMs,
     connections: counts,
-    serverVersion: [...lender.slots][0]?.session.facts.serverVersion ?? null,
+    serverVersion: [...connections.open][0]?.session.facts.serverVersion ?? null,
     error: error ? { code: error.code, message: error.message } : null,
   };
 }
@@ -66,11 +69,14 @@ export function startHealthChecks(intervalMillis: number, check: () => Promise<v
 }
 
 /** Without any connection one is opened right away: a refusal is known at once then. */
-async function takeForProbe(lender: Lender, signal: AbortSignal): Promise<Slot> {
+async function takeForProbe(
+  connections: ConnectionSet,
+  signal: AbortSignal,
+): Promise<PooledConnection> {
   signal.throwIfAborted();
-  const { total, connecting } = lender.counts;
-  if (total + connecting === 0) await lender.connector.connect();
-  return lender.take({ timeoutMillis: PROBE_MILLIS, signal, explainTimeout: noneFree });
+  const { total, connecting } = connections.counts;
+  if (total + connecting === 0) await connections.connector.connect();
+  return connections.take({ timeoutMillis: PROBE_MILLIS, signal, explainTimeout: noneFree });
 }
 
 function noneFree(): EvdbError {

@@ -1,6 +1,6 @@
 import { TRANSACTION_CONFLICTS } from '../connection/retry.ts';
 import type { EvdbErrorCode } from '../errors.ts';
-import type { LenderReports } from './connection-set.ts';
+import type { ConnectionSetReports } from './connection-set.ts';
 import type { PoolHealth } from './health.ts';
 import {
   createHistogram,
@@ -59,7 +59,7 @@ export interface PoolMetrics {
   leaks: number;
   /** From asking for a connection to having one; those who gave up are not in it. */
   wait: DurationStats;
-  /** From borrowing a connection to returning it. */
+  /** From getting a connection to returning it. */
   use: DurationStats;
   /** Statements, failed ones too. */
   query: DurationStats;
@@ -231,24 +231,24 @@ export interface PoolEvents {
   release: [{ pid: number; useMs: number }];
   slowQuery: [{ pid: number; text: string; durationMs: number }];
   health: [PoolHealth];
-  /** `stack` says where the connection was borrowed. */
+  /** `stack` says who asked for the connection. */
   leak: [{ pid: number; heldMs: number; stack: string }];
 }
 
 /** Tells an event; what it holds is made only where somebody listens. */
 export type Tell = <K extends keyof PoolEvents>(name: K, make: () => PoolEvents[K][0]) => void;
 
-/** Counts and tells what the lender does. */
-export function reportTo(metrics: PoolMetricsRecorder, tell: Tell): LenderReports {
+/** Counts and tells what the connections does. */
+export function reportTo(metrics: PoolMetricsRecorder, tell: Tell): ConnectionSetReports {
   return {
-    connected: (slot, durationMs) => {
+    connected: (connection, durationMs) => {
       metrics.recordCreate(durationMs);
-      tell('connect', () => ({ pid: slot.session.facts.pid, durationMs }));
+      tell('connect', () => ({ pid: connection.session.facts.pid, durationMs }));
     },
     connectFailed: (error) => metrics.recordConnectFailure(error.code),
-    disconnected: (slot, reason) => {
+    disconnected: (connection, reason) => {
       metrics.recordDiscard(reason);
-      tell('disconnect', () => ({ pid: slot.session.facts.pid, reason }));
+      tell('disconnect', () => ({ pid: connection.session.facts.pid, reason }));
     },
     reset: metrics.recordReset,
   };

@@ -63,7 +63,7 @@ export interface PoolOptions {
   leakThresholdMillis?: number | undefined;
   /** Statements that take longer are reported; default 1,000. */
   slowQueryMillis?: number | undefined;
-  /** A connection that idled for longer is tried before it is lent, with 0 always; default 5,000. */
+  /** A connection that idled for longer is tried before it is used, with 0 always; default 5,000. */
   validateAfterIdleMillis?: number | undefined;
   /** How often an idle connection is used, so that nothing between forgets it; default 30,000. */
   keepaliveIntervalMillis?: number | undefined;

@@ -1,8 +1,8 @@
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { transactionConflict, withConflictRetries } from '../connection/retry.ts';
-import { Borrowing } from './checkout.ts';
-import { Lender } from './connection-set.ts';
+import { Checkouts } from './checkout.ts';
+import { ConnectionSet } from './connection-set.ts';
 import { connectionSource } from './connection-source.ts';
 import { poolClosed } from './connector.ts';
 import {
@@ -28,7 +28,7 @@ import {
   refuseUnknown,
   resolvePoolSettings,
 } from './options.ts';
-import type { Slot } from './pooled-connection.ts';
+import type { PooledConnection } from './pooled-connection.ts';
 import { createStatementRunner, type StatementRunner } from './statement-runner.ts';
 import {
   planBegin,
@@ -38,7 +38,7 @@ import {
   type TransactionOptions,
 } from './transaction.ts';
 
-/** What one statement, or one borrower, may ask for. */
+/** What one statement, or one callback, may ask for. */
 interface QueryOptions {
   signal?: AbortSignal | undefined;
   /** How long a statement may run in place of what the pool says, in ms; 0 for ever. */
@@ -46,8 +46,8 @@ interface QueryOptions {
   onSend?: (() => void) | undefined;
 }
 
-const LEND_OPTIONS = ['signal', 'statementTimeoutMillis'];
-const QUERY_OPTIONS = [...LEND_OPTIONS, 'onSend'];
+const CONNECTION_OPTIONS = ['signal', 'statementTimeoutMillis'];
+const QUERY_OPTIONS = [...CONNECTION_OPTIONS, 'onSend'];
 const NONE: QueryOptions = {};
 
 function checkOptions(options: QueryOptions | undefined, known: readonly string[]): QueryOptions {
@@ -64,7 +64,7 @@ const DEFAULT_CLOSE_MILLIS = 10_000;
 
 /**
  * A pool of connections for applications. It makes no connection before the first use, survives
- * the loss of any, and never lends one that is inside a transaction.
+ * the loss of any, and never gives anybody one that is inside a transaction.
  *
  * @throws {EvdbError} CONFIG_INVALID for options that cannot be used
  * @example
@@ -77,8 +77,8 @@ const DEFAULT_CLOSE_MILLIS = 10_000;
  */
 export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable {
   readonly #settings: PoolSettings;
-  readonly #lender: Lender;
-  readonly #borrowing: Borrowing;
+  readonly #connections: ConnectionSet;
+  readonly #checkouts: Checkouts;
   readonly #runner: StatementRunner;
   readonly #metrics;
   readonly #stopTimers: () => void;
@@ -92,12 +92,12 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
     const metrics = createPoolMetrics({ poolName: settings.name });
     const tell: Tell = (name, make) => this.#tell(name, make);
     this.#metrics = metrics;
-    this.#lender = new Lender({
+    this.#connections = new ConnectionSet({
       settings,
       resolveConnection: connectionSource(options),
       reports: reportTo(metrics, tell),
     });
-    this.#borrowing = new Borrowing({ settings, lender: this.#lender, metrics, tell });
+    this.#checkouts = new Checkouts({ settings, connections: this.#connections, metrics, tell });
     this.#runner = createStatementRunner({ settings, metrics, tell });
     this.#stopTimers = this.#startTimers();
   }
@@ -106,7 +106,7 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
    * Runs one statement on whichever connection is free.
    *
    * @param params values for `$1` and so on, see `encodeParameters`
-   * @param options.signal takes the caller out of the line, or cancels the statement
+   * @param options.signal takes the caller out of the wait queue, or cancels the statement
    * @param options.statementTimeoutMillis how long this one may run, 0 for ever
    * @param options.onSend is called when a connection was found, just before the statement is sent
    * @throws {QueryError} what the server says; {EvdbError} ACQUIRE_TIMEOUT, CONNECTION_LOST,
@@ -119,18 +119,18 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
     options?: QueryOptions,
   ): Promise<QueryResult<T>> {
     const { signal, statementTimeoutMillis, onSend } = checkOptions(options, QUERY_OPTIONS);
-    const statement = this.#runner.read(text, params);
-    this.#borrowing.loans.refuseInTransaction();
-    const slot = await this.#borrowing.acquire(signal);
-    const borrowedAt = performance.now();
+    const statement = this.#runner.parse(text, params);
+    this.#checkouts.held.refuseInTransaction();
+    const connection = await this.#checkouts.acquire(signal);
+    const checkedOutAt = performance.now();
     try {
       if (statementTimeoutMillis !== undefined) {
-        await slot.limitStatements(statementTimeoutMillis, false);
+        await connection.limitStatements(statementTimeoutMillis, false);
       }
       onSend?.();
-      return await this.#runner.run<T>(slot, statement, signal);
+      return await this.#runner.run<T>(connection, statement, signal);
     } finally {
-      this.#borrowing.release(slot, borrowedAt);
+      this.#checkouts.release(connection, checkedOutAt);
     }
   }
 
@@ -145,33 +145,36 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
   }
 
   /**
-   * Lends one connection for as long as the callback runs: for settings, advisory locks and
+   * Gives one connection for as long as the callback runs: for settings, advisory locks and
    * temporary tables, all of which are taken back afterwards.
    */
   withConnection<T>(
     work: (connection: PoolConnection) => Promise<T>,
     options?: Omit<QueryOptions, 'onSend'>,
   ): Promise<T> {
-    const { signal, statementTimeoutMillis } = checkOptions(options, LEND_OPTIONS);
-    return this.#borrowing.lend({ isTransaction: false, signal }, async (slot, abandoned) => {
-      let isOver = false;
-      slot.needsReset = true;
-      if (statementTimeoutMillis !== undefined) {
-        await slot.limitStatements(statementTimeoutMillis, false);
-      }
-      const query: Queryable['query'] = async <R = Row>(
-        text: string,
-        params: readonly unknown[] = [],
-      ) => {
-        if (isOver) throw returned('connection');
-        return this.#runner.run<R>(slot, this.#runner.look(text, params));
-      };
-      try {
-        return await Promise.race([work(withTemplate(query)), abandoned]);
-      } finally {
-        isOver = true;
-      }
-    });
+    const { signal, statementTimeoutMillis } = checkOptions(options, CONNECTION_OPTIONS);
+    return this.#checkouts.withConnection(
+      { isTransaction: false, signal },
+      async (connection, abandoned) => {
+        let isOver = false;
+        connection.needsReset = true;
+        if (statementTimeoutMillis !== undefined) {
+          await connection.limitStatements(statementTimeoutMillis, false);
+        }
+        const query: Queryable['query'] = async <R = Row>(
+          text: string,
+          params: readonly unknown[] = [],
+        ) => {
+          if (isOver) throw returned('connection');
+          return this.#runner.run<R>(connection, this.#runner.parseAny(text, params));
+        };
+        try {
+          return await Promise.race([work(withTemplate(query)), abandoned]);
+        } finally {
+          isOver = true;
+        }
+      },
+    );
   }
 
   /**
@@ -190,13 +193,13 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
     const begin = planBegin(options, this.#settings);
     const { signal, timeoutMillis, statementTimeoutMillis } = options;
     const attempt = () =>
-      this.#borrowing.lend(
+      this.#checkouts.withConnection(
         { isTransaction: true, signal, timeoutMillis },
-        async (slot, abandoned) => {
+        async (connection, abandoned) => {
           if (typeof statementTimeoutMillis === 'number') {
-            await slot.limitStatements(statementTimeoutMillis, true);
+            await connection.limitStatements(statementTimeoutMillis, true);
           }
-          return runTransaction({ slot, begin, work, runner: this.#runner, abandoned });
+          return runTransaction({ connection, begin, work, runner: this.#runner, abandoned });
         },
       );
     return withConflictRetries(attempt, {
@@ -215,12 +218,12 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
    */
   async warm(): Promise<void> {
     if (this.#closing) throw poolClosed();
-    await this.#lender.warm();
+    await this.#connections.warm();
   }
 
   /** Has a connection answer and says how the pool is; never throws. */
   health(): Promise<PoolHealth> {
-    return probeHealth(this.#lender, this.#ending.signal);
+    return probeHealth(this.#connections, this.#ending.signal);
   }
 
   /** Whether the database answers. */
@@ -231,7 +234,7 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
   /** What happened so far; `renderPrometheus` makes text of it. */
   metrics(): PoolMetrics {
     const { max, min } = this.#settings;
-    return this.#metrics.snapshot({ ...this.#lender.counts, max, min });
+    return this.#metrics.snapshot({ ...this.#connections.counts, max, min });
   }
 
   /** The same as `metrics`. */
@@ -240,7 +243,7 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
   }
 
   /**
-   * Lends no more connections, waits for those that are lent and for who waited already, and
+   * Gives no more connections, waits for those in use and for who waited already, and
    * closes everything. At the deadline what still runs is cancelled. Calling it again does no harm.
    *
    * @param options.timeoutMillis default 10,000
@@ -252,18 +255,18 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
 
   async #close(timeoutMillis: number): Promise<void> {
     this.#stopTimers();
-    this.#borrowing.stop();
+    this.#checkouts.stop();
     this.#ending.abort(poolClosed());
-    const drained = this.#lender.drained();
-    this.#lender.stop();
+    const drained = this.#connections.drained();
+    this.#connections.stop();
     const controller = new AbortController();
     // What a timer cannot hold would fire at once.
     const limitMillis = Math.min(Math.max(timeoutMillis || 0, 0), MAX_MILLIS);
     const deadline = sleep(limitMillis, undefined, { signal: controller.signal });
     await Promise.race([drained, deadline.catch(() => undefined)]);
     controller.abort();
-    this.#borrowing.loans.abandonAll(poolClosed);
-    await this.#lender.end(poolClosed);
+    this.#checkouts.held.abandonAll(poolClosed);
+    await this.#connections.end(poolClosed);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -271,14 +274,14 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
   }
 
   #startTimers(): () => void {
-    const stopKeeper = startKeeper(this.#lender, this.#settings);
+    const stopReaper = startReaper(this.#connections, this.#settings);
     const { healthCheckIntervalMillis } = this.#settings;
     const stopChecks = startHealthChecks(healthCheckIntervalMillis, async () => {
       const health = await this.health();
       this.#tell('health', () => health);
     });
     return () => {
-      stopKeeper();
+      stopReaper();
       stopChecks();
     };
   }
@@ -313,42 +316,45 @@ const PING_MILLIS = 5_000;
  *
  * @returns ends it
  */
-function startKeeper(lender: Lender, settings: PoolSettings): () => void {
+function startReaper(connections: ConnectionSet, settings: PoolSettings): () => void {
   const smallest = Math.min(
     ...[settings.idleTimeoutMillis, settings.keepaliveIntervalMillis].filter((time) => time > 0),
     TICK_MILLIS,
   );
-  const timer = setInterval(() => tend(lender, settings), Math.max(smallest, 10));
+  const timer = setInterval(() => tend(connections, settings), Math.max(smallest, 10));
   timer.unref();
   return () => clearInterval(timer);
 }
 
-function tend(lender: Lender, settings: PoolSettings): void {
+function tend(connections: ConnectionSet, settings: PoolSettings): void {
   const { idleTimeoutMillis, keepaliveIntervalMillis, min } = settings;
   const now = performance.now();
-  for (const slot of lender.slots) slot.checkDeadline(now);
+  for (const connection of connections.open) connection.checkDeadline(now);
   // The least used come first: those are the ones that can go.
-  for (const slot of [...lender.idleSlots]) {
-    if (now >= slot.expiresAt) {
-      lender.retire(slot, 'lifetime');
+  for (const connection of [...connections.idle]) {
+    if (now >= connection.expiresAt) {
+      connections.retire(connection, 'lifetime');
     } else if (
       idleTimeoutMillis > 0 &&
-      now - slot.idleSince >= idleTimeoutMillis &&
-      lender.counts.total > min
+      now - connection.idleSince >= idleTimeoutMillis &&
+      connections.counts.total > min
     ) {
-      lender.retire(slot, 'idle');
-    } else if (keepaliveIntervalMillis > 0 && now - slot.provenAt >= keepaliveIntervalMillis) {
-      if (lender.withdraw(slot)) void ping(lender, slot);
+      connections.retire(connection, 'idle');
+    } else if (
+      keepaliveIntervalMillis > 0 &&
+      now - connection.provenAt >= keepaliveIntervalMillis
+    ) {
+      if (connections.withdraw(connection)) void ping(connections, connection);
     }
   }
-  lender.fill();
+  connections.fill();
 }
 
-async function ping(lender: Lender, slot: Slot): Promise<void> {
+async function ping(connections: ConnectionSet, connection: PooledConnection): Promise<void> {
   try {
-    await slot.probe(PING_MILLIS);
-    lender.restore(slot);
+    await connection.probe(PING_MILLIS);
+    connections.restore(connection);
   } catch {
-    lender.discard(slot, 'validation');
+    connections.discard(connection, 'validation');
   }
 }

@@ -17,7 +17,7 @@ const MAX_PREPARED = 250;
 /** How long the server gets to end a statement by itself before the connection is given up. */
 const GRACE_MILLIS = 5_000;
 
-/** Tags of what a borrower prepares by hand: a statement, or a transaction. */
+/** Tags of what a caller prepares by hand: a statement, or a transaction. */
 const PREPARES_BY_HAND = /^PREPARE/;
 
 /** The SQLSTATE for a write where nothing may be written. */
@@ -27,14 +27,14 @@ const READ_ONLY = '25006';
 const QUERY_CANCELED = '57014';
 
 /**
- * Takes back what a borrower may have left. Not `discard all`, which would forget the statements
+ * Takes back what a caller may have left. Not `discard all`, which would forget the statements
  * that the driver believes prepared. `rollback` comes first: everything else would fail in an
  * aborted transaction.
  */
 const RESET =
   'rollback; reset session authorization; reset role; reset all; close all; unlisten *; select pg_catalog.pg_advisory_unlock_all(); discard sequences; discard temp';
 
-export interface SlotOptions {
+export interface PooledConnectionOptions {
   settings: PoolSettings;
   /** When it is to be replaced; in ms of `performance.now()`, like all times here. */
   expiresAt: number;
@@ -43,12 +43,12 @@ export interface SlotOptions {
 }
 
 /** One connection of the pool and what is known about it. */
-export class Slot {
+export class PooledConnection {
   readonly session: Session;
   expiresAt: number;
   /** Whether the connection is gone. */
   isDead: boolean;
-  /** When a borrower gave it back. */
+  /** When a caller gave it back. */
   idleSince = performance.now();
   /** When the server answered last, also to the pool itself. */
   provenAt = performance.now();
@@ -62,11 +62,11 @@ export class Slot {
   readonly #prepares: boolean;
   readonly #prepared = new Set<string>();
   #running = 0;
-  /** When the server must have answered; one timer for all, the keeper's, is cheaper than one each. */
+  /** When the server must have answered; one timer for all, the reaper's, is cheaper than one each. */
   #deadlineAt = Number.POSITIVE_INFINITY;
   #endedBy: EvdbError | undefined;
 
-  constructor(session: Session, { settings, expiresAt, prepares }: SlotOptions) {
+  constructor(session: Session, { settings, expiresAt, prepares }: PooledConnectionOptions) {
     this.session = session;
     this.isDead = session.isClosed;
     this.expiresAt = expiresAt;
@@ -134,7 +134,7 @@ export class Slot {
   }
 
   /** Goes back to the usual limit for statements. */
-  returned(): void {
+  restoreLimit(): void {
     this.#limitMillis = this.#usualLimitMillis;
   }
 

@@ -30,7 +30,7 @@ const TRACES = /set_config(?!\s*\([^()]*,\s*true\s*\))|advisory|temp/i;
  * Remembers texts, so that each is looked at once, and so that only what comes again is prepared:
  * a text that is made anew for each call would fill the server's memory. Bounded: the oldest goes.
  */
-export function createStatementBook(limit = 2_000): (text: string) => StatementFacts {
+export function createStatementCache(limit = 2_000): (text: string) => StatementFacts {
   const known = new Map<string, StatementFacts>();
   return (text) => {
     const found = known.get(text);

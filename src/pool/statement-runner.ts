@@ -1,12 +1,12 @@
 import { codeOf } from '../connection/connection-error.ts';
-import type { EncodedValue } from '../connection/driver.ts';
+import { type EncodedValue, PROTO_COLUMN, type StatementResult } from '../connection/driver.ts';
 import { EvdbError } from '../errors.ts';
-import { controlledByHand, type QueryResult, toQueryResult } from './handle.ts';
+import { controlledByHand, type Field, type QueryResult } from './handle.ts';
 import type { PoolMetricsRecorder, Tell } from './metrics.ts';
 import type { PoolSettings } from './options.ts';
-import { encodeParameters } from './parameters.ts';
-import { copyUnsupported, type Slot } from './pooled-connection.ts';
-import { CONTROL_TAGS, createStatementBook, type StatementFacts } from './statement-cache.ts';
+import { copyUnsupported, type PooledConnection } from './pooled-connection.ts';
+import { CONTROL_TAGS, createStatementCache, type StatementFacts } from './statement-cache.ts';
+import { encodeParameters } from './values.ts';
 
 /** A statement, its parameters as they are sent, and what is known of its text. */
 export interface PoolStatement {
@@ -23,10 +23,14 @@ export interface StatementRunner {
    *
    * @throws {EvdbError} USAGE where it is no statement, COPY_UNSUPPORTED
    */
-  look(text: string, params: readonly unknown[]): PoolStatement;
-  /** The same, for where a transaction is not the statement's business. @throws TRANSACTION_CONTROL */
-  read(text: string, params: readonly unknown[]): PoolStatement;
-  run<T>(slot: Slot, statement: PoolStatement, signal?: AbortSignal): Promise<QueryResult<T>>;
+  parseAny(text: string, params: readonly unknown[]): PoolStatement;
+  /** The same, but not for what begins or ends a transaction. @throws TRANSACTION_CONTROL */
+  parse(text: string, params: readonly unknown[]): PoolStatement;
+  run<T>(
+    connection: PooledConnection,
+    statement: PoolStatement,
+    signal?: AbortSignal,
+  ): Promise<QueryResult<T>>;
 }
 
 export function createStatementRunner({
@@ -38,26 +42,26 @@ export function createStatementRunner({
   metrics: PoolMetricsRecorder;
   tell: Tell;
 }): StatementRunner {
-  const book = createStatementBook();
-  const look = (text: string, params: readonly unknown[]) => {
+  const cache = createStatementCache();
+  const parseAny = (text: string, params: readonly unknown[]) => {
     if (typeof text !== 'string' || !Array.isArray(params)) throw noStatement();
     // In a message it would be the end of the text, and the rest another message's beginning.
     if (text.includes('\0')) throw holdsNul();
-    const facts = book(text);
+    const facts = cache(text);
     if (facts.isCopy) throw copyUnsupported();
     return { text, values: encodeParameters(text, params), facts };
   };
   const { slowQueryMillis } = settings;
 
-  const measured = async <T>(slot: Slot, statement: PoolStatement) => {
+  const measured = async <T>(connection: PooledConnection, statement: PoolStatement) => {
     const { text, facts } = statement;
     const startedAt = performance.now();
     let outcome: true | string = true;
     try {
-      const result = await slot.query(statement);
+      const result = await connection.query(statement);
       if (!facts.isTransactionControl && CONTROL_TAGS.has(result.command ?? '')) {
         // The text hid it behind comments.
-        slot.destroy();
+        connection.destroy();
         throw controlledByHand('a statement');
       }
       return toQueryResult<T>(result, facts);
@@ -69,20 +73,22 @@ export function createStatementRunner({
       metrics.recordOperation(durationMs, outcome);
       if (slowQueryMillis > 0 && durationMs >= slowQueryMillis) {
         metrics.recordSlowQuery();
-        tell('slowQuery', () => ({ pid: slot.session.facts.pid, text, durationMs }));
+        tell('slowQuery', () => ({ pid: connection.session.facts.pid, text, durationMs }));
       }
     }
   };
 
   return {
-    look,
-    read: (text, params) => {
-      const statement = look(text, params);
+    parseAny,
+    parse: (text, params) => {
+      const statement = parseAny(text, params);
       if (statement.facts.isTransactionControl) throw controlledByHand('a statement');
       return statement;
     },
-    run: (slot, statement, signal) =>
-      signal ? cancellable(slot, signal, measured(slot, statement)) : measured(slot, statement),
+    run: (connection, statement, signal) =>
+      signal
+        ? cancellable(connection, signal, measured(connection, statement))
+        : measured(connection, statement),
   };
 }
 
@@ -99,8 +105,12 @@ function holdsNul(): EvdbError {
 }
 
 /** Gives up the connection where the caller gives up the statement. */
-async function cancellable<T>(slot: Slot, signal: AbortSignal, answer: Promise<T>): Promise<T> {
-  const abort = () => slot.destroy();
+async function cancellable<T>(
+  connection: PooledConnection,
+  signal: AbortSignal,
+  answer: Promise<T>,
+): Promise<T> {
+  const abort = () => connection.destroy();
   signal.addEventListener('abort', abort, { once: true });
   try {
     return await answer;
@@ -114,4 +124,53 @@ async function cancellable<T>(slot: Slot, signal: AbortSignal, answer: Promise<T
 function sqlstateOf(error: unknown): string {
   const { details, code } = error as EvdbError;
   return typeof details?.sqlstate === 'string' ? details.sqlstate : (code ?? codeOf(error) ?? '');
+}
+
+/**
+ * Leaves behind what only the driver needs, such as the key that cancels statements. A text gives the
+ * same columns nearly each time, which all its results share.
+ */
+function toQueryResult<T>(result: StatementResult, facts: StatementFacts): QueryResult<T> {
+  const { columns, command, count } = result;
+  // `slice` would ask the driver's class for its species, which costs more than the copy.
+  const rows = new Array<T>(result.length);
+  for (let i = 0; i < rows.length; i++) rows[i] = result[i] as T;
+  let { fields } = facts;
+  if (!fields || !isSame(fields, columns)) {
+    fields = fieldsOf(columns ?? []);
+    facts.fields = fields;
+    if (fields.some(({ name }) => name === '__proto__')) rows.forEach(giveProto);
+  }
+  return { rows, rowCount: count ?? rows.length, command: command ?? '', fields };
+}
+
+/** False for those that have a column named `__proto__`, which the driver calls otherwise. */
+function isSame(
+  fields: readonly Field[],
+  columns: StatementResult['columns'] | undefined,
+): boolean {
+  if (fields.length !== (columns?.length ?? 0)) return false;
+  for (let i = 0; i < fields.length; i++) {
+    const field = fields[i];
+    const column = columns?.[i];
+    if (field?.name !== column?.name || field?.dataTypeID !== column?.type) return false;
+  }
+  return true;
+}
+
+function fieldsOf(columns: StatementResult['columns']): readonly Field[] {
+  return Object.freeze(
+    columns.map(({ name, type }) =>
+      Object.freeze({ name: name === PROTO_COLUMN ? '__proto__' : name, dataTypeID: type }),
+    ),
+  );
+}
+
+/** Makes a property of it like all others. */
+function giveProto(row: unknown): void {
+  const values = row as Record<string, unknown>;
+  const value = values[PROTO_COLUMN];
+  delete values[PROTO_COLUMN];
+  const property = { value, configurable: true, enumerable: true, writable: true };
+  Object.defineProperty(values, '__proto__', property);
 }

@@ -3,7 +3,7 @@ import { EvdbError } from '../errors.ts';
 import { quoteLiteral } from '../sql/quote.ts';
 import { type PoolConnection, type QueryResult, returned, withTemplate } from './handle.ts';
 import { type PoolSettings, refuseUnknown } from './options.ts';
-import type { Slot } from './pooled-connection.ts';
+import type { PooledConnection } from './pooled-connection.ts';
 import type { PoolStatement, StatementRunner } from './statement-runner.ts';
 
 /** What the callback of `withTransaction` works with. */
@@ -16,7 +16,7 @@ export interface Transaction extends PoolConnection {
 }
 
 interface TransactionRun<T> {
-  slot: Slot;
+  connection: PooledConnection;
   begin: Begin;
   work: (transaction: Transaction) => Promise<T>;
   runner: StatementRunner;
@@ -25,46 +25,46 @@ interface TransactionRun<T> {
 }
 
 /**
- * Runs a callback between `begin` and `commit` on a connection that the caller lends and takes back.
+ * Runs a callback between `begin` and `commit` on a connection of the caller's.
  *
  * @throws what the callback throws; {EvdbError} TRANSACTION_ROLLED_BACK where a statement had failed
  *   and nobody said so, OUTCOME_UNKNOWN where the connection broke during commit
  */
 export async function runTransaction<T>({
-  slot,
+  connection,
   begin,
   work,
   runner,
   abandoned,
 }: TransactionRun<T>): Promise<T> {
-  const scope = new TransactionScope(slot, runner);
+  const scope = new TransactionScope(connection, runner);
   const runWork = async () => {
     const value = await work(scope.makeTransaction());
     await scope.settle();
     return value;
   };
   try {
-    await slot.run(begin(slot.session.facts.isPooled));
+    await connection.run(begin(connection.session.facts.isPooled));
     const value = await Promise.race([runWork(), abandoned]);
     scope.close();
     if (scope.refusal) throw rolledBack(scope.refusal);
-    await commit(slot, scope.failure);
+    await commit(connection, scope.failure);
     return value;
   } catch (error) {
     scope.close();
-    if (!slot.isDead) await rollBack(slot);
+    if (!connection.isDead) await rollBack(connection);
     throw error;
   }
 }
 
-async function commit(slot: Slot, failure: unknown): Promise<void> {
+async function commit(connection: PooledConnection, failure: unknown): Promise<void> {
   // Without having been told to commit, the server has rolled back.
-  if (slot.isDead) throw failure ?? lostBeforeCommit();
+  if (connection.isDead) throw failure ?? lostBeforeCommit();
   let tag: string;
   try {
-    tag = await slot.run('commit');
+    tag = await connection.run('commit');
   } catch (error) {
-    if (isConnectionLoss(error) || slot.isDead) throw outcomeUnknown(error);
+    if (isConnectionLoss(error) || connection.isDead) throw outcomeUnknown(error);
     throw error;
   }
   if (tag !== 'COMMIT') throw rolledBack(failure);
@@ -81,17 +81,17 @@ function rolledBack(cause: unknown): EvdbError {
   );
 }
 
-async function rollBack(slot: Slot): Promise<void> {
+async function rollBack(connection: PooledConnection): Promise<void> {
   try {
-    await slot.run('rollback');
+    await connection.run('rollback');
   } catch {
-    slot.destroy();
+    connection.destroy();
   }
 }
 
 /** Keeps account of what runs in one transaction, and ends its use when it is over. */
 class TransactionScope {
-  readonly #slot: Slot;
+  readonly #connection: PooledConnection;
   readonly #runner: StatementRunner;
   readonly #pending = new Set<Promise<unknown>>();
   readonly #end = { isReached: false };
@@ -101,8 +101,8 @@ class TransactionScope {
   /** Why a statement was not even sent. */
   refusal: EvdbError | undefined;
 
-  constructor(slot: Slot, runner: StatementRunner) {
-    this.#slot = slot;
+  constructor(connection: PooledConnection, runner: StatementRunner) {
+    this.#connection = connection;
     this.#runner = runner;
   }
 
@@ -150,7 +150,7 @@ class TransactionScope {
   #query<T>(text: string, params: readonly unknown[] = []): Promise<QueryResult<T>> {
     let statement: PoolStatement;
     try {
-      statement = this.#runner.read(text, params);
+      statement = this.#runner.parse(text, params);
     } catch (error) {
       this.failure ??= error;
       const failed = Promise.reject(error);
@@ -164,7 +164,7 @@ class TransactionScope {
 
   async #run<T>(statement: PoolStatement, answer: () => Promise<unknown>): Promise<QueryResult<T>> {
     try {
-      return await this.#runner.run<T>(this.#slot, statement);
+      return await this.#runner.run<T>(this.#connection, statement);
     } catch (error) {
       // Nobody need await a statement: its failure makes the transaction fail. Said any earlier, it
       // would take the frames of who awaits the answer out of the stack of its error.
@@ -182,19 +182,19 @@ class TransactionScope {
     const name = `evdb_${this.#depth}`;
     const end = { isReached: false };
     try {
-      await this.#slot.run(`savepoint ${name}`);
+      await this.#connection.run(`savepoint ${name}`);
       const value = await work(this.makeTransaction(end));
       await this.settle();
       if (this.failure !== failedBefore) throw rolledBack(this.failure);
       if (this.#end.isReached) throw returned('transaction');
       end.isReached = true;
-      await this.#slot.run(`release savepoint ${name}`);
+      await this.#connection.run(`release savepoint ${name}`);
       return value;
     } catch (error) {
       end.isReached = true;
       await this.settle();
-      if (!this.#end.isReached && !this.#slot.isDead) {
-        await this.#slot.run(`rollback to savepoint ${name}; release savepoint ${name}`);
+      if (!this.#end.isReached && !this.#connection.isDead) {
+        await this.#connection.run(`rollback to savepoint ${name}; release savepoint ${name}`);
         this.failure = failedBefore;
       }
       throw error;

@@ -91,11 +91,11 @@ test('can be initialized again after a failure, and keeps nothing of it', async 
   }
 });
 
-test('waits at its closing for what is lent, as the pool does', async ({ manager }) => {
+test('waits at its closing for what is in use, as the pool does', async ({ manager }) => {
   const one = manager({ max: 1 });
   const pool = await one.initialize();
   const { promise, open } = gate();
-  const lent = pool.withTransaction(async (tx) => {
+  const held = pool.withTransaction(async (tx) => {
     await promise;
     return (await tx.query('select 7 as n')).rows;
   });
@@ -104,7 +104,7 @@ test('waits at its closing for what is lent, as the pool does', async ({ manager
   await new Promise((resolve) => setTimeout(resolve, 30));
   expect(closed).toEqual([]);
   open();
-  expect(await lent).toEqual([{ n: 7 }]);
+  expect(await held).toEqual([{ n: 7 }]);
   await Promise.all(closing);
   const hanging = await one.initialize();
   const hung = failureOf(hanging.withConnection(() => new Promise<never>(() => undefined)));

@@ -32,13 +32,13 @@ test('gives whoever waits a new connection where the only one is killed in a que
   const lost = outcomeOf(pool.query('select pg_sleep(60)'));
   await stage.until(SLEEPING);
   const waiting = Array.from({ length: 5 }, (_, n) => pool.query('select $1::int as n', [n]));
-  const borrowed = pool.withConnection((connection) => connection.query('select 1 as one'));
+  const held = pool.withConnection((connection) => connection.query('select 1 as one'));
   await stage.kill();
   expect(await lost).toBe('CONNECTION_LOST');
   expect((await Promise.all(waiting)).map(({ rows }) => rows)).toEqual(
     waiting.map((_, n) => [{ n }]),
   );
-  expect((await borrowed).rows).toEqual([{ one: 1 }]);
+  expect((await held).rows).toEqual([{ one: 1 }]);
 });
 
 test('writes nothing of a callback that goes on after its backend was killed (#1155)', async ({

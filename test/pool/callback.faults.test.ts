@@ -50,7 +50,7 @@ test('closes by its deadline where a callback hangs, in a transaction or not', a
   expect(await stage.kept()).toEqual([]);
 });
 
-test('ends a transaction that hangs by its timeout, and lends its connection no more', async ({
+test('ends a transaction that hangs by its timeout, and gives its connection to nobody else', async ({
   stage,
 }) => {
   const pool = stage.pool({ max: 1 });
@@ -215,7 +215,7 @@ test('keeps what a callback starts and does not await inside its transaction', a
   expect((await stage.kept()).filter((row) => row.startsWith('9'))).toEqual([]);
 });
 
-test('gives a query that nobody awaits no chance to fail the next borrower', async ({ stage }) => {
+test('gives a query that nobody awaits no chance to fail the next caller', async ({ stage }) => {
   const pool = stage.pool({ max: 1 });
   const forgotten: Promise<string>[] = [];
   await pool.withConnection(async (connection) => {

@@ -3,7 +3,7 @@ import { outcomeOf, test } from './faults-stage.ts';
 
 const ABORTED = /^(ABORT_ERR|20|AbortError.*|INTERRUPTED|STATEMENT_.*|QUERY_FAILED)$/;
 
-test('cancels no query of the next borrower, whenever the first one is aborted', async ({
+test('cancels no query of the next caller, whenever the first one is aborted', async ({
   stage,
 }) => {
   const pool = stage.pool({ max: 1 });

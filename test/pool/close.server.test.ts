@@ -41,7 +41,7 @@ test('closes twice, at once and again, and before the first use', async ({ stage
   await expect.poll(stage.backends, POLL).toEqual([]);
 });
 
-test('lets what is lent and what waits come to its end', async ({ stage }) => {
+test('lets what is in use and what waits come to its end', async ({ stage }) => {
   const pool = stage.pool({ max: 2 });
   await pool.warm();
   const work = Array.from({ length: 10 }, (_, n) =>
@@ -63,12 +63,12 @@ test('waits for as long as it takes where it is told to', async ({ stage }) => {
   for (const timeoutMillis of [Number.POSITIVE_INFINITY, 2 ** 31]) {
     const one = stage.pool({ max: 1 });
     await one.warm();
-    const lent = one.withConnection(async (connection) => {
+    const held = one.withConnection(async (connection) => {
       await sleep(60);
       return (await connection.query('select 7 as n')).rows;
     });
     await one.close({ timeoutMillis });
-    expect(await lent).toEqual([{ n: 7 }]);
+    expect(await held).toEqual([{ n: 7 }]);
   }
 });
 

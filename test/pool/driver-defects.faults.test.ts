@@ -126,7 +126,7 @@ test('ends with an error where none of several hosts answers (#1188)', async ({ 
   expect(await outcomeOf(pool.query('select 1'))).toMatch(/^(ACQUIRE_TIMEOUT|CONNECTION_REFUSED)$/);
 });
 
-test('closes while a connection is lent, and once it comes back (#925)', async ({ stage }) => {
+test('closes while a connection is in use, and once it comes back (#925)', async ({ stage }) => {
   const pool = stage.pool({ max: 2 });
   let giveBack: () => void = () => undefined;
   const held = new Promise<void>((resolve) => {

@@ -46,7 +46,7 @@ test('tells of a connection from its opening to its end', async ({ stage }) => {
   ]);
 });
 
-test('tells as many times of lending as of giving back, whatever fails', async ({ stage }) => {
+test('tells of as many checkouts as of returns, whatever fails', async ({ stage }) => {
   const pool = stage.pool({ max: 3 });
   const told = listen(pool);
   const fails = () => Promise.reject(new Error('no'));
@@ -99,26 +99,26 @@ test('holds no parameter and no password in an error', async ({ stage }) => {
   }
 });
 
-async function thisVeryBorrower(pool: DatabasePool): Promise<void> {
+async function thisVeryCaller(pool: DatabasePool): Promise<void> {
   await pool.withConnection(() => sleep(120));
 }
 
-test('reports a connection that is kept too long, with who borrowed it', async ({ stage }) => {
+test('reports a connection that is kept too long, with who asked for it', async ({ stage }) => {
   const pool = stage.pool({ leakThresholdMillis: 40 });
   await pool.warm();
   const told = listen(pool);
   await pool.withConnection(() => pool.query('select 1'));
-  await thisVeryBorrower(pool);
+  await thisVeryCaller(pool);
   await pool.withTransaction(() => sleep(120));
   const leaks = told.flatMap(([name, what]) => (name === 'leak' ? [what] : []));
   expect(leaks).toHaveLength(2);
   for (const { heldMs, pid, stack } of leaks) {
     expect(heldMs).toBeGreaterThanOrEqual(39);
     expect(pid).toBeGreaterThan(0);
-    expect(stack).toContain('pool-events.test.ts');
+    expect(stack).toContain('events.server.test.ts');
     expect(stack).not.toMatch(/^Error/);
   }
-  expect(leaks[0]?.stack).toContain('thisVeryBorrower');
+  expect(leaks[0]?.stack).toContain('thisVeryCaller');
   expect(pool.metrics().leaks).toBe(2);
 });
 

@@ -136,7 +136,7 @@ function createStage(url: string, applicationName: string): PoolStage & Kept {
 const POLL = { timeout: 20_000, interval: 10 };
 const CLOSE_TIMEOUT_MS = 15_000;
 
-/** Looks at every connection that the pool can lend, all at the same time, and closes it. */
+/** Looks at every connection that the pool can give, all at the same time, and closes it. */
 async function expectSound({ pool, max, afterwards }: Made, stage: PoolStage): Promise<void> {
   const { isReachable = true, ownsBackends = true } = afterwards;
   if (isReachable) {

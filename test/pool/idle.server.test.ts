@@ -45,7 +45,7 @@ test('keeps idle connections for ever where idleTimeoutMillis is 0', async ({ st
   expect(pool.metrics()).toMatchObject({ total: 3, connectionsDiscarded: 0 });
 });
 
-test('lends the connection that was used last, so that the others can go', async ({ stage }) => {
+test('takes the connection that was used last, so that the others can go', async ({ stage }) => {
   const pool = stage.pool({ max: 3, idleTimeoutMillis: 300 });
   await fill(pool, 3);
   const pids = new Set<number>();
@@ -114,7 +114,7 @@ test('sends nothing between where keepaliveIntervalMillis is 0', async ({ stage 
   expect(wire.news()).toEqual([]);
 });
 
-test('tries a connection before it is lent only after it idled', async ({ stage }) => {
+test('tries a connection before it is used only after it idled', async ({ stage }) => {
   const wire = await stage.wire();
   const patient = stage.pool({ connectionString: wire.url, validateAfterIdleMillis: 60_000 });
   await patient.query('select 10');

@@ -43,7 +43,7 @@ test('takes back the lock of a statement that failed after it took it', async ({
   expect((await pool.query(LOCKS)).rows).toEqual([{ n: 0 }]);
 });
 
-test('takes back what a function set on a lent connection', async ({ stage }) => {
+test('resets what a function set on a connection that is held', async ({ stage }) => {
   await stage.sql.unsafe(`
     create function remember(who text) returns void language plpgsql as $$
     begin
@@ -51,7 +51,7 @@ test('takes back what a function set on a lent connection', async ({ stage }) =>
       perform pg_advisory_lock(7);
     end $$`);
   const pool = stage.pool({ max: 1 });
-  // On a lent connection; of a single statement only the text is looked at.
+  // On a connection that is held; of a single statement only the text is looked at.
   await pool.withConnection((connection) => connection.query(`select remember('ann')`));
   const { rows } = await pool.query(
     `select coalesce(current_setting('app.who', true), '') as who, (${LOCKS}) as locks`,
@@ -59,7 +59,7 @@ test('takes back what a function set on a lent connection', async ({ stage }) =>
   expect(rows).toEqual([{ who: '', locks: 0 }]);
 });
 
-test('lends no connection in a transaction where the limit strikes while it begins', async ({
+test('gives nobody a connection in a transaction where the limit strikes while it begins', async ({
   stage,
 }) => {
   const pool = stage.pool({ max: 2, statementTimeoutMillis: 1 });
@@ -87,7 +87,7 @@ test('lends no connection in a transaction where the limit strikes while it begi
   await pool.close();
 });
 
-test('lends no connection in a transaction where what begins it cannot be sent', async ({
+test('gives nobody a connection in a transaction where what begins it cannot be sent', async ({
   stage,
 }) => {
   const pool = stage.pool({ max: 1 });
@@ -104,7 +104,7 @@ test('lends no connection in a transaction where what begins it cannot be sent',
   }
 });
 
-test('lends no connection in a transaction that began and could not be prepared', async ({
+test('gives nobody a connection in a transaction that began and could not be prepared', async ({
   stage,
   admin,
 }) => {

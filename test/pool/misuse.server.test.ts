@@ -106,7 +106,7 @@ test('gives sessions the limits that the options say', async ({ stage }) => {
   expect((await given.query(limits)).rows).toEqual([{ statement: '1234ms', idle: '2s' }]);
 });
 
-test('gives every statement of a lent connection its own answer, however many are under way', async ({
+test('gives every statement of a connection that is held its own answer, however many are under way', async ({
   stage,
 }) => {
   const pool = stage.pool({ max: 2 });

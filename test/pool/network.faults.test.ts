@@ -86,7 +86,7 @@ test('connects again where a connection is cut while it is being made', async ({
   }
 });
 
-test('finds out that an idle connection leads nowhere before it is lent', async ({ stage }) => {
+test('finds out that an idle connection leads nowhere before it is used', async ({ stage }) => {
   const proxy = await stage.proxy();
   const pool = stage.pool({
     max: 2,
@@ -134,7 +134,7 @@ test('rejects a query whose result is cut off, however much of it came', async (
   }
 });
 
-test('ends a query by its deadline where the line falls silent, one way or both', async ({
+test('ends a query by its deadline where the network falls silent, one way or both', async ({
   stage,
 }) => {
   const endsIn = async (direction: Direction | 'both') => {

@@ -99,7 +99,7 @@ test('refuses options of a call that do not exist, and callbacks', async ({ stag
 
 const LIMIT = `select current_setting('statement_timeout') as at`;
 
-test('allows one statement, one borrower or one transaction another time', async ({ stage }) => {
+test('allows one statement, one callback or one transaction another time', async ({ stage }) => {
   const pool = stage.pool({ max: 1, statementTimeoutMillis: 300 });
   const late = await failureOf(pool.query('select pg_sleep(5)'));
   expect(late).toMatchObject({ code: 'STATEMENT_TIMEOUT' });

@@ -79,7 +79,7 @@ export function gate(): { promise: Promise<void>; open: () => void } {
   return { promise, open };
 }
 
-/** The pid of the connection that a pool lends next. */
+/** The pid of the connection that a pool gives next. */
 export async function pidOf(pool: Pick<DatabasePool, 'query'>): Promise<number> {
   const { rows } = await pool.query<{ pid: number }>('select pg_backend_pid() as pid');
   const pid = rows[0]?.pid;

@@ -89,7 +89,7 @@ test('keeps its deadlines for statements and idle transactions behind a pooler',
   await pool.close();
 });
 
-test('lends nobody the settings of another through a pooler', async ({ stage, pooler }) => {
+test('gives nobody the settings of another through a pooler', async ({ stage, pooler }) => {
   const pool = stage.pool({ max: 6, connectionString: pooler.url }, NOT_OURS);
   const settings = `select current_setting('statement_timeout') as timeout,
     current_setting('search_path') as path, current_setting('work_mem') as memory`;

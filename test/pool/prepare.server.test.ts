@@ -89,7 +89,7 @@ test('tells why a statement failed, and not that it had been void before', async
   }
 });
 
-test('prepares again on a connection that is lent', async ({ stage }) => {
+test('prepares again on a connection that is held', async ({ stage }) => {
   const pool = stage.pool({ max: 1 });
   await createTable(pool);
   for (let n = 0; n < 4; n++) await pool.query(INSERT, ROW);

@@ -110,7 +110,7 @@ test('takes the process down by no connection that is lost, wherever it was', as
            [process.env.POOL_NAME],
          );
        })),
-       borrowed: await codeOf(pool.withConnection(killMe)),
+       connection: await codeOf(pool.withConnection(killMe)),
        server: await codeOf(pool.withTransaction(async (tx) => {
          await tx.query("set local idle_in_transaction_session_timeout = '50ms'");
          await pause(300);

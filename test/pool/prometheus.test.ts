@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { renderPrometheus } from '../../src/pool/instruments.ts';
 import { createPoolMetrics } from '../../src/pool/metrics.ts';
-import { renderPrometheus } from '../../src/pool/prometheus.ts';
 
 const gauges = { idle: 2, used: 3, pending: 4, max: 10, min: 1, connecting: 0 };
 

@@ -11,7 +11,7 @@ const STATE = `select current_setting('work_mem') as memory, current_user::text 
   (select count(*)::int from pg_cursors where name <> '') as cursors,
   pg_current_xact_id_if_assigned()::text as xid`;
 
-/** What the next borrower finds, without what stays for good. */
+/** What the next caller finds, without what stays for good. */
 async function stateOf(pool: DatabasePool): Promise<Record<string, unknown> | undefined> {
   const { tempSchema: _, ...state } = (await pool.query(STATE)).rows[0] ?? {};
   return { ...state, who: state.who || null };
@@ -40,7 +40,7 @@ const LEFT: [what: string, statements: string[]][] = [
 ];
 
 for (const [what, statements] of LEFT) {
-  test(`lends nobody ${what} of who had the connection before`, async ({ stage }) => {
+  test(`gives nobody ${what} of who had the connection before`, async ({ stage }) => {
     const pool = stage.pool({ max: 1 });
     const clean = await stateOf(pool);
     const pid = await pidOf(pool);
@@ -69,7 +69,7 @@ for (const [what, statements] of LEFT) {
   });
 }
 
-test('lends nobody the sequences of who had the connection before', async ({ stage }) => {
+test('gives nobody the sequences of who had the connection before', async ({ stage }) => {
   const pool = stage.pool({ max: 1 });
   await pool.query('create sequence numbers');
   await pool.withConnection(async (connection) => {
@@ -79,7 +79,7 @@ test('lends nobody the sequences of who had the connection before', async ({ sta
   expect(await failureOf(pool.query('select lastval()'))).toMatchObject({ sqlstate: '55000' });
 });
 
-test('lends nobody the statements that who had the connection before prepared by hand', async ({
+test('gives nobody the statements that who had the connection before prepared by hand', async ({
   stage,
 }) => {
   const pool = stage.pool({ max: 1 });
@@ -91,7 +91,7 @@ test('lends nobody the statements that who had the connection before prepared by
   expect(rows).toEqual([]);
 });
 
-test('lets a connection keep what it was given for as long as it is lent', async ({ stage }) => {
+test('lets a connection keep what it was given for as long as it is held', async ({ stage }) => {
   const pool = stage.pool({ max: 2 });
   await pool.withConnection(async (connection) => {
     await connection.query(`set app.who = 'ann'`);

@@ -1,7 +1,7 @@
 import { expect, onTestFinished } from 'vitest';
 import { test } from './pool-stage.ts';
 
-/** Settings that a database, a role or a borrower may have, and that change what the server writes. */
+/** Settings that a database, a role or a caller may have, and that change what the server writes. */
 const SETTINGS: [name: string, value: string][] = [
   ['datestyle', 'SQL, DMY'],
   ['datestyle', 'German'],

@@ -38,7 +38,7 @@ const ANSWERS = Array.from({ length: 12 }, (_, n) => {
 });
 
 for (const change of CHANGES) {
-  test(`gives each statement its own answer on a lent connection after ${change}`, async ({
+  test(`gives each statement its own answer on a connection that is held after ${change}`, async ({
     stage,
   }) => {
     const pool = stage.pool({ max: 1, statementTimeoutMillis: 2_000 });

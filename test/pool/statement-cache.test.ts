@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { createStatementBook } from '../../src/pool/statement-cache.ts';
+import { createStatementCache } from '../../src/pool/statement-cache.ts';
 
-const look = (text: string) => createStatementBook()(text);
+const look = (text: string) => createStatementCache()(text);
 
 const CONTROL = [
   'begin',
@@ -36,7 +36,7 @@ const BEFORE = [
   ['all of them', ' ;-- a\n/* ; -- */;\n'],
 ] as const;
 
-describe('the book of statements', () => {
+describe('the statement cache', () => {
   it.each(BEFORE)('sees transaction control behind %s', (_, before) => {
     for (const text of CONTROL) {
       expect(look(`${before}${text}`).isTransactionControl, text).toBe(true);
@@ -112,22 +112,22 @@ describe('the book of statements', () => {
   });
 
   it('counts how often a text was asked for, and tells texts apart', () => {
-    const book = createStatementBook();
-    expect([1, 2, 3].map(() => book('select 1').uses)).toEqual([1, 2, 3]);
-    expect(book('select  1').uses).toBe(1);
+    const cache = createStatementCache();
+    expect([1, 2, 3].map(() => cache('select 1').uses)).toEqual([1, 2, 3]);
+    expect(cache('select  1').uses).toBe(1);
   });
 
   it('forgets the oldest texts', () => {
-    const book = createStatementBook(3);
-    for (const text of ['a', 'b', 'c', 'a', 'd']) book(text);
-    expect(['d', 'c', 'b'].map((text) => book(text).uses)).toEqual([2, 2, 2]);
-    expect(book('a').uses).toBe(1);
+    const cache = createStatementCache(3);
+    for (const text of ['a', 'b', 'c', 'a', 'd']) cache(text);
+    expect(['d', 'c', 'b'].map((text) => cache(text).uses)).toEqual([2, 2, 2]);
+    expect(cache('a').uses).toBe(1);
   });
 
   it('remembers no long text, and looks at each all the same', () => {
-    const book = createStatementBook();
+    const cache = createStatementCache();
     const long = `commit /* ${'x'.repeat(30_000)} */`;
-    expect([book(long), book(long)]).toMatchObject([
+    expect([cache(long), cache(long)]).toMatchObject([
       { uses: 1, isTransactionControl: true },
       { uses: 1, isTransactionControl: true },
     ]);

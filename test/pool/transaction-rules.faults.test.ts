@@ -34,7 +34,7 @@ for (const text of BY_HAND) {
     );
     expect(within).not.toBe('pending');
     expect(await stage.kept()).toEqual([]);
-    // Nor does it get through to the next borrower by way of the pool or a connection.
+    // Nor does it get through to the next caller by way of the pool or a connection.
     await outcomeOf(pool.query(text));
     await outcomeOf(pool.withConnection((connection) => connection.query(text)));
     const { rows } = await pool.query(`select pg_current_xact_id_if_assigned()::text as xid`);

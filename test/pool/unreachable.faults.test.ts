@@ -65,7 +65,7 @@ for (const [what, treat] of BAD_SERVERS) {
     for (const outcome of await Promise.all(callers)) expect(outcome).toMatch(UNREACHABLE);
     const error = await pool.query('select 1').catch((reason) => reason);
     expect(`${error.message} ${error.hint} ${error.stack}`).not.toContain('secret-word');
-    // Five slots in two times 0.9 s: 20 attempts a second would be a storm already.
+    // Five connections in two times 0.9 s: 20 attempts a second would be a storm already.
     expect(server.connects()).toBeLessThan(36);
     const connects = server.connects();
     expect(await outcomeOf(pool.close())).toBe('ok');
