@@ -9,7 +9,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { lintScripts, loadParser } from '../dist/lib/index.lint.js';
+import { lintScripts, loadSqlParser } from '../dist/lib/index.lint.js';
 import { readArguments } from './support/arguments.mjs';
 import { EVDB, timeProcess } from './support/process.mjs';
 import { round, writeReport } from './support/report.mjs';
@@ -25,7 +25,7 @@ const [count] = files;
 const texts = Array.from({ length: count }, (_, index) => renderMigration(index));
 const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
 
-const parser = await loadParser();
+const parser = await loadSqlParser();
 const scripts = texts.map((text, index) => ({
   path: `migrations/${String(index + 1).padStart(6, '0')}_change.sql`,
   text,

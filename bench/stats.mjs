@@ -20,12 +20,12 @@ const ANY_AGE = { minimumAgeMs: 0 };
 const TOPICS = {
   indexes: { read: ops.readIndexes },
   unused: {
-    read: (session) => ops.readUnused(session, ANY_AGE),
+    read: (session) => ops.readUnusedIndexes(session, ANY_AGE),
     args: ['--min-age', '0s'],
   },
-  duplicates: { read: ops.readDuplicates },
-  invalid: { read: ops.readInvalid },
-  'missing-fk': { read: ops.readMissingFk },
+  duplicates: { read: ops.readDuplicateIndexes },
+  invalid: { read: ops.readInvalidObjects },
+  'missing-fk': { read: ops.readMissingForeignKeyIndexes },
   tables: { read: ops.readTables },
   sequences: { read: ops.readSequences },
   partitions: { read: ops.readPartitions },

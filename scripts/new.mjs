@@ -47,7 +47,7 @@ function isName(text) {
 }
 
 function newRule(name) {
-  const list = findExporter('RULES', 'src/', 'rules.ts');
+  const list = findExporter('LINT_RULES', 'src/', 'rules.ts');
   create(posix.join(posix.dirname(list), `rules/${name}.ts`), 'rule.ts');
   create(`test/lint/rules/${name}.test.ts`, 'rule.test.ts');
   create(`docs/rules/${name}.md`, 'rule.md');

@@ -2,66 +2,74 @@
 /// <reference types="node" preserve="true" />
 export type { DatabaseSession, DropDatabaseOptions } from './database/database.ts';
 export { dropDatabase, ensureDatabase } from './database/database.ts';
-export type { DatabasePing, WaitOptions } from './database/ping.ts';
+export type { DatabasePing, WaitForDatabaseOptions } from './database/ping.ts';
 export { pingDatabase, waitForDatabase } from './database/ping.ts';
-export type { SizeRow, SizesOptions } from './database/sizes.ts';
-export { readSizes } from './database/sizes.ts';
+export type { DatabaseSizeRow, ReadDatabaseSizesOptions } from './database/sizes.ts';
+export { readDatabaseSizes } from './database/sizes.ts';
 export type {
-  CheckGroup,
   DoctorCheck,
+  DoctorCheckGroup,
+  DoctorExamination,
   DoctorFinding,
-  Examination,
   MigrationCounts,
 } from './doctor/check.ts';
-export type { CheckReport, CheckStatus, DoctorOptions, DoctorReport } from './doctor/doctor.ts';
+export type {
+  DoctorCheckReport,
+  DoctorCheckStatus,
+  DoctorOptions,
+  DoctorReport,
+} from './doctor/doctor.ts';
 export { runDoctor } from './doctor/doctor.ts';
 export type { DoctorIgnore } from './doctor/ignore.ts';
 export type {
-  CompareOptions,
+  CompareStructuresOptions,
   StructureSource,
   StructureSourceOptions,
 } from './migrate/checks/drift.ts';
 export { compareStructures, readStructureOf } from './migrate/checks/drift.ts';
 export type { ReportNote, StatsReport } from './report/columns.ts';
-export type { ScratchDatabase, ScratchOptions } from './scratch/database.ts';
+export type { ScratchDatabase, ScratchDatabaseOptions } from './scratch/database.ts';
 export { withScratchDatabase } from './scratch/database.ts';
-export type { ActivityOptions, ActivityRow } from './stats/activity.ts';
+export type { ActivityRow, ReadActivityOptions } from './stats/activity.ts';
 export { readActivity } from './stats/activity.ts';
-export type { CacheOptions, CacheRow } from './stats/cache.ts';
+export type { CacheRow, ReadCacheOptions } from './stats/cache.ts';
 export { readCache } from './stats/cache.ts';
 export type { ConnectionLimits, ConnectionRow, ConnectionsReport } from './stats/connections.ts';
 export { readConnections } from './stats/connections.ts';
 export type { DuplicateIndexRow } from './stats/duplicates.ts';
-export { readDuplicates } from './stats/duplicates.ts';
+export { readDuplicateIndexes } from './stats/duplicates.ts';
 export type { IndexBuild } from './stats/index-catalog.ts';
 export type { IndexRow } from './stats/indexes.ts';
 export { readIndexes } from './stats/indexes.ts';
-export type { InvalidRow } from './stats/invalid.ts';
-export { readInvalid } from './stats/invalid.ts';
+export type { InvalidObjectRow } from './stats/invalid.ts';
+export { readInvalidObjects } from './stats/invalid.ts';
 export type { LockRow } from './stats/locks.ts';
 export { readLocks } from './stats/locks.ts';
-export type { MissingFkRow } from './stats/missing-fk.ts';
-export { readMissingFk } from './stats/missing-fk.ts';
-export type { PartitionsRow } from './stats/partitions.ts';
+export type { MissingForeignKeyIndexRow } from './stats/missing-fk.ts';
+export { readMissingForeignKeyIndexes } from './stats/missing-fk.ts';
+export type { PartitionedTableRow } from './stats/partitions.ts';
 export { readPartitions } from './stats/partitions.ts';
-export type { QueriesOptions, QueryRow } from './stats/queries.ts';
+export type { QueryStatsRow, ReadQueriesOptions } from './stats/queries.ts';
 export { readQueries } from './stats/queries.ts';
 export type { ReplicationRow } from './stats/replication.ts';
 export { readReplication } from './stats/replication.ts';
-export type { Precision, StatsOptions } from './stats/scope.ts';
+export type { StatsOptions, StatsPrecision } from './stats/scope.ts';
 export type { SequenceColumn, SequenceRow } from './stats/sequences.ts';
 export { readSequences } from './stats/sequences.ts';
 export type { BloatUnknown, TableRow } from './stats/tables.ts';
 export { readTables } from './stats/tables.ts';
-export type { UnusedIndexRow, UnusedOptions } from './stats/unused.ts';
-export { readUnused } from './stats/unused.ts';
-export type { UpdateOptions, UpdateRow } from './stats/update.ts';
+export type { ReadUnusedIndexesOptions, UnusedIndexRow } from './stats/unused.ts';
+export { readUnusedIndexes } from './stats/unused.ts';
+export type { UpdateStatisticsOptions, UpdateStatisticsRow } from './stats/update.ts';
 export { updateStatistics } from './stats/update.ts';
-export type { RunningVacuum, VacuumOptions, VacuumReport, VacuumRow } from './stats/vacuum.ts';
+export type { ReadVacuumOptions, RunningVacuum, VacuumReport, VacuumRow } from './stats/vacuum.ts';
 export { readVacuum } from './stats/vacuum.ts';
-export type { PartDifference, StructureDifference } from './structure/diff.ts';
+export type { StructureDifference, StructurePartDifference } from './structure/diff.ts';
 export { describeDifferences, diffStructures } from './structure/diff.ts';
-export type { ReadDatabaseOptions, ReadStructureOptions } from './structure/read/structure.ts';
+export type {
+  ReadDatabaseStructureOptions,
+  ReadStructureOptions,
+} from './structure/read/structure.ts';
 export { readDatabaseStructure, readStructure } from './structure/read/structure.ts';
 export { renderStructure } from './structure/render/structure.ts';
 export type { Structure, StructureKind, StructureObject } from './structure/structure.ts';

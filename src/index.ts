@@ -9,7 +9,7 @@ export type { DatabaseManagerOptions, OnPendingMigrations } from './application/
 export { DatabaseManager, databaseManager } from './application/manager.ts';
 export type { ConfigFileInput } from './config/file-schema.ts';
 export { assertConnectionConfigured } from './config/layers.ts';
-export type { Config, ConfigEntry, ConfigFlags, ResolveInput } from './config/resolve.ts';
+export type { Config, ConfigEntry, ConfigFlags, ResolveConfigInput } from './config/resolve.ts';
 export { resolveConfig } from './config/resolve.ts';
 export { parseConnectionUrl } from './config/url.ts';
 export type { Blocker, SeenBlocker, Victims } from './connection/blockers.ts';
@@ -19,14 +19,14 @@ export type { InspectionOptions, WritingOptions } from './connection/inspection.
 export { withInspection, withWriting } from './connection/inspection.ts';
 export type { ConnectionOptions, HostAddress, SslMode } from './connection/options.ts';
 export type { Session } from './connection/session.ts';
-export type { EnsuredServer, EnsureServerOptions } from './embedded/server.ts';
+export type { EnsuredEmbeddedServer, EnsureEmbeddedServerOptions } from './embedded/server.ts';
 export { ensureEmbeddedServer } from './embedded/server.ts';
-export type { EmbeddedServerStatus, StopResult } from './embedded/stop.ts';
+export type { EmbeddedServerStatus, StopEmbeddedServerResult } from './embedded/stop.ts';
 export { hasEmbeddedServer, readEmbeddedServer, stopEmbeddedServer } from './embedded/stop.ts';
 export type { EvdbErrorCode, EvdbErrorOptions } from './errors.ts';
 export { EvdbError } from './errors.ts';
 export type { Finding as JsonFinding, FindingLocation, SuppressedFinding } from './finding.ts';
-export type { StepResult } from './migrate/apply/apply.ts';
+export type { MigrationStepResult } from './migrate/apply/apply.ts';
 export type { MigrateDownOptions, MigrateUpOptions } from './migrate/apply/commands.ts';
 export {
   migrateDown,
@@ -37,18 +37,22 @@ export {
   planMigrateUp,
 } from './migrate/apply/commands.ts';
 export type { MigrationPlan, MigrationResult } from './migrate/apply/migrator.ts';
-export type { Rename } from './migrate/checks/base-branch.ts';
+export type { MigrationRename } from './migrate/checks/base-branch.ts';
 export type { DownProof, ProveDownsOptions } from './migrate/checks/downs.ts';
 export { proveDowns } from './migrate/checks/downs.ts';
 export type { StructureComparison } from './migrate/checks/drift.ts';
 export { readDrift } from './migrate/checks/drift.ts';
-export type { Loss, ReadLossesOptions } from './migrate/checks/losses.ts';
+export type { ReadLossesOptions, RollbackLoss } from './migrate/checks/losses.ts';
 export { readLosses } from './migrate/checks/losses.ts';
 export type { Finding, ValidateOptions, ValidationResult } from './migrate/checks/validate.ts';
 export { validateMigrations } from './migrate/checks/validate.ts';
-export type { CreatedMigration, CreateOptions, InitResult } from './migrate/files/create.ts';
+export type {
+  CreatedMigration,
+  CreateMigrationOptions,
+  InitProjectResult,
+} from './migrate/files/create.ts';
 export { createMigration, initProject } from './migrate/files/create.ts';
-export type { ScriptLocation, ServerReport } from './migrate/files/script-error.ts';
+export type { ScriptLocation, ServerErrorReport } from './migrate/files/script-error.ts';
 export { ScriptError } from './migrate/files/script-error.ts';
 export type { MigrationFile } from './migrate/files/source.ts';
 export { readToolVersion } from './migrate/ledger/provenance.ts';
@@ -60,7 +64,7 @@ export type {
   PendingMigration,
   UpOptions,
 } from './migrate/plan/plan.ts';
-export type { Step } from './migrate/plan/prepare.ts';
+export type { MigrationStep } from './migrate/plan/prepare.ts';
 export { requireMigrations } from './migrate/plan/read.ts';
 export type { MigrationsStatus, StatusEntry } from './migrate/plan/status.ts';
 export { readStatus } from './migrate/plan/status.ts';
@@ -73,25 +77,25 @@ export type {
 export { judgeBudget, parseBudget } from './migrate/preview/budget.ts';
 export type {
   ImpactPlan,
-  LockWaits,
+  ImpactTableFacts,
+  ImpactTraceFacts,
   PlannedLock,
   StatementImpact,
   StatementTraceFacts,
   StepImpact,
+  StepLockWaits,
   StrongestLock,
-  TableFacts,
-  TraceFacts,
 } from './migrate/preview/impact-plan.ts';
 export type { PlanImpactOptions } from './migrate/preview/plan-impact.ts';
 export { planImpact } from './migrate/preview/plan-impact.ts';
 export type {
-  BuildProgress,
-  Direction,
+  IndexBuildProgress,
   LockHolder,
-  OnProgress,
-  PlanWarning,
-  Progress,
-  StepName,
+  MigrationDirection,
+  MigrationPlanWarning,
+  MigrationProgress,
+  MigrationStepName,
+  OnMigrationProgress,
 } from './migrate/progress.ts';
 export type { BaselineOptions, BaselineResult } from './migrate/repair/baseline.ts';
 export { baselineMigrations, planMigrateBaseline } from './migrate/repair/baseline.ts';
@@ -102,8 +106,12 @@ export type {
   RepairedMigration,
 } from './migrate/repair/repair.ts';
 export { planMigrateRepair, repairMigrations } from './migrate/repair/repair.ts';
-export type { Decision, RepairAction, RepairRequest } from './migrate/repair/repair-plan.ts';
-export type { ResetOptions, ResetResult } from './migrate/repair/reset.ts';
+export type {
+  PlannedRepairDecision,
+  RepairAction,
+  RepairRequest,
+} from './migrate/repair/repair-plan.ts';
+export type { ResetSchemaOptions, ResetSchemaResult } from './migrate/repair/reset.ts';
 export { resetSchema } from './migrate/repair/reset.ts';
 export type { Field, PoolConnection, Queryable, QueryResult, Row } from './pool/handle.ts';
 export type { PoolHealth } from './pool/health.ts';

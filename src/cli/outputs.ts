@@ -3,8 +3,8 @@ import type { UndoneAdoption } from '../adopt/record.ts';
 import type { ConfigEntry } from '../config/resolve.ts';
 import type { DatabaseSession } from '../database/database.ts';
 import type { DatabasePing } from '../database/ping.ts';
-import type { SizeRow } from '../database/sizes.ts';
-import type { CheckStatus } from '../doctor/doctor.ts';
+import type { DatabaseSizeRow } from '../database/sizes.ts';
+import type { DoctorCheckStatus } from '../doctor/doctor.ts';
 import type { EmbeddedServerStatus } from '../embedded/stop.ts';
 import type { CleanupPreview, CleanupResult } from '../events/audit-cleanup.ts';
 import type { AuditEntry, AuditLogPage, AuditSummaryRow } from '../events/audit-log.ts';
@@ -12,17 +12,17 @@ import type { EventDetails, EventPage, EventSeats } from '../events/events.ts';
 import type { RegistrationReport } from '../events/register-users.ts';
 import type { BusinessRule, RuleRepair } from '../events/rules.ts';
 import type { Finding, FindingLocation } from '../finding.ts';
-import type { RULES } from '../lint/rules.ts';
+import type { LINT_RULES } from '../lint/rules.ts';
 import type { MigrationResult } from '../migrate/apply/migrator.ts';
 import type { StructureComparison } from '../migrate/checks/drift.ts';
-import type { Loss } from '../migrate/checks/losses.ts';
-import type { CreatedMigration, InitResult } from '../migrate/files/create.ts';
+import type { RollbackLoss } from '../migrate/checks/losses.ts';
+import type { CreatedMigration, InitProjectResult } from '../migrate/files/create.ts';
 import type { MigrationsStatus } from '../migrate/plan/status.ts';
 import type { Budget } from '../migrate/preview/budget.ts';
 import type { ImpactPlan } from '../migrate/preview/impact-plan.ts';
 import type { BaselineResult } from '../migrate/repair/baseline.ts';
 import type { MigrateRepairResult } from '../migrate/repair/repair.ts';
-import type { ResetResult } from '../migrate/repair/reset.ts';
+import type { ResetSchemaResult } from '../migrate/repair/reset.ts';
 import type { StatsReport } from '../report/columns.ts';
 import type {
   BudgetDetails,
@@ -37,16 +37,16 @@ import type { CacheRow } from '../stats/cache.ts';
 import type { ConnectionsReport } from '../stats/connections.ts';
 import type { DuplicateIndexRow } from '../stats/duplicates.ts';
 import type { IndexRow } from '../stats/indexes.ts';
-import type { InvalidRow } from '../stats/invalid.ts';
+import type { InvalidObjectRow } from '../stats/invalid.ts';
 import type { LockRow } from '../stats/locks.ts';
-import type { MissingFkRow } from '../stats/missing-fk.ts';
-import type { PartitionsRow } from '../stats/partitions.ts';
-import type { QueryRow } from '../stats/queries.ts';
+import type { MissingForeignKeyIndexRow } from '../stats/missing-fk.ts';
+import type { PartitionedTableRow } from '../stats/partitions.ts';
+import type { QueryStatsRow } from '../stats/queries.ts';
 import type { ReplicationRow } from '../stats/replication.ts';
 import type { SequenceRow } from '../stats/sequences.ts';
 import type { TableRow } from '../stats/tables.ts';
 import type { UnusedIndexRow } from '../stats/unused.ts';
-import type { UpdateRow } from '../stats/update.ts';
+import type { UpdateStatisticsRow } from '../stats/update.ts';
 import type { VacuumReport } from '../stats/vacuum.ts';
 import type { Structure } from '../structure/structure.ts';
 
@@ -81,7 +81,7 @@ interface Ran extends MigrationResult {
 interface Planned extends ImpactPlan {
   dryRun: true;
   /** What `down` or `redo` would lose. */
-  losses?: Loss[];
+  losses?: RollbackLoss[];
   /** What the plan is held against. */
   budget?: Budget;
   /** What exceeds the budget, and what nobody can tell. */
@@ -108,7 +108,7 @@ interface LintFixed extends LintData {
   written: { file: string; isNew: boolean }[];
 }
 
-type LintRule = Pick<(typeof RULES)[number], 'name' | 'group' | 'severity' | 'summary'> & {
+type LintRule = Pick<(typeof LINT_RULES)[number], 'name' | 'group' | 'severity' | 'summary'> & {
   isOptional: boolean;
   /** The page that explains it, relative to the package. */
   page: string;
@@ -129,7 +129,7 @@ interface DumpFile {
 
 interface DoctorOutput extends DoctorData {
   /** Which statuses make the exit code 3. */
-  failOn: CheckStatus[];
+  failOn: DoctorCheckStatus[];
 }
 
 type Notes = Pick<StatsReport<never>, 'countedSince' | 'notes'>;
@@ -143,13 +143,13 @@ interface Repaired {
 
 /** What each command gives beside the envelope: `schemas/` is made from this. */
 export interface Outputs {
-  init: InitResult;
+  init: InitProjectResult;
   config: { entries: ConfigEntry[]; warnings: string[] };
   'migrate up': Ran | Planned;
   'migrate down': Ran | Planned;
   'migrate redo': Ran | Planned;
   'migrate plan': Planned;
-  'migrate reset': ResetResult & { dryRun: false };
+  'migrate reset': ResetSchemaResult & { dryRun: false };
   'migrate create': CreatedMigration;
   'migrate status': Status;
   'migrate validate': ValidationData;
@@ -162,10 +162,10 @@ export interface Outputs {
   'stats indexes': StatsReport<IndexRow>;
   'stats unused': StatsReport<UnusedIndexRow>;
   'stats duplicates': StatsReport<DuplicateIndexRow>;
-  'stats invalid': StatsReport<InvalidRow>;
-  'stats missing-fk': StatsReport<MissingFkRow>;
+  'stats invalid': StatsReport<InvalidObjectRow>;
+  'stats missing-fk': StatsReport<MissingForeignKeyIndexRow>;
   'stats tables': StatsReport<TableRow>;
-  'stats queries': StatsReport<QueryRow>;
+  'stats queries': StatsReport<QueryStatsRow>;
   'stats locks': StatsReport<LockRow>;
   'stats activity': StatsReport<ActivityRow>;
   'stats connections': ConnectionsReport;
@@ -173,14 +173,14 @@ export interface Outputs {
   'stats vacuum': VacuumReport;
   'stats cache': StatsReport<CacheRow>;
   'stats replication': StatsReport<ReplicationRow>;
-  'stats partitions': StatsReport<PartitionsRow>;
-  'stats update': StatsReport<UpdateRow> & { isInterrupted: boolean };
+  'stats partitions': StatsReport<PartitionedTableRow>;
+  'stats update': StatsReport<UpdateStatisticsRow> & { isInterrupted: boolean };
   doctor: DoctorOutput;
   'db ping': DatabasePing;
   'db wait': DatabasePing & { waitedMs: number; tries: number };
   'db create': { database: string; created: boolean };
   'db drop': { database: string; dropped: boolean; endedSessions: DatabaseSession[] };
-  'db sizes': StatsReport<SizeRow>;
+  'db sizes': StatsReport<DatabaseSizeRow>;
   'rules check': Notes & { findings: Finding<RuleDetails>[] };
   'rules list': StatsReport<BusinessRule>;
   'rules repair': Repaired;

@@ -1,11 +1,11 @@
 import type { Ora } from 'ora';
 import { describeBlocker, type Victims } from '../connection/blockers.ts';
 import type {
-  BuildProgress,
+  IndexBuildProgress,
   LockHolder,
-  OnProgress,
-  Progress,
-  StepName,
+  MigrationProgress,
+  MigrationStepName,
+  OnMigrationProgress,
 } from '../migrate/progress.ts';
 import { renderNotice, renderStepDone, renderWarning } from '../report/migration.ts';
 import type { Style } from '../report/table.ts';
@@ -17,7 +17,7 @@ import { printable } from './output.ts';
 const SPINNER_AFTER_MS = 300;
 
 export interface ProgressPrinter {
-  onProgress: OnProgress;
+  onProgress: OnMigrationProgress;
   /** Takes the spinner away; call it whatever happens. */
   stop(): void;
 }
@@ -67,17 +67,21 @@ export async function createProgress(options: Options): Promise<ProgressPrinter>
 /** What the server says unasked is for whoever wants to know all; INFO is only sent where it was asked for. */
 const ALWAYS_TOLD = new Set(['WARNING', 'INFO']);
 
-function stepText(progress: Extract<Progress, { kind: 'step-started' }>): string {
+function stepText(progress: Extract<MigrationProgress, { kind: 'step-started' }>): string {
   const verb = progress.direction === 'up' ? 'applying' : 'taking back';
   return `${verb} ${nameOf(progress.step)} (${progress.index + 1} of ${progress.total})`;
 }
 
-function nameOf({ label, name }: StepName): string {
+function nameOf({ label, name }: MigrationStepName): string {
   return `${label}_${name}`;
 }
 
 /** @param phases remembers the last one told, because without a terminal each is told once */
-function describe(progress: Progress, style: Style, phases: { last: string }): string | undefined {
+function describe(
+  progress: MigrationProgress,
+  style: Style,
+  phases: { last: string },
+): string | undefined {
   switch (progress.kind) {
     case 'warning':
       return renderWarning(progress.warning, style);
@@ -104,12 +108,12 @@ function describe(progress: Progress, style: Style, phases: { last: string }): s
   }
 }
 
-function describeStatement(told: Extract<Progress, { kind: 'statement' }>): string {
+function describeStatement(told: Extract<MigrationProgress, { kind: 'statement' }>): string {
   return `  ${nameOf(told.step)}:${told.line}  ${told.command}  ${renderDuration(told.durationMs)}`;
 }
 
 /** `building index: scanning table, 45 % of 2900 blocks`, `waiting for old snapshots, 0 of 1, pid 42`. */
-function describeBuild({ phase, unit, done, total, lockerPid }: BuildProgress): string {
+function describeBuild({ phase, unit, done, total, lockerPid }: IndexBuildProgress): string {
   const who = lockerPid === null ? '' : `, now for pid ${lockerPid}`;
   if (unit === null) return `${phase}${who}`;
   if (unit === 'transactions') return `${phase}, ${done} of ${total} done${who}`;
@@ -131,7 +135,7 @@ function describeTry({
   attempt,
   attempts,
   waitedMs,
-}: Extract<Progress, { kind: 'retry' }>): string {
+}: Extract<MigrationProgress, { kind: 'retry' }>): string {
   const which = attempts === null ? `try ${attempt}` : `try ${attempt} of ${attempts}`;
   return `${which}, ${renderDuration(waitedMs)} so far`;
 }

@@ -3,7 +3,7 @@ import { assertConnectionConfigured } from '../config/layers.ts';
 import { type Config, resolveConfig } from '../config/resolve.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
 import { EvdbError } from '../errors.ts';
-import type { RuleChoices } from '../lint/choice.ts';
+import type { LintRuleChoices } from '../lint/choice.ts';
 import type { LintSettings } from '../lint/rule.ts';
 import type { LintMigrationsOptions } from '../migrate/checks/lint.ts';
 import { type MigrateOptions, migrateOptionsOf } from '../migrate/options.ts';
@@ -216,17 +216,17 @@ function settingsOf({ lint }: Config, flags: Flags): Partial<LintSettings> {
   };
 }
 
-async function choicesOf({ lint }: Config, flags: Flags): Promise<RuleChoices> {
+async function choicesOf({ lint }: Config, flags: Flags): Promise<LintRuleChoices> {
   // Every command loads this file, and most of them no rule.
-  const { RULES } = await import('../lint/rules.ts');
-  const { assertKnown, GROUPS } = await import('../lint/choice.ts');
-  const names = RULES.map(({ name }) => name);
+  const { LINT_RULES } = await import('../lint/rules.ts');
+  const { assertKnownLintRules, LINT_RULE_GROUPS } = await import('../lint/choice.ts');
+  const names = LINT_RULES.map(({ name }) => name);
   const given = Array.isArray(flags.rule) ? flags.rule.map(String) : [];
   const only = given.flatMap((list) => list.split(',').map((name) => name.trim()));
   const inFile = (source: string) => ({ source, code: 'CONFIG_INVALID' as const });
-  assertKnown(Object.keys(lint.rules), names, inFile('lint.rules'));
-  assertKnown(Object.keys(lint.groups), GROUPS, inFile('lint.groups'));
-  assertKnown(only, names, { source: '--rule', code: 'USAGE' });
+  assertKnownLintRules(Object.keys(lint.rules), names, inFile('lint.rules'));
+  assertKnownLintRules(Object.keys(lint.groups), LINT_RULE_GROUPS, inFile('lint.groups'));
+  assertKnownLintRules(only, names, { source: '--rule', code: 'USAGE' });
   return { rules: lint.rules, groups: lint.groups, only };
 }
 

@@ -131,7 +131,7 @@ function listScopeEntries(
 }
 
 /** What `resolveConfig` reads. */
-export interface ResolveInput {
+export interface ResolveConfigInput {
   /** Default none. */
   flags?: ConfigFlags;
   /** What messages call `flags.url` where a program gave it; default `flag --url`. */
@@ -169,7 +169,7 @@ export interface ResolveInput {
  * const config = await resolveConfig({ flags: { url: 'postgres://app@localhost/shop' } });
  * config.connection // { kind: 'server', options: { hosts: [{ host: 'localhost', port: 5432 }], … } }
  */
-export async function resolveConfig(input: ResolveInput = {}): Promise<Config> {
+export async function resolveConfig(input: ResolveConfigInput = {}): Promise<Config> {
   const { flags = {}, env = process.env } = input;
   const cwd = resolve(input.cwd ?? process.cwd());
   const scope = await readScope(flags, env, cwd);

@@ -77,7 +77,7 @@ const PASSING: ReadonlySet<EvdbErrorCode> = new Set([
   'SERVER_STARTING',
 ]);
 
-export interface WaitOptions {
+export interface WaitForDatabaseOptions {
   /** Default 30,000. */
   timeoutMs?: number | undefined;
   signal?: AbortSignal | undefined;
@@ -97,7 +97,7 @@ const PAUSES = { firstMs: 100, longestMs: 2_000 };
  */
 export async function waitForDatabase(
   connection: ConnectionOptions,
-  { timeoutMs = 30_000, signal, onRetry }: WaitOptions = {},
+  { timeoutMs = 30_000, signal, onRetry }: WaitForDatabaseOptions = {},
 ): Promise<DatabasePing & { waitedMs: number; tries: number }> {
   const startedAt = performance.now();
   const left = () => timeoutMs - (performance.now() - startedAt);

@@ -4,7 +4,7 @@ import type { ReportNote, ReportView, StatsReport } from '../report/columns.ts';
 import { commandLine } from '../text/command-line.ts';
 
 /** The size of the database, of one schema or of one relation with all that belongs to it. */
-export interface SizeRow {
+export interface DatabaseSizeRow {
   kind: 'database' | 'schema' | 'table' | 'materialized view';
   /** Null for the database. */
   schema: string | null;
@@ -19,7 +19,7 @@ export interface SizeRow {
   share: number;
 }
 
-export interface SizesOptions {
+export interface ReadDatabaseSizesOptions {
   /** How many relations at most, the biggest first; default 10. */
   limit?: number | undefined;
 }
@@ -30,10 +30,10 @@ export interface SizesOptions {
  *
  * @param session one of `withInspection`
  */
-export async function readSizes(
+export async function readDatabaseSizes(
   session: Session,
-  { limit = 10 }: SizesOptions = {},
-): Promise<StatsReport<SizeRow>> {
+  { limit = 10 }: ReadDatabaseSizesOptions = {},
+): Promise<StatsReport<DatabaseSizeRow>> {
   const notes: ReportNote[] = [];
   let rows: unknown[];
   try {
@@ -47,7 +47,7 @@ export async function readSizes(
       hint: `See who it is: ${commandLine('stats locks')}`,
     });
   }
-  return { rows: rows as SizeRow[], countedSince: null, notes };
+  return { rows: rows as DatabaseSizeRow[], countedSince: null, notes };
 }
 
 /** Both functions wait for a lock on the table. */
@@ -113,7 +113,7 @@ from sizes as s cross join whole as w
 order by s.part, s.total desc, s.schema, s.name`;
 }
 
-export const SIZES_VIEW: ReportView<SizeRow> = {
+export const SIZES_VIEW: ReportView<DatabaseSizeRow> = {
   title: 'Sizes',
   columns: [
     { header: 'what', value: (row) => row.kind, priority: 4, tone: () => 'muted' },

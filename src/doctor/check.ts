@@ -15,7 +15,7 @@ export const CHECK_GROUPS = [
   'evdb',
 ] as const;
 
-export type CheckGroup = (typeof CHECK_GROUPS)[number];
+export type DoctorCheckGroup = (typeof CHECK_GROUPS)[number];
 
 /** Something that a check found. */
 export interface DoctorFinding {
@@ -29,7 +29,7 @@ export interface DoctorFinding {
 }
 
 /** What a check gives. */
-export interface Examination {
+export interface DoctorExamination {
   findings: DoctorFinding[];
   /** What was seen, for people: `12 of 97 connections are taken`. */
   summary: string;
@@ -57,12 +57,12 @@ export interface MigrationCounts {
 export interface DoctorCheck {
   /** Unique, and not the name of a group. */
   name: string;
-  group: CheckGroup;
+  group: DoctorCheckGroup;
   /** The command that examines the same without the time limit, such as `stats locks`. */
   command?: string;
   /** How long a statement of it may run, in ms, where it has to look at every row; default 1000. */
   timeoutMs?: number;
-  examine(session: Session, context: CheckContext): Promise<Examination>;
+  examine(session: Session, context: CheckContext): Promise<DoctorExamination>;
 }
 
 /** What a report could not see, as findings. */

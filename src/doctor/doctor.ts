@@ -5,10 +5,10 @@ import { quoteIdent } from '../sql/quote.ts';
 import { commandLine } from '../text/command-line.ts';
 import type {
   CheckContext,
-  CheckGroup,
   DoctorCheck,
+  DoctorCheckGroup,
+  DoctorExamination,
   DoctorFinding,
-  Examination,
   MigrationCounts,
 } from './check.ts';
 import { covers, type DoctorIgnore, isExpired, requireIgnores, selectChecks } from './ignore.ts';
@@ -32,14 +32,14 @@ import {
 import { AUTOVACUUM, DEAD_ROWS, STALE_STATISTICS } from './vacuum.ts';
 
 /** `skipped`: there is nothing to examine, such as no event schema. */
-export type CheckStatus = 'ok' | 'warning' | 'critical' | 'unknown' | 'skipped';
+export type DoctorCheckStatus = 'ok' | 'warning' | 'critical' | 'unknown' | 'skipped';
 
 /** What one check came to. */
-export interface CheckReport {
+export interface DoctorCheckReport {
   check: string;
-  group: CheckGroup;
+  group: DoctorCheckGroup;
   /** The worst of its findings: critical, warning, unknown, ok. */
-  status: CheckStatus;
+  status: DoctorCheckStatus;
   /** What was seen where nothing is wrong, why nothing was examined, else how much was found. */
   summary: string;
   findings: DoctorFinding[];
@@ -50,8 +50,8 @@ export interface CheckReport {
 }
 
 export interface DoctorReport {
-  checks: CheckReport[];
-  counts: Record<CheckStatus, number>;
+  checks: DoctorCheckReport[];
+  counts: Record<DoctorCheckStatus, number>;
 }
 
 export interface DoctorOptions {
@@ -97,7 +97,7 @@ export async function runDoctor(
     readMigrationCounts: options.readMigrationCounts,
   };
   const current = ignore.filter((entry) => !isExpired(entry, now));
-  const reports: CheckReport[] = [];
+  const reports: DoctorCheckReport[] = [];
   for (const check of checks) {
     const timeoutMs = options.checkTimeoutMs ?? check.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const limited = await limitStatements(session, timeoutMs);
@@ -140,9 +140,9 @@ async function examine(
     ignore: DoctorIgnore[];
     timeoutMs: number;
   },
-): Promise<CheckReport> {
+): Promise<DoctorCheckReport> {
   const startedAt = performance.now();
-  let examination: Examination;
+  let examination: DoctorExamination;
   try {
     examination = await check.examine(run.session, run.context);
   } catch (error) {
@@ -162,7 +162,10 @@ async function examine(
 }
 
 /** What a check says where all is well must not stand beside what it found. */
-function summarise({ findings: all, summary }: Examination, findings: DoctorFinding[]): string {
+function summarise(
+  { findings: all, summary }: DoctorExamination,
+  findings: DoctorFinding[],
+): string {
   if (all.length === 0) return summary;
   if (findings.length === 0) return 'all that was found is ignored';
   const [first] = findings;
@@ -173,8 +176,8 @@ function takeOut(
   check: string,
   all: DoctorFinding[],
   ignore: DoctorIgnore[],
-): Pick<CheckReport, 'findings' | 'ignored'> {
-  const ignored: CheckReport['ignored'] = [];
+): Pick<DoctorCheckReport, 'findings' | 'ignored'> {
+  const ignored: DoctorCheckReport['ignored'] = [];
   const findings = all.filter((finding) => {
     const entry = ignore.find((one) => covers(one, check, finding));
     if (!entry) return true;
@@ -225,12 +228,12 @@ function renderLimit(ms: number): string {
 
 const SEVERITY = ['unknown', 'warning', 'critical'] as const;
 
-function worstOf(findings: DoctorFinding[]): CheckStatus {
+function worstOf(findings: DoctorFinding[]): DoctorCheckStatus {
   const worst = Math.max(-1, ...findings.map(({ status }) => SEVERITY.indexOf(status)));
   return SEVERITY[worst] ?? 'ok';
 }
 
-function reportExpired(expired: DoctorIgnore[]): CheckReport {
+function reportExpired(expired: DoctorIgnore[]): DoctorCheckReport {
   const findings = expired.map(
     ({ check, object, reason, until }): DoctorFinding => ({
       status: 'warning',
@@ -251,8 +254,8 @@ function reportExpired(expired: DoctorIgnore[]): CheckReport {
   };
 }
 
-function countStatuses(reports: CheckReport[]): Record<CheckStatus, number> {
-  const counts: Record<CheckStatus, number> = {
+function countStatuses(reports: DoctorCheckReport[]): Record<DoctorCheckStatus, number> {
+  const counts: Record<DoctorCheckStatus, number> = {
     ok: 0,
     warning: 0,
     critical: 0,

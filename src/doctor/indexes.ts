@@ -1,7 +1,10 @@
-import { type DuplicateIndexRow, readDuplicates } from '../stats/duplicates.ts';
-import { type InvalidRow, readInvalid } from '../stats/invalid.ts';
-import { type MissingFkRow, readMissingFk } from '../stats/missing-fk.ts';
-import { readUnused, type UnusedIndexRow } from '../stats/unused.ts';
+import { type DuplicateIndexRow, readDuplicateIndexes } from '../stats/duplicates.ts';
+import { type InvalidObjectRow, readInvalidObjects } from '../stats/invalid.ts';
+import {
+  type MissingForeignKeyIndexRow,
+  readMissingForeignKeyIndexes,
+} from '../stats/missing-fk.ts';
+import { readUnusedIndexes, type UnusedIndexRow } from '../stats/unused.ts';
 import { describeBytes, describeCount, SMALL_BYTES } from '../text/units.ts';
 import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
 
@@ -22,7 +25,7 @@ export const DUPLICATE_INDEXES: DoctorCheck = {
   group: 'indexes',
   command: 'stats duplicates',
   async examine(session) {
-    const { rows } = await readDuplicates(session);
+    const { rows } = await readDuplicateIndexes(session);
     const prefixes = rows.filter(({ kind }) => kind === 'prefix').length;
     return {
       findings: judgeDuplicateIndexes(rows),
@@ -35,7 +38,7 @@ export const DUPLICATE_INDEXES: DoctorCheck = {
   },
 };
 
-const REASONS: Record<InvalidRow['problem'], string> = {
+const REASONS: Record<InvalidObjectRow['problem'], string> = {
   invalid: 'is invalid: it is written to and never read',
   'not-ready': 'is not ready: its build was cut off',
   'being-dropped': 'was being dropped when that was cut off',
@@ -45,7 +48,7 @@ const REASONS: Record<InvalidRow['problem'], string> = {
 };
 
 /** Indexes that nobody can use and nobody is building. */
-export function judgeInvalidIndexes(rows: InvalidRow[]): DoctorFinding[] {
+export function judgeInvalidIndexes(rows: InvalidObjectRow[]): DoctorFinding[] {
   return rows
     .filter(({ kind, build }) => kind === 'index' && build === null)
     .map(({ schema, table, name, problem, fixSql }) => ({
@@ -57,7 +60,7 @@ export function judgeInvalidIndexes(rows: InvalidRow[]): DoctorFinding[] {
 }
 
 /** Constraints that say nothing about older rows; one that is not enforced was made so on purpose. */
-export function judgeUnvalidatedConstraints(rows: InvalidRow[]): DoctorFinding[] {
+export function judgeUnvalidatedConstraints(rows: InvalidObjectRow[]): DoctorFinding[] {
   return rows
     .filter(({ kind, problem }) => kind === 'constraint' && problem === 'not-validated')
     .map(({ schema, table, name, problem, fixSql }) => ({
@@ -73,7 +76,7 @@ export const INVALID_INDEXES: DoctorCheck = {
   group: 'indexes',
   command: 'stats invalid',
   async examine(_session, context) {
-    const { rows, notes } = await context.once(readInvalid);
+    const { rows, notes } = await context.once(readInvalidObjects);
     const building = rows.filter(({ build }) => build !== null).length;
     return {
       findings: [...judgeInvalidIndexes(rows), ...unknownsOf(notes)],
@@ -89,7 +92,7 @@ export const UNVALIDATED_CONSTRAINTS: DoctorCheck = {
   name: 'unvalidated-constraints',
   group: 'tables',
   async examine(_session, context) {
-    const { rows } = await context.once(readInvalid);
+    const { rows } = await context.once(readInvalidObjects);
     return {
       findings: judgeUnvalidatedConstraints(rows),
       summary: 'all constraints hold for all rows',
@@ -98,7 +101,7 @@ export const UNVALIDATED_CONSTRAINTS: DoctorCheck = {
 };
 
 /** Foreign keys for which each delete reads a table that is not small. */
-export function judgeMissingFk(rows: MissingFkRow[]): DoctorFinding[] {
+export function judgeMissingFk(rows: MissingForeignKeyIndexRow[]): DoctorFinding[] {
   return rows
     .filter(({ tableBytes }) => tableBytes >= SMALL_BYTES)
     .map((row) => {
@@ -118,7 +121,7 @@ export const MISSING_FK_INDEXES: DoctorCheck = {
   group: 'indexes',
   command: 'stats missing-fk',
   async examine(session) {
-    const { rows } = await readMissingFk(session);
+    const { rows } = await readMissingForeignKeyIndexes(session);
     return {
       findings: judgeMissingFk(rows),
       summary:
@@ -147,7 +150,7 @@ export const UNUSED_INDEXES: DoctorCheck = {
   group: 'indexes',
   command: 'stats unused',
   async examine(session) {
-    const { rows, notes } = await readUnused(session);
+    const { rows, notes } = await readUnusedIndexes(session);
     return {
       findings: [...judgeUnusedIndexes(rows), ...unknownsOf(notes)],
       summary:

@@ -5,7 +5,7 @@ import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { commandLine } from '../text/command-line.ts';
 import { describeCount } from '../text/units.ts';
 import { renderState } from '../text/words.ts';
-import type { DoctorCheck, DoctorFinding, Examination, MigrationCounts } from './check.ts';
+import type { DoctorCheck, DoctorExamination, DoctorFinding, MigrationCounts } from './check.ts';
 
 /** Rows and guards of the event schema that break its rules. */
 export function judgeBusinessRules(rows: RuleViolation[]): DoctorFinding[] {
@@ -26,7 +26,7 @@ export const BUSINESS_RULES: DoctorCheck = {
   command: 'rules check',
   // It looks at every registration: of a million in about a second, on a busy machine in several.
   timeoutMs: 30_000,
-  async examine(session, { schema }): Promise<Examination> {
+  async examine(session, { schema }): Promise<DoctorExamination> {
     try {
       const { rows } = await checkRules(session, { schema });
       return { findings: judgeBusinessRules(rows), summary: 'no rule is broken' };

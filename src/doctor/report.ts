@@ -5,7 +5,7 @@ import type { Style } from '../report/table.ts';
 import { renderCount } from '../text/units.ts';
 import { wrapWords } from '../text/width.ts';
 import type { DoctorFinding } from './check.ts';
-import type { CheckReport, CheckStatus, DoctorReport } from './doctor.ts';
+import type { DoctorCheckReport, DoctorCheckStatus, DoctorReport } from './doctor.ts';
 
 export interface DoctorRenderOptions {
   style: Style;
@@ -17,7 +17,7 @@ export interface DoctorRenderOptions {
   full?: boolean | undefined;
 }
 
-const SYMBOLS: Record<CheckStatus, [symbol: string, colour: keyof Style]> = {
+const SYMBOLS: Record<DoctorCheckStatus, [symbol: string, colour: keyof Style]> = {
   ok: ['✓', 'good'],
   warning: ['!', 'warn'],
   critical: ['✗', 'bad'],
@@ -26,7 +26,7 @@ const SYMBOLS: Record<CheckStatus, [symbol: string, colour: keyof Style]> = {
 };
 
 /** `✗ critical`, as wide as the longest. */
-function renderStatus(status: CheckStatus, style: Style): string {
+function renderStatus(status: DoctorCheckStatus, style: Style): string {
   const [symbol, colour] = SYMBOLS[status];
   return style[colour](`${symbol} ${status.padEnd('critical'.length)}`);
 }
@@ -58,7 +58,7 @@ function renderGroups({ checks }: DoctorReport, options: DoctorRenderOptions): s
     .join('\n\n');
 }
 
-function renderCheck(report: CheckReport, options: DoctorRenderOptions): string[] {
+function renderCheck(report: DoctorCheckReport, options: DoctorRenderOptions): string[] {
   const { style, width = Number.POSITIVE_INFINITY, full = false } = options;
   const { check, status, summary, findings, ignored, isEstimated } = report;
   const isFine = status === 'ok' || status === 'skipped';
@@ -89,7 +89,7 @@ const LABEL = 2 + 2 + 'critical'.length + 1;
 
 function renderFinding(
   { status, reason, fix }: DoctorFinding,
-  ofCheck: CheckStatus,
+  ofCheck: DoctorCheckStatus,
   { style, width = Number.POSITIVE_INFINITY }: DoctorRenderOptions,
 ): string[] {
   // Said only where a check found different things.
@@ -129,7 +129,7 @@ function renderMarkdown({ checks }: DoctorReport): string {
 
 function renderCounts({ checks, counts }: DoctorReport, style: Style | undefined): string {
   const ignored = checks.reduce((sum, check) => sum + check.ignored.length, 0);
-  const order: CheckStatus[] = ['critical', 'warning', 'unknown', 'ok', 'skipped'];
+  const order: DoctorCheckStatus[] = ['critical', 'warning', 'unknown', 'ok', 'skipped'];
   const parts = order
     .filter((status) => counts[status] > 0)
     .map((status) => {
@@ -147,9 +147,9 @@ function renderCounts({ checks, counts }: DoctorReport, style: Style | undefined
  */
 export function pipelineOfDoctor(
   report: DoctorReport,
-  failOn: readonly CheckStatus[] = [],
+  failOn: readonly DoctorCheckStatus[] = [],
 ): PipelineReport {
-  const severityOf = (status: CheckStatus): PipelineSeverity =>
+  const severityOf = (status: DoctorCheckStatus): PipelineSeverity =>
     status === 'critical' || failOn.includes(status) ? 'error' : 'warning';
   return {
     command: 'doctor',

@@ -1,6 +1,6 @@
 import type { ReportNote } from '../report/columns.ts';
 import { quoteIdent } from '../sql/quote.ts';
-import { type PartitionsRow, readPartitions } from '../stats/partitions.ts';
+import { type PartitionedTableRow, readPartitions } from '../stats/partitions.ts';
 import { readSequences, type SequenceRow } from '../stats/sequences.ts';
 import { readVacuum, type VacuumRow } from '../stats/vacuum.ts';
 import { describeCount } from '../text/units.ts';
@@ -11,11 +11,11 @@ const PARTITION_WARNING_DAYS = 30;
 const PARTITION_CRITICAL_DAYS = 7;
 
 /** Partitioned tables that soon have no partition for a new row, or have a gap. */
-export function judgePartitions(rows: PartitionsRow[]): DoctorFinding[] {
+export function judgePartitions(rows: PartitionedTableRow[]): DoctorFinding[] {
   return rows.flatMap((row): DoctorFinding[] => [...judgePartitionDays(row), ...judgeDefault(row)]);
 }
 
-function judgePartitionDays(row: PartitionsRow): DoctorFinding[] {
+function judgePartitionDays(row: PartitionedTableRow): DoctorFinding[] {
   const { schema, table, isByTime, isOpenEnded, daysLeft, gapFrom, defaultPartition } = row;
   if (!isByTime || (gapFrom === null && (isOpenEnded || daysLeft === null))) return [];
   const days = daysLeft ?? 0;
@@ -32,7 +32,7 @@ function judgePartitionDays(row: PartitionsRow): DoctorFinding[] {
   return [{ status: isCritical ? 'critical' : 'warning', object, reason, fix: fixOf(row) }];
 }
 
-function fixOf({ schema, table }: PartitionsRow): string {
+function fixOf({ schema, table }: PartitionedTableRow): string {
   return table === 'audit_logs'
     ? `select * from ${quoteIdent(schema)}.ensure_audit_partitions();`
     : `create table … partition of ${quoteIdent(schema)}.${quoteIdent(table)} for values from (…) to (…);`;
@@ -44,7 +44,7 @@ function judgeDefault({
   table,
   defaultPartition,
   defaultRows,
-}: PartitionsRow): DoctorFinding[] {
+}: PartitionedTableRow): DoctorFinding[] {
   if (defaultPartition === null || !defaultRows) return [];
   return [
     {

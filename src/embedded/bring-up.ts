@@ -22,14 +22,16 @@ import {
   type ServerState,
   statePath,
 } from './running.ts';
-import type { EnsuredServer, EnsureServerOptions } from './server.ts';
+import type { EnsuredEmbeddedServer, EnsureEmbeddedServerOptions } from './server.ts';
 import { startServer, waitUntilReady } from './start.ts';
 
 /**
  * The slow half of `ensureEmbeddedServer`: whatever is missing of cluster, server and database is
  * made. The caller holds the lock, and `directory` exists and has its links resolved.
  */
-export async function bringUpServer(options: EnsureServerOptions): Promise<EnsuredServer> {
+export async function bringUpServer(
+  options: EnsureEmbeddedServerOptions,
+): Promise<EnsuredEmbeddedServer> {
   const { directory, signal, database = DEFAULT_DATABASE } = options;
   const existing = findHome(directory);
   const runAs = existing ? findDataOwner(dataDirectoryOf(existing)) : chooseRunAs(directory);
@@ -56,7 +58,7 @@ export async function bringUpServer(options: EnsureServerOptions): Promise<Ensur
 }
 
 async function initialise(
-  { binariesDir, onProgress, signal }: EnsureServerOptions,
+  { binariesDir, onProgress, signal }: EnsureEmbeddedServerOptions,
   home: string,
   runAs: RunAs | undefined,
 ): Promise<void> {
@@ -69,7 +71,7 @@ async function initialise(
 /** The server that runs already, once it is neither on its way up nor on its way down. */
 async function findSettledPostmaster(
   dataDirectory: string,
-  { onProgress, signal }: EnsureServerOptions,
+  { onProgress, signal }: EnsureEmbeddedServerOptions,
 ): Promise<Postmaster | undefined> {
   const launch = {
     pid: undefined,
@@ -81,7 +83,7 @@ async function findSettledPostmaster(
 }
 
 async function start(
-  { directory, binariesDir, settings = {}, port, onProgress, signal }: EnsureServerOptions,
+  { directory, binariesDir, settings = {}, port, onProgress, signal }: EnsureEmbeddedServerOptions,
   home: string,
   runAs: RunAs | undefined,
 ): Promise<Postmaster> {

@@ -1,7 +1,7 @@
 import type { ConnectionOptions } from '../connection/options.ts';
 import { embeddedServerUrl, findRunningServer, requirePort } from './running.ts';
 
-export interface EnsureServerOptions {
+export interface EnsureEmbeddedServerOptions {
   /** The folder for the server's files, by convention `.evdb` beside the migrations. */
   directory: string;
   /** PostgreSQL binaries to use; default: the optional dependency of evdb (PostgreSQL 18). */
@@ -16,7 +16,7 @@ export interface EnsureServerOptions {
   signal?: AbortSignal | undefined;
 }
 
-export interface EnsuredServer {
+export interface EnsuredEmbeddedServer {
   connection: ConnectionOptions;
   /** Whether this call started it. */
   started: boolean;
@@ -43,7 +43,9 @@ export interface EnsuredServer {
  * const { connection } = await ensureEmbeddedServer({ directory: '.evdb' });
  * const session = await openSession(connection);
  */
-export async function ensureEmbeddedServer(options: EnsureServerOptions): Promise<EnsuredServer> {
+export async function ensureEmbeddedServer(
+  options: EnsureEmbeddedServerOptions,
+): Promise<EnsuredEmbeddedServer> {
   const running = findRunning(options);
   if (running) return running;
   const { ensureDirectory } = await import('./home.ts');
@@ -64,7 +66,7 @@ function findRunning({
   directory,
   database,
   port,
-}: EnsureServerOptions): EnsuredServer | undefined {
+}: EnsureEmbeddedServerOptions): EnsuredEmbeddedServer | undefined {
   const running = findRunningServer(directory, database);
   if (!running) return undefined;
   requirePort(port, running.port);

@@ -10,7 +10,7 @@ import { logPathOf } from './launch.ts';
 import { withServerLock } from './lock.ts';
 import { dataDirectoryOf, findPostmaster, readState } from './running.ts';
 
-export interface StopResult {
+export interface StopEmbeddedServerResult {
   /** False when none was running. */
   stopped: boolean;
   pid: number | undefined;
@@ -30,13 +30,13 @@ export async function stopEmbeddedServer({
   directory,
 }: {
   directory: string;
-}): Promise<StopResult> {
+}): Promise<StopEmbeddedServerResult> {
   if (!existsSync(directory)) return { stopped: false, pid: undefined };
   const real = realpathSync(directory);
   return withServerLock(real, () => stop(real));
 }
 
-async function stop(directory: string): Promise<StopResult> {
+async function stop(directory: string): Promise<StopEmbeddedServerResult> {
   const deadline = Date.now() + STOP_DEADLINE_MS;
   const home = findHome(directory);
   const dataDirectory = home && dataDirectoryOf(home);

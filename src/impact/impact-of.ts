@@ -55,7 +55,7 @@ export interface ImpactQuestion {
  * is there for what a query reads. What happens inside of functions and triggers is left out.
  *
  * @example
- * const parser = await loadParser();
+ * const parser = await loadSqlParser();
  * impactOf({ tree: parser.parse(text), text, catalog, serverVersion: 180000 }).rewrites
  */
 export function impactOf({ tree, ...question }: ImpactQuestion): Impact {

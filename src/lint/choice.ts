@@ -2,29 +2,29 @@ import { EvdbError } from '../errors.ts';
 import { commandLine } from '../text/command-line.ts';
 import { renderSuggestion } from '../text/words.ts';
 import type { LintFinding } from './finding.ts';
-import type { Rule, RuleGroup, Severity } from './rule.ts';
+import type { LintRule, LintRuleGroup, Severity } from './rule.ts';
 
 /** What the configuration says of a rule or of a group; `off` leaves it out. */
 export type SeverityChoice = Severity | 'off';
 
-export interface RuleChoices {
+export interface LintRuleChoices {
   rules: Readonly<Record<string, SeverityChoice>>;
-  groups: Readonly<Partial<Record<RuleGroup, SeverityChoice>>>;
+  groups: Readonly<Partial<Record<LintRuleGroup, SeverityChoice>>>;
   /** Only these rules; empty for all. */
   only: readonly string[];
 }
 
-export const NO_CHOICES: RuleChoices = { rules: {}, groups: {}, only: [] };
+export const NO_CHOICES: LintRuleChoices = { rules: {}, groups: {}, only: [] };
 
 /** A rule that is on. */
 export interface ChosenRule {
-  rule: Rule;
+  rule: LintRule;
   /** Overrules what its findings say. */
   severity: Severity | undefined;
 }
 
 /** The rules that are on: a rule's own entry counts before that of its group. */
-export function chooseRules(all: readonly Rule[], choices: RuleChoices): ChosenRule[] {
+export function chooseRules(all: readonly LintRule[], choices: LintRuleChoices): ChosenRule[] {
   const { rules, groups, only } = choices;
   return all.flatMap((rule): ChosenRule[] => {
     const isAsked = only.includes(rule.name);
@@ -41,14 +41,14 @@ export function chooseRules(all: readonly Rule[], choices: RuleChoices): ChosenR
  * What becomes of a rule in a down script: that destroys what its migration made, by design, and
  * the old application is what runs after it. Locks are felt all the same, but a way back must exist.
  */
-export function severityInDown(rule: Rule, severity: Severity): Severity | undefined {
+export function severityInDown(rule: LintRule, severity: Severity): Severity | undefined {
   const fate = rule.inDown ?? FATE_OF_GROUP[rule.group];
   if (fate === 'off') return undefined;
   if (fate === 'same') return severity;
   return severity === 'error' ? 'warning' : 'info';
 }
 
-const FATE_OF_GROUP: Record<RuleGroup, NonNullable<Rule['inDown']>> = {
+const FATE_OF_GROUP: Record<LintRuleGroup, NonNullable<LintRule['inDown']>> = {
   locks: 'weaker',
   data: 'off',
   compat: 'off',
@@ -72,7 +72,7 @@ export function countSeverities(
  * @param source what names them, for the message, such as `--rule` or `lint.rules`
  * @throws {EvdbError} `code`, with the name that is most likely meant
  */
-export function assertKnown(
+export function assertKnownLintRules(
   names: readonly string[],
   known: readonly string[],
   { source, code }: { source: string; code: 'USAGE' | 'CONFIG_INVALID' },
@@ -86,4 +86,10 @@ export function assertKnown(
   }
 }
 
-export const GROUPS = ['locks', 'data', 'compat', 'tx', 'style'] as const satisfies RuleGroup[];
+export const LINT_RULE_GROUPS = [
+  'locks',
+  'data',
+  'compat',
+  'tx',
+  'style',
+] as const satisfies LintRuleGroup[];

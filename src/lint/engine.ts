@@ -5,23 +5,28 @@ import {
   type ChosenRule,
   chooseRules,
   countSeverities,
+  type LintRuleChoices,
   NO_CHOICES,
-  type RuleChoices,
   type SeverityCounts,
 } from './choice.ts';
 import { type LintFinding, placeFindings, type RawFinding } from './finding.ts';
 import { type JudgedFile, readFile } from './lint-file.ts';
-import { DEFAULT_LINT_SETTINGS, type LintScript, type LintSettings, type Rule } from './rule.ts';
-import { RULES } from './rules.ts';
+import {
+  DEFAULT_LINT_SETTINGS,
+  type LintRule,
+  type LintScript,
+  type LintSettings,
+} from './rule.ts';
+import { LINT_RULES } from './rules.ts';
 import { type DirectiveProblem, findSuppression, unusedProblem } from './suppressions.ts';
 
 export interface LintOptions {
-  /** From `loadParser()`. */
+  /** From `loadSqlParser()`. */
   parser: SqlParser;
   /** Default `DEFAULT_LINT_SETTINGS`. */
   settings?: Partial<LintSettings> | undefined;
   /** Default: every rule as it is. */
-  choices?: RuleChoices | undefined;
+  choices?: LintRuleChoices | undefined;
   /** Where unqualified names are looked for; default `public`. */
   searchPath?: readonly string[] | undefined;
   /**
@@ -31,8 +36,8 @@ export interface LintOptions {
   isHistoryWhole?: boolean | undefined;
   /** The rows of tables in a database, which then refine what is found; default none. */
   rows?: ReadonlyMap<ObjectKey, number> | undefined;
-  /** Default `RULES`; tests pass their own. */
-  rules?: readonly Rule[] | undefined;
+  /** Default `LINT_RULES`; tests pass their own. */
+  rules?: readonly LintRule[] | undefined;
 }
 
 export interface LintReport {
@@ -64,7 +69,7 @@ export interface LintRun extends Required<Pick<LintOptions, 'parser' | 'isHistor
  * after all the others, newest first, as `down` would run them.
  *
  * @example
- * const parser = await loadParser();
+ * const parser = await loadSqlParser();
  * lintScripts([{ path: '1.sql', text, direction: 'up', isTransactional: true, isJudged: true }], { parser })
  */
 export function lintScripts(scripts: readonly LintScript[], options: LintOptions): LintReport {
@@ -76,7 +81,7 @@ export function judgeScripts(
   scripts: readonly LintScript[],
   options: LintOptions,
 ): Map<LintScript, SettledFile> {
-  const rules = options.rules ?? RULES;
+  const rules = options.rules ?? LINT_RULES;
   const run: LintRun = {
     parser: options.parser,
     isHistoryWhole: options.isHistoryWhole ?? false,

@@ -3,12 +3,12 @@ import type { Catalog, ObjectKey } from '../catalog/catalog.ts';
 import { blockedBy, type LockMode } from '../impact/impact.ts';
 import { normaliseTokens } from '../sql/lexical.ts';
 import { createLocator, type Position, renderExcerpt } from '../sql/position.ts';
-import type { Evidence, Fix, RuleGroup, Severity } from './rule.ts';
+import type { Fix, LintEvidence, LintRuleGroup, Severity } from './rule.ts';
 
 /** What lint found, at its place; positions count from 1, columns in code points. */
 export interface LintFinding {
   rule: string;
-  group: RuleGroup | 'syntax' | 'directive';
+  group: LintRuleGroup | 'syntax' | 'directive';
   severity: Severity;
   message: string;
   /** The safe way. */
@@ -25,7 +25,7 @@ export interface LintFinding {
   lock?: LockMode;
   /** What nobody can do to these tables meanwhile: `reads and writes`, `writes` or `schema changes`. */
   blocks?: string;
-  evidence: Evidence;
+  evidence: LintEvidence;
   /** Stays when lines move: sha256 over path, rule and the statement without comments. */
   fingerprint: string;
   /** The page that explains the rule, relative to the package. */
@@ -50,7 +50,7 @@ export interface RawFinding {
   statementText: string;
   tables: ObjectKey[];
   lock?: LockMode | undefined;
-  evidence?: Evidence | undefined;
+  evidence?: LintEvidence | undefined;
   fix?: Fix | undefined;
   foldAs?: string | undefined;
   stillHolds?: ((after: Catalog) => boolean) | undefined;

@@ -17,8 +17,8 @@ import { advanceFileState, holdLocks, openFileState } from './file-state.ts';
 import type { RawFinding } from './finding.ts';
 import type {
   FileState,
+  LintRule,
   LintScript,
-  Rule,
   RuleFinding,
   Severity,
   StatementInContext,
@@ -272,7 +272,7 @@ function noteRows(
 }
 
 function toRaw(
-  rule: Rule,
+  rule: LintRule,
   severity: Severity,
   finding: RuleFinding,
   at: StatementInContext,

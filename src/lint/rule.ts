@@ -8,10 +8,10 @@ import { asKind, relationNameOf, type WrittenName, writtenNameOf } from '../sql/
 /** `error` fails, `warning` fails where `--strict` is given, `info` never does. */
 export type Severity = 'error' | 'warning' | 'info';
 
-export type RuleGroup = 'locks' | 'data' | 'compat' | 'tx' | 'style';
+export type LintRuleGroup = 'locks' | 'data' | 'compat' | 'tx' | 'style';
 
 /** What a finding rests on: the text alone, earlier migrations, a database, or a traced run. */
-export type Evidence = 'static' | 'model' | 'live' | 'trace';
+export type LintEvidence = 'static' | 'model' | 'live' | 'trace';
 
 /** A statement as the rules see it; one inside a `do` block or a called function too. */
 export interface StatementInContext {
@@ -99,7 +99,7 @@ export interface RuleFinding {
   tables: ObjectKey[];
   lock?: LockMode;
   /** Default `static`. */
-  evidence?: Evidence;
+  evidence?: LintEvidence;
   /** What surely mends it; undefined where nothing is sure. */
   fix?: Fix | undefined;
   /** Findings of the rule in one file that have the same are told as one, at the first place. */
@@ -109,11 +109,11 @@ export interface RuleFinding {
 }
 
 /** One rule. Pure: it looks at a statement in its context, and neither at disk nor at network. */
-export interface Rule {
+export interface LintRule {
   name: string;
   /** The kinds of statements it looks at, such as `AlterTableStmt`; default: all. */
   kinds?: readonly string[];
-  group: RuleGroup;
+  group: LintRuleGroup;
   severity: Severity;
   /** One line for lists. */
   summary: string;
@@ -174,7 +174,7 @@ export function isSurelyMissing({ catalog }: StatementInContext, key: ObjectKey)
 }
 
 /** What is known of a relation, and from where. */
-export function evidenceOf(at: StatementInContext, key: ObjectKey): Evidence {
+export function evidenceOf(at: StatementInContext, key: ObjectKey): LintEvidence {
   if (!at.catalog.relations.has(key)) return 'static';
   return at.catalog.isComplete ? 'live' : 'model';
 }

@@ -1,4 +1,4 @@
-import type { Rule } from './rule.ts';
+import type { LintRule } from './rule.ts';
 import { addColumnRewrite } from './rules/add-column-rewrite.ts';
 import { addColumnVolatileDefault } from './rules/add-column-volatile-default.ts';
 import { addRequiredColumn } from './rules/add-required-column.ts';
@@ -45,7 +45,7 @@ import { willFail } from './rules/will-fail.ts';
 import { workUnderStrongLock } from './rules/work-under-strong-lock.ts';
 
 /** Every rule, in the order in which findings of one statement are told. */
-export const RULES: readonly Rule[] = [
+export const LINT_RULES: readonly LintRule[] = [
   addColumnVolatileDefault,
   addColumnRewrite,
   alterColumnType,

@@ -2,7 +2,7 @@ import type { Config } from '../config/resolve.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
 import { EvdbError } from '../errors.ts';
 import type { LedgerKey } from './ledger/ledger.ts';
-import type { OnProgress } from './progress.ts';
+import type { OnMigrationProgress } from './progress.ts';
 
 /** What every command on migrations needs to know. */
 export interface MigrateOptions {
@@ -30,7 +30,7 @@ export interface MigrateOptions {
   statementTimeoutMs?: number | undefined;
   /** Longer scripts are not kept in the ledger; in bytes, default 1 MiB. */
   storedTextLimitBytes?: number | undefined;
-  onProgress?: OnProgress | undefined;
+  onProgress?: OnMigrationProgress | undefined;
   /** Rolls back what is under way, releases the lock and throws the signal's reason. */
   signal?: AbortSignal | undefined;
   /** Where the history's provenance is read from; default `process.env`. */

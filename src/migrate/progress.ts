@@ -1,24 +1,36 @@
 import type { Blocker, Victims } from '../connection/blockers.ts';
 import type { Version } from './files/version.ts';
 
-export type OnProgress = (progress: Progress) => void;
+export type OnMigrationProgress = (progress: MigrationProgress) => void;
 
 /** What the runner tells while it works. */
-export type Progress =
+export type MigrationProgress =
   | { kind: 'lock-wait'; holders: Blocker[]; waitedMs: number }
-  | { kind: 'step-started'; direction: Direction; step: StepName; index: number; total: number }
+  | {
+      kind: 'step-started';
+      direction: MigrationDirection;
+      step: MigrationStepName;
+      index: number;
+      total: number;
+    }
   /** A no-transaction script that had stopped half way goes on behind what is done of it. */
-  | { kind: 'resumed'; step: StepName; statementsDone: number; statementsTotal: number }
-  | { kind: 'statement'; step: StepName; line: number; command: string; durationMs: number }
+  | { kind: 'resumed'; step: MigrationStepName; statementsDone: number; statementsTotal: number }
+  | {
+      kind: 'statement';
+      step: MigrationStepName;
+      line: number;
+      command: string;
+      durationMs: number;
+    }
   /** Transactions that hold locks on the step's tables since long, seen before its first try. */
-  | { kind: 'in-the-way'; step: StepName; holders: LockHolder[] }
+  | { kind: 'in-the-way'; step: MigrationStepName; holders: LockHolder[] }
   /** What the step waits for, and who waits for the step. */
-  | { kind: 'blocked'; step: StepName; blockers: Blocker[]; victims: Victims | null }
+  | { kind: 'blocked'; step: MigrationStepName; blockers: Blocker[]; victims: Victims | null }
   /** How far an index is that is built concurrently; about once a second, when it changes. */
-  | ({ kind: 'index-build'; step: StepName } & BuildProgress)
+  | ({ kind: 'index-build'; step: MigrationStepName } & IndexBuildProgress)
   | {
       kind: 'retry';
-      step: StepName;
+      step: MigrationStepName;
       attempt: number;
       /** Null where a budget says when the tries end. */
       attempts: number | null;
@@ -40,18 +52,23 @@ export type Progress =
       detail?: string | undefined;
       hint?: string | undefined;
     }
-  | { kind: 'step-done'; direction: Direction; step: StepName; durationMs: number }
-  | { kind: 'warning'; warning: PlanWarning };
+  | {
+      kind: 'step-done';
+      direction: MigrationDirection;
+      step: MigrationStepName;
+      durationMs: number;
+    }
+  | { kind: 'warning'; warning: MigrationPlanWarning };
 
-export type Direction = 'up' | 'down';
+export type MigrationDirection = 'up' | 'down';
 
-export interface StepName {
+export interface MigrationStepName {
   version: Version;
   label: string;
   name: string;
 }
 
-export interface PlanWarning {
+export interface MigrationPlanWarning {
   code:
     | 'REWORDED'
     | 'LEDGER_AHEAD'
@@ -74,7 +91,7 @@ export interface LockHolder extends Blocker {
 }
 
 /** How far the build of an index is. */
-export interface BuildProgress {
+export interface IndexBuildProgress {
   /** In PostgreSQL's words, such as `building index: scanning table` or `waiting for old snapshots`. */
   phase: string;
   /** What is counted in this phase; null where PostgreSQL counts nothing. */

@@ -1,5 +1,5 @@
 import type { EvdbError } from '../errors.ts';
-import type { ScriptLocation, ServerReport } from '../migrate/files/script-error.ts';
+import type { ScriptLocation, ServerErrorReport } from '../migrate/files/script-error.ts';
 import { renderAdoptionFinding } from './adoption.ts';
 import { renderDiff } from './migration.ts';
 import type { Style } from './table.ts';
@@ -8,7 +8,7 @@ import type { Style } from './table.ts';
 interface Located {
   location?: ScriptLocation;
   excerpt?: string;
-  server?: ServerReport | undefined;
+  server?: ServerErrorReport | undefined;
 }
 
 /** What happened, where, what PostgreSQL adds, and what to do next. */

@@ -1,6 +1,6 @@
 import type { AdoptionFinding } from '../adopt/foreign.ts';
 import type { DoctorFinding } from '../doctor/check.ts';
-import type { CheckReport, DoctorReport } from '../doctor/doctor.ts';
+import type { DoctorCheckReport, DoctorReport } from '../doctor/doctor.ts';
 import type { RuleViolation } from '../events/rules.ts';
 import type { Finding, FindingLocation, SuppressedFinding } from '../finding.ts';
 import type { LintReport } from '../lint/engine.ts';
@@ -145,7 +145,7 @@ function findingOfDoctor(check: string, found: DoctorFinding): Finding {
 
 /** A doctor's report with its findings in one list. */
 export interface DoctorData {
-  checks: Omit<CheckReport, 'findings' | 'ignored'>[];
+  checks: Omit<DoctorCheckReport, 'findings' | 'ignored'>[];
   counts: DoctorReport['counts'];
   findings: Finding[];
   suppressed: SuppressedFinding[];

@@ -1,13 +1,22 @@
 import type { MigrationResult } from '../migrate/apply/migrator.ts';
-import type { Direction, PlanWarning, Progress, StepName } from '../migrate/progress.ts';
+import type {
+  MigrationDirection,
+  MigrationPlanWarning,
+  MigrationProgress,
+  MigrationStepName,
+} from '../migrate/progress.ts';
 import { renderCount, renderDuration } from '../text/units.ts';
 import type { Style } from './table.ts';
 
-const DONE: Record<Direction, string> = { up: 'applied', down: 'took back' };
+const DONE: Record<MigrationDirection, string> = { up: 'applied', down: 'took back' };
 
 /** One finished step: `applied    001_create_users_table  12 ms`. */
 export function renderStepDone(
-  { direction, step, durationMs }: { direction: Direction; step: StepName; durationMs: number },
+  {
+    direction,
+    step,
+    durationMs,
+  }: { direction: MigrationDirection; step: MigrationStepName; durationMs: number },
   style: Style,
 ): string {
   const verb = direction === 'up' ? style.good('applied  ') : style.warn('took back');
@@ -46,14 +55,14 @@ export function renderSummary(result: MigrationResult, command: keyof typeof NOT
   return `${parts.join(', ')} in ${renderDuration(result.durationMs)} (schema ${result.schema})${left}`;
 }
 
-export function renderWarning({ message, diff }: PlanWarning, style: Style): string {
+export function renderWarning({ message, diff }: MigrationPlanWarning, style: Style): string {
   const head = `${style.warn('warning')}  ${message}`;
   return diff ? `${head}\n${renderDiff(diff, style)}` : head;
 }
 
 /** What the server said while a statement ran. */
 export function renderNotice(
-  { file, line, severity, message, detail, hint }: Extract<Progress, { kind: 'notice' }>,
+  { file, line, severity, message, detail, hint }: Extract<MigrationProgress, { kind: 'notice' }>,
   style: Style,
 ): string {
   const paint = severity === 'WARNING' ? style.warn : style.dim;

@@ -6,7 +6,7 @@ import { EvdbError } from '../errors.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { commandLine } from '../text/command-line.ts';
 
-export interface ScratchOptions {
+export interface ScratchDatabaseOptions {
   /** The database whose server, encoding and locale it gets; without one it is made on the embedded server. */
   beside?: ConnectionOptions | undefined;
   /**
@@ -48,7 +48,7 @@ const LOCK_CLASS = 0x65766473;
  * });
  */
 export async function withScratchDatabase<T>(
-  options: ScratchOptions,
+  options: ScratchDatabaseOptions,
   work: (scratch: ScratchDatabase) => Promise<T>,
 ): Promise<T> {
   options.signal?.throwIfAborted();
@@ -77,7 +77,7 @@ interface Made {
   isEmbedded: boolean;
 }
 
-async function makeDatabase(options: ScratchOptions): Promise<Made> {
+async function makeDatabase(options: ScratchDatabaseOptions): Promise<Made> {
   const { beside } = options;
   if (!beside) return makeEmbedded(options, new Refusal('no database is configured', ELSEWHERE));
   try {
@@ -113,7 +113,7 @@ function refusalOf(error: unknown, { facts }: Session): Refusal | undefined {
 }
 
 async function makeEmbedded(
-  options: ScratchOptions,
+  options: ScratchDatabaseOptions,
   { message, hint, cause }: Refusal,
 ): Promise<Made> {
   const { embeddedDirectory, onProgress, signal } = options;
@@ -197,7 +197,7 @@ async function removeLeftovers(keeper: Session): Promise<void> {
 async function dropScratch(
   keeper: Session,
   name: string,
-  onProgress: ScratchOptions['onProgress'],
+  onProgress: ScratchDatabaseOptions['onProgress'],
 ): Promise<void> {
   const drop = `drop database if exists ${quoteIdent(name)} with (force)`;
   try {

@@ -1,6 +1,6 @@
 import type { ConnectionOptions } from '../connection/options.ts';
 import { openSession, type Session } from '../connection/session.ts';
-import { loadParser, type SqlParser } from '../sql/parser.ts';
+import { loadSqlParser, type SqlParser } from '../sql/parser.ts';
 import { offsetOfByte } from '../sql/position.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import type { Statement } from '../sql/statements.ts';
@@ -73,7 +73,7 @@ function createRoleStandIn(session: Session): RoleStandIn {
       const names = await missing;
       const text = statement.text.toLowerCase();
       if (!names.some((name) => text.includes(name.toLowerCase()))) return statement;
-      return { ...statement, text: replaceRoles(statement.text, names, await loadParser()) };
+      return { ...statement, text: replaceRoles(statement.text, names, await loadSqlParser()) };
     },
   };
 }

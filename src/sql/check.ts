@@ -1,5 +1,5 @@
 import { type CopyData, isBinaryCopy } from './copy.ts';
-import type { ParseFailure, SqlParser } from './parser.ts';
+import type { SqlParseFailure, SqlParser } from './parser.ts';
 import { createLocator, locate } from './position.ts';
 import { checkRoutineBody } from './routine.ts';
 import { type Statement, splitStatements } from './statements.ts';
@@ -23,7 +23,7 @@ export interface ScriptProblem {
  * Only `SYNTAX_ERROR` depends on the version of the grammar: PostgreSQL 18 refuses a few names
  * that older servers accept. Statements too long for the parser count as good (`MAX_CHECKED_LENGTH`).
  *
- * @param parser from `loadParser()`
+ * @param parser from `loadSqlParser()`
  * @param statements what `splitStatements(text)` gave, where the caller has it already
  */
 export function checkScript(
@@ -107,7 +107,7 @@ function failureInBody(
   statement: Statement,
   all: Statement[],
   parser: SqlParser,
-): ParseFailure | null {
+): SqlParseFailure | null {
   const isUnchecked = all.some(
     ({ text, index }) =>
       index < statement.index && /\bcheck_function_bodies\b/i.test(text.slice(0, 200)),
@@ -146,7 +146,7 @@ function isPieceAroundPsqlCommand(statement: Statement, all: Statement[]): boole
   return before < statement.index - 1 && all[before]?.isTerminated === false;
 }
 
-function failureOf(statement: Statement, parser: SqlParser): ParseFailure | null {
+function failureOf(statement: Statement, parser: SqlParser): SqlParseFailure | null {
   const { unterminated } = statement;
   const failure = parser.check(statement.text);
   if (unterminated === null) return failure;

@@ -3,7 +3,7 @@ import { blankComments } from './lexical.ts';
 import { offsetOfCodePoint } from './position.ts';
 
 /** Why the grammar refuses a statement. */
-export interface ParseFailure {
+export interface SqlParseFailure {
   /** PostgreSQL's words, such as `syntax error at or near "tabel"`, shortened where a token is long. */
   message: string;
   /** Where in the statement, in UTF-16 units from 0. */
@@ -30,7 +30,7 @@ export interface SqlParser {
    * @returns null for a good statement, and for one the grammar cannot judge: one longer than
    *   MAX_CHECKED_LENGTH, or nested too deep
    */
-  check(statementText: string): ParseFailure | null;
+  check(statementText: string): SqlParseFailure | null;
   /**
    * The syntax tree of one statement. Its locations count UTF-8 bytes from the start of the text.
    *
@@ -57,7 +57,7 @@ export const MAX_CHECKED_LENGTH = 1_000_000;
 let loaded: Promise<SqlParser> | undefined;
 
 /** Loads the grammar, once: it costs about 80 ms, so load it where it is needed. */
-export function loadParser(): Promise<SqlParser> {
+export function loadSqlParser(): Promise<SqlParser> {
   loaded ??= makeParser();
   return loaded;
 }
@@ -78,7 +78,7 @@ async function makeParser(): Promise<SqlParser> {
   }
 
   // `parsed` has as many code points as `text`, to which the offset belongs.
-  function findFailure(text: string, parsed = text): ParseFailure | null {
+  function findFailure(text: string, parsed = text): SqlParseFailure | null {
     try {
       parseSync(parsed);
       return null;

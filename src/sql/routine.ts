@@ -1,7 +1,7 @@
 import type { Node } from '@pgsql/types';
 import { advance, openCursor } from './lexer.ts';
 import { blankComments } from './lexical.ts';
-import type { ParseFailure, SqlParser } from './parser.ts';
+import type { SqlParseFailure, SqlParser } from './parser.ts';
 import { type Statement, splitStatements } from './statements.ts';
 import { asKind, stringsOf } from './tree.ts';
 
@@ -73,7 +73,7 @@ function findAtomicBody(text: string): RoutineBody | undefined {
 export function checkRoutineBody(
   { command, text }: Pick<Statement, 'command' | 'text'>,
   parser: SqlParser,
-): ParseFailure | null {
+): SqlParseFailure | null {
   if (!ROUTINES.has(command)) return null;
   const tree = parser.parse(text);
   const body = tree === null ? undefined : findBody(text, tree);
@@ -88,7 +88,7 @@ function checkSql(
   text: string,
   { start, end }: RoutineBody,
   parser: SqlParser,
-): ParseFailure | null {
+): SqlParseFailure | null {
   for (const statement of splitStatements(text.slice(start, end))) {
     const failure = parser.check(statement.text);
     // In `begin atomic` the statement that gives the result may say so.
@@ -98,7 +98,7 @@ function checkSql(
   return null;
 }
 
-function checkPlpgsql(text: string, body: RoutineBody, parser: SqlParser): ParseFailure | null {
+function checkPlpgsql(text: string, body: RoutineBody, parser: SqlParser): SqlParseFailure | null {
   if (parser.checkRoutine(text) === null) return null;
   const { start, end } = body;
   // This build refuses some comments that the server takes.

@@ -32,7 +32,7 @@ export interface ActivityRow {
   snapshotAge: number | null;
 }
 
-export interface ActivityOptions {
+export interface ReadActivityOptions {
   /** Also sessions that do nothing and have no transaction; default false. */
   includeIdle?: boolean | undefined;
 }
@@ -45,7 +45,7 @@ export interface ActivityOptions {
  */
 export async function readActivity(
   session: Session,
-  { includeIdle = false }: ActivityOptions = {},
+  { includeIdle = false }: ReadActivityOptions = {},
 ): Promise<StatsReport<ActivityRow>> {
   const rows = (await session.run(`
 select

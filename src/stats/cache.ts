@@ -19,7 +19,7 @@ export interface CacheRow {
   isMeaningful: boolean;
 }
 
-export interface CacheOptions {
+export interface ReadCacheOptions {
   /** How many tables and indexes of tables, those with the most blocks read; default 20. */
   limit?: number | undefined;
 }
@@ -34,7 +34,7 @@ const MEANINGFUL_ACCESSES = 10_000;
  */
 export async function readCache(
   session: Session,
-  { limit = 20 }: CacheOptions = {},
+  { limit = 20 }: ReadCacheOptions = {},
 ): Promise<StatsReport<CacheRow>> {
   const rows = (await session.run(render(limit))) as unknown as CacheRow[];
   const { countedSince, notes } = await readCounterAge(session);

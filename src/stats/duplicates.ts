@@ -6,12 +6,12 @@ import {
   estimateNotes,
   findCatalogColumns,
   HELD,
-  type Precision,
   renderScope,
   renderSize,
   requireSchema,
   runWithoutWaiting,
   type StatsOptions,
+  type StatsPrecision,
 } from './scope.ts';
 
 /** An index that can go, because another does all it does. */
@@ -47,7 +47,7 @@ export interface DuplicateIndexRow {
  *
  * @throws {EvdbError} USAGE where the schema does not exist
  */
-export async function readDuplicates(
+export async function readDuplicateIndexes(
   session: Session,
   options: StatsOptions = {},
 ): Promise<StatsReport<DuplicateIndexRow>> {
@@ -68,10 +68,10 @@ export async function readDuplicates(
   return { rows, countedSince, notes };
 }
 
-/** Renders the query behind `readDuplicates`; its columns are those of the row. */
+/** Renders the query behind `readDuplicateIndexes`; its columns are those of the row. */
 function renderDuplicates(
   options: StatsOptions,
-  precision: Precision,
+  precision: StatsPrecision,
   hasNullsNotDistinct: boolean,
 ): string {
   return `with recursive ${HELD}, ${EXTENSION_OWNED},
@@ -132,7 +132,7 @@ const REASON = `pg_catalog.concat(
         when y.indisunique and not x.indisunique then ', and is unique'
       end)`;
 
-function renderDefinitions(precision: Precision): string {
+function renderDefinitions(precision: StatsPrecision): string {
   if (precision === 'estimate') {
     return 'select null::text as definition, null::text as kept, null::text as constraint_definition';
   }

@@ -1,5 +1,5 @@
 import type { Session } from '../connection/session.ts';
-import { HELD, type Precision, renderScope, renderSize, type StatsOptions } from './scope.ts';
+import { HELD, renderScope, renderSize, type StatsOptions, type StatsPrecision } from './scope.ts';
 
 /**
  * The condition under which an index serves the checks of a foreign key: its first columns are
@@ -107,7 +107,7 @@ export function renderIndexCatalog(
  * The common table expression `sized`: the size of each index of `source`, a query that yields
  * `whole`. Asking for a size opens the relation, which costs more than all else on the index.
  */
-export function renderSizes(source: string, precision: Precision): string {
+export function renderSizes(source: string, precision: StatsPrecision): string {
   return `sized as materialized (
     select p.whole,
       pg_catalog.bool_or(c.oid in (select h.oid from held h)) or ${precision === 'estimate'} as is_estimated,
@@ -120,7 +120,7 @@ export function renderSizes(source: string, precision: Precision): string {
 }
 
 /** The definition of an index `r` of `roots`; null where reading it would wait for a lock. */
-export function renderDefinition(precision: Precision): string {
+export function renderDefinition(precision: StatsPrecision): string {
   if (precision === 'estimate') return 'null::text';
   return `case when r.indrelid in (select h.oid from held h)
       or r.indexrelid in (select h.oid from held h) then null

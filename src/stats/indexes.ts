@@ -10,10 +10,10 @@ import {
 import {
   estimateNotes,
   findCatalogColumns,
-  type Precision,
   requireSchema,
   runWithoutWaiting,
   type StatsOptions,
+  type StatsPrecision,
 } from './scope.ts';
 
 /** One index; a partitioned one stands for its partitions. */
@@ -87,7 +87,7 @@ export async function readIndexFeatures(session: Session): Promise<IndexCatalogF
 
 function render(
   options: StatsOptions,
-  precision: Precision,
+  precision: StatsPrecision,
   features: IndexCatalogFeatures,
 ): string {
   return `${renderIndexCatalog(options, features)},

@@ -4,16 +4,16 @@ import { type IndexBuild, readBuilds } from './index-catalog.ts';
 import {
   findCatalogColumns,
   HELD,
-  type Precision,
   renderScope,
   renderSize,
   requireSchema,
   runWithoutWaiting,
   type StatsOptions,
+  type StatsPrecision,
 } from './scope.ts';
 
 /** An index that nobody can use, or a constraint that older rows may break. */
-export interface InvalidRow {
+export interface InvalidObjectRow {
   kind: 'index' | 'constraint';
   schema: string;
   table: string;
@@ -46,18 +46,18 @@ export interface InvalidRow {
  *
  * @throws {EvdbError} USAGE where the schema does not exist
  */
-export async function readInvalid(
+export async function readInvalidObjects(
   session: Session,
   options: StatsOptions = {},
-): Promise<StatsReport<InvalidRow>> {
+): Promise<StatsReport<InvalidObjectRow>> {
   await requireSchema(session, options);
   // First the builds: one that ends in between is then not taken for an index nobody builds.
   const builds = await readBuilds(session);
   const columns = await findCatalogColumns(session, ['pg_constraint.conenforced']);
   const found = (await runWithoutWaiting(session, options, (precision) =>
     render(options, precision, columns.size > 0),
-  )) as unknown as (InvalidRow & { oid: number; tableOid: number })[];
-  const rows = found.map(({ oid, tableOid, ...row }): InvalidRow => {
+  )) as unknown as (InvalidObjectRow & { oid: number; tableOid: number })[];
+  const rows = found.map(({ oid, tableOid, ...row }): InvalidObjectRow => {
     const isIndex = row.kind === 'index' && row.problem !== 'parts-missing';
     const build = isIndex
       ? (builds.running.find((one) => one.isOf(oid, tableOid))?.build ?? null)
@@ -67,7 +67,7 @@ export async function readInvalid(
   return { rows, countedSince: null, notes: hiddenNotes(builds.hidden, rows) };
 }
 
-function hiddenNotes(hidden: number, rows: InvalidRow[]): ReportNote[] {
+function hiddenNotes(hidden: number, rows: InvalidObjectRow[]): ReportNote[] {
   if (hidden === 0 || !rows.some(({ kind, build }) => kind === 'index' && build === null))
     return [];
   return [
@@ -79,7 +79,7 @@ function hiddenNotes(hidden: number, rows: InvalidRow[]): ReportNote[] {
   ];
 }
 
-function render(options: StatsOptions, precision: Precision, hasEnforced: boolean): string {
+function render(options: StatsOptions, precision: StatsPrecision, hasEnforced: boolean): string {
   const definition = (deparse: string, ...oids: string[]) =>
     precision === 'estimate'
       ? 'null::text'
@@ -122,7 +122,7 @@ function render(options: StatsOptions, precision: Precision, hasEnforced: boolea
   order by 1 desc, 2, 3, 4`;
 }
 
-export const INVALID_VIEW: ReportView<InvalidRow> = {
+export const INVALID_VIEW: ReportView<InvalidObjectRow> = {
   title: 'Invalid indexes and constraints',
   columns: [
     { header: 'name', value: (row) => `${row.schema}.${row.name}` },
@@ -136,12 +136,12 @@ export const INVALID_VIEW: ReportView<InvalidRow> = {
   empty: () => 'every index is valid and every constraint is validated',
 };
 
-function toneOf({ kind, build }: InvalidRow): Tone {
+function toneOf({ kind, build }: InvalidObjectRow): Tone {
   if (build) return 'muted';
   return kind === 'index' ? 'critical' : 'warning';
 }
 
-function buildOf({ build }: InvalidRow): string {
+function buildOf({ build }: InvalidObjectRow): string {
   if (!build) return '';
   const percent = build.percent === null ? '' : ` ${Math.floor(build.percent)} %`;
   return `process ${build.pid}: ${build.phase}${percent}`;

@@ -6,16 +6,16 @@ import {
   estimateNotes,
   findCatalogColumns,
   HELD,
-  type Precision,
   renderScope,
   renderSize,
   requireSchema,
   runWithoutWaiting,
   type StatsOptions,
+  type StatsPrecision,
 } from './scope.ts';
 
 /** A foreign key for which every delete in the other table reads this whole table. */
-export interface MissingFkRow {
+export interface MissingForeignKeyIndexRow {
   schema: string;
   table: string;
   constraint: string;
@@ -46,15 +46,15 @@ export interface MissingFkRow {
  *
  * @throws {EvdbError} USAGE where the schema does not exist
  */
-export async function readMissingFk(
+export async function readMissingForeignKeyIndexes(
   session: Session,
   options: StatsOptions = {},
-): Promise<StatsReport<MissingFkRow>> {
+): Promise<StatsReport<MissingForeignKeyIndexRow>> {
   await requireSchema(session, options);
   const columns = await findCatalogColumns(session, ['pg_constraint.conenforced']);
   const rows = (await runWithoutWaiting(session, options, (precision) =>
     render(options, precision, columns.size > 0),
-  )) as unknown as MissingFkRow[];
+  )) as unknown as MissingForeignKeyIndexRow[];
   const { countedSince, notes } = await readCounterAge(session);
   return {
     rows,
@@ -65,7 +65,7 @@ export async function readMissingFk(
 
 // A partitioned parent on either side makes further rows in pg_constraint: those with the same
 // table are for the partitions of the referenced one.
-function render(options: StatsOptions, precision: Precision, hasEnforced: boolean): string {
+function render(options: StatsOptions, precision: StatsPrecision, hasEnforced: boolean): string {
   return `with recursive ${HELD}, ${EXTENSION_OWNED},
   keys as materialized (
     select f.oid, f.conrelid, f.conparentid, f.conkey, c.relkind, c.relispartition,
@@ -154,7 +154,7 @@ function render(options: StatsOptions, precision: Precision, hasEnforced: boolea
   order by l.table_bytes desc, n.nspname, t.relname, f.conname`;
 }
 
-export const MISSING_FK_VIEW: ReportView<MissingFkRow> = {
+export const MISSING_FK_VIEW: ReportView<MissingForeignKeyIndexRow> = {
   title: 'Foreign keys without an index',
   columns: [
     { header: 'table', value: (row) => `${row.schema}.${row.table}` },

@@ -4,15 +4,15 @@ import type { ReportNote, ReportView, StatsReport, Tone } from '../report/column
 import { quoteIdent } from '../sql/quote.ts';
 import {
   HELD,
-  type Precision,
   renderScope,
   requireSchema,
   runWithoutWaiting,
   type StatsOptions,
+  type StatsPrecision,
 } from './scope.ts';
 
 /** A partitioned table and how long its partitions last. */
-export interface PartitionsRow {
+export interface PartitionedTableRow {
   schema: string;
   table: string;
   strategy: 'range' | 'list' | 'hash';
@@ -35,7 +35,7 @@ export interface PartitionsRow {
   defaultRows: number | null;
 }
 
-type Found = PartitionsRow & { detaching: number; overflow: boolean };
+type Found = PartitionedTableRow & { detaching: number; overflow: boolean };
 
 /**
  * Every partitioned table, those with the shortest runway first. Bounds of a key without a time
@@ -48,7 +48,7 @@ type Found = PartitionsRow & { detaching: number; overflow: boolean };
 export async function readPartitions(
   session: Session,
   options: StatsOptions = {},
-): Promise<StatsReport<PartitionsRow>> {
+): Promise<StatsReport<PartitionedTableRow>> {
   await requireSchema(session, options);
   const found = (await runWithoutWaiting(session, options, (precision) =>
     render(options, precision),
@@ -102,7 +102,7 @@ async function readOverflow(session: Session, schema: string): Promise<ReportNot
 
 // Bounds are constants, so pg_get_expr() needs no table, and takes no lock. The settings of the
 // time are local to the one message: its statements are one transaction.
-function render(options: StatsOptions, precision: Precision): string {
+function render(options: StatsOptions, precision: StatsPrecision): string {
   return `select pg_catalog.set_config('timezone', 'UTC', true),
     pg_catalog.set_config('datestyle', 'ISO, YMD', true);
   with ${HELD},
@@ -199,7 +199,7 @@ const LEAF_ROWS = `
 const CRITICAL_DAYS = 7;
 const WARNING_DAYS = 30;
 
-export const PARTITIONS_VIEW: ReportView<PartitionsRow> = {
+export const PARTITIONS_VIEW: ReportView<PartitionedTableRow> = {
   title: 'Partitioned tables',
   columns: [
     { header: 'table', value: (row) => `${row.schema}.${row.table}` },
@@ -227,13 +227,17 @@ export const PARTITIONS_VIEW: ReportView<PartitionsRow> = {
   empty: () => 'there are no partitioned tables',
 };
 
-function coverOf({ isByTime, isOpenEnded, coveredUntil }: PartitionsRow): Date | string | null {
+function coverOf({
+  isByTime,
+  isOpenEnded,
+  coveredUntil,
+}: PartitionedTableRow): Date | string | null {
   if (!isByTime) return null;
   if (isOpenEnded) return 'no end';
   return coveredUntil ?? 'not even now';
 }
 
-function toneOf({ daysLeft, defaultPartition }: PartitionsRow): Tone | undefined {
+function toneOf({ daysLeft, defaultPartition }: PartitionedTableRow): Tone | undefined {
   if (daysLeft === null || daysLeft >= WARNING_DAYS) return undefined;
   // A default partition takes what no other does, so nothing fails.
   return daysLeft < CRITICAL_DAYS && defaultPartition === null ? 'critical' : 'warning';

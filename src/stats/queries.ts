@@ -7,7 +7,7 @@ import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { hiddenNote, seesRole } from './scope.ts';
 
 /** A normalised statement, as pg_stat_statements counts it in this database. */
-export interface QueryRow {
+export interface QueryStatsRow {
   /** Null where the statement is hidden. */
   queryId: string | null;
   user: string | null;
@@ -35,7 +35,7 @@ export interface QueryRow {
   ioMs: number | null;
 }
 
-export interface QueriesOptions {
+export interface ReadQueriesOptions {
   /** Default 20. */
   limit?: number | undefined;
 }
@@ -48,8 +48,8 @@ export interface QueriesOptions {
  */
 export async function readQueries(
   session: Session,
-  { limit = 20 }: QueriesOptions = {},
-): Promise<StatsReport<QueryRow>> {
+  { limit = 20 }: ReadQueriesOptions = {},
+): Promise<StatsReport<QueryStatsRow>> {
   const [extension] = await session.run(EXTENSION);
   const missing = missingNote(extension);
   if (missing) return { rows: [], countedSince: null, notes: [missing] };
@@ -57,7 +57,9 @@ export async function readQueries(
   const view = `${quoteIdent(schema)}.pg_stat_statements`;
   try {
     const columns = await listColumns(session, view);
-    const found = (await session.run(statementsSql(view, columns, limit))) as unknown as QueryRow[];
+    const found = (await session.run(
+      statementsSql(view, columns, limit),
+    )) as unknown as QueryStatsRow[];
     // Utility statements keep their constants, passwords among them.
     const rows = found.map((row) => ({ ...row, query: row.query && maskSecrets(row.query) }));
     return { rows, ...(await readCounting(session, schema, rows)) };
@@ -161,8 +163,8 @@ const BLOCK_BYTES = "pg_catalog.current_setting('block_size')::int";
 async function readCounting(
   session: Session,
   schema: string,
-  rows: QueryRow[],
-): Promise<Pick<StatsReport<QueryRow>, 'countedSince' | 'notes'>> {
+  rows: QueryStatsRow[],
+): Promise<Pick<StatsReport<QueryStatsRow>, 'countedSince' | 'notes'>> {
   const notes: ReportNote[] = [];
   if (rows.some(({ isHidden }) => isHidden)) {
     notes.push(hiddenNote("texts of other users' statements are", session.facts.user));
@@ -186,7 +188,7 @@ async function readCounting(
   return { countedSince: (counting?.since as Date | null | undefined) ?? null, notes };
 }
 
-export const QUERIES_VIEW: ReportView<QueryRow> = {
+export const QUERIES_VIEW: ReportView<QueryStatsRow> = {
   title: 'Statements by total time',
   columns: [
     {

@@ -9,7 +9,7 @@ export interface StatsOptions {
   /** Only what is in this schema; default: every schema that is not PostgreSQL's own. */
   schema?: string | undefined;
   /** Default `exact`; what is locked is estimated in any case, and marked. */
-  precision?: Precision | undefined;
+  precision?: StatsPrecision | undefined;
 }
 
 /**
@@ -62,7 +62,7 @@ export const HELD = `held as materialized (
  * `estimate` opens no relation at all: sizes are those of the last vacuum or analyze, definitions
  * are left out, and ten thousand indexes take a third of the time.
  */
-export type Precision = 'exact' | 'estimate';
+export type StatsPrecision = 'exact' | 'estimate';
 
 /**
  * Runs a query that reads sizes. Where a lock comes in between and outlasts the session's
@@ -70,8 +70,8 @@ export type Precision = 'exact' | 'estimate';
  */
 export async function runWithoutWaiting(
   session: Session,
-  { precision = 'exact' }: { precision?: Precision | undefined },
-  render: (precision: Precision) => string,
+  { precision = 'exact' }: { precision?: StatsPrecision | undefined },
+  render: (precision: StatsPrecision) => string,
 ): Promise<Row[]> {
   try {
     return await session.run(render(precision));
@@ -82,7 +82,7 @@ export async function runWithoutWaiting(
 }
 
 /** The size of a relation's main fork; `alias` is one of pg_class. */
-export function renderSize(alias: string, precision: Precision): string {
+export function renderSize(alias: string, precision: StatsPrecision): string {
   const estimate = `${alias}.relpages * pg_catalog.current_setting('block_size')::bigint`;
   if (precision === 'estimate') return estimate;
   // Partitioned tables and indexes have no storage. What was dropped meanwhile has a size of null.
@@ -94,7 +94,7 @@ export function renderSize(alias: string, precision: Precision): string {
 /** Says which rows have an estimate because of a lock. */
 export function estimateNotes(
   rows: { isSizeEstimated: boolean }[],
-  { precision }: { precision?: Precision | undefined },
+  { precision }: { precision?: StatsPrecision | undefined },
   [one, many]: [one: string, many: string],
 ): ReportNote[] {
   const count = rows.filter((row) => row.isSizeEstimated).length;

@@ -3,7 +3,7 @@ import type { Session } from '../connection/session.ts';
 import type { ReportNote, ReportView, StatsReport, Tone } from '../report/columns.ts';
 import { commandLine } from '../text/command-line.ts';
 import { type CounterAge, readCounterAge } from './counted-since.ts';
-import { type Precision, renderScope, requireSchema, type StatsOptions } from './scope.ts';
+import { renderScope, requireSchema, type StatsOptions, type StatsPrecision } from './scope.ts';
 
 export interface SequenceColumn {
   schema: string;
@@ -102,7 +102,7 @@ function hiddenNotes(rows: SequenceRow[]): ReportNote[] {
 }
 
 /** Renders the query behind `readSequences`; `estimate` reads no last value, and so waits for nothing. */
-function renderSequences(options: StatsOptions, precision: Precision): string {
+function renderSequences(options: StatsOptions, precision: StatsPrecision): string {
   return `with recursive ${LOCKED},
   ${renderOwners(options)},
   ${COLUMNS},
@@ -154,7 +154,7 @@ function renderSequences(options: StatsOptions, precision: Precision): string {
   order by "usedPercent" desc nulls first, m.nspname, m.relname`;
 }
 
-function lastValue(precision: Precision): string {
+function lastValue(precision: StatsPrecision): string {
   return precision === 'exact' ? 'pg_catalog.pg_sequence_last_value(s.oid)' : 'null::bigint';
 }
 

@@ -5,11 +5,11 @@ import { readCounterAge } from './counted-since.ts';
 import {
   estimateNotes,
   HELD,
-  type Precision,
   renderScope,
   requireSchema,
   runWithoutWaiting,
   type StatsOptions,
+  type StatsPrecision,
 } from './scope.ts';
 
 /** Why there is no estimate of what a table wastes. */
@@ -103,7 +103,7 @@ function bloatNotes(rows: TableRow[]): ReportNote[] {
 }
 
 /** Renders the query behind `readTables`; its columns are those of the row. */
-function renderTables(options: StatsOptions, precision: Precision): string {
+function renderTables(options: StatsOptions, precision: StatsPrecision): string {
   return `with recursive ${HELD},
   ${renderParts(options)},
   ${precision === 'exact' ? EXACT_SIZES : ESTIMATED_SIZES},

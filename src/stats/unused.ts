@@ -12,13 +12,13 @@ import {
 import { readIndexFeatures } from './indexes.ts';
 import {
   estimateNotes,
-  type Precision,
   requireSchema,
   runWithoutWaiting,
   type StatsOptions,
+  type StatsPrecision,
 } from './scope.ts';
 
-export interface UnusedOptions extends StatsOptions {
+export interface ReadUnusedIndexesOptions extends StatsOptions {
   /** Counters younger than this prove nothing; default 7 days. 0 judges whatever there is. */
   minimumAgeMs?: number | undefined;
 }
@@ -65,9 +65,9 @@ const DEFAULT_MINIMUM_AGE_MS = 7 * DAY_MS;
  *
  * @throws {EvdbError} USAGE where the schema does not exist
  */
-export async function readUnused(
+export async function readUnusedIndexes(
   session: Session,
-  { minimumAgeMs = DEFAULT_MINIMUM_AGE_MS, ...options }: UnusedOptions = {},
+  { minimumAgeMs = DEFAULT_MINIMUM_AGE_MS, ...options }: ReadUnusedIndexesOptions = {},
 ): Promise<StatsReport<UnusedIndexRow>> {
   await requireSchema(session, options);
   const age = await readCounterAge(session);
@@ -146,7 +146,7 @@ function keptNotes(kept: (Kept | null)[]): ReportNote[] {
 
 function render(
   options: StatsOptions,
-  precision: Precision,
+  precision: StatsPrecision,
   features: IndexCatalogFeatures,
   minimumAgeMs: number,
 ): string {

@@ -7,15 +7,15 @@ import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { renderState } from '../text/words.ts';
 import { renderScope, requireSchema, type StatsOptions } from './scope.ts';
 
-export interface UpdateOptions extends StatsOptions {
+export interface UpdateStatisticsOptions extends StatsOptions {
   /** Ends the work after the table that is being analyzed is cut off. */
   signal?: AbortSignal | undefined;
   /** Called after each table. */
-  onProgress?: ((row: UpdateRow, done: number, total: number) => void) | undefined;
+  onProgress?: ((row: UpdateStatisticsRow, done: number, total: number) => void) | undefined;
 }
 
 /** What became of one table; a partitioned one stands for its partitions. */
-export interface UpdateRow {
+export interface UpdateStatisticsRow {
   schema: string;
   table: string;
   outcome: 'analyzed' | 'skippedNoPrivilege' | 'skippedLocked' | 'skippedDropped' | 'failed';
@@ -49,8 +49,8 @@ const LOCK_TIMEOUT_MS = 50;
  */
 export async function updateStatistics(
   connection: ConnectionOptions,
-  options: UpdateOptions = {},
-): Promise<StatsReport<UpdateRow>> {
+  options: UpdateStatisticsOptions = {},
+): Promise<StatsReport<UpdateStatisticsRow>> {
   const { signal, onProgress } = options;
   const warnings: Warning[] = [];
   const session = await openSession(connection, {
@@ -65,7 +65,7 @@ export async function updateStatistics(
     await session.run(`set lock_timeout = ${LOCK_TIMEOUT_MS}; set statement_timeout = 0`);
     await requireSchema(session, options);
     const targets = (await session.run(renderTargets(options))) as unknown as Target[];
-    const rows: UpdateRow[] = [];
+    const rows: UpdateStatisticsRow[] = [];
     for (const target of targets) {
       signal?.throwIfAborted();
       const row = await analyze(session, target, warnings);
@@ -102,9 +102,12 @@ async function analyze(
   session: Session,
   { schema, table, mayAnalyze }: Target,
   warnings: Warning[],
-): Promise<UpdateRow> {
+): Promise<UpdateStatisticsRow> {
   const startedAt = performance.now();
-  const row = (outcome: UpdateRow['outcome'], reason: string | null = null): UpdateRow => {
+  const row = (
+    outcome: UpdateStatisticsRow['outcome'],
+    reason: string | null = null,
+  ): UpdateStatisticsRow => {
     return { schema, table, outcome, reason, durationMs: performance.now() - startedAt };
   };
   if (!mayAnalyze) {
@@ -197,7 +200,7 @@ function renderLocker(schema: string, table: string): string {
   limit 1`;
 }
 
-export const UPDATE_VIEW: ReportView<UpdateRow> = {
+export const UPDATE_VIEW: ReportView<UpdateStatisticsRow> = {
   title: 'Statistics update',
   columns: [
     { header: 'table', value: (row) => `${row.schema}.${row.table}` },
@@ -208,7 +211,7 @@ export const UPDATE_VIEW: ReportView<UpdateRow> = {
   empty: () => 'there are no tables',
 };
 
-function toneOf({ outcome }: UpdateRow): Tone {
+function toneOf({ outcome }: UpdateStatisticsRow): Tone {
   if (outcome === 'analyzed') return 'good';
   return outcome === 'failed' ? 'critical' : 'warning';
 }

@@ -25,7 +25,7 @@ export interface VacuumRow {
   running: RunningVacuum | null;
 }
 
-export interface VacuumOptions {
+export interface ReadVacuumOptions {
   /** How many tables, the oldest ones; default 20. */
   limit?: number | undefined;
 }
@@ -43,7 +43,7 @@ export interface VacuumReport extends StatsReport<VacuumRow> {
  */
 export async function readVacuum(
   session: Session,
-  { limit = 20 }: VacuumOptions = {},
+  { limit = 20 }: ReadVacuumOptions = {},
 ): Promise<VacuumReport> {
   const databases = (await session.run(DATABASES)) as unknown as VacuumRow[];
   const vacuums = await listRunningVacuums(session);

@@ -8,7 +8,7 @@ import {
 } from './structure.ts';
 
 /** One part of an object that is not the same; undefined where a side does not have it. */
-export interface PartDifference {
+export interface StructurePartDifference {
   /** Such as `type`, `default`, `grants`, `definition`. */
   part: string;
   before?: string;
@@ -23,7 +23,7 @@ export interface StructureDifference {
   change: 'added' | 'removed' | 'changed';
   /** What it is a part of, such as `table public.users`. */
   of?: string;
-  parts: PartDifference[];
+  parts: StructurePartDifference[];
 }
 
 /**
@@ -79,9 +79,12 @@ function whole(object: StructureObject, change: 'added' | 'removed'): StructureD
   return { ...headOf(object), change, parts };
 }
 
-function differingParts(before: StructureObject, after: StructureObject): PartDifference[] {
+function differingParts(
+  before: StructureObject,
+  after: StructureObject,
+): StructurePartDifference[] {
   const names = new Set([...Object.keys(before.parts), ...Object.keys(after.parts)]);
-  return [...names].sort().flatMap((part): PartDifference[] => {
+  return [...names].sort().flatMap((part): StructurePartDifference[] => {
     const was = before.parts[part];
     const is = after.parts[part];
     if (was === is || (part === 'columns' && !isReordered(before, after))) return [];
@@ -155,7 +158,7 @@ function summarise({ kind, parts, change }: StructureDifference): string {
   return text.length > SUMMARY_LENGTH ? `${text.slice(0, SUMMARY_LENGTH)} …` : text;
 }
 
-function describePart({ part, before, after }: PartDifference): string[] {
+function describePart({ part, before, after }: StructurePartDifference): string[] {
   const isLong = `${before ?? ''}${after ?? ''}`.includes('\n');
   if (isLong && part === 'definition') return [`  ${part}:`, ...changedLines(before, after)];
   return [

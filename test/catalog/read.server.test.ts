@@ -3,7 +3,7 @@ import { beforeAll, expect } from 'vitest';
 import { type Catalog, createCatalog } from '../../src/catalog/catalog.ts';
 import { readCatalog } from '../../src/catalog/read/catalog.ts';
 import { replayStatement } from '../../src/catalog/replay/replay.ts';
-import { loadParser, type SqlParser } from '../../src/sql/parser.ts';
+import { loadSqlParser, type SqlParser } from '../../src/sql/parser.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
 import { test } from '../support/fixture.ts';
 import { inspect } from '../support/maintenance-stage.ts';
@@ -11,7 +11,7 @@ import { describeCatalog } from './catalog-text.ts';
 
 let parser: SqlParser;
 beforeAll(async () => {
-  parser = await loadParser();
+  parser = await loadSqlParser();
 });
 
 const script = (name: string) =>

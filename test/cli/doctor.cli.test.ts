@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { CheckReport } from '../../src/doctor/doctor.ts';
+import type { DoctorCheckReport } from '../../src/doctor/doctor.ts';
 import { runCli, startCli } from '../support/run-cli.ts';
 import { expectError, expectHint, expectNoStack, parseJson, readContents } from './expectations.ts';
 import { expectNoPassword, test } from './role.ts';
@@ -165,7 +165,7 @@ test('calls unknown what a role with few privileges may not see, with the grant 
   await emptyDb.sql`select nextval('a_id_seq')`;
   const options = { cwd: project.dir, env: { EVDB_URL: role.url } };
   const result = await runCli(['doctor', '--json', ...CALM], options);
-  const { checks } = parseJson(result) as unknown as { checks: CheckReport[] };
+  const { checks } = parseJson(result) as unknown as { checks: DoctorCheckReport[] };
   const unknown = checks.filter(({ status }) => status === 'unknown').map(({ check }) => check);
   expect(unknown).toEqual(
     expect.arrayContaining(['idle-in-transaction', 'long-transactions', 'sequence-runway']),

@@ -1,4 +1,4 @@
-import { type CheckReport, type DoctorOptions, runDoctor } from '../../src/doctor/doctor.ts';
+import { type DoctorCheckReport, type DoctorOptions, runDoctor } from '../../src/doctor/doctor.ts';
 import { inspect } from '../support/live-server-stage.ts';
 
 /** Runs one check. */
@@ -6,7 +6,7 @@ export async function examine(
   url: string,
   check: string,
   options: DoctorOptions = {},
-): Promise<CheckReport> {
+): Promise<DoctorCheckReport> {
   const report = await inspect(url, (session) => runDoctor(session, { ...options, only: [check] }));
   const found = report.checks.find((one) => one.check === check);
   if (!found) throw new Error(`${check} was not examined`);

@@ -10,9 +10,9 @@ import {
 import { judgePartitions, judgeSequences } from '../../src/doctor/runways.ts';
 import { judgeCollationVersions } from '../../src/doctor/server.ts';
 import type { DuplicateIndexRow } from '../../src/stats/duplicates.ts';
-import type { InvalidRow } from '../../src/stats/invalid.ts';
-import type { MissingFkRow } from '../../src/stats/missing-fk.ts';
-import type { PartitionsRow } from '../../src/stats/partitions.ts';
+import type { InvalidObjectRow } from '../../src/stats/invalid.ts';
+import type { MissingForeignKeyIndexRow } from '../../src/stats/missing-fk.ts';
+import type { PartitionedTableRow } from '../../src/stats/partitions.ts';
 import type { SequenceRow } from '../../src/stats/sequences.ts';
 import type { UnusedIndexRow } from '../../src/stats/unused.ts';
 
@@ -68,7 +68,7 @@ describe('sequence-runway', () => {
 });
 
 describe('partition-runway', () => {
-  const partitioned = (facts: Partial<PartitionsRow>): PartitionsRow => ({
+  const partitioned = (facts: Partial<PartitionedTableRow>): PartitionedTableRow => ({
     schema: 'public',
     table: 'log',
     strategy: 'range',
@@ -182,7 +182,7 @@ describe('indexes', () => {
   });
 
   it('that a foreign key lacks count from a table of 10 MB on', () => {
-    const key = (tableBytes: number): MissingFkRow => ({
+    const key = (tableBytes: number): MissingForeignKeyIndexRow => ({
       schema: 'public',
       table: 'seats',
       constraint: 'seats_event_fkey',
@@ -206,7 +206,7 @@ describe('indexes', () => {
   });
 
   it('that are invalid count unless somebody is building them; constraints have their own check', () => {
-    const invalid = (facts: Partial<InvalidRow>): InvalidRow => ({
+    const invalid = (facts: Partial<InvalidObjectRow>): InvalidObjectRow => ({
       kind: 'index',
       schema: 'public',
       table: 'events',
@@ -219,7 +219,7 @@ describe('indexes', () => {
       fixSql: 'reindex index concurrently public.events_idx;',
       ...facts,
     });
-    const build = {} as NonNullable<InvalidRow['build']>;
+    const build = {} as NonNullable<InvalidObjectRow['build']>;
     expect(judgeInvalidIndexes([invalid({ build })])).toEqual([]);
     expect(judgeInvalidIndexes([invalid({})])).toMatchObject([
       { status: 'warning', object: 'public.events_idx' },

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { CheckReport, DoctorReport } from '../../src/doctor/doctor.ts';
+import type { DoctorCheckReport, DoctorReport } from '../../src/doctor/doctor.ts';
 import { renderDoctor } from '../../src/doctor/report.ts';
 import { PLAIN, type Style } from '../../src/report/table.ts';
 
-const check = (facts: Partial<CheckReport>): CheckReport => ({
+const check = (facts: Partial<DoctorCheckReport>): DoctorCheckReport => ({
   check: 'connection-limit',
   group: 'connections',
   status: 'ok',

@@ -3,7 +3,7 @@ import postgres from 'postgres';
 import { beforeAll, expect } from 'vitest';
 import { readCatalog } from '../../src/catalog/read/catalog.ts';
 import { impactOf } from '../../src/impact/impact-of.ts';
-import { loadParser, type SqlParser } from '../../src/sql/parser.ts';
+import { loadSqlParser, type SqlParser } from '../../src/sql/parser.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
 import { test } from '../support/fixture.ts';
 import { differencesFrom } from '../support/lock-facts/impact-differences.ts';
@@ -12,7 +12,7 @@ import { inspect } from '../support/maintenance-stage.ts';
 
 let parser: SqlParser;
 beforeAll(async () => {
-  parser = await loadParser();
+  parser = await loadSqlParser();
 });
 
 const script = (name: string) =>

@@ -3,7 +3,7 @@ import { type Catalog, createCatalog } from '../../src/catalog/catalog.ts';
 import { replayStatement } from '../../src/catalog/replay/replay.ts';
 import type { Impact, LockMode } from '../../src/impact/impact.ts';
 import { impactOf } from '../../src/impact/impact-of.ts';
-import { loadParser, type SqlParser } from '../../src/sql/parser.ts';
+import { loadSqlParser, type SqlParser } from '../../src/sql/parser.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
 import {
   factName,
@@ -16,7 +16,7 @@ import { differencesFrom } from '../support/lock-facts/impact-differences.ts';
 
 let parser: SqlParser;
 beforeAll(async () => {
-  parser = await loadParser();
+  parser = await loadSqlParser();
 });
 
 function replayAll(catalog: Catalog, script: string): void {

@@ -3,12 +3,12 @@ import { createCatalog } from '../../src/catalog/catalog.ts';
 import { replayStatement } from '../../src/catalog/replay/replay.ts';
 import type { Impact } from '../../src/impact/impact.ts';
 import { impactOf } from '../../src/impact/impact-of.ts';
-import { loadParser, type SqlParser } from '../../src/sql/parser.ts';
+import { loadSqlParser, type SqlParser } from '../../src/sql/parser.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
 
 let parser: SqlParser;
 beforeAll(async () => {
-  parser = await loadParser();
+  parser = await loadSqlParser();
 });
 
 function impact(text: string, before = '', isComplete = false): Impact {

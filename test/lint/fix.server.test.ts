@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { lintMigrations, planLintFixes, writeFixes } from '../../src/index.lint.ts';
+import { lintMigrations, planLintFixes, writeLintFixes } from '../../src/index.lint.ts';
 import { migrateDown, migrateUp } from '../../src/index.ts';
 import { readCatalog } from '../support/catalog.ts';
 import { type MigrateStage, test } from '../support/migrate-stage.ts';
@@ -63,7 +63,7 @@ test('writes migrations that end where the original ones do, and come back to no
   const lint = { directory: stage.options.directory, settings: { serverVersion } };
   const plan = await planLintFixes(lint);
   expect(plan.left).toEqual([]);
-  writeFixes(plan.files);
+  writeLintFixes(plan.files);
   expect(
     (await readdir(stage.options.directory)).filter((name) => !name.includes('.down.')),
   ).toEqual([
@@ -90,7 +90,7 @@ test('writes migrations that end where the original ones do, and come back to no
 test('keeps comments, order and everything that it does not mend', async ({ stage }) => {
   await writeMigrations(stage);
   const { directory } = stage.options;
-  writeFixes((await planLintFixes({ directory, settings: { serverVersion: 180_000 } })).files);
+  writeLintFixes((await planLintFixes({ directory, settings: { serverVersion: 180_000 } })).files);
   const read = (name: string) => readFile(join(directory, name), 'utf8');
   expect(await read('002_index.sql')).toBe(
     '-- evdb: no-transaction\n-- Finds users by their address.\ncreate index concurrently users_email_idx on users (email);\n',

@@ -1,6 +1,6 @@
 import { lintScripts } from '../../src/lint/engine.ts';
 import type { LintFinding } from '../../src/lint/finding.ts';
-import { loadParser } from '../../src/sql/parser.ts';
+import { loadSqlParser } from '../../src/sql/parser.ts';
 
 export interface Situation {
   /** What earlier migrations did. */
@@ -31,7 +31,7 @@ export async function findingsOf(
       { path: '002_change.sql', text: script, direction: 'up', isTransactional, isJudged: true },
     ],
     {
-      parser: await loadParser(),
+      parser: await loadSqlParser(),
       isHistoryWhole: true,
       choices: { rules: {}, groups: {}, only: [rule] },
       settings: { serverVersion: version * 10_000, smallTableRows },

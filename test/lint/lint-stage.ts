@@ -1,8 +1,8 @@
 import { type LintOptions, type LintReport, lintScripts } from '../../src/lint/engine.ts';
 import type { LintScript } from '../../src/lint/rule.ts';
-import { loadParser } from '../../src/sql/parser.ts';
+import { loadSqlParser } from '../../src/sql/parser.ts';
 
-const parser = await loadParser();
+const parser = await loadSqlParser();
 
 /** Makes a script that goes up in a transaction and is judged, unless it says otherwise. */
 export function script(text: string, changes: Partial<LintScript> = {}): LintScript {

@@ -3,11 +3,11 @@ import { emptyImpact, type Impact } from '../../src/impact/impact.ts';
 import {
   DEFAULT_LINT_SETTINGS,
   type FileState,
+  type LintRule,
   type LintSettings,
-  type Rule,
   type RuleFinding,
 } from '../../src/lint/rule.ts';
-import { loadParser } from '../../src/sql/parser.ts';
+import { loadSqlParser } from '../../src/sql/parser.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
 
 /** What a test of one rule gives it beside the script. */
@@ -24,11 +24,11 @@ export type PlacedFinding = RuleFinding & { at: string };
 
 /** What one rule says of each statement of a script, nothing being known of what ran before. */
 export async function checkScript(
-  rule: Rule,
+  rule: LintRule,
   script: string,
   { catalog = createCatalog(), file, settings, impact }: RuleSurroundings = {},
 ): Promise<PlacedFinding[]> {
-  const parser = await loadParser();
+  const parser = await loadSqlParser();
   const statements = splitStatements(script);
   return statements.flatMap((statement) => {
     const tree = parser.parse(statement.text);
@@ -63,6 +63,6 @@ export async function checkScript(
 }
 
 /** Name and severity of each finding, the rule's own severity where it has none. */
-export function severitiesOf(rule: Rule, findings: readonly RuleFinding[]): string[] {
+export function severitiesOf(rule: LintRule, findings: readonly RuleFinding[]): string[] {
   return findings.map(({ severity = rule.severity }) => severity);
 }

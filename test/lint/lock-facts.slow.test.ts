@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { lintScripts } from '../../src/lint/engine.ts';
-import { loadParser, type SqlParser } from '../../src/sql/parser.ts';
+import { loadSqlParser, type SqlParser } from '../../src/sql/parser.ts';
 import {
   factName,
   type LockFact,
@@ -28,7 +28,7 @@ const ELSEWHERE = new Set([
 let parser: SqlParser;
 
 beforeAll(async () => {
-  const real = await loadParser();
+  const real = await loadSqlParser();
   const trees = new Map<string, ReturnType<SqlParser['parse']>>();
   parser = {
     ...real,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { lintScripts } from '../../src/lint/engine.ts';
-import { loadParser } from '../../src/sql/parser.ts';
+import { loadSqlParser } from '../../src/sql/parser.ts';
 
 const setup = `
   create table r (id bigint primary key);
@@ -21,7 +21,7 @@ const setup = `
 
 /** Rules and severities of what is found, without information. */
 async function verdictsOf(script: string, major = 14): Promise<string[]> {
-  const parser = await loadParser();
+  const parser = await loadSqlParser();
   const isTransactional = !script.startsWith('-- evdb: no-transaction');
   const { findings } = lintScripts(
     [

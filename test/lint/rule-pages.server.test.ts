@@ -5,8 +5,8 @@ import { migrateUp } from '../../src/index.ts';
 import { type LintReport, lintScripts } from '../../src/lint/engine.ts';
 import type { LintFinding } from '../../src/lint/finding.ts';
 import type { Severity } from '../../src/lint/rule.ts';
-import { RULES } from '../../src/lint/rules.ts';
-import { loadParser, type SqlParser } from '../../src/sql/parser.ts';
+import { LINT_RULES } from '../../src/lint/rules.ts';
+import { loadSqlParser, type SqlParser } from '../../src/sql/parser.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
 import {
   closeSql,
@@ -24,13 +24,13 @@ import { readTableStructure } from './table-structure.ts';
 
 let serverVersion = 0;
 let parser: SqlParser;
-const names = new Set(RULES.map(({ name }) => name));
+const names = new Set(LINT_RULES.map(({ name }) => name));
 const pages = listRulePages()
   .filter((rule) => names.has(rule))
   .map((rule) => [rule, readRulePage(rule)] as const);
 
 beforeAll(async () => {
-  parser = await loadParser();
+  parser = await loadSqlParser();
 });
 
 const isNoTransaction = (sql: string) => sql.startsWith('-- evdb: no-transaction');
@@ -57,7 +57,7 @@ function lint(page: RulePage, scripts: { name: string; sql: string }[]): LintRep
 
 /** A rule that is off by default is tried all the same. */
 function turnedOn(name: string): Record<string, Severity> {
-  const rule = RULES.find((one) => one.name === name);
+  const rule = LINT_RULES.find((one) => one.name === name);
   return rule?.isOptional ? { [name]: rule.severity } : {};
 }
 

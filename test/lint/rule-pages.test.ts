@@ -1,19 +1,19 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import type { Rule } from '../../src/lint/rule.ts';
-import { RULES } from '../../src/lint/rules.ts';
+import type { LintRule } from '../../src/lint/rule.ts';
+import { LINT_RULES } from '../../src/lint/rules.ts';
 import { listRulePages, RULE_PAGES, readRulePage } from './rule-pages.ts';
 
 const SEVERITIES = { error: 'an error', warning: 'a warning', info: 'information' };
 
-function sentenceOf({ summary, group, severity, isOptional }: Rule): string {
+function sentenceOf({ summary, group, severity, isOptional }: LintRule): string {
   const first = summary.charAt(0).toUpperCase() + summary.slice(1);
   return isOptional
     ? `${first}. Group \`${group}\`, off by default, ${SEVERITIES[severity]} where it is on.`
     : `${first}. Group \`${group}\`, ${SEVERITIES[severity]} by default.`;
 }
 
-describe.each(RULES.map((rule) => [rule.name, rule] as const))(
+describe.each(LINT_RULES.map((rule) => [rule.name, rule] as const))(
   'the page about %s',
   (name, rule) => {
     test('begins with what the rule says of itself', () => {
@@ -49,7 +49,7 @@ describe.each(RULES.map((rule) => [rule.name, rule] as const))(
 );
 
 test('every page is about a rule', () => {
-  const names = RULES.map(({ name }) => name);
+  const names = LINT_RULES.map(({ name }) => name);
   expect(listRulePages().filter((page) => !names.includes(page))).toEqual([]);
 });
 
@@ -74,7 +74,7 @@ test('the index lists every rule', () => {
 });
 
 function renderIndex(): string {
-  const rows = RULES.map(({ name, group, severity, isOptional, summary }) => [
+  const rows = LINT_RULES.map(({ name, group, severity, isOptional, summary }) => [
     `[${name}](${name}.md)`,
     group,
     isOptional ? `${severity}, off` : severity,

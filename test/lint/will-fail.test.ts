@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createCatalog } from '../../src/catalog/catalog.ts';
 import { replayStatement } from '../../src/catalog/replay/replay.ts';
-import { loadParser } from '../../src/sql/parser.ts';
+import { loadSqlParser } from '../../src/sql/parser.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
 import { lint, script, verdicts } from './lint-stage.ts';
 
@@ -95,7 +95,7 @@ describe('a column in a view', () => {
     ['select 1 from t natural join v', ['id', 'a']],
     ['select count(*) from t', []],
   ])('belongs to the relation that it is prefixed with: %s', async (query, used) => {
-    const parser = await loadParser();
+    const parser = await loadSqlParser();
     const catalog = createCatalog();
     const made = `create table t (id int, a int); create table v (id int, z int); create view w as ${query}`;
     for (const { text } of splitStatements(made)) {

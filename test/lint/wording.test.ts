@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type Catalog, createCatalog, type Relation } from '../../src/catalog/catalog.ts';
-import type { Rule } from '../../src/lint/rule.ts';
+import type { LintRule } from '../../src/lint/rule.ts';
 import { addColumnVolatileDefault } from '../../src/lint/rules/add-column-volatile-default.ts';
 import { checkValidated } from '../../src/lint/rules/check-validated.ts';
 import { indexNotConcurrent } from '../../src/lint/rules/index-not-concurrent.ts';
@@ -25,7 +25,11 @@ function catalogWith(...relations: (Partial<Relation> & { key: string })[]): Cat
   return catalog;
 }
 
-async function messageOf(rule: Rule, script: string, around: RuleSurroundings): Promise<string> {
+async function messageOf(
+  rule: LintRule,
+  script: string,
+  around: RuleSurroundings,
+): Promise<string> {
   const [finding] = await checkScript(rule, script, around);
   return finding?.message ?? '';
 }

@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { checkScript } from '../../src/sql/check.ts';
-import { loadParser, MAX_CHECKED_LENGTH, type SqlParser } from '../../src/sql/parser.ts';
+import { loadSqlParser, MAX_CHECKED_LENGTH, type SqlParser } from '../../src/sql/parser.ts';
 
 let parser: SqlParser;
 beforeAll(async () => {
-  parser = await loadParser();
+  parser = await loadSqlParser();
 });
 
 const check = (script: string) => checkScript(script, parser);

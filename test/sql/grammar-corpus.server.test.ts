@@ -3,7 +3,7 @@ import { readCatalog } from '../../src/catalog/read/catalog.ts';
 import { impactOf } from '../../src/impact/impact-of.ts';
 import { planImpact } from '../../src/index.ts';
 import { classifyStatement } from '../../src/sql/kind.ts';
-import { loadParser } from '../../src/sql/parser.ts';
+import { loadSqlParser } from '../../src/sql/parser.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
 import { corpusStatements, corpusText, deepStatements } from '../support/grammar-corpus/corpus.ts';
 import { inspect } from '../support/maintenance-stage.ts';
@@ -31,7 +31,7 @@ const REFUSED = [
 
 async function modelOf(stage: MigrateStage) {
   await stage.sql.unsafe(corpusText('base'));
-  const parser = await loadParser();
+  const parser = await loadSqlParser();
   const { catalog, serverVersion } = await inspect(stage.url, async (session) => ({
     catalog: await readCatalog(session, { parser }),
     serverVersion: session.facts.serverVersion,

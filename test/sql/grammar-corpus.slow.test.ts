@@ -10,13 +10,13 @@ import { findLosses } from '../../src/migrate/checks/losses.ts';
 import { readStatementImpact } from '../../src/migrate/preview/step-impact.ts';
 import { checkScript } from '../../src/sql/check.ts';
 import { classifyStatement } from '../../src/sql/kind.ts';
-import { loadParser, type SqlParser } from '../../src/sql/parser.ts';
+import { loadSqlParser, type SqlParser } from '../../src/sql/parser.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
 import { visitObjects, walkTree } from '../../src/sql/tree.ts';
 import { script } from '../lint/lint-stage.ts';
 import { corpusStatements, corpusText, deepStatements } from '../support/grammar-corpus/corpus.ts';
 
-const parser = rememberTrees(await loadParser());
+const parser = rememberTrees(await loadSqlParser());
 const statements = corpusStatements();
 
 /** base.sql is read again for every statement, and parsing it takes longer than the rest. */

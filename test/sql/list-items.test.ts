@@ -1,10 +1,10 @@
 import type { AlterTableStmt } from '@pgsql/types';
 import { describe, expect, test } from 'vitest';
 import { commandsOf, itemOffsets } from '../../src/sql/list-items.ts';
-import { loadParser } from '../../src/sql/parser.ts';
+import { loadSqlParser } from '../../src/sql/parser.ts';
 
 async function startsOf(text: string): Promise<string[]> {
-  const tree = (await loadParser()).parse(text) as { AlterTableStmt: AlterTableStmt };
+  const tree = (await loadSqlParser()).parse(text) as { AlterTableStmt: AlterTableStmt };
   return commandsOf(tree.AlterTableStmt, text).map(({ offset }) => text.slice(offset));
 }
 

@@ -1,10 +1,10 @@
 import { beforeAll, expect, test } from 'vitest';
 import { checkScript } from '../../src/sql/check.ts';
-import { loadParser, type SqlParser } from '../../src/sql/parser.ts';
+import { loadSqlParser, type SqlParser } from '../../src/sql/parser.ts';
 
 let parser: SqlParser;
 beforeAll(async () => {
-  parser = await loadParser();
+  parser = await loadSqlParser();
 });
 
 const problemsOf = (text: string) =>

@@ -1,10 +1,10 @@
 import { expect } from 'vitest';
-import { readDuplicates } from '../../src/stats/duplicates.ts';
+import { readDuplicateIndexes } from '../../src/stats/duplicates.ts';
 import { test as eventTest } from '../support/fixture.ts';
 import { inspect, test } from '../support/live-server-stage.ts';
 
 async function find(url: string): Promise<string[]> {
-  const { rows } = await inspect(url, (session) => readDuplicates(session));
+  const { rows } = await inspect(url, (session) => readDuplicateIndexes(session));
   return rows.map(({ index, kind, keptIndex }) => `${index}: ${kind} of ${keptIndex}`).sort();
 }
 
@@ -31,7 +31,7 @@ test('names duplicates and prefixes, and what to drop of two', async ({ emptyDb 
     'some_again: duplicate of some_c',
     'without_d: prefix of with_d',
   ]);
-  const { rows } = await inspect(url, readDuplicates);
+  const { rows } = await inspect(url, readDuplicateIndexes);
   const row = (name: string) => rows.find(({ index }) => index === name);
   expect(row('plain_id')).toMatchObject({
     reason: 't_pkey has the same columns in the same order, and constraint t_pkey needs it',
@@ -86,7 +86,7 @@ test('respects constraints, foreign keys, the replica identity and partitions', 
     create table log_1 partition of log for values from ('2026-01-01') to ('2026-02-01');
     create index log_id on log (id);
     create index log_1_extra on log_1 (id)`);
-  const { rows } = await inspect(url, readDuplicates);
+  const { rows } = await inspect(url, readDuplicateIndexes);
   expect(Object.fromEntries(rows.map(({ index, dropSql }) => [index, dropSql]))).toEqual({
     t_code_again: 'alter table public.t drop constraint t_code_again;',
     t_id_key: 'alter table public.t drop constraint t_id_key;',
@@ -123,7 +123,9 @@ test('works with names that need quoting, in the schema that was asked for', asy
     create schema "O'dd ""s"""; set search_path = "O'dd ""s""";
     create table "T %I" ("a b" int); create index "i ""1""" on "T %I" ("a b"); create index "i 2" on "T %I" ("a b");
     create table public.t (a int); create index on public.t (a); create index on public.t (a)`);
-  const { rows } = await inspect(url, (session) => readDuplicates(session, { schema: `O'dd "s"` }));
+  const { rows } = await inspect(url, (session) =>
+    readDuplicateIndexes(session, { schema: `O'dd "s"` }),
+  );
   expect(rows).toMatchObject([
     {
       schema: `O'dd "s"`,
@@ -134,9 +136,11 @@ test('works with names that need quoting, in the schema that was asked for', asy
     },
   ]);
   await sql.unsafe(rows[0]?.dropSql ?? '');
-  const after = await inspect(url, (session) => readDuplicates(session, { schema: `O'dd "s"` }));
+  const after = await inspect(url, (session) =>
+    readDuplicateIndexes(session, { schema: `O'dd "s"` }),
+  );
   expect(after.rows).toEqual([]);
-  expect((await inspect(url, readDuplicates)).rows).toHaveLength(1);
+  expect((await inspect(url, readDuplicateIndexes)).rows).toHaveLength(1);
 });
 
 test('gives an estimate for what is locked', async ({ emptyDb, sessions }) => {
@@ -144,11 +148,11 @@ test('gives an estimate for what is locked', async ({ emptyDb, sessions }) => {
   await sql.unsafe('create table t (a int); create index i1 on t (a); create index i2 on t (a)');
   const holder = sessions.open(url);
   await holder.unsafe('begin; truncate t');
-  expect((await inspect(url, readDuplicates)).rows).toMatchObject([
+  expect((await inspect(url, readDuplicateIndexes)).rows).toMatchObject([
     { index: 'i2', isSizeEstimated: true, definition: null, revertSql: null },
   ]);
   await holder.unsafe('rollback');
-  expect((await inspect(url, readDuplicates)).rows).toMatchObject([
+  expect((await inspect(url, readDuplicateIndexes)).rows).toMatchObject([
     { isSizeEstimated: false, definition: 'CREATE INDEX i2 ON public.t USING btree (a)' },
   ]);
 });

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { readInvalid } from '../../src/stats/invalid.ts';
+import { readInvalidObjects } from '../../src/stats/invalid.ts';
 import { eventually, inspect, test } from '../support/live-server-stage.ts';
 
 test('finds an index that a failed build left, and nothing once it is mended', async ({
@@ -11,7 +11,7 @@ test('finds an index that a failed build left, and nothing once it is mended', a
   await expect(
     sql.unsafe('create unique index concurrently "I ""z""" on "S ""x"""."T y" (a)'),
   ).rejects.toMatchObject({ code: '23505' });
-  const { rows, notes } = await inspect(url, readInvalid);
+  const { rows, notes } = await inspect(url, readInvalidObjects);
   expect(rows).toMatchObject([
     {
       kind: 'index',
@@ -27,20 +27,20 @@ test('finds an index that a failed build left, and nothing once it is mended', a
   expect(notes).toEqual([]);
   await sql.unsafe('delete from "S ""x"""."T y" where b = 2');
   await sql.unsafe(rows[0]?.fixSql ?? '');
-  expect((await inspect(url, readInvalid)).rows).toEqual([]);
+  expect((await inspect(url, readInvalidObjects)).rows).toEqual([]);
 });
 
 test('tells an index that is not read from one that a reindex left behind', async ({ emptyDb }) => {
   const { sql, url } = emptyDb;
   await sql.unsafe(`create table t (a int); create index t_a on t (a); create index t_a_ccnew on t (a);
     update pg_index set indisvalid = false where indrelid = 't'::regclass`);
-  expect((await inspect(url, readInvalid)).rows).toMatchObject([
+  expect((await inspect(url, readInvalidObjects)).rows).toMatchObject([
     { name: 't_a', problem: 'invalid', fixSql: 'reindex index concurrently public.t_a;' },
     { name: 't_a_ccnew', problem: 'invalid', fixSql: 'drop index concurrently public.t_a_ccnew;' },
   ]);
   await sql.unsafe('drop index concurrently t_a_ccnew');
   await sql.unsafe('reindex index concurrently t_a');
-  expect((await inspect(url, readInvalid)).rows).toEqual([]);
+  expect((await inspect(url, readInvalidObjects)).rows).toEqual([]);
 });
 
 test('tells a build that is running from one that failed', async ({ emptyDb, sessions, live }) => {
@@ -51,7 +51,7 @@ test('tells a build that is running from one that failed', async ({ emptyDb, ses
   const builder = sessions.open(url);
   const building = builder.unsafe('create index concurrently t_a on t (a)').execute();
   const row = await eventually(async () => {
-    const { rows } = await inspect(url, readInvalid);
+    const { rows } = await inspect(url, readInvalidObjects);
     return rows[0]?.build ? rows[0] : undefined;
   });
   expect(row).toMatchObject({
@@ -62,19 +62,19 @@ test('tells a build that is running from one that failed', async ({ emptyDb, ses
   });
   expect(row.build?.since).toBeInstanceOf(Date);
 
-  const hidden = await inspect(live.plainUrl, readInvalid);
+  const hidden = await inspect(live.plainUrl, readInvalidObjects);
   expect(hidden.rows).toMatchObject([{ name: 't_a', build: null }]);
   expect(hidden.notes).toMatchObject([
     { level: 'unknown', text: expect.stringMatching(/^1 running build is hidden/) },
   ]);
-  expect((await inspect(live.monitorUrl, readInvalid)).rows).toMatchObject([
+  expect((await inspect(live.monitorUrl, readInvalidObjects)).rows).toMatchObject([
     { name: 't_a', build: { pid: row.build?.pid } },
   ]);
 
   await writer.unsafe('commit');
   await building;
-  expect((await inspect(url, readInvalid)).rows).toEqual([]);
-  expect((await inspect(live.plainUrl, readInvalid)).notes).toEqual([]);
+  expect((await inspect(url, readInvalidObjects)).rows).toEqual([]);
+  expect((await inspect(live.plainUrl, readInvalidObjects)).notes).toEqual([]);
 });
 
 test('finds constraints that were not validated, on tables and domains', async ({ emptyDb }) => {
@@ -85,7 +85,7 @@ test('finds constraints that were not validated, on tables and domains', async (
     alter table t add constraint "b small" check (b < 10) not valid;
     alter table t add constraint t_b_fkey foreign key (b) references p not valid;
     alter domain "Pos x" add constraint positive check (value > 0) not valid`);
-  const { rows } = await inspect(url, readInvalid);
+  const { rows } = await inspect(url, readInvalidObjects);
   expect(rows.map(({ kind, table, name, problem }) => ({ kind, table, name, problem }))).toEqual(
     expect.arrayContaining([
       { kind: 'constraint', table: 't', name: 'b small', problem: 'not-validated' },
@@ -95,7 +95,7 @@ test('finds constraints that were not validated, on tables and domains', async (
   );
   expect(rows).toHaveLength(3);
   for (const { fixSql } of rows) await sql.unsafe(fixSql ?? '');
-  expect((await inspect(url, readInvalid)).rows).toEqual([]);
+  expect((await inspect(url, readInvalidObjects)).rows).toEqual([]);
 });
 
 test('tells a constraint that is not enforced, where the server has such', async ({ emptyDb }) => {
@@ -103,11 +103,11 @@ test('tells a constraint that is not enforced, where the server has such', async
   await sql.unsafe('create table t (a int)');
   const [version] = await sql`select current_setting('server_version_num')::int as number`;
   if (version?.number < 180000) {
-    expect((await inspect(url, readInvalid)).rows).toEqual([]);
+    expect((await inspect(url, readInvalidObjects)).rows).toEqual([]);
     return;
   }
   await sql.unsafe('alter table t add constraint loose check (a > 0) not enforced');
-  expect((await inspect(url, readInvalid)).rows).toMatchObject([
+  expect((await inspect(url, readInvalidObjects)).rows).toMatchObject([
     { name: 'loose', problem: 'not-enforced', fixSql: null },
   ]);
 });
@@ -118,13 +118,13 @@ test('finds an index of a partitioned table that a partition lacks', async ({ em
     create table log (id int, at date) partition by range (at);
     create table log_1 partition of log for values from ('2026-01-01') to ('2026-02-01');
     create index log_id on only log (id)`);
-  expect((await inspect(url, readInvalid)).rows).toMatchObject([
+  expect((await inspect(url, readInvalidObjects)).rows).toMatchObject([
     { name: 'log_id', problem: 'parts-missing', fixSql: null },
   ]);
   await sql.unsafe(
     'create index log_1_id on log_1 (id); alter index log_id attach partition log_1_id',
   );
-  expect((await inspect(url, readInvalid)).rows).toEqual([]);
+  expect((await inspect(url, readInvalidObjects)).rows).toEqual([]);
 });
 
 test('does not wait for what is locked', async ({ emptyDb, sessions }) => {
@@ -134,7 +134,7 @@ test('does not wait for what is locked', async ({ emptyDb, sessions }) => {
   await sql.unsafe('alter table t add constraint c check (a > 0) not valid');
   const holder = sessions.open(url);
   await holder.unsafe('begin; truncate t');
-  expect((await inspect(url, readInvalid)).rows).toMatchObject([
+  expect((await inspect(url, readInvalidObjects)).rows).toMatchObject([
     { name: 't_a', definition: null, isSizeEstimated: true },
     { name: 'c', definition: null },
   ]);

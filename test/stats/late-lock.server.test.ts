@@ -1,13 +1,13 @@
 import { describe, expect } from 'vitest';
 import type { Session } from '../../src/connection/session.ts';
-import { readDuplicates } from '../../src/stats/duplicates.ts';
+import { readDuplicateIndexes } from '../../src/stats/duplicates.ts';
 import { readIndexes } from '../../src/stats/indexes.ts';
-import { readInvalid } from '../../src/stats/invalid.ts';
-import { readMissingFk } from '../../src/stats/missing-fk.ts';
+import { readInvalidObjects } from '../../src/stats/invalid.ts';
+import { readMissingForeignKeyIndexes } from '../../src/stats/missing-fk.ts';
 import { readPartitions } from '../../src/stats/partitions.ts';
 import { readSequences } from '../../src/stats/sequences.ts';
 import { readTables } from '../../src/stats/tables.ts';
-import { readUnused } from '../../src/stats/unused.ts';
+import { readUnusedIndexes } from '../../src/stats/unused.ts';
 import { inspect, test } from '../support/live-server-stage.ts';
 
 /** Hides locks from a report, as if they were taken after it had looked at them. */
@@ -30,12 +30,12 @@ function blindToLocks(session: Session, refusals: string[]): Session {
 const reports = {
   indexes: { read: readIndexes, found: { isSizeEstimated: true, definition: null } },
   unused: {
-    read: (session: Session) => readUnused(session, { minimumAgeMs: 0 }),
+    read: (session: Session) => readUnusedIndexes(session, { minimumAgeMs: 0 }),
     found: { isSizeEstimated: true, definition: null },
   },
-  duplicates: { read: readDuplicates, found: { isSizeEstimated: true, definition: null } },
-  invalid: { read: readInvalid, found: { definition: null } },
-  'missing-fk': { read: readMissingFk, found: { isSizeEstimated: true } },
+  duplicates: { read: readDuplicateIndexes, found: { isSizeEstimated: true, definition: null } },
+  invalid: { read: readInvalidObjects, found: { definition: null } },
+  'missing-fk': { read: readMissingForeignKeyIndexes, found: { isSizeEstimated: true } },
   tables: { read: readTables, found: { isSizeEstimated: true } },
   sequences: { read: readSequences, found: { isKnown: false } },
 };

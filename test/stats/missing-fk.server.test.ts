@@ -1,11 +1,13 @@
 import { expect } from 'vitest';
-import { readMissingFk } from '../../src/stats/missing-fk.ts';
+import { readMissingForeignKeyIndexes } from '../../src/stats/missing-fk.ts';
 import { useInOwnSession } from '../event-schema/statistics-stage.ts';
 import { test as eventTest } from '../support/fixture.ts';
 import { eventually, inspect, test } from '../support/live-server-stage.ts';
 
 const find = async (url: string) =>
-  (await inspect(url, readMissingFk)).rows.map(({ constraint }) => constraint).sort();
+  (await inspect(url, readMissingForeignKeyIndexes)).rows
+    .map(({ constraint }) => constraint)
+    .sort();
 
 test('names a foreign key without an index, what it costs and the statement that helps', async ({
   emptyDb,
@@ -22,7 +24,7 @@ test('names a foreign key without an index, what it costs and the statement that
   ]);
   await sql.unsafe('analyze "S x".child');
   const row = await eventually(async () => {
-    const { rows } = await inspect(url, readMissingFk);
+    const { rows } = await inspect(url, readMissingForeignKeyIndexes);
     return rows[0] && rows[0].referencedDeletes > 0 && rows[0].tableWrites > 0
       ? rows[0]
       : undefined;
@@ -97,7 +99,7 @@ test('looks at the partitions of a partitioned table on either side', async ({ e
     create table c_1 partition of c for values from (0) to (10);
     create table c_2 partition of c for values from (10) to (20);
     create table plain (p_id int constraint plain_fk references p)`);
-  const { rows } = await inspect(url, readMissingFk);
+  const { rows } = await inspect(url, readMissingForeignKeyIndexes);
   expect(rows.map(({ constraint, partitions }) => ({ constraint, partitions }))).toEqual([
     { constraint: 'c_fk', partitions: 2 },
     { constraint: 'plain_fk', partitions: 0 },
@@ -108,11 +110,13 @@ test('looks at the partitions of a partitioned table on either side', async ({ e
     'delete from p where id > 10',
   ]);
   await eventually(async () => {
-    const [row] = (await inspect(url, readMissingFk)).rows;
+    const [row] = (await inspect(url, readMissingForeignKeyIndexes)).rows;
     return row?.referencedDeletes === 2 ? row : undefined;
   });
   await sql.unsafe('create index on c_1 (p_id)');
-  expect((await inspect(url, readMissingFk)).rows[0]).toMatchObject({ partitions: 1 });
+  expect((await inspect(url, readMissingForeignKeyIndexes)).rows[0]).toMatchObject({
+    partitions: 1,
+  });
   await sql.unsafe('create index on c_2 (p_id); create index on plain (p_id)');
   expect(await find(url)).toEqual([]);
 });
@@ -122,7 +126,7 @@ test('estimates the size of what is locked', async ({ emptyDb, sessions }) => {
   await sql.unsafe('create table p (id int primary key); create table c (p_id int references p)');
   const holder = sessions.open(url);
   await holder.unsafe('begin; truncate c');
-  const { rows, notes } = await inspect(url, readMissingFk);
+  const { rows, notes } = await inspect(url, readMissingForeignKeyIndexes);
   expect(rows).toMatchObject([{ isSizeEstimated: true }]);
   expect(notes).toMatchObject([{ level: 'warning' }]);
 });

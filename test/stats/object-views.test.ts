@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ReportView, StatsReport } from '../../src/report/columns.ts';
 import { INDEXES_VIEW, type IndexRow } from '../../src/stats/indexes.ts';
-import { PARTITIONS_VIEW, type PartitionsRow } from '../../src/stats/partitions.ts';
+import { PARTITIONS_VIEW, type PartitionedTableRow } from '../../src/stats/partitions.ts';
 import { SEQUENCES_VIEW, type SequenceRow } from '../../src/stats/sequences.ts';
 import { UNUSED_VIEW } from '../../src/stats/unused.ts';
 
@@ -64,7 +64,7 @@ test('a sequence is coloured by how full it is, unless it begins anew', () => {
 
 test('the cover of a partitioned table is a time, no end, or none', () => {
   const until = column(PARTITIONS_VIEW, 'covered until');
-  const row = { isByTime: true, isOpenEnded: false, coveredUntil: null } as PartitionsRow;
+  const row = { isByTime: true, isOpenEnded: false, coveredUntil: null } as PartitionedTableRow;
   expect(until.value({ ...row, isByTime: false })).toBeNull();
   expect(until.value(row)).toBe('not even now');
   expect(until.value({ ...row, isOpenEnded: true })).toBe('no end');

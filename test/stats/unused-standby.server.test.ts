@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readSequences } from '../../src/stats/sequences.ts';
-import { readUnused } from '../../src/stats/unused.ts';
+import { readUnusedIndexes } from '../../src/stats/unused.ts';
 import { updateStatistics } from '../../src/stats/update.ts';
 import { closeSql, openSql } from '../support/databases.ts';
 import {
@@ -26,7 +26,8 @@ beforeAll(async () => {
 
 afterAll(() => servers.remove());
 
-const judge = (url: string) => inspect(url, (session) => readUnused(session, { minimumAgeMs: 0 }));
+const judge = (url: string) =>
+  inspect(url, (session) => readUnusedIndexes(session, { minimumAgeMs: 0 }));
 
 test('says on a standby that the primary counts for itself', async () => {
   const { rows, notes } = await judge(standby.url);

@@ -1,11 +1,12 @@
 import { expect } from 'vitest';
-import { readUnused } from '../../src/stats/unused.ts';
+import { readUnusedIndexes } from '../../src/stats/unused.ts';
 import { useInOwnSession } from '../event-schema/statistics-stage.ts';
 import { test as eventTest } from '../support/fixture.ts';
 import { eventually, inspect, test } from '../support/live-server-stage.ts';
 
 /** Judges counters of any age: those of a test are always young. */
-const judge = (url: string) => inspect(url, (session) => readUnused(session, { minimumAgeMs: 0 }));
+const judge = (url: string) =>
+  inspect(url, (session) => readUnusedIndexes(session, { minimumAgeMs: 0 }));
 
 test('names what nobody scans, with the statements to drop it and to make it again', async ({
   emptyDb,
@@ -117,7 +118,7 @@ test('judges a partitioned index as a whole', async ({ emptyDb }) => {
 test('refuses to judge counters that are younger than a week', async ({ emptyDb }) => {
   const { sql, url } = emptyDb;
   await sql.unsafe('create table t (id int); create index t_idle on t (id)');
-  const { rows, notes } = await inspect(url, (session) => readUnused(session));
+  const { rows, notes } = await inspect(url, (session) => readUnusedIndexes(session));
   expect(rows).toEqual([]);
   expect(notes).toMatchObject([
     {

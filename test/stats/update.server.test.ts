@@ -1,10 +1,10 @@
 import { expect } from 'vitest';
-import { type UpdateRow, updateStatistics } from '../../src/stats/update.ts';
+import { type UpdateStatisticsRow, updateStatistics } from '../../src/stats/update.ts';
 import { test as eventTest } from '../support/fixture.ts';
 import { test } from '../support/live-server-stage.ts';
 import { connectionOf } from './stats-objects-stage.ts';
 
-const outcomes = (rows: UpdateRow[]) =>
+const outcomes = (rows: UpdateStatisticsRow[]) =>
   Object.fromEntries(rows.map(({ table, outcome }) => [table, outcome]));
 
 test('analyzes every table, and tells of each as it goes', async ({ emptyDb }) => {

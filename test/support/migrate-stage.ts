@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type postgres from 'postgres';
 import { vi } from 'vitest';
-import { type MigrateOptions, type Progress, resolveConfig } from '../../src/index.ts';
+import { type MigrateOptions, type MigrationProgress, resolveConfig } from '../../src/index.ts';
 import { runnerLock } from '../../src/migrate/ledger/lock.ts';
 import { closeSql, openSql } from './databases.ts';
 import { test as base, type TestDatabase } from './fixture.ts';
@@ -24,7 +24,7 @@ export interface MigrateStage {
   /** For every function of the library that migrates; the folder is there once a file is. */
   options: MigrateOptions;
   /** What `options.onProgress` heard so far. */
-  heard: Progress[];
+  heard: MigrationProgress[];
   /** Writes `migrations/<name>.sql` and, where given, its down script. */
   migration(name: string, up: string | Uint8Array, down?: string): Promise<void>;
   /** Removes `migrations/<name>.sql` and its down script. */
@@ -56,7 +56,7 @@ async function makeStage(
   project: TestProject,
   cleanUps: (() => Promise<void>)[],
 ): Promise<MigrateStage> {
-  const heard: Progress[] = [];
+  const heard: MigrationProgress[] = [];
   const optionsFor: MigrateStage['optionsFor'] = async (wanted) => ({
     connection: await connectionTo(wanted),
     directory: join(project.dir, 'migrations'),
@@ -149,12 +149,16 @@ export async function holdRunnerLock(
 }
 
 /** Waits until a runner has told of something, and gives what it told. */
-export function untilHeard<Kind extends Progress['kind']>(
-  heard: Progress[],
+export function untilHeard<Kind extends MigrationProgress['kind']>(
+  heard: MigrationProgress[],
   kind: Kind,
-): Promise<Extract<Progress, { kind: Kind }>> {
+): Promise<Extract<MigrationProgress, { kind: Kind }>> {
   return vi.waitUntil(
-    () => heard.find((progress) => progress.kind === kind) as Extract<Progress, { kind: Kind }>,
+    () =>
+      heard.find((progress) => progress.kind === kind) as Extract<
+        MigrationProgress,
+        { kind: Kind }
+      >,
     { timeout: 30_000 },
   );
 }

@@ -1,5 +1,5 @@
 import type { Row, Session } from '../../connection/session.ts';
-import { loadParser, type SqlParser } from '../../sql/parser.ts';
+import { loadSqlParser, type SqlParser } from '../../sql/parser.ts';
 import { type Catalog, createCatalog, objectKey, type Routine, type UserType } from '../catalog.ts';
 import { parseExpression, readConstraints, readIndexes } from './constraints.ts';
 import {
@@ -16,7 +16,7 @@ import {
 interface ReadCatalogOptions {
   /** Where unqualified names are looked for; default `public`. */
   searchPath?: readonly string[] | undefined;
-  /** Default: the one of `loadParser()`. It reads the checks. */
+  /** Default: the one of `loadSqlParser()`. It reads the checks. */
   parser?: SqlParser | undefined;
 }
 
@@ -33,7 +33,7 @@ export async function readCatalog(
 ): Promise<Catalog> {
   const catalog = createCatalog(options.searchPath);
   catalog.isComplete = true;
-  const parser = options.parser ?? (await loadParser());
+  const parser = options.parser ?? (await loadSqlParser());
   // Each sends its queries at once, so that the server works while we read what it has answered.
   const relations = readRelations(session, catalog);
   await Promise.all([

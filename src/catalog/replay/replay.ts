@@ -59,7 +59,7 @@ import {
  *
  * @param text the statement, kept as the definition of a function
  * @example
- * const parser = await loadParser();
+ * const parser = await loadSqlParser();
  * replayStatement(catalog, parser.parse(text), text)
  */
 export function replayStatement(catalog: Catalog, tree: Node, text: string): void {

@@ -67,7 +67,7 @@ export const STATS_TOPICS: StatsTopic[] = [
     'unused',
     'indexes that nobody reads and nothing needs',
     async () => {
-      const { readUnused: read, UNUSED_VIEW: view } = await import('../../stats/unused.ts');
+      const { readUnusedIndexes: read, UNUSED_VIEW: view } = await import('../../stats/unused.ts');
       return { read, view };
     },
     ['schema', 'minAge'],
@@ -76,7 +76,7 @@ export const STATS_TOPICS: StatsTopic[] = [
     'duplicates',
     'indexes that another one makes superfluous',
     async () => {
-      const { readDuplicates: read, DUPLICATES_VIEW: view } = await import(
+      const { readDuplicateIndexes: read, DUPLICATES_VIEW: view } = await import(
         '../../stats/duplicates.ts'
       );
       return { read, view };
@@ -87,7 +87,9 @@ export const STATS_TOPICS: StatsTopic[] = [
     'invalid',
     'indexes and constraints that are not valid',
     async () => {
-      const { readInvalid: read, INVALID_VIEW: view } = await import('../../stats/invalid.ts');
+      const { readInvalidObjects: read, INVALID_VIEW: view } = await import(
+        '../../stats/invalid.ts'
+      );
       return { read, view };
     },
     ['schema'],
@@ -96,7 +98,7 @@ export const STATS_TOPICS: StatsTopic[] = [
     'missing-fk',
     'foreign keys without an index',
     async () => {
-      const { readMissingFk: read, MISSING_FK_VIEW: view } = await import(
+      const { readMissingForeignKeyIndexes: read, MISSING_FK_VIEW: view } = await import(
         '../../stats/missing-fk.ts'
       );
       return { read, view };

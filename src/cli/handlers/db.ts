@@ -2,7 +2,7 @@ import type { Config } from '../../config/resolve.ts';
 import { withInspection } from '../../connection/inspection.ts';
 import { dropDatabase, ensureDatabase } from '../../database/database.ts';
 import { pingDatabase, renderPing, waitForDatabase } from '../../database/ping.ts';
-import { readSizes, SIZES_VIEW } from '../../database/sizes.ts';
+import { readDatabaseSizes, SIZES_VIEW } from '../../database/sizes.ts';
 import { EvdbError } from '../../errors.ts';
 import { renderReport } from '../../report/render-report.ts';
 import { sameCommand } from '../../text/command-line.ts';
@@ -78,7 +78,9 @@ function requireDropConsent({ flags }: CommandInput, config: Config): void {
 export async function handleSizes(input: CommandInput): Promise<CommandResult> {
   const { connection } = await loadDirectConnection(input);
   const limit = input.flags.limit as number | undefined;
-  const report = await withInspection(connection, (session) => readSizes(session, { limit }));
+  const report = await withInspection(connection, (session) =>
+    readDatabaseSizes(session, { limit }),
+  );
   const howOf = await loadRenderOptions(input);
   return { data: report, text: renderReport(report, SIZES_VIEW, howOf()) };
 }

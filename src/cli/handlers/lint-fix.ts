@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path';
 import type { Config } from '../../config/resolve.ts';
 import { EvdbError } from '../../errors.ts';
 import { lintMigrations } from '../../migrate/checks/lint.ts';
-import { type FixPlan, planLintFixes, writeFixes } from '../../migrate/checks/lint-fix.ts';
+import { type LintFixPlan, planLintFixes, writeLintFixes } from '../../migrate/checks/lint-fix.ts';
 import { renderFixes } from '../../migrate/checks/report.ts';
 import { readStatus } from '../../migrate/plan/status.ts';
 import { dataOfLint } from '../../report/findings.ts';
@@ -21,7 +21,7 @@ export async function fixMigrations(input: CommandInput, config: Config): Promis
   const applied = await readApplied(input, config, directory);
   const plan = await planLintFixes({ ...options, directory, applied });
   const isDry = flags.dryRun === true;
-  if (!isDry) writeFixes(plan.files);
+  if (!isDry) writeLintFixes(plan.files);
   const report = isDry ? plan.report : await lintMigrations({ ...options, directory });
   const { error, warning } = report.counts;
   return {
@@ -31,7 +31,7 @@ export async function fixMigrations(input: CommandInput, config: Config): Promis
   };
 }
 
-function toData({ files, fixed, left }: FixPlan) {
+function toData({ files, fixed, left }: LintFixPlan) {
   return {
     fixed,
     left: left.map(({ rule, reason, file, line }) => ({
@@ -78,7 +78,7 @@ async function readApplied(
   return new Set(migrations.filter(isApplied).map(({ version }) => version));
 }
 
-async function diffsOf({ files }: FixPlan): Promise<string[]> {
+async function diffsOf({ files }: LintFixPlan): Promise<string[]> {
   if (files.length === 0) return [];
   const { createTwoFilesPatch } = await import('diff');
   return files.map(({ file, before = '', after }) =>

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { assertKnown } from '../../lint/choice.ts';
+import { assertKnownLintRules } from '../../lint/choice.ts';
 import type { LintReport } from '../../lint/engine.ts';
 import { renderLint, renderLintRules } from '../../lint/report.ts';
-import { RULES } from '../../lint/rules.ts';
+import { LINT_RULES } from '../../lint/rules.ts';
 import { lintMigrations } from '../../migrate/checks/lint.ts';
 import { dataOfLint } from '../../report/findings.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
@@ -43,7 +43,7 @@ function asksForRules({ args, context }: CommandInput): boolean {
 }
 
 function listRules({ style }: CommandInput): CommandResult {
-  const rules = RULES.map(({ name, group, severity, summary, isOptional = false }) => ({
+  const rules = LINT_RULES.map(({ name, group, severity, summary, isOptional = false }) => ({
     name,
     group,
     severity,
@@ -55,9 +55,9 @@ function listRules({ style }: CommandInput): CommandResult {
 }
 
 async function explainRule(rule: string): Promise<CommandResult> {
-  const names = RULES.map(({ name }) => name);
-  assertKnown([rule], names, { source: '--explain', code: 'USAGE' });
-  const { readRulePage } = await import('../../migrate/checks/rule-page.ts');
-  const page = readRulePage(rule);
+  const names = LINT_RULES.map(({ name }) => name);
+  assertKnownLintRules([rule], names, { source: '--explain', code: 'USAGE' });
+  const { readLintRulePage } = await import('../../migrate/checks/rule-page.ts');
+  const page = readLintRulePage(rule);
   return { data: { rule, page }, text: page.trimEnd() };
 }

@@ -2,9 +2,9 @@ import { relative } from 'node:path';
 import type { Config } from '../../config/resolve.ts';
 import { EvdbError } from '../../errors.ts';
 import type { MigrationResult } from '../../migrate/apply/migrator.ts';
-import type { Loss, ReadLossesOptions } from '../../migrate/checks/losses.ts';
+import type { ReadLossesOptions, RollbackLoss } from '../../migrate/checks/losses.ts';
 import type { MigrateOptions } from '../../migrate/options.ts';
-import type { OnProgress } from '../../migrate/progress.ts';
+import type { OnMigrationProgress } from '../../migrate/progress.ts';
 import { renderSummary } from '../../report/migration.ts';
 import { sameCommand } from '../../text/command-line.ts';
 import { loadStyle } from '../context.ts';
@@ -120,7 +120,7 @@ async function planOrRun<Options extends MigrateOptions>(
 async function findLosses(
   { flags, context, style }: CommandInput,
   options: ReadLossesOptions,
-): Promise<{ losses: Loss[]; text: string }> {
+): Promise<{ losses: RollbackLoss[]; text: string }> {
   const { readLosses } = await import('../../migrate/checks/losses.ts');
   const { renderLosses } = await import('../../migrate/checks/report.ts');
   const losses = await readLosses(options);
@@ -147,7 +147,7 @@ async function runWithProgress<Options extends MigrateOptions>(
   });
   try {
     const told = new Set<string>();
-    const onProgress: OnProgress = (event) => {
+    const onProgress: OnMigrationProgress = (event) => {
       if (event.kind === 'warning') told.add(event.warning.message);
       progress.onProgress(event);
     };

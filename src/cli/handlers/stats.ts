@@ -1,7 +1,7 @@
 import { withInspection } from '../../connection/inspection.ts';
 import type { ReportNote, StatsReport } from '../../report/columns.ts';
 import { type ReportRenderOptions, renderReport } from '../../report/render-report.ts';
-import { UPDATE_VIEW, type UpdateRow, updateStatistics } from '../../stats/update.ts';
+import { UPDATE_VIEW, type UpdateStatisticsRow, updateStatistics } from '../../stats/update.ts';
 import { renderCount } from '../../text/units.ts';
 import type { StatsTopic, TopicOptions } from '../commands/stats.ts';
 import { loadTable } from '../context.ts';
@@ -58,7 +58,7 @@ export async function loadRenderOptions({
 export async function handleUpdate(input: CommandInput): Promise<CommandResult> {
   const { context, flags } = input;
   const { connection } = await loadDirectConnection(input);
-  const rows: UpdateRow[] = [];
+  const rows: UpdateStatisticsRow[] = [];
   let total = 0;
   const isInterrupted = await withStop(context, 'ending the table at hand', async (signal) => {
     try {
@@ -80,7 +80,7 @@ export async function handleUpdate(input: CommandInput): Promise<CommandResult> 
     }
   });
   const notes = isInterrupted ? [interruptedNote(rows.length, total)] : [];
-  const report: StatsReport<UpdateRow> = { rows, countedSince: null, notes };
+  const report: StatsReport<UpdateStatisticsRow> = { rows, countedSince: null, notes };
   const howOf = await loadRenderOptions(input);
   const text = renderReport(report, UPDATE_VIEW, howOf());
   return {
@@ -104,7 +104,7 @@ function interruptedNote(done: number, total: number): ReportNote {
   };
 }
 
-function summarize(rows: UpdateRow[]): string {
+function summarize(rows: UpdateStatisticsRow[]): string {
   const count = (prefix: string) => rows.filter(({ outcome }) => outcome.startsWith(prefix)).length;
   const others = [
     [count('skipped'), 'skipped'],
@@ -116,7 +116,7 @@ function summarize(rows: UpdateRow[]): string {
 }
 
 /** Locks pass; what fails or is forbidden does so the next time too. */
-function exitCodeOf(rows: UpdateRow[]): number {
+function exitCodeOf(rows: UpdateStatisticsRow[]): number {
   const outcomes = new Set(rows.map(({ outcome }) => outcome));
   if (outcomes.has('failed') || outcomes.has('skippedNoPrivilege')) return EXIT.failed;
   return outcomes.has('skippedLocked') ? EXIT.temporary : EXIT.done;

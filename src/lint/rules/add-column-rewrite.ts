@@ -1,11 +1,11 @@
 import { quoteWhereNeeded } from '../../catalog/catalog.ts';
 import type { Rewrite } from '../../impact/impact.ts';
 import { placeOf, type TouchedGroup, touchedFor } from '../created.ts';
-import { evidenceOf, type Rule, type StatementInContext } from '../rule.ts';
+import { evidenceOf, type LintRule, type StatementInContext } from '../rule.ts';
 import { IN_LATER_FILE, rewritesTables } from '../wording.ts';
 
 /** A column whose kind alone makes PostgreSQL write every row. */
-export const addColumnRewrite: Rule = {
+export const addColumnRewrite: LintRule = {
   name: 'add-column-rewrite',
   kinds: ['AlterTableStmt'],
   group: 'locks',

@@ -1,10 +1,10 @@
 import { quoteWhereNeeded } from '../../catalog/catalog.ts';
 import { placeOf, touchedFor } from '../created.ts';
-import { evidenceOf, type Rule } from '../rule.ts';
+import { evidenceOf, type LintRule } from '../rule.ts';
 import { IN_LATER_FILE, rewritesTables } from '../wording.ts';
 
 /** A column whose default has another value for each row, so that every row has to be written. */
-export const addColumnVolatileDefault: Rule = {
+export const addColumnVolatileDefault: LintRule = {
   name: 'add-column-volatile-default',
   kinds: ['AlterTableStmt'],
   group: 'locks',

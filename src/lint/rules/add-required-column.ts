@@ -7,8 +7,8 @@ import {
   evidenceOf,
   isFresh,
   keyOfRange,
+  type LintRule,
   offsetOf,
-  type Rule,
   type RuleFinding,
   relationOf,
   type StatementInContext,
@@ -16,7 +16,7 @@ import {
 import { IN_LATER_FILE, listed, sized } from '../wording.ts';
 
 /** A column that every row needs a value for, and none has. */
-export const addRequiredColumn: Rule = {
+export const addRequiredColumn: LintRule = {
   name: 'add-required-column',
   kinds: ['AlterTableStmt'],
   group: 'data',
@@ -136,7 +136,7 @@ function isNullLiteral(expression: Constraint['raw_expr']): boolean {
 
 const SERIAL = new Set(['serial', 'bigserial', 'smallserial', 'serial2', 'serial4', 'serial8']);
 
-function typeOf(at: Parameters<Rule['check']>[0], column: ColumnDef): string | undefined {
+function typeOf(at: Parameters<LintRule['check']>[0], column: ColumnDef): string | undefined {
   const written = writtenNameOf(column.typeName?.names);
   return at.catalog.types.get(resolveKey(at.catalog, written, at.catalog.types))?.kind;
 }

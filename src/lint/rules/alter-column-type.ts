@@ -8,7 +8,7 @@ import {
   evidenceOf,
   isFresh,
   keyOfRange,
-  type Rule,
+  type LintRule,
   type RuleFinding,
   relationOf,
   type Severity,
@@ -25,7 +25,7 @@ import {
 } from '../wording.ts';
 
 /** A column whose values get another type, which may mean to write every row. */
-export const alterColumnType: Rule = {
+export const alterColumnType: LintRule = {
   name: 'alter-column-type',
   kinds: ['AlterTableStmt'],
   group: 'locks',

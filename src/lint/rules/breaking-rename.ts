@@ -8,10 +8,16 @@ import {
   writtenNameOf,
 } from '../../sql/tree.ts';
 import { creationsOf } from '../created.ts';
-import { isFresh, keyOf, type Rule, type RuleFinding, type StatementInContext } from '../rule.ts';
+import {
+  isFresh,
+  keyOf,
+  type LintRule,
+  type RuleFinding,
+  type StatementInContext,
+} from '../rule.ts';
 
 /** Names that the running version of the application still uses. */
-export const breakingRename: Rule = {
+export const breakingRename: LintRule = {
   name: 'breaking-rename',
   kinds: ['RenameStmt', 'AlterObjectSchemaStmt', 'AlterEnumStmt'],
   group: 'compat',

@@ -2,11 +2,11 @@ import { quoteWhereNeeded } from '../../catalog/catalog.ts';
 import { asKind } from '../../sql/tree.ts';
 import { placeOf, touchedFor } from '../created.ts';
 import { addNotValid } from '../not-valid.ts';
-import { evidenceOf, type Rule, unknownDomain } from '../rule.ts';
+import { evidenceOf, type LintRule, unknownDomain } from '../rule.ts';
 import { IN_LATER_FILE, readsTables } from '../wording.ts';
 
 /** A check that is tried on every row under lock. */
-export const checkValidated: Rule = {
+export const checkValidated: LintRule = {
   name: 'check-validated',
   kinds: ['AlterTableStmt', 'AlterDomainStmt'],
   group: 'locks',

@@ -1,8 +1,8 @@
 import { classifyStatement, readCommand } from '../../sql/kind.ts';
-import type { Rule } from '../rule.ts';
+import type { LintRule } from '../rule.ts';
 
 /** What PostgreSQL refuses inside a transaction (SQLSTATE 25001). */
-export const concurrentlyInTx: Rule = {
+export const concurrentlyInTx: LintRule = {
   name: 'concurrently-in-tx',
   kinds: [
     'IndexStmt',

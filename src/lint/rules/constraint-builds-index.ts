@@ -1,10 +1,10 @@
 import { quoteWhereNeeded } from '../../catalog/catalog.ts';
 import { placeOf, touchedFor } from '../created.ts';
-import { evidenceOf, type Rule, relationOf, type StatementInContext } from '../rule.ts';
+import { evidenceOf, type LintRule, relationOf, type StatementInContext } from '../rule.ts';
 import { IN_NO_TRANSACTION_FILE, pronounFor, tablesNamed, underLock } from '../wording.ts';
 
 /** A unique constraint or primary key that builds its index while nobody can use the table. */
-export const constraintBuildsIndex: Rule = {
+export const constraintBuildsIndex: LintRule = {
   name: 'constraint-builds-index',
   kinds: ['AlterTableStmt'],
   group: 'locks',

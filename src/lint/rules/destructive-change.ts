@@ -18,8 +18,8 @@ import { type DroppedObject, droppedObjects } from '../dropped.ts';
 import {
   isFresh,
   keyOfRange,
+  type LintRule,
   offsetOf,
-  type Rule,
   type RuleFinding,
   relationOf,
   type Severity,
@@ -28,7 +28,7 @@ import {
 import { sized } from '../wording.ts';
 
 /** Data that is gone for good, and objects that the running application may still use. */
-export const destructiveChange: Rule = {
+export const destructiveChange: LintRule = {
   name: 'destructive-change',
   kinds: [
     'DropStmt',

@@ -7,7 +7,7 @@ import {
   evidenceOf,
   isFresh,
   keyOfRange,
-  type Rule,
+  type LintRule,
   type RuleFinding,
   relationOf,
   type Severity,
@@ -16,7 +16,7 @@ import {
 import { UNTIL_COMMIT, underLock } from '../wording.ts';
 
 /** Guards that are switched off: what goes in meanwhile is never looked at again. */
-export const disabledTrigger: Rule = {
+export const disabledTrigger: LintRule = {
   name: 'disabled-trigger',
   kinds: [
     'AlterTableStmt',

@@ -6,10 +6,10 @@ import {
   walkTree,
   writtenNameOf,
 } from '../../sql/tree.ts';
-import { offsetOf, type Rule, type RuleFinding, type StatementInContext } from '../rule.ts';
+import { type LintRule, offsetOf, type RuleFinding, type StatementInContext } from '../rule.ts';
 
 /** A new label of an enum that is used before it is committed (SQLSTATE 55P04). */
-export const enumValueSameTx: Rule = {
+export const enumValueSameTx: LintRule = {
   name: 'enum-value-same-tx',
   group: 'tx',
   severity: 'error',

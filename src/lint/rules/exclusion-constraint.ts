@@ -1,10 +1,10 @@
 import { quoteWhereNeeded } from '../../catalog/catalog.ts';
 import { placeOf, touchedFor } from '../created.ts';
-import { evidenceOf, type Rule } from '../rule.ts';
+import { evidenceOf, type LintRule } from '../rule.ts';
 import { pronounFor, tablesNamed, underLock } from '../wording.ts';
 
 /** An exclusion constraint, which has no form that lets others work meanwhile. */
-export const exclusionConstraint: Rule = {
+export const exclusionConstraint: LintRule = {
   name: 'exclusion-constraint',
   kinds: ['AlterTableStmt'],
   group: 'locks',

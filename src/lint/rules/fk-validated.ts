@@ -7,14 +7,14 @@ import {
   evidenceOf,
   isFresh,
   keyOfRange,
-  type Rule,
+  type LintRule,
   relationOf,
   type StatementInContext,
 } from '../rule.ts';
 import { IN_LATER_FILE, lockName, tablesNamed } from '../wording.ts';
 
 /** A foreign key whose rows are all looked up while nobody can write either table. */
-export const fkValidated: Rule = {
+export const fkValidated: LintRule = {
   name: 'fk-validated',
   kinds: ['AlterTableStmt'],
   group: 'locks',

@@ -4,15 +4,15 @@ import { asKind, relationNameOf, stringsOf } from '../../sql/tree.ts';
 import {
   keyOf,
   keyOfRange,
+  type LintRule,
   offsetOf,
-  type Rule,
   type RuleFinding,
   type StatementInContext,
 } from '../rule.ts';
 import { listed } from '../wording.ts';
 
 /** A foreign key whose own columns no index leads with, in any of the migrations. */
-export const fkWithoutIndex: Rule = {
+export const fkWithoutIndex: LintRule = {
   name: 'fk-without-index',
   kinds: ['CreateStmt', 'AlterTableStmt'],
   group: 'locks',

@@ -9,7 +9,7 @@ import {
   isFresh,
   isSurelyMissing,
   keyOfRange,
-  type Rule,
+  type LintRule,
   type RuleFinding,
   relationOf,
   type StatementInContext,
@@ -23,7 +23,7 @@ import {
 } from '../wording.ts';
 
 /** Indexes and materialized views that could be dropped or built again without blocking anybody. */
-export const indexDropReindexBlocking: Rule = {
+export const indexDropReindexBlocking: LintRule = {
   name: 'index-drop-reindex-blocking',
   kinds: ['DropStmt', 'ReindexStmt', 'RefreshMatViewStmt'],
   group: 'locks',

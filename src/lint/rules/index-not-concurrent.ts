@@ -6,14 +6,14 @@ import {
   evidenceOf,
   type Fix,
   keyOfRange,
-  type Rule,
+  type LintRule,
   relationOf,
   type StatementInContext,
 } from '../rule.ts';
 import { IN_NO_TRANSACTION_FILE, pronounFor, tablesNamed, underLock } from '../wording.ts';
 
 /** An index that is built while nobody can write the table. */
-export const indexNotConcurrent: Rule = {
+export const indexNotConcurrent: LintRule = {
   name: 'index-not-concurrent',
   kinds: ['IndexStmt'],
   group: 'locks',

@@ -2,10 +2,10 @@ import type { AlterTableStmt } from '@pgsql/types';
 import { quoteWhereNeeded, resolveKey } from '../../catalog/catalog.ts';
 import { commandsOf } from '../../sql/list-items.ts';
 import { asKind, relationNameOf } from '../../sql/tree.ts';
-import { keyOfRange, type Rule, type RuleFinding, type StatementInContext } from '../rule.ts';
+import { keyOfRange, type LintRule, type RuleFinding, type StatementInContext } from '../rule.ts';
 
 /** Statements that take an index for good which an interrupted build may have left invalid. */
-export const invalidIndexMasked: Rule = {
+export const invalidIndexMasked: LintRule = {
   name: 'invalid-index-masked',
   kinds: ['IndexStmt', 'AlterTableStmt'],
   group: 'tx',

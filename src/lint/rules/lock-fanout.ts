@@ -4,14 +4,14 @@ import {
   evidenceOf,
   isFresh,
   keyOfRange,
-  type Rule,
+  type LintRule,
   relationOf,
   type StatementInContext,
 } from '../rule.ts';
 import { blockedMeanwhile, listed, lockName, pronounFor } from '../wording.ts';
 
 /** Locks on tables that the statement does not change, or does not seem to lock. */
-export const lockFanout: Rule = {
+export const lockFanout: LintRule = {
   name: 'lock-fanout',
   group: 'locks',
   severity: 'info',

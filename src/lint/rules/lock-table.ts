@@ -1,10 +1,10 @@
 import { blockedBy, LOCK_MODES } from '../../impact/impact.ts';
 import { asKind } from '../../sql/tree.ts';
-import { evidenceOf, isFresh, keyOfRange, offsetOf, type Rule } from '../rule.ts';
+import { evidenceOf, isFresh, keyOfRange, type LintRule, offsetOf } from '../rule.ts';
 import { sized, UNTIL_COMMIT, underLock } from '../wording.ts';
 
 /** A lock that is asked for by name and keeps writers out. */
-export const lockTable: Rule = {
+export const lockTable: LintRule = {
   name: 'lock-table',
   kinds: ['LockStmt'],
   group: 'locks',

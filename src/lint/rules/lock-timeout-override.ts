@@ -3,14 +3,14 @@ import { asKind, stringsOf, walkTree } from '../../sql/tree.ts';
 import {
   isFresh,
   keyOfRange,
+  type LintRule,
   offsetOf,
-  type Rule,
   type RuleFinding,
   type StatementInContext,
 } from '../rule.ts';
 
 /** What takes off the guard that the runner puts around each statement. */
-export const lockTimeoutOverride: Rule = {
+export const lockTimeoutOverride: LintRule = {
   name: 'lock-timeout-override',
   kinds: ['VariableSetStmt', 'DiscardStmt', 'LockStmt', 'SelectStmt'],
   group: 'tx',

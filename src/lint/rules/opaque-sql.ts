@@ -1,8 +1,8 @@
 import { commandLine } from '../../text/command-line.ts';
-import type { Rule } from '../rule.ts';
+import type { LintRule } from '../rule.ts';
 
 /** SQL that only exists while the migration runs. */
-export const opaqueSql: Rule = {
+export const opaqueSql: LintRule = {
   name: 'opaque-sql',
   group: 'tx',
   severity: 'info',

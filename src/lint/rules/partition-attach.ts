@@ -6,15 +6,15 @@ import {
   evidenceOf,
   isFresh,
   keyOfRange,
+  type LintRule,
   offsetOf,
-  type Rule,
   type RuleFinding,
   type StatementInContext,
 } from '../rule.ts';
 import { blockedMeanwhile, readsTables, sized } from '../wording.ts';
 
 /** A new partition that holds up its whole table, or is read while nobody can use it. */
-export const partitionAttach: Rule = {
+export const partitionAttach: LintRule = {
   name: 'partition-attach',
   kinds: ['CreateStmt', 'AlterTableStmt'],
   group: 'locks',

@@ -1,10 +1,10 @@
 import { commandsOf } from '../../sql/list-items.ts';
 import { asKind } from '../../sql/tree.ts';
-import { evidenceOf, isFresh, keyOfRange, type Rule, relationOf } from '../rule.ts';
+import { evidenceOf, isFresh, keyOfRange, type LintRule, relationOf } from '../rule.ts';
 import { blockedMeanwhile, IN_NO_TRANSACTION_FILE, sized } from '../wording.ts';
 
 /** A partition that could leave its table without blocking anybody. */
-export const partitionDetach: Rule = {
+export const partitionDetach: LintRule = {
   name: 'partition-detach',
   kinds: ['AlterTableStmt'],
   group: 'locks',

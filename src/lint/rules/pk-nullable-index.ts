@@ -3,12 +3,12 @@ import type { Scan } from '../../impact/impact.ts';
 import { commandsOf } from '../../sql/list-items.ts';
 import { asKind } from '../../sql/tree.ts';
 import { placeOf, type TouchedGroup, touchedFor } from '../created.ts';
-import { evidenceOf, type Rule, type RuleFinding, type StatementInContext } from '../rule.ts';
+import { evidenceOf, type LintRule, type RuleFinding, type StatementInContext } from '../rule.ts';
 import { listed, readsTables } from '../wording.ts';
 import { notNullHint } from './set-not-null.ts';
 
 /** A primary key over an index that exists, whose columns it first has to make NOT NULL. */
-export const pkNullableIndex: Rule = {
+export const pkNullableIndex: LintRule = {
   name: 'pk-nullable-index',
   kinds: ['AlterTableStmt'],
   group: 'locks',

@@ -2,11 +2,11 @@ import type { AlterPublicationStmt } from '@pgsql/types';
 import { quoteWhereNeeded } from '../../catalog/catalog.ts';
 import { needsIdentity, objectsIn } from '../../catalog/replay/relation.ts';
 import { asKind, stringsOf } from '../../sql/tree.ts';
-import type { Rule, RuleFinding, StatementInContext } from '../rule.ts';
+import type { LintRule, RuleFinding, StatementInContext } from '../rule.ts';
 import { listed } from '../wording.ts';
 
 /** What subscribers get no more, without an error on this side. */
-export const publicationChange: Rule = {
+export const publicationChange: LintRule = {
   name: 'publication-change',
   kinds: ['DropStmt', 'AlterPublicationStmt', 'RenameStmt'],
   group: 'compat',

@@ -1,10 +1,16 @@
 import { type Catalog, type CatalogIndex, objectKey, splitKey } from '../../catalog/catalog.ts';
 import { type IndexShape, shapeOfIndex } from '../../catalog/replay/indexes.ts';
 import { asKind } from '../../sql/tree.ts';
-import { evidenceOf, keyOfRange, type Rule, relationOf, type StatementInContext } from '../rule.ts';
+import {
+  evidenceOf,
+  keyOfRange,
+  type LintRule,
+  relationOf,
+  type StatementInContext,
+} from '../rule.ts';
 
 /** An index that another one makes superfluous. */
-export const redundantIndex: Rule = {
+export const redundantIndex: LintRule = {
   name: 'redundant-index',
   kinds: ['IndexStmt'],
   group: 'style',

@@ -13,7 +13,7 @@ import {
   evidenceOf,
   isFresh,
   keyOfRange,
-  type Rule,
+  type LintRule,
   type RuleFinding,
   relationOf,
   type StatementInContext,
@@ -21,7 +21,7 @@ import {
 import { listed } from '../wording.ts';
 
 /** A published table whose rows the subscribers cannot tell apart. */
-export const replicaIdentity: Rule = {
+export const replicaIdentity: LintRule = {
   name: 'replica-identity',
   kinds: ['AlterTableStmt', 'DropStmt', 'CreatePublicationStmt', 'AlterPublicationStmt'],
   group: 'compat',

@@ -3,11 +3,11 @@ import { quoteWhereNeeded } from '../../catalog/catalog.ts';
 import type { Rewrite } from '../../impact/impact.ts';
 import { asKind } from '../../sql/tree.ts';
 import { placeOf, type TouchedGroup, touchedFor } from '../created.ts';
-import { evidenceOf, type Rule, type RuleFinding, type StatementInContext } from '../rule.ts';
+import { evidenceOf, type LintRule, type RuleFinding, type StatementInContext } from '../rule.ts';
 import { IN_LATER_FILE, rewritesTables, underLock } from '../wording.ts';
 
 /** A command whose work is to write the table anew. */
-export const rewriteCommand: Rule = {
+export const rewriteCommand: LintRule = {
   name: 'rewrite-command',
   group: 'locks',
   severity: 'error',

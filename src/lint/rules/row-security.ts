@@ -7,14 +7,14 @@ import {
   isFresh,
   keyOf,
   keyOfRange,
-  type Rule,
+  type LintRule,
   type RuleFinding,
   relationOf,
   type StatementInContext,
 } from '../rule.ts';
 
 /** Rows that an application does not see any more, or that everybody does. */
-export const rowSecurity: Rule = {
+export const rowSecurity: LintRule = {
   name: 'row-security',
   kinds: ['AlterTableStmt', 'DropStmt'],
   group: 'compat',

@@ -1,10 +1,10 @@
 import type { Node } from '@pgsql/types';
 import { quoteWhereNeeded } from '../../catalog/catalog.ts';
 import { asKind, writtenNameOf } from '../../sql/tree.ts';
-import type { Rule } from '../rule.ts';
+import type { LintRule } from '../rule.ts';
 
 /** A function with its owner's rights that looks names up where its caller says. */
-export const securityDefiner: Rule = {
+export const securityDefiner: LintRule = {
   name: 'security-definer',
   kinds: ['CreateFunctionStmt', 'AlterFunctionStmt'],
   group: 'style',

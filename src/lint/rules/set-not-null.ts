@@ -6,7 +6,7 @@ import {
   evidenceOf,
   type Fix,
   keyOfRange,
-  type Rule,
+  type LintRule,
   type RuleFinding,
   relationOf,
   type StatementInContext,
@@ -15,7 +15,7 @@ import {
 import { IN_LATER_FILE, readsTables } from '../wording.ts';
 
 /** A column that is read through under lock, to see whether it holds a null. */
-export const setNotNull: Rule = {
+export const setNotNull: LintRule = {
   name: 'set-not-null',
   kinds: ['AlterTableStmt', 'AlterDomainStmt'],
   group: 'locks',

@@ -5,8 +5,8 @@ import { asKind, relationNameOf, stringsOf } from '../../sql/tree.ts';
 import {
   keyOf,
   keyOfRange,
+  type LintRule,
   offsetOf,
-  type Rule,
   type RuleFinding,
   type StatementInContext,
 } from '../rule.ts';
@@ -14,7 +14,7 @@ import {
 type Judge = (column: DefinedColumn) => { message: string; hint: string } | undefined;
 
 /** A rule about the type of a column where it is defined. */
-function columnRule(name: string, summary: string, judge: Judge): Rule {
+function columnRule(name: string, summary: string, judge: Judge): LintRule {
   return {
     name,
     kinds: ['CreateStmt', 'AlterTableStmt'],
@@ -97,7 +97,7 @@ export const preferIdentity = columnRule(
 
 const MAX_NAME_BYTES = 63;
 
-export const longIdentifier: Rule = {
+export const longIdentifier: LintRule = {
   name: 'long-identifier',
   group: 'style',
   severity: 'warning',

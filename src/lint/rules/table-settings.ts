@@ -4,13 +4,13 @@ import { asKind } from '../../sql/tree.ts';
 import {
   keyOf,
   keyOfRange,
-  type Rule,
+  type LintRule,
   type RuleFinding,
   type StatementInContext,
 } from '../rule.ts';
 
 /** A table whose rows a crash takes. */
-export const unloggedTable: Rule = {
+export const unloggedTable: LintRule = {
   name: 'unlogged-table',
   kinds: ['CreateStmt', 'CreateTableAsStmt', 'AlterTableStmt'],
   group: 'data',
@@ -37,7 +37,7 @@ function unlogged(table: string, offset: number): RuleFinding {
 }
 
 /** A table that nobody cleans. */
-export const autovacuumDisabled: Rule = {
+export const autovacuumDisabled: LintRule = {
   name: 'autovacuum-disabled',
   kinds: ['CreateStmt', 'CreateTableAsStmt', 'AlterTableStmt'],
   group: 'data',

@@ -7,14 +7,14 @@ import {
   evidenceOf,
   isFresh,
   keyOfRange,
-  type Rule,
+  type LintRule,
   type RuleFinding,
   type StatementInContext,
 } from '../rule.ts';
 import { lockName, sized } from '../wording.ts';
 
 /** A change of rows that may be any number of them, in one statement. */
-export const unbatchedDml: Rule = {
+export const unbatchedDml: LintRule = {
   name: 'unbatched-dml',
   kinds: ['UpdateStmt', 'DeleteStmt', 'InsertStmt', 'MergeStmt', 'SelectStmt'],
   group: 'locks',

@@ -2,11 +2,17 @@ import { quoteWhereNeeded } from '../../catalog/catalog.ts';
 import { isStronger } from '../../impact/impact.ts';
 import { commandsOf } from '../../sql/list-items.ts';
 import { asKind } from '../../sql/tree.ts';
-import { evidenceOf, isFresh, keyOfRange, type Rule, type StatementInContext } from '../rule.ts';
+import {
+  evidenceOf,
+  isFresh,
+  keyOfRange,
+  type LintRule,
+  type StatementInContext,
+} from '../rule.ts';
 import { IN_LATER_FILE, lockName, readsTables } from '../wording.ts';
 
 /** A validation that reads the table while its transaction keeps others out of it. */
-export const validateSameTx: Rule = {
+export const validateSameTx: LintRule = {
   name: 'validate-same-tx',
   kinds: ['AlterTableStmt'],
   group: 'locks',

@@ -1,7 +1,7 @@
-import { evidenceOf, type Rule } from '../rule.ts';
+import { evidenceOf, type LintRule } from '../rule.ts';
 
 /** What PostgreSQL refuses whatever the rows are, or leaves undone without a word. */
-export const willFail: Rule = {
+export const willFail: LintRule = {
   name: 'will-fail',
   group: 'tx',
   severity: 'error',

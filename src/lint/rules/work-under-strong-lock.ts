@@ -1,11 +1,11 @@
 import type { ObjectKey } from '../../catalog/catalog.ts';
 import { blockedBy, type LockMode, type LockTaken } from '../../impact/impact.ts';
 import { asKind } from '../../sql/tree.ts';
-import { isFresh, keyOfRange, type Rule, type StatementInContext } from '../rule.ts';
+import { isFresh, keyOfRange, type LintRule, type StatementInContext } from '../rule.ts';
 import { blockedMeanwhile, lockName } from '../wording.ts';
 
 /** Work that takes time, or waits for others, while the transaction keeps a table from everybody. */
-export const workUnderStrongLock: Rule = {
+export const workUnderStrongLock: LintRule = {
   name: 'work-under-strong-lock',
   group: 'tx',
   severity: 'warning',

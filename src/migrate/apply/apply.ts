@@ -15,8 +15,8 @@ import {
   notRecorded,
 } from '../ledger/record.ts';
 import { fullName } from '../plan/plan.ts';
-import type { Step } from '../plan/prepare.ts';
-import type { StepName } from '../progress.ts';
+import type { MigrationStep } from '../plan/prepare.ts';
+import type { MigrationStepName } from '../progress.ts';
 import { type ApplyContext, stepName, tellWhoIsInTheWay } from './context.ts';
 import { describeFailure } from './failure.ts';
 import { openSessionSql, resetSessionSql, searchPathSql, wrongTarget } from './session-settings.ts';
@@ -25,7 +25,7 @@ import { takeUp } from './stepwise/take-up.ts';
 import { runInTransaction, wantsNoTransaction } from './stepwise/transaction.ts';
 import { applyInTransaction } from './transaction.ts';
 
-export interface StepResult extends StepName {
+export interface MigrationStepResult extends MigrationStepName {
   durationMs: number;
 }
 
@@ -37,9 +37,9 @@ export interface StepResult extends StepName {
  * @throws {EvdbError} TARGET_SCHEMA, CONNECTION_LOST, OUTCOME_UNKNOWN
  */
 export async function applyStep(
-  step: Step,
+  step: MigrationStep,
   context: ApplyContext,
-): Promise<{ done: Promise<StepResult> }> {
+): Promise<{ done: Promise<MigrationStepResult> }> {
   if (step.isTransactional) {
     const { committed } = await applyInTransaction(step, context);
     return { done: committed.then((durationMs) => ({ ...stepName(step), durationMs })) };
@@ -54,7 +54,7 @@ export async function applyStep(
  * journal where it can run in a transaction, and with one before and one after it where it cannot.
  * So the next run knows where to go on, wherever this one is interrupted.
  */
-async function applyStatements(step: Step, context: ApplyContext): Promise<number> {
+async function applyStatements(step: MigrationStep, context: ApplyContext): Promise<number> {
   const startedAt = performance.now();
   const seen = createSeenBlockers();
   tellWhoIsInTheWay(step, context);
@@ -77,7 +77,10 @@ async function applyStatements(step: Step, context: ApplyContext): Promise<numbe
   }
 }
 
-async function prepareSession(step: Step, { worker, key, settings, createTarget }: ApplyContext) {
+async function prepareSession(
+  step: MigrationStep,
+  { worker, key, settings, createTarget }: ApplyContext,
+) {
   const timeoutMs = step.script.directives.statementTimeoutMs ?? settings.statementTimeoutMs;
   const [row] = await worker.run(`${openSessionSql(worker.facts)}
 set lock_timeout = 0;
@@ -90,7 +93,7 @@ select pg_catalog.current_schema() as "currentSchema"`);
 }
 
 /** Opens the journal; the index of the first statement to run. */
-async function start(step: Step, { observer, key }: ApplyContext): Promise<number> {
+async function start(step: MigrationStep, { observer, key }: ApplyContext): Promise<number> {
   const state = step.direction === 'up' ? 'applying' : 'reverting';
   const checksums = step.statements.map((statement) => statementChecksum(step.script, statement));
   const insert = step.entry ? insertMigrationSql(key, step.entry) : '';
@@ -103,7 +106,11 @@ async function start(step: Step, { observer, key }: ApplyContext): Promise<numbe
   return 0;
 }
 
-async function runStatement(statement: Statement, step: Step, running: Running): Promise<void> {
+async function runStatement(
+  statement: Statement,
+  step: MigrationStep,
+  running: Running,
+): Promise<void> {
   const { signal, onProgress } = running.context;
   signal?.throwIfAborted();
   const startedAt = performance.now();
@@ -115,7 +122,11 @@ async function runStatement(statement: Statement, step: Step, running: Running):
 }
 
 /** Only the server knows whether a procedure commits; having refused that it rolled back. */
-async function runWhereItCan(statement: Statement, step: Step, running: Running): Promise<void> {
+async function runWhereItCan(
+  statement: Statement,
+  step: MigrationStep,
+  running: Running,
+): Promise<void> {
   try {
     await runInTransaction(statement, step, running);
   } catch (error) {
@@ -135,7 +146,11 @@ function needsItsOwnWay(statement: Statement): boolean {
 
 const ONLY_IN_TRANSACTIONS = new Set(['lock', 'savepoint', 'release', 'rollback', 'declare']);
 
-async function recordEnd(step: Step, durationMs: number, context: ApplyContext): Promise<void> {
+async function recordEnd(
+  step: MigrationStep,
+  durationMs: number,
+  context: ApplyContext,
+): Promise<void> {
   const { observer, key, provenance } = context;
   const { version, label, name, script, direction } = step;
   const change =

@@ -14,8 +14,8 @@ import type { LedgerKey } from '../ledger/ledger.ts';
 import type { Provenance, ServerIdentity } from '../ledger/provenance.ts';
 import type { ApplySettings } from '../options.ts';
 import { fullName } from '../plan/plan.ts';
-import type { Step } from '../plan/prepare.ts';
-import type { OnProgress, StepName } from '../progress.ts';
+import type { MigrationStep } from '../plan/prepare.ts';
+import type { MigrationStepName, OnMigrationProgress } from '../progress.ts';
 import type { Observer } from './observer.ts';
 import type { Preflight } from './preflight.ts';
 import type { Notices } from './session-settings.ts';
@@ -37,16 +37,16 @@ export interface ApplyContext {
   previous: Promise<unknown>;
   provenance: Provenance;
   preflight: Preflight;
-  onProgress: OnProgress;
+  onProgress: OnMigrationProgress;
   signal: AbortSignal | undefined;
 }
 
-export function stepName({ version, label, name }: StepName): StepName {
+export function stepName({ version, label, name }: MigrationStepName): MigrationStepName {
   return { version, label, name };
 }
 
 /** The ladder with the timeout that the file's header, else the configuration, asks for. */
-export function ladderFor(step: Step, settings: ApplySettings): readonly Rung[] {
+export function ladderFor(step: MigrationStep, settings: ApplySettings): readonly Rung[] {
   const lockTimeoutMs = step.script.directives.lockTimeoutMs ?? settings.lockTimeoutMs;
   return lockTimeoutMs === undefined ? LADDER : LADDER.map((rung) => ({ ...rung, lockTimeoutMs }));
 }
@@ -60,7 +60,7 @@ export function lockTimeouts(rung: Rung, settings: ApplySettings) {
 }
 
 /** The options of `withLockRetries` that both ways of applying share: who waits says so. */
-export function retryOptions(step: Step, context: ApplyContext, seen: SeenBlockers) {
+export function retryOptions(step: MigrationStep, context: ApplyContext, seen: SeenBlockers) {
   return {
     ladder: ladderFor(step, context.settings),
     signal: context.signal,
@@ -79,7 +79,7 @@ export function retryOptions(step: Step, context: ApplyContext, seen: SeenBlocke
 
 /** Lets others see that the session waits on purpose, and what it waits for. */
 async function restUnderName(
-  step: Step,
+  step: MigrationStep,
   nextTry: number,
   pause: () => Promise<void>,
   { worker }: ApplyContext,
@@ -102,7 +102,10 @@ select pg_catalog.current_setting('application_name') as "name",
  * Names the transactions that will be in the way of a step. Nothing waits for the answer: it comes
  * while the first try is under way.
  */
-export function tellWhoIsInTheWay(step: Step, { preflight, onProgress }: ApplyContext): void {
+export function tellWhoIsInTheWay(
+  step: MigrationStep,
+  { preflight, onProgress }: ApplyContext,
+): void {
   const from = step.resume?.statementsDone ?? 0;
   preflight.look(step.statements.slice(from)).then(
     (holders) => {
@@ -121,7 +124,7 @@ export function withBlockersWatched<T>(
     lockTimeoutMs,
     seen,
   }: {
-    step: Step;
+    step: MigrationStep;
     context: ApplyContext;
     lockTimeoutMs: number;
     seen: SeenBlockers;

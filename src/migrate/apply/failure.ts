@@ -14,13 +14,13 @@ import { lackingCharacter } from '../files/file-errors.ts';
 import { ScriptError } from '../files/script-error.ts';
 import { insertHistorySql } from '../ledger/record.ts';
 import { fullName } from '../plan/plan.ts';
-import type { Step } from '../plan/prepare.ts';
+import type { MigrationStep } from '../plan/prepare.ts';
 import type { ApplyContext } from './context.ts';
 
 /** Says what a failure means for the database, and writes it into the history. */
 export async function describeFailure(
   error: unknown,
-  { step, context, seen }: { step: Step; context: ApplyContext; seen: SeenBlockers },
+  { step, context, seen }: { step: MigrationStep; context: ApplyContext; seen: SeenBlockers },
 ): Promise<unknown> {
   if (mayBeCommitted(error)) return error;
   const described = context.signal?.aborted
@@ -32,7 +32,7 @@ export async function describeFailure(
 
 function describe(
   error: unknown,
-  { step, context, seen }: { step: Step; context: ApplyContext; seen: SeenBlockers },
+  { step, context, seen }: { step: MigrationStep; context: ApplyContext; seen: SeenBlockers },
 ): unknown {
   if (isLockFailure(error)) return lockTimeout(error, step, seen.list());
   if (error instanceof ScriptError && error.code === 'MIGRATION_FAILED') {
@@ -56,7 +56,7 @@ function describe(
   });
 }
 
-function ledgerRefuses(cause: Error, step: Step, { key }: ApplyContext): EvdbError {
+function ledgerRefuses(cause: Error, step: MigrationStep, { key }: ApplyContext): EvdbError {
   return new EvdbError(
     'LEDGER_DAMAGED',
     `the ledger refuses what is to be written of ${fullName(step)}: ${cause.message}`,
@@ -69,7 +69,7 @@ function ledgerRefuses(cause: Error, step: Step, { key }: ApplyContext): EvdbErr
 }
 
 /** The statements went through, so it is in a comment or in the down script; the ledger keeps both. */
-function cannotKeep(cause: unknown, character: string, step: Step): EvdbError {
+function cannotKeep(cause: unknown, character: string, step: MigrationStep): EvdbError {
   const { message } = cause as Error;
   const hint = `Nothing was changed. The ledger keeps the file and its down script whole, comments included: take "${character}" out, or write it as an escape.`;
   const at = step.script.text.indexOf(character);
@@ -98,7 +98,7 @@ function notAllowed(cause: unknown, { worker, key }: ApplyContext): EvdbError {
 }
 
 /** Says what the failed statement means for the rest of its script. */
-function withAdvice(error: ScriptError, step: Step): ScriptError {
+function withAdvice(error: ScriptError, step: MigrationStep): ScriptError {
   const { code, message, location, excerpt, server, cause } = error;
   const mend = needsNoTransaction(error, step)
     ? 'PostgreSQL refuses this inside a transaction: write the line `-- evdb: no-transaction` at the top of the file'
@@ -115,7 +115,10 @@ function withAdvice(error: ScriptError, step: Step): ScriptError {
  * `reindex` or `cluster` therefore begins transactions of its own (25001). `set transaction` fails
  * with 25001 as well, because it comes too late.
  */
-function needsNoTransaction({ server, location }: ScriptError, { statements }: Step): boolean {
+function needsNoTransaction(
+  { server, location }: ScriptError,
+  { statements }: MigrationStep,
+): boolean {
   if (server?.sqlstate === '2D000') return true;
   if (server?.sqlstate !== '25001') return false;
   const at = statements.findLast(({ line, column }) =>
@@ -124,7 +127,7 @@ function needsNoTransaction({ server, location }: ScriptError, { statements }: S
   return at?.command !== undefined && !at.command.startsWith('set');
 }
 
-function connectionLost(cause: unknown, step: Step): EvdbError {
+function connectionLost(cause: unknown, step: MigrationStep): EvdbError {
   const name = fullName(step);
   const verb = step.direction === 'up' ? 'applied' : 'taken back';
   if (step.isTransactional) {
@@ -142,7 +145,7 @@ function connectionLost(cause: unknown, step: Step): EvdbError {
   });
 }
 
-function lockTimeout(cause: unknown, step: Step, blockers: SeenBlocker[]): EvdbError {
+function lockTimeout(cause: unknown, step: MigrationStep, blockers: SeenBlocker[]): EvdbError {
   const who = blockers.length > 0 ? `: ${blockers.map(describeSeen).join('; ')}` : '';
   const left = step.isTransactional
     ? 'Nothing was changed.'
@@ -173,7 +176,11 @@ function describeSeen({ tries, firstSeenAt, ...blocker }: SeenBlocker): string {
 }
 
 /** A failure that cannot be written down must not hide the failure itself. */
-async function recordFailure(error: unknown, step: Step, context: ApplyContext): Promise<void> {
+async function recordFailure(
+  error: unknown,
+  step: MigrationStep,
+  context: ApplyContext,
+): Promise<void> {
   const { version, label, name, script } = step;
   const sql = insertHistorySql(
     context.key,

@@ -6,34 +6,34 @@ import { DEFAULT_STORED_TEXT_LIMIT_BYTES, ledgerKey, type MigrateOptions } from 
 import type { MigrationStatus } from '../plan/compare.ts';
 import type { PendingMigration, Selection } from '../plan/plan.ts';
 import {
+  type MigrationStep,
   prepareSteps,
   readDiffs,
   readStoredDownScripts,
-  type Step,
   withDiffs,
 } from '../plan/prepare.ts';
 import { readStanding, type Standing, withSession } from '../plan/read.ts';
-import type { Direction, PlanWarning, StepName } from '../progress.ts';
-import { applyStep, type StepResult } from './apply.ts';
+import type { MigrationDirection, MigrationPlanWarning, MigrationStepName } from '../progress.ts';
+import { applyStep, type MigrationStepResult } from './apply.ts';
 import { type ApplyContext, stepName } from './context.ts';
 import { withRunner } from './runner.ts';
 
 /** What would run, in this order. */
 export interface MigrationPlan {
   schema: string;
-  steps: Step[];
+  steps: MigrationStep[];
   /** What stays pending because a target or a number of steps left it out. */
   pending: PendingMigration[];
-  warnings: PlanWarning[];
+  warnings: MigrationPlanWarning[];
 }
 
 /** What ran. */
 export interface MigrationResult {
   schema: string;
-  steps: (StepResult & { direction: Direction })[];
+  steps: (MigrationStepResult & { direction: MigrationDirection })[];
   /** What stays pending because a target or a number of steps left it out. */
   pending: PendingMigration[];
-  warnings: PlanWarning[];
+  warnings: MigrationPlanWarning[];
   durationMs: number;
 }
 
@@ -115,7 +115,7 @@ function runLocked(
   });
 }
 
-export function tellWarnings(warnings: PlanWarning[], { onProgress }: RunOptions): void {
+export function tellWarnings(warnings: MigrationPlanWarning[], { onProgress }: RunOptions): void {
   for (const warning of warnings) onProgress?.({ kind: 'warning', warning });
 }
 
@@ -133,7 +133,7 @@ async function makePlan(
   const standing = await readStanding(session, options, files);
   const selections = await selectOrExplain(session, options, standing, select);
   const warnings = selections.flatMap((selection) => selection.warnings);
-  const steps: Step[] = [];
+  const steps: MigrationStep[] = [];
   for (const selection of selections) {
     const prepared = await prepareSteps(selection, {
       storedTextLimitBytes: options.storedTextLimitBytes ?? DEFAULT_STORED_TEXT_LIMIT_BYTES,
@@ -189,7 +189,7 @@ async function selectOrExplain(
  * `details.completed` which were done before it.
  */
 export async function applySteps(
-  steps: Step[],
+  steps: MigrationStep[],
   context: ApplyContext,
 ): Promise<MigrationResult['steps']> {
   const completed: MigrationResult['steps'] = [];
@@ -229,7 +229,7 @@ export async function applySteps(
 /** Not before the last one is done, so that what is told comes in order. */
 function tellStarted(
   previous: Promise<unknown>,
-  started: { direction: Direction; step: StepName; index: number; total: number },
+  started: { direction: MigrationDirection; step: MigrationStepName; index: number; total: number },
   { onProgress }: ApplyContext,
 ): void {
   previous.then(

@@ -2,7 +2,7 @@ import type { Node } from '@pgsql/types';
 import { type Blocker, QUERY, withShownQuery } from '../../connection/blockers.ts';
 import type { Asked } from '../../connection/session.ts';
 import { classifyStatement } from '../../sql/kind.ts';
-import { loadParser } from '../../sql/parser.ts';
+import { loadSqlParser } from '../../sql/parser.ts';
 import type { Statement } from '../../sql/statements.ts';
 import { relationNameOf, walkTree, writtenNameOf } from '../../sql/tree.ts';
 import type { LockHolder } from '../progress.ts';
@@ -55,7 +55,7 @@ interface Target {
 }
 
 async function readTargets(statements: Statement[]): Promise<Target[]> {
-  const parser = await loadParser();
+  const parser = await loadSqlParser();
   return statements.flatMap((statement) => {
     if (classifyStatement(statement).lockClass !== 'ddl') return [];
     const tree = parser.parse(statement.text);

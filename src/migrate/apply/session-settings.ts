@@ -7,7 +7,7 @@ import { sliceRows } from '../files/batches.ts';
 import type { Script } from '../files/source.ts';
 import { displayPath } from '../files/version.ts';
 import { BEGIN_READ_ONLY_SQL, type TransactionModes } from '../plan/prepare.ts';
-import type { OnProgress } from '../progress.ts';
+import type { OnMigrationProgress } from '../progress.ts';
 
 type ResetFacts = Pick<SessionFacts, 'canCheckClient' | 'serverVersion'>;
 
@@ -160,7 +160,7 @@ interface Place {
 }
 
 /** @param worker whose own statements, which are evdb's, are not told of */
-export function listenToNotices(worker: Session, onProgress: OnProgress): Notices {
+export function listenToNotices(worker: Session, onProgress: OnMigrationProgress): Notices {
   const places = new Map<string, Place>();
   const counts = new Map<string, number>();
   let last: Place | undefined;

@@ -23,8 +23,8 @@ import {
 import { fullName } from '../plan/plan.ts';
 import {
   END_READ_ONLY_SQL,
+  type MigrationStep,
   readTransactionModes,
-  type Step,
   type TransactionModes,
 } from '../plan/prepare.ts';
 import {
@@ -57,7 +57,10 @@ interface Committing {
  * commit is sent, so that the next step travels along; that one waits for this answer before it
  * commits itself (`context.previous`), and is rolled back where this one failed.
  */
-export async function applyInTransaction(step: Step, context: ApplyContext): Promise<Committing> {
+export async function applyInTransaction(
+  step: MigrationStep,
+  context: ApplyContext,
+): Promise<Committing> {
   const seen = createSeenBlockers();
   tellWhoIsInTheWay(step, context);
   let isPreviousLost = false;
@@ -78,7 +81,7 @@ export async function applyInTransaction(step: Step, context: ApplyContext): Pro
 }
 
 async function attempt(
-  step: Step,
+  step: MigrationStep,
   rung: Rung,
   context: ApplyContext,
   seen: SeenBlockers,
@@ -108,7 +111,7 @@ async function attempt(
 }
 
 async function beginTransaction(
-  step: Step,
+  step: MigrationStep,
   modes: TransactionModes,
   rung: Rung,
   context: ApplyContext,
@@ -136,7 +139,11 @@ async function beginTransaction(
  * Opens the transaction, runs the statements and writes the ledger row behind them, all sent in
  * one go where they are few; gives the transaction's id.
  */
-async function runStatements(step: Step, rung: Rung, context: ApplyContext): Promise<string> {
+async function runStatements(
+  step: MigrationStep,
+  rung: Rung,
+  context: ApplyContext,
+): Promise<string> {
   const { worker } = context;
   const timeouts = lockTimeouts(rung, context.settings);
   const limit = createLockLimit(rung.lockTimeoutMs);
@@ -163,7 +170,7 @@ async function runStatements(step: Step, rung: Rung, context: ApplyContext): Pro
 
 async function runStatement(
   statement: Statement,
-  step: Step & { rows: Iterable<Buffer> | undefined },
+  step: MigrationStep & { rows: Iterable<Buffer> | undefined },
   context: ApplyContext,
 ): Promise<void> {
   const startedAt = performance.now();
@@ -189,7 +196,7 @@ async function firstFailure(sent: Promise<unknown>[]): Promise<void> {
 }
 
 /** Writes the ledger in the same transaction and gives the transaction's id. */
-async function recordStep(step: Step, context: ApplyContext): Promise<string> {
+async function recordStep(step: MigrationStep, context: ApplyContext): Promise<string> {
   const { worker, key } = context;
   // These count from the commit on, so the next transaction would be too late for them. The encoding
   // counts from the next message on.
@@ -215,7 +222,7 @@ select
   return row.transactionId as string;
 }
 
-function recordSql({ entry, ...step }: Step, { key, provenance }: ApplyContext): string {
+function recordSql({ entry, ...step }: MigrationStep, { key, provenance }: ApplyContext): string {
   if (entry) return recordUpSql(key, entry, provenance);
   const { version, label, name, script } = step;
   const { checksum } = script;
@@ -224,7 +231,7 @@ function recordSql({ entry, ...step }: Step, { key, provenance }: ApplyContext):
   return `${deleteMigrationSql(key, version)} ${down}`;
 }
 
-function lockLost(step: Step): EvdbError {
+function lockLost(step: MigrationStep): EvdbError {
   return new EvdbError(
     'LOCKED',
     `${fullName(step)} released the runner's lock, and another runner has taken it`,
@@ -235,7 +242,7 @@ function lockLost(step: Step): EvdbError {
 }
 
 async function commit(
-  step: Step,
+  step: MigrationStep,
   transactionId: string,
   context: ApplyContext,
   startedAt: number,
@@ -267,7 +274,7 @@ type Fate = 'committed' | 'aborted' | 'elsewhere' | 'unknown';
  * @returns CONNECTION_LOST when it is known what happened, OUTCOME_UNKNOWN when not
  */
 async function resolveOutcome(
-  step: Step,
+  step: MigrationStep,
   transactionId: string,
   context: ApplyContext,
   cause: unknown,
@@ -313,7 +320,11 @@ function refuseUnlessLocked(error: unknown): void {
   if (!(error instanceof EvdbError) || error.code !== 'LOCKED') throw error;
 }
 
-async function readFate(step: Step, transactionId: string, context: ApplyContext): Promise<Fate> {
+async function readFate(
+  step: MigrationStep,
+  transactionId: string,
+  context: ApplyContext,
+): Promise<Fate> {
   let session: Session | undefined;
   try {
     session = await openSession(context.worker.options, { signal: context.signal });
@@ -341,7 +352,7 @@ async function readFate(step: Step, transactionId: string, context: ApplyContext
 /** Whether the row is there that the transaction wrote of the step. */
 async function isRecorded(
   session: Session,
-  { direction, version }: Step,
+  { direction, version }: MigrationStep,
   transactionId: string,
   { ledgerSchema, targetSchema }: LedgerKey,
 ): Promise<boolean> {

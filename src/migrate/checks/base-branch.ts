@@ -13,7 +13,7 @@ import {
 import type { Finding } from './validate.ts';
 
 /** A file and the name that it should have. */
-export interface Rename {
+export interface MigrationRename {
   from: string;
   to: string;
 }
@@ -118,7 +118,10 @@ function misplacedFinding(misplaced: Misplaced, at: Compared): Finding {
   };
 }
 
-function renamesOf({ script, newFileName }: Misplaced, { directory, here }: Compared): Rename[] {
+function renamesOf(
+  { script, newFileName }: Misplaced,
+  { directory, here }: Compared,
+): MigrationRename[] {
   const down = (name: string) => name.replace(/\.sql$/, '.down.sql');
   const pairs = [
     [script.fileName, newFileName],

@@ -49,7 +49,7 @@ export interface StructureComparison {
   serverVersions: { from: number; to: number };
 }
 
-export interface CompareOptions extends StructureSourceOptions {
+export interface CompareStructuresOptions extends StructureSourceOptions {
   from: StructureSource;
   to: StructureSource;
   /**
@@ -68,7 +68,9 @@ export interface CompareOptions extends StructureSourceOptions {
  *   ...options, from: { kind: 'migrations' }, to: { kind: 'live' },
  * });
  */
-export async function compareStructures(options: CompareOptions): Promise<StructureComparison> {
+export async function compareStructures(
+  options: CompareStructuresOptions,
+): Promise<StructureComparison> {
   // one after the other: a failure must not leave the other at work
   const from = await readStructureOf(options.from, options);
   const found = await readStructureOf(options.to, options);
@@ -96,7 +98,7 @@ export async function compareStructures(options: CompareOptions): Promise<Struct
  * const { differences } = await readDrift({ connection, directory: 'migrations' });
  */
 export function readDrift(
-  options: Omit<CompareOptions, 'from' | 'to'>,
+  options: Omit<CompareStructuresOptions, 'from' | 'to'>,
 ): Promise<StructureComparison> {
   return compareStructures({ ...options, from: { kind: 'applied' }, to: { kind: 'live' } });
 }

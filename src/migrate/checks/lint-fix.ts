@@ -15,7 +15,7 @@ import {
   planFixes,
 } from '../../lint/fix-plan.ts';
 import type { LintScript } from '../../lint/rule.ts';
-import { loadParser, type SqlParser } from '../../sql/parser.ts';
+import { loadSqlParser, type SqlParser } from '../../sql/parser.ts';
 import { locate } from '../../sql/position.ts';
 import { cannotWrite } from '../files/create.ts';
 import { type MigrationFile, scriptFromText } from '../files/source.ts';
@@ -24,7 +24,7 @@ import { requireMigrations } from '../plan/read.ts';
 import { isAfter, type LintMigrationsOptions, lintScriptOf, readLintScripts } from './lint.ts';
 
 /** A file that a fix writes. */
-export interface FixedFile {
+export interface LintFixedFile {
   /** Absolute. */
   path: string;
   /** As shown to people. */
@@ -35,23 +35,23 @@ export interface FixedFile {
 }
 
 /** A finding that has a fix and stays. */
-export interface LeftFinding {
+export interface UnfixedFinding {
   file: string;
   line: number;
   rule: string;
   reason: string;
 }
 
-export interface FixPlan {
-  files: FixedFile[];
+export interface LintFixPlan {
+  files: LintFixedFile[];
   /** How many findings the edits mend. */
   fixed: number;
-  left: LeftFinding[];
+  left: UnfixedFinding[];
   /** What is found when the files are written. */
   report: LintReport;
 }
 
-export interface PlanFixesOptions extends LintMigrationsOptions {
+export interface PlanLintFixesOptions extends LintMigrationsOptions {
   /** Versions that are applied somewhere: their files are never changed. */
   applied?: ReadonlySet<Version> | undefined;
 }
@@ -62,8 +62,8 @@ export interface PlanFixesOptions extends LintMigrationsOptions {
  *
  * @throws {EvdbError} those of `lintMigrations`
  */
-export async function planLintFixes(options: PlanFixesOptions): Promise<FixPlan> {
-  const run = { ...options, parser: await loadParser(), isHistoryWhole: true };
+export async function planLintFixes(options: PlanLintFixesOptions): Promise<LintFixPlan> {
+  const run = { ...options, parser: await loadSqlParser(), isHistoryWhole: true };
   const migrations = requireMigrations(options);
   const units = migrations.map((file) => readUnit(file, options));
   const judged = judgeScripts(units.flatMap(scriptsOf), run);
@@ -82,7 +82,7 @@ interface Unit {
 
 function readUnit(
   file: MigrationFile,
-  { startAfter, applied, paths = [], ...options }: PlanFixesOptions,
+  { startAfter, applied, paths = [], ...options }: PlanLintFixesOptions,
 ): Unit {
   const { upPath, downPath, version } = file;
   const isNamed = [upPath, downPath, options.directory].some(
@@ -105,7 +105,7 @@ function readUnit(
 interface PlannedUnit extends Unit {
   /** Undefined where nothing is changed. */
   plan: FilePlan | undefined;
-  left: LeftFinding[];
+  left: UnfixedFinding[];
   /** Of the added migrations, in order. */
   versions: string[];
 }
@@ -137,7 +137,7 @@ function planUnit(unit: Unit, { judged, taken, parser }: Judged): PlannedUnit {
   return { ...unit, plan: undefined, left: [...left, ...noRoom], versions: [] };
 }
 
-function leftOf(unit: Unit, { raw, direction }: FixedFinding, reason: string): LeftFinding {
+function leftOf(unit: Unit, { raw, direction }: FixedFinding, reason: string): UnfixedFinding {
   const { path = '', text = '' } = unit[direction] ?? {};
   return { file: path, line: locate(text, raw.start).line, rule: raw.rule, reason };
 }
@@ -156,7 +156,7 @@ function nextVersions(label: string, count: number, taken: Set<Version>): string
 }
 
 /** Lints what the files will be, and leaves out edits that do not mend what they should. */
-function settle(planned: PlannedUnit[], run: LintOptions): FixPlan {
+function settle(planned: PlannedUnit[], run: LintOptions): LintFixPlan {
   const written = planned.map((unit) => ({ unit, files: filesOf(unit) }));
   const scripts = written.flatMap(({ unit, files }) => scriptsAfter(unit, files));
   const judged = judgeScripts(scripts, run);
@@ -181,7 +181,7 @@ function settle(planned: PlannedUnit[], run: LintOptions): FixPlan {
 /** Whether one of the files cannot be read any more, or a rule finds there what was to be mended. */
 function isUnclean(
   { plan, up, down }: PlannedUnit,
-  files: readonly FixedFile[],
+  files: readonly LintFixedFile[],
   judged: ReadonlyMap<LintScript, SettledFile>,
 ): boolean {
   if (plan === undefined) return false;
@@ -201,7 +201,7 @@ function isUnclean(
   );
 }
 
-function filesOf({ file, up, down, plan, versions }: PlannedUnit): FixedFile[] {
+function filesOf({ file, up, down, plan, versions }: PlannedUnit): LintFixedFile[] {
   if (plan === undefined || up === undefined) return [];
   const changed = [
     fixedFile(file.upPath, up.text, plan.up),
@@ -215,14 +215,14 @@ function newFiles(
   { upPath, name }: MigrationFile,
   added: AddedMigration,
   version: string,
-): FixedFile[] {
+): LintFixedFile[] {
   const base = join(dirname(upPath), `${version}_${name}_${added.suffix}`);
   const up = fixedFile(`${base}.sql`, undefined, added.up);
   if (added.down === undefined) return [up];
   return [up, fixedFile(`${base}.down.sql`, undefined, added.down)];
 }
 
-function fixedFile(path: string, before: string | undefined, after: string): FixedFile {
+function fixedFile(path: string, before: string | undefined, after: string): LintFixedFile {
   return { path, file: displayPath(path), before, after };
 }
 
@@ -231,7 +231,7 @@ function scriptsOf({ up, down }: Unit): LintScript[] {
 }
 
 /** Changed scripts in place of what they were, and added ones behind them. */
-function scriptsAfter(unit: PlannedUnit, files: readonly FixedFile[]): LintScript[] {
+function scriptsAfter(unit: PlannedUnit, files: readonly LintFixedFile[]): LintScript[] {
   const byFile = new Map(files.map((one) => [one.file, one]));
   const own = scriptsOf(unit).map((script) => {
     const changed = byFile.get(script.path);
@@ -242,7 +242,7 @@ function scriptsAfter(unit: PlannedUnit, files: readonly FixedFile[]): LintScrip
   return [...own, ...added];
 }
 
-function remake({ file, after }: FixedFile, isDown: boolean): LintScript {
+function remake({ file, after }: LintFixedFile, isDown: boolean): LintScript {
   return lintScriptOf(scriptFromText(file, after), { isDown, isJudged: true });
 }
 
@@ -252,13 +252,13 @@ function remake({ file, after }: FixedFile, isDown: boolean): LintScript {
  *
  * @throws {EvdbError} FILE_UNREADABLE
  */
-export function writeFixes(files: readonly FixedFile[]): void {
-  const isNew = ({ before }: FixedFile) => before === undefined;
+export function writeLintFixes(files: readonly LintFixedFile[]): void {
+  const isNew = ({ before }: LintFixedFile) => before === undefined;
   for (const file of [...files.filter(isNew), ...files.filter((one) => !isNew(one))])
     writeOne(file);
 }
 
-function writeOne({ path, before, after }: FixedFile): void {
+function writeOne({ path, before, after }: LintFixedFile): void {
   try {
     const text = before === undefined ? after : likeBefore(readFileSync(path, 'utf8'), after);
     writeFileWhole(path, text);

@@ -2,11 +2,11 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { EvdbError } from '../../errors.ts';
 import { packagePath } from '../../file-system.ts';
-import { countSeverities, type RuleChoices } from '../../lint/choice.ts';
+import { countSeverities, type LintRuleChoices } from '../../lint/choice.ts';
 import { type LintReport, lintScripts } from '../../lint/engine.ts';
 import { fingerprintOf, type LintFinding } from '../../lint/finding.ts';
 import type { LintScript, LintSettings } from '../../lint/rule.ts';
-import { loadParser } from '../../sql/parser.ts';
+import { loadSqlParser } from '../../sql/parser.ts';
 import { type FoundMarker, findForeignMarkers } from '../files/foreign-markers.ts';
 import {
   listMigrations,
@@ -24,7 +24,7 @@ export interface LintSettingsOptions {
   /** Migrations up to this version are history: they are not judged. */
   startAfter?: string | undefined;
   settings?: Partial<LintSettings> | undefined;
-  choices?: RuleChoices | undefined;
+  choices?: LintRuleChoices | undefined;
   /** Schemas that unqualified names are looked for in; default `public`. */
   searchPath?: readonly string[] | undefined;
 }
@@ -48,7 +48,7 @@ export async function lintMigrations(options: LintMigrationsOptions): Promise<Li
   const { paths = [], directory } = options;
   if (paths.length === 0) requireMigrations({ directory });
   const targets = paths.length > 0 ? paths.map(readTarget) : [{ folder: directory }];
-  const parser = await loadParser();
+  const parser = await loadSqlParser();
   const reports = groupByFolder(targets).map((target) => {
     const { files, isHistoryWhole } = listFiles(target, options.startAfter);
     const { scripts, unreadable } = readLintScripts(files, {

@@ -1,7 +1,7 @@
 import type { Node } from '@pgsql/types';
 import { codeOf, isConnectionLoss } from '../../connection/connection-error.ts';
 import type { Session } from '../../connection/session.ts';
-import { loadParser, type SqlParser } from '../../sql/parser.ts';
+import { loadSqlParser, type SqlParser } from '../../sql/parser.ts';
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts';
 import type { Statement } from '../../sql/statements.ts';
 import {
@@ -14,11 +14,11 @@ import {
 import { type MigrateDownOptions, planMigrateDown, planMigrateRedo } from '../apply/commands.ts';
 import { searchPathSql } from '../apply/session-settings.ts';
 import { ledgerKey } from '../options.ts';
-import type { Step } from '../plan/prepare.ts';
+import type { MigrationStep } from '../plan/prepare.ts';
 import { withSession } from '../plan/read.ts';
 
 /** Something that taking back would lose. */
-export interface Loss {
+export interface RollbackLoss {
   /** `rows` are truncated or deleted, the others dropped. */
   kind: 'table' | 'column' | 'rows' | 'unknown';
   /** `public.users`, `public.users.email`; for `unknown` what the statement is. */
@@ -45,12 +45,12 @@ export interface ReadLossesOptions extends MigrateDownOptions {
  * @example
  * const losses = await readLosses({ ...options, command: 'down', steps: 2 });
  */
-export async function readLosses(options: ReadLossesOptions): Promise<Loss[]> {
+export async function readLosses(options: ReadLossesOptions): Promise<RollbackLoss[]> {
   const plan = await (options.command === 'down'
     ? planMigrateDown(options)
     : planMigrateRedo(options));
   const steps = plan.steps.filter(({ direction }) => direction === 'down');
-  const parser = await loadParser();
+  const parser = await loadSqlParser();
   const found = steps.flatMap((step) =>
     findLosses(step.statements, parser).map((target) => ({ target, step })),
   );
@@ -63,10 +63,10 @@ export async function readLosses(options: ReadLossesOptions): Promise<Loss[]> {
 
 interface Found {
   target: LossTarget;
-  step: Step;
+  step: MigrationStep;
 }
 
-interface Doomed extends Loss {
+interface Doomed extends RollbackLoss {
   oid?: number;
   /** The column that is counted. */
   column?: string;
@@ -144,9 +144,13 @@ function withoutRepeats(doomed: Doomed[]): Doomed[] {
   });
 }
 
-async function countAll(session: Session, doomed: Doomed[], budgetMs: number): Promise<Loss[]> {
+async function countAll(
+  session: Session,
+  doomed: Doomed[],
+  budgetMs: number,
+): Promise<RollbackLoss[]> {
   const endsAt = performance.now() + budgetMs;
-  const losses: Loss[] = [];
+  const losses: RollbackLoss[] = [];
   for (const { oid, column, ...loss } of doomed) {
     if (oid === undefined) losses.push(loss);
     else losses.push({ ...loss, ...(await count(session, { oid, column }, endsAt)) });
@@ -159,7 +163,7 @@ async function count(
   session: Session,
   { oid, column }: { oid: number; column: string | undefined },
   endsAt: number,
-): Promise<Pick<Loss, 'count' | 'isExact'>> {
+): Promise<Pick<RollbackLoss, 'count' | 'isExact'>> {
   const leftMs = Math.floor(endsAt - performance.now());
   if (leftMs > 0) {
     try {

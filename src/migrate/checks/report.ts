@@ -6,8 +6,8 @@ import { PLAIN, type Style } from '../../report/table.ts';
 import type { StructureDifference } from '../../structure/diff.ts';
 import { renderCount } from '../../text/units.ts';
 import type { StructureComparison } from './drift.ts';
-import type { FixPlan } from './lint-fix.ts';
-import type { Loss } from './losses.ts';
+import type { LintFixPlan } from './lint-fix.ts';
+import type { RollbackLoss } from './losses.ts';
 import type { Finding, ValidationResult } from './validate.ts';
 
 /**
@@ -65,7 +65,7 @@ function renderFinding(finding: Finding, style: Style): string {
 
 /** What would be lost, one line each; empty where nothing would. */
 export function renderLosses(
-  losses: readonly Loss[],
+  losses: readonly RollbackLoss[],
   { style, isDryRun }: { style: Style; isDryRun: boolean },
 ): string {
   if (losses.length === 0) return '';
@@ -77,7 +77,7 @@ export function renderLosses(
 
 const NOUNS = { table: 'row', rows: 'row', column: 'value', unknown: '' };
 
-function renderLoss(loss: Loss, style: Style): string {
+function renderLoss(loss: RollbackLoss, style: Style): string {
   const { kind, object, place } = loss;
   if (kind === 'unknown') return `${style.warn('unknown')}  ${object} ${style.dim(`(${place})`)}`;
   const title = kind === 'rows' ? 'rows of' : kind;
@@ -86,7 +86,7 @@ function renderLoss(loss: Loss, style: Style): string {
   return `${title.padEnd(7)}  ${object}  ${colour(renderLossCount(loss))}`;
 }
 
-function renderLossCount({ kind, count, isExact }: Loss): string {
+function renderLossCount({ kind, count, isExact }: RollbackLoss): string {
   const noun = NOUNS[kind];
   if (count === null) return `an unknown number of ${noun}s`;
   const number = count.toLocaleString('en-US');
@@ -186,7 +186,7 @@ function countChanges(differences: readonly StructureDifference[]): string {
  * @param diffs one for each file of the plan; shown in a dry run
  */
 export function renderFixes(
-  { files, fixed, left, report }: FixPlan,
+  { files, fixed, left, report }: LintFixPlan,
   { isDry, diffs, style }: { isDry: boolean; diffs: readonly string[]; style: Style },
 ): string {
   const changes = files.flatMap(({ file, before }, index) => {

@@ -8,7 +8,7 @@ import { packagePath } from '../../file-system.ts';
  * @param rule the name of a rule that is there
  * @throws {EvdbError} FILE_UNREADABLE
  */
-export function readRulePage(rule: string): string {
+export function readLintRulePage(rule: string): string {
   try {
     return readFileSync(packagePath('docs', 'rules', `${rule}.md`), 'utf8');
   } catch (cause) {

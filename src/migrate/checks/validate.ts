@@ -4,7 +4,7 @@ import { EvdbError, type EvdbErrorCode } from '../../errors.ts';
 import { type LintReport, lintScripts } from '../../lint/engine.ts';
 import type { LintFinding } from '../../lint/finding.ts';
 import type { Severity } from '../../lint/rule.ts';
-import { GRAMMAR_MAJOR, loadParser, type SqlParser } from '../../sql/parser.ts';
+import { GRAMMAR_MAJOR, loadSqlParser, type SqlParser } from '../../sql/parser.ts';
 import { commandLine } from '../../text/command-line.ts';
 import { ScriptError } from '../files/script-error.ts';
 import { type MigrationFile, readScript, type Script } from '../files/source.ts';
@@ -15,7 +15,7 @@ import type { MigrationState, MigrationStatus } from '../plan/compare.ts';
 import { fullName } from '../plan/plan.ts';
 import { readDiffs, readStatements, readStatementsFor } from '../plan/prepare.ts';
 import { readStanding, requireMigrations, withSession } from '../plan/read.ts';
-import { checkBase, newAgainst, type Rename } from './base-branch.ts';
+import { checkBase, type MigrationRename, newAgainst } from './base-branch.ts';
 import type { ProveDownsOptions } from './downs.ts';
 import { isAfter, type LintSettingsOptions, readLintScripts, withoutShipped } from './lint.ts';
 
@@ -48,7 +48,7 @@ export interface Finding extends LintDetails {
   excerpt?: string;
   diff?: string;
   /** The files to rename, where that mends it. */
-  renames?: Rename[];
+  renames?: MigrationRename[];
 }
 
 export interface ValidationResult {
@@ -116,7 +116,7 @@ async function validateFiles(options: ValidateOptions): Promise<ValidationResult
       skipped: [skippedFor("the files' contents", 'their names have to be right first')],
     };
   }
-  const parser = await loadParser();
+  const parser = await loadSqlParser();
   const files = listed.files
     .flatMap(({ upPath, downPath }) => [upPath, downPath ?? []].flat())
     .map(displayPath);

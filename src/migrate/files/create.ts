@@ -6,7 +6,7 @@ import { sameCommand } from '../../text/command-line.ts';
 import { listMigrations, type MigrationFile, STRUCTURE_FILE } from './source.ts';
 import { compareVersions, MAX_VERSION_DIGITS, parseVersion } from './version.ts';
 
-export interface CreateOptions {
+export interface CreateMigrationOptions {
   directory: string;
   /** Words, such as `add venues`; becomes `add_venues`. */
   name: string;
@@ -35,7 +35,7 @@ const TIMESTAMP_DIGITS = 14;
  *
  * @throws {EvdbError} INVALID_NAME, FILE_EXISTS, FILE_UNREADABLE, and those of `listMigrations` for a broken folder
  */
-export function createMigration(options: CreateOptions): CreatedMigration {
+export function createMigration(options: CreateMigrationOptions): CreatedMigration {
   const name = slug(options.name);
   makeFolder(options.directory);
   const version = nextVersion(listMigrations(options.directory), options);
@@ -65,7 +65,7 @@ function slug(words: string): string {
   });
 }
 
-function nextVersion(files: MigrationFile[], options: CreateOptions): string {
+function nextVersion(files: MigrationFile[], options: CreateMigrationOptions): string {
   const last = files.at(-1);
   const isSequential = last !== undefined && last.version.length < TIMESTAMP_DIGITS;
   const numbering = options.numbering ?? (isSequential ? 'sequential' : 'timestamp');
@@ -86,7 +86,7 @@ function nextVersion(files: MigrationFile[], options: CreateOptions): string {
   return parseVersion(after).padStart(last?.label.length ?? 3, '0');
 }
 
-function renderTemplate(file: string, { name, irreversible }: CreateOptions): string {
+function renderTemplate(file: string, { name, irreversible }: CreateMigrationOptions): string {
   const text = readFileSync(packagePath('templates', file), 'utf8');
   const header = irreversible ? '-- evdb: irreversible <say why there is no way back>\n' : '';
   return header + text.replaceAll('{{name}}', name.trim().replace(/\s+/g, ' '));
@@ -130,7 +130,7 @@ interface InitOptions {
   empty?: boolean;
 }
 
-export interface InitResult {
+export interface InitProjectResult {
   /** Relative to the project folder. */
   created: string[];
   /** What was there already and stays as it was. */
@@ -152,7 +152,10 @@ const CONFIG_FILE = /^(evdb\.config\.\w+|\.evdbrc)$/;
  * @throws {EvdbError} FILE_UNREADABLE when a file cannot be written
  * @example initProject(process.cwd(), { empty: true }).created // ['evdb.config.mjs', '.env.example']
  */
-export function initProject(projectDir: string, { empty = false }: InitOptions = {}): InitResult {
+export function initProject(
+  projectDir: string,
+  { empty = false }: InitOptions = {},
+): InitProjectResult {
   const target = join(projectDir, 'migrations');
   makeFolder(target);
   const schemaFiles = listSchemaFiles();
@@ -176,7 +179,7 @@ export function initProject(projectDir: string, { empty = false }: InitOptions =
     to,
     content: readFileSync(packagePath(from)),
   }));
-  const result: InitResult = { created: [], kept: [], eventSchema };
+  const result: InitProjectResult = { created: [], kept: [], eventSchema };
   for (const { to, content } of files) {
     const isNew = writeMissing(join(projectDir, to), content);
     (isNew ? result.created : result.kept).push(to);

@@ -21,7 +21,7 @@ export interface ScriptLocation {
 }
 
 /** What PostgreSQL says beside its message. */
-export interface ServerReport {
+export interface ServerErrorReport {
   sqlstate: string;
   detail?: string | undefined;
   hint?: string | undefined;
@@ -36,13 +36,13 @@ export class ScriptError extends EvdbError {
   readonly location: ScriptLocation;
   /** The line with a caret under the place, ready to print. */
   readonly excerpt: string;
-  readonly server: ServerReport | undefined;
+  readonly server: ServerErrorReport | undefined;
 
   constructor(
     code: EvdbErrorCode,
     message: string,
     place: { script: Script; line: number; column: number; excerpt?: string | undefined },
-    options: { hint?: string | undefined; cause?: unknown; server?: ServerReport } = {},
+    options: { hint?: string | undefined; cause?: unknown; server?: ServerErrorReport } = {},
   ) {
     const location = { file: place.script.path, line: place.line, column: place.column };
     super(code, message, { ...options, details: { ...location, ...options.server } });
@@ -109,7 +109,7 @@ function readLine({ text, large }: Script, line: number): string {
   return large ? readLargeLine(large.filePath, line) : lineOf(text, line);
 }
 
-function serverReport(error: DriverError): ServerReport {
+function serverReport(error: DriverError): ServerErrorReport {
   return {
     sqlstate: error.code ?? '',
     detail: error.detail,

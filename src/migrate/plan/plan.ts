@@ -1,16 +1,16 @@
 import { EvdbError } from '../../errors.ts';
 import { commandLine } from '../../text/command-line.ts';
 import { compareVersions, isVersion, parseVersion, type Version } from '../files/version.ts';
-import type { Direction, PlanWarning } from '../progress.ts';
+import type { MigrationDirection, MigrationPlanWarning } from '../progress.ts';
 import { isApplied, type MigrationStatus, repairCommand } from './compare.ts';
 
 /** Which migrations to run, in this order; nothing has been read or checked of their scripts. */
 export interface Selection {
-  direction: Direction;
+  direction: MigrationDirection;
   migrations: MigrationStatus[];
   /** What stays pending because a target or a number of steps left it out. */
   left?: MigrationStatus[];
-  warnings: PlanWarning[];
+  warnings: MigrationPlanWarning[];
 }
 
 export type PendingMigration = Pick<MigrationStatus, 'version' | 'label' | 'name'>;
@@ -91,7 +91,7 @@ function selection(migrations: MigrationStatus[]): Selection {
 }
 
 /** Nobody knows that the down script fits what a baseline found. */
-function baselineWarnings(migrations: MigrationStatus[]): PlanWarning[] {
+function baselineWarnings(migrations: MigrationStatus[]): MigrationPlanWarning[] {
   return migrations
     .filter(({ row }) => row?.origin === 'baseline')
     .map((status) => ({
@@ -119,10 +119,10 @@ function targetVersion({ to, steps }: { to?: string | undefined; steps?: number 
   });
 }
 
-function ledgerWarnings(statuses: MigrationStatus[], options: UpOptions): PlanWarning[] {
+function ledgerWarnings(statuses: MigrationStatus[], options: UpOptions): MigrationPlanWarning[] {
   const ahead = statuses.filter(({ state }) => state === 'ahead');
   if (ahead.length > 0 && options.strict) throw ledgerAhead(ahead);
-  const warnings: PlanWarning[] = statuses
+  const warnings: MigrationPlanWarning[] = statuses
     .filter(({ state }) => state === 'reworded')
     .map((status) => ({
       code: 'REWORDED',

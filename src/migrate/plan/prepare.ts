@@ -1,6 +1,6 @@
 import type { Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
-import { GRAMMAR_MAJOR, loadParser, type SqlParser } from '../../sql/parser.ts';
+import { GRAMMAR_MAJOR, loadSqlParser, type SqlParser } from '../../sql/parser.ts';
 import { type Statement, splitStatements } from '../../sql/statements.ts';
 import { asKind } from '../../sql/tree.ts';
 import { commandLine } from '../../text/command-line.ts';
@@ -17,15 +17,15 @@ import type { Version } from '../files/version.ts';
 import { ledgerEntry, readStoredTexts } from '../ledger/ledger.ts';
 import type { LedgerEntry } from '../ledger/record.ts';
 import { ledgerKey, type MigrateOptions } from '../options.ts';
-import type { Direction, PlanWarning } from '../progress.ts';
+import type { MigrationDirection, MigrationPlanWarning } from '../progress.ts';
 import { checkStatements, type ScriptProblem } from './check.ts';
 import type { MigrationStatus } from './compare.ts';
 import { fullName, type Selection } from './plan.ts';
 import { type ResumePoint, readResumePoint } from './resume-point.ts';
 
 /** One migration, read and checked, ready to run. */
-export interface Step {
-  direction: Direction;
+export interface MigrationStep {
+  direction: MigrationDirection;
   version: Version;
   label: string;
   name: string;
@@ -59,11 +59,11 @@ interface PrepareOptions {
 export async function prepareSteps(
   { direction, migrations }: Selection,
   options: PrepareOptions,
-): Promise<{ steps: Step[]; warnings: PlanWarning[] }> {
+): Promise<{ steps: MigrationStep[]; warnings: MigrationPlanWarning[] }> {
   if (migrations.length === 0) return { steps: [], warnings: [] };
-  const parser = await loadParser();
-  const warnings: PlanWarning[] = [];
-  const steps: Step[] = [];
+  const parser = await loadSqlParser();
+  const warnings: MigrationPlanWarning[] = [];
+  const steps: MigrationStep[] = [];
   for (const status of migrations) {
     const script = await (direction === 'up'
       ? upScript(status, options)
@@ -77,7 +77,10 @@ export async function prepareSteps(
 }
 
 /** Better told now than by `down`, when there is no time to write a script. */
-function warnOfNoWayBack(steps: Step[], migrations: MigrationStatus[]): PlanWarning[] {
+function warnOfNoWayBack(
+  steps: MigrationStep[],
+  migrations: MigrationStatus[],
+): MigrationPlanWarning[] {
   const without = steps.filter(({ script, entry }, index) => {
     if (script.directives.irreversible !== undefined) return false;
     if (migrations[index]?.file?.downPath === undefined) return true;
@@ -172,7 +175,7 @@ function refuseProblems(
   script: Script,
   status: MigrationStatus,
   problems: ScriptProblem[],
-): PlanWarning[] {
+): MigrationPlanWarning[] {
   const [first, ...others] = problems.filter(({ severity }) => severity === 'error');
   if (first) {
     const more =
@@ -188,12 +191,12 @@ function refuseProblems(
 }
 
 function makeStep(from: {
-  direction: Direction;
+  direction: MigrationDirection;
   status: MigrationStatus;
   script: Script;
   statements: Statement[];
   options: PrepareOptions;
-}): Step {
+}): MigrationStep {
   const { direction, status, script, statements, options } = from;
   const { version, label, name } = status;
   const resume = readResumePoint({ direction, status }, script, statements);
@@ -241,7 +244,7 @@ export const END_READ_ONLY_SQL = 'release savepoint evdb_read_only';
  */
 export async function readTransactionModes({
   statements,
-}: Pick<Step, 'statements'>): Promise<TransactionModes> {
+}: Pick<MigrationStep, 'statements'>): Promise<TransactionModes> {
   const modes: TransactionModes = {
     isolation: undefined,
     isReadOnly: false,
@@ -258,7 +261,7 @@ export async function readTransactionModes({
 const SETS_MODES = /^set\b[^']*\btransaction\b/i;
 
 async function addModes(modes: TransactionModes, { text }: Statement): Promise<boolean> {
-  const tree = (await loadParser()).parse(text);
+  const tree = (await loadSqlParser()).parse(text);
   const { kind, name, args = [] } = asKind(tree ?? undefined, 'VariableSetStmt') ?? {};
   if (kind !== 'VAR_SET_MULTI' || name !== 'TRANSACTION') return false;
   for (const arg of args) {
@@ -307,7 +310,10 @@ export async function readDiffs(
 }
 
 /** Gives each warning about a changed file its diff. */
-export function withDiffs(warnings: PlanWarning[], diffs: Map<Version, string>): PlanWarning[] {
+export function withDiffs(
+  warnings: MigrationPlanWarning[],
+  diffs: Map<Version, string>,
+): MigrationPlanWarning[] {
   return warnings.map((warning) => {
     const diff = warning.version === undefined ? undefined : diffs.get(warning.version);
     return diff === undefined ? warning : { ...warning, diff };

@@ -4,7 +4,7 @@ import { commandLine } from '../../text/command-line.ts';
 import { ScriptError } from '../files/script-error.ts';
 import type { Script } from '../files/source.ts';
 import { statementChecksum } from '../ledger/journal.ts';
-import type { Direction } from '../progress.ts';
+import type { MigrationDirection } from '../progress.ts';
 import type { MigrationStatus } from './compare.ts';
 import { fullName } from './plan.ts';
 
@@ -23,7 +23,7 @@ export interface ResumePoint {
  * @throws {ScriptError} CHANGED_MIGRATION at a statement that ran and is another one now
  */
 export function readResumePoint(
-  { direction, status }: { direction: Direction; status: MigrationStatus },
+  { direction, status }: { direction: MigrationDirection; status: MigrationStatus },
   script: Script,
   statements: Statement[],
 ): ResumePoint | undefined {

@@ -4,10 +4,10 @@ import { isStronger, type LockMode } from '../../impact/impact.ts';
 import {
   estimateMs,
   type ImpactPlan,
+  type ImpactTableFacts,
   type PlannedLock,
   type StatementImpact,
   type StepImpact,
-  type TableFacts,
 } from './impact-plan.ts';
 
 /** How much others may feel of a plan; what is not set is not limited. */
@@ -260,7 +260,7 @@ function blocksOthers(mode: LockMode | undefined): boolean {
   return mode !== undefined && isStronger(mode, 'ShareUpdateExclusive');
 }
 
-function rowsOf(facts: TableFacts | undefined): number | null {
+function rowsOf(facts: ImpactTableFacts | undefined): number | null {
   if (facts === undefined) return null;
   return facts.isNew ? 0 : facts.rows;
 }

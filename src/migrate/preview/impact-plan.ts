@@ -9,7 +9,7 @@ import type {
   Scan,
 } from '../../impact/impact.ts';
 import type { PendingMigration } from '../plan/plan.ts';
-import type { Direction, PlanWarning, StepName } from '../progress.ts';
+import type { MigrationDirection, MigrationPlanWarning, MigrationStepName } from '../progress.ts';
 
 /** What would run, and what others would feel of it. */
 export interface ImpactPlan {
@@ -19,22 +19,22 @@ export interface ImpactPlan {
   serverVersion: number;
   steps: StepImpact[];
   /** What the target says of each table that a statement locks, rewrites, scans or builds on. */
-  tables: Record<ObjectKey, TableFacts>;
+  tables: Record<ObjectKey, ImpactTableFacts>;
   /** What stays pending because a target or a number of steps left it out. */
   pending: PendingMigration[];
-  warnings: PlanWarning[];
+  warnings: MigrationPlanWarning[];
   /** Where the statements were tried; null where they were only read. */
-  trace: TraceFacts | null;
+  trace: ImpactTraceFacts | null;
 }
 
-export interface TraceFacts {
+export interface ImpactTraceFacts {
   /** `beside` and `embedded`: in a database made for it; `target`: in transactions that were rolled back. */
   where: 'beside' | 'embedded' | 'target';
   /** As in server_version_num. */
   serverVersion: number;
 }
 
-export interface TableFacts {
+export interface ImpactTableFacts {
   /** The planner's estimate; null where it is not known. */
   rows: number | null;
   /** With indexes and toast; null where it is not known. */
@@ -44,12 +44,12 @@ export interface TableFacts {
   isNew: boolean;
 }
 
-export interface StepImpact extends StepName {
-  direction: Direction;
+export interface StepImpact extends MigrationStepName {
+  direction: MigrationDirection;
   /** As the ledger or the folder names it. */
   file: string;
   isTransactional: boolean;
-  waits: LockWaits;
+  waits: StepLockWaits;
   /** The strongest lock on tables that were there before the plan; null where there is none. */
   strongestLock: StrongestLock | null;
   /** Above 0 where a no-transaction script that stopped half way goes on: these do not run again. */
@@ -61,7 +61,7 @@ export interface StepImpact extends StepName {
 }
 
 /** How long a step waits for locks before it gives way and tries again. */
-export interface LockWaits {
+export interface StepLockWaits {
   /** One for each try, in ms. */
   lockTimeoutsMs: number[];
   /** How long it goes on asking, in ms; null for as long as the tries take. */

@@ -6,7 +6,7 @@ import type { Session } from '../../connection/session.ts';
 import { roleStandInOf } from '../../scratch/roles.ts';
 import { withScratch } from '../../scratch/scratch.ts';
 import { changesServer } from '../../sql/kind.ts';
-import { loadParser } from '../../sql/parser.ts';
+import { loadSqlParser } from '../../sql/parser.ts';
 import type { Statement } from '../../sql/statements.ts';
 import {
   type StatementTrace,
@@ -17,13 +17,13 @@ import {
 import { type PlanCommandOptions, withCommandPlan } from '../apply/commands.ts';
 import { beginSql } from '../apply/session-settings.ts';
 import { applySettings, ledgerKey, type MigrateOptions } from '../options.ts';
-import type { Step } from '../plan/prepare.ts';
+import type { MigrationStep } from '../plan/prepare.ts';
 import {
   estimateMs,
   type ImpactPlan,
+  type ImpactTableFacts,
+  type ImpactTraceFacts,
   type StepImpact,
-  type TableFacts,
-  type TraceFacts,
 } from './impact-plan.ts';
 import { readStepImpact } from './step-impact.ts';
 
@@ -56,7 +56,7 @@ export async function planImpact(options: PlanImpactOptions): Promise<ImpactPlan
     const nothing = { ...known, steps: [], tables: {}, trace: null };
     if (steps.length === 0) return nothing;
     const { trace } = options;
-    const parser = await loadParser();
+    const parser = await loadSqlParser();
     const catalog = await readCatalog(session, {
       searchPath: [schema, ...(options.searchPath ?? [])],
       parser,
@@ -121,7 +121,7 @@ interface TraceStepsOptions extends MigrateOptions {
 }
 
 interface StepTraces {
-  facts: TraceFacts;
+  facts: ImpactTraceFacts;
   /** For each step, for each of its statements; undefined for one that has been run already. */
   traces: (StatementTrace | undefined)[][];
 }
@@ -137,7 +137,7 @@ const TARGET_LOCK_TIMEOUT_MS = 200;
  * @throws {EvdbError} those of `withScratch` and `openSession`
  */
 async function traceSteps(
-  steps: readonly Step[],
+  steps: readonly MigrationStep[],
   target: Session,
   options: TraceStepsOptions,
 ): Promise<StepTraces> {
@@ -163,7 +163,7 @@ async function traceSteps(
 
 async function traceAll(
   tracer: TraceSession,
-  steps: readonly Step[],
+  steps: readonly MigrationStep[],
   options: TraceStepsOptions,
 ): Promise<StepTraces['traces']> {
   const settings = { ...applySettings(options), ...ledgerKey(options) };
@@ -251,7 +251,7 @@ async function readTableFacts(
   session: Session,
   tables: ReadonlyMap<ObjectKey, TargetRelation | undefined>,
   known?: ReadonlyMap<ObjectKey, RelationSize>,
-): Promise<Record<ObjectKey, TableFacts>> {
+): Promise<Record<ObjectKey, ImpactTableFacts>> {
   const asked = [...tables.values()].flatMap((one) => (one ? [one.key, ...one.stored] : []));
   const sizes = known ?? (await readSizes(session, new Set(asked)));
   return Object.fromEntries(
@@ -259,12 +259,12 @@ async function readTableFacts(
   );
 }
 
-const NEW: TableFacts = { rows: null, bytes: null, indexes: 0, isNew: true };
+const NEW: ImpactTableFacts = { rows: null, bytes: null, indexes: 0, isNew: true };
 
 function factsOf(
   { key, indexes, stored }: TargetRelation,
   sizes: ReadonlyMap<ObjectKey, RelationSize>,
-): TableFacts {
+): ImpactTableFacts {
   const own = sizes.get(key);
   const parts = stored.map((part) => sizes.get(part));
   const rows = own?.rows ?? sumOf(parts.map((part) => part?.rows));

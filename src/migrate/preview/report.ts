@@ -9,7 +9,7 @@ import { PLAIN, type Style } from '../../report/table.ts';
 import { renderCount, renderDuration } from '../../text/units.ts';
 import { wrapWords } from '../../text/width.ts';
 import type { BudgetFinding, BudgetVerdict } from './budget.ts';
-import type { ImpactPlan, StatementImpact, StepImpact, TableFacts } from './impact-plan.ts';
+import type { ImpactPlan, ImpactTableFacts, StatementImpact, StepImpact } from './impact-plan.ts';
 import { type Effect, lockLabel, statementEffects } from './statement-effects.ts';
 
 export interface ImpactPlanRenderOptions {
@@ -149,7 +149,7 @@ function listNames(names: readonly string[]): string {
 function renderStatement(
   statement: StatementImpact,
   step: StepImpact,
-  tables: Record<string, TableFacts>,
+  tables: Record<string, ImpactTableFacts>,
   options: ImpactPlanRenderOptions,
 ): string[] {
   const { style, width = Number.POSITIVE_INFINITY } = options;

@@ -2,7 +2,7 @@ import type { Build, LockMode } from '../../impact/impact.ts';
 import { renderBytes } from '../../report/columns.ts';
 import type { Style } from '../../report/table.ts';
 import { renderDuration } from '../../text/units.ts';
-import type { PlannedLock, StatementImpact, TableFacts } from './impact-plan.ts';
+import type { ImpactTableFacts, PlannedLock, StatementImpact } from './impact-plan.ts';
 
 /** One thing that a statement does to others, as a line. */
 export interface Effect {
@@ -19,7 +19,7 @@ export function lockLabel(mode: LockMode): string {
 /** What a statement does, the worst first; sizes stand where a table is named first. */
 export function statementEffects(
   statement: StatementImpact,
-  tables: Record<string, TableFacts>,
+  tables: Record<string, ImpactTableFacts>,
 ): Effect[] {
   const name = sizedOnce(tables);
   return [
@@ -59,7 +59,7 @@ export function statementEffects(
 }
 
 /** By the planner's estimate. */
-function countChanged(facts: TableFacts | undefined, isAll: boolean): string {
+function countChanged(facts: ImpactTableFacts | undefined, isAll: boolean): string {
   if (facts === undefined || facts.isNew || facts.rows === null) return '';
   const rows = `${Math.round(facts.rows).toLocaleString('en-US')} ${facts.rows === 1 ? 'row' : 'rows'}`;
   return `${isAll ? 'about' : 'at most about'} ${rows} of `;
@@ -80,7 +80,7 @@ function durationEffects({ estimatedMs, trace }: StatementImpact): Effect[] {
 }
 
 /** With its size where it is named first. */
-function sizedOnce(tables: Record<string, TableFacts>): (relation: string) => string {
+function sizedOnce(tables: Record<string, ImpactTableFacts>): (relation: string) => string {
   const named = new Set<string>();
   return (relation) => {
     const facts = tables[relation];
@@ -91,7 +91,7 @@ function sizedOnce(tables: Record<string, TableFacts>): (relation: string) => st
 }
 
 /** `1,200,000 rows, 340 MB`, `new`, `size not known`. */
-function describeSize({ rows, bytes, isNew }: TableFacts): string {
+function describeSize({ rows, bytes, isNew }: ImpactTableFacts): string {
   if (isNew) return 'made by this plan';
   const size = bytes === null ? '' : `, ${renderBytes(bytes)}`;
   if (rows === null) return bytes === null ? 'size not known' : `rows not known${size}`;
@@ -125,7 +125,7 @@ function buildEffects(builds: readonly Build[], name: (relation: string) => stri
     }));
 }
 
-function withIndexes(facts: TableFacts | undefined): string {
+function withIndexes(facts: ImpactTableFacts | undefined): string {
   const count = facts?.indexes ?? 0;
   return count === 0 ? '' : ` and its ${count === 1 ? 'index' : `${count} indexes`}`;
 }

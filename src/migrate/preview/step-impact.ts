@@ -19,13 +19,13 @@ import type { Statement } from '../../sql/statements.ts';
 import type { StatementTrace } from '../../trace/trace-statements.ts';
 import { ladderFor, lockTimeouts, stepName } from '../apply/context.ts';
 import type { ApplySettings } from '../options.ts';
-import type { Step } from '../plan/prepare.ts';
+import type { MigrationStep } from '../plan/prepare.ts';
 import type {
-  LockWaits,
   PlannedLock,
   StatementImpact,
   StatementTraceFacts,
   StepImpact,
+  StepLockWaits,
   StrongestLock,
 } from './impact-plan.ts';
 
@@ -41,7 +41,7 @@ interface Around extends Omit<Surroundings, 'nameOf'> {
  * What others feel of a step, statement by statement. Relations go by the names that they have before
  * the step, and what the step itself makes is left out, since nobody else uses it yet.
  */
-export function readStepImpact(step: Step, around: Around): StepImpact {
+export function readStepImpact(step: MigrationStep, around: Around): StepImpact {
   const { settings, traces, isNew } = around;
   const nameOf = rememberNames(around.catalog);
   // What ran before a script stopped half way is in the catalog already, and does not run again.
@@ -73,7 +73,7 @@ export function readStepImpact(step: Step, around: Around): StepImpact {
 }
 
 /** What only a transaction forbids is none where there is none. */
-function refusedIn({ isTransactional }: Step, refusals: readonly Refusal[]): Refusal[] {
+function refusedIn({ isTransactional }: MigrationStep, refusals: readonly Refusal[]): Refusal[] {
   return refusals.filter((one) => isTransactional || !one.isOnlyInTransaction);
 }
 
@@ -113,7 +113,7 @@ function rememberNames({ relations, indexes, isComplete }: Catalog): Surrounding
   };
 }
 
-function lockWaits(step: Step, settings: ApplySettings): LockWaits {
+function lockWaits(step: MigrationStep, settings: ApplySettings): StepLockWaits {
   const ladder = ladderFor(step, settings);
   const first = ladder[0] ?? LADDER[0];
   return {

@@ -28,7 +28,7 @@ export interface Repair {
 }
 
 /** Something that a person has to decide. */
-export interface Decision {
+export interface PlannedRepairDecision {
   version: Version;
   label: string;
   name: string;
@@ -40,7 +40,7 @@ export interface Decision {
 
 export interface RepairSelection {
   repairs: Repair[];
-  decisions: Decision[];
+  decisions: PlannedRepairDecision[];
 }
 
 /**
@@ -122,7 +122,7 @@ function settling({ row }: MigrationStatus): RepairAction {
 }
 
 function undecided(status: MigrationStatus): EvdbError {
-  const decision = decisionAbout(status) as Decision;
+  const decision = decisionAbout(status) as PlannedRepairDecision;
   return new EvdbError('INCOMPLETE_MIGRATION', decision.message, {
     hint: decision.choices
       .map(({ command, meaning }) => `${command}: ${meaning}`)
@@ -144,13 +144,15 @@ function riskOf(status: MigrationStatus, action: RepairAction): string | null {
     : null;
 }
 
-function decisionAbout(status: MigrationStatus): Decision | undefined {
+function decisionAbout(status: MigrationStatus): PlannedRepairDecision | undefined {
   const { version, label, name, state } = status;
   const told = describe(status);
   return told && { version, label, name, state, ...told };
 }
 
-function describe(status: MigrationStatus): Pick<Decision, 'message' | 'choices'> | undefined {
+function describe(
+  status: MigrationStatus,
+): Pick<PlannedRepairDecision, 'message' | 'choices'> | undefined {
   const name = fullName(status);
   switch (status.state) {
     case 'changed':
@@ -180,7 +182,9 @@ function describe(status: MigrationStatus): Pick<Decision, 'message' | 'choices'
   }
 }
 
-function describeIncomplete(status: MigrationStatus): Pick<Decision, 'message' | 'choices'> {
+function describeIncomplete(
+  status: MigrationStatus,
+): Pick<PlannedRepairDecision, 'message' | 'choices'> {
   const { statementsDone = 0, statementsTotal = 0, state, statementStarted } = status.row ?? {};
   const isReverting = state === 'reverting';
   const goOn = {

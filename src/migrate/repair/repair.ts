@@ -23,7 +23,7 @@ import { fullName } from '../plan/plan.ts';
 import { prepareSteps, readDiffs } from '../plan/prepare.ts';
 import { readStanding, withSession } from '../plan/read.ts';
 import {
-  type Decision,
+  type PlannedRepairDecision,
   planRepair,
   type Repair,
   type RepairAction,
@@ -172,7 +172,7 @@ export interface RepairedMigration {
 }
 
 /** A decision with what differs, where that is at hand. */
-export type RepairDecision = Decision & { diff?: string };
+export type RepairDecision = PlannedRepairDecision & { diff?: string };
 
 /** A repair with what is written for it. */
 interface PreparedRepair {
@@ -212,8 +212,8 @@ async function prepareRepairs(
 async function withoutRunning(
   session: Session,
   options: MigrateOptions,
-  decisions: Decision[],
-): Promise<Decision[]> {
+  decisions: PlannedRepairDecision[],
+): Promise<PlannedRepairDecision[]> {
   if (decisions.every(({ state }) => state !== 'incomplete')) return decisions;
   const holders = await listLockHolders(session, runnerLock(ledgerKey(options)));
   const isRunning = holders.some(({ pid }) => pid !== session.facts.pid);

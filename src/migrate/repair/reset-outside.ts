@@ -1,11 +1,11 @@
 import type { Node, RangeVar } from '@pgsql/types';
 import type { Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
-import { loadParser } from '../../sql/parser.ts';
+import { loadSqlParser } from '../../sql/parser.ts';
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts';
 import type { Statement } from '../../sql/statements.ts';
 import { asKind, objectNameOf, openNode, relationNameOf, writtenNameOf } from '../../sql/tree.ts';
-import type { Step } from '../plan/prepare.ts';
+import type { MigrationStep } from '../plan/prepare.ts';
 
 /** Something outside of the target schema that a migration makes and that must not be there yet. */
 interface Made {
@@ -59,7 +59,7 @@ function inSchemaSql(catalog: string, prefix: string, name: string, schema: stri
  * @throws {EvdbError} RESET_BLOCKED
  */
 export async function readOutside(
-  steps: readonly Step[],
+  steps: readonly MigrationStep[],
   session: Session,
   ownSchemas: readonly string[],
 ): Promise<Outside> {
@@ -98,10 +98,10 @@ function staysBehind(blocking: Made[]): EvdbError {
 }
 
 async function listMade(
-  steps: readonly Step[],
+  steps: readonly MigrationStep[],
   ownSchemas: readonly string[],
 ): Promise<{ made: Made[]; setsDefaultPrivileges: boolean }> {
-  const parser = await loadParser();
+  const parser = await loadSqlParser();
   const made: Made[] = [];
   const dropped = new Set<string>();
   let setsDefaultPrivileges = false;

@@ -13,18 +13,18 @@ import { deleteTargetSql, insertHistorySql } from '../ledger/record.ts';
 import { DEFAULT_STORED_TEXT_LIMIT_BYTES, ledgerKey, type MigrateOptions } from '../options.ts';
 import { compareWithLedger } from '../plan/compare.ts';
 import { planUp } from '../plan/plan.ts';
-import { prepareSteps, type Step } from '../plan/prepare.ts';
+import { type MigrationStep, prepareSteps } from '../plan/prepare.ts';
 import { requireMigrations, withSession } from '../plan/read.ts';
 import { dropDefaultPrivilegesSql, type Outside, readOutside } from './reset-outside.ts';
 
 const DEPENDENT_OBJECTS = '2BP01';
 
-export interface ResetOptions extends MigrateOptions {
+export interface ResetSchemaOptions extends MigrateOptions {
   /** Must be true: everything in the target schema is lost. */
   confirm: boolean;
 }
 
-export interface ResetResult extends MigrationResult {
+export interface ResetSchemaResult extends MigrationResult {
   /** How many migrations the ledger held for this target. */
   forgotten: number;
   /** What stood outside of the schema, was dropped too, and is made again: such as `extension citext`. */
@@ -40,7 +40,7 @@ export interface ResetResult extends MigrationResult {
  * @throws {EvdbError} CONFIRM_REQUIRED, RESET_BLOCKED when something outside the schema depends on
  *   what is in it, and those of `migrateUp`
  */
-export async function resetSchema(options: ResetOptions): Promise<ResetResult> {
+export async function resetSchema(options: ResetSchemaOptions): Promise<ResetSchemaResult> {
   if (!options.confirm) throw confirmRequired(ledgerKey(options).targetSchema);
   const startedAt = performance.now();
   const files = requireMigrations(options);
@@ -84,7 +84,7 @@ function prepareAll(
   worker: Session,
   options: MigrateOptions,
   files: MigrationFile[],
-): Promise<{ steps: Step[]; warnings: MigrationResult['warnings'] }> {
+): Promise<{ steps: MigrationStep[]; warnings: MigrationResult['warnings'] }> {
   const statuses = compareWithLedger(files, [], () => ({ checksum: '', tokenChecksum: () => '' }));
   return prepareSteps(planUp(statuses), {
     storedTextLimitBytes: options.storedTextLimitBytes ?? DEFAULT_STORED_TEXT_LIMIT_BYTES,

@@ -158,7 +158,7 @@ async function runAll(session: Session, queries: string[]): Promise<Row[][]> {
   });
 }
 
-export interface ReadDatabaseOptions extends ReadStructureOptions {
+export interface ReadDatabaseStructureOptions extends ReadStructureOptions {
   /** Ends the reading, and throws its reason. */
   signal?: AbortSignal | undefined;
 }
@@ -172,7 +172,7 @@ export interface ReadDatabaseOptions extends ReadStructureOptions {
  */
 export async function readDatabaseStructure(
   connection: ConnectionOptions,
-  { signal, ...options }: ReadDatabaseOptions = {},
+  { signal, ...options }: ReadDatabaseStructureOptions = {},
 ): Promise<Structure> {
   return withAbortableSession(connection, { signal }, (session) =>
     readStructure(session, options).catch((error: unknown) => {

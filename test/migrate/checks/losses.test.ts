@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
 import { findLosses } from '../../../src/migrate/checks/losses.ts';
-import { loadParser } from '../../../src/sql/parser.ts';
+import { loadSqlParser } from '../../../src/sql/parser.ts';
 import { splitStatements } from '../../../src/sql/statements.ts';
 
 async function find(text: string): Promise<string[]> {
-  const targets = findLosses(splitStatements(text), await loadParser());
+  const targets = findLosses(splitStatements(text), await loadSqlParser());
   return targets.map((target) => {
     switch (target.kind) {
       case 'schema':

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type CreateOptions, createMigration } from '../../../src/migrate/files/create.ts';
+import { type CreateMigrationOptions, createMigration } from '../../../src/migrate/files/create.ts';
 import { readScript } from '../../../src/migrate/files/source.ts';
 import { splitStatements } from '../../../src/sql/statements.ts';
 
@@ -16,7 +16,7 @@ afterEach(() => rmSync(root, { recursive: true }));
 
 const now = new Date('2026-11-22T14:03:05.678Z');
 
-function create(name: string, options: Partial<CreateOptions> = {}): string[] {
+function create(name: string, options: Partial<CreateMigrationOptions> = {}): string[] {
   return createMigration({ directory, name, now, ...options }).files.map((path) => basename(path));
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, vi } from 'vitest';
-import { migrateDown, migrateUp, type Progress } from '../../../src/index.ts';
+import { type MigrationProgress, migrateDown, migrateUp } from '../../../src/index.ts';
 import {
   holdRunnerLock,
   type MigrateStage,
@@ -28,7 +28,7 @@ describe('a runner', () => {
     const first = migrateUp(stage.options);
     await untilHeard(stage.heard, 'step-started');
 
-    const heard: Progress[] = [];
+    const heard: MigrationProgress[] = [];
     const second = migrateUp({ ...stage.options, onProgress: (progress) => heard.push(progress) });
     const { holders } = await untilHeard(heard, 'lock-wait');
     expect(holders).toMatchObject([{ application: 'evdb', user: stage.options.connection.user }]);
@@ -86,7 +86,7 @@ describe('a runner', () => {
     await old`select count(*) from busy`;
     const first = migrateUp(stage.options);
     await untilHeard(stage.heard, 'step-started');
-    const heard: Progress[] = [];
+    const heard: MigrationProgress[] = [];
     const second = migrateUp({ ...stage.options, onProgress: (progress) => heard.push(progress) });
     await untilHeard(heard, 'lock-wait');
     await old.unsafe('rollback');
@@ -299,8 +299,8 @@ describe('an interrupt', () => {
     const inserts = Array.from({ length: 1000 }, (_, n) => `insert into a values (${n});`);
     await stage.migration('001_a', `create table a (n int);\n${inserts.join('\n')}`);
     const controller = new AbortController();
-    const done: Progress[] = [];
-    const onProgress = (progress: Progress) => {
+    const done: MigrationProgress[] = [];
+    const onProgress = (progress: MigrationProgress) => {
       if (progress.kind !== 'statement') return;
       done.push(progress);
       controller.abort(new Error('stopped by hand'));

@@ -1,12 +1,12 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { scriptFromText } from '../../../src/migrate/files/source.ts';
 import { checkStatements } from '../../../src/migrate/plan/check.ts';
-import { loadParser, type SqlParser } from '../../../src/sql/parser.ts';
+import { loadSqlParser, type SqlParser } from '../../../src/sql/parser.ts';
 import { splitStatements } from '../../../src/sql/statements.ts';
 
 let parser: SqlParser;
 beforeAll(async () => {
-  parser = await loadParser();
+  parser = await loadSqlParser();
 });
 
 function check(text: string, serverVersion?: number): string[] {

@@ -4,7 +4,7 @@ import { LADDER, type Rung, withLockRetries } from '../../../connection/retry.ts
 import type { Session } from '../../../connection/session.ts';
 import { EvdbError } from '../../../errors.ts';
 import { classifyStatement } from '../../../sql/kind.ts';
-import { loadParser } from '../../../sql/parser.ts';
+import { loadSqlParser } from '../../../sql/parser.ts';
 import { quoteIdent } from '../../../sql/quote.ts';
 import type { Statement } from '../../../sql/statements.ts';
 import type { WrittenName } from '../../../sql/tree.ts';
@@ -15,7 +15,7 @@ import {
   isWritten,
   startStatementSql,
 } from '../../ledger/journal.ts';
-import type { Step } from '../../plan/prepare.ts';
+import type { MigrationStep } from '../../plan/prepare.ts';
 import {
   type ApplyContext,
   lockTimeouts,
@@ -57,12 +57,12 @@ const LONGEST_RUNG: Rung = { lockTimeoutMs: 3000, pauseMs: 0 };
  */
 export async function runAlone(
   statement: Statement,
-  step: Step,
+  step: MigrationStep,
   running: Running,
   refused?: unknown,
 ): Promise<void> {
   const { context, seen } = running;
-  const lone = readLoneStatement((await loadParser()).parse(statement.text));
+  const lone = readLoneStatement((await loadSqlParser()).parse(statement.text));
   await write('started', statement, step, context);
   // Of a procedure that commits nobody knows how far it came, and a detachment that failed half way
   // has to be finalized: they have one try.
@@ -82,7 +82,7 @@ export async function runAlone(
 
 async function attempt(
   statement: Statement,
-  step: Step,
+  step: MigrationStep,
   running: Running & { rung: Rung; lone: LoneStatement; left: { behind: boolean } },
 ): Promise<void> {
   const { context, rung, lone, left } = running;
@@ -119,7 +119,7 @@ function buildsIndex({ kind }: LoneStatement): boolean {
 
 function withBuildTold<T>(
   work: () => Promise<T>,
-  step: Step,
+  step: MigrationStep,
   { observer, worker, onProgress }: ApplyContext,
 ): Promise<T> {
   return watchBuild(work, {
@@ -138,11 +138,11 @@ function withBuildTold<T>(
  */
 export async function settleStarted(
   statement: Statement,
-  step: Step,
+  step: MigrationStep,
   running: Running,
 ): Promise<boolean | undefined> {
   const { worker } = running.context;
-  const lone = readLoneStatement((await loadParser()).parse(statement.text));
+  const lone = readLoneStatement((await loadSqlParser()).parse(statement.text));
   const patience = { lockTimeoutMs: 0, isPatient: true };
   const probe = () => probeStatement(worker, lone, statement.text);
   const fate = await withTimeouts(worker, patience, () =>
@@ -158,7 +158,7 @@ export async function settleStarted(
 /** The second half of `detach partition concurrently`, which takes the partition's lock. */
 async function finalizeDetach(
   { parent, partition }: Extract<LoneStatement, { kind: 'detach' }>,
-  step: Step,
+  step: MigrationStep,
   { context, seen }: Running,
 ): Promise<void> {
   const sql = `alter table ${written(parent)} detach partition ${written(partition)} finalize`;
@@ -185,7 +185,7 @@ async function forgetIfNotDone(
     statement: Statement;
     lone: LoneStatement;
     left: { behind: boolean };
-    step: Step;
+    step: MigrationStep;
     context: ApplyContext;
     refused: unknown;
   },
@@ -208,7 +208,7 @@ const WRITES = {
 async function write(
   what: keyof typeof WRITES,
   statement: Statement,
-  step: Step,
+  step: MigrationStep,
   { observer, key }: ApplyContext,
 ): Promise<void> {
   const sql = WRITES[what](key, step.version, statement);

@@ -1,7 +1,7 @@
 import type { Node } from '@pgsql/types';
 import type { Asked } from '../../../connection/session.ts';
 import { asKind, relationNameOf, type WrittenName, writtenNameOf } from '../../../sql/tree.ts';
-import type { BuildProgress } from '../../progress.ts';
+import type { IndexBuildProgress } from '../../progress.ts';
 
 /**
  * What is known of a statement that runs outside of any transaction: how to tell afterwards
@@ -120,7 +120,7 @@ const LOOK_EVERY_MS = 1000;
 /** Runs work that builds an index in the backend `pid`, and tells how far that is when it changes. */
 export async function watchBuild<T>(
   work: () => Promise<T>,
-  options: { observer: Asked; pid: number; onProgress: (progress: BuildProgress) => void },
+  options: { observer: Asked; pid: number; onProgress: (progress: IndexBuildProgress) => void },
 ): Promise<T> {
   let isDone = false;
   let last = '';
@@ -147,7 +147,10 @@ export async function watchBuild<T>(
   }
 }
 
-async function readBuildProgress(observer: Asked, pid: number): Promise<BuildProgress | undefined> {
+async function readBuildProgress(
+  observer: Asked,
+  pid: number,
+): Promise<IndexBuildProgress | undefined> {
   const [row] = await observer.run(`
 select
     phase as "phase",
@@ -174,7 +177,7 @@ interface ProgressRow {
   lockerPid: number | null;
 }
 
-function toProgress(row: ProgressRow): BuildProgress {
+function toProgress(row: ProgressRow): IndexBuildProgress {
   const { phase, lockerPid } = row;
   if (phase.startsWith('waiting')) {
     const { lockersDone: done, lockersTotal: total } = row;

@@ -2,7 +2,7 @@ import type { Node } from '@pgsql/types';
 import { isConnectionLoss } from '../../../connection/connection-error.ts';
 import { EvdbError } from '../../../errors.ts';
 import { classifyStatement } from '../../../sql/kind.ts';
-import { loadParser, type SqlParser } from '../../../sql/parser.ts';
+import { loadSqlParser, type SqlParser } from '../../../sql/parser.ts';
 import type { Statement } from '../../../sql/statements.ts';
 import { asKind, stringsOf, walkTree } from '../../../sql/tree.ts';
 import { commandLine } from '../../../text/command-line.ts';
@@ -10,7 +10,7 @@ import { ScriptError, statementError } from '../../files/script-error.ts';
 import { reopenJournalSql, replaceScriptSql, statementChecksum } from '../../ledger/journal.ts';
 import { insertHistorySql } from '../../ledger/record.ts';
 import { fullName } from '../../plan/plan.ts';
-import type { Step } from '../../plan/prepare.ts';
+import type { MigrationStep } from '../../plan/prepare.ts';
 import type { ResumePoint } from '../../plan/resume-point.ts';
 import { type ApplyContext, stepName } from '../context.ts';
 import { type Running, settleStarted } from './alone.ts';
@@ -22,9 +22,13 @@ import { type Running, settleStarted } from './alone.ts';
  * @returns the index of the first statement to run
  * @throws {ScriptError} INCOMPLETE_MIGRATION where it cannot be known what became of that statement
  */
-export async function takeUp(step: Step, resume: ResumePoint, running: Running): Promise<number> {
+export async function takeUp(
+  step: MigrationStep,
+  resume: ResumePoint,
+  running: Running,
+): Promise<number> {
   const { statementsDone, isNextStarted } = resume;
-  const parser = await loadParser();
+  const parser = await loadSqlParser();
   const done = step.statements.slice(0, statementsDone);
   refuseTemporaryObjects(step, done, parser);
   for (const statement of settingsOf(done, parser)) await makeAgain(statement, step, running);
@@ -41,7 +45,11 @@ export async function takeUp(step: Step, resume: ResumePoint, running: Running):
   return from;
 }
 
-async function makeAgain(statement: Statement, step: Step, { context }: Running): Promise<void> {
+async function makeAgain(
+  statement: Statement,
+  step: MigrationStep,
+  { context }: Running,
+): Promise<void> {
   try {
     await context.worker.run(statement.text);
   } catch (error) {
@@ -49,13 +57,17 @@ async function makeAgain(statement: Statement, step: Step, { context }: Running)
   }
 }
 
-async function settle(statement: Statement, step: Step, running: Running): Promise<boolean> {
+async function settle(
+  statement: Statement,
+  step: MigrationStep,
+  running: Running,
+): Promise<boolean> {
   const isDone = await settleStarted(statement, step, running);
   if (isDone === undefined) throw undecided(statement, step);
   return isDone;
 }
 
-function undecided(statement: Statement, step: Step): ScriptError {
+function undecided(statement: Statement, step: MigrationStep): ScriptError {
   const { index, line, column, command } = statement;
   const { label } = classifyStatement(statement);
   const repair = (as: string) => commandLine('migrate repair', { as }, { args: [step.label] });
@@ -82,7 +94,11 @@ function whyUndecided(command: string): string {
   return 'It ran outside of any transaction, and leaves nothing in the catalog that would tell.';
 }
 
-async function recordResumption(step: Step, from: number, context: ApplyContext): Promise<void> {
+async function recordResumption(
+  step: MigrationStep,
+  from: number,
+  context: ApplyContext,
+): Promise<void> {
   const { observer, key, provenance } = context;
   const { version, label, name, script, entry, statements, direction } = step;
   const checksums = statements.map((statement) => statementChecksum(script, statement));
@@ -133,7 +149,7 @@ function isSetConfig(tree: Node | null): boolean {
  *
  * @throws {EvdbError} INCOMPLETE_MIGRATION
  */
-function refuseTemporaryObjects(step: Step, done: Statement[], parser: SqlParser): void {
+function refuseTemporaryObjects(step: MigrationStep, done: Statement[], parser: SqlParser): void {
   const made = done.find(({ text }) => TEMPORARY.test(text) && makesTemporary(parser.parse(text)));
   if (made === undefined) return;
   throw new EvdbError(

@@ -10,7 +10,7 @@ import { ScriptError, statementError } from '../../files/script-error.ts';
 import { finishStatementSql } from '../../ledger/journal.ts';
 import { retakeLockSql, runnerLock } from '../../ledger/lock.ts';
 import { fullName } from '../../plan/plan.ts';
-import type { Step } from '../../plan/prepare.ts';
+import type { MigrationStep } from '../../plan/prepare.ts';
 import { type ApplyContext, lockTimeouts, retryOptions, withBlockersWatched } from '../context.ts';
 import { limitLocksSql, sendStatement } from '../session-settings.ts';
 
@@ -20,7 +20,7 @@ import { limitLocksSql, sendStatement } from '../session-settings.ts';
  */
 export async function runInTransaction(
   statement: Statement,
-  step: Step,
+  step: MigrationStep,
   { context, seen }: { context: ApplyContext; seen: SeenBlockers },
 ): Promise<void> {
   await withLockRetries((rung) => attempt(statement, step, { rung, context, seen }), {
@@ -40,7 +40,7 @@ export function sqlstateOf(error: unknown): string | undefined {
 
 async function attempt(
   statement: Statement,
-  step: Step,
+  step: MigrationStep,
   at: { rung: Rung; context: ApplyContext; seen: SeenBlockers },
 ): Promise<void> {
   const { worker, settings, signal, notices } = at.context;
@@ -71,7 +71,7 @@ set local idle_in_transaction_session_timeout = '30s';`);
 /** The script may have become another role: `local` gives way to that again at the commit. */
 async function recordStatement(
   statement: Statement,
-  step: Step,
+  step: MigrationStep,
   { worker, key }: ApplyContext,
 ): Promise<void> {
   const holdsLock = `${retakeLockSql(runnerLock(key))} as "holdsLock"`;
@@ -83,7 +83,7 @@ ${finishStatementSql(key, step.version, statement, holdsLock)}`);
 }
 
 /** Somebody else has gone on with the script: this runner had lost its lock. */
-export function takenOver(step: Step): EvdbError {
+export function takenOver(step: MigrationStep): EvdbError {
   return new EvdbError(
     'LOCKED',
     `${fullName(step)} released the runner's lock, and another runner has taken it`,
