@@ -1,5 +1,5 @@
 import { PLAIN, type Style, type TableRenderer } from '../report/table.ts';
-import { printable } from './output.ts';
+import { printable, SIGNALS } from './output.ts';
 
 /** All that a command knows of the world: tests pass their own. */
 export interface CliContext {
@@ -71,7 +71,6 @@ const SAME_INTERRUPT_MS = 1000;
 
 /** Another signal ends the process as if nobody listened: winding up may hang as well. */
 function onSignals(proc: NodeJS.Process, callback: () => void): () => void {
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   let firstAt: number | undefined;
   const listener = (signal: NodeJS.Signals) => {
     if (firstAt === undefined) {
@@ -83,9 +82,9 @@ function onSignals(proc: NodeJS.Process, callback: () => void): () => void {
     }
   };
   const stop = () => {
-    for (const signal of signals) proc.off(signal, listener);
+    for (const signal of SIGNALS) proc.off(signal, listener);
   };
-  for (const signal of signals) proc.on(signal, listener);
+  for (const signal of SIGNALS) proc.on(signal, listener);
   return stop;
 }
 

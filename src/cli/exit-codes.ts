@@ -1,4 +1,5 @@
 import { EvdbError, type EvdbErrorCode } from '../errors.ts';
+import { commandLine } from '../text/command-line.ts';
 import type { CliContext } from './context.ts';
 
 export const EXIT = {
@@ -39,24 +40,49 @@ export function exitCodeFor(code: EvdbErrorCode): number {
   return CODES[code] ?? EXIT.failed;
 }
 
-/**
- * Runs work that Ctrl-C ends in an orderly way. The work itself tells what was done until then.
- *
- * @param said on stderr at once, such as `rolling back the batch`
- */
+/** What a signal to end means for the work that runs. */
+interface Stopping {
+  /** On stderr at once, such as `rolling back the batch`; left out, nothing is said. */
+  said?: string;
+  /** What the work is told; it tells itself what was done until then. */
+  reason?: () => EvdbError;
+  /** Whether it also ends, without that reason, where nobody reads its results any more. */
+  endsUnread?: boolean;
+}
+
+/** For what applies migrations: they are rolled back, or the ledger tells how far they got. */
+export const ROLLING_BACK_MIGRATIONS: Stopping = {
+  said: 'rolling back',
+  reason: () =>
+    new EvdbError('INTERRUPTED', 'interrupted: what ran in a transaction was rolled back', {
+      hint: `\`${commandLine('migrate status')}\` shows what is applied.`,
+    }),
+};
+
+const nothingDone = () => new EvdbError('INTERRUPTED', 'interrupted before anything was done');
+
+/** Runs work that Ctrl-C ends in an orderly way: its signal aborts, and it winds up by itself. */
 export async function withStop<T>(
   context: CliContext,
-  said: string,
+  { said, reason = nothingDone, endsUnread = false }: Stopping,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const controller = new AbortController();
-  const stop = context.onInterrupt(() => {
-    context.err(`\ninterrupted: ${said} (once more ends evdb at once)\n`);
-    controller.abort(new EvdbError('INTERRUPTED', 'interrupted before anything was done'));
-  });
+  const stops = [
+    context.onInterrupt(() => {
+      if (said) context.err(`\ninterrupted: ${said} (once more ends evdb at once)\n`);
+      controller.abort(reason());
+    }),
+    ...(endsUnread ? [context.onOutClosed(() => controller.abort())] : []),
+  ];
   try {
     return await work(controller.signal);
   } finally {
-    stop();
+    for (const stop of stops) stop();
   }
+}
+
+/** Whether it was a person or the system that ended the work, and not the end of its reader. */
+export function isInterrupted({ reason }: AbortSignal): boolean {
+  return reason instanceof EvdbError && reason.code === 'INTERRUPTED';
 }

@@ -67,7 +67,7 @@ interface ProcessEnd {
   finish(onLateFailure: (error: unknown) => void): void;
 }
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+export const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
  * Turns what would end the process at once, without a word to whoever reads its results, into an

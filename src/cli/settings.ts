@@ -166,27 +166,6 @@ export function migrateSettings(
   return migrateOptionsOf(config, env);
 }
 
-/** Runs work that Ctrl-C ends in an orderly way. */
-export async function withInterrupt<T>(
-  context: CliContext,
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const controller = new AbortController();
-  const stop = context.onInterrupt(() => {
-    context.err('\ninterrupted: rolling back (once more ends evdb at once)\n');
-    controller.abort(
-      new EvdbError('INTERRUPTED', 'interrupted: what ran in a transaction was rolled back', {
-        hint: `\`${commandLine('migrate status')}\` shows what is applied.`,
-      }),
-    );
-  });
-  try {
-    return await work(controller.signal);
-  } finally {
-    stop();
-  }
-}
-
 /**
  * How migrations are judged: the config file, and flags over it.
  *

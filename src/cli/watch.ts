@@ -4,62 +4,54 @@ import type { ConnectionOptions } from '../connection/options.ts';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { renderDuration, renderTime } from '../text/units.ts';
+import type { CliContext } from './context.ts';
 import type { CommandInput, CommandResult } from './define.ts';
-import { EXIT, exitCodeFor } from './exit-codes.ts';
+import { EXIT, exitCodeFor, isInterrupted, withStop } from './exit-codes.ts';
 import { printable, toJsonLook } from './output.ts';
 
-interface Watching {
-  /** Such as `stats locks`. */
-  command: string;
+/** What is looked at again and again, and how that is shown. */
+export interface Watching<T> {
+  connection: ConnectionOptions;
   /** Between the end of one look and the next. */
   intervalMs: number;
-  connection: ConnectionOptions;
-  look(session: Session): Promise<WatchFrame>;
+  look(session: Session): Promise<T>;
+  show(seen: T): void;
+  /** Says what went wrong, and that it is tried again. */
+  warn(text: string): void;
+  /** Gives the terminal back; may be called more than once. */
+  end?(): void;
 }
-
-/** Longer than the server lets a statement run: past it the network has swallowed the answer. */
-const ANSWER_DEADLINE_MS = 35_000;
-const LONGEST_PAUSE_MS = 10_000;
 
 /**
  * Looks again and again on one session, until Ctrl-C or until nobody reads any more. A connection
  * that is lost is said and made again; one that cannot be made at all is an error.
  */
-export async function watchReports(
-  input: CommandInput,
-  watching: Watching,
-): Promise<CommandResult> {
-  const { context } = input;
-  const output = createWatchOutput(input, watching);
-  const controller = new AbortController();
-  let exitCode: number = EXIT.done;
-  const stops = [
-    context.onInterrupt(() => {
-      exitCode = EXIT.interrupted;
-      controller.abort();
-      output.end();
-    }),
-    context.onOutClosed(() => controller.abort()),
-  ];
-  try {
-    await lookUntilAborted(watching, output, controller.signal);
-  } finally {
-    for (const stop of stops) stop();
-    output.end();
-  }
+export async function watch<T>(context: CliContext, watching: Watching<T>): Promise<CommandResult> {
+  const end = () => watching.end?.();
+  const exitCode = await withStop(context, { endsUnread: true }, async (signal) => {
+    signal.addEventListener('abort', end, { once: true });
+    try {
+      await lookUntilAborted(watching, signal);
+    } finally {
+      end();
+    }
+    return isInterrupted(signal) ? EXIT.interrupted : EXIT.done;
+  });
   return { data: {}, text: '', exitCode, isStream: true };
 }
 
-async function lookUntilAborted(
-  { intervalMs, connection, look }: Watching,
-  output: WatchOutput,
-  signal: AbortSignal,
-): Promise<void> {
+/** Longer than the server lets a statement run: past it the network has swallowed the answer. */
+const ANSWER_DEADLINE_MS = 35_000;
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 10_000;
+
+async function lookUntilAborted<T>(watching: Watching<T>, signal: AbortSignal): Promise<void> {
+  const { connection, intervalMs, look, show, warn } = watching;
   let hasLooked = false;
   let failures = 0;
   const lookOn = async (session: Session) => {
     while (!signal.aborted) {
-      output.show(await inTime(session, look(session)));
+      show(await inTime(session, look(session)));
       hasLooked = true;
       failures = 0;
       await pause(intervalMs, signal);
@@ -71,9 +63,9 @@ async function lookUntilAborted(
     } catch (error) {
       if (signal.aborted) return;
       if (!hasLooked || !isTemporary(error)) throw error;
-      const pauseMs = Math.min(500 * 2 ** failures, LONGEST_PAUSE_MS);
+      const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS);
       failures += 1;
-      output.warn(error, pauseMs);
+      warn(`${error.message}: trying again in ${renderDuration(pauseMs)}`);
       await pause(pauseMs, signal);
     }
   }
@@ -101,47 +93,31 @@ async function pause(durationMs: number, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** What one look gave: the same as data and as text. */
+/** What one look at a report gave: the same as data and as text. */
 interface WatchFrame {
   data: object;
   text: string;
 }
 
-interface WatchOutput {
-  show(frame: WatchFrame): void;
-  /** Says what went wrong, and that it is tried again. */
-  warn(error: EvdbError, againInMs: number): void;
-  /** Gives the terminal back; may be called more than once. */
-  end(): void;
+/** A report that is watched, and the name of its command, such as `stats locks`. */
+interface WatchedReport extends Pick<Watching<WatchFrame>, 'connection' | 'intervalMs' | 'look'> {
+  command: string;
 }
 
-interface Watched {
-  command: string;
-  intervalMs: number;
-}
+type WatchOutput = Pick<Watching<WatchFrame>, 'show' | 'warn' | 'end'>;
 
 /** Redraws in place on a terminal; appends blocks, or lines of JSON, anywhere else. */
-function createWatchOutput(input: CommandInput, watched: Watched): WatchOutput {
-  const { context, flags } = input;
-  if (flags.json) return createJsonOutput(input, watched);
+export function watchReports(input: CommandInput, watched: WatchedReport): Promise<CommandResult> {
+  const { context, flags, style } = input;
   const isScreen = context.isOutTerminal && context.env.TERM !== 'dumb' && !flags.markdown;
-  return isScreen ? createScreen(input, watched) : createBlocks(input);
-}
-
-function createJsonOutput({ context }: CommandInput, { command }: Watched): WatchOutput {
-  return {
-    show: ({ data }) => context.outVerbatim(toJsonLook(command, { at: new Date(), ...data })),
-    warn: (error, againInMs) => context.err(`${describe(error, againInMs)}\n`),
-    end: () => undefined,
+  const inLines: WatchOutput = {
+    show: flags.json
+      ? ({ data }) => context.outVerbatim(toJsonLook(watched.command, { at: new Date(), ...data }))
+      : ({ text }) => context.out(`${style.dim(`-- ${renderClock()}`)}\n${text}\n\n`),
+    warn: (text) => context.err(`${text}\n`),
   };
-}
-
-function createBlocks({ context, style }: CommandInput): WatchOutput {
-  return {
-    show: ({ text }) => context.out(`${style.dim(`-- ${renderClock()}`)}\n${text}\n\n`),
-    warn: (error, againInMs) => context.err(`${describe(error, againInMs)}\n`),
-    end: () => undefined,
-  };
+  const output = isScreen && !flags.json ? createScreen(input, watched) : inLines;
+  return watch(context, { ...watched, ...output });
 }
 
 /** The other screen, no cursor, and lines that are cut instead of wrapped. */
@@ -153,7 +129,7 @@ const CLEAR_BELOW = '\u001b[J';
 
 function createScreen(
   { context, style }: CommandInput,
-  { command, intervalMs }: Watched,
+  { command, intervalMs }: WatchedReport,
 ): WatchOutput {
   let last: WatchFrame | undefined;
   let isEntered = false;
@@ -174,7 +150,7 @@ function createScreen(
       last = frame;
       draw([]);
     },
-    warn: (error, againInMs) => draw([style.bad(describe(error, againInMs))]),
+    warn: (text) => draw([style.bad(text)]),
     end: () => {
       if (hasEnded) return;
       hasEnded = true;
@@ -188,10 +164,6 @@ function cutLines(lines: string[], height: number): string[] {
   if (lines.length <= height) return lines;
   const shown = lines.slice(0, Math.max(1, height - 1));
   return [...shown, `… ${lines.length - shown.length} more lines: a higher terminal shows them`];
-}
-
-function describe(error: EvdbError, againInMs: number): string {
-  return `${error.message}: trying again in ${renderDuration(againInMs)}`;
 }
 
 function renderClock(): string {

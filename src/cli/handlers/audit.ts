@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { withInspection, withWriting } from '../../connection/inspection.ts';
 import type { ConnectionOptions } from '../../connection/options.ts';
 import { EvdbError } from '../../errors.ts';
@@ -26,10 +25,9 @@ import {
 } from '../../events/report.ts';
 import { renderReport } from '../../report/render-report.ts';
 import { sameCommand } from '../../text/command-line.ts';
-import { renderDuration } from '../../text/units.ts';
 import type { CliContext } from '../context.ts';
 import type { CommandInput, CommandResult, Flags } from '../define.ts';
-import { EXIT, exitCodeFor, withStop } from '../exit-codes.ts';
+import { EXIT, withStop } from '../exit-codes.ts';
 import { toJsonLook } from '../output.ts';
 import { loadDirectConnection } from '../settings.ts';
 import { loadRenderOptions } from './stats.ts';
@@ -59,7 +57,7 @@ export async function handleAuditCleanup(input: CommandInput): Promise<CommandRe
     };
   }
   const onProgress = createCleanupProgress(context);
-  const result = await withStop(context, 'rolling back the step that runs', (signal) =>
+  const result = await withStop(context, { said: 'rolling back the step that runs' }, (signal) =>
     withWriting(
       connection,
       (session) =>
@@ -136,89 +134,24 @@ function readFilter(flags: Flags): AuditFilter {
 }
 
 const INTERVAL_MS = 1_000;
-const LONGEST_PAUSE_MS = 10_000;
-/** Longer than the server lets a statement run: past it the network has swallowed the answer. */
-const ANSWER_DEADLINE_MS = 35_000;
 
-/**
- * Prints entries as they come, until Ctrl-C or until nobody reads any more. A connection that is
- * lost is made again, and nothing is missed or repeated over that.
- */
-export async function watchAuditLog(
+/** Prints entries as they come. Nothing is missed or repeated where a connection is made again. */
+async function watchAuditLog(
   { context, flags, style }: CommandInput,
   connection: ConnectionOptions,
   options: FollowAuditLogOptions,
 ): Promise<CommandResult> {
-  const controller = new AbortController();
-  let exitCode: number = EXIT.done;
-  const stops = [
-    context.onInterrupt(() => {
-      exitCode = EXIT.interrupted;
-      controller.abort();
-    }),
-    context.onOutClosed(() => controller.abort()),
-  ];
+  const { watch } = await import('../watch.ts');
+  const follower = createAuditFollower(options);
   const print = (entry: AuditEntry) => {
     if (flags.json) context.outVerbatim(toJsonLook('audit log', entry));
     else context.out(`${renderEntry(entry, style)}\n`);
   };
-  const warn = (text: string) => context.err(`${text}\n`);
-  try {
-    await followUntilAborted(connection, options, { print, warn, signal: controller.signal });
-  } finally {
-    for (const stop of stops) stop();
-  }
-  return { data: {}, text: '', exitCode, isStream: true };
-}
-
-interface Watcher {
-  print(entry: AuditEntry): void;
-  warn(text: string): void;
-  signal: AbortSignal;
-}
-
-async function followUntilAborted(
-  connection: ConnectionOptions,
-  options: FollowAuditLogOptions,
-  { print, warn, signal }: Watcher,
-): Promise<void> {
-  const follower = createAuditFollower(options);
-  let hasLooked = false;
-  let failures = 0;
-  while (!signal.aborted) {
-    try {
-      await withInspection(
-        connection,
-        async (session) => {
-          while (!signal.aborted) {
-            const deadline = setTimeout(
-              () => void session.close({ force: true }),
-              ANSWER_DEADLINE_MS,
-            );
-            const entries = await follower.look(session).finally(() => clearTimeout(deadline));
-            for (const entry of entries) print(entry);
-            hasLooked = true;
-            failures = 0;
-            await pause(INTERVAL_MS, signal);
-          }
-        },
-        { signal },
-      );
-    } catch (error) {
-      if (signal.aborted) return;
-      if (!hasLooked || !isTemporary(error)) throw error;
-      const pauseMs = Math.min(500 * 2 ** failures, LONGEST_PAUSE_MS);
-      failures += 1;
-      warn(`${error.message}: trying again in ${renderDuration(pauseMs)}`);
-      await pause(pauseMs, signal);
-    }
-  }
-}
-
-function isTemporary(error: unknown): error is EvdbError {
-  return error instanceof EvdbError && exitCodeFor(error.code) === EXIT.temporary;
-}
-
-function pause(durationMs: number, signal: AbortSignal): Promise<void> {
-  return sleep(durationMs, undefined, { signal }).catch(() => undefined);
+  return watch(context, {
+    connection,
+    intervalMs: INTERVAL_MS,
+    look: (session) => follower.look(session),
+    show: (entries) => entries.forEach(print),
+    warn: (text) => context.err(`${text}\n`),
+  });
 }

@@ -93,12 +93,15 @@ async function change(input: CommandInput, work: typeof unregisterUsers): Promis
   const eventId = parseIds('event', [event])[0] ?? 0;
   const userIds = parseIds('user', users);
   const { config, connection } = await loadConnection(input);
-  const report: RegistrationReport = await withStop(input.context, 'rolling back', (signal) =>
-    withWriting(
-      connection,
-      (session) => work(session, { schema: config.schema, eventId, userIds, signal }),
-      { signal },
-    ),
+  const report: RegistrationReport = await withStop(
+    input.context,
+    { said: 'rolling back' },
+    (signal) =>
+      withWriting(
+        connection,
+        (session) => work(session, { schema: config.schema, eventId, userIds, signal }),
+        { signal },
+      ),
   );
   return {
     data: report,

@@ -62,8 +62,10 @@ async function findDrift(input: CommandInput, config: Config, options: MigrateOp
   const { describeDifferences } = await import('../../structure/diff.ts');
   const { renderDifferences } = await import('../../migrate/checks/report.ts');
   const { structureSettings } = await import('./schema.ts');
-  const comparison = await withStop(input.context, 'dropping the scratch database', (signal) =>
-    readDrift({ ...options, signal, ...structureSettings(input, config) }),
+  const comparison = await withStop(
+    input.context,
+    { said: 'dropping the scratch database' },
+    (signal) => readDrift({ ...options, signal, ...structureSettings(input, config) }),
   );
   const lines = describeDifferences(comparison.differences);
   const names = { from: 'the applied migrations', to: 'the database' };
@@ -113,7 +115,7 @@ function withShadow<T>(
   config: Config,
   work: (options: Pick<ValidateOptions, 'shadow' | 'signal'>) => Promise<T>,
 ): Promise<T> {
-  return withStop(context, 'dropping the scratch database', (signal) =>
+  return withStop(context, { said: 'dropping the scratch database' }, (signal) =>
     work({
       signal,
       shadow: {

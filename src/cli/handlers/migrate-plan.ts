@@ -2,8 +2,8 @@ import type { Budget, BudgetVerdict } from '../../migrate/preview/budget.ts';
 import type { ImpactPlan } from '../../migrate/preview/impact-plan.ts';
 import type { PlanImpactOptions } from '../../migrate/preview/plan-impact.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
-import { EXIT } from '../exit-codes.ts';
-import { embeddedDirectory, loadMigrateOptions, withInterrupt } from '../settings.ts';
+import { EXIT, ROLLING_BACK_MIGRATIONS, withStop } from '../exit-codes.ts';
+import { embeddedDirectory, loadMigrateOptions } from '../settings.ts';
 import { tuneForParser } from '../v8-flags.ts';
 import { requireConsent } from './consent.ts';
 
@@ -58,7 +58,7 @@ export async function showPlan(
       import('../../report/migration.ts'),
     ]);
   const onTrace = (message: string) => context.err(`${message}\n`);
-  const plan = await withInterrupt(context, (signal) =>
+  const plan = await withStop(context, ROLLING_BACK_MIGRATIONS, (signal) =>
     planImpact({ ...options, signal, onTrace }),
   );
   for (const warning of plan.warnings) context.err(`${renderWarning(warning, style)}\n`);

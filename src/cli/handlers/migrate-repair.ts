@@ -7,8 +7,8 @@ import { renderAdoption, renderUndoneAdoption } from '../../report/adoption.ts';
 import { findingOfAdoption } from '../../report/findings.ts';
 import { sameCommand } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
-import { EXIT } from '../exit-codes.ts';
-import { loadMigrateOptions, withInterrupt } from '../settings.ts';
+import { EXIT, ROLLING_BACK_MIGRATIONS, withStop } from '../exit-codes.ts';
+import { loadMigrateOptions } from '../settings.ts';
 import { tuneForParser } from '../v8-flags.ts';
 import { requireConsent } from './consent.ts';
 
@@ -23,7 +23,7 @@ export async function handleRepair(input: CommandInput): Promise<CommandResult> 
   const { forget, as, confirm, reason } = flags as Record<string, never>;
   const dryRun = flags.dryRun === true;
   const run = dryRun ? planMigrateRepair : repairMigrations;
-  const result = await withInterrupt(context, (signal) =>
+  const result = await withStop(context, ROLLING_BACK_MIGRATIONS, (signal) =>
     run({ ...options, version, forget, as, confirm, reason, signal }),
   );
   return {
@@ -45,7 +45,7 @@ export async function handleBaseline(input: CommandInput): Promise<CommandResult
   const { confirm, reason } = flags as Record<string, never>;
   const dryRun = flags.dryRun === true;
   const run = dryRun ? planMigrateBaseline : baselineMigrations;
-  const result = await withInterrupt(context, (signal) =>
+  const result = await withStop(context, ROLLING_BACK_MIGRATIONS, (signal) =>
     run({ ...options, version, confirm, reason, signal }),
   );
   return { data: { dryRun, ...result }, text: renderBaseline(result, { style, dryRun }) };
@@ -92,7 +92,7 @@ async function adopt(
   const { fromDir: fromDirectory, table, reason } = flags as Record<string, never>;
   const dryRun = flags.dryRun === true;
   const run = dryRun ? planMigrateAdopt : adoptMigrations;
-  const result = await withInterrupt(context, (signal) =>
+  const result = await withStop(context, ROLLING_BACK_MIGRATIONS, (signal) =>
     run({ ...options, from, root: context.cwd, fromDirectory, table, reason, signal }),
   );
   const limit = context.isOutTerminal && !flags.all ? ROWS_ON_TERMINAL : undefined;
@@ -114,7 +114,7 @@ async function undo(
   const { confirm, reason } = flags as Record<string, never>;
   const dryRun = flags.dryRun === true;
   const run = dryRun ? planUndoAdoption : undoAdoption;
-  const result = await withInterrupt(context, (signal) =>
+  const result = await withStop(context, ROLLING_BACK_MIGRATIONS, (signal) =>
     run({ ...options, from, confirm, reason, signal }),
   );
   return {

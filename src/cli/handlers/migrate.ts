@@ -9,9 +9,9 @@ import { renderSummary } from '../../report/migration.ts';
 import { sameCommand } from '../../text/command-line.ts';
 import { loadStyle } from '../context.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
-import { EXIT } from '../exit-codes.ts';
+import { EXIT, ROLLING_BACK_MIGRATIONS, withStop } from '../exit-codes.ts';
 import { createProgress } from '../progress.ts';
-import { loadConfig, loadMigrateOptions, withInterrupt } from '../settings.ts';
+import { loadConfig, loadMigrateOptions } from '../settings.ts';
 import { tuneForParser } from '../v8-flags.ts';
 import { describeTarget, environmentName, requireConsent } from './consent.ts';
 
@@ -151,7 +151,7 @@ async function runWithProgress<Options extends MigrateOptions>(
       if (event.kind === 'warning') told.add(event.warning.message);
       progress.onProgress(event);
     };
-    const result = await withInterrupt(context, (signal) =>
+    const result = await withStop(context, ROLLING_BACK_MIGRATIONS, (signal) =>
       run({ ...options, signal, onProgress }),
     );
     // Where nothing has to be done, the result alone has them.

@@ -68,7 +68,7 @@ export async function handleRulesRepair(input: CommandInput): Promise<CommandRes
   const { config, connection } = await loadDirectConnection(input, (read) =>
     requireConsent(input, read),
   );
-  const result = await withStop(context, 'rolling back', (signal) =>
+  const result = await withStop(context, { said: 'rolling back' }, (signal) =>
     withWriting(
       connection,
       (session) =>

@@ -72,7 +72,7 @@ export async function handleDiff(input: CommandInput): Promise<CommandResult> {
   const { describeDifferences } = await import('../../structure/diff.ts');
   const { renderDifferences } = await import('../../migrate/checks/report.ts');
   const { config, options } = await loadMigrateOptions(input);
-  const comparison = await withStop(context, 'dropping the scratch database', (signal) =>
+  const comparison = await withStop(context, { said: 'dropping the scratch database' }, (signal) =>
     compareStructures({
       ...options,
       ...{ from, to, signal },

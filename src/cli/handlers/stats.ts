@@ -60,25 +60,29 @@ export async function handleUpdate(input: CommandInput): Promise<CommandResult> 
   const { connection } = await loadDirectConnection(input);
   const rows: UpdateStatisticsRow[] = [];
   let total = 0;
-  const isInterrupted = await withStop(context, 'ending the table at hand', async (signal) => {
-    try {
-      await updateStatistics(connection, {
-        schema: flags.schema as string | undefined,
-        signal,
-        onProgress: (row, done, of) => {
-          rows.push(row);
-          total = of;
-          sayProgress(context, `${done} of ${of}: ${row.schema}.${row.table}`);
-        },
-      });
-      return false;
-    } catch (error) {
-      if (!signal.aborted) throw error;
-      return true;
-    } finally {
-      sayProgress(context, '');
-    }
-  });
+  const isInterrupted = await withStop(
+    context,
+    { said: 'ending the table at hand' },
+    async (signal) => {
+      try {
+        await updateStatistics(connection, {
+          schema: flags.schema as string | undefined,
+          signal,
+          onProgress: (row, done, of) => {
+            rows.push(row);
+            total = of;
+            sayProgress(context, `${done} of ${of}: ${row.schema}.${row.table}`);
+          },
+        });
+        return false;
+      } catch (error) {
+        if (!signal.aborted) throw error;
+        return true;
+      } finally {
+        sayProgress(context, '');
+      }
+    },
+  );
   const notes = isInterrupted ? [interruptedNote(rows.length, total)] : [];
   const report: StatsReport<UpdateStatisticsRow> = { rows, countedSince: null, notes };
   const howOf = await loadRenderOptions(input);
