@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { createCatalog } from '../../src/catalog/catalog.ts';
 import { replayStatement } from '../../src/catalog/replay/replay.ts';
 import { lintScripts } from '../../src/lint/engine.ts';
-import { readLoneStatement } from '../../src/migrate/apply/stepwise/lone-statement.ts';
+import { readLoneStatement } from '../../src/migrate/apply/lone-statement.ts';
 import { findLosses } from '../../src/migrate/checks/losses.ts';
 import { readStatementImpact } from '../../src/migrate/preview/step-impact.ts';
 import { checkScript } from '../../src/sql/check.ts';

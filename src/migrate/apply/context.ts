@@ -1,14 +1,7 @@
-import {
-  type Blocker,
-  listBlockers,
-  readVictims,
-  type SeenBlockers,
-  type Victims,
-  waitingName,
-} from '../../connection/blockers.ts';
+import { type SeenBlockers, waitingName } from '../../connection/blockers.ts';
 import { liftTimeLimitsSql } from '../../connection/options.ts';
 import { type FailedTry, LADDER, type Rung } from '../../connection/retry.ts';
-import type { Asked, Session } from '../../connection/session.ts';
+import type { Session } from '../../connection/session.ts';
 import { quoteLiteral } from '../../sql/quote.ts';
 import type { LedgerKey } from '../ledger/ledger.ts';
 import type { Provenance, ServerIdentity } from '../ledger/provenance.ts';
@@ -16,9 +9,9 @@ import type { ApplySettings } from '../options.ts';
 import { fullName } from '../plan/plan.ts';
 import type { MigrationStep } from '../plan/prepare.ts';
 import type { MigrationStepName, OnMigrationProgress } from '../progress.ts';
+import { type Preflight, watchBlockers } from './observations.ts';
 import type { Observer } from './observer.ts';
-import type { Preflight } from './preflight.ts';
-import type { Notices } from './session-settings.ts';
+import type { Notices } from './worker-session.ts';
 
 /** What applying needs beside the step. */
 export interface ApplyContext {
@@ -141,50 +134,4 @@ export function withBlockersWatched<T>(
       context.onProgress({ kind: 'blocked', step: stepName(step), blockers, victims });
     },
   });
-}
-
-/** Doubles up to the longest: a build can wait for hours. */
-const LOOK_AGAIN_MS = 5000;
-const LONGEST_LOOK_AGAIN_MS = 60_000;
-
-/**
- * Runs work, and asks the observer from `afterMs` on who blocks the backend that does it, and who
- * waits for that one in turn.
- */
-async function watchBlockers<T>(
-  work: () => Promise<T>,
-  options: {
-    observer: Asked;
-    pid: number;
-    afterMs: number;
-    onBlocked: (blockers: Blocker[], victims: Victims | null) => void;
-  },
-): Promise<T> {
-  let isDone = false;
-  let againMs = LOOK_AGAIN_MS;
-  let looking: Promise<void> | undefined;
-  const look = async () => {
-    // Whoever watches must not fail the one who works.
-    const { observer, pid } = options;
-    const [blockers, victims] = await Promise.all([
-      listBlockers(observer, pid),
-      readVictims(observer, pid),
-    ]).catch(() => [[], null] as const);
-    // Also where the wait has just ended: it was so when the server looked.
-    if (blockers.length > 0) options.onBlocked([...blockers], victims);
-    if (isDone) return;
-    timer = setTimeout(start, againMs);
-    againMs = Math.min(againMs * 2, LONGEST_LOOK_AGAIN_MS);
-  };
-  const start = () => {
-    looking = look();
-  };
-  let timer = setTimeout(start, options.afterMs);
-  try {
-    return await work();
-  } finally {
-    isDone = true;
-    clearTimeout(timer);
-    await looking;
-  }
 }

@@ -15,9 +15,9 @@ import {
 import { readProvenance, readServerIdentity } from '../ledger/provenance.ts';
 import { applySettings, DEFAULT_LOCK_WAIT_MS, ledgerKey, type MigrateOptions } from '../options.ts';
 import type { ApplyContext } from './context.ts';
+import { createPreflight } from './observations.ts';
 import { type Observer, openObserver } from './observer.ts';
-import { createPreflight } from './preflight.ts';
-import { listenToNotices, resetSessionSql } from './session-settings.ts';
+import { listenToNotices, resetSessionSql } from './worker-session.ts';
 
 /**
  * Makes the session the one runner of its target while `work` goes on: no pooler in between, the

@@ -44,7 +44,7 @@ import {
   sendLimit,
   sendStatement,
   wrongTarget,
-} from './session-settings.ts';
+} from './worker-session.ts';
 
 /** A step whose commit is on its way; the next step may be sent behind it. */
 interface Committing {

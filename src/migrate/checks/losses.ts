@@ -12,7 +12,7 @@ import {
   writtenNameOf,
 } from '../../sql/tree.ts';
 import { type MigrateDownOptions, planMigrateDown, planMigrateRedo } from '../apply/commands.ts';
-import { searchPathSql } from '../apply/session-settings.ts';
+import { searchPathSql } from '../apply/worker-session.ts';
 import { ledgerKey } from '../options.ts';
 import type { MigrationStep } from '../plan/prepare.ts';
 import { withSession } from '../plan/read.ts';

@@ -4,12 +4,7 @@ import { EvdbError } from '../../errors.ts';
 import { roleStandInOf } from '../../scratch/roles.ts';
 import { changesServer, classifyStatement } from '../../sql/kind.ts';
 import { type Statement, splitStatements } from '../../sql/statements.ts';
-import {
-  beginSql,
-  openSessionSql,
-  searchPathSql,
-  sendStatement,
-} from '../apply/session-settings.ts';
+import { beginSql, openSessionSql, searchPathSql, sendStatement } from '../apply/worker-session.ts';
 import { batchesOf } from '../files/batches.ts';
 import { statementError } from '../files/script-error.ts';
 import { readScript, type Script, scriptFromText } from '../files/source.ts';

@@ -15,7 +15,7 @@ import {
   traceStatements,
 } from '../../trace/trace-statements.ts';
 import { type PlanCommandOptions, withCommandPlan } from '../apply/commands.ts';
-import { beginSql } from '../apply/session-settings.ts';
+import { beginSql } from '../apply/worker-session.ts';
 import { applySettings, ledgerKey, type MigrateOptions } from '../options.ts';
 import type { MigrationStep } from '../plan/prepare.ts';
 import {

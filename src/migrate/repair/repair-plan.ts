@@ -1,9 +1,12 @@
 import { EvdbError } from '../../errors.ts';
 import { commandLine, sameCommand } from '../../text/command-line.ts';
-import { nothingInDoubt, type Verdict } from '../apply/resume.ts';
 import { isVersion, parseVersion, type Version } from '../files/version.ts';
+import type { LedgerRow } from '../ledger/ledger.ts';
 import { type MigrationState, type MigrationStatus, repairCommand } from '../plan/compare.ts';
 import { fullName } from '../plan/plan.ts';
+
+/** What somebody who has looked says of a statement that was interrupted. */
+export type Verdict = 'done' | 'not-done';
 
 export interface RepairRequest {
   /** The one to repair; default: all that can be repaired without a decision. */
@@ -119,6 +122,21 @@ function actionFor(status: MigrationStatus, request: RepairRequest): RepairActio
 function settling({ row }: MigrationStatus): RepairAction {
   if (row && row.statementStarted === null) throw nothingInDoubt(row);
   return 'settle';
+}
+
+/** For a verdict on a migration of which no statement is in doubt. */
+export function nothingInDoubt(row: LedgerRow): EvdbError {
+  const isWhole = row.state === 'applied';
+  return new EvdbError(
+    'USAGE',
+    `${fullName(row)} ${isWhole ? 'is applied whole' : 'stopped half way, but between two statements'}: none of them is in doubt`,
+    {
+      hint: isWhole
+        ? 'There is nothing to settle.'
+        : `Run \`${commandLine(row.state === 'reverting' ? 'migrate down' : 'migrate up')}\`: it goes on from there.`,
+      details: { version: row.version, state: row.state },
+    },
+  );
 }
 
 function undecided(status: MigrationStatus): EvdbError {

@@ -1,13 +1,13 @@
 import { listLockHolders } from '../../connection/blockers.ts';
-import type { Session } from '../../connection/session.ts';
+import type { Asked, Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 import { splitStatements } from '../../sql/statements.ts';
 import { sameCommand } from '../../text/command-line.ts';
 import type { ApplyContext } from '../apply/context.ts';
-import { resolveInterrupted, type Verdict } from '../apply/resume.ts';
 import { withRunner } from '../apply/runner.ts';
 import { listMigrations, type MigrationFile, readScript, readTextToKeep } from '../files/source.ts';
 import type { Version } from '../files/version.ts';
+import { finishStatementSql, forgetStartedSql } from '../ledger/journal.ts';
 import { type LedgerRow, ledgerEntry } from '../ledger/ledger.ts';
 import { runnerLock } from '../ledger/lock.ts';
 import {
@@ -23,12 +23,14 @@ import { fullName } from '../plan/plan.ts';
 import { prepareSteps, readDiffs } from '../plan/prepare.ts';
 import { readStanding, withSession } from '../plan/read.ts';
 import {
+  nothingInDoubt,
   type PlannedRepairDecision,
   planRepair,
   type Repair,
   type RepairAction,
   type RepairRequest,
   type RepairSelection,
+  type Verdict,
 } from './repair-plan.ts';
 
 export interface MigrateRepairOptions extends MigrateOptions, RepairRequest {
@@ -44,6 +46,27 @@ export interface MigrateRepairResult {
   /** What was left alone because somebody has to decide. */
   decisions: RepairDecision[];
 }
+
+/** One row of the ledger that was, or would be, repaired. */
+export interface RepairedMigration {
+  version: Version;
+  label: string;
+  name: string;
+  /** What was wrong with it. */
+  state: MigrationState;
+  action: RepairAction;
+  /** Why `--confirm` is needed; null where it is not. */
+  risk: string | null;
+  /** `is`: null where the row goes. */
+  checksum: { was: string; is: string | null };
+  /** For `settle`: the statement, from 1, and what was said of it. */
+  settled?: { statement: number; as: Verdict };
+  /** From what was applied to the file, where both are at hand. */
+  diff?: string;
+}
+
+/** A decision with what differs, where that is at hand. */
+export type RepairDecision = PlannedRepairDecision & { diff?: string };
 
 /**
  * Says what `repairMigrations` would do, as if it were confirmed; writes nothing.
@@ -100,6 +123,43 @@ async function write(
   if (sql.length > 0) await writeLedger(context, sql.join('\n'));
 }
 
+/**
+ * Settles what evdb could not find out: whether the statement in which a no-transaction migration
+ * was interrupted is done. The next `up`, or `down` where it was being taken back, goes on behind
+ * it, or runs it again.
+ *
+ * @param context of a runner, which holds the lock (`withRunner`)
+ * @param row of the interrupted migration, as read under that lock
+ * @param reason kept in the history
+ * @returns the number of the statement, from 1
+ * @throws {EvdbError} USAGE where no statement of it is in doubt
+ * @example
+ * await withRunner(session, options, (context, rows) =>
+ *   resolveInterrupted(context, rowOf(rows, '7'), { as: 'done', reason: 'looked at the table' }));
+ */
+export async function resolveInterrupted(
+  { observer, key, provenance }: Pick<ApplyContext, 'key' | 'provenance'> & { observer: Asked },
+  row: LedgerRow,
+  { as, reason }: { as: Verdict; reason?: string | undefined },
+): Promise<number> {
+  const { version, label, name, checksum, statementStarted } = row;
+  if (statementStarted === null) throw nothingInDoubt(row);
+  const statement = { index: statementStarted - 1 };
+  const sql = as === 'done' ? finishStatementSql : forgetStartedSql;
+  const said = `statement ${statementStarted} of ${row.statementsTotal} is ${as === 'done' ? 'done' : 'not done'}`;
+  const history = insertHistorySql(
+    key,
+    {
+      action: 'repaired',
+      ...{ version, label, name, checksum },
+      detail: reason === undefined ? said : `${said}: ${reason}`,
+    },
+    provenance,
+  );
+  await observer.run(`begin; ${sql(key, version, statement)} ${history} commit;`);
+  return statementStarted;
+}
+
 function requireConfirm(repairs: PreparedRepair[], { confirm }: MigrateRepairOptions): void {
   const risky = repairs.find(({ told }) => told.risk !== null)?.told;
   if (!risky || confirm) return;
@@ -152,27 +212,6 @@ function makeResult(
     decisions,
   };
 }
-
-/** One row of the ledger that was, or would be, repaired. */
-export interface RepairedMigration {
-  version: Version;
-  label: string;
-  name: string;
-  /** What was wrong with it. */
-  state: MigrationState;
-  action: RepairAction;
-  /** Why `--confirm` is needed; null where it is not. */
-  risk: string | null;
-  /** `is`: null where the row goes. */
-  checksum: { was: string; is: string | null };
-  /** For `settle`: the statement, from 1, and what was said of it. */
-  settled?: { statement: number; as: Verdict };
-  /** From what was applied to the file, where both are at hand. */
-  diff?: string;
-}
-
-/** A decision with what differs, where that is at hand. */
-export type RepairDecision = PlannedRepairDecision & { diff?: string };
 
 /** A repair with what is written for it. */
 interface PreparedRepair {

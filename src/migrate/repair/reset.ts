@@ -7,7 +7,7 @@ import { commandLine, sameCommand } from '../../text/command-line.ts';
 import type { ApplyContext } from '../apply/context.ts';
 import { applySteps, type MigrationResult, tellWarnings } from '../apply/migrator.ts';
 import { withRunner } from '../apply/runner.ts';
-import { resetSessionSql } from '../apply/session-settings.ts';
+import { resetSessionSql } from '../apply/worker-session.ts';
 import type { MigrationFile } from '../files/source.ts';
 import { deleteTargetSql, insertHistorySql } from '../ledger/record.ts';
 import { DEFAULT_STORED_TEXT_LIMIT_BYTES, ledgerKey, type MigrateOptions } from '../options.ts';

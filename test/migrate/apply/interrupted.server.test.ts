@@ -1,12 +1,13 @@
 import { describe, expect } from 'vitest';
 import { openSession } from '../../../src/connection/session.ts';
 import { migrateUp } from '../../../src/index.ts';
-import { resolveInterrupted, type Verdict } from '../../../src/migrate/apply/resume.ts';
 import { scriptFromText } from '../../../src/migrate/files/source.ts';
 import { statementChecksum } from '../../../src/migrate/ledger/journal.ts';
 import { readLedger } from '../../../src/migrate/ledger/ledger.ts';
 import { readProvenance } from '../../../src/migrate/ledger/provenance.ts';
 import { ledgerKey } from '../../../src/migrate/options.ts';
+import { resolveInterrupted } from '../../../src/migrate/repair/repair.ts';
+import type { Verdict } from '../../../src/migrate/repair/repair-plan.ts';
 import { splitStatements } from '../../../src/sql/statements.ts';
 import { isSuperuser, type MigrateStage, test } from '../../support/migrate-stage.ts';
 

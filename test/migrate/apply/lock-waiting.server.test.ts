@@ -2,7 +2,7 @@ import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { openSession } from '../../../src/connection/session.ts';
 import { migrateUp } from '../../../src/index.ts';
-import { createPreflight } from '../../../src/migrate/apply/preflight.ts';
+import { createPreflight } from '../../../src/migrate/apply/observations.ts';
 import { splitStatements } from '../../../src/sql/statements.ts';
 import { type MigrateStage, test, untilHeard } from '../../support/migrate-stage.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect } from 'vitest';
 import { openSession } from '../../../src/connection/session.ts';
 import { type EvdbError, migrateDown, migrateUp } from '../../../src/index.ts';
-import { beginSql, resetSessionSql } from '../../../src/migrate/apply/session-settings.ts';
+import { beginSql, resetSessionSql } from '../../../src/migrate/apply/worker-session.ts';
 import { isSuperuser, test } from '../../support/migrate-stage.ts';
 
 describe('a migration', () => {

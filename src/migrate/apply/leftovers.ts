@@ -1,14 +1,24 @@
-import type { Session } from '../../../connection/session.ts';
-import { EvdbError } from '../../../errors.ts';
-import { advance, isPunctuation, isWord, openCursor } from '../../../sql/lexer.ts';
-import { quoteIdent, quoteLiteral } from '../../../sql/quote.ts';
-import type { WrittenName } from '../../../sql/tree.ts';
+import type { Session } from '../../connection/session.ts';
+import { EvdbError } from '../../errors.ts';
+import { advance, isPunctuation, isWord, openCursor } from '../../sql/lexer.ts';
+import { quoteIdent, quoteLiteral } from '../../sql/quote.ts';
+import type { WrittenName } from '../../sql/tree.ts';
 import type { LoneStatement, ReindexScope } from './lone-statement.ts';
 
 /** What became of a statement that was begun outside of a transaction. */
 type Fate = 'done' | 'not-done' | 'half-done' | 'unknown';
 
 type Of<Kind extends LoneStatement['kind']> = Extract<LoneStatement, { kind: Kind }>;
+
+/** An index as the catalog has it. */
+interface IndexState {
+  oid: string;
+  /** Qualified and quoted, ready for a statement. */
+  name: string;
+  isValid: boolean;
+  /** Another session that is building an index on the same table, perhaps this one. */
+  builderPid: number | null;
+}
 
 /**
  * Asks the catalog what became of a statement that was begun and is not known to have ended, and
@@ -112,14 +122,76 @@ async function dropEach(session: Session, indexes: IndexState[]): Promise<void> 
   for (const index of indexes) await dropInvalidIndex(session, index);
 }
 
-/** An index as the catalog has it. */
-export interface IndexState {
-  oid: string;
-  /** Qualified and quoted, ready for a statement. */
-  name: string;
-  isValid: boolean;
-  /** Another session that is building an index on the same table, perhaps this one. */
-  builderPid: number | null;
+interface Care {
+  worker: Session;
+  /** Whether the runner was asked to stop. */
+  isAborted: () => boolean;
+  /** Called where an invalid index could not be dropped. */
+  onLeftBehind: () => void;
+}
+
+/** How long clearing away may take when somebody wants the runner to stop. */
+const HASTE = '2s';
+
+/**
+ * Runs a statement that builds indexes without blocking anybody, so that none stays invalid: `if
+ * not exists` would accept one of a build that failed, which is dropped first; and what a failure
+ * leaves is dropped afterwards.
+ */
+export async function withIndexCare<T>(
+  lone: LoneStatement,
+  care: Care,
+  run: () => Promise<T>,
+): Promise<T> {
+  if (lone.kind !== 'create-index' && lone.kind !== 'reindex') return run();
+  const { worker } = care;
+  if (lone.kind === 'create-index') await dropMasked(lone, worker);
+  const before = await listInvalid(lone, worker);
+  try {
+    const result = await run();
+    await refuseInvalid(lone, worker);
+    return result;
+  } catch (error) {
+    if (!worker.isClosed) await dropNew(lone, before, care).catch(care.onLeftBehind);
+    throw error;
+  }
+}
+
+type IndexBuild = Extract<LoneStatement, { kind: 'create-index' | 'reindex' }>;
+
+type IndexCreation = Extract<LoneStatement, { kind: 'create-index' }>;
+
+async function dropMasked(
+  { table, name, ifNotExists }: IndexCreation,
+  worker: Session,
+): Promise<void> {
+  if (!ifNotExists || name === undefined) return;
+  const found = await findIndex(worker, table, name);
+  if (found?.isValid === false) await dropInvalidIndex(worker, found);
+}
+
+function listInvalid(lone: IndexBuild, worker: Session): Promise<IndexState[]> {
+  return lone.kind === 'reindex'
+    ? listReindexLeftovers(worker, lone.scope)
+    : listInvalidIndexes(worker, lone.table);
+}
+
+/** The server has said that it is done, so this would be a surprise; it must not pass unseen. */
+async function refuseInvalid(lone: IndexBuild, worker: Session): Promise<void> {
+  if (lone.kind !== 'create-index' || lone.name === undefined) return;
+  const found = await findIndex(worker, lone.table, lone.name);
+  if (found?.isValid !== false) return;
+  throw new EvdbError('MIGRATION_FAILED', `the index ${found.name} is not valid`, {
+    hint: `It is not used by queries. Drop it (drop index concurrently ${found.name};) and run the command again.`,
+  });
+}
+
+async function dropNew(lone: IndexBuild, before: IndexState[], care: Care): Promise<void> {
+  const known = new Set(before.map(({ oid }) => oid));
+  if (care.isAborted()) await care.worker.run(`set lock_timeout = '${HASTE}'`);
+  for (const index of await listInvalid(lone, care.worker)) {
+    if (!known.has(index.oid)) await dropInvalidIndex(care.worker, index);
+  }
 }
 
 /** The oid of a relation as the session's search_path finds it; null where there is none. */
@@ -129,7 +201,7 @@ function relationSql({ schema, name }: WrittenName): string {
 }
 
 /** Finds the index of a name that a table has or would get: indexes live in its schema. */
-export async function findIndex(
+async function findIndex(
   session: Session,
   table: WrittenName,
   name: string,
@@ -148,12 +220,12 @@ function listValidIndexes(session: Session, table: WrittenName): Promise<IndexSt
 }
 
 /** The invalid indexes of a table. */
-export function listInvalidIndexes(session: Session, table: WrittenName): Promise<IndexState[]> {
+function listInvalidIndexes(session: Session, table: WrittenName): Promise<IndexState[]> {
   return listIndexes(session, `i.indrelid = ${relationSql(table)} and not i.indisvalid`);
 }
 
 /** What an interrupted `reindex concurrently` leaves: new indexes that were never used, and old ones. */
-export function listReindexLeftovers(session: Session, scope: ReindexScope): Promise<IndexState[]> {
+function listReindexLeftovers(session: Session, scope: ReindexScope): Promise<IndexState[]> {
   return listIndexes(
     session,
     `not i.indisvalid and c.relname ~ '_cc(new|old)[0-9]*$' and ${inScope(scope)}`,
@@ -213,7 +285,7 @@ order by i.indexrelid`);
  *
  * @throws {EvdbError} LOCKED where somebody may be building it right now
  */
-export async function dropInvalidIndex(session: Session, index: IndexState): Promise<void> {
+async function dropInvalidIndex(session: Session, index: IndexState): Promise<void> {
   if (index.builderPid !== null) {
     throw new EvdbError(
       'LOCKED',

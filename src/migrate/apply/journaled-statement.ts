@@ -1,39 +1,35 @@
-import type { SeenBlockers } from '../../../connection/blockers.ts';
-import { isConnectionLoss } from '../../../connection/connection-error.ts';
-import { LADDER, type Rung, withLockRetries } from '../../../connection/retry.ts';
-import type { Session } from '../../../connection/session.ts';
-import { EvdbError } from '../../../errors.ts';
-import { classifyStatement } from '../../../sql/kind.ts';
-import { loadSqlParser } from '../../../sql/parser.ts';
-import { quoteIdent } from '../../../sql/quote.ts';
-import type { Statement } from '../../../sql/statements.ts';
-import type { WrittenName } from '../../../sql/tree.ts';
-import { statementError } from '../../files/script-error.ts';
+import type { SeenBlockers } from '../../connection/blockers.ts';
+import { isConnectionLoss } from '../../connection/connection-error.ts';
+import { synchronousSql } from '../../connection/options.ts';
+import { LADDER, type Rung, withLockRetries } from '../../connection/retry.ts';
+import type { Session } from '../../connection/session.ts';
+import { EvdbError } from '../../errors.ts';
+import { classifyStatement } from '../../sql/kind.ts';
+import { loadSqlParser } from '../../sql/parser.ts';
+import { KEEP_UTF8_SQL, quoteIdent } from '../../sql/quote.ts';
+import type { Statement } from '../../sql/statements.ts';
+import type { WrittenName } from '../../sql/tree.ts';
+import { ScriptError, statementError } from '../files/script-error.ts';
 import {
   finishStatementSql,
   forgetStartedSql,
   isWritten,
   startStatementSql,
-} from '../../ledger/journal.ts';
-import type { MigrationStep } from '../../plan/prepare.ts';
+} from '../ledger/journal.ts';
+import { retakeLockSql, runnerLock } from '../ledger/lock.ts';
+import { fullName } from '../plan/plan.ts';
+import type { MigrationStep } from '../plan/prepare.ts';
 import {
   type ApplyContext,
   lockTimeouts,
   retryOptions,
   stepName,
   withBlockersWatched,
-} from '../context.ts';
-import { limitLocksSql, sendStatement } from '../session-settings.ts';
-import { type LoneStatement, readLoneStatement, watchBuild } from './lone-statement.ts';
-import {
-  dropInvalidIndex,
-  findIndex,
-  type IndexState,
-  listInvalidIndexes,
-  listReindexLeftovers,
-  probeStatement,
-} from './probe.ts';
-import { sqlstateOf, takenOver, wantsNoTransaction } from './transaction.ts';
+} from './context.ts';
+import { probeStatement, withIndexCare } from './leftovers.ts';
+import { type LoneStatement, readLoneStatement } from './lone-statement.ts';
+import { watchBuild } from './observations.ts';
+import { limitLocksSql, sendStatement } from './worker-session.ts';
 
 /** What runs a statement needs to know beside it. */
 export interface Running {
@@ -47,6 +43,74 @@ const LOOK_AFTER_MS = 5000;
 
 /** How long a statement may wait that must not be tried twice. */
 const LONGEST_RUNG: Rung = { lockTimeoutMs: 3000, pauseMs: 0 };
+
+/**
+ * Runs one statement in a transaction of its own together with its line of the journal, so that it
+ * can never be done without being written down, nor the other way round.
+ */
+export async function runInTransaction(
+  statement: Statement,
+  step: MigrationStep,
+  { context, seen }: { context: ApplyContext; seen: SeenBlockers },
+): Promise<void> {
+  await withLockRetries((rung) => attemptInTransaction(statement, step, { rung, context, seen }), {
+    ...retryOptions(step, context, seen),
+  });
+}
+
+async function attemptInTransaction(
+  statement: Statement,
+  step: MigrationStep,
+  at: { rung: Rung; context: ApplyContext; seen: SeenBlockers },
+): Promise<void> {
+  const { worker, settings, signal, notices } = at.context;
+  const lockTimeoutMs = lockTimeouts(at.rung, settings)[classifyStatement(statement).lockClass];
+  // Its answer comes before the statement is sent, which must never run without it.
+  await worker.run(`begin isolation level read committed, read write;
+select ${limitLocksSql(lockTimeoutMs, true)};
+set local idle_in_transaction_session_timeout = '30s';`);
+  try {
+    const work = () => sendStatement(statement, step, { worker, signal, notices });
+    await withBlockersWatched(work, { step, ...at, lockTimeoutMs });
+    // What is deferred counts as part of the statement, and runs as whoever ran that.
+    await worker.run(`set constraints all immediate; ${KEEP_UTF8_SQL}`);
+  } catch (error) {
+    if (!worker.isClosed) await worker.run('rollback').catch(() => undefined);
+    throw isConnectionLoss(error) ? error : statementError(error, step.script, statement);
+  }
+  try {
+    await recordStatement(statement, step, at.context);
+    signal?.throwIfAborted();
+    await worker.run('commit');
+  } catch (error) {
+    if (!worker.isClosed) await worker.run('rollback').catch(() => undefined);
+    throw error;
+  }
+}
+
+/** The script may have become another role: `local` gives way to that again at the commit. */
+async function recordStatement(
+  statement: Statement,
+  step: MigrationStep,
+  { worker, key }: ApplyContext,
+): Promise<void> {
+  const holdsLock = `${retakeLockSql(runnerLock(key))} as "holdsLock"`;
+  const [row] = await worker.run(`set local session authorization default;
+set local role none;
+select ${synchronousSql(true)};
+${finishStatementSql(key, step.version, statement, holdsLock)}`);
+  if (row?.holdsLock !== true) throw takenOver(step);
+}
+
+/** Whether the server refused a statement only because it was inside a transaction. */
+export function wantsNoTransaction(error: unknown): boolean {
+  // active_sql_transaction; and a procedure or block that commits: invalid_transaction_termination
+  return ['25001', '2D000'].includes(sqlstateOf(error) ?? '');
+}
+
+function sqlstateOf(error: unknown): string | undefined {
+  return error instanceof ScriptError ? error.server?.sqlstate : undefined;
+}
 
 /**
  * Runs a statement that PostgreSQL refuses inside a transaction. The journal is told before and
@@ -69,10 +133,13 @@ export async function runAlone(
   const hasOneTry = lone.kind === 'unknown' || lone.kind === 'detach';
   const left = { behind: false };
   try {
-    await withLockRetries((rung) => attempt(statement, step, { rung, lone, left, ...running }), {
-      ...retryOptions(step, context, seen),
-      ...(hasOneTry && { ladder: [LONGEST_RUNG], budgetMs: undefined }),
-    });
+    await withLockRetries(
+      (rung) => attemptAlone(statement, step, { rung, lone, left, ...running }),
+      {
+        ...retryOptions(step, context, seen),
+        ...(hasOneTry && { ladder: [LONGEST_RUNG], budgetMs: undefined }),
+      },
+    );
   } catch (error) {
     await forgetIfNotDone(error, { statement, lone, left, step, context, refused });
     throw error;
@@ -80,7 +147,7 @@ export async function runAlone(
   await write('finished', statement, step, context);
 }
 
-async function attempt(
+async function attemptAlone(
   statement: Statement,
   step: MigrationStep,
   running: Running & { rung: Rung; lone: LoneStatement; left: { behind: boolean } },
@@ -245,73 +312,13 @@ ${isPatient ? 'set statement_timeout = 0;' : ''}`);
   }
 }
 
-/** How long clearing away may take when somebody wants the runner to stop. */
-const HASTE = '2s';
-
-interface Care {
-  worker: Session;
-  /** Whether the runner was asked to stop. */
-  isAborted: () => boolean;
-  /** Called where an invalid index could not be dropped. */
-  onLeftBehind: () => void;
-}
-
-/**
- * Runs a statement that builds indexes without blocking anybody, so that none stays invalid: `if
- * not exists` would accept one of a build that failed, which is dropped first; and what a failure
- * leaves is dropped afterwards.
- */
-async function withIndexCare<T>(
-  lone: LoneStatement,
-  care: Care,
-  run: () => Promise<T>,
-): Promise<T> {
-  if (lone.kind !== 'create-index' && lone.kind !== 'reindex') return run();
-  const { worker } = care;
-  if (lone.kind === 'create-index') await dropMasked(lone, worker);
-  const before = await listInvalid(lone, worker);
-  try {
-    const result = await run();
-    await refuseInvalid(lone, worker);
-    return result;
-  } catch (error) {
-    if (!worker.isClosed) await dropNew(lone, before, care).catch(care.onLeftBehind);
-    throw error;
-  }
-}
-
-type IndexBuild = Extract<LoneStatement, { kind: 'create-index' | 'reindex' }>;
-type IndexCreation = Extract<LoneStatement, { kind: 'create-index' }>;
-
-async function dropMasked(
-  { table, name, ifNotExists }: IndexCreation,
-  worker: Session,
-): Promise<void> {
-  if (!ifNotExists || name === undefined) return;
-  const found = await findIndex(worker, table, name);
-  if (found?.isValid === false) await dropInvalidIndex(worker, found);
-}
-
-function listInvalid(lone: IndexBuild, worker: Session): Promise<IndexState[]> {
-  return lone.kind === 'reindex'
-    ? listReindexLeftovers(worker, lone.scope)
-    : listInvalidIndexes(worker, lone.table);
-}
-
-/** The server has said that it is done, so this would be a surprise; it must not pass unseen. */
-async function refuseInvalid(lone: IndexBuild, worker: Session): Promise<void> {
-  if (lone.kind !== 'create-index' || lone.name === undefined) return;
-  const found = await findIndex(worker, lone.table, lone.name);
-  if (found?.isValid !== false) return;
-  throw new EvdbError('MIGRATION_FAILED', `the index ${found.name} is not valid`, {
-    hint: `It is not used by queries. Drop it (drop index concurrently ${found.name};) and run the command again.`,
-  });
-}
-
-async function dropNew(lone: IndexBuild, before: IndexState[], care: Care): Promise<void> {
-  const known = new Set(before.map(({ oid }) => oid));
-  if (care.isAborted()) await care.worker.run(`set lock_timeout = '${HASTE}'`);
-  for (const index of await listInvalid(lone, care.worker)) {
-    if (!known.has(index.oid)) await dropInvalidIndex(care.worker, index);
-  }
+/** Somebody else has gone on with the script: this runner had lost its lock. */
+function takenOver(step: MigrationStep): EvdbError {
+  return new EvdbError(
+    'LOCKED',
+    `${fullName(step)} released the runner's lock, and another runner has taken it`,
+    {
+      hint: 'The statement was rolled back where it had a transaction. Take pg_advisory_unlock_all() or `discard all` out of the script.',
+    },
+  );
 }

@@ -1,11 +1,18 @@
 import type { Node } from '@pgsql/types';
-import { type Blocker, QUERY, withShownQuery } from '../../connection/blockers.ts';
+import {
+  type Blocker,
+  listBlockers,
+  QUERY,
+  readVictims,
+  type Victims,
+  withShownQuery,
+} from '../../connection/blockers.ts';
 import type { Asked } from '../../connection/session.ts';
 import { classifyStatement } from '../../sql/kind.ts';
 import { loadSqlParser } from '../../sql/parser.ts';
 import type { Statement } from '../../sql/statements.ts';
 import { relationNameOf, walkTree, writtenNameOf } from '../../sql/tree.ts';
-import type { LockHolder } from '../progress.ts';
+import type { IndexBuildProgress, LockHolder } from '../progress.ts';
 
 /** Shorter transactions are gone before it matters. */
 const OLD_MS = 5000;
@@ -144,4 +151,123 @@ where l.locktype = 'relation'
 group by 1, 2, 3, 4, 5, 6, 7, 8, 9
 order by 6 desc`);
   return (rows as unknown as HeldLock[]).map(withShownQuery);
+}
+
+/** Doubles up to the longest: a build can wait for hours. */
+const LOOK_AGAIN_MS = 5000;
+
+const LONGEST_LOOK_AGAIN_MS = 60_000;
+
+/**
+ * Runs work, and asks the observer from `afterMs` on who blocks the backend that does it, and who
+ * waits for that one in turn.
+ */
+export function watchBlockers<T>(
+  work: () => Promise<T>,
+  options: {
+    observer: Asked;
+    pid: number;
+    afterMs: number;
+    onBlocked: (blockers: Blocker[], victims: Victims | null) => void;
+  },
+): Promise<T> {
+  let againMs = LOOK_AGAIN_MS;
+  return lookWhile(work, options.afterMs, async () => {
+    const { observer, pid } = options;
+    const [blockers, victims] = await Promise.all([
+      listBlockers(observer, pid),
+      readVictims(observer, pid),
+    ]).catch(() => [[], null] as const);
+    // Also where the wait has just ended: it was so when the server looked.
+    if (blockers.length > 0) options.onBlocked([...blockers], victims);
+    const nextMs = againMs;
+    againMs = Math.min(againMs * 2, LONGEST_LOOK_AGAIN_MS);
+    return nextMs;
+  });
+}
+
+const LOOK_EVERY_MS = 1000;
+
+/** Runs work that builds an index in the backend `pid`, and tells how far that is when it changes. */
+export function watchBuild<T>(
+  work: () => Promise<T>,
+  options: { observer: Asked; pid: number; onProgress: (progress: IndexBuildProgress) => void },
+): Promise<T> {
+  let last = '';
+  return lookWhile(work, LOOK_EVERY_MS, async (isDone) => {
+    const progress = await readBuildProgress(options.observer, options.pid).catch(() => undefined);
+    const text = JSON.stringify(progress);
+    if (progress && text !== last && !isDone()) options.onProgress(progress);
+    last = text;
+    return LOOK_EVERY_MS;
+  });
+}
+
+/**
+ * Runs work and looks on meanwhile, first after `firstMs`, and again as long after each look as that
+ * says. Whoever looks must not fail the one who works.
+ */
+async function lookWhile<T>(
+  work: () => Promise<T>,
+  firstMs: number,
+  look: (isDone: () => boolean) => Promise<number>,
+): Promise<T> {
+  let isDone = false;
+  let looking: Promise<void> | undefined;
+  const start = () => {
+    looking = look(() => isDone).then((againMs) => {
+      if (!isDone) timer = setTimeout(start, againMs);
+    });
+  };
+  let timer = setTimeout(start, firstMs);
+  try {
+    return await work();
+  } finally {
+    isDone = true;
+    clearTimeout(timer);
+    await looking;
+  }
+}
+
+async function readBuildProgress(
+  observer: Asked,
+  pid: number,
+): Promise<IndexBuildProgress | undefined> {
+  const [row] = await observer.run(`
+select
+    phase as "phase",
+    blocks_total::float8 as "blocksTotal",
+    blocks_done::float8 as "blocksDone",
+    tuples_total::float8 as "tuplesTotal",
+    tuples_done::float8 as "tuplesDone",
+    lockers_total::float8 as "lockersTotal",
+    lockers_done::float8 as "lockersDone",
+    nullif(current_locker_pid, 0)::integer as "lockerPid"
+from pg_catalog.pg_stat_progress_create_index
+where pid = ${pid}`);
+  return row === undefined ? undefined : toProgress(row as unknown as ProgressRow);
+}
+
+interface ProgressRow {
+  phase: string;
+  blocksTotal: number;
+  blocksDone: number;
+  tuplesTotal: number;
+  tuplesDone: number;
+  lockersTotal: number;
+  lockersDone: number;
+  lockerPid: number | null;
+}
+
+function toProgress(row: ProgressRow): IndexBuildProgress {
+  const { phase, lockerPid } = row;
+  if (phase.startsWith('waiting')) {
+    const { lockersDone: done, lockersTotal: total } = row;
+    return { phase, unit: total > 0 ? 'transactions' : null, done, total, lockerPid };
+  }
+  const isByBlock = row.blocksTotal > 0;
+  const total = isByBlock ? row.blocksTotal : row.tuplesTotal;
+  const done = isByBlock ? row.blocksDone : row.tuplesDone;
+  const unit = total === 0 ? null : isByBlock ? 'blocks' : 'rows';
+  return { phase, unit, done, total, lockerPid: null };
 }
