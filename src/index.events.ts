@@ -37,9 +37,14 @@ export type {
   RegistrationReport,
 } from './events/register-users.ts';
 export { registerUsers, unregisterUsers } from './events/register-users.ts';
-export type { Registrar, RegistrarOptions } from './events/registrar.ts';
+export type {
+  BatchSizes,
+  Registrar,
+  RegistrarMetrics,
+  RegistrarOptions,
+} from './events/registrar.ts';
 export { createRegistrar } from './events/registrar.ts';
-export type { BatchSizes, RegistrarMetrics, RegistrarPool } from './events/registrar-turn.ts';
+export type { RegistrarPool } from './events/registrar-turn.ts';
 export type {
   RegistrationClient,
   RegistrationClientOptions,

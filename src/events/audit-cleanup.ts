@@ -6,14 +6,6 @@ import { EvdbError } from '../errors.ts';
 import type { StatsReport } from '../report/columns.ts';
 import { type EventSchemaTarget, onEventSchema, type SchemaNeed } from './event-schema.ts';
 
-/** The function counts no further back, which is 2,700 years. */
-const MOST_DAYS = 1_000_000;
-const MOST_ENTRIES_A_BATCH = 1_000_000;
-/** Small, because a batch takes processor and disk from everybody else for as long as it runs. */
-const DEFAULT_BATCH_SIZE = 2_000;
-/** About half a minute, before a step is left to the next run. */
-const LOCK_ATTEMPTS = 10;
-
 /** A partition that was dropped with all that it held. */
 export interface DroppedPartition {
   partition: string;
@@ -67,26 +59,8 @@ const NEED: SchemaNeed = {
   access: 'owner',
 };
 
-/**
- * Refuses what cannot be a number of days, before anything is asked: a retention that is wrong by
- * one character removes everything.
- *
- * @throws {EvdbError} USAGE
- */
-function requireRetentionDays(days: number): void {
-  if (Number.isInteger(days) && days >= 1 && days <= MOST_DAYS) return;
-  throw new EvdbError('USAGE', `${days} days is not a retention`, {
-    hint: `Nothing was removed. Give a whole number of days from 1 to ${MOST_DAYS}.`,
-  });
-}
-
-/** @throws {EvdbError} USAGE */
-function requireBatchSize(size: number): void {
-  if (Number.isInteger(size) && size >= 1 && size <= MOST_ENTRIES_A_BATCH) return;
-  throw new EvdbError('USAGE', `${size} is not a size of a batch`, {
-    hint: `Give a whole number from 1 to ${MOST_ENTRIES_A_BATCH}.`,
-  });
-}
+/** Small, because a batch takes processor and disk from everybody else for as long as it runs. */
+const DEFAULT_BATCH_SIZE = 2_000;
 
 /**
  * Removes the entries of the audit log that are older than so many days: drops months that have
@@ -133,6 +107,32 @@ export async function cleanUpAuditLog(
   });
 }
 
+/** The function counts no further back, which is 2,700 years. */
+const MOST_DAYS = 1_000_000;
+
+/**
+ * Refuses what cannot be a number of days, before anything is asked: a retention that is wrong by
+ * one character removes everything.
+ *
+ * @throws {EvdbError} USAGE
+ */
+function requireRetentionDays(days: number): void {
+  if (Number.isInteger(days) && days >= 1 && days <= MOST_DAYS) return;
+  throw new EvdbError('USAGE', `${days} days is not a retention`, {
+    hint: `Nothing was removed. Give a whole number of days from 1 to ${MOST_DAYS}.`,
+  });
+}
+
+const MOST_ENTRIES_A_BATCH = 1_000_000;
+
+/** @throws {EvdbError} USAGE */
+function requireBatchSize(size: number): void {
+  if (Number.isInteger(size) && size >= 1 && size <= MOST_ENTRIES_A_BATCH) return;
+  throw new EvdbError('USAGE', `${size} is not a size of a batch`, {
+    hint: `Give a whole number from 1 to ${MOST_ENTRIES_A_BATCH}.`,
+  });
+}
+
 interface Run {
   session: Session;
   options: CleanupOptions;
@@ -151,6 +151,8 @@ interface StepOutcome {
   restFactor: number;
 }
 
+/** About half a minute, before a step is left to the next run. */
+const LOCK_ATTEMPTS = 10;
 const LONGEST_REST_MS = 2_000;
 
 /** Repeats a step until there is no more to do; false where time or locks ended it. */

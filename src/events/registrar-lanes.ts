@@ -5,7 +5,6 @@ import { EvdbError } from '../errors.ts';
 import {
   type Call,
   type Outcome,
-  type RegistrarCounts,
   type RegistrarPool,
   runTurn,
   type Sending,
@@ -34,6 +33,12 @@ interface LaneSettings {
   maxAttempts: number;
 }
 
+/** What the lanes count. */
+interface Counts {
+  retries: number;
+  recordBatch(size: number): void;
+}
+
 /** Who answers the calls. */
 interface Answers {
   resolve(call: Call, result: RegistrationResult): void;
@@ -44,7 +49,7 @@ interface Answers {
 export function createLanes(
   pool: RegistrarPool,
   settings: LaneSettings,
-  counts: RegistrarCounts,
+  counts: Counts,
   answers: Answers,
 ): Lanes {
   const { schema, maxBatchSize, maxDelayMs, maxInFlight, maxAttempts } = settings;

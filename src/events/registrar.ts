@@ -1,12 +1,6 @@
 import { EvdbError } from '../errors.ts';
 import { createLanes } from './registrar-lanes.ts';
-import {
-  type Call,
-  createCounts,
-  type RegistrarCounts,
-  type RegistrarMetrics,
-  type RegistrarPool,
-} from './registrar-turn.ts';
+import type { Call, RegistrarPool } from './registrar-turn.ts';
 import {
   checkRegistrationOptions,
   type RegistrationOptions,
@@ -33,9 +27,9 @@ export interface Registrar {
   metrics(): RegistrarMetrics;
   /**
    * Refuses new calls, and resolves when those that are pending are answered, or after
-   * `timeoutMillis` (default 10,000), when it rejects the rest. Close it before the pool.
+   * `timeoutMs` (default 10,000), when it rejects the rest. Close it before the pool.
    */
-  close(options?: { timeoutMillis?: number }): Promise<void>;
+  close(options?: { timeoutMs?: number }): Promise<void>;
 }
 
 /**
@@ -71,12 +65,12 @@ export function createRegistrar(pool: RegistrarPool, options: RegistrarOptions =
       const { pending, waiting } = backlog;
       return counts.summarize({ pending, waiting, inFlight: lanes.inFlight, events: lanes.size });
     },
-    close({ timeoutMillis = 10_000 } = {}) {
+    close({ timeoutMs = 10_000 } = {}) {
       closing ??= new Promise((resolve) => {
         const timer = setTimeout(() => {
           backlog.abandon();
           lanes.abandon(registrarClosed());
-        }, timeoutMillis);
+        }, timeoutMs);
         backlog.onceEmpty(() => {
           clearTimeout(timer);
           resolve();
@@ -293,4 +287,81 @@ function outcomeUnknown({ userId, eventId }: Call): EvdbError {
       details: { userId, eventId },
     },
   );
+}
+
+/** How many batches were of which size. */
+export interface BatchSizes {
+  count: number;
+  /** Calls in all of them. */
+  sum: number;
+  /** Ascending; each counts the sizes above the bucket before it. */
+  buckets: { upTo: number; count: number }[];
+}
+
+export interface RegistrarMetrics {
+  /** Calls that were accepted, since the registrar was made. */
+  calls: number;
+  /** Calls that ended with a registration, with a refusal, with an error. */
+  registered: number;
+  refused: number;
+  failed: number;
+  /** Calls turned away because of `maxPending`. */
+  turnedAway: number;
+  /** Statements sent, of whatever size. */
+  batches: number;
+  batchSizes: BatchSizes;
+  /** Times that a call was put back to be tried again. */
+  retries: number;
+  /** Calls that are accepted and not answered yet. */
+  pending: number;
+  /** Calls that wait to be accepted, with `whenFull: 'wait'`. */
+  waiting: number;
+  /** Statements under way. */
+  inFlight: number;
+  /** Events with calls that are not answered yet. */
+  events: number;
+}
+
+type RegistrarGauges = Pick<RegistrarMetrics, 'pending' | 'waiting' | 'inFlight' | 'events'>;
+
+interface RegistrarCounts {
+  calls: number;
+  registered: number;
+  refused: number;
+  failed: number;
+  turnedAway: number;
+  retries: number;
+  recordBatch(size: number): void;
+  /** A snapshot: plain JSON that does not change any more. */
+  summarize(gauges: RegistrarGauges): RegistrarMetrics;
+}
+
+/** @param maxBatchSize the limit of the last bucket; those before it are the powers of two */
+function createCounts(maxBatchSize: number): RegistrarCounts {
+  const limits: number[] = [];
+  for (let limit = 1; limit < maxBatchSize; limit *= 2) limits.push(limit);
+  limits.push(maxBatchSize);
+  const buckets = limits.map((upTo) => ({ upTo, count: 0 }));
+  let count = 0;
+  let sum = 0;
+  return {
+    calls: 0,
+    registered: 0,
+    refused: 0,
+    failed: 0,
+    turnedAway: 0,
+    retries: 0,
+    recordBatch(size) {
+      count += 1;
+      sum += size;
+      const bucket = buckets.find(({ upTo }) => size <= upTo);
+      if (bucket !== undefined) bucket.count += 1;
+    },
+    summarize(gauges) {
+      const { calls, registered, refused, failed, turnedAway, retries } = this;
+      const batchSizes = { count, sum, buckets: buckets.map((bucket) => ({ ...bucket })) };
+      const totals = { calls, registered, refused, failed, turnedAway, batches: count };
+      return { ...totals, batchSizes, retries, ...gauges };
+    },
+  };
 }

@@ -82,7 +82,7 @@ describe('closing a registrar', () => {
         const busy = pool.query('select pg_sleep(0.5)');
         const registrar = createRegistrar(pool);
         const calls = [registrar.register(ann, event), registrar.register(bob, event)];
-        const fates = Promise.all([fatesOf(calls), registrar.close({ timeoutMillis: 50 })]);
+        const fates = Promise.all([fatesOf(calls), registrar.close({ timeoutMs: 50 })]);
         expect((await fates)[0]).toEqual(['REGISTRAR_CLOSED', 'REGISTRAR_CLOSED']);
         await busy;
         await pool.query('select 1');
@@ -99,7 +99,7 @@ describe('closing a registrar', () => {
     await withPool(`postgres://a@127.0.0.1:${port}/a?sslmode=disable`, async (pool) => {
       const registrar = createRegistrar(pool);
       const fates = fatesOf([registrar.register(1, 1)]);
-      await registrar.close({ timeoutMillis: 50 });
+      await registrar.close({ timeoutMs: 50 });
       expect(await fates).toEqual(['REGISTRAR_CLOSED']);
     });
     silent.close();
@@ -114,7 +114,7 @@ describe('closing a registrar', () => {
       const registrar = createRegistrar(pool, options);
       const calls = users.map((user) => registrar.register(user, event));
       await until(async () => (await listBlocked(db.sql, 'registration')).length === 1);
-      await registrar.close({ timeoutMillis: 1 });
+      await registrar.close({ timeoutMs: 1 });
       const [unknown, unsent] = ['OUTCOME_UNKNOWN', 'REGISTRAR_CLOSED'];
       expect(await fatesOf(calls)).toEqual([unknown, unknown, unsent, unsent, unsent, unsent]);
       await lock.commit();
