@@ -157,7 +157,7 @@ describe('the rules catch', () => {
     ]);
   });
 
-  it.each(['text/units', 'report/table', 'doctor/report', 'migrate/plan/status-report'])(
+  it.each(['text/units', 'report/table', 'doctor/report', 'migrate/checks/report'])(
     'nothing where the CLI shows something by way of %s',
     (name) => {
       const text = `import { a } from '../${name}.ts';`;

@@ -1,12 +1,15 @@
 import { describe, expect, it } from 'vitest';
+import { renderError } from '../../src/cli/run.ts';
 import { EvdbError } from '../../src/errors.ts';
 import type { MigrationResult } from '../../src/migrate/apply/migrator.ts';
 import { renderValidation } from '../../src/migrate/checks/report.ts';
 import { ScriptError } from '../../src/migrate/files/script-error.ts';
 import { scriptFromText } from '../../src/migrate/files/source.ts';
-import type { MigrationsStatus, StatusEntry } from '../../src/migrate/plan/status.ts';
-import { renderStatus } from '../../src/migrate/plan/status-report.ts';
-import { renderError } from '../../src/report/error.ts';
+import {
+  type MigrationsStatus,
+  renderStatus,
+  type StatusEntry,
+} from '../../src/migrate/plan/status.ts';
 import {
   renderDiff,
   renderStepDone,

@@ -93,7 +93,7 @@ export const pointsOneWay: Rule = (files) =>
   });
 
 const pureParts =
-  /^src\/(migrate\/(plan\/(plan|compare|check|status-report)|repair\/(repair-plan|report)|preview\/(budget|impact-plan|report|statement-effects)|checks\/report)\.ts|impact\/|lint\/|report\/|events\/report|text\/)/;
+  /^src\/(migrate\/(plan\/(plan|compare|check)|repair\/repair-plan|preview\/(budget|impact-plan|report|statement-effects)|checks\/report)\.ts|impact\/|lint\/|report\/|events\/report|text\/)/;
 const impurePackages =
   /^(postgres|node:(fs|net|tls|dns|http|https|http2|dgram|child_process|worker_threads|cluster|readline)(\/.*)?)$/;
 

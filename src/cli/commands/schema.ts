@@ -1,8 +1,14 @@
+import { relative, resolve } from 'node:path';
 import { Option } from 'commander';
-import { type CommandGroup, type CommandSpec, handlersOf } from '../define.ts';
+import type { Config } from '../../config/resolve.ts';
+import { EvdbError } from '../../errors.ts';
+import type { StructureSource } from '../../migrate/checks/drift.ts';
+import { sameCommand } from '../../text/command-line.ts';
+import type { CommandGroup, CommandInput, CommandResult, CommandSpec } from '../define.ts';
+import { EXIT, withStop } from '../exit-codes.ts';
 import { migrateOptions } from '../options.ts';
-
-const handler = handlersOf(() => import('../handlers/schema.ts'));
+import { embeddedDirectory, loadDirectConnection, loadMigrateOptions } from '../settings.ts';
+import { tuneForParser } from '../v8-flags.ts';
 
 const scopeOptions = () => [
   new Option('--all-schemas', 'everything in the database, not only the target schema').conflicts(
@@ -28,7 +34,7 @@ const DUMP: CommandSpec = {
     'schema dump --file structure.sql --check',
     'schema dump --all-schemas',
   ],
-  run: handler('handleDump'),
+  run: handleDump,
 };
 
 const DIFF: CommandSpec = {
@@ -44,7 +50,7 @@ const DIFF: CommandSpec = {
     ...migrateOptions(),
   ],
   examples: ['schema diff', 'schema diff --from file:structure.sql --to live'],
-  run: handler('handleDiff'),
+  run: handleDiff,
 };
 
 export const SCHEMA_COMMANDS: CommandGroup = {
@@ -53,3 +59,125 @@ export const SCHEMA_COMMANDS: CommandGroup = {
   examples: ['schema dump --file structure.sql', 'schema diff'],
   commands: [DUMP, DIFF],
 };
+
+async function handleDump(input: CommandInput): Promise<CommandResult> {
+  const { flags, context } = input;
+  const file = flags.file as string | undefined;
+  if (flags.check && file === undefined) {
+    throw new EvdbError('USAGE', '--check needs the file to compare with', {
+      hint: `For example: ${sameCommand('schema dump', { file: 'structure.sql', check: true })}`,
+    });
+  }
+  const { readDatabaseStructure } = await import('../../structure/read/structure.ts');
+  const { renderStructure } = await import('../../structure/render/structure.ts');
+  const { withoutPartitions } = await import('../../structure/structure.ts');
+  const { config, connection } = await loadDirectConnection(input);
+  const read = await readDatabaseStructure(connection, {
+    schemas: flags.allSchemas ? undefined : [config.schema],
+    exceptSchemas: [config.ledgerSchema],
+    owners: flags.owners === true,
+  });
+  if (!flags.allSchemas && read.schemas.length === 0) throw noSchema(config.schema);
+  const structure = flags.partitions === false ? withoutPartitions(read) : read;
+  const sql = renderStructure(structure);
+  if (file === undefined) {
+    // What goes to a file is run again; what goes to a terminal is looked at.
+    const isVerbatim = flags.json === true || !context.isOutTerminal;
+    return { data: { ...structure, sql }, text: sql.trimEnd(), isVerbatim };
+  }
+  return giveStructureFile(input, { file, sql, objects: structure.objects.length });
+}
+
+async function giveStructureFile(
+  { flags, context, style }: CommandInput,
+  { file, sql, objects }: { file: string; sql: string; objects: number },
+): Promise<CommandResult> {
+  const { checkStructureFile, renderStructureFile, writeStructureFile } = await import(
+    '../../structure/structure-file.ts'
+  );
+  const path = resolve(context.cwd, file);
+  const shown = relative(context.cwd, path);
+  if (!flags.check) {
+    const written = writeStructureFile(path, sql);
+    const state = written ? ('written' as const) : ('unchanged' as const);
+    const result = { file: shown, state, objects };
+    return { data: result, text: renderStructureFile(result, style) };
+  }
+  const { state, diff } = await checkStructureFile(path, sql);
+  const result = { file: shown, state, objects, ...(diff && { diff }) };
+  return {
+    data: result,
+    text: renderStructureFile(result, style),
+    exitCode: state === 'same' ? EXIT.done : EXIT.found,
+  };
+}
+
+function noSchema(schema: string): EvdbError {
+  return new EvdbError('TARGET_SCHEMA', `the database has no schema "${schema}"`, {
+    hint: 'Name another one with --schema, or take everything: --all-schemas.',
+  });
+}
+
+async function handleDiff(input: CommandInput): Promise<CommandResult> {
+  const { flags, context, style } = input;
+  const from = parseSource(flags.from, 'migrations', context.cwd);
+  const to = parseSource(flags.to, 'live', context.cwd);
+  await tuneForParser();
+  const { compareStructures } = await import('../../migrate/checks/drift.ts');
+  const { findingsOfDrift } = await import('../../report/findings.ts');
+  const { describeDifferences } = await import('../../structure/diff.ts');
+  const { renderDifferences } = await import('../../migrate/checks/report.ts');
+  const { config, options } = await loadMigrateOptions(input);
+  const comparison = await withStop(context, { said: 'dropping the scratch database' }, (signal) =>
+    compareStructures({
+      ...options,
+      ...{ from, to, signal },
+      ...structureSettings(input, config),
+    }),
+  );
+  const lines = describeDifferences(comparison.differences);
+  return {
+    data: {
+      ...{ from: nameOf(from), to: nameOf(to), ...comparison },
+      findings: findingsOfDrift(comparison.differences),
+    },
+    text: renderDifferences(comparison, { from: nameOf(from), to: nameOf(to), lines, style }),
+    exitCode: lines.length > 0 ? EXIT.found : EXIT.done,
+  };
+}
+
+/** What commands that compare structures hand to the library beside their sources. */
+export function structureSettings({ flags, context }: CommandInput, config: Config) {
+  return {
+    allSchemas: flags.allSchemas === true,
+    owners: flags.owners === true,
+    partitions: flags.partitions === true,
+    embeddedDirectory: embeddedDirectory(config),
+    onScratch: (message: string) => context.err(`${message}\n`),
+  };
+}
+
+function parseSource(
+  text: unknown,
+  otherwise: 'live' | 'migrations',
+  cwd: string,
+): StructureSource {
+  if (text === undefined) return { kind: otherwise };
+  if (text === 'live' || text === 'migrations') return { kind: text };
+  const [, path] = /^file:(.+)$/s.exec(String(text)) ?? [];
+  if (path !== undefined) return { kind: 'file', path: relative(cwd, resolve(cwd, path)) };
+  throw new EvdbError('USAGE', `${JSON.stringify(text)} is not a source`, {
+    hint: 'Sources are live, migrations and file:<path>.',
+  });
+}
+
+function nameOf(source: StructureSource): string {
+  switch (source.kind) {
+    case 'live':
+      return 'the database';
+    case 'file':
+      return source.path;
+    default:
+      return 'the migrations';
+  }
+}

@@ -1,8 +1,11 @@
+import { relative } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
-import { type CommandGroup, type CommandSpec, handlersOf } from '../define.ts';
+import { EvdbError } from '../../errors.ts';
+import { commandLine } from '../../text/command-line.ts';
+import { loadTable } from '../context.ts';
+import type { CommandGroup, CommandInput, CommandResult, CommandSpec } from '../define.ts';
 import { configOptions } from '../options.ts';
-
-const handler = handlersOf(() => import('../handlers/server.ts'));
+import { embeddedDirectory, loadConfig } from '../settings.ts';
 
 const directory = () =>
   new Option('--migrations-dir <path>', 'the server keeps its files in .evdb beside this folder');
@@ -18,7 +21,7 @@ const START: CommandSpec = {
     ...configOptions(),
   ],
   examples: ['server start', 'server start --port 54320'],
-  run: handler('handleStart'),
+  run: handleStart,
 };
 
 const STOP: CommandSpec = {
@@ -26,7 +29,7 @@ const STOP: CommandSpec = {
   summary: 'stop the embedded PostgreSQL; its data stays',
   options: [directory(), ...configOptions()],
   examples: ['server stop'],
-  run: handler('handleStop'),
+  run: handleStop,
 };
 
 const STATUS: CommandSpec = {
@@ -34,7 +37,7 @@ const STATUS: CommandSpec = {
   summary: 'show whether the embedded PostgreSQL runs, and where',
   options: [directory(), ...configOptions()],
   examples: ['server status'],
-  run: handler('handleServerStatus'),
+  run: handleServerStatus,
 };
 
 const URL: CommandSpec = {
@@ -44,7 +47,7 @@ const URL: CommandSpec = {
     'Prints the URL of the running embedded PostgreSQL, with its password, for other programs. This is the one command that prints a password.',
   options: [directory(), ...configOptions()],
   examples: ['server url'],
-  run: handler('handleUrl'),
+  run: handleUrl,
 };
 
 export const SERVER_COMMANDS: CommandGroup = {
@@ -58,4 +61,64 @@ function parsePort(text: string): number {
   const port = Number(text);
   if (/^\d+$/.test(text) && port >= 1 && port <= 65535) return port;
   throw new InvalidArgumentError('It must be a number from 1 to 65535.');
+}
+
+async function handleStart(input: CommandInput): Promise<CommandResult> {
+  const { ensureEmbeddedServer } = await import('../../embedded/server.ts');
+  const directory = await readDirectory(input);
+  const { started, port, pid, version, dataDirectory } = await ensureEmbeddedServer({
+    directory,
+    port: input.flags.port as number | undefined,
+    onProgress: (message) => input.context.err(`${message}\n`),
+  });
+  const verb = started ? 'started' : 'already running:';
+  return {
+    data: { running: true, started, port, pid, version, dataDirectory },
+    text: `${verb} PostgreSQL ${version} on port ${port} (pid ${pid}); \`${commandLine('server url')}\` prints its URL`,
+  };
+}
+
+async function handleStop(input: CommandInput): Promise<CommandResult> {
+  const { stopEmbeddedServer } = await import('../../embedded/stop.ts');
+  const { stopped, pid } = await stopEmbeddedServer({ directory: await readDirectory(input) });
+  return {
+    data: { stopped, pid: pid ?? null },
+    text: stopped
+      ? `stopped PostgreSQL (pid ${pid}); its data stays`
+      : 'not running: nothing to stop',
+  };
+}
+
+async function handleServerStatus(input: CommandInput): Promise<CommandResult> {
+  const { readEmbeddedServer, renderServer } = await import('../../embedded/stop.ts');
+  const status = await readEmbeddedServer({ directory: await readDirectory(input) });
+  const shown = {
+    ...status,
+    dataDirectory: status.dataDirectory && shorten(status.dataDirectory, input),
+    logPath: shorten(status.logPath, input),
+  };
+  return { data: status, text: renderServer(shown, input.style, await loadTable(input.context)) };
+}
+
+async function handleUrl(input: CommandInput): Promise<CommandResult> {
+  const { readEmbeddedServer } = await import('../../embedded/stop.ts');
+  const { ensureEmbeddedServer } = await import('../../embedded/server.ts');
+  const directory = await readDirectory(input);
+  const { running } = await readEmbeddedServer({ directory });
+  if (!running) {
+    throw new EvdbError('CONNECTION_REFUSED', 'the embedded PostgreSQL is not running', {
+      hint: `Start it: ${commandLine('server start')}`,
+    });
+  }
+  const { url } = await ensureEmbeddedServer({ directory });
+  return { data: { url }, text: url, isVerbatim: true };
+}
+
+async function readDirectory(input: CommandInput): Promise<string> {
+  return embeddedDirectory(await loadConfig(input));
+}
+
+function shorten(path: string, { context }: CommandInput): string {
+  const fromHere = relative(context.cwd, path);
+  return fromHere.length < path.length ? fromHere : path;
 }

@@ -20,10 +20,7 @@ const APPLIED_ROWS_ON_TERMINAL = 20;
 
 export async function handleStatus(input: CommandInput): Promise<CommandResult> {
   const { config, options } = await loadMigrateOptions(input, { needsMigrations: true });
-  const [{ readStatus }, { renderStatus }] = await Promise.all([
-    import('../../migrate/plan/status.ts'),
-    import('../../migrate/plan/status-report.ts'),
-  ]);
+  const { readStatus, renderStatus } = await import('../../migrate/plan/status.ts');
   const { context, flags, style } = input;
   const status = await readStatus(options);
   const drift = flags.drift ? await findDrift(input, config, options) : undefined;
@@ -61,7 +58,7 @@ async function findDrift(input: CommandInput, config: Config, options: MigrateOp
   const { readDrift } = await import('../../migrate/checks/drift.ts');
   const { describeDifferences } = await import('../../structure/diff.ts');
   const { renderDifferences } = await import('../../migrate/checks/report.ts');
-  const { structureSettings } = await import('./schema.ts');
+  const { structureSettings } = await import('../commands/schema.ts');
   const comparison = await withStop(
     input.context,
     { said: 'dropping the scratch database' },
