@@ -1,12 +1,12 @@
 // The declarations speak of Buffer and of Node's events; compilers no longer look for these alone.
 /// <reference types="node" preserve="true" />
 export type {
-  CleanupDone,
-  CleanupOptions,
-  CleanupPreview,
-  CleanupProgress,
-  CleanupResult,
-  DroppedPartition,
+  AuditCleanupDone,
+  AuditCleanupOptions,
+  AuditCleanupPreview,
+  AuditCleanupProgress,
+  AuditCleanupResult,
+  DroppedAuditPartition,
 } from './events/audit-cleanup.ts';
 export { cleanUpAuditLog, previewAuditCleanup } from './events/audit-cleanup.ts';
 export type { AuditFollower, FollowAuditLogOptions } from './events/audit-follow.ts';
@@ -38,8 +38,8 @@ export type {
 } from './events/register-users.ts';
 export { registerUsers, unregisterUsers } from './events/register-users.ts';
 export type {
-  BatchSizes,
   Registrar,
+  RegistrarBatchSizes,
   RegistrarMetrics,
   RegistrarOptions,
 } from './events/registrar.ts';
@@ -62,18 +62,18 @@ export type {
   EventStats,
   RawEventStats,
   RawRegistration,
-  Refusal,
-  Registered,
+  RegistrationRefusal,
   RegistrationResult,
+  SuccessfulRegistration,
   UnregistrationResult,
 } from './events/registration-answer.ts';
 export type {
   BusinessRule,
-  CheckRulesOptions,
-  RepairResult,
-  RepairRulesOptions,
-  RuleRepair,
-  RuleSeverity,
-  RuleViolation,
+  BusinessRuleRepair,
+  BusinessRuleSeverity,
+  BusinessRuleViolation,
+  CheckBusinessRulesOptions,
+  RepairBusinessRulesOptions,
+  RepairBusinessRulesResult,
 } from './events/rules.ts';
-export { checkRules, listRules, repairRules } from './events/rules.ts';
+export { checkBusinessRules, listBusinessRules, repairBusinessRules } from './events/rules.ts';

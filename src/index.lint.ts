@@ -2,7 +2,7 @@
 /// <reference types="node" preserve="true" />
 export type { LintFileSettings } from './config/lint-settings.ts';
 export { parseServerVersion } from './config/lint-settings.ts';
-export type { LintRuleChoices, SeverityChoice, SeverityCounts } from './lint/choice.ts';
+export type { LintRuleChoices, LintSeverityChoice, LintSeverityCounts } from './lint/choice.ts';
 export { assertKnownLintRules, LINT_RULE_GROUPS } from './lint/choice.ts';
 export type { LintOptions, LintReport } from './lint/engine.ts';
 export { lintScripts } from './lint/engine.ts';

@@ -12,7 +12,7 @@ export { assertConnectionConfigured } from './config/layers.ts';
 export type { Config, ConfigEntry, ConfigFlags, ResolveConfigInput } from './config/resolve.ts';
 export { resolveConfig } from './config/resolve.ts';
 export { parseConnectionUrl } from './config/url.ts';
-export type { Blocker, SeenBlocker, Victims } from './connection/blockers.ts';
+export type { BlockedSessions, Blocker, SeenBlocker } from './connection/blockers.ts';
 export { describeBlocker } from './connection/blockers.ts';
 export { QueryError } from './connection/connection-error.ts';
 export type { InspectionOptions, WritingOptions } from './connection/inspection.ts';
@@ -60,9 +60,9 @@ export type { MigrateOptions } from './migrate/options.ts';
 export { migrateOptionsOf } from './migrate/options.ts';
 export type { MigrationState } from './migrate/plan/compare.ts';
 export type {
-  DownOptions,
   PendingMigration,
-  UpOptions,
+  PlanDownOptions,
+  PlanUpOptions,
 } from './migrate/plan/plan.ts';
 export type { MigrationStep } from './migrate/plan/prepare.ts';
 export { requireMigrations } from './migrate/plan/read.ts';
@@ -113,11 +113,17 @@ export type {
 } from './migrate/repair/repair-plan.ts';
 export type { ResetSchemaOptions, ResetSchemaResult } from './migrate/repair/reset.ts';
 export { resetSchema } from './migrate/repair/reset.ts';
-export type { Field, PoolConnection, Queryable, QueryResult, Row } from './pool/handle.ts';
+export type {
+  PoolConnection,
+  Queryable,
+  QueryResult,
+  ResultField,
+  ResultRow,
+} from './pool/handle.ts';
 export type { PoolHealth } from './pool/health.ts';
 export type { DurationStats } from './pool/histogram.ts';
-export { type Instrument, renderPrometheus } from './pool/instruments.ts';
+export { type MetricInstrument, renderPrometheus } from './pool/instruments.ts';
 export type { DiscardReason, PoolEvents, PoolMetrics } from './pool/metrics.ts';
 export type { PoolOptions, PoolSsl } from './pool/options.ts';
 export { DatabasePool } from './pool/pool.ts';
-export type { Isolation, Transaction, TransactionOptions } from './pool/transaction.ts';
+export type { IsolationLevel, Transaction, TransactionOptions } from './pool/transaction.ts';

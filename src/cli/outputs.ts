@@ -6,11 +6,11 @@ import type { DatabasePing } from '../database/ping.ts';
 import type { DatabaseSizeRow } from '../database/sizes.ts';
 import type { DoctorCheckStatus } from '../doctor/doctor.ts';
 import type { EmbeddedServerStatus } from '../embedded/stop.ts';
-import type { CleanupPreview, CleanupResult } from '../events/audit-cleanup.ts';
+import type { AuditCleanupPreview, AuditCleanupResult } from '../events/audit-cleanup.ts';
 import type { AuditEntry, AuditLogPage, AuditSummaryRow } from '../events/audit-log.ts';
 import type { EventDetails, EventPage, EventSeats } from '../events/events.ts';
 import type { RegistrationReport } from '../events/register-users.ts';
-import type { BusinessRule, RuleRepair } from '../events/rules.ts';
+import type { BusinessRule, BusinessRuleRepair } from '../events/rules.ts';
 import type { Finding, FindingLocation } from '../finding.ts';
 import type { LINT_RULES } from '../lint/rules.ts';
 import type { MigrationResult } from '../migrate/apply/migrator.ts';
@@ -136,7 +136,7 @@ type Notes = Pick<StatsReport<never>, 'countedSince' | 'notes'>;
 
 interface Repaired {
   dryRun: boolean;
-  repairs: RuleRepair[];
+  repairs: BusinessRuleRepair[];
   /** What is still broken. */
   findings: Finding<RuleDetails>[];
 }
@@ -187,8 +187,8 @@ export interface Outputs {
   'audit log': AuditLogPage | AuditEntry;
   'audit summary': StatsReport<AuditSummaryRow>;
   'audit cleanup':
-    | (CleanupResult & { dryRun: false })
-    | (StatsReport<CleanupPreview> & { dryRun: true; days: number });
+    | (AuditCleanupResult & { dryRun: false })
+    | (StatsReport<AuditCleanupPreview> & { dryRun: true; days: number });
   'events list': EventPage;
   'events search': EventPage;
   'events show': { event: EventDetails };

@@ -1,5 +1,5 @@
 import type { Ora } from 'ora';
-import { describeBlocker, type Victims } from '../connection/blockers.ts';
+import { type BlockedSessions, describeBlocker } from '../connection/blockers.ts';
 import type {
   IndexBuildProgress,
   LockHolder,
@@ -124,7 +124,7 @@ function describeHolder({ tables, ...blocker }: LockHolder): string {
   return `a lock on ${tables.join(', ')} of ${describeBlocker(blocker)}`;
 }
 
-function describeVictims(victims: Victims | null): string {
+function describeVictims(victims: BlockedSessions | null): string {
   if (victims === null) return '';
   const { count, longestMs } = victims;
   const who = count === 1 ? '1 session waits' : `${count} sessions wait`;

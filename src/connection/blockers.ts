@@ -65,14 +65,14 @@ where l.locktype = 'advisory'
 }
 
 /** Sessions that wait because a backend stands in front of them, holding a lock or queueing for one. */
-export interface Victims {
+export interface BlockedSessions {
   count: number;
   /** How long the first of them has been waiting. */
   longestMs: number;
 }
 
 /** Counts who waits for a backend, asked from another session; null where nobody does. */
-export async function readVictims(observer: Asked, pid: number): Promise<Victims | null> {
+export async function readVictims(observer: Asked, pid: number): Promise<BlockedSessions | null> {
   const [row] = await observer.run(`
 select
     pg_catalog.count(distinct waiting.pid)::integer as "count",

@@ -1,6 +1,6 @@
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
-import { checkRules, type RuleViolation } from '../events/rules.ts';
+import { type BusinessRuleViolation, checkBusinessRules } from '../events/rules.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { commandLine } from '../text/command-line.ts';
 import { describeCount } from '../text/units.ts';
@@ -8,7 +8,7 @@ import { renderState } from '../text/words.ts';
 import type { DoctorCheck, DoctorExamination, DoctorFinding, MigrationCounts } from './check.ts';
 
 /** Rows and guards of the event schema that break its rules. */
-export function judgeBusinessRules(rows: RuleViolation[]): DoctorFinding[] {
+export function judgeBusinessRules(rows: BusinessRuleViolation[]): DoctorFinding[] {
   return rows.map(({ rule, severity, count, details, repair }) => ({
     status: severity === 'error' ? 'critical' : 'warning',
     object: rule,
@@ -28,7 +28,7 @@ export const BUSINESS_RULES: DoctorCheck = {
   timeoutMs: 30_000,
   async examine(session, { schema }): Promise<DoctorExamination> {
     try {
-      const { rows } = await checkRules(session, { schema });
+      const { rows } = await checkBusinessRules(session, { schema });
       return { findings: judgeBusinessRules(rows), summary: 'no rule is broken' };
     } catch (error) {
       if (!(error instanceof EvdbError) || error.code !== 'EVENT_SCHEMA_MISSING') throw error;

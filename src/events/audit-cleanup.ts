@@ -7,15 +7,15 @@ import type { StatsReport } from '../report/columns.ts';
 import { type EventSchemaTarget, onEventSchema, type SchemaNeed } from './event-schema.ts';
 
 /** A partition that was dropped with all that it held. */
-export interface DroppedPartition {
+export interface DroppedAuditPartition {
   partition: string;
   entries: number;
   freedBytes: number;
 }
 
 /** What a cleanup has committed. */
-export interface CleanupDone {
-  partitions: DroppedPartition[];
+export interface AuditCleanupDone {
+  partitions: DroppedAuditPartition[];
   /** Entries that went with partitions. */
   droppedEntries: number;
   /** Entries that were deleted one by one, where the limit falls into a month. */
@@ -24,7 +24,7 @@ export interface CleanupDone {
   freedBytes: number;
 }
 
-export interface CleanupResult extends CleanupDone {
+export interface AuditCleanupResult extends AuditCleanupDone {
   days: number;
   /** Whether nothing expired is left. */
   isFinished: boolean;
@@ -35,19 +35,19 @@ export interface CleanupResult extends CleanupDone {
   durationMs: number;
 }
 
-export type CleanupProgress =
-  | { kind: 'dropped'; partition: DroppedPartition; done: CleanupDone }
-  | { kind: 'deleted'; entries: number; done: CleanupDone }
+export type AuditCleanupProgress =
+  | { kind: 'dropped'; partition: DroppedAuditPartition; done: AuditCleanupDone }
+  | { kind: 'deleted'; entries: number; done: AuditCleanupDone }
   | { kind: 'blocked'; attempt: number; attempts: number; reason: string };
 
-export interface CleanupOptions extends EventSchemaTarget {
+export interface AuditCleanupOptions extends EventSchemaTarget {
   /** Entries stay for so many days of 24 hours; a whole number from 1. */
   days: number;
   /** How many entries a transaction deletes at most; default 2000. */
   batchSize?: number | undefined;
   /** No further step begins after so many ms; default: until all is done. */
   maxDurationMs?: number | undefined;
-  onProgress?: ((progress: CleanupProgress) => void) | undefined;
+  onProgress?: ((progress: AuditCleanupProgress) => void) | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -77,13 +77,13 @@ const DEFAULT_BATCH_SIZE = 2_000;
  */
 export async function cleanUpAuditLog(
   session: Session,
-  options: CleanupOptions,
-): Promise<CleanupResult> {
+  options: AuditCleanupOptions,
+): Promise<AuditCleanupResult> {
   const { days, batchSize = DEFAULT_BATCH_SIZE } = options;
   requireRetentionDays(days);
   requireBatchSize(batchSize);
   const startedAt = performance.now();
-  const done: CleanupDone = {
+  const done: AuditCleanupDone = {
     partitions: [],
     droppedEntries: 0,
     deletedEntries: 0,
@@ -135,8 +135,8 @@ function requireBatchSize(size: number): void {
 
 interface Run {
   session: Session;
-  options: CleanupOptions;
-  done: CleanupDone;
+  options: AuditCleanupOptions;
+  done: AuditCleanupDone;
   startedAt: number;
   blockedBy: string | null;
 }
@@ -181,7 +181,7 @@ async function repeat(run: Run, step: () => Promise<StepOutcome>): Promise<boole
   }
 }
 
-function tell({ onProgress }: CleanupOptions) {
+function tell({ onProgress }: AuditCleanupOptions) {
   return ({ attempt, attempts, cause }: { attempt: number; attempts: number; cause: unknown }) =>
     onProgress?.({ kind: 'blocked', attempt, attempts, reason: reasonOf(cause) });
 }
@@ -224,7 +224,11 @@ async function deleteBatch(call: StepCall, batchSize: number): Promise<StepOutco
   return { isLast: entries < batchSize, restFactor: 1 };
 }
 
-function withDone(error: unknown, done: CleanupDone, signal: AbortSignal | undefined): unknown {
+function withDone(
+  error: unknown,
+  done: AuditCleanupDone,
+  signal: AbortSignal | undefined,
+): unknown {
   const { partitions, droppedEntries, deletedEntries } = done;
   const said = `${partitions.length} partitions with ${droppedEntries} entries were dropped and ${deletedEntries} entries deleted before`;
   if (signal?.aborted) {
@@ -247,7 +251,7 @@ function withDone(error: unknown, done: CleanupDone, signal: AbortSignal | undef
 }
 
 /** What a cleanup would do to one partition, or to `audit_logs_overflow`. */
-export interface CleanupPreview {
+export interface AuditCleanupPreview {
   partition: string;
   /** `drop` gives its disk space back, `delete` does not. */
   action: 'drop' | 'delete';
@@ -268,7 +272,7 @@ const PREVIEW_NEED: SchemaNeed = {
 export async function previewAuditCleanup(
   session: Session,
   { days, ...target }: EventSchemaTarget & { days: number },
-): Promise<StatsReport<CleanupPreview>> {
+): Promise<StatsReport<AuditCleanupPreview>> {
   requireRetentionDays(days);
   return onEventSchema(session, target, PREVIEW_NEED, async ({ prefix }) => {
     const rows = await session.run(
@@ -276,6 +280,6 @@ export async function previewAuditCleanup(
         freed_bytes::float8 as "freedBytes"
       from ${prefix}preview_audit_cleanup(days_to_keep => ${days})`,
     );
-    return { rows: rows as unknown as CleanupPreview[], countedSince: null, notes: [] };
+    return { rows: rows as unknown as AuditCleanupPreview[], countedSince: null, notes: [] };
   });
 }

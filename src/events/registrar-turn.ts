@@ -1,6 +1,6 @@
 import { isConflict } from '../connection/retry.ts';
 import { EvdbError } from '../errors.ts';
-import type { Queryable, QueryResult, Row } from '../pool/handle.ts';
+import type { Queryable, QueryResult, ResultRow } from '../pool/handle.ts';
 import type { Answering } from './event-schema.ts';
 import {
   type RegistrationOptions,
@@ -34,7 +34,7 @@ export interface Call {
 
 /** What the registrar needs of a pool. */
 export interface RegistrarPool extends Queryable {
-  query<T = Row>(
+  query<T = ResultRow>(
     text: string,
     params?: readonly unknown[],
     sending?: Sending,

@@ -290,7 +290,7 @@ function outcomeUnknown({ userId, eventId }: Call): EvdbError {
 }
 
 /** How many batches were of which size. */
-export interface BatchSizes {
+export interface RegistrarBatchSizes {
   count: number;
   /** Calls in all of them. */
   sum: number;
@@ -309,7 +309,7 @@ export interface RegistrarMetrics {
   turnedAway: number;
   /** Statements sent, of whatever size. */
   batches: number;
-  batchSizes: BatchSizes;
+  batchSizes: RegistrarBatchSizes;
   /** Times that a call was put back to be tried again. */
   retries: number;
   /** Calls that are accepted and not answered yet. */

@@ -13,7 +13,7 @@ const REASONS = {
 type RefusalCode = keyof typeof REASONS;
 
 /** Why the database refused. `message` is for people; match on `reason` or `errorCode`. */
-export type Refusal<Code extends RefusalCode> = {
+export type RegistrationRefusal<Code extends RefusalCode> = {
   [K in Code]: {
     success: false;
     errorCode: K;
@@ -25,7 +25,7 @@ export type Refusal<Code extends RefusalCode> = {
 }[Code];
 
 /** Somebody got a seat, a hold or a place in the queue. */
-export type Registered = {
+export type SuccessfulRegistration = {
   success: true;
   registrationId: number;
   eventId: number;
@@ -40,8 +40,8 @@ export type Registered = {
 );
 
 export type RegistrationResult =
-  | Registered
-  | Refusal<'P0001' | 'P0002' | 'P0003' | 'P0004' | 'P0006'>;
+  | SuccessfulRegistration
+  | RegistrationRefusal<'P0001' | 'P0002' | 'P0003' | 'P0004' | 'P0006'>;
 
 export type UnregistrationResult =
   | {
@@ -52,7 +52,7 @@ export type UnregistrationResult =
       unregisteredAt: Date;
       message: string;
     }
-  | Refusal<'P0001' | 'P0002' | 'P0005' | 'P0006'>;
+  | RegistrationRefusal<'P0001' | 'P0002' | 'P0005' | 'P0006'>;
 
 /** The seats and registrations of one event; seats whose hold has expired count as available. */
 export interface EventStats {
@@ -229,13 +229,13 @@ function parseRefusal<Code extends RefusalCode>(
   raw: RawRegistration,
   asked: Asked,
   expected: readonly Code[],
-): Refusal<Code> {
+): RegistrationRefusal<Code> {
   const errorCode = expected.find((code) => code === raw.error_code);
   if (errorCode === undefined) throw unknownAnswer(raw);
   const reason = REASONS[errorCode];
   const message = raw.error_message ?? '';
   // The code and its reason belong together, which the compiler cannot follow through a lookup.
-  return { success: false, errorCode, reason, ...asked, message } as Refusal<Code>;
+  return { success: false, errorCode, reason, ...asked, message } as RegistrationRefusal<Code>;
 }
 
 function required<T>(value: T | undefined, raw: unknown): T {

@@ -12,11 +12,20 @@ import type { PipelineReport } from '../report/pipeline.ts';
 import type { Style } from '../report/table.ts';
 import { commandLine } from '../text/command-line.ts';
 import { renderCount, renderTime } from '../text/units.ts';
-import type { CleanupPreview, CleanupProgress, CleanupResult } from './audit-cleanup.ts';
+import type {
+  AuditCleanupPreview,
+  AuditCleanupProgress,
+  AuditCleanupResult,
+} from './audit-cleanup.ts';
 import type { AuditChange, AuditDimension, AuditEntry, AuditSummaryRow } from './audit-log.ts';
 import type { EventDetails, EventRow, EventSeats } from './events.ts';
 import type { RegistrationOutcome, RegistrationReport } from './register-users.ts';
-import type { BusinessRule, RepairResult, RuleRepair, RuleViolation } from './rules.ts';
+import type {
+  BusinessRule,
+  BusinessRuleRepair,
+  BusinessRuleViolation,
+  RepairBusinessRulesResult,
+} from './rules.ts';
 
 /** A list of events; a search has what was found as well. */
 export function eventsView({ words }: { words?: string | undefined }): ReportView<EventRow> {
@@ -138,7 +147,7 @@ function renderOutcome(outcome: RegistrationOutcome, style: Style): string {
 const TONES: Record<string, Tone> = { error: 'critical', warning: 'warning' };
 
 /** What `rules check` found. */
-export const VIOLATIONS_VIEW: ReportView<RuleViolation> = {
+export const VIOLATIONS_VIEW: ReportView<BusinessRuleViolation> = {
   title: 'Broken rules',
   columns: [
     { header: 'rule', value: ({ rule }) => rule },
@@ -165,7 +174,7 @@ export const RULES_VIEW: ReportView<BusinessRule> = {
 };
 
 /** What each broken rule means, with examples, and what mends it. */
-export function renderViolationDetails(violations: RuleViolation[], style: Style): string {
+export function renderViolationDetails(violations: BusinessRuleViolation[], style: Style): string {
   return violations
     .map(({ rule, details, repair }) =>
       [
@@ -177,7 +186,10 @@ export function renderViolationDetails(violations: RuleViolation[], style: Style
 }
 
 /** What the repairs did or would do, and what is left. */
-export function renderRepairs({ dryRun, repairs, remaining }: RepairResult, style: Style): string {
+export function renderRepairs(
+  { dryRun, repairs, remaining }: RepairBusinessRulesResult,
+  style: Style,
+): string {
   const lines = repairs.map((repair) => renderRepair(repair, dryRun, style));
   if (repairs.length === 0) lines.push('nothing to repair');
   if (remaining.length > 0) {
@@ -188,7 +200,7 @@ export function renderRepairs({ dryRun, repairs, remaining }: RepairResult, styl
   return lines.join('\n');
 }
 
-function renderRepair(repair: RuleRepair, dryRun: boolean, style: Style): string {
+function renderRepair(repair: BusinessRuleRepair, dryRun: boolean, style: Style): string {
   const { changed, unit, rules, notes, changes } = repair;
   const verb = dryRun ? 'would repair' : style.good('repaired');
   const shown = changes.flatMap((entry) => [
@@ -204,12 +216,12 @@ function renderRepair(repair: RuleRepair, dryRun: boolean, style: Style): string
 }
 
 /**
- * What `checkRules` found, for a pipeline. Every broken rule is an error, as it is for the exit code.
+ * What `checkBusinessRules` found, for a pipeline. Every broken rule is an error, as it is for the exit code.
  *
- * @param rules what `listRules` gave: those that are kept are test cases too
+ * @param rules what `listBusinessRules` gave: those that are kept are test cases too
  */
 export function pipelineOfRules(
-  { rows }: StatsReport<RuleViolation>,
+  { rows }: StatsReport<BusinessRuleViolation>,
   rules: readonly BusinessRule[],
 ): PipelineReport {
   const names = new Set([...rules, ...rows].map(({ rule }) => rule));
@@ -233,7 +245,7 @@ export function pipelineOfRules(
 }
 
 /** What a cleanup would do. */
-export function previewView(days: number): ReportView<CleanupPreview> {
+export function previewView(days: number): ReportView<AuditCleanupPreview> {
   return {
     title: `What a cleanup of ${renderCount(days, 'day')} would remove`,
     columns: [
@@ -247,7 +259,7 @@ export function previewView(days: number): ReportView<CleanupPreview> {
 }
 
 /** One line of progress, for stderr. */
-export function renderCleanupProgress(progress: CleanupProgress): string {
+export function renderCleanupProgress(progress: AuditCleanupProgress): string {
   switch (progress.kind) {
     case 'dropped': {
       const { partition, entries, freedBytes } = progress.partition;
@@ -261,7 +273,7 @@ export function renderCleanupProgress(progress: CleanupProgress): string {
 }
 
 /** What a cleanup did, and what it left. */
-export function renderCleanup(result: CleanupResult, style: Style): string {
+export function renderCleanup(result: AuditCleanupResult, style: Style): string {
   const { partitions, droppedEntries, deletedEntries, freedBytes, days, durationMs } = result;
   const isNothing = partitions.length === 0 && deletedEntries === 0;
   const done = isNothing

@@ -7,12 +7,12 @@ import { type AuditEntry, entryColumns, parseEntry } from './audit-log.ts';
 import { type EventSchemaTarget, onEventSchema, type SchemaNeed } from './event-schema.ts';
 
 /** `error`: data or its protection is wrong. `warning`: somebody should look. */
-export type RuleSeverity = 'error' | 'warning';
+export type BusinessRuleSeverity = 'error' | 'warning';
 
 /** One rule that data or guards break. */
-export interface RuleViolation {
+export interface BusinessRuleViolation {
   rule: string;
-  severity: RuleSeverity;
+  severity: BusinessRuleSeverity;
   count: number;
   /** What a violation is, with examples. */
   details: string;
@@ -24,15 +24,15 @@ export interface RuleViolation {
 
 export interface BusinessRule {
   rule: string;
-  severity: RuleSeverity;
+  severity: BusinessRuleSeverity;
   /** What a violation is. */
   description: string;
   repair: string | null;
 }
 
-export interface CheckRulesOptions extends EventSchemaTarget {
+export interface CheckBusinessRulesOptions extends EventSchemaTarget {
   /** `error` leaves the warnings out; default `warning`, which has both. */
-  severity?: RuleSeverity | undefined;
+  severity?: BusinessRuleSeverity | undefined;
 }
 
 const LIST_NEED: SchemaNeed = { functions: { list_business_rules: [] }, access: 'read-only' };
@@ -47,12 +47,12 @@ const CHECK_NEED: SchemaNeed = {
  *
  * @throws {EvdbError} as `onEventSchema`
  * @example
- * const { rows } = await withInspection(connection, (session) => checkRules(session));
+ * const { rows } = await withInspection(connection, (session) => checkBusinessRules(session));
  */
-export async function checkRules(
+export async function checkBusinessRules(
   session: Session,
-  { severity = 'warning', ...target }: CheckRulesOptions = {},
-): Promise<StatsReport<RuleViolation>> {
+  { severity = 'warning', ...target }: CheckBusinessRulesOptions = {},
+): Promise<StatsReport<BusinessRuleViolation>> {
   return onEventSchema(session, target, CHECK_NEED, async ({ prefix }) => {
     const rows = await session.run(`
       select v.rule_name as "rule", v.severity, v.violation_count as "count", v.details,
@@ -60,14 +60,14 @@ export async function checkRules(
       from ${prefix}validate_business_rules() v
       left join ${prefix}list_business_rules() l on l.rule_name = v.rule_name
       order by v.severity, v.rule_name`);
-    const violations = rows as unknown as RuleViolation[];
+    const violations = rows as unknown as BusinessRuleViolation[];
     const kept = violations.filter((one) => severity === 'warning' || one.severity === 'error');
     return { rows: kept, countedSince: null, notes: [] };
   });
 }
 
-/** The rules that `checkRules` looks after. */
-export async function listRules(
+/** The rules that `checkBusinessRules` looks after. */
+export async function listBusinessRules(
   session: Session,
   target: EventSchemaTarget = {},
 ): Promise<StatsReport<BusinessRule>> {
@@ -81,7 +81,7 @@ export async function listRules(
 }
 
 /** What one repair did, or would do. */
-export interface RuleRepair {
+export interface BusinessRuleRepair {
   /** The function that did it. */
   repair: string;
   /** The broken rules that it is for. */
@@ -95,17 +95,17 @@ export interface RuleRepair {
   changes: AuditEntry[];
 }
 
-export interface RepairResult {
+export interface RepairBusinessRulesResult {
   dryRun: boolean;
-  repairs: RuleRepair[];
+  repairs: BusinessRuleRepair[];
   /** What is still broken after the repairs, of the rules that were asked for. */
-  remaining: RuleViolation[];
+  remaining: BusinessRuleViolation[];
 }
 
-export interface RepairRulesOptions extends EventSchemaTarget {
+export interface RepairBusinessRulesOptions extends EventSchemaTarget {
   /** Only these rules; default: every broken one that can be repaired. */
   rules?: readonly string[] | undefined;
-  severity?: RuleSeverity | undefined;
+  severity?: BusinessRuleSeverity | undefined;
   /** Do it all, report it, and roll it back. Default false. */
   dryRun?: boolean | undefined;
   signal?: AbortSignal | undefined;
@@ -161,10 +161,10 @@ const ATTEMPTS = 5;
  * @throws {EvdbError} USAGE for a rule that does not exist; INTERRUPTED with the repairs that were
  *   committed; those of `onEventSchema`
  */
-export async function repairRules(
+export async function repairBusinessRules(
   session: Session,
-  options: RepairRulesOptions = {},
-): Promise<RepairResult> {
+  options: RepairBusinessRulesOptions = {},
+): Promise<RepairBusinessRulesResult> {
   const { dryRun = false, signal } = options;
   await requireRules(session, options);
   return onEventSchema(session, options, NEED, async ({ prefix }) => {
@@ -173,7 +173,7 @@ export async function repairRules(
       ...repair,
       rules: repair.rules.filter((rule) => broken.some((one) => one.rule === rule)),
     })).filter(({ rules }) => rules.length > 0);
-    const repairs: RuleRepair[] = [];
+    const repairs: BusinessRuleRepair[] = [];
     try {
       if (dryRun) await session.run('begin');
       for (const repair of due) {
@@ -193,16 +193,16 @@ export async function repairRules(
 
 async function readBroken(
   session: Session,
-  { rules, severity, schema }: RepairRulesOptions,
-): Promise<RuleViolation[]> {
-  const { rows } = await checkRules(session, { schema, severity });
+  { rules, severity, schema }: RepairBusinessRulesOptions,
+): Promise<BusinessRuleViolation[]> {
+  const { rows } = await checkBusinessRules(session, { schema, severity });
   return rows.filter(({ rule }) => rules === undefined || rules.includes(rule));
 }
 
-async function requireRules(session: Session, options: RepairRulesOptions): Promise<void> {
+async function requireRules(session: Session, options: RepairBusinessRulesOptions): Promise<void> {
   const { rules = [], schema } = options;
   if (rules.length === 0) return;
-  const known = (await listRules(session, { schema })).rows.map(({ rule }) => rule);
+  const known = (await listBusinessRules(session, { schema })).rows.map(({ rule }) => rule);
   const unknown = rules.filter((rule) => !known.includes(rule));
   if (unknown.length === 0) return;
   throw new EvdbError(
@@ -235,7 +235,11 @@ async function inTransaction<T>(
 }
 
 /** Inside a transaction, whose entries in the audit log are what it changed. */
-async function applyRepair(session: Session, prefix: string, repair: Repair): Promise<RuleRepair> {
+async function applyRepair(
+  session: Session,
+  prefix: string,
+  repair: Repair,
+): Promise<BusinessRuleRepair> {
   const { name, rules, unit, tells } = repair;
   const [last] = await session.run(
     `select coalesce(max(id), 0)::text as "id" from ${prefix}audit_log_entries where created_at = now()`,
@@ -258,7 +262,7 @@ async function applyRepair(session: Session, prefix: string, repair: Repair): Pr
   };
 }
 
-function interrupted(cause: unknown, repairs: RuleRepair[]): EvdbError {
+function interrupted(cause: unknown, repairs: BusinessRuleRepair[]): EvdbError {
   const names = repairs.map(({ repair }) => repair).join(', ') || 'nothing';
   return new EvdbError('INTERRUPTED', `interrupted: repaired before: ${names}`, {
     hint: 'What was under way was rolled back. Run the same command again for the rest.',

@@ -5,11 +5,11 @@ import type { LintFinding } from './finding.ts';
 import type { LintRule, LintRuleGroup, Severity } from './rule.ts';
 
 /** What the configuration says of a rule or of a group; `off` leaves it out. */
-export type SeverityChoice = Severity | 'off';
+export type LintSeverityChoice = Severity | 'off';
 
 export interface LintRuleChoices {
-  rules: Readonly<Record<string, SeverityChoice>>;
-  groups: Readonly<Partial<Record<LintRuleGroup, SeverityChoice>>>;
+  rules: Readonly<Record<string, LintSeverityChoice>>;
+  groups: Readonly<Partial<Record<LintRuleGroup, LintSeverityChoice>>>;
   /** Only these rules; empty for all. */
   only: readonly string[];
 }
@@ -56,11 +56,11 @@ const FATE_OF_GROUP: Record<LintRuleGroup, NonNullable<LintRule['inDown']>> = {
   style: 'off',
 };
 
-export type SeverityCounts = Record<Severity, number>;
+export type LintSeverityCounts = Record<Severity, number>;
 
 export function countSeverities(
   findings: readonly Pick<LintFinding, 'severity'>[],
-): SeverityCounts {
+): LintSeverityCounts {
   const counts = { error: 0, warning: 0, info: 0 };
   for (const { severity } of findings) counts[severity]++;
   return counts;

@@ -6,8 +6,8 @@ import {
   chooseRules,
   countSeverities,
   type LintRuleChoices,
+  type LintSeverityCounts,
   NO_CHOICES,
-  type SeverityCounts,
 } from './choice.ts';
 import { type LintFinding, placeFindings, type RawFinding } from './finding.ts';
 import { type JudgedFile, readFile } from './lint-file.ts';
@@ -45,7 +45,7 @@ export interface LintReport {
   findings: LintFinding[];
   /** What a comment in the script says is meant. */
   suppressed: (LintFinding & { reason: string })[];
-  counts: SeverityCounts;
+  counts: LintSeverityCounts;
   /** The paths of the scripts that were judged. */
   files: string[];
   statements: number;

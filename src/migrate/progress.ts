@@ -1,4 +1,4 @@
-import type { Blocker, Victims } from '../connection/blockers.ts';
+import type { BlockedSessions, Blocker } from '../connection/blockers.ts';
 import type { Version } from './files/version.ts';
 
 export type OnMigrationProgress = (progress: MigrationProgress) => void;
@@ -25,7 +25,12 @@ export type MigrationProgress =
   /** Transactions that hold locks on the step's tables since long, seen before its first try. */
   | { kind: 'in-the-way'; step: MigrationStepName; holders: LockHolder[] }
   /** What the step waits for, and who waits for the step. */
-  | { kind: 'blocked'; step: MigrationStepName; blockers: Blocker[]; victims: Victims | null }
+  | {
+      kind: 'blocked';
+      step: MigrationStepName;
+      blockers: Blocker[];
+      victims: BlockedSessions | null;
+    }
   /** How far an index is that is built concurrently; about once a second, when it changes. */
   | ({ kind: 'index-build'; step: MigrationStepName } & IndexBuildProgress)
   | {

@@ -1,27 +1,27 @@
 import { EvdbError } from '../errors.ts';
 
 /** One row, its values by column name. */
-export type Row = Record<string, unknown>;
+export type ResultRow = Record<string, unknown>;
 
-export interface Field {
+export interface ResultField {
   name: string;
   /** Oid of the type, as in pg_type. */
   dataTypeID: number;
 }
 
 /** What one statement gave. */
-export interface QueryResult<T = Row> {
+export interface QueryResult<T = ResultRow> {
   rows: T[];
   /** Rows that were returned or changed; 0 for statements that do neither. */
   rowCount: number;
   /** The server's word for the statement, such as `SELECT` or `INSERT`. */
   command: string;
-  readonly fields: readonly Field[];
+  readonly fields: readonly ResultField[];
 }
 
 /** Whatever runs a single statement: a pool, one of its connections or a transaction. */
 export interface Queryable {
-  query<T = Row>(text: string, params?: readonly unknown[]): Promise<QueryResult<T>>;
+  query<T = ResultRow>(text: string, params?: readonly unknown[]): Promise<QueryResult<T>>;
 }
 
 /** A connection that a callback holds; of no use once it was returned. */
@@ -31,14 +31,14 @@ export interface PoolConnection extends Queryable {
    *
    * @example const [user] = await connection.sql<User>`select * from users where id = ${id}`;
    */
-  sql<T = Row>(strings: TemplateStringsArray, ...values: unknown[]): Promise<T[]>;
+  sql<T = ResultRow>(strings: TemplateStringsArray, ...values: unknown[]): Promise<T[]>;
 }
 
 /** Gives a way of running statements the tagged template beside it. */
 export function withTemplate(query: Queryable['query']): PoolConnection {
   return {
     query,
-    sql: async <T = Row>(strings: TemplateStringsArray, ...values: unknown[]) => {
+    sql: async <T = ResultRow>(strings: TemplateStringsArray, ...values: unknown[]) => {
       const { text, params } = planStatement(strings, ...values);
       return (await query<T>(text, params)).rows;
     },

@@ -29,7 +29,7 @@ export interface HistogramPoint extends HistogramSummary {
 type Unit = 's' | `{${string}}`;
 
 /** One metric under its OpenTelemetry name, with a point for each set of attributes. */
-export type Instrument = {
+export type MetricInstrument = {
   name: string;
   unit: Unit;
   description: string;
@@ -62,7 +62,7 @@ export function renderInstruments(
   poolName: string,
   gauges: PoolGauges,
   counts: PoolCounts,
-): Instrument[] {
+): MetricInstrument[] {
   const pool = { 'db.client.connection.pool.name': poolName };
   return [
     ...connectionGauges(pool, gauges),
@@ -72,12 +72,12 @@ export function renderInstruments(
   ];
 }
 
-function connectionGauges(pool: Attributes, gauges: PoolGauges): Instrument[] {
+function connectionGauges(pool: Attributes, gauges: PoolGauges): MetricInstrument[] {
   const inState = (state: string, value: number): NumberPoint => ({
     attributes: { ...pool, 'db.client.connection.state': state },
     value,
   });
-  const one = (name: string, unit: Unit, value: number, description: string): Instrument => ({
+  const one = (name: string, unit: Unit, value: number, description: string): MetricInstrument => ({
     name,
     kind: 'gauge',
     unit,
@@ -106,8 +106,8 @@ function connectionGauges(pool: Attributes, gauges: PoolGauges): Instrument[] {
   ];
 }
 
-function durations(pool: Attributes, counts: PoolCounts): Instrument[] {
-  const one = (name: string, description: string, points: HistogramPoint[]): Instrument => ({
+function durations(pool: Attributes, counts: PoolCounts): MetricInstrument[] {
+  const one = (name: string, description: string, points: HistogramPoint[]): MetricInstrument => ({
     name,
     kind: 'histogram',
     unit: 's',
@@ -141,8 +141,8 @@ function statusOf(code: string): Attributes {
   return /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? { 'db.response.status_code': code } : {};
 }
 
-function events(pool: Attributes, counts: PoolCounts): Instrument[] {
-  const one = (name: string, unit: Unit, value: number, description: string): Instrument => ({
+function events(pool: Attributes, counts: PoolCounts): MetricInstrument[] {
+  const one = (name: string, unit: Unit, value: number, description: string): MetricInstrument => ({
     name,
     kind: 'counter',
     unit,
@@ -168,7 +168,7 @@ function events(pool: Attributes, counts: PoolCounts): Instrument[] {
   ];
 }
 
-function eventsByCode(pool: Attributes, counts: PoolCounts): Instrument[] {
+function eventsByCode(pool: Attributes, counts: PoolCounts): MetricInstrument[] {
   const by = (attribute: string, values: ReadonlyMap<string, number>): NumberPoint[] =>
     Array.from(values, ([key, value]) => ({ attributes: { ...pool, [attribute]: key }, value }));
   return [
@@ -197,7 +197,7 @@ function eventsByCode(pool: Attributes, counts: PoolCounts): Instrument[] {
 }
 
 interface Family {
-  type: Instrument['kind'];
+  type: MetricInstrument['kind'];
   help: string;
   lines: string[];
 }
@@ -239,7 +239,11 @@ function distinctName(name: string, taken: Set<string>): string {
   return distinct;
 }
 
-function addSamples(families: Map<string, Family>, instrument: Instrument, pool: string): void {
+function addSamples(
+  families: Map<string, Family>,
+  instrument: MetricInstrument,
+  pool: string,
+): void {
   const name = renderName(instrument);
   const { kind, description } = instrument;
   const family = families.get(name) ?? { type: kind, help: description, lines: [] };
@@ -274,7 +278,7 @@ function renderHistogram(name: string, labels: string, point: HistogramPoint): s
 }
 
 /** The unit comes before `_total`; what is counted, in braces, is no unit to Prometheus. */
-function renderName({ name, unit, kind }: Instrument): string {
+function renderName({ name, unit, kind }: MetricInstrument): string {
   const suffix = unit === 's' ? '_seconds' : '';
   return sanitize(`${name}${suffix}${kind === 'counter' ? '_total' : ''}`);
 }

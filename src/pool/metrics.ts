@@ -11,7 +11,7 @@ import {
   parseBounds,
 } from './histogram.ts';
 import {
-  type Instrument,
+  type MetricInstrument,
   type PoolCounts,
   type PoolGauges,
   renderInstruments,
@@ -63,7 +63,7 @@ export interface PoolMetrics {
   use: DurationStats;
   /** Statements, failed ones too. */
   query: DurationStats;
-  instruments: Instrument[];
+  instruments: MetricInstrument[];
 }
 
 export interface PoolMetricsRecorder {

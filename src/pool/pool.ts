@@ -9,7 +9,7 @@ import {
   type PoolConnection,
   type Queryable,
   type QueryResult,
-  type Row,
+  type ResultRow,
   returned,
   withTemplate,
 } from './handle.ts';
@@ -113,7 +113,7 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
    *   STATEMENT_TIMEOUT, TRANSACTION_CONTROL, POOL_NESTED inside a transaction's callback,
    *   POOL_CLOSED
    */
-  async query<T = Row>(
+  async query<T = ResultRow>(
     text: string,
     params: readonly unknown[] = [],
     options?: QueryOptions,
@@ -139,7 +139,7 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
    *
    * @example const [user] = await pool.sql<User>`select * from users where id = ${id}`;
    */
-  sql<T = Row>(strings: TemplateStringsArray, ...values: unknown[]): Promise<T[]> {
+  sql<T = ResultRow>(strings: TemplateStringsArray, ...values: unknown[]): Promise<T[]> {
     const query: Queryable['query'] = (text, params) => this.query(text, params);
     return withTemplate(query).sql<T>(strings, ...values);
   }
@@ -161,7 +161,7 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
         if (statementTimeoutMillis !== undefined) {
           await connection.limitStatements(statementTimeoutMillis, false);
         }
-        const query: Queryable['query'] = async <R = Row>(
+        const query: Queryable['query'] = async <R = ResultRow>(
           text: string,
           params: readonly unknown[] = [],
         ) => {

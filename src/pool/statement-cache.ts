@@ -1,4 +1,4 @@
-import type { Field } from './handle.ts';
+import type { ResultField } from './handle.ts';
 
 /** What the pool knows of a statement's text. */
 export interface StatementFacts {
@@ -13,7 +13,7 @@ export interface StatementFacts {
   /** Whether it may stay prepared, see `isKeepable`; found out at its second use. */
   isKeepable?: boolean;
   /** The columns that it gave last. */
-  fields?: readonly Field[];
+  fields?: readonly ResultField[];
 }
 
 /** Longer texts are rarely the same twice, and are looked at each time. */

@@ -1,7 +1,7 @@
 import { codeOf } from '../connection/connection-error.ts';
 import { type EncodedValue, PROTO_COLUMN, type StatementResult } from '../connection/driver.ts';
 import { EvdbError } from '../errors.ts';
-import { controlledByHand, type Field, type QueryResult } from './handle.ts';
+import { controlledByHand, type QueryResult, type ResultField } from './handle.ts';
 import type { PoolMetricsRecorder, Tell } from './metrics.ts';
 import type { PoolSettings } from './options.ts';
 import { copyUnsupported, type PooledConnection } from './pooled-connection.ts';
@@ -146,7 +146,7 @@ function toQueryResult<T>(result: StatementResult, facts: StatementFacts): Query
 
 /** False for those that have a column named `__proto__`, which the driver calls otherwise. */
 function isSame(
-  fields: readonly Field[],
+  fields: readonly ResultField[],
   columns: StatementResult['columns'] | undefined,
 ): boolean {
   if (fields.length !== (columns?.length ?? 0)) return false;
@@ -158,7 +158,7 @@ function isSame(
   return true;
 }
 
-function fieldsOf(columns: StatementResult['columns']): readonly Field[] {
+function fieldsOf(columns: StatementResult['columns']): readonly ResultField[] {
   return Object.freeze(
     columns.map(({ name, type }) =>
       Object.freeze({ name: name === PROTO_COLUMN ? '__proto__' : name, dataTypeID: type }),

@@ -226,11 +226,11 @@ function outcomeUnknown(cause: unknown): EvdbError {
   );
 }
 
-export type Isolation = 'read committed' | 'repeatable read' | 'serializable';
+export type IsolationLevel = 'read committed' | 'repeatable read' | 'serializable';
 
 export interface TransactionOptions {
   /** Default: what the database says, usually `read committed`. */
-  isolation?: Isolation | undefined;
+  isolation?: IsolationLevel | undefined;
   /** Default: what the database says, usually false. */
   readOnly?: boolean | undefined;
   /** With `serializable` and `readOnly`: waits for a snapshot that cannot fail. Default false. */

@@ -1,7 +1,7 @@
 import type { AdoptionFinding } from '../adopt/foreign.ts';
 import type { DoctorFinding } from '../doctor/check.ts';
 import type { DoctorCheckReport, DoctorReport } from '../doctor/doctor.ts';
-import type { RuleViolation } from '../events/rules.ts';
+import type { BusinessRuleViolation } from '../events/rules.ts';
 import type { Finding, FindingLocation, SuppressedFinding } from '../finding.ts';
 import type { LintReport } from '../lint/engine.ts';
 import type { LintFinding } from '../lint/finding.ts';
@@ -123,7 +123,7 @@ export function findingOfAdoption({ severity, message, file, hint }: AdoptionFin
 }
 
 /** A broken rule of the event schema in the one shape. */
-export function findingOfRule(broken: RuleViolation): Finding<RuleDetails> {
+export function findingOfRule(broken: BusinessRuleViolation): Finding<RuleDetails> {
   const { rule, severity, count, details, repair, sampleIds } = broken;
   return {
     ...{ code: rule, severity, message: details, objects: [] },

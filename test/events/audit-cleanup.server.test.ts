@@ -2,8 +2,8 @@ import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect } from 'vitest';
 import {
-  type CleanupOptions,
-  type CleanupProgress,
+  type AuditCleanupOptions,
+  type AuditCleanupProgress,
   cleanUpAuditLog,
   previewAuditCleanup,
 } from '../../src/events/audit-cleanup.ts';
@@ -18,7 +18,7 @@ import { closeSql, openSql } from '../support/databases.ts';
 import { test } from '../support/fixture.ts';
 import { inspect, write } from '../support/maintenance-stage.ts';
 
-const cleanUp = (url: string, options: CleanupOptions, signal?: AbortSignal) =>
+const cleanUp = (url: string, options: AuditCleanupOptions, signal?: AbortSignal) =>
   write(url, (session) => cleanUpAuditLog(session, { ...options, signal }), signal);
 
 describe('cleanUpAuditLog', () => {
@@ -30,7 +30,7 @@ describe('cleanUpAuditLog', () => {
     await sql`
       insert into audit_logs_overflow (created_at, table_name, operation)
       select now() - interval '100 days', 'users', 'TRUNCATE' from generate_series(1, 25)`;
-    const heard: CleanupProgress['kind'][] = [];
+    const heard: AuditCleanupProgress['kind'][] = [];
     const result = await cleanUp(url, {
       days: 90,
       batchSize: 10,
@@ -103,7 +103,7 @@ describe('cleanUpAuditLog', () => {
     await addOldEntries(sql, 200, 5);
     const expired = await listPartitions(sql);
     const reasons: string[] = [];
-    const onProgress = (progress: CleanupProgress) => {
+    const onProgress = (progress: AuditCleanupProgress) => {
       if (progress.kind === 'blocked') reasons.push(progress.reason);
     };
     await withOpenTransaction(url, 'select from audit_logs', async (other) => {
@@ -127,7 +127,7 @@ describe('cleanUpAuditLog', () => {
     await reader`begin`;
     await reader`select from audit_logs`;
     let isBlocked = false;
-    const onProgress = ({ kind }: CleanupProgress) => {
+    const onProgress = ({ kind }: AuditCleanupProgress) => {
       isBlocked ||= kind === 'blocked';
     };
     const cleaning = cleanUp(db.url, { days: 90, onProgress });
@@ -157,7 +157,7 @@ describe('cleanUpAuditLog', () => {
     await addOldEntries(sql, 200, 5);
     await addOldEntries(sql, 300, 6);
     const controller = new AbortController();
-    const onProgress = ({ kind }: CleanupProgress) => {
+    const onProgress = ({ kind }: AuditCleanupProgress) => {
       if (kind === 'dropped') controller.abort();
     };
     const interrupted = cleanUp(url, { days: 90, onProgress }, controller.signal);
@@ -191,7 +191,7 @@ describe('cleanUpAuditLog', () => {
 
   test('says what was done before the connection was lost', async ({ db }) => {
     for (const days of [200, 300]) await addOldEntries(db.sql, days, 5);
-    const onProgress = ({ kind }: CleanupProgress) => {
+    const onProgress = ({ kind }: AuditCleanupProgress) => {
       if (kind !== 'dropped') return;
       void db.sql`select pg_terminate_backend(pid) from pg_stat_activity
         where application_name = 'evdb' and datname = current_database()`.execute();

@@ -1,14 +1,14 @@
 import { describe, expect } from 'vitest';
-import { type RepairRulesOptions, repairRules } from '../../src/events/rules.ts';
+import { type RepairBusinessRulesOptions, repairBusinessRules } from '../../src/events/rules.ts';
 import { behindTriggers, listBroken, smuggle } from '../event-schema/business-rules-stage.ts';
 import { addEvent, addUsers, listWrongCounters } from '../event-schema/event-schema-stage.ts';
 import { test } from '../support/fixture.ts';
 import { inspect, write } from '../support/maintenance-stage.ts';
 
-const repair = (url: string, options: RepairRulesOptions = {}) =>
-  write(url, (session) => repairRules(session, options));
+const repair = (url: string, options: RepairBusinessRulesOptions = {}) =>
+  write(url, (session) => repairBusinessRules(session, options));
 
-describe('repairRules', () => {
+describe('repairBusinessRules', () => {
   test('repairs the counters, says what it changed, and is done', async ({ db }) => {
     const [user = 0] = await addUsers(db.sql, 1);
     const event = await addEvent(db.sql);
@@ -117,7 +117,7 @@ describe('repairRules', () => {
     await behindTriggers(db.sql, 'update events set current_registrations = 3');
     await addEvent(db.sql);
     await behindTriggers(db.sql, 'update events set current_registrations = 3');
-    const refused = inspect(db.url, (session) => repairRules(session));
+    const refused = inspect(db.url, (session) => repairBusinessRules(session));
     await expect(refused).rejects.toMatchObject({ code: 'READ_ONLY' });
   });
 
@@ -134,7 +134,7 @@ describe('repairRules', () => {
       await other`lock table event_search_documents in share mode`;
       const interrupted = write(
         db.url,
-        (session) => repairRules(session, { signal: controller.signal }),
+        (session) => repairBusinessRules(session, { signal: controller.signal }),
         controller.signal,
       );
       const refused = expect(interrupted).rejects.toMatchObject({

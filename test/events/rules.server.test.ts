@@ -1,5 +1,5 @@
 import { describe, expect } from 'vitest';
-import { checkRules, listRules } from '../../src/events/rules.ts';
+import { checkBusinessRules, listBusinessRules } from '../../src/events/rules.ts';
 import { behindTriggers } from '../event-schema/business-rules-stage.ts';
 import {
   addEvent,
@@ -11,11 +11,11 @@ import {
 import { test } from '../support/fixture.ts';
 import { inspect } from '../support/maintenance-stage.ts';
 
-describe('checkRules', () => {
+describe('checkBusinessRules', () => {
   test('finds nothing in a healthy database', async ({ db }) => {
     const [user = 0] = await addUsers(db.sql, 1);
     await register(db.sql, user, await addEvent(db.sql));
-    expect(await inspect(db.url, (session) => checkRules(session))).toEqual({
+    expect(await inspect(db.url, (session) => checkBusinessRules(session))).toEqual({
       rows: [],
       countedSince: null,
       notes: [],
@@ -25,7 +25,7 @@ describe('checkRules', () => {
   test('names the rule, how often it is broken, samples and the repair', async ({ db }) => {
     const event = await addEvent(db.sql);
     await behindTriggers(db.sql, 'update events set current_registrations = 3');
-    const { rows } = await inspect(db.url, (session) => checkRules(session));
+    const { rows } = await inspect(db.url, (session) => checkBusinessRules(session));
     expect(rows).toEqual([
       {
         rule: 'registration_count_mismatch',
@@ -43,7 +43,7 @@ describe('checkRules', () => {
     await behindTriggers(db.sql, 'update events set current_registrations = 3');
     await db.sql`delete from event_search_documents`;
     const check = async (severity: 'error' | 'warning') =>
-      (await inspect(db.url, (session) => checkRules(session, { severity }))).rows.map(
+      (await inspect(db.url, (session) => checkBusinessRules(session, { severity }))).rows.map(
         ({ rule }) => rule,
       );
     expect(await check('error')).toEqual(['registration_count_mismatch']);
@@ -55,7 +55,7 @@ describe('checkRules', () => {
 
   test('gives no sample where a violation is about no row', async ({ db }) => {
     await db.sql`alter table users disable trigger users_30_fill`;
-    const { rows } = await inspect(db.url, (session) => checkRules(session));
+    const { rows } = await inspect(db.url, (session) => checkBusinessRules(session));
     expect(rows).toMatchObject([{ rule: 'disabled_triggers', sampleIds: [], repair: null }]);
   });
 
@@ -64,17 +64,21 @@ describe('checkRules', () => {
     await emptyDb.sql`create schema ${emptyDb.sql(schema)}`;
     const files = await listMigrationNames();
     await runFiles(emptyDb.sql, schema, files);
-    const { rows } = await inspect(emptyDb.url, (session) => checkRules(session, { schema }));
+    const { rows } = await inspect(emptyDb.url, (session) =>
+      checkBusinessRules(session, { schema }),
+    );
     expect(rows).toEqual([]);
-    await expect(inspect(emptyDb.url, (session) => checkRules(session))).rejects.toMatchObject({
+    await expect(
+      inspect(emptyDb.url, (session) => checkBusinessRules(session)),
+    ).rejects.toMatchObject({
       code: 'EVENT_SCHEMA_MISSING',
     });
   });
 });
 
-describe('listRules', () => {
+describe('listBusinessRules', () => {
   test('lists every rule that the schema knows', async ({ db }) => {
-    const { rows } = await inspect(db.url, (session) => listRules(session));
+    const { rows } = await inspect(db.url, (session) => listBusinessRules(session));
     const known = await db.sql`select rule_name from list_business_rules()`;
     expect(rows.map(({ rule }) => rule).sort()).toEqual(
       known.map(({ rule_name }) => rule_name).sort(),
@@ -85,7 +89,7 @@ describe('listRules', () => {
 
 describe('a database without the event schema', () => {
   test('is told from one whose event schema is too old', async ({ emptyDb }) => {
-    const check = () => inspect(emptyDb.url, (session) => checkRules(session));
+    const check = () => inspect(emptyDb.url, (session) => checkBusinessRules(session));
     await expect(check()).rejects.toMatchObject({
       code: 'EVENT_SCHEMA_MISSING',
       message: expect.stringContaining('does not hold the event schema'),

@@ -2,7 +2,7 @@ import { withInspection, withWriting } from '../../connection/inspection.ts';
 import type { ConnectionOptions } from '../../connection/options.ts';
 import { EvdbError } from '../../errors.ts';
 import {
-  type CleanupProgress,
+  type AuditCleanupProgress,
   cleanUpAuditLog,
   previewAuditCleanup,
 } from '../../events/audit-cleanup.ts';
@@ -78,7 +78,7 @@ export async function handleAuditCleanup(input: CommandInput): Promise<CommandRe
 const TELL_EVERY_MS = 2_000;
 
 /** Every partition is told, of the many batches one now and then. */
-function createCleanupProgress(context: CliContext): (progress: CleanupProgress) => void {
+function createCleanupProgress(context: CliContext): (progress: AuditCleanupProgress) => void {
   let toldAtMs = performance.now();
   return (progress) => {
     const nowMs = performance.now();

@@ -7,7 +7,12 @@ import {
   renderViolationDetails,
   VIOLATIONS_VIEW,
 } from '../../events/report.ts';
-import { checkRules, listRules, type RuleSeverity, repairRules } from '../../events/rules.ts';
+import {
+  type BusinessRuleSeverity,
+  checkBusinessRules,
+  listBusinessRules,
+  repairBusinessRules,
+} from '../../events/rules.ts';
 import { findingOfRule } from '../../report/findings.ts';
 import { renderReport } from '../../report/render-report.ts';
 import { commandLine, sameCommand } from '../../text/command-line.ts';
@@ -21,16 +26,18 @@ import { loadRenderOptions } from './stats.ts';
 const CHECK_TIMEOUT_MS = 30 * 60_000;
 
 export async function handleRulesCheck(input: CommandInput): Promise<CommandResult> {
-  const severity = input.flags.severity as RuleSeverity;
+  const severity = input.flags.severity as BusinessRuleSeverity;
   const { config, connection } = await loadDirectConnection(input);
   const { schema } = config;
   const { report, rules } = await withInspection(
     connection,
     async (session) => ({
-      report: await checkRules(session, { schema, severity }),
+      report: await checkBusinessRules(session, { schema, severity }),
       // Pipelines count what is fine too.
       rules:
-        input.flags.format || input.flags.report ? (await listRules(session, { schema })).rows : [],
+        input.flags.format || input.flags.report
+          ? (await listBusinessRules(session, { schema })).rows
+          : [],
     }),
     { statementTimeoutMs: CHECK_TIMEOUT_MS },
   );
@@ -54,7 +61,7 @@ export async function handleRulesCheck(input: CommandInput): Promise<CommandResu
 export async function handleRulesList(input: CommandInput): Promise<CommandResult> {
   const { config, connection } = await loadDirectConnection(input);
   const report = await withInspection(connection, (session) =>
-    listRules(session, { schema: config.schema }),
+    listBusinessRules(session, { schema: config.schema }),
   );
   return {
     data: report,
@@ -72,10 +79,10 @@ export async function handleRulesRepair(input: CommandInput): Promise<CommandRes
     withWriting(
       connection,
       (session) =>
-        repairRules(session, {
+        repairBusinessRules(session, {
           schema: config.schema,
           rules: args.length > 0 ? args : undefined,
-          severity: flags.severity as RuleSeverity,
+          severity: flags.severity as BusinessRuleSeverity,
           dryRun,
           signal,
         }),

@@ -3,7 +3,7 @@ import { EvdbError } from '../../errors.ts';
 import { listMigrations, type MigrationFile } from '../files/source.ts';
 import type { MigrateOptions } from '../options.ts';
 import type { MigrationStatus } from '../plan/compare.ts';
-import { type DownOptions, planDown, planUp, type UpOptions } from '../plan/plan.ts';
+import { type PlanDownOptions, type PlanUpOptions, planDown, planUp } from '../plan/plan.ts';
 import { requireMigrations } from '../plan/read.ts';
 import {
   type MigrationPlan,
@@ -16,9 +16,9 @@ import {
   withPlan,
 } from './migrator.ts';
 
-export interface MigrateUpOptions extends MigrateOptions, UpOptions {}
+export interface MigrateUpOptions extends MigrateOptions, PlanUpOptions {}
 
-export interface MigrateDownOptions extends RunOptions, DownOptions {}
+export interface MigrateDownOptions extends RunOptions, PlanDownOptions {}
 
 /** Says what `migrateUp` would do; writes nothing and throws what `migrateUp` would refuse. */
 export async function planMigrateUp(options: MigrateUpOptions): Promise<MigrationPlan> {
@@ -80,11 +80,11 @@ export async function withCommandPlan<T>(
   return withPlan(options, files, selects[command], use);
 }
 
-function selectUp(options: UpOptions): Select {
+function selectUp(options: PlanUpOptions): Select {
   return ({ statuses }) => [planUp(statuses, options)];
 }
 
-function selectDown(options: DownOptions): Select {
+function selectDown(options: PlanDownOptions): Select {
   return ({ statuses }) => [planDown(statuses, options)];
 }
 

@@ -1,10 +1,10 @@
 import type { Node } from '@pgsql/types';
 import {
+  type BlockedSessions,
   type Blocker,
   listBlockers,
   QUERY,
   readVictims,
-  type Victims,
   withShownQuery,
 } from '../../connection/blockers.ts';
 import type { Asked } from '../../connection/session.ts';
@@ -168,7 +168,7 @@ export function watchBlockers<T>(
     observer: Asked;
     pid: number;
     afterMs: number;
-    onBlocked: (blockers: Blocker[], victims: Victims | null) => void;
+    onBlocked: (blockers: Blocker[], victims: BlockedSessions | null) => void;
   },
 ): Promise<T> {
   let againMs = LOOK_AGAIN_MS;

@@ -15,7 +15,7 @@ export interface Selection {
 
 export type PendingMigration = Pick<MigrationStatus, 'version' | 'label' | 'name'>;
 
-export interface UpOptions {
+export interface PlanUpOptions {
   /** The last version to apply; default: all. */
   to?: string | undefined;
   /** How many to apply at most. */
@@ -26,7 +26,7 @@ export interface UpOptions {
   outOfOrder?: boolean | undefined;
 }
 
-export interface DownOptions {
+export interface PlanDownOptions {
   /** The version to leave as the last one applied; `0` leaves none. */
   to?: string | undefined;
   /** How many to take back; default 1. */
@@ -39,7 +39,7 @@ export interface DownOptions {
  * @throws {EvdbError} USAGE, INCOMPLETE_MIGRATION, CHANGED_MIGRATION, MISSING_MIGRATION,
  *   OUT_OF_ORDER, LEDGER_AHEAD, UNKNOWN_VERSION
  */
-export function planUp(statuses: MigrationStatus[], options: UpOptions = {}): Selection {
+export function planUp(statuses: MigrationStatus[], options: PlanUpOptions = {}): Selection {
   const target = targetVersion(options);
   const warnings = ledgerWarnings(statuses, options);
   refuseDamage(statuses, target);
@@ -61,7 +61,7 @@ export function planUp(statuses: MigrationStatus[], options: UpOptions = {}): Se
  *
  * @throws {EvdbError} USAGE, UNKNOWN_VERSION
  */
-export function planDown(statuses: MigrationStatus[], options: DownOptions = {}): Selection {
+export function planDown(statuses: MigrationStatus[], options: PlanDownOptions = {}): Selection {
   const target = targetVersion(options);
   const present = statuses
     .filter((status) => isApplied(status) || status.state === 'incomplete')
@@ -119,7 +119,10 @@ function targetVersion({ to, steps }: { to?: string | undefined; steps?: number 
   });
 }
 
-function ledgerWarnings(statuses: MigrationStatus[], options: UpOptions): MigrationPlanWarning[] {
+function ledgerWarnings(
+  statuses: MigrationStatus[],
+  options: PlanUpOptions,
+): MigrationPlanWarning[] {
   const ahead = statuses.filter(({ state }) => state === 'ahead');
   if (ahead.length > 0 && options.strict) throw ledgerAhead(ahead);
   const warnings: MigrationPlanWarning[] = statuses
@@ -202,7 +205,7 @@ function wayOn({ file }: MigrationStatus, isReverting: boolean): string {
 function refuseOutOfOrder(
   selected: MigrationStatus[],
   statuses: MigrationStatus[],
-  options: UpOptions,
+  options: PlanUpOptions,
 ): void {
   const late = selected.filter(({ state }) => state === 'outOfOrder');
   if (late.length === 0 || options.outOfOrder) return;
