@@ -11,7 +11,7 @@ const DRAFT = 'http://json-schema.org/draft-07/schema#';
 const WATCHED = /^(stats (?!update$)|audit log$)/;
 
 const { schema: outputs } = generate('src/cli/outputs.ts', ['Outputs', 'Envelope', 'ErrorOutput']);
-const { schema: config } = generate('src/config/file-schema.ts', ['ConfigFileInput']);
+const { schema: config } = generate('src/config/file.ts', ['ConfigFileInput']);
 const files = new Map([
   [
     'config-file.json',

@@ -7,7 +7,7 @@ export type { UndoAdoptionOptions, UndoneAdoption } from './adopt/record.ts';
 export { planUndoAdoption, undoAdoption } from './adopt/record.ts';
 export type { DatabaseManagerOptions, OnPendingMigrations } from './application/manager.ts';
 export { DatabaseManager, databaseManager } from './application/manager.ts';
-export type { ConfigFileInput } from './config/file-schema.ts';
+export type { ConfigFileInput } from './config/file.ts';
 export { assertConnectionConfigured } from './config/layers.ts';
 export type { Config, ConfigEntry, ConfigFlags, ResolveConfigInput } from './config/resolve.ts';
 export { resolveConfig } from './config/resolve.ts';

@@ -1,12 +1,7 @@
 import type { ConnectionOptions } from '../connection/options.ts';
-import {
-  type ConnectionChoice,
-  chooseConnection,
-  chooseMigrationConnection,
-  renderUnusedSources,
-} from './choice.ts';
-import type { Environment } from './environment.ts';
-import { type Layer, RANK } from './layers.ts';
+import { EvdbError } from '../errors.ts';
+import { type Environment, findVariable, readVariable } from './environment.ts';
+import { type FoundSetting, findSetting, type Layer, RANK } from './layers.ts';
 import type { ConfigEntry } from './resolve.ts';
 
 /** A server that somebody named. */
@@ -22,28 +17,11 @@ export interface EmbeddedConnection {
 }
 
 /** The connections that a configuration comes to. */
-export interface ResolvedConnections {
+interface ResolvedConnections {
   connection: ServerConnection | EmbeddedConnection;
   migrationConnection?: ServerConnection;
   entries: ConfigEntry[];
   warnings: string[];
-}
-
-async function resolveMain(
-  choice: ConnectionChoice,
-  environment: Environment,
-): Promise<ResolvedConnections> {
-  if (choice.kind === 'embedded') {
-    return {
-      connection: { kind: 'embedded', implicit: choice.rank === RANK.none },
-      entries: [{ key: 'connection', value: 'embedded', source: choice.source }],
-      warnings: [],
-    };
-  }
-  // On demand: without a server a command needs none of what reads URLs.
-  const { resolveServer } = await import('./libpq.ts');
-  const { options, ...rest } = await resolveServer('connection', 'url', choice, environment);
-  return { connection: { kind: 'server', options }, ...rest };
 }
 
 /**
@@ -77,4 +55,141 @@ export async function resolveConnections(
     entries: [...main.entries, ...second.entries],
     warnings: [...new Set([...warnings, ...second.warnings])],
   };
+}
+
+async function resolveMain(
+  choice: ConnectionChoice,
+  environment: Environment,
+): Promise<ResolvedConnections> {
+  if (choice.kind === 'embedded') {
+    return {
+      connection: { kind: 'embedded', implicit: choice.rank === RANK.none },
+      entries: [{ key: 'connection', value: 'embedded', source: choice.source }],
+      warnings: [],
+    };
+  }
+  // On demand: without a server a command needs none of what reads URLs.
+  const { resolveServer } = await import('./libpq.ts');
+  const { options, ...rest } = await resolveServer('connection', 'url', choice, environment);
+  return { connection: { kind: 'server', options }, ...rest };
+}
+
+/** The source that names the database, not read yet. */
+export interface ConnectionChoice {
+  kind: 'embedded' | 'url' | 'db-variables' | 'libpq-variables';
+  rank: number;
+  source: string;
+  /** Not checked yet. */
+  url?: string;
+}
+
+/**
+ * Chooses the one source that names the database: `--embedded` or `--url`; then in the
+ * environment `EVDB_URL`, `DATABASE_URL`, the `DB_*` set; then the same in `.env`; then the
+ * config file; then the libpq variables; then nothing, which is the embedded PostgreSQL.
+ *
+ * The libpq variables come last, after the config file: as in libpq they are defaults, set once
+ * in a shell's profile, and must not move a project to another database.
+ *
+ * @throws EvdbError `USAGE` where `--embedded` and `--url` are both given
+ */
+function chooseConnection(
+  layers: readonly Layer[],
+  environment: Environment,
+  embeddedFlag: boolean,
+): ConnectionChoice {
+  const url = findSetting(layers, 'url');
+  if (embeddedFlag) {
+    if (url?.rank === RANK.flag) {
+      throw new EvdbError('USAGE', '--embedded and --url cannot be used together', {
+        hint: 'Leave out one of them.',
+      });
+    }
+    return { kind: 'embedded', rank: RANK.flag, source: 'flag --embedded' };
+  }
+  if (url?.rank === RANK.flag) return fromSetting(url);
+  return (
+    chooseVariable(environment, 'environment') ??
+    chooseVariable(environment, '.env') ??
+    (url && fromSetting(url)) ??
+    chooseLibpq(environment) ?? { kind: 'embedded', rank: RANK.none, source: 'default' }
+  );
+}
+
+function chooseVariable(
+  environment: Environment,
+  origin: 'environment' | '.env',
+): ConnectionChoice | undefined {
+  const rank = origin === 'environment' ? RANK.environment : RANK.dotenv;
+  for (const name of ['EVDB_URL', 'DATABASE_URL']) {
+    const found = readVariable(environment, origin, name);
+    if (found !== undefined) return fromUrl(rank, found.source, found.value);
+  }
+  const db =
+    readVariable(environment, origin, 'DB_HOST') ?? readVariable(environment, origin, 'DB_NAME');
+  return db && { kind: 'db-variables', rank, source: db.source };
+}
+
+function chooseLibpq(environment: Environment): ConnectionChoice | undefined {
+  const names = ['PGSERVICE', 'PGHOST', 'PGHOSTADDR', 'PGPORT', 'PGDATABASE', 'PGUSER'];
+  for (const name of names) {
+    const found = findVariable(environment, name);
+    if (found !== undefined) {
+      return { kind: 'libpq-variables', rank: RANK.libpq, source: found.source };
+    }
+  }
+  return undefined;
+}
+
+/**
+ * Chooses the URL that migrations use, where it is another one.
+ *
+ * It counts only where it comes from the same source as the connection or from a stronger one:
+ * `--url` or `DATABASE_URL` must never leave the migrations to run on the database that a config
+ * file names.
+ *
+ * @throws EvdbError `CONFIG_INVALID` where it is `embedded:`
+ */
+function chooseMigrationConnection(
+  layers: readonly Layer[],
+  main: ConnectionChoice,
+): { choice?: ConnectionChoice; warnings: string[] } {
+  const found = findSetting(layers, 'migrationUrl');
+  if (found === undefined) return { warnings: [] };
+  if (found.rank > main.rank) {
+    const why = `${main.source} comes first and may name another database`;
+    return { warnings: [`the migration URL of ${found.source} is ignored: ${why}`] };
+  }
+  const choice = fromSetting(found);
+  if (choice.kind === 'url') return { choice, warnings: [] };
+  throw new EvdbError('CONFIG_INVALID', `${found.source}: a migration URL names a server`, {
+    hint: 'Use url for the embedded PostgreSQL, and leave out the migration URL.',
+  });
+}
+
+function fromSetting(found: FoundSetting): ConnectionChoice {
+  return fromUrl(found.rank, found.source, String(found.raw));
+}
+
+function fromUrl(rank: number, source: string, url: string): ConnectionChoice {
+  const isEmbedded = /^\s*embedded:(\/\/)?\s*$/i.test(url);
+  return { kind: isEmbedded ? 'embedded' : 'url', rank, source, url };
+}
+
+/** Says what somebody has configured and would expect to count, but does not. */
+function renderUnusedSources(
+  choice: ConnectionChoice,
+  layers: readonly Layer[],
+  environment: Environment,
+): string[] {
+  const warnings: string[] = [];
+  const own = layers.find((layer) => layer.rank === RANK.fileEnvironment)?.find('url');
+  if (own !== undefined && choice.rank > RANK.flag && choice.rank < RANK.fileEnvironment) {
+    warnings.push(`${choice.source} names the database, not the url of ${own.source}`);
+  }
+  const stray = findVariable(environment, 'DB_USER') ?? findVariable(environment, 'DB_PASSWORD');
+  if (stray !== undefined && choice.rank === RANK.none) {
+    warnings.push(`${stray.source} is ignored: neither DB_HOST nor DB_NAME is set`);
+  }
+  return warnings;
 }

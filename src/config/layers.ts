@@ -1,6 +1,6 @@
 import { EvdbError } from '../errors.ts';
 import { type Environment, readVariable, type Variables } from './environment.ts';
-import type { FileSettings, SettingsInput } from './file-schema.ts';
+import type { FileSettings, SettingsInput } from './file.ts';
 import type { Config } from './resolve.ts';
 
 /** Every setting, by its key in the config file, with the kind of value it takes. */
@@ -22,16 +22,6 @@ export const SETTING_KINDS = {
 } as const satisfies Record<keyof SettingsInput, string>;
 
 export type SettingKey = keyof SettingsInput;
-
-/** `--migrations-dir` for `migrationsDir`. */
-function renderFlag(key: SettingKey): string {
-  return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-}
-
-/** `EVDB_MIGRATIONS_DIR` for `migrationsDir`. */
-function renderVariable(key: SettingKey): string {
-  return `EVDB_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
-}
 
 /** Settings as they come from the command line, or from a program: strings or values. */
 export type SettingFlags = {
@@ -66,44 +56,6 @@ export interface Layer {
   find(key: SettingKey): FoundSetting | undefined;
 }
 
-function flagLayer(flags: SettingFlags, baseDir: string, urlSource?: string): Layer {
-  const values: Partial<Record<SettingKey, unknown>> = flags;
-  const find = (key: SettingKey): FoundSetting | undefined => {
-    const raw = values[key];
-    if (raw === undefined) return undefined;
-    const source = (key === 'url' ? urlSource : undefined) ?? `flag ${renderFlag(key)}`;
-    // `--url "$UNSET"` must not fall back to another database.
-    if (raw === '') {
-      throw new EvdbError('CONFIG_INVALID', `${source}: the value is empty`, {
-        hint: 'Give it a value or leave it out. Is the variable that you pass set?',
-      });
-    }
-    return { raw, source, rank: RANK.flag, baseDir };
-  };
-  return { rank: RANK.flag, find };
-}
-
-function variableLayer(
-  environment: Environment,
-  origin: 'environment' | '.env',
-  baseDir: string,
-): Layer {
-  const rank = origin === 'environment' ? RANK.environment : RANK.dotenv;
-  const find = (key: SettingKey): FoundSetting | undefined => {
-    const found = readVariable(environment, origin, renderVariable(key));
-    return found && { raw: found.value, source: found.source, rank, baseDir };
-  };
-  return { rank, find };
-}
-
-function fileLayer(settings: FileSettings, source: string, rank: number, baseDir: string): Layer {
-  const find = (key: SettingKey): FoundSetting | undefined => {
-    const raw = settings[key];
-    return raw === undefined ? undefined : { raw, source, rank, baseDir };
-  };
-  return { rank, find };
-}
-
 /** What the layers are made of. */
 export interface LayerInput {
   flags: SettingFlags;
@@ -131,6 +83,54 @@ export function planLayers(input: LayerInput): Layer[] {
   ];
 }
 
+function flagLayer(flags: SettingFlags, baseDir: string, urlSource?: string): Layer {
+  const values: Partial<Record<SettingKey, unknown>> = flags;
+  const find = (key: SettingKey): FoundSetting | undefined => {
+    const raw = values[key];
+    if (raw === undefined) return undefined;
+    const source = (key === 'url' ? urlSource : undefined) ?? `flag ${renderFlag(key)}`;
+    // `--url "$UNSET"` must not fall back to another database.
+    if (raw === '') {
+      throw new EvdbError('CONFIG_INVALID', `${source}: the value is empty`, {
+        hint: 'Give it a value or leave it out. Is the variable that you pass set?',
+      });
+    }
+    return { raw, source, rank: RANK.flag, baseDir };
+  };
+  return { rank: RANK.flag, find };
+}
+
+/** `--migrations-dir` for `migrationsDir`. */
+function renderFlag(key: SettingKey): string {
+  return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+function variableLayer(
+  environment: Environment,
+  origin: 'environment' | '.env',
+  baseDir: string,
+): Layer {
+  const rank = origin === 'environment' ? RANK.environment : RANK.dotenv;
+  const find = (key: SettingKey): FoundSetting | undefined => {
+    const found = readVariable(environment, origin, renderVariable(key));
+    return found && { raw: found.value, source: found.source, rank, baseDir };
+  };
+  return { rank, find };
+}
+
+/** `EVDB_MIGRATIONS_DIR` for `migrationsDir`. */
+function renderVariable(key: SettingKey): string {
+  return `EVDB_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
+
+function fileLayer(settings: FileSettings, source: string, rank: number, baseDir: string): Layer {
+  const find = (key: SettingKey): FoundSetting | undefined => {
+    const raw = settings[key];
+    return raw === undefined ? undefined : { raw, source, rank, baseDir };
+  };
+  return { rank, find };
+}
+
 /** Finds a setting in the first layer that has it. */
 export function findSetting(layers: readonly Layer[], key: SettingKey): FoundSetting | undefined {
   for (const layer of layers) {
@@ -138,10 +138,6 @@ export function findSetting(layers: readonly Layer[], key: SettingKey): FoundSet
     if (found !== undefined) return found;
   }
   return undefined;
-}
-
-function isSwitchedOn(value: string | undefined): boolean {
-  return !['', '0', 'false', 'no', 'off'].includes(value?.trim().toLowerCase() ?? '');
 }
 
 /**
@@ -165,4 +161,8 @@ export function assertConnectionConfigured(
       'Set EVDB_URL, DATABASE_URL or DB_HOST, or pass --url postgres://user@host/database. ' +
       'To use the embedded PostgreSQL here, pass --embedded or set EVDB_URL=embedded:.',
   });
+}
+
+function isSwitchedOn(value: string | undefined): boolean {
+  return !['', '0', 'false', 'no', 'off'].includes(value?.trim().toLowerCase() ?? '');
 }

@@ -1,6 +1,6 @@
 import type { ConnectionOptions } from '../connection/options.ts';
 import { MASK, maskUrl } from '../text/harmless.ts';
-import type { ConnectionChoice } from './choice.ts';
+import type { ConnectionChoice } from './connection.ts';
 import { type Environment, findVariable } from './environment.ts';
 import {
   type ParameterSet,
@@ -10,68 +10,6 @@ import {
 } from './parameters.ts';
 import type { ConfigEntry } from './resolve.ts';
 import { parseUrlParameters } from './url.ts';
-
-const DB_VARIABLES: ReadonlyMap<string, string> = new Map([
-  ['DB_HOST', 'host'],
-  ['DB_PORT', 'port'],
-  ['DB_NAME', 'dbname'],
-  ['DB_USER', 'user'],
-  ['DB_PASSWORD', 'password'],
-  ['DB_SSL', 'sslmode'],
-]);
-
-/** The whole `DB_*` set: a password from the environment goes with a host from `.env`. */
-function readDbVariables(environment: Environment): ParameterSet {
-  const parameters: ParameterSet = new Map();
-  for (const [variable, name] of DB_VARIABLES) {
-    const found = findVariable(environment, variable);
-    if (found === undefined) continue;
-    const value = name === 'sslmode' ? parseSslFlag(found.value) : found.value;
-    parameters.set(name, { value, source: found.source });
-  }
-  return parameters;
-}
-
-async function completeChoice(
-  choice: ConnectionChoice,
-  environment: Environment,
-): Promise<CompleteConnection> {
-  if (choice.kind === 'libpq-variables') return completeConnection(new Map(), environment);
-  if (choice.kind === 'db-variables') {
-    return completeConnection(readDbVariables(environment), environment, 'localhost');
-  }
-  const given = parseUrlParameters(choice.url ?? '', choice.source);
-  const { parameters, warnings } = selectParameters(given, choice.source);
-  const complete = await completeConnection(parameters, environment);
-  return { ...complete, warnings: [...warnings, ...complete.warnings] };
-}
-
-function maskParameter(name: string, value: string): string {
-  if (name === 'password') return MASK;
-  // Settings of extensions can hold a secret too: -c shop.api_token=…
-  return name === 'options' ? maskUrl(value) : value;
-}
-
-/** What a connection is made of under libpq's names, each with its own source. */
-function listEntries(prefix: string, complete: CompleteConnection): ConfigEntry[] {
-  const { parameters, options } = complete;
-  const entries: ConfigEntry[] = [...parameters].map(([name, { value, source }]) => ({
-    key: `${prefix}.${name}`,
-    value: maskParameter(name, value),
-    source,
-  }));
-  const defaults: [string, string | number][] = [
-    ['port', 5432],
-    ['sslmode', options.sslMode],
-    ['application_name', options.applicationName],
-    ['connect_timeout', options.connectTimeoutMs / 1000],
-  ];
-  for (const [name, value] of defaults) {
-    const isGiven = parameters.has(name);
-    if (!isGiven) entries.push({ key: `${prefix}.${name}`, value, source: 'default' });
-  }
-  return entries;
-}
 
 /** A server with everything that is needed to reach it. */
 interface ResolvedServer {
@@ -102,6 +40,123 @@ export async function resolveServer(
     entries: [...entries, ...listEntries(prefix, complete)],
     warnings: complete.warnings,
   };
+}
+
+async function completeChoice(
+  choice: ConnectionChoice,
+  environment: Environment,
+): Promise<CompleteConnection> {
+  if (choice.kind === 'libpq-variables') return completeConnection(new Map(), environment);
+  if (choice.kind === 'db-variables') {
+    return completeConnection(readDbVariables(environment), environment, 'localhost');
+  }
+  const given = parseUrlParameters(choice.url ?? '', choice.source);
+  const { parameters, warnings } = selectParameters(given, choice.source);
+  const complete = await completeConnection(parameters, environment);
+  return { ...complete, warnings: [...warnings, ...complete.warnings] };
+}
+
+const DB_VARIABLES: ReadonlyMap<string, string> = new Map([
+  ['DB_HOST', 'host'],
+  ['DB_PORT', 'port'],
+  ['DB_NAME', 'dbname'],
+  ['DB_USER', 'user'],
+  ['DB_PASSWORD', 'password'],
+  ['DB_SSL', 'sslmode'],
+]);
+
+/** The whole `DB_*` set: a password from the environment goes with a host from `.env`. */
+function readDbVariables(environment: Environment): ParameterSet {
+  const parameters: ParameterSet = new Map();
+  for (const [variable, name] of DB_VARIABLES) {
+    const found = findVariable(environment, variable);
+    if (found === undefined) continue;
+    const value = name === 'sslmode' ? parseSslFlag(found.value) : found.value;
+    parameters.set(name, { value, source: found.source });
+  }
+  return parameters;
+}
+
+/** What a connection is made of under libpq's names, each with its own source. */
+function listEntries(prefix: string, complete: CompleteConnection): ConfigEntry[] {
+  const { parameters, options } = complete;
+  const entries: ConfigEntry[] = [...parameters].map(([name, { value, source }]) => ({
+    key: `${prefix}.${name}`,
+    value: maskParameter(name, value),
+    source,
+  }));
+  const defaults: [string, string | number][] = [
+    ['port', 5432],
+    ['sslmode', options.sslMode],
+    ['application_name', options.applicationName],
+    ['connect_timeout', options.connectTimeoutMs / 1000],
+  ];
+  for (const [name, value] of defaults) {
+    const isGiven = parameters.has(name);
+    if (!isGiven) entries.push({ key: `${prefix}.${name}`, value, source: 'default' });
+  }
+  return entries;
+}
+
+function maskParameter(name: string, value: string): string {
+  if (name === 'password') return MASK;
+  // Settings of extensions can hold a secret too: -c shop.api_token=…
+  return name === 'options' ? maskUrl(value) : value;
+}
+
+/** A connection with every gap filled. */
+interface CompleteConnection {
+  options: ConnectionOptions;
+  /** What the options are made of, each with its source. */
+  parameters: ParameterSet;
+  warnings: string[];
+}
+
+/**
+ * Fills the gaps of a connection in libpq's order: the service that it or `PGSERVICE` names,
+ * then the `PG…` variables, then defaults (this machine's socket or `localhost`, the system
+ * user, the user's name as the database), at last the password file.
+ *
+ * @param given what the chosen source says
+ * @param defaultHost the host where nobody names one; default the socket of a server on this
+ *   machine if there is one, else `localhost`
+ * @throws EvdbError `CONFIG_INVALID` for a value that cannot be used or an unknown service
+ */
+async function completeConnection(
+  given: ParameterSet,
+  environment: Environment,
+  defaultHost?: string,
+): Promise<CompleteConnection> {
+  const parameters: ParameterSet = new Map(given);
+  const warnings = await addService(parameters, environment);
+  const variables = readLibpqVariables(environment);
+  fillGaps(parameters, variables.parameters);
+  await addDefaults(parameters, environment, defaultHost);
+  const options: ConnectionOptions = {
+    hosts: [],
+    database: '',
+    user: '',
+    sslMode: 'prefer',
+    applicationName: 'evdb',
+    connectTimeoutMs: 10_000,
+    ...planConnectionOptions(parameters),
+  };
+  warnings.push(...variables.warnings);
+  if (options.password === undefined) {
+    warnings.push(...(await addPassword(parameters, environment, options)));
+  }
+  return { options, parameters, warnings };
+}
+
+async function addService(parameters: ParameterSet, environment: Environment): Promise<string[]> {
+  const name = parameters.get('service')?.value ?? findVariable(environment, 'PGSERVICE')?.value;
+  if (name === undefined) return [];
+  const { readService } = await import('./libpq-files.ts');
+  const service = readService(name, environment, await findUserFolder(environment));
+  const source = `service ${name} in ${service.file}`;
+  const selected = selectParameters(service.parameters, source);
+  fillGaps(parameters, selected.parameters);
+  return selected.warnings;
 }
 
 const PARAMETER_OF_VARIABLE: ReadonlyMap<string, string> = new Map([
@@ -153,11 +208,23 @@ function fillGaps(target: ParameterSet, source: ParameterSet): void {
   }
 }
 
-async function findUserFolder(environment: Environment): Promise<string> {
-  const { homedir } = await import('node:os');
-  const appData = findVariable(environment, 'APPDATA')?.value;
-  if (process.platform === 'win32' && appData !== undefined) return `${appData}\\postgresql`;
-  return findVariable(environment, 'HOME')?.value ?? homedir();
+async function addDefaults(
+  parameters: ParameterSet,
+  environment: Environment,
+  defaultHost: string | undefined,
+): Promise<void> {
+  if (!parameters.has('host') && !parameters.has('hostaddr')) {
+    const host = defaultHost ?? (await findDefaultHost(parameters.get('port')?.value ?? '5432'));
+    parameters.set('host', { value: host, source: 'default' });
+  }
+  if (!parameters.has('user')) {
+    const user = await findUserName(environment);
+    parameters.set('user', { value: user, source: 'default: name of the system user' });
+  }
+  if (!parameters.has('dbname')) {
+    const user = parameters.get('user')?.value ?? '';
+    parameters.set('dbname', { value: user, source: 'default: name of the user' });
+  }
 }
 
 async function findUserName(environment: Environment): Promise<string> {
@@ -178,36 +245,6 @@ async function findDefaultHost(port: string): Promise<string> {
   return folders.find((folder) => existsSync(`${folder}/.s.PGSQL.${port}`)) ?? 'localhost';
 }
 
-async function addDefaults(
-  parameters: ParameterSet,
-  environment: Environment,
-  defaultHost: string | undefined,
-): Promise<void> {
-  if (!parameters.has('host') && !parameters.has('hostaddr')) {
-    const host = defaultHost ?? (await findDefaultHost(parameters.get('port')?.value ?? '5432'));
-    parameters.set('host', { value: host, source: 'default' });
-  }
-  if (!parameters.has('user')) {
-    const user = await findUserName(environment);
-    parameters.set('user', { value: user, source: 'default: name of the system user' });
-  }
-  if (!parameters.has('dbname')) {
-    const user = parameters.get('user')?.value ?? '';
-    parameters.set('dbname', { value: user, source: 'default: name of the user' });
-  }
-}
-
-async function addService(parameters: ParameterSet, environment: Environment): Promise<string[]> {
-  const name = parameters.get('service')?.value ?? findVariable(environment, 'PGSERVICE')?.value;
-  if (name === undefined) return [];
-  const { readService } = await import('./libpq-files.ts');
-  const service = readService(name, environment, await findUserFolder(environment));
-  const source = `service ${name} in ${service.file}`;
-  const selected = selectParameters(service.parameters, source);
-  fillGaps(parameters, selected.parameters);
-  return selected.warnings;
-}
-
 async function addPassword(
   parameters: ParameterSet,
   environment: Environment,
@@ -226,46 +263,9 @@ async function addPassword(
   return found.warnings;
 }
 
-/** A connection with every gap filled. */
-interface CompleteConnection {
-  options: ConnectionOptions;
-  /** What the options are made of, each with its source. */
-  parameters: ParameterSet;
-  warnings: string[];
-}
-
-/**
- * Fills the gaps of a connection in libpq's order: the service that it or `PGSERVICE` names,
- * then the `PG…` variables, then defaults (this machine's socket or `localhost`, the system
- * user, the user's name as the database), at last the password file.
- *
- * @param given what the chosen source says
- * @param defaultHost the host where nobody names one; default the socket of a server on this
- *   machine if there is one, else `localhost`
- * @throws EvdbError `CONFIG_INVALID` for a value that cannot be used or an unknown service
- */
-async function completeConnection(
-  given: ParameterSet,
-  environment: Environment,
-  defaultHost?: string,
-): Promise<CompleteConnection> {
-  const parameters: ParameterSet = new Map(given);
-  const warnings = await addService(parameters, environment);
-  const variables = readLibpqVariables(environment);
-  fillGaps(parameters, variables.parameters);
-  await addDefaults(parameters, environment, defaultHost);
-  const options: ConnectionOptions = {
-    hosts: [],
-    database: '',
-    user: '',
-    sslMode: 'prefer',
-    applicationName: 'evdb',
-    connectTimeoutMs: 10_000,
-    ...planConnectionOptions(parameters),
-  };
-  warnings.push(...variables.warnings);
-  if (options.password === undefined) {
-    warnings.push(...(await addPassword(parameters, environment, options)));
-  }
-  return { options, parameters, warnings };
+async function findUserFolder(environment: Environment): Promise<string> {
+  const { homedir } = await import('node:os');
+  const appData = findVariable(environment, 'APPDATA')?.value;
+  if (process.platform === 'win32' && appData !== undefined) return `${appData}\\postgresql`;
+  return findVariable(environment, 'HOME')?.value ?? homedir();
 }

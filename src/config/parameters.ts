@@ -12,12 +12,62 @@ export interface Parameter {
 /** libpq's parameters by libpq's names: only those that evdb knows what to do with. */
 export type ParameterSet = Map<string, Parameter>;
 
+/**
+ * Keeps the parameters that evdb uses, under libpq's names, and says which ones it drops.
+ * An empty value counts as not given, as in libpq.
+ *
+ * @throws EvdbError `CONFIG_INVALID` for a protection that evdb cannot give
+ * @param given parameters by name, from a URL, a service file or the environment
+ * @param source where they come from; a function where each name has a source of its own
+ */
+export function selectParameters(
+  given: Readonly<Record<string, string>>,
+  source: string | ((name: string) => string),
+): { parameters: ParameterSet; warnings: string[] } {
+  const parameters: ParameterSet = new Map();
+  const warnings: string[] = [];
+  for (const [givenName, givenValue] of Object.entries(given)) {
+    const origin = typeof source === 'string' ? source : source(givenName);
+    const [name, value] = translate(givenName, givenValue);
+    const isShadowed = givenName === 'ssl' && given.sslmode !== undefined && given.sslmode !== '';
+    if (value === '' || isShadowed || WITHOUT_EFFECT.get(name)?.test(value)) continue;
+    refuseProtection(name, value, origin);
+    if (USED.has(name)) parameters.set(name, { value, source: origin });
+    else warnings.push(renderDropped(givenName, origin));
+  }
+  if (parameters.has('host') && parameters.has('hostaddr')) {
+    const origin = parameters.get('hostaddr')?.source ?? '';
+    warnings.push(`${origin}: the parameter "hostaddr" is ignored where there is a host`);
+    parameters.delete('hostaddr');
+  }
+  return { parameters, warnings };
+}
+
 const USED = new Set(
   (
     'host hostaddr port dbname user password passfile service sslmode sslrootcert sslcert sslkey ' +
     'application_name fallback_application_name connect_timeout options target_session_attrs'
   ).split(' '),
 );
+
+/** `ssl=true` (JDBC, node) and `sslmode=no-verify` (node) in libpq's words. */
+function translate(name: string, value: string): [string, string] {
+  if (name === 'ssl') return ['sslmode', parseSslFlag(value)];
+  if (name === 'sslmode' && value === 'no-verify') return [name, 'require'];
+  return [name, value];
+}
+
+/**
+ * Translates a yes or no about TLS into a value of `sslmode`; what is neither stays as it is.
+ *
+ * @example parseSslFlag('true') // 'require'
+ */
+export function parseSslFlag(value: string): string {
+  const word = value.trim().toLowerCase();
+  if (['true', '1', 'yes', 'on', 'no-verify', 'required'].includes(word)) return 'require';
+  if (['false', '0', 'no', 'off', 'disabled'].includes(word)) return 'disable';
+  return word;
+}
 
 /** Parameters of libpq without effect here, with the values that ask for nothing anyway. */
 const WITHOUT_EFFECT: ReadonlyMap<string, RegExp> = new Map([
@@ -104,134 +154,6 @@ function renderDropped(name: string, source: string): string {
   return `${source}: the parameter "${name}" is ignored${renderSuggestion(name, USED)}`;
 }
 
-/** `ssl=true` (JDBC, node) and `sslmode=no-verify` (node) in libpq's words. */
-function translate(name: string, value: string): [string, string] {
-  if (name === 'ssl') return ['sslmode', parseSslFlag(value)];
-  if (name === 'sslmode' && value === 'no-verify') return [name, 'require'];
-  return [name, value];
-}
-
-/**
- * Translates a yes or no about TLS into a value of `sslmode`; what is neither stays as it is.
- *
- * @example parseSslFlag('true') // 'require'
- */
-export function parseSslFlag(value: string): string {
-  const word = value.trim().toLowerCase();
-  if (['true', '1', 'yes', 'on', 'no-verify', 'required'].includes(word)) return 'require';
-  if (['false', '0', 'no', 'off', 'disabled'].includes(word)) return 'disable';
-  return word;
-}
-
-/**
- * Keeps the parameters that evdb uses, under libpq's names, and says which ones it drops.
- * An empty value counts as not given, as in libpq.
- *
- * @throws EvdbError `CONFIG_INVALID` for a protection that evdb cannot give
- * @param given parameters by name, from a URL, a service file or the environment
- * @param source where they come from; a function where each name has a source of its own
- */
-export function selectParameters(
-  given: Readonly<Record<string, string>>,
-  source: string | ((name: string) => string),
-): { parameters: ParameterSet; warnings: string[] } {
-  const parameters: ParameterSet = new Map();
-  const warnings: string[] = [];
-  for (const [givenName, givenValue] of Object.entries(given)) {
-    const origin = typeof source === 'string' ? source : source(givenName);
-    const [name, value] = translate(givenName, givenValue);
-    const isShadowed = givenName === 'ssl' && given.sslmode !== undefined && given.sslmode !== '';
-    if (value === '' || isShadowed || WITHOUT_EFFECT.get(name)?.test(value)) continue;
-    refuseProtection(name, value, origin);
-    if (USED.has(name)) parameters.set(name, { value, source: origin });
-    else warnings.push(renderDropped(givenName, origin));
-  }
-  if (parameters.has('host') && parameters.has('hostaddr')) {
-    const origin = parameters.get('hostaddr')?.source ?? '';
-    warnings.push(`${origin}: the parameter "hostaddr" is ignored where there is a host`);
-    parameters.delete('hostaddr');
-  }
-  return { parameters, warnings };
-}
-
-const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
-
-const SESSION_ATTRS = [
-  'any',
-  'read-write',
-  'read-only',
-  'primary',
-  'standby',
-  'prefer-standby',
-] as const;
-
-function parseChoice<T extends string>(
-  name: string,
-  parameter: Parameter,
-  choices: readonly T[],
-): T {
-  const choice = choices.find((candidate) => candidate === parameter.value);
-  if (choice !== undefined) return choice;
-  throw new EvdbError('CONFIG_INVALID', `${parameter.source}: unknown value for ${name}`, {
-    hint: `${name} is one of: ${choices.join(', ')}.`,
-  });
-}
-
-function parsePort(text: string, source: string): number {
-  if (text === '') return 5432;
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  if (port >= 1 && port <= 65_535) return port;
-  throw new EvdbError('CONFIG_INVALID', `${source}: the port is not a number from 1 to 65535`, {
-    hint: 'PostgreSQL listens on 5432 by default. A password with / ? # must be percent-encoded.',
-  });
-}
-
-function parseHostAddresses(parameters: ParameterSet): HostAddress[] | undefined {
-  const host = parameters.get('host') ?? parameters.get('hostaddr');
-  const port = parameters.get('port');
-  if (host === undefined && port === undefined) return undefined;
-  const hosts = (host?.value ?? 'localhost').split(',').map((name) => name.trim());
-  const ports = (port?.value ?? '').split(',').map((text) => text.trim());
-  const source = port?.source ?? host?.source ?? '';
-  if (ports.length > 1 && ports.length !== hosts.length) {
-    const counts = `${ports.length} ports for ${hosts.length} hosts`;
-    throw new EvdbError('CONFIG_INVALID', `${source}: ${counts}`, {
-      hint: 'Give one port for all hosts, or one for each host.',
-    });
-  }
-  return hosts.map((name, index) => ({
-    host: name === '' ? 'localhost' : name,
-    port: parsePort(ports[ports.length === 1 ? 0 : index] ?? '', source),
-  }));
-}
-
-function parseConnectTimeoutMs(parameter: Parameter): number {
-  const seconds = /^-?\d{1,6}$/.test(parameter.value) ? Number(parameter.value) : Number.NaN;
-  // libpq: zero or less waits without an end, for which a timer's longest time stands here.
-  if (!Number.isNaN(seconds)) return seconds > 0 ? seconds * 1000 : 2_147_483_647;
-  throw new EvdbError('CONFIG_INVALID', `${parameter.source}: unknown value for connect_timeout`, {
-    hint: 'connect_timeout is a whole number of seconds; 0 waits without an end.',
-  });
-}
-
-function planTls(parameters: ParameterSet): Partial<ConnectionOptions> {
-  const sslMode = parameters.get('sslmode');
-  const rootCert = parameters.get('sslrootcert')?.value;
-  const sslCert = parameters.get('sslcert')?.value;
-  const sslKey = parameters.get('sslkey')?.value;
-  // libpq: "system" means the certificates that come with the platform, and nothing less than a
-  // full check with them.
-  const isSystem = rootCert === 'system';
-  if (isSystem && sslMode !== undefined) parseChoice('sslmode', sslMode, ['verify-full']);
-  return {
-    ...(sslMode !== undefined && { sslMode: parseChoice('sslmode', sslMode, SSL_MODES) }),
-    ...(isSystem && { sslMode: 'verify-full' as const }),
-    ...(rootCert !== undefined && !isSystem && { sslRootCert: rootCert }),
-    ...(sslCert !== undefined && { sslCert }),
-    ...(sslKey !== undefined && { sslKey }),
-  };
-}
-
 /**
  * Turns libpq's parameters into connection options; what they leave out stays absent.
  *
@@ -262,4 +184,82 @@ export function planConnectionOptions(parameters: ParameterSet): Partial<Connect
       targetSessionAttrs: parseChoice('target_session_attrs', session, SESSION_ATTRS),
     }),
   };
+}
+
+function planTls(parameters: ParameterSet): Partial<ConnectionOptions> {
+  const sslMode = parameters.get('sslmode');
+  const rootCert = parameters.get('sslrootcert')?.value;
+  const sslCert = parameters.get('sslcert')?.value;
+  const sslKey = parameters.get('sslkey')?.value;
+  // libpq: "system" means the certificates that come with the platform, and nothing less than a
+  // full check with them.
+  const isSystem = rootCert === 'system';
+  if (isSystem && sslMode !== undefined) parseChoice('sslmode', sslMode, ['verify-full']);
+  return {
+    ...(sslMode !== undefined && { sslMode: parseChoice('sslmode', sslMode, SSL_MODES) }),
+    ...(isSystem && { sslMode: 'verify-full' as const }),
+    ...(rootCert !== undefined && !isSystem && { sslRootCert: rootCert }),
+    ...(sslCert !== undefined && { sslCert }),
+    ...(sslKey !== undefined && { sslKey }),
+  };
+}
+
+const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
+
+const SESSION_ATTRS = [
+  'any',
+  'read-write',
+  'read-only',
+  'primary',
+  'standby',
+  'prefer-standby',
+] as const;
+
+function parseChoice<T extends string>(
+  name: string,
+  parameter: Parameter,
+  choices: readonly T[],
+): T {
+  const choice = choices.find((candidate) => candidate === parameter.value);
+  if (choice !== undefined) return choice;
+  throw new EvdbError('CONFIG_INVALID', `${parameter.source}: unknown value for ${name}`, {
+    hint: `${name} is one of: ${choices.join(', ')}.`,
+  });
+}
+
+function parseHostAddresses(parameters: ParameterSet): HostAddress[] | undefined {
+  const host = parameters.get('host') ?? parameters.get('hostaddr');
+  const port = parameters.get('port');
+  if (host === undefined && port === undefined) return undefined;
+  const hosts = (host?.value ?? 'localhost').split(',').map((name) => name.trim());
+  const ports = (port?.value ?? '').split(',').map((text) => text.trim());
+  const source = port?.source ?? host?.source ?? '';
+  if (ports.length > 1 && ports.length !== hosts.length) {
+    const counts = `${ports.length} ports for ${hosts.length} hosts`;
+    throw new EvdbError('CONFIG_INVALID', `${source}: ${counts}`, {
+      hint: 'Give one port for all hosts, or one for each host.',
+    });
+  }
+  return hosts.map((name, index) => ({
+    host: name === '' ? 'localhost' : name,
+    port: parsePort(ports[ports.length === 1 ? 0 : index] ?? '', source),
+  }));
+}
+
+function parsePort(text: string, source: string): number {
+  if (text === '') return 5432;
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (port >= 1 && port <= 65_535) return port;
+  throw new EvdbError('CONFIG_INVALID', `${source}: the port is not a number from 1 to 65535`, {
+    hint: 'PostgreSQL listens on 5432 by default. A password with / ? # must be percent-encoded.',
+  });
+}
+
+function parseConnectTimeoutMs(parameter: Parameter): number {
+  const seconds = /^-?\d{1,6}$/.test(parameter.value) ? Number(parameter.value) : Number.NaN;
+  // libpq: zero or less waits without an end, for which a timer's longest time stands here.
+  if (!Number.isNaN(seconds)) return seconds > 0 ? seconds * 1000 : 2_147_483_647;
+  throw new EvdbError('CONFIG_INVALID', `${parameter.source}: unknown value for connect_timeout`, {
+    hint: 'connect_timeout is a whole number of seconds; 0 waits without an end.',
+  });
 }

@@ -26,50 +26,6 @@ export interface Project {
   warnings: string[];
 }
 
-function listNames(directory: string): Set<string> {
-  try {
-    return new Set(readdirSync(directory));
-  } catch {
-    // A folder above that may be entered but not listed.
-    return new Set();
-  }
-}
-
-/** One that cannot be read counts as having it: whoever reads it then says what is wrong. */
-function hasConfigKey(packageFile: string): boolean {
-  try {
-    const text = readPlainFile(packageFile).toString('utf8');
-    // Nearly every package.json is done with after this line.
-    if (!text.includes('"evdb"')) return false;
-    const value: unknown = JSON.parse(text.replace(/^\uFEFF/, ''));
-    return typeof value === 'object' && value !== null && Object.hasOwn(value, 'evdb');
-  } catch {
-    return true;
-  }
-}
-
-/** Named as a config file, in a language that evdb does not read. */
-const UNREAD = /^(evdb\.config|\.evdbrc)\.\w+$/;
-/** What editors and people leave beside a file is no config. */
-const COPIES = /\.(bak|backup|old|orig|save|sw[a-p]|tmp|rej|example|sample|dist|template|md|txt)$/i;
-
-function findConfigFile(directory: string, names: ReadonlySet<string>): Omit<Project, 'directory'> {
-  const candidates: string[] = CONFIG_NAMES.filter((name) => names.has(name));
-  if (names.has('package.json') && hasConfigKey(join(directory, 'package.json'))) {
-    candidates.push('package.json');
-  }
-  const unread = [...names].filter(
-    (name) => UNREAD.test(name) && !COPIES.test(name) && !candidates.includes(name),
-  );
-  const [chosen, ...others] = [...candidates, ...unread];
-  if (chosen === undefined) return { warnings: [] };
-  // The one that was meant to name the database must not be passed over.
-  const warnings = others.map(
-    (name) => `${join(directory, name)} is not read: ${chosen} comes first`,
-  );
-  return { configFile: join(directory, chosen), warnings };
-}
-
 /**
  * Searches for the config file from a folder upwards, to the nearest `package.json` or `.git`, or to
  * the home. One of another user is not run: in a folder above it need not be meant for who works here.
@@ -92,6 +48,50 @@ export function findProject(cwd: string, env: Variables = process.env): Project 
     if (names.has('package.json')) return { directory, warnings };
     const isLast = names.has('.git') || directory === home || dirname(directory) === directory;
     if (isLast) return { directory: cwd, warnings };
+  }
+}
+
+function findConfigFile(directory: string, names: ReadonlySet<string>): Omit<Project, 'directory'> {
+  const candidates: string[] = CONFIG_NAMES.filter((name) => names.has(name));
+  if (names.has('package.json') && hasConfigKey(join(directory, 'package.json'))) {
+    candidates.push('package.json');
+  }
+  const unread = [...names].filter(
+    (name) => UNREAD.test(name) && !COPIES.test(name) && !candidates.includes(name),
+  );
+  const [chosen, ...others] = [...candidates, ...unread];
+  if (chosen === undefined) return { warnings: [] };
+  // The one that was meant to name the database must not be passed over.
+  const warnings = others.map(
+    (name) => `${join(directory, name)} is not read: ${chosen} comes first`,
+  );
+  return { configFile: join(directory, chosen), warnings };
+}
+
+/** Named as a config file, in a language that evdb does not read. */
+const UNREAD = /^(evdb\.config|\.evdbrc)\.\w+$/;
+/** What editors and people leave beside a file is no config. */
+const COPIES = /\.(bak|backup|old|orig|save|sw[a-p]|tmp|rej|example|sample|dist|template|md|txt)$/i;
+
+function listNames(directory: string): Set<string> {
+  try {
+    return new Set(readdirSync(directory));
+  } catch {
+    // A folder above that may be entered but not listed.
+    return new Set();
+  }
+}
+
+/** One that cannot be read counts as having it: whoever reads it then says what is wrong. */
+function hasConfigKey(packageFile: string): boolean {
+  try {
+    const text = readPlainFile(packageFile).toString('utf8');
+    // Nearly every package.json is done with after this line.
+    if (!text.includes('"evdb"')) return false;
+    const value: unknown = JSON.parse(text.replace(/^\uFEFF/, ''));
+    return typeof value === 'object' && value !== null && Object.hasOwn(value, 'evdb');
+  } catch {
+    return true;
   }
 }
 

@@ -8,7 +8,7 @@ import {
 } from './connection.ts';
 import type { DoctorSettings } from './doctor-settings.ts';
 import { type Environment, findVariable, readDotenv, type Variables } from './environment.ts';
-import type { ConfigFile } from './file-schema.ts';
+import type { ConfigFile } from './file.ts';
 import { type LayerInput, planLayers, RANK, type SettingFlags } from './layers.ts';
 import type { LintFileSettings } from './lint-settings.ts';
 import { findProject } from './project.ts';
@@ -52,82 +52,6 @@ export interface Config extends Settings {
   warnings: string[];
   /** Each value with its source, for `evdb config`; secrets are masked. */
   entries: ConfigEntry[];
-}
-
-interface Scope {
-  projectDir: string;
-  file: ConfigFile | undefined;
-  environment: Environment;
-  warnings: string[];
-}
-
-function findConfigFile(
-  flags: ConfigFlags,
-  env: Variables,
-  cwd: string,
-): { directory: string; configFile?: string; warnings: string[] } {
-  if (flags.config === '') {
-    throw new EvdbError('CONFIG_INVALID', 'flag --config: the value is empty', {
-      hint: 'Give it a path or leave it out. Is the variable that you pass set?',
-    });
-  }
-  const named = flags.config ?? (env.EVDB_CONFIG || undefined);
-  if (named === undefined) return findProject(cwd, env);
-  const configFile = resolve(cwd, named);
-  return { directory: dirname(configFile), configFile, warnings: [] };
-}
-
-async function readScope(flags: ConfigFlags, env: Variables, cwd: string): Promise<Scope> {
-  const { directory, configFile, warnings } = findConfigFile(flags, env, cwd);
-  const dotenv = await readDotenv(directory, env);
-  let file: ConfigFile | undefined;
-  if (configFile !== undefined) {
-    const { loadConfigFile } = await import('./file.ts');
-    file = await loadConfigFile(configFile);
-  }
-  return {
-    projectDir: directory,
-    file,
-    environment: { real: env, dotenv: dotenv.variables },
-    warnings: [...warnings, ...dotenv.warnings],
-  };
-}
-
-function chooseEnvironmentName(
-  flags: ConfigFlags,
-  environment: Environment,
-): { value: string; source: string } | undefined {
-  if (flags.env === undefined) return findVariable(environment, 'EVDB_ENV');
-  return { value: flags.env, source: 'flag --env' };
-}
-
-async function selectFileSettings(
-  { file }: Scope,
-  label: string,
-  environmentName: string | undefined,
-): Promise<LayerInput['files']> {
-  const files = [];
-  if (environmentName !== undefined) {
-    const { selectEnvironment } = await import('./file-schema.ts');
-    const settings = selectEnvironment(file, environmentName);
-    const source = `${label} environments.${environmentName}`;
-    files.push({ settings, source, rank: RANK.fileEnvironment });
-  }
-  if (file !== undefined) files.push({ settings: file.settings, source: label, rank: RANK.file });
-  return files;
-}
-
-function listScopeEntries(
-  scope: Scope,
-  fileSource: string,
-  chosen: { value: string; source: string } | undefined,
-): ConfigEntry[] {
-  const path = scope.file?.path;
-  return [
-    { key: 'projectDir', value: scope.projectDir, source: fileSource },
-    { key: 'configFile', value: path ?? null, source: fileSource },
-    { key: 'environment', value: chosen?.value ?? null, source: chosen?.source ?? 'default' },
-  ];
 }
 
 /** What `resolveConfig` reads. */
@@ -198,6 +122,82 @@ export async function resolveConfig(input: ResolveConfigInput = {}): Promise<Con
     warnings: [...scope.warnings, ...connections.warnings],
     entries: [...connections.entries, ...listScopeEntries(scope, fileLabel, chosen), ...entries],
   };
+}
+
+interface Scope {
+  projectDir: string;
+  file: ConfigFile | undefined;
+  environment: Environment;
+  warnings: string[];
+}
+
+async function readScope(flags: ConfigFlags, env: Variables, cwd: string): Promise<Scope> {
+  const { directory, configFile, warnings } = findConfigFile(flags, env, cwd);
+  const dotenv = await readDotenv(directory, env);
+  let file: ConfigFile | undefined;
+  if (configFile !== undefined) {
+    const { loadConfigFile } = await import('./file.ts');
+    file = await loadConfigFile(configFile);
+  }
+  return {
+    projectDir: directory,
+    file,
+    environment: { real: env, dotenv: dotenv.variables },
+    warnings: [...warnings, ...dotenv.warnings],
+  };
+}
+
+function findConfigFile(
+  flags: ConfigFlags,
+  env: Variables,
+  cwd: string,
+): { directory: string; configFile?: string; warnings: string[] } {
+  if (flags.config === '') {
+    throw new EvdbError('CONFIG_INVALID', 'flag --config: the value is empty', {
+      hint: 'Give it a path or leave it out. Is the variable that you pass set?',
+    });
+  }
+  const named = flags.config ?? (env.EVDB_CONFIG || undefined);
+  if (named === undefined) return findProject(cwd, env);
+  const configFile = resolve(cwd, named);
+  return { directory: dirname(configFile), configFile, warnings: [] };
+}
+
+function chooseEnvironmentName(
+  flags: ConfigFlags,
+  environment: Environment,
+): { value: string; source: string } | undefined {
+  if (flags.env === undefined) return findVariable(environment, 'EVDB_ENV');
+  return { value: flags.env, source: 'flag --env' };
+}
+
+async function selectFileSettings(
+  { file }: Scope,
+  label: string,
+  environmentName: string | undefined,
+): Promise<LayerInput['files']> {
+  const files = [];
+  if (environmentName !== undefined) {
+    const { selectEnvironment } = await import('./file.ts');
+    const settings = selectEnvironment(file, environmentName);
+    const source = `${label} environments.${environmentName}`;
+    files.push({ settings, source, rank: RANK.fileEnvironment });
+  }
+  if (file !== undefined) files.push({ settings: file.settings, source: label, rank: RANK.file });
+  return files;
+}
+
+function listScopeEntries(
+  scope: Scope,
+  fileSource: string,
+  chosen: { value: string; source: string } | undefined,
+): ConfigEntry[] {
+  const path = scope.file?.path;
+  return [
+    { key: 'projectDir', value: scope.projectDir, source: fileSource },
+    { key: 'configFile', value: path ?? null, source: fileSource },
+    { key: 'environment', value: chosen?.value ?? null, source: chosen?.source ?? 'default' },
+  ];
 }
 
 /** Each setting with its value and its source. */

@@ -32,6 +32,29 @@ export interface Settings {
   budget?: string;
 }
 
+/**
+ * Reads and checks every setting beside the connection.
+ *
+ * @throws EvdbError `CONFIG_INVALID` that names the source of the value
+ */
+export function parseSettings(
+  layers: readonly Layer[],
+  projectDir: string,
+): { settings: Settings; entries: ConfigEntry[] } {
+  const reader = createReader(layers);
+  const parseDir = (found: FoundSetting) => resolve(found.baseDir, parseText(found));
+  const asIs = (value: string) => value;
+  const fallback = resolve(projectDir, 'migrations');
+  const settings = {
+    migrationsDir: reader.read('migrationsDir', parseDir, fallback, asIs),
+    ...readSchemas(reader),
+    isProtected: readProtected(layers, reader.entries),
+    ...readTimeouts(reader),
+    ...readBudget(reader),
+  };
+  return { settings, entries: reader.entries };
+}
+
 /** Reads settings one by one and remembers where each came from. */
 interface Reader {
   entries: ConfigEntry[];
@@ -54,73 +77,6 @@ function createReader(layers: readonly Layer[]): Reader {
       return value;
     },
   };
-}
-
-function parseText(found: FoundSetting): string {
-  return String(found.raw);
-}
-
-function parseList(found: FoundSetting): string[] {
-  const items = Array.isArray(found.raw) ? found.raw.map(String) : parseText(found).split(',');
-  const names = items.map((name) => checkSearchPathEntry(name.trim(), found.source));
-  return [...new Set(names)];
-}
-
-function parseFoundDuration(found: FoundSetting): number {
-  const { raw, source } = found;
-  return parseDuration(typeof raw === 'number' ? raw : String(raw), source);
-}
-
-function parseLockTimeout(found: FoundSetting): number {
-  const durationMs = parseFoundDuration(found);
-  if (durationMs > 0) return durationMs;
-  const problem = `${found.source}: a lock timeout of 0 would wait without an end`;
-  throw new EvdbError('CONFIG_INVALID', problem, {
-    hint: 'Every lock is asked for with a timeout: give at least 1ms.',
-  });
-}
-
-const BYTES_PER_UNIT: ReadonlyMap<string, number> = new Map([
-  ...['', 'b'].map((unit) => [unit, 1] as const),
-  ...['kb', 'kib'].map((unit) => [unit, 1024] as const),
-  ...['mb', 'mib'].map((unit) => [unit, 1024 ** 2] as const),
-  ...['gb', 'gib'].map((unit) => [unit, 1024 ** 3] as const),
-]);
-
-/** As in PostgreSQL, kB and KiB both mean 1024 bytes. */
-function parseByteSize({ raw, source }: FoundSetting): number {
-  const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(String(raw));
-  const factor = BYTES_PER_UNIT.get(match?.[2]?.toLowerCase() ?? '');
-  const bytes = Math.round(Number(match?.[1]) * (factor ?? Number.NaN));
-  if (Number.isSafeInteger(bytes)) return bytes;
-  throw new EvdbError('CONFIG_INVALID', `${source}: "${raw}" is not a size`, {
-    hint: 'Write a number of bytes, or a number with kB, MB or GB, for example 1MB.',
-  });
-}
-
-const BOOLEAN_WORDS: ReadonlyMap<string, boolean> = new Map([
-  ...['true', '1', 'yes', 'on'].map((word) => [word, true] as const),
-  ...['false', '0', 'no', 'off'].map((word) => [word, false] as const),
-]);
-
-function parseBoolean(found: FoundSetting): boolean {
-  const value = BOOLEAN_WORDS.get(String(found.raw).trim().toLowerCase());
-  if (value !== undefined) return value;
-  throw new EvdbError('CONFIG_INVALID', `${found.source}: neither true nor false`, {
-    hint: 'Write true or false.',
-  });
-}
-
-/** A variable can only add protection: consent is given on the command line and nowhere else. */
-function readProtected(layers: readonly Layer[], entries: ConfigEntry[]): boolean {
-  const variables = layers.filter((layer) => layer.rank < RANK.fileEnvironment);
-  const files = layers.filter((layer) => layer.rank >= RANK.fileEnvironment);
-  const fromVariable = findSetting(variables, 'protected');
-  const fromFile = findSetting(files, 'protected');
-  const found = fromVariable && parseBoolean(fromVariable) ? fromVariable : fromFile;
-  const isProtected = found !== undefined && parseBoolean(found);
-  entries.push({ key: 'protected', value: isProtected, source: found?.source ?? 'default' });
-  return isProtected;
 }
 
 function readSchemas(reader: Reader): Pick<Settings, 'schema' | 'ledgerSchema' | 'searchPath'> {
@@ -194,53 +150,71 @@ function readBudget(reader: Reader): Pick<Settings, 'budget'> {
   return budget === undefined ? {} : { budget };
 }
 
-/**
- * Reads and checks every setting beside the connection.
- *
- * @throws EvdbError `CONFIG_INVALID` that names the source of the value
- */
-export function parseSettings(
-  layers: readonly Layer[],
-  projectDir: string,
-): { settings: Settings; entries: ConfigEntry[] } {
-  const reader = createReader(layers);
-  const parseDir = (found: FoundSetting) => resolve(found.baseDir, parseText(found));
-  const asIs = (value: string) => value;
-  const fallback = resolve(projectDir, 'migrations');
-  const settings = {
-    migrationsDir: reader.read('migrationsDir', parseDir, fallback, asIs),
-    ...readSchemas(reader),
-    isProtected: readProtected(layers, reader.entries),
-    ...readTimeouts(reader),
-    ...readBudget(reader),
-  };
-  return { settings, entries: reader.entries };
+/** A variable can only add protection: consent is given on the command line and nowhere else. */
+function readProtected(layers: readonly Layer[], entries: ConfigEntry[]): boolean {
+  const variables = layers.filter((layer) => layer.rank < RANK.fileEnvironment);
+  const files = layers.filter((layer) => layer.rank >= RANK.fileEnvironment);
+  const fromVariable = findSetting(variables, 'protected');
+  const fromFile = findSetting(files, 'protected');
+  const found = fromVariable && parseBoolean(fromVariable) ? fromVariable : fromFile;
+  const isProtected = found !== undefined && parseBoolean(found);
+  entries.push({ key: 'protected', value: isProtected, source: found?.source ?? 'default' });
+  return isProtected;
 }
 
-/** PostgreSQL cuts longer names off without an error. */
-const LONGEST_NAME_BYTES = 63;
-
-function invalidName(source: string, problem: string, hint: string): EvdbError {
-  return new EvdbError('CONFIG_INVALID', `${source}: ${problem}`, { hint });
+function parseText(found: FoundSetting): string {
+  return String(found.raw);
 }
 
-/**
- * Checks that a name can be that of a PostgreSQL schema.
- *
- * @param name as it stands in the catalog, without quotes
- * @param source where the name comes from, for the error message
- * @throws EvdbError `CONFIG_INVALID` where it is empty, too long or holds a NUL
- */
-function checkIdentifier(name: string, source: string): string {
-  if (name.trim() === '' || name.includes('\0')) {
-    throw invalidName(source, 'the name of a schema is empty', 'Name the schema, such as public.');
-  }
-  const bytes = Buffer.byteLength(name);
-  if (bytes > LONGEST_NAME_BYTES) {
-    const hint = `PostgreSQL's names have at most ${LONGEST_NAME_BYTES} bytes.`;
-    throw invalidName(source, `the name "${name}" is too long (${bytes} bytes)`, hint);
-  }
-  return name;
+function parseList(found: FoundSetting): string[] {
+  const items = Array.isArray(found.raw) ? found.raw.map(String) : parseText(found).split(',');
+  const names = items.map((name) => checkSearchPathEntry(name.trim(), found.source));
+  return [...new Set(names)];
+}
+
+function parseFoundDuration(found: FoundSetting): number {
+  const { raw, source } = found;
+  return parseDuration(typeof raw === 'number' ? raw : String(raw), source);
+}
+
+function parseLockTimeout(found: FoundSetting): number {
+  const durationMs = parseFoundDuration(found);
+  if (durationMs > 0) return durationMs;
+  const problem = `${found.source}: a lock timeout of 0 would wait without an end`;
+  throw new EvdbError('CONFIG_INVALID', problem, {
+    hint: 'Every lock is asked for with a timeout: give at least 1ms.',
+  });
+}
+
+const BYTES_PER_UNIT: ReadonlyMap<string, number> = new Map([
+  ...['', 'b'].map((unit) => [unit, 1] as const),
+  ...['kb', 'kib'].map((unit) => [unit, 1024] as const),
+  ...['mb', 'mib'].map((unit) => [unit, 1024 ** 2] as const),
+  ...['gb', 'gib'].map((unit) => [unit, 1024 ** 3] as const),
+]);
+
+/** As in PostgreSQL, kB and KiB both mean 1024 bytes. */
+function parseByteSize({ raw, source }: FoundSetting): number {
+  const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(String(raw));
+  const factor = BYTES_PER_UNIT.get(match?.[2]?.toLowerCase() ?? '');
+  const bytes = Math.round(Number(match?.[1]) * (factor ?? Number.NaN));
+  if (Number.isSafeInteger(bytes)) return bytes;
+  throw new EvdbError('CONFIG_INVALID', `${source}: "${raw}" is not a size`, {
+    hint: 'Write a number of bytes, or a number with kB, MB or GB, for example 1MB.',
+  });
+}
+
+const BOOLEAN_WORDS: ReadonlyMap<string, boolean> = new Map([
+  ...['true', '1', 'yes', 'on'].map((word) => [word, true] as const),
+  ...['false', '0', 'no', 'off'].map((word) => [word, false] as const),
+]);
+
+function parseBoolean(found: FoundSetting): boolean {
+  const value = BOOLEAN_WORDS.get(String(found.raw).trim().toLowerCase());
+  if (value !== undefined) return value;
+  throw new EvdbError('CONFIG_INVALID', `${found.source}: neither true nor false`, {
+    hint: 'Write true or false.',
+  });
 }
 
 /**
@@ -271,4 +245,30 @@ function checkSearchPathEntry(name: string, source: string): string {
     throw invalidName(source, `"${name}" cannot be a part of searchPath`, hint);
   }
   return name;
+}
+
+/**
+ * Checks that a name can be that of a PostgreSQL schema.
+ *
+ * @param name as it stands in the catalog, without quotes
+ * @param source where the name comes from, for the error message
+ * @throws EvdbError `CONFIG_INVALID` where it is empty, too long or holds a NUL
+ */
+function checkIdentifier(name: string, source: string): string {
+  if (name.trim() === '' || name.includes('\0')) {
+    throw invalidName(source, 'the name of a schema is empty', 'Name the schema, such as public.');
+  }
+  const bytes = Buffer.byteLength(name);
+  if (bytes > LONGEST_NAME_BYTES) {
+    const hint = `PostgreSQL's names have at most ${LONGEST_NAME_BYTES} bytes.`;
+    throw invalidName(source, `the name "${name}" is too long (${bytes} bytes)`, hint);
+  }
+  return name;
+}
+
+/** PostgreSQL cuts longer names off without an error. */
+const LONGEST_NAME_BYTES = 63;
+
+function invalidName(source: string, problem: string, hint: string): EvdbError {
+  return new EvdbError('CONFIG_INVALID', `${source}: ${problem}`, { hint });
 }

@@ -6,8 +6,7 @@ import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { ensureUsableBinaries, type UsableBinaries } from './binaries.ts';
 import { diskFull, fileError } from './disk.ts';
-import { chooseHome, findHome } from './home.ts';
-import { initialiseCluster } from './initialise.ts';
+import { chooseHome, findHome, initialiseCluster } from './home.ts';
 import { chooseRunAs, findDataOwner, giveToFolderOwner, type RunAs } from './run-as.ts';
 import {
   connectionTo,

@@ -1,11 +1,36 @@
-import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, lstatSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { EvdbError } from '../errors.ts';
-import { fileError } from './disk.ts';
-import { canEnter, giveToFolderOwner, hasMode, type RunAs } from './run-as.ts';
-import { dataDirectoryOf, readState } from './running.ts';
+import type { UsableBinaries } from './binaries.ts';
+import { diskFull, fileError, findDiskError } from './disk.ts';
+import {
+  canEnter,
+  giveToFolderOwner,
+  hasMode,
+  type ProgramResult,
+  type RunAs,
+  runProgram,
+} from './run-as.ts';
+import { dataDirectoryOf, EMBEDDED_USER, passwordPathOf, readState } from './running.ts';
 
 /**
  * Creates `.evdb/` with a `.gitignore` that ignores all of it, and returns its real path.
@@ -109,4 +134,141 @@ function ensureOwnFolder(folder: string): boolean {
 function isOwnFolder(folder: string): boolean {
   const found = lstatSync(folder, { throwIfNoEntry: false });
   return found?.isDirectory() === true && found.uid === 0 && (found.mode & 0o022) === 0;
+}
+
+const NEEDED_BYTES = 100 * 1024 * 1024;
+const UNFINISHED = '.unfinished-';
+
+/** Written to the end of postgresql.conf, where the user may change it. */
+const SETTINGS = `
+# Set by evdb. The server gets its port and its socket folder as arguments.
+listen_addresses = '127.0.0.1'
+max_connections = 100
+max_wal_size = 512MB
+timezone = 'UTC'
+log_timezone = 'UTC'
+log_checkpoints = off
+log_line_prefix = '%m [%p] %e '
+`;
+
+/**
+ * Makes a new cluster at `home`: under another name first, so that a crash in the middle leaves
+ * nothing that could be taken for a good one. The caller holds the lock.
+ *
+ * @throws {EvdbError} DISK_FULL, DISK_READ_ONLY, PERMISSION_DENIED, EMBEDDED_START_FAILED
+ */
+export async function initialiseCluster(
+  home: string,
+  binaries: UsableBinaries,
+  runAs: RunAs | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  removeUnfinished(home);
+  requireSpace(dirname(home));
+  const temporary = `${home}${UNFINISHED}${randomBytes(6).toString('hex')}`;
+  try {
+    createHome(temporary, runAs);
+    await runInitdb(temporary, binaries, runAs);
+    writeDurably(join(dataDirectoryOf(temporary), 'postgresql.conf'), SETTINGS);
+    removeEmptiedHome(home);
+    renameSync(temporary, home);
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true, maxRetries: 3 });
+    // Ctrl-C reaches initdb too: then its failure is no failure
+    signal?.throwIfAborted();
+    throw fileError(error, 'initialise PostgreSQL in', home);
+  }
+}
+
+/** What a killed initialisation left behind was never a cluster. */
+function removeUnfinished(home: string): void {
+  for (const name of readdirSync(dirname(home))) {
+    if (!name.startsWith(`${basename(home)}${UNFINISHED}`)) continue;
+    try {
+      rmSync(join(dirname(home), name), { recursive: true, force: true, maxRetries: 3 });
+    } catch {
+      // an initdb that outlived its parent is still writing: it will be swept the next time
+    }
+  }
+}
+
+/** Somebody who removes `data/` by hand to start afresh leaves the password; nothing else goes. */
+function removeEmptiedHome(home: string): void {
+  if (!existsSync(home) || existsSync(dataDirectoryOf(home))) return;
+  rmSync(passwordPathOf(home), { force: true });
+  rmdirSync(home);
+}
+
+function requireSpace(folder: string): void {
+  const { bavail, bsize } = statfsSync(folder);
+  const freeBytes = bavail * bsize;
+  if (freeBytes >= NEEDED_BYTES) return;
+  const [needed, free] = [NEEDED_BYTES, freeBytes].map((bytes) => Math.floor(bytes / 2 ** 20));
+  throw diskFull(
+    `a new PostgreSQL cluster needs about ${needed} MB, and the disk of ${folder} has ${free} MB left`,
+    { details: { path: folder, freeBytes, neededBytes: NEEDED_BYTES } },
+  );
+}
+
+function createHome(home: string, runAs: RunAs | undefined): void {
+  mkdirSync(home, { mode: 0o700 });
+  writeDurably(passwordPathOf(home), `${randomBytes(24).toString('base64url')}\n`);
+  if (!runAs) return;
+  chownSync(home, runAs.uid, runAs.gid);
+  chownSync(passwordPathOf(home), runAs.uid, runAs.gid);
+}
+
+/** Appends and waits for the disk: initdb does so for its files, and these matter as much. */
+function writeDurably(path: string, text: string): void {
+  const descriptor = openSync(path, 'a', 0o600);
+  try {
+    writeSync(descriptor, text);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/**
+ * From 17 on the builtin locale rules; before, and for what 17 still leaves to the C library, that
+ * of the library does. Not every system has C.UTF-8, and initdb finds that out before all else.
+ */
+const CHARACTER_TYPES = ['C.UTF-8', 'C'];
+
+async function runInitdb(
+  home: string,
+  binaries: UsableBinaries,
+  runAs: RunAs | undefined,
+): Promise<void> {
+  const { env, initdb } = binaries;
+  let result: ProgramResult | undefined;
+  for (const characterType of CHARACTER_TYPES) {
+    const args = [...initdbArguments(home, binaries), `--lc-ctype=${characterType}`];
+    result = await runProgram(initdb, args, { env, runAs });
+    if (result.exitCode === 0) return;
+    if (existsSync(dataDirectoryOf(home))) break;
+  }
+  const diskError = await findDiskError(home);
+  if (diskError) throw diskError;
+  const { stdout = '', stderr = '', ...details } = result ?? {};
+  throw new EvdbError('EMBEDDED_START_FAILED', 'initdb could not make a new PostgreSQL cluster', {
+    hint: 'The details hold what initdb said; nothing was left behind.',
+    details: { ...details, output: `${stdout}\n${stderr}`.trim().slice(-4000) },
+  });
+}
+
+function initdbArguments(home: string, { major }: UsableBinaries): string[] {
+  return [
+    `--pgdata=${dataDirectoryOf(home)}`,
+    `--username=${EMBEDDED_USER}`,
+    `--pwfile=${passwordPathOf(home)}`,
+    '--auth=scram-sha-256',
+    '--encoding=UTF8',
+    '--locale=C',
+    ...(major >= 17 ? ['--locale-provider=builtin', '--builtin-locale=C.UTF-8'] : []),
+    // the instructions tell of a start that evdb does itself
+    '--no-instructions',
+    // the disk must still look as it did at the failure when it is asked about it
+    '--no-clean',
+  ];
 }
