@@ -33,7 +33,7 @@ const ENTRIES = readdirSync(join(root, 'src'))
   .filter((name) => /^index(\.\w+)?\.ts$/.test(name))
   .map((name) => name.slice(0, -'.ts'.length));
 
-const STATUS = ['handleStatus', 'requireMigrations', 'readStatus', 'renderStatus', 'prepareTls'];
+const STATUS = ['handleStatus', 'requireMigrations', 'readStatus', 'renderStatus', 'openSocket'];
 /** By command: the functions that it imports late. What their files import is found by itself. */
 const LATE_IMPORTS = {
   start: ['loadConfigFile', 'selectEnvironment', 'resolveServer'],

@@ -6,16 +6,49 @@ import { readPlainFile } from '../file-system.ts';
 import { renderSuggestion } from '../text/words.ts';
 import { type Environment, findVariable } from './environment.ts';
 
-/** Where libpq's own socket may be: a password file calls all of them `localhost`. */
-const DEFAULT_SOCKET_FOLDERS = new Set(['/tmp', '/var/run/postgresql', '/run/postgresql']);
-
-/** Splits a line at its colons; a backslash takes the meaning from the character after it. */
-function splitLine(line: string): string[] {
-  return line.match(/(?:^|:)(?:\\.|[^:\\]|\\$)*/g)?.map((field) => field.replace(/^:/, '')) ?? [];
+/**
+ * Looks a password up as libpq does: a file that others may read is ignored with a warning.
+ *
+ * @param file absolute path
+ * @param isNamed false for the default file, whose absence is nothing to mention
+ * @param hosts in this order; one password serves all, so the first that is found counts
+ */
+export function readPassword(
+  file: string,
+  isNamed: boolean,
+  hosts: readonly HostAddress[],
+  login: { database: string; user: string },
+): { password?: string; warnings: string[] } {
+  const { text, warnings } = readPassfile(file, isNamed);
+  if (text === '') return { warnings };
+  const found = hosts
+    .map((address) => findPassword(text, { ...address, ...login }))
+    .filter((password) => password !== undefined);
+  const password = found[0];
+  if (new Set(found).size > 1) {
+    warnings.push(
+      `${file} has several passwords for these hosts; the first one serves all of them`,
+    );
+  }
+  return { warnings, ...(password !== undefined && password !== '' && { password }) };
 }
 
-function unescapeField(field: string): string {
-  return field.replace(/\\([\s\S])/g, '$1');
+function readPassfile(file: string, isNamed: boolean): { text: string; warnings: string[] } {
+  const ignored = (why: string) => ({
+    text: '',
+    warnings: [`the password file ${file} ${why}; it is ignored`],
+  });
+  try {
+    const stats = statSync(file);
+    if (!stats.isFile()) return ignored('is not a plain file');
+    // Windows has no such bits: there the folder protects the file.
+    if (process.platform !== 'win32' && (stats.mode & 0o077) !== 0) {
+      return ignored(`can be read by others: run chmod 0600 ${file}`);
+    }
+    return { text: readFileSync(file, 'utf8'), warnings: [] };
+  } catch {
+    return isNamed ? ignored('cannot be read') : { text: '', warnings: [] };
+  }
 }
 
 /** What a line of a password file has to fit. */
@@ -47,49 +80,16 @@ export function findPassword(text: string, target: PassfileTarget): string | und
   return undefined;
 }
 
-function readPassfile(file: string, isNamed: boolean): { text: string; warnings: string[] } {
-  const ignored = (why: string) => ({
-    text: '',
-    warnings: [`the password file ${file} ${why}; it is ignored`],
-  });
-  try {
-    const stats = statSync(file);
-    if (!stats.isFile()) return ignored('is not a plain file');
-    // Windows has no such bits: there the folder protects the file.
-    if (process.platform !== 'win32' && (stats.mode & 0o077) !== 0) {
-      return ignored(`can be read by others: run chmod 0600 ${file}`);
-    }
-    return { text: readFileSync(file, 'utf8'), warnings: [] };
-  } catch {
-    return isNamed ? ignored('cannot be read') : { text: '', warnings: [] };
-  }
+/** Where libpq's own socket may be: a password file calls all of them `localhost`. */
+const DEFAULT_SOCKET_FOLDERS = new Set(['/tmp', '/var/run/postgresql', '/run/postgresql']);
+
+/** Splits a line at its colons; a backslash takes the meaning from the character after it. */
+function splitLine(line: string): string[] {
+  return line.match(/(?:^|:)(?:\\.|[^:\\]|\\$)*/g)?.map((field) => field.replace(/^:/, '')) ?? [];
 }
 
-/**
- * Looks a password up as libpq does: a file that others may read is ignored with a warning.
- *
- * @param file absolute path
- * @param isNamed false for the default file, whose absence is nothing to mention
- * @param hosts in this order; one password serves all, so the first that is found counts
- */
-export function readPassword(
-  file: string,
-  isNamed: boolean,
-  hosts: readonly HostAddress[],
-  login: { database: string; user: string },
-): { password?: string; warnings: string[] } {
-  const { text, warnings } = readPassfile(file, isNamed);
-  if (text === '') return { warnings };
-  const found = hosts
-    .map((address) => findPassword(text, { ...address, ...login }))
-    .filter((password) => password !== undefined);
-  const password = found[0];
-  if (new Set(found).size > 1) {
-    warnings.push(
-      `${file} has several passwords for these hosts; the first one serves all of them`,
-    );
-  }
-  return { warnings, ...(password !== undefined && password !== '' && { password }) };
+function unescapeField(field: string): string {
+  return field.replace(/\\([\s\S])/g, '$1');
 }
 
 /** What `pg_service.conf` says about one service. */
@@ -98,6 +98,43 @@ interface Service {
   parameters: Record<string, string>;
   /** Absolute path of the file that holds it. */
   file: string;
+}
+
+/**
+ * Finds a service in `PGSERVICEFILE` (else `.pg_service.conf` in the home folder), then in
+ * `pg_service.conf` of `PGSYSCONFDIR`.
+ *
+ * @param userFolder where libpq looks for the user's own file
+ * @throws EvdbError `CONFIG_INVALID` where no file holds it
+ */
+export function readService(name: string, environment: Environment, userFolder: string): Service {
+  const systemFolder = findVariable(environment, 'PGSYSCONFDIR')?.value;
+  const files = [
+    findVariable(environment, 'PGSERVICEFILE')?.value ?? join(userFolder, '.pg_service.conf'),
+    ...(systemFolder === undefined ? [] : [join(systemFolder, 'pg_service.conf')]),
+  ];
+  const known: string[] = [];
+  for (const file of files) {
+    const services = readServices(file);
+    const parameters = services?.get(name);
+    if (parameters !== undefined) return { parameters, file };
+    known.push(...(services?.keys() ?? []));
+  }
+  const suggestion = renderSuggestion(name, known);
+  throw new EvdbError('CONFIG_INVALID', `the service "${name}" is not defined${suggestion}`, {
+    hint: `Define [${name}] in ${files.join(' or ')}, or unset PGSERVICE.`,
+    details: { files },
+  });
+}
+
+function readServices(file: string): Map<string, Record<string, string>> | undefined {
+  let text: string;
+  try {
+    text = readPlainFile(file).toString('utf8');
+  } catch {
+    return undefined;
+  }
+  return parseServiceFile(text, file);
 }
 
 /**
@@ -128,41 +165,4 @@ export function parseServiceFile(text: string, file: string): Map<string, Record
     }
   }
   return services;
-}
-
-function readServices(file: string): Map<string, Record<string, string>> | undefined {
-  let text: string;
-  try {
-    text = readPlainFile(file).toString('utf8');
-  } catch {
-    return undefined;
-  }
-  return parseServiceFile(text, file);
-}
-
-/**
- * Finds a service in `PGSERVICEFILE` (else `.pg_service.conf` in the home folder), then in
- * `pg_service.conf` of `PGSYSCONFDIR`.
- *
- * @param userFolder where libpq looks for the user's own file
- * @throws EvdbError `CONFIG_INVALID` where no file holds it
- */
-export function readService(name: string, environment: Environment, userFolder: string): Service {
-  const systemFolder = findVariable(environment, 'PGSYSCONFDIR')?.value;
-  const files = [
-    findVariable(environment, 'PGSERVICEFILE')?.value ?? join(userFolder, '.pg_service.conf'),
-    ...(systemFolder === undefined ? [] : [join(systemFolder, 'pg_service.conf')]),
-  ];
-  const known: string[] = [];
-  for (const file of files) {
-    const services = readServices(file);
-    const parameters = services?.get(name);
-    if (parameters !== undefined) return { parameters, file };
-    known.push(...(services?.keys() ?? []));
-  }
-  const suggestion = renderSuggestion(name, known);
-  throw new EvdbError('CONFIG_INVALID', `the service "${name}" is not defined${suggestion}`, {
-    hint: `Define [${name}] in ${files.join(' or ')}, or unset PGSERVICE.`,
-    details: { files },
-  });
 }

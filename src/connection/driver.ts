@@ -1,10 +1,11 @@
 import type { Socket } from 'node:net';
-import type { Options, Sql } from 'postgres';
+import type { Options } from 'postgres';
 import { EvdbError } from '../errors.ts';
-import { codeOf, hearLastWords, isConnectionLoss, type LastWords } from './connection-error.ts';
+import { isConnectionLoss } from './connection-error.ts';
+import { makeQuery, runCopyIn, type Settleable } from './driver-query.ts';
 import type { ConnectionOptions, HostAddress } from './options.ts';
 import type { NoticeListener, OpenSessionOptions, Row, ServerNotice } from './session.ts';
-import { type CopyQuery, connectSocket, runCopyIn } from './socket.ts';
+import type { LastWords } from './socket.ts';
 
 /** Statements that are sent before the first of them is answered. */
 const MAX_PIPELINE = 100;
@@ -56,9 +57,10 @@ export async function createDriver(
   address: HostAddress,
   { onNotice, onClose, signal, codec, parameters, pipelines = true }: OpenSessionOptions,
 ): Promise<Driver> {
+  const { openSocket, hearLastWords } = await import('./socket.ts');
   const opened = openSocket(options, address, signal);
   const [{ default: postgres }, socket] = await Promise.all([import('postgres'), opened]);
-  const connection = watchConnection(socket, onClose);
+  const connection = watchConnection(socket, onClose, hearLastWords);
   let backendKey: BackendKey | undefined;
   let hear = onNotice;
   const settings = driverOptions(options, address);
@@ -73,7 +75,7 @@ export async function createDriver(
   } as unknown as Options<Record<string, never>>);
   const simple = (text: string) => {
     if (connection.isClosed) throw lost(address, connection.lastWords());
-    return sql.unsafe(text).simple() as unknown as Rejectable<unknown> & CopyQuery;
+    return sql.unsafe(text).simple() as unknown as Settleable<unknown>;
   };
   return {
     get isClosed() {
@@ -113,84 +115,11 @@ export async function createDriver(
   };
 }
 
-/** Opens a socket, with TLS on it where that is wanted. */
-async function openSocket(
-  options: ConnectionOptions,
-  address: HostAddress,
-  signal: AbortSignal | undefined,
-): Promise<Socket> {
-  const { prepareTls } = await import('./tls.ts');
-  const secure = prepareTls(options, address);
-  return secure(await connectSocket(address, options.connectTimeoutMs, signal), signal);
-}
-
 /** Stands for a column named `__proto__`: set on a row as it is, it would be the row's prototype. */
 export const PROTO_COLUMN = '\0__proto__';
 
 function nameColumn(name: string): string {
   return name === '__proto__' ? PROTO_COLUMN : name;
-}
-
-/** So many parameters the driver takes; the protocol counts to 65,535. */
-const MOST_OF_DRIVER = 65_533;
-
-/**
- * A statement for the extended protocol. Given parameters in the usual way, the driver has the server
- * describe a statement that is not prepared, waits, and only then sends the values. It takes them as
- * they are, all in one message, where they are there already; only a value that is written in one of
- * two ways has to wait for its type.
- */
-function makeQuery(
-  sql: Sql,
-  text: string,
-  values: EncodedValue[],
-  prepare: boolean,
-): Rejectable<StatementResult> {
-  const waits = values.some(isTyped);
-  const options = { prepare, simple: false } as object;
-  const query = sql.unsafe(text, (waits ? values : []) as string[], options) as unknown as Sendable;
-  query.parameters = values.length > MOST_OF_DRIVER ? manyParameters(values) : values;
-  return prepare ? withLastError(query) : query;
-}
-
-type Sendable = Rejectable<StatementResult> & { parameters: unknown; wasVoid?: Error };
-
-/**
- * Where a statement was void, the driver prepares it again, and where it fails then, tells why it was
- * void and not why it failed. It finds nothing to tell here, and goes on to the other error. Inside of a
- * transaction nothing can be tried again, and why it was void is all there is.
- */
-function withLastError(query: Sendable): Sendable {
-  const { reject } = query;
-  query.reject = (error) =>
-    reject(codeOf(error) === IN_FAILED_TRANSACTION ? (query.wasVoid ?? error) : error);
-  return Object.defineProperty(query, 'retried', RETRIED);
-}
-
-const IN_FAILED_TRANSACTION = '25P02';
-
-const RETRIED = {
-  get: () => undefined,
-  set(this: Sendable, error: Error) {
-    this.wasVoid = error;
-  },
-};
-
-function isTyped(value: EncodedValue): boolean {
-  return typeof value === 'object' && value !== null;
-}
-
-/** The driver asks once whether there are too many of them, before it asks how many to write. */
-function manyParameters(values: EncodedValue[]) {
-  let isCounted = false;
-  return {
-    get length() {
-      const length = isCounted ? values.length : 0;
-      isCounted = true;
-      return length;
-    },
-    forEach: values.forEach.bind(values),
-  };
 }
 
 function giveOnce(socket: Socket, connection: { isClosed: boolean; listen(): void }): () => Socket {
@@ -204,18 +133,19 @@ function giveOnce(socket: Socket, connection: { isClosed: boolean; listen(): voi
   };
 }
 
-/** A query of the driver, which can be settled from outside. */
-type Rejectable<T> = Promise<T> & { reject(error: Error): void; resolve(value: T): void };
-
 /**
  * Sees to it that no query outlives its connection. The driver forgets those that it queued behind
  * the lost one, and those that were sent between the socket's error and its end: they would stay
  * pending for ever, and the process would end as if all were done.
  */
-function watchConnection(socket: Socket, onClose: (() => void) | undefined) {
+function watchConnection(
+  socket: Socket,
+  onClose: (() => void) | undefined,
+  hearLastWords: (socket: Socket) => () => LastWords | undefined,
+) {
   // Not a set: V8 replaces the table of one that changes with each query, and links the old table to
   // the new one, so that a table which lived long keeps all its successors from being collected.
-  const pending: Rejectable<unknown>[] = [];
+  const pending: Settleable<unknown>[] = [];
   let isClosed = socket.destroyed;
   const markClosed = () => {
     if (isClosed) return;
@@ -261,7 +191,7 @@ function watchConnection(socket: Socket, onClose: (() => void) | undefined) {
     close,
     running: () => texts[0],
     /** @param text kept for as long as the query runs, where it is given */
-    orLoss: <T>(query: Rejectable<T>, text?: string): Promise<T> => {
+    orLoss: <T>(query: Settleable<T>, text?: string): Promise<T> => {
       pending.push(query);
       if (text !== undefined) endWith(query, texts, text);
       const { reject } = query;
@@ -277,7 +207,7 @@ function watchConnection(socket: Socket, onClose: (() => void) | undefined) {
 }
 
 /** At once and not a tick later, because the driver reads the next answer before that. */
-function endWith<T>(query: Rejectable<T>, texts: string[], text: string): void {
+function endWith<T>(query: Settleable<T>, texts: string[], text: string): void {
   texts.push(text);
   const { resolve, reject } = query;
   query.resolve = (value) => {

@@ -14,7 +14,6 @@ import {
   type HostAddress,
   liftTimeLimitsSql,
 } from './options.ts';
-import { connectSocket } from './socket.ts';
 
 export interface SessionFacts {
   pid: number;
@@ -293,6 +292,7 @@ async function cancelStatement(key: BackendKey, address: HostAddress): Promise<v
   request.writeUInt32BE(key.pid, 8);
   request.writeUInt32BE(key.secret, 12);
   try {
+    const { connectSocket } = await import('./socket.ts');
     const socket = await connectSocket(address, DEADLINE_MS);
     await new Promise<void>((resolve) => {
       socket.once('close', () => resolve());

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import { expect, test } from 'vitest';
-import { hearLastWords } from '../../src/connection/connection-error.ts';
+import { hearLastWords } from '../../src/connection/socket.ts';
 
 function message(type: string, body: string): Buffer {
   const length = Buffer.alloc(4);
