@@ -1,5 +1,6 @@
 import type { Ora } from 'ora';
 import { type BlockedSessions, describeBlocker } from '../connection/blockers.ts';
+import { renderNotice, renderStepDone, renderWarning } from '../migrate/apply/report.ts';
 import type {
   IndexBuildProgress,
   LockHolder,
@@ -7,7 +8,6 @@ import type {
   MigrationStepName,
   OnMigrationProgress,
 } from '../migrate/progress.ts';
-import { renderNotice, renderStepDone, renderWarning } from '../report/migration.ts';
 import type { Style } from '../report/table.ts';
 import { renderDuration } from '../text/units.ts';
 import { type CliContext, loadStyle } from './context.ts';

@@ -1,9 +1,8 @@
 import { Command, type CommanderError } from 'commander';
 import { EvdbError } from '../errors.ts';
 import type { ScriptLocation, ServerErrorReport } from '../migrate/files/script-error.ts';
-import { renderAdoptionFinding } from '../report/adoption.ts';
-import { renderDiff } from '../report/migration.ts';
 import type { Style } from '../report/table.ts';
+import { renderAdoptionFinding, renderDiff } from '../report/table.ts';
 import { commandLine, withCommandRenderer } from '../text/command-line.ts';
 import { createCommandRenderer } from './command-renderer.ts';
 import { AUDIT_COMMANDS } from './commands/audit.ts';

@@ -1,3 +1,4 @@
+import type { AdoptionFinding } from '../adopt/foreign.ts';
 import { displayWidth } from '../text/width.ts';
 
 export interface Column {
@@ -54,3 +55,30 @@ export interface Style {
 const same = (text: string) => text;
 
 export const PLAIN: Style = { bold: same, dim: same, good: same, warn: same, bad: same };
+
+/** A unified diff, indented. */
+export function renderDiff(diff: string, style: Style): string {
+  return diff
+    .trimEnd()
+    .split('\n')
+    .filter((line) => !line.startsWith('====') && !line.startsWith('\\ No newline'))
+    .map((line) => {
+      const colour = line.startsWith('+')
+        ? style.good
+        : line.startsWith('-')
+          ? style.bad
+          : style.dim;
+      return `    ${colour(line)}`;
+    })
+    .join('\n');
+}
+
+/** Such as `warning  db/migrations/1_a.sql: it is pending, although …`, and what to do. */
+export function renderAdoptionFinding(
+  { severity, file, message, hint }: AdoptionFinding,
+  style: Style,
+): string {
+  const colour = { error: style.bad, warning: style.warn, note: style.dim }[severity];
+  const head = `${colour(severity.padEnd(7))}  ${file ? `${file}: ` : ''}${message}`;
+  return hint ? `${head}\n         ${style.bold('hint:')} ${hint}` : head;
+}

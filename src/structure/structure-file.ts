@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { EvdbError } from '../errors.ts';
 import { writeFileWhole } from '../file-system.ts';
-import { renderDiff } from '../report/migration.ts';
 import type { Style } from '../report/table.ts';
+import { renderDiff } from '../report/table.ts';
 import { sameCommand } from '../text/command-line.ts';
 import { renderCount } from '../text/units.ts';
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { renderError } from '../../src/cli/run.ts';
 import { EvdbError } from '../../src/errors.ts';
 import type { MigrationResult } from '../../src/migrate/apply/migrator.ts';
+import { renderStepDone, renderSummary, renderWarning } from '../../src/migrate/apply/report.ts';
 import { renderValidation } from '../../src/migrate/checks/report.ts';
 import { ScriptError } from '../../src/migrate/files/script-error.ts';
 import { scriptFromText } from '../../src/migrate/files/source.ts';
@@ -10,13 +11,7 @@ import {
   renderStatus,
   type StatusEntry,
 } from '../../src/migrate/plan/status.ts';
-import {
-  renderDiff,
-  renderStepDone,
-  renderSummary,
-  renderWarning,
-} from '../../src/report/migration.ts';
-import { PLAIN, type Style } from '../../src/report/table.ts';
+import { PLAIN, renderDiff, type Style } from '../../src/report/table.ts';
 import { renderTime } from '../../src/text/units.ts';
 
 /** Shows where a colour starts and ends. */

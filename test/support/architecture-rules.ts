@@ -45,7 +45,7 @@ const rooms: Record<string, { values: string[]; types?: string[] }> = {
   'migrate/checks': { values: below('migrate/checks') },
   'migrate/preview': { values: below('migrate/preview') },
   'migrate/repair': { values: below('migrate/repair') },
-  adopt: { values: ['sql/', 'connection/', 'migrate/'] },
+  adopt: { values: ['sql/', 'connection/', 'migrate/', 'report/'] },
   pool: { values: ['sql/quote.ts', 'connection/', 'config/', 'embedded/'] },
   application: { values: ['pool/', 'migrate/', 'connection/', 'config/'] },
   stats: { values: ['sql/', 'connection/', 'report/'] },
@@ -93,7 +93,7 @@ export const pointsOneWay: Rule = (files) =>
   });
 
 const pureParts =
-  /^src\/(migrate\/(plan\/(plan|compare|check)|repair\/repair-plan|preview\/(budget|impact-plan|report|statement-effects)|checks\/report)\.ts|impact\/|lint\/|report\/|events\/report|text\/)/;
+  /^src\/(migrate\/(plan\/(plan|compare|check)|repair\/repair-plan|preview\/(budget|impact-plan|report|statement-effects)|checks\/report|apply\/report)\.ts|impact\/|lint\/|report\/|events\/report|adopt\/report|text\/)/;
 const impurePackages =
   /^(postgres|node:(fs|net|tls|dns|http|https|http2|dgram|child_process|worker_threads|cluster|readline)(\/.*)?)$/;
 

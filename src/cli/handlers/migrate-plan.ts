@@ -55,7 +55,7 @@ export async function showPlan(
     await Promise.all([
       import('../../migrate/preview/plan-impact.ts'),
       import('../../migrate/preview/report.ts'),
-      import('../../report/migration.ts'),
+      import('../../migrate/apply/report.ts'),
     ]);
   const onTrace = (message: string) => context.err(`${message}\n`);
   const plan = await withStop(context, ROLLING_BACK_MIGRATIONS, (signal) =>

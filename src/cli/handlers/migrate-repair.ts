@@ -1,9 +1,9 @@
 import { relative, resolve } from 'node:path';
 import type { AdoptableTool } from '../../adopt/foreign.ts';
+import { renderAdoption, renderUndoneAdoption } from '../../adopt/report.ts';
 import { EvdbError } from '../../errors.ts';
 import type { MigrateOptions } from '../../migrate/options.ts';
 import { renderBaseline, renderRepair } from '../../migrate/repair/repair-plan.ts';
-import { renderAdoption, renderUndoneAdoption } from '../../report/adoption.ts';
 import { findingOfAdoption } from '../../report/findings.ts';
 import { sameCommand } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';

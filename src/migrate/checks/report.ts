@@ -1,8 +1,7 @@
 import type { LintFinding } from '../../lint/finding.ts';
 import { listed, renderLint, renderLintCounts, renderLintFindings } from '../../lint/report.ts';
-import { renderDiff } from '../../report/migration.ts';
 import type { PipelineReport, PipelineSeverity } from '../../report/pipeline.ts';
-import { PLAIN, type Style } from '../../report/table.ts';
+import { PLAIN, renderDiff, type Style } from '../../report/table.ts';
 import type { StructureDifference } from '../../structure/diff.ts';
 import { renderCount } from '../../text/units.ts';
 import type { StructureComparison } from './drift.ts';

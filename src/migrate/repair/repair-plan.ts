@@ -1,6 +1,6 @@
 import { EvdbError } from '../../errors.ts';
-import { renderDiff } from '../../report/migration.ts';
 import type { Style } from '../../report/table.ts';
+import { renderDiff } from '../../report/table.ts';
 import { commandLine, sameCommand } from '../../text/command-line.ts';
 import { renderCount } from '../../text/units.ts';
 import { isVersion, parseVersion, type Version } from '../files/version.ts';

@@ -1,9 +1,8 @@
-import type { AdoptedMigration, AdoptionResult } from '../adopt/adopt.ts';
-import type { AdoptionFinding } from '../adopt/foreign.ts';
-import type { UndoneAdoption } from '../adopt/record.ts';
+import { renderAdoptionFinding, type Style } from '../report/table.ts';
 import { commandLine, sameCommand } from '../text/command-line.ts';
 import { renderCount, renderTime } from '../text/units.ts';
-import type { Style } from './table.ts';
+import type { AdoptedMigration, AdoptionResult } from './adopt.ts';
+import type { UndoneAdoption } from './record.ts';
 
 export interface AdoptionRenderOptions {
   style: Style;
@@ -55,16 +54,6 @@ function renderSome(
       return `${verb}  ${one.label}_${one.name}  ${style.dim(facts.join(', '))}`;
     }),
   ];
-}
-
-/** Such as `warning  db/migrations/1_a.sql: it is pending, although …`, and what to do. */
-export function renderAdoptionFinding(
-  { severity, file, message, hint }: AdoptionFinding,
-  style: Style,
-): string {
-  const colour = { error: style.bad, warning: style.warn, note: style.dim }[severity];
-  const head = `${colour(severity.padEnd(7))}  ${file ? `${file}: ` : ''}${message}`;
-  return hint ? `${head}\n         ${style.bold('hint:')} ${hint}` : head;
 }
 
 function renderOutcome(

@@ -1,12 +1,12 @@
-import type { MigrationResult } from '../migrate/apply/migrator.ts';
+import { renderDiff, type Style } from '../../report/table.ts';
+import { renderCount, renderDuration } from '../../text/units.ts';
 import type {
   MigrationDirection,
   MigrationPlanWarning,
   MigrationProgress,
   MigrationStepName,
-} from '../migrate/progress.ts';
-import { renderCount, renderDuration } from '../text/units.ts';
-import type { Style } from './table.ts';
+} from '../progress.ts';
+import type { MigrationResult } from './migrator.ts';
 
 const DONE: Record<MigrationDirection, string> = { up: 'applied', down: 'took back' };
 
@@ -77,21 +77,4 @@ function inOneLine(text: string): string {
     const code = character.charCodeAt(0);
     return code < 0x20 ? String.fromCharCode(0x2400 + code) : '\ufffd';
   });
-}
-
-/** A unified diff, indented. */
-export function renderDiff(diff: string, style: Style): string {
-  return diff
-    .trimEnd()
-    .split('\n')
-    .filter((line) => !line.startsWith('====') && !line.startsWith('\\ No newline'))
-    .map((line) => {
-      const colour = line.startsWith('+')
-        ? style.good
-        : line.startsWith('-')
-          ? style.bad
-          : style.dim;
-      return `    ${colour(line)}`;
-    })
-    .join('\n');
 }
