@@ -9,7 +9,7 @@ import type {
   OnMigrationProgress,
 } from '../migrate/progress.ts';
 import type { Style } from '../report/table.ts';
-import { renderDuration } from '../text/units.ts';
+import { renderCount, renderDuration } from '../text/units.ts';
 import { type CliContext, loadStyle } from './context.ts';
 import { printable } from './output.ts';
 
@@ -127,7 +127,7 @@ function describeHolder({ tables, ...blocker }: LockHolder): string {
 function describeVictims(victims: BlockedSessions | null): string {
   if (victims === null) return '';
   const { count, longestMs } = victims;
-  const who = count === 1 ? '1 session waits' : `${count} sessions wait`;
+  const who = renderCount(count, 'session waits', 'sessions wait');
   return `; ${who} behind it, for ${renderDuration(longestMs)} at most`;
 }
 

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { EvdbError } from '../errors.ts';
-import { parseDuration, renderSetting } from '../text/units.ts';
+import { parseDuration, renderDurationSetting } from '../text/units.ts';
 import { type FoundSetting, findSetting, type Layer, RANK, type SettingKey } from './layers.ts';
 import type { ConfigEntry } from './resolve.ts';
 
@@ -104,7 +104,7 @@ function readTimeouts(
   | 'storedTextLimitBytes'
 > {
   const render = (durationMs: number | undefined) =>
-    durationMs === undefined ? null : renderSetting(durationMs);
+    durationMs === undefined ? null : renderDurationSetting(durationMs);
   const lockWaitMs = reader.read('lockWait', parseFoundDuration, 60_000, render);
   const lockTimeoutMs = reader.read<number | undefined>(
     'lockTimeout',

@@ -1,4 +1,5 @@
 import { maskSecrets } from '../sql/mask.ts';
+import { renderAge } from '../text/units.ts';
 import type { Asked, Row } from './session.ts';
 
 /** A session that stands in the way. */
@@ -132,19 +133,13 @@ export function describeBlocker(blocker: Blocker): string {
   const who = [
     blocker.application,
     [blocker.user, blocker.client].filter(Boolean).join('@'),
-    [blocker.state, blocker.sinceMs === null ? '' : `for ${describeAge(blocker.sinceMs)}`]
+    [blocker.state, blocker.sinceMs === null ? '' : `for ${renderAge(blocker.sinceMs)}`]
       .filter(Boolean)
       .join(' '),
   ].filter(Boolean);
   const query = blocker.query ? `: ${blocker.query}` : '';
   const facts = who.length > 0 ? ` (${who.join(', ')})` : '';
   return `pid ${blocker.pid}${facts}${query}`;
-}
-
-function describeAge(sinceMs: number): string {
-  if (sinceMs < 1000) return `${Math.round(sinceMs)} ms`;
-  if (sinceMs < 120_000) return `${Math.round(sinceMs / 1000)} s`;
-  return `${Math.round(sinceMs / 60_000)} min`;
 }
 
 /** Somebody who stood in the way, and how often. */

@@ -5,8 +5,11 @@ import {
   readMissingForeignKeyIndexes,
 } from '../stats/missing-fk.ts';
 import { readUnusedIndexes, type UnusedIndexRow } from '../stats/unused.ts';
-import { describeBytes, describeCount, SMALL_BYTES } from '../text/units.ts';
+import { MIB, renderBytes, renderCount } from '../text/units.ts';
 import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
+
+/** Below it neither an index nor a scan costs much. */
+const SMALL_BYTES = 10 * MIB;
 
 /** Equal indexes; one on the first columns of another may be wanted, because it is smaller. */
 export function judgeDuplicateIndexes(rows: DuplicateIndexRow[]): DoctorFinding[] {
@@ -15,7 +18,7 @@ export function judgeDuplicateIndexes(rows: DuplicateIndexRow[]): DoctorFinding[
     .map(({ schema, index, keptIndex, sizeBytes, isSizeEstimated, reason, dropSql }) => ({
       status: 'warning',
       object: `${schema}.${index}`,
-      reason: `index ${schema}.${index} (${isSizeEstimated ? 'about ' : ''}${describeBytes(sizeBytes)}) does nothing that ${keptIndex} does not: ${reason}`,
+      reason: `index ${schema}.${index} (${isSizeEstimated ? 'about ' : ''}${renderBytes(sizeBytes)}) does nothing that ${keptIndex} does not: ${reason}`,
       fix: dropSql,
     }));
 }
@@ -32,7 +35,7 @@ export const DUPLICATE_INDEXES: DoctorCheck = {
       summary:
         prefixes === 0
           ? 'no index repeats another'
-          : `no two are equal; ${describeCount(prefixes, 'index', 'indexes')} on the first columns of another`,
+          : `no two are equal; ${renderCount(prefixes, 'index', 'indexes')} on the first columns of another`,
       isEstimated: rows.some(({ isSizeEstimated }) => isSizeEstimated),
     };
   },
@@ -83,7 +86,7 @@ export const INVALID_INDEXES: DoctorCheck = {
       summary:
         building === 0
           ? 'all indexes are valid'
-          : `${describeCount(building, 'index', 'indexes')} under construction`,
+          : `${renderCount(building, 'index', 'indexes')} under construction`,
     };
   },
 };
@@ -106,7 +109,7 @@ export function judgeMissingFk(rows: MissingForeignKeyIndexRow[]): DoctorFinding
     .filter(({ tableBytes }) => tableBytes >= SMALL_BYTES)
     .map((row) => {
       const { schema, table, constraint, referencedTable, referencedDeletes } = row;
-      const size = `${row.isSizeEstimated ? 'about ' : ''}${describeBytes(row.tableBytes)}`;
+      const size = `${row.isSizeEstimated ? 'about ' : ''}${renderBytes(row.tableBytes)}`;
       return {
         status: 'warning',
         object: `${schema}.${table}.${constraint}`,
@@ -127,7 +130,7 @@ export const MISSING_FK_INDEXES: DoctorCheck = {
       summary:
         rows.length === 0
           ? 'an index supports every foreign key'
-          : `${describeCount(rows.length, 'foreign key')} without index, all of small tables`,
+          : `${renderCount(rows.length, 'foreign key')} without index, all of small tables`,
       isEstimated: rows.some(({ isSizeEstimated }) => isSizeEstimated),
     };
   },
@@ -140,7 +143,7 @@ export function judgeUnusedIndexes(rows: UnusedIndexRow[]): DoctorFinding[] {
     .map(({ schema, index, table, sizeBytes, isSizeEstimated, tableWrites, dropSql }) => ({
       status: 'warning',
       object: `${schema}.${index}`,
-      reason: `index ${schema}.${index} of ${table} (${isSizeEstimated ? 'about ' : ''}${describeBytes(sizeBytes)}) was never scanned, and kept up for ${tableWrites} writes`,
+      reason: `index ${schema}.${index} of ${table} (${isSizeEstimated ? 'about ' : ''}${renderBytes(sizeBytes)}) was never scanned, and kept up for ${tableWrites} writes`,
       fix: `${dropSql} -- after looking at the standbys too`,
     }));
 }
@@ -156,7 +159,7 @@ export const UNUSED_INDEXES: DoctorCheck = {
       summary:
         rows.length === 0
           ? 'every index was used or is needed'
-          : `${describeCount(rows.length, 'unused index', 'unused indexes')}, none of them large`,
+          : `${renderCount(rows.length, 'unused index', 'unused indexes')}, none of them large`,
       isEstimated: rows.some(({ isSizeEstimated }) => isSizeEstimated),
     };
   },

@@ -3,7 +3,7 @@ import { EvdbError } from '../errors.ts';
 import { type BusinessRuleViolation, checkBusinessRules } from '../events/rules.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { commandLine } from '../text/command-line.ts';
-import { describeCount } from '../text/units.ts';
+import { renderCount } from '../text/units.ts';
 import { renderState } from '../text/words.ts';
 import type { DoctorCheck, DoctorExamination, DoctorFinding, MigrationCounts } from './check.ts';
 
@@ -125,7 +125,7 @@ export function judgeMigrations({ counts }: MigrationCounts): DoctorFinding[] {
   return Object.entries(STATES).flatMap(([state, [status, what, fix]]): DoctorFinding[] => {
     const count = counts[state] ?? 0;
     if (count === 0) return [];
-    const reason = `${count} ${count === 1 ? 'migration is' : 'migrations are'} ${what}`;
+    const reason = `${renderCount(count, 'migration is', 'migrations are')} ${what}`;
     return [{ status, object: renderState(state), reason, fix: fix() }];
   });
 }
@@ -147,7 +147,7 @@ export const MIGRATIONS: DoctorCheck = {
     }
     return {
       findings: judgeMigrations(status),
-      summary: `${describeCount(status.counts.applied ?? 0, 'migration')} applied, none is pending`,
+      summary: `${renderCount(status.counts.applied ?? 0, 'migration')} applied, none is pending`,
     };
   },
 };

@@ -1,14 +1,7 @@
 import type { ReportNote } from '../report/columns.ts';
 import { quoteLiteral } from '../sql/quote.ts';
 import { type ReplicationRow, readReplication } from '../stats/replication.ts';
-import {
-  describeAge,
-  describeBytes,
-  describeCount,
-  GIB,
-  MINUTE_MS,
-  SECOND_MS,
-} from '../text/units.ts';
+import { GIB, MINUTE_MS, renderAge, renderBytes, renderCount, SECOND_MS } from '../text/units.ts';
 import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
 
 /** Users see old data on a standby, and that much is lost where it takes over. */
@@ -26,7 +19,7 @@ export function judgeLag(rows: ReplicationRow[]): DoctorFinding[] {
       const [ms, bytes] = [lagMs ?? 0, lagBytes ?? 0];
       if (ms >= WARNING_MS || bytes >= WARNING_BYTES) {
         const isCritical = ms >= CRITICAL_MS || bytes >= LAG_CRITICAL_BYTES;
-        const reason = `${who} is ${describeBytes(bytes)}${ms > 0 ? ` and ${describeAge(ms)}` : ''} behind`;
+        const reason = `${who} is ${renderBytes(bytes)}${ms > 0 ? ` and ${renderAge(ms)}` : ''} behind`;
         return [{ status: isCritical ? 'critical' : 'warning', object: name, reason, fix: null }];
       }
       // A base backup is no standby, and one that catches up is judged by its lag.
@@ -57,7 +50,7 @@ export const REPLICATION_LAG: DoctorCheck = {
     const streams = rows.filter(({ kind }) => kind !== 'slot').length;
     return {
       findings: [...judgeLag(rows), ...detachedOf(notes), ...unknownsOf(notes)],
-      summary: streams === 0 ? 'no server replicates' : describeCount(streams, 'stream'),
+      summary: streams === 0 ? 'no server replicates' : renderCount(streams, 'stream'),
     };
   },
 };
@@ -83,12 +76,12 @@ export function judgeSlots(rows: ReplicationRow[]): DoctorFinding[] {
       const retained = retainedBytes ?? 0;
       if (isActive && !isShort && retained < SLOT_CRITICAL_BYTES) return [];
       const isCritical = isShort || retained >= SLOT_CRITICAL_BYTES;
-      const soon = isShort ? `, ${describeBytes(Math.max(0, safeBytes))} before it is lost` : '';
+      const soon = isShort ? `, ${renderBytes(Math.max(0, safeBytes))} before it is lost` : '';
       return [
         {
           status: isCritical ? 'critical' : 'warning',
           object: name,
-          reason: `slot ${name} is ${isActive ? 'behind' : 'inactive'} and keeps ${describeBytes(retained)} of WAL${soon}`,
+          reason: `slot ${name} is ${isActive ? 'behind' : 'inactive'} and keeps ${renderBytes(retained)} of WAL${soon}`,
           fix: isActive ? null : `${drop(name)} -- unless its reader comes back`,
         },
       ];
@@ -106,6 +99,6 @@ export const REPLICATION_SLOTS: DoctorCheck = {
   async examine(_session, context) {
     const { rows } = await context.once(readReplication);
     const slots = rows.filter(({ kind }) => kind === 'slot').length;
-    return { findings: judgeSlots(rows), summary: describeCount(slots, 'replication slot') };
+    return { findings: judgeSlots(rows), summary: renderCount(slots, 'replication slot') };
   },
 };

@@ -136,8 +136,8 @@ function renderCounts({ checks, counts }: DoctorReport, style: Style | undefined
       const text = `${counts[status]} ${status}`;
       return style && status !== 'skipped' ? style[SYMBOLS[status][1]](text) : text;
     });
-  const end = ignored === 0 ? '' : `; ${ignored} ${ignored === 1 ? 'finding' : 'findings'} ignored`;
-  return `${checks.length} ${checks.length === 1 ? 'check' : 'checks'}: ${parts.join(', ')}${end}`;
+  const end = ignored === 0 ? '' : `; ${renderCount(ignored, 'finding')} ignored`;
+  return `${renderCount(checks.length, 'check')}: ${parts.join(', ')}${end}`;
 }
 
 /**

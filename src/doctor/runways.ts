@@ -3,7 +3,7 @@ import { quoteIdent } from '../sql/quote.ts';
 import { type PartitionedTableRow, readPartitions } from '../stats/partitions.ts';
 import { readSequences, type SequenceRow } from '../stats/sequences.ts';
 import { readVacuum, type VacuumRow } from '../stats/vacuum.ts';
-import { describeCount } from '../text/units.ts';
+import { renderCount, renderPercent } from '../text/units.ts';
 import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
 
 /** As long as it may take until somebody looks and has the rights. */
@@ -27,7 +27,7 @@ function judgePartitionDays(row: PartitionedTableRow): DoctorFinding[] {
   const reason = isEnding
     ? days <= 0
       ? `no partition of ${object} takes a row of today`
-      : `the partitions of ${object} last for ${describeCount(Math.floor(days), 'day')}`
+      : `the partitions of ${object} last for ${renderCount(Math.floor(days), 'day')}`
     : `the partitions of ${object} have a gap from ${gapFrom?.toISOString() ?? ''}`;
   return [{ status: isCritical ? 'critical' : 'warning', object, reason, fix: fixOf(row) }];
 }
@@ -79,7 +79,7 @@ export const PARTITION_RUNWAY: DoctorCheck = {
       summary:
         rows.length === 0
           ? 'no table is partitioned'
-          : `the partitions of ${describeCount(rows.length, 'table')} last`,
+          : `the partitions of ${renderCount(rows.length, 'table')} last`,
     };
   },
 };
@@ -104,7 +104,7 @@ export function judgeSequences(rows: SequenceRow[]): DoctorFinding[] {
       {
         status,
         object: `${schema}.${sequence}`,
-        reason: `sequence ${schema}.${sequence} is at ${usedPercent?.toFixed(1)} % of ${end} (${limit})${days}`,
+        reason: `sequence ${schema}.${sequence} is at ${renderPercent(usedPercent ?? 0)} of ${end} (${limit})${days}`,
         fix:
           limitedBy === 'sequence'
             ? null
@@ -137,7 +137,7 @@ export const SEQUENCE_RUNWAY: DoctorCheck = {
     return {
       findings: [...judgeSequences(rows), ...unknownsOf(notes)],
       summary:
-        rows.length === 0 ? 'there is no sequence' : `the fullest is at ${fullest.toFixed(1)} %`,
+        rows.length === 0 ? 'there is no sequence' : `the fullest is at ${renderPercent(fullest)}`,
     };
   },
 };

@@ -2,7 +2,7 @@ import { type ActivityRow, readActivity } from '../stats/activity.ts';
 import { listPreparedTransactions, type PreparedTransaction } from '../stats/lock-waits.ts';
 import { type LockRow, readLocks } from '../stats/locks.ts';
 import { commandLine } from '../text/command-line.ts';
-import { describeAge, describeCount, HOUR_MS, MINUTE_MS, SECOND_MS } from '../text/units.ts';
+import { HOUR_MS, MINUTE_MS, renderAge, renderCount, SECOND_MS } from '../text/units.ts';
 import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
 
 /** An application thinks for milliseconds; after a minute it has forgotten the transaction. */
@@ -21,7 +21,7 @@ export function judgeIdleInTransaction(rows: ActivityRow[]): DoctorFinding[] {
       return {
         status: idleMs >= IDLE_CRITICAL_MS ? 'critical' : 'warning',
         object: row.user,
-        reason: `${who.join(' ')} (pid ${row.pid}) has been idle in a transaction for ${describeAge(idleMs)}`,
+        reason: `${who.join(' ')} (pid ${row.pid}) has been idle in a transaction for ${renderAge(idleMs)}`,
         fix: `select pg_terminate_backend(${row.pid}); -- idle_in_transaction_session_timeout prevents it`,
       };
     });
@@ -34,7 +34,7 @@ export const IDLE_IN_TRANSACTION: DoctorCheck = {
     const { rows, notes } = await context.once(readActivity);
     return {
       findings: [...judgeIdleInTransaction(rows), ...unknownsOf(notes)],
-      summary: `${describeCount(rows.filter(isIdle).length, 'session')} idle in a transaction`,
+      summary: `${renderCount(rows.filter(isIdle).length, 'session')} idle in a transaction`,
     };
   },
 };
@@ -53,13 +53,13 @@ export function judgeLockWaits(rows: LockRow[]): DoctorFinding[] {
     const longestMs = Math.max(root.waitMs ?? 0, ...waiters.map(({ waitMs }) => waitMs ?? 0));
     const isCritical = longestMs >= LOCK_WAIT_CRITICAL_MS || root.blockedCount >= CRITICAL_WAITERS;
     if (longestMs < LOCK_WAIT_WARNING_MS && !isCritical) return [];
-    const waits = root.blockedCount === 1 ? 'session waits' : 'sessions wait';
+    const waits = renderCount(root.blockedCount, 'session waits', 'sessions wait');
     const object = waiters.find((row) => row.object !== null)?.object;
     return [
       {
         status: isCritical ? 'critical' : 'warning',
         object: root.user,
-        reason: `${root.blockedCount} ${waits} up to ${describeAge(longestMs)} for ${describeRoot(root)}${object ? `, first for ${object}` : ''}`,
+        reason: `${waits} up to ${renderAge(longestMs)} for ${describeRoot(root)}${object ? `, first for ${object}` : ''}`,
         fix:
           root.gid === null
             ? `select pg_terminate_backend(${root.pid}); -- \`${commandLine('stats locks')}\` shows the tree`
@@ -85,8 +85,7 @@ export const LOCK_WAITS: DoctorCheck = {
     const count = waiting.length;
     return {
       findings: [...judgeLockWaits(rows), ...unknownsOf(notes)],
-      summary:
-        count === 0 ? 'nobody waits for a lock' : `${describeCount(count, 'session')} waiting`,
+      summary: count === 0 ? 'nobody waits for a lock' : `${renderCount(count, 'session')} waiting`,
     };
   },
 };
@@ -106,7 +105,7 @@ export function judgeLongTransactions(rows: ActivityRow[]): DoctorFinding[] {
       return {
         status: ageMs >= TRANSACTION_CRITICAL_MS ? 'critical' : 'warning',
         object: user,
-        reason: `a transaction of ${[application, user].filter(Boolean).join(', ')} (pid ${pid}) has been running for ${describeAge(ageMs)}`,
+        reason: `a transaction of ${[application, user].filter(Boolean).join(', ')} (pid ${pid}) has been running for ${renderAge(ageMs)}`,
         fix: `select pg_cancel_backend(${pid});`,
       };
     });
@@ -130,7 +129,7 @@ export const LONG_TRANSACTIONS: DoctorCheck = {
     return {
       findings: [...judgeLongTransactions(rows), ...unknownsOf(notes)],
       summary:
-        oldest === 0 ? 'no transaction is at work' : `the oldest is ${describeAge(oldest)} old`,
+        oldest === 0 ? 'no transaction is at work' : `the oldest is ${renderAge(oldest)} old`,
     };
   },
 };
@@ -146,7 +145,7 @@ export function judgePreparedTransactions(rows: PreparedTransaction[]): DoctorFi
     .map(({ gid, owner, database, ageMs }) => ({
       status: ageMs >= PREPARED_CRITICAL_MS ? 'critical' : 'warning',
       object: gid,
-      reason: `the transaction "${gid}" of ${owner} in ${database} has been prepared for ${describeAge(ageMs)}`,
+      reason: `the transaction "${gid}" of ${owner} in ${database} has been prepared for ${renderAge(ageMs)}`,
       fix: `rollback prepared '${gid.replaceAll("'", "''")}'; -- in database ${database}`,
     }));
 }
@@ -158,7 +157,7 @@ export const PREPARED_TRANSACTIONS: DoctorCheck = {
     const rows = await listPreparedTransactions(session);
     return {
       findings: judgePreparedTransactions(rows),
-      summary: describeCount(rows.length, 'prepared transaction'),
+      summary: renderCount(rows.length, 'prepared transaction'),
     };
   },
 };

@@ -1,7 +1,7 @@
 import type { Session } from '../connection/session.ts';
 import { quoteIdent } from '../sql/quote.ts';
 import { readVacuum, type VacuumReport } from '../stats/vacuum.ts';
-import { describeCount } from '../text/units.ts';
+import { renderCount } from '../text/units.ts';
 import type { DoctorCheck, DoctorFinding } from './check.ts';
 
 /** Whether the server, or a table, is left without autovacuum. */
@@ -119,7 +119,7 @@ export const DEAD_ROWS: DoctorCheck = {
     return {
       findings: judgeDeadRows(rows),
       summary:
-        late === 0 ? 'no table waits for vacuum' : `${describeCount(late, 'table')} due for vacuum`,
+        late === 0 ? 'no table waits for vacuum' : `${renderCount(late, 'table')} due for vacuum`,
     };
   },
 };
@@ -152,7 +152,7 @@ export const STALE_STATISTICS: DoctorCheck = {
     return {
       findings: judgeStaleStatistics(rows),
       summary:
-        due === 0 ? 'no table waits for analyze' : `${describeCount(due, 'table')} due for analyze`,
+        due === 0 ? 'no table waits for analyze' : `${renderCount(due, 'table')} due for analyze`,
     };
   },
 };

@@ -2,8 +2,6 @@ import {
   oneLine,
   type ReportColumn,
   type ReportView,
-  renderBytes,
-  renderSpan,
   renderValue,
   type StatsReport,
   type Tone,
@@ -11,7 +9,7 @@ import {
 import type { PipelineReport } from '../report/pipeline.ts';
 import type { Style } from '../report/table.ts';
 import { commandLine } from '../text/command-line.ts';
-import { renderCount, renderTime } from '../text/units.ts';
+import { renderBytes, renderCount, renderDuration, renderTime } from '../text/units.ts';
 import type {
   AuditCleanupPreview,
   AuditCleanupProgress,
@@ -281,7 +279,7 @@ export function renderCleanup(result: AuditCleanupResult, style: Style): string 
     : [
         `dropped ${renderCount(partitions.length, 'partition')} with ${droppedEntries} entries`,
         `deleted ${deletedEntries} entries`,
-        `freed ${renderBytes(freedBytes)} in ${renderSpan(durationMs)}`,
+        `freed ${renderBytes(freedBytes)} in ${renderDuration(durationMs)}`,
       ].join(', ');
   if (result.stoppedBy === 'max-duration') {
     const said = isNothing ? 'nothing removed' : done;

@@ -1,6 +1,7 @@
 import { type Catalog, createCatalog, type ObjectKey } from '../catalog/catalog.ts';
 import type { SqlParser } from '../sql/parser.ts';
 import type { Statement } from '../sql/statements.ts';
+import { renderCount } from '../text/units.ts';
 import {
   type ChosenRule,
   chooseRules,
@@ -190,7 +191,7 @@ function foldFindings(kept: readonly RawFinding[]): RawFinding[] {
   return firsts.map((raw) => {
     const more = raw.foldAs === undefined ? 0 : (counts.get(keyOf(raw)) ?? 1) - 1;
     if (more === 0) return raw;
-    const others = more === 1 ? '1 more statement' : `${more} more statements`;
+    const others = renderCount(more, 'more statement');
     return { ...raw, message: `${raw.message} (and ${others} of this transaction)` };
   });
 }

@@ -1,4 +1,5 @@
 import { blockedBy, type LockMode } from '../impact/impact.ts';
+import { renderNumber } from '../text/units.ts';
 import { relationOf, type StatementInContext } from './rule.ts';
 
 /** `ACCESS EXCLUSIVE` for `AccessExclusive`, as PostgreSQL's manual spells it. */
@@ -59,7 +60,7 @@ const MAX_NAMED = 3;
 /** The table, with its size where a database told it: `public.t (about 1,200,000 rows)`. */
 export function sized(at: StatementInContext, table: string): string {
   const rows = relationOf(at, table)?.rows;
-  return rows === undefined ? table : `${table} (about ${rows.toLocaleString('en-US')} rows)`;
+  return rows === undefined ? table : `${table} (about ${renderNumber(rows)} rows)`;
 }
 
 function count(n: number, one: string, several: string): string {

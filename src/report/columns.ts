@@ -1,4 +1,10 @@
-import { renderDuration, renderTime } from '../text/units.ts';
+import {
+  renderBytes,
+  renderDuration,
+  renderNumber,
+  renderPercent,
+  renderTime,
+} from '../text/units.ts';
 
 /** What a value is, which decides how people see it; `--json` has it as it is. */
 export type Unit = 'text' | 'bytes' | 'count' | 'ms' | 'percent' | 'ratio' | 'time' | 'flag';
@@ -49,7 +55,7 @@ export function renderValue(value: Value, unit: Unit): string {
     case 'count':
       return renderNumber(value);
     case 'ms':
-      return renderSpan(number);
+      return renderDuration(number);
     case 'percent':
       return renderPercent(number);
     case 'ratio':
@@ -57,51 +63,6 @@ export function renderValue(value: Value, unit: Unit): string {
     default:
       return oneLine(String(value));
   }
-}
-
-/** `512 B`, `8.0 kB`, `12 MB`: powers of 1024 under the names that PostgreSQL gives them. */
-export function renderBytes(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
-  let size = bytes;
-  let index = 0;
-  // 9.95 would round to 10.0, and 1023.5 to 1024
-  while (Math.abs(size) >= 1023.5 && index < units.length - 1) {
-    size /= 1024;
-    index += 1;
-  }
-  const digits = index > 0 && Math.abs(size) < 9.95 ? 1 : 0;
-  return `${size.toFixed(digits)} ${units[index]}`;
-}
-
-/** With a comma between thousands, and at most two decimals. */
-function renderNumber(value: number | string): string {
-  const text = typeof value === 'number' && !Number.isInteger(value) ? value.toFixed(2) : value;
-  const [whole = '', fraction] = String(text).split('.');
-  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ',');
-  return fraction === undefined ? grouped : `${grouped}.${fraction}`;
-}
-
-/** Never says 100 % where something is missing, nor 0 % where something is there. */
-function renderPercent(percent: number): string {
-  if (percent > 99.9 && percent < 100) return '>99.9 %';
-  if (percent > 0 && percent < 0.1) return '<0.1 %';
-  return `${percent.toFixed(1)} %`;
-}
-
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
-
-/** As `renderDuration`, and from an hour on `3 h 20 min`, `34 d 2 h`. */
-export function renderSpan(durationMs: number): string {
-  if (durationMs < 0) return `-${renderSpan(-durationMs)}`;
-  if (durationMs === 0) return '0 ms';
-  if (durationMs < HOUR_MS - 500) return renderDuration(durationMs);
-  if (durationMs < DAY_MS - 30_000) {
-    const minutes = Math.round(durationMs / 60_000);
-    return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-  }
-  const hours = Math.round(durationMs / HOUR_MS);
-  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
 /** Control characters, also those that turn the direction of writing, would act on the terminal. */

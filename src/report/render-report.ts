@@ -1,4 +1,4 @@
-import { renderCount, renderTime } from '../text/units.ts';
+import { renderCount, renderDuration, renderTime } from '../text/units.ts';
 import { cutToWidth, displayWidth, wrapWords } from '../text/width.ts';
 import {
   isNumeric,
@@ -6,7 +6,6 @@ import {
   type ReportColumn,
   type ReportNote,
   type ReportView,
-  renderSpan,
   renderValue,
   type StatsReport,
   type Tone,
@@ -79,7 +78,7 @@ export function renderReport<T>(
 
   function counted(since: Date, at: Date): string {
     const age = Math.max(0, at.getTime() - since.getTime());
-    const text = `counted since ${renderTime(since.toISOString())} (${renderSpan(age)})`;
+    const text = `counted since ${renderTime(since.toISOString())} (${renderDuration(age)})`;
     return style.dim(wrapWords(text, width).join('\n'));
   }
 }

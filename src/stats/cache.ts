@@ -1,5 +1,6 @@
 import type { Session } from '../connection/session.ts';
 import type { ReportNote, ReportView, StatsReport } from '../report/columns.ts';
+import { renderPercent } from '../text/units.ts';
 import { readCounterAge } from './counted-since.ts';
 
 /** How often a block was found in shared buffers. */
@@ -107,7 +108,7 @@ order by place, "reads" desc, "hits" desc, "schema", "name", "kind"`;
 function renderRatio({ hitRatio, isMeaningful }: CacheRow): string | null {
   if (hitRatio === null) return null;
   // Cut, not rounded: 99.99 % is not 100 %.
-  const text = `${(Math.floor(hitRatio * 1000) / 10).toFixed(1)} %`;
+  const text = renderPercent(Math.floor(hitRatio * 1000) / 10);
   return isMeaningful ? text : `(${text})`;
 }
 

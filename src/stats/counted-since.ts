@@ -1,5 +1,6 @@
 import type { Session } from '../connection/session.ts';
 import type { ReportNote, StatsReport } from '../report/columns.ts';
+import { DAY_MS, renderCount } from '../text/units.ts';
 
 /** How far the counters of this server can be believed. */
 export interface CounterAge {
@@ -78,18 +79,16 @@ export function replicaNotes({ isStandby, standbys }: CounterAge): ReportNote[] 
   return [
     {
       level: 'warning',
-      text: `${standbys} ${standbys === 1 ? 'server replicates' : 'servers replicate'} from this one, and each counts its own reads`,
+      text: `${renderCount(standbys, 'server replicates', 'servers replicate')} from this one, and each counts its own reads`,
       hint: 'Run the same on every standby before dropping anything.',
     },
   ];
 }
-
-const DAY_MS = 86_400_000;
 
 /** ` in 34 days of statistics`, for sentences about what was not found. */
 export function countedFor({ countedSince }: StatsReport<unknown>): string {
   if (countedSince === null) return '';
   const days = Math.floor((Date.now() - countedSince.getTime()) / DAY_MS);
   if (days < 1) return ' in less than a day of statistics';
-  return ` in ${days} ${days === 1 ? 'day' : 'days'} of statistics`;
+  return ` in ${renderCount(days, 'day')} of statistics`;
 }

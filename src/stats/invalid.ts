@@ -1,5 +1,6 @@
 import type { Session } from '../connection/session.ts';
 import type { ReportNote, ReportView, StatsReport, Tone } from '../report/columns.ts';
+import { renderCount } from '../text/units.ts';
 import { type IndexBuild, readBuilds } from './index-catalog.ts';
 import {
   findCatalogColumns,
@@ -73,7 +74,7 @@ function hiddenNotes(hidden: number, rows: InvalidObjectRow[]): ReportNote[] {
   return [
     {
       level: 'unknown',
-      text: `${hidden} running ${hidden === 1 ? 'build is' : 'builds are'} hidden from this role: what looks invalid may be under construction`,
+      text: `${renderCount(hidden, 'running build is', 'running builds are')} hidden from this role: what looks invalid may be under construction`,
       hint: 'grant pg_read_all_stats to the role.',
     },
   ];

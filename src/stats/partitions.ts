@@ -2,6 +2,7 @@ import { codeOf } from '../connection/connection-error.ts';
 import type { Session } from '../connection/session.ts';
 import type { ReportNote, ReportView, StatsReport, Tone } from '../report/columns.ts';
 import { quoteIdent } from '../sql/quote.ts';
+import { renderCount } from '../text/units.ts';
 import {
   HELD,
   renderScope,
@@ -66,7 +67,7 @@ function detachNotes(found: Found[]): ReportNote[] {
     .filter(({ detaching }) => detaching > 0)
     .map(({ schema, table, detaching }) => ({
       level: 'warning',
-      text: `${detaching} ${detaching === 1 ? 'partition' : 'partitions'} of ${schema}.${table} ${detaching === 1 ? 'is' : 'are'} half detached`,
+      text: `${renderCount(detaching, 'partition')} of ${schema}.${table} ${detaching === 1 ? 'is' : 'are'} half detached`,
       hint: `alter table ${quoteIdent(schema)}.${quoteIdent(table)} detach partition … finalize;`,
     }));
 }

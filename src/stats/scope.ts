@@ -4,6 +4,7 @@ import { EvdbError } from '../errors.ts';
 import type { ReportNote } from '../report/columns.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { commandLine } from '../text/command-line.ts';
+import { renderCount } from '../text/units.ts';
 
 export interface StatsOptions {
   /** Only what is in this schema; default: every schema that is not PostgreSQL's own. */
@@ -102,7 +103,7 @@ export function estimateNotes(
   return [
     {
       level: 'warning',
-      text: `the size of ${count} ${count === 1 ? one : many} is an estimate, because somebody holds a lock`,
+      text: `the size of ${renderCount(count, one, many)} is an estimate, because somebody holds a lock`,
       hint: `\`${commandLine('stats locks')}\` shows who.`,
     },
   ];

@@ -2,6 +2,7 @@ import { codeOf } from '../connection/connection-error.ts';
 import type { Session } from '../connection/session.ts';
 import type { ReportNote, ReportView, StatsReport, Tone } from '../report/columns.ts';
 import { commandLine } from '../text/command-line.ts';
+import { DAY_MS, renderCount } from '../text/units.ts';
 import { type CounterAge, readCounterAge } from './counted-since.ts';
 import { renderScope, requireSchema, type StatsOptions, type StatsPrecision } from './scope.ts';
 
@@ -41,8 +42,6 @@ export interface SequenceRow {
 }
 
 type Found = Omit<SequenceRow, 'perDay' | 'daysLeft'> & { inserts: number; used: number };
-
-const DAY_MS = 86_400_000;
 
 /**
  * Every sequence with its runway, the fullest first: against its own maximum, the type of each
@@ -95,7 +94,7 @@ function hiddenNotes(rows: SequenceRow[]): ReportNote[] {
   return [
     {
       level: 'unknown',
-      text: `the last value of ${hidden} ${hidden === 1 ? 'sequence is' : 'sequences are'} hidden from this role, or locked`,
+      text: `the last value of ${renderCount(hidden, 'sequence is', 'sequences are')} hidden from this role, or locked`,
       hint: `Grant select on all sequences of the schema to the role; \`${commandLine('stats locks')}\` shows who locks.`,
     },
   ];

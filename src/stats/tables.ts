@@ -1,6 +1,7 @@
 import type { Session } from '../connection/session.ts';
 import type { ReportNote, ReportView, StatsReport } from '../report/columns.ts';
 import { commandLine } from '../text/command-line.ts';
+import { renderCount } from '../text/units.ts';
 import { readCounterAge } from './counted-since.ts';
 import {
   estimateNotes,
@@ -77,18 +78,18 @@ export async function readTables(
 function bloatNotes(rows: TableRow[]): ReportNote[] {
   const count = (reason: BloatUnknown) => rows.filter((row) => row.bloatUnknown === reason).length;
   const notes: ReportNote[] = [];
-  const tables = (number: number) => `${number} ${number === 1 ? 'table' : 'tables'}`;
+  const tables = (reason: BloatUnknown) => renderCount(count(reason), 'table');
   if (count('hidden') > 0) {
     notes.push({
       level: 'unknown',
-      text: `the bloat of ${tables(count('hidden'))} is unknown: this role may not read them, so their statistics are hidden`,
+      text: `the bloat of ${tables('hidden')} is unknown: this role may not read them, so their statistics are hidden`,
       hint: 'grant pg_read_all_data to the role.',
     });
   }
   if (count('not-analyzed') > 0) {
     notes.push({
       level: 'unknown',
-      text: `the bloat of ${tables(count('not-analyzed'))} is unknown: never analyzed`,
+      text: `the bloat of ${tables('not-analyzed')} is unknown: never analyzed`,
       hint: commandLine('stats update'),
     });
   }

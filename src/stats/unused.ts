@@ -1,6 +1,7 @@
 import type { Session } from '../connection/session.ts';
 import type { ReportNote, ReportView, StatsReport } from '../report/columns.ts';
 import { commandLine } from '../text/command-line.ts';
+import { DAY_MS, HOUR_MS, MINUTE_MS, renderCount } from '../text/units.ts';
 import { type CounterAge, countedFor, readCounterAge, replicaNotes } from './counted-since.ts';
 import {
   type IndexCatalogFeatures,
@@ -50,8 +51,6 @@ type Kept =
   | 'expression'
   | 'young';
 
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
 const DEFAULT_MINIMUM_AGE_MS = 7 * DAY_MS;
 
 /**
@@ -97,21 +96,21 @@ function tooYoung({ countedSince, ageMs }: CounterAge, minimumAgeMs: number): Re
   return [
     {
       level: 'unknown',
-      text: `nothing is judged: the server has counted for ${renderSpan(ageMs)}, and less than ${renderSpan(minimumAgeMs)} proves nothing`,
+      text: `nothing is judged: the server has counted for ${renderWholeAge(ageMs)}, and less than ${renderWholeAge(minimumAgeMs)} proves nothing`,
       hint: `Counting starts anew after a crash, a reset, a restore and an upgrade. \`${commandLine('stats indexes')}\` shows the counters as they are.`,
     },
   ];
 }
 
 /** `34 days`, `5 hours`, rounded down: nothing is older than it is. */
-function renderSpan(ms: number): string {
+function renderWholeAge(ms: number): string {
   const [count, unit] =
     ms >= DAY_MS
       ? [Math.floor(ms / DAY_MS), 'day']
       : ms >= HOUR_MS
         ? [Math.floor(ms / HOUR_MS), 'hour']
-        : [Math.floor(ms / 60_000), 'minute'];
-  return `${count} ${unit}${count === 1 ? '' : 's'}`;
+        : [Math.floor(ms / MINUTE_MS), 'minute'];
+  return renderCount(count, unit);
 }
 
 const KEPT: Record<Kept, [one: string, many: string]> = {
@@ -130,7 +129,7 @@ function keptNotes(kept: (Kept | null)[]): ReportNote[] {
   const reasons = (Object.keys(KEPT) as Kept[])
     .map((reason) => ({ reason, count: kept.filter((one) => one === reason).length }))
     .filter(({ count }) => count > 0)
-    .map(({ reason, count }) => `${count} ${KEPT[reason][count === 1 ? 0 : 1]}`);
+    .map(({ reason, count }) => renderCount(count, ...KEPT[reason]));
   if (reasons.length === 0) return [];
   const hasExpressions = kept.includes('expression');
   return [

@@ -3,7 +3,7 @@ import { harmlessCharacter } from './harmless.ts';
 /** What is one column wide each and needs no closer look, which costs a hundred times more. */
 const NARROW = /^[\x20-\x7e\u00a1-\u00ac\u00ae-\u02ff\u2010-\u2027\u2500-\u257f]*$/;
 
-const ZERO = /^[\p{M}\p{Cf}]/u;
+const ZERO = /^[\p{Mn}\p{Me}\p{Cf}]/u;
 
 /** The blocks of East Asian Wide and Fullwidth characters (Unicode, annex 11), and emoji. */
 const WIDE =
@@ -108,10 +108,6 @@ export function renderCharacter(
   const shown = harmlessCharacter(character);
   if (shown !== character) return { shown, width: 1 };
   if (code < 0x7f) return { shown: character, width: 1 };
-  if (ZERO_WIDTH.test(character)) return { shown: character, width: 0 };
-  return { shown: character, width: WIDE_CODE_POINTS.test(character) ? 2 : 1 };
+  if (ZERO.test(character)) return { shown: character, width: 0 };
+  return { shown: character, width: WIDE.test(character) ? 2 : 1 };
 }
-
-const ZERO_WIDTH = /[\p{Mn}\p{Me}\p{Cf}]/u;
-const WIDE_CODE_POINTS =
-  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f900}-\u{1f9ff}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;

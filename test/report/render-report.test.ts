@@ -2,8 +2,6 @@ import { describe, expect, it } from 'vitest';
 import {
   oneLine,
   type ReportView,
-  renderBytes,
-  renderSpan,
   renderValue,
   type StatsReport,
   type Unit,
@@ -11,6 +9,7 @@ import {
 import { renderReport } from '../../src/report/render-report.ts';
 import { PLAIN, type Style } from '../../src/report/table.ts';
 import { renderTerminalTable } from '../../src/report/terminal-table.ts';
+import { renderBytes, renderDuration } from '../../src/text/units.ts';
 import { cutToWidth, displayWidth, wrapWords } from '../../src/text/width.ts';
 
 interface IndexFacts {
@@ -286,7 +285,7 @@ describe('a value', () => {
     [34 * 86_400_000, '34 d 0 h'],
     [-5000, '-5.0 s'],
   ])('of %i ms is %s', (durationMs, text) => {
-    expect(renderSpan(durationMs)).toBe(text);
+    expect(renderDuration(durationMs)).toBe(text);
   });
 
   it('cannot act on the terminal, and keeps the indent of a tree', () => {

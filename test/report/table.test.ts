@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { PLAIN, renderTable, type Style } from '../../src/report/table.ts';
-import { renderCount, renderDuration, renderTime } from '../../src/text/units.ts';
+import { renderAge, renderCount, renderDuration, renderTime } from '../../src/text/units.ts';
 
 describe('renderTable', () => {
   const columns = [
@@ -30,7 +30,7 @@ describe('renderTable', () => {
 
 describe('the units', () => {
   it.each([
-    [0, '0 µs'],
+    [0, '0 ms'],
     [0.85, '850 µs'],
     [1, '1 ms'],
     [12.4, '12 ms'],
@@ -38,7 +38,7 @@ describe('the units', () => {
     [3449, '3.4 s'],
     [60_000, '1 min 0 s'],
     [125_400, '2 min 5 s'],
-    [3_600_000, '60 min 0 s'],
+    [3_600_000, '1 h 0 min'],
   ])('show %f ms as %s', (durationMs, text) => {
     expect(renderDuration(durationMs)).toBe(text);
   });
@@ -49,6 +49,20 @@ describe('the units', () => {
       '1 file',
       '2 files',
     ]);
+  });
+
+  it('group the thousands of a count', () => {
+    expect(renderCount(1_200_000, 'index', 'indexes')).toBe('1,200,000 indexes');
+  });
+
+  it.each([
+    [850, '850 ms'],
+    [45_000, '45 s'],
+    [720_000, '12 min'],
+    [12_600_000, '3.5 h'],
+    [9 * 86_400_000, '9 days'],
+  ])('show an age of %i ms as about %s', (ms, text) => {
+    expect(renderAge(ms)).toBe(text);
   });
 
   it("show a time in the reader's zone", () => {

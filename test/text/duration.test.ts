@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { EvdbError } from '../../src/errors.ts';
-import { parseDuration, renderSetting } from '../../src/text/units.ts';
+import { parseDuration, renderDurationSetting } from '../../src/text/units.ts';
 
 describe('parseDuration', () => {
   it.each([
@@ -51,7 +51,7 @@ describe('renderDuration', () => {
     [90_000, '90s'],
     [86_400_000, '1d'],
   ])('writes %i milliseconds as %s, which reads back', (durationMs, text) => {
-    expect(renderSetting(durationMs)).toBe(text);
+    expect(renderDurationSetting(durationMs)).toBe(text);
     expect(parseDuration(text)).toBe(durationMs);
   });
 });

@@ -14,6 +14,7 @@ import {
 } from '../../catalog/catalog.ts';
 import { commandsOf } from '../../sql/list-items.ts';
 import { asKind, writtenNameOf } from '../../sql/tree.ts';
+import { renderNumber } from '../../text/units.ts';
 import { type DroppedObject, droppedObjects } from '../dropped.ts';
 import {
   isFresh,
@@ -110,7 +111,7 @@ function lossOf(at: StatementInContext, drop: DropStmt, { kind, relation }: Drop
   switch (kind) {
     case 'table': {
       const rows = relation === undefined ? undefined : relationOf(at, relation)?.rows;
-      const amount = rows === undefined ? 'its rows' : `its ${rows.toLocaleString('en-US')} rows`;
+      const amount = rows === undefined ? 'its rows' : `its ${renderNumber(rows)} rows`;
       return `${amount} are gone, and ${users}`;
     }
     case 'schema':

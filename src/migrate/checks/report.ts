@@ -88,8 +88,7 @@ function renderLoss(loss: RollbackLoss, style: Style): string {
 function renderLossCount({ kind, count, isExact }: RollbackLoss): string {
   const noun = NOUNS[kind];
   if (count === null) return `an unknown number of ${noun}s`;
-  const number = count.toLocaleString('en-US');
-  return `${isExact ? '' : 'about '}${number} ${noun}${count === 1 ? '' : 's'}`;
+  return `${isExact ? '' : 'about '}${renderCount(count, noun)}`;
 }
 
 /** The check of findings that belong to no file, such as a migration whose file is gone. */

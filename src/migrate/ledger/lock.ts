@@ -11,6 +11,7 @@ import { SERVER_START_SQL } from '../../connection/options.ts';
 import { backOffMs } from '../../connection/retry.ts';
 import type { Asked, Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
+import { renderDuration } from '../../text/units.ts';
 import type { LedgerKey } from './ledger.ts';
 
 /** An advisory lock in PostgreSQL's two-integer form. */
@@ -94,7 +95,7 @@ async function lockedError(session: Session, id: LockId, waitedMs: number): Prom
   const who = holders.map(describeBlocker).join('; ') || 'a session that has just ended';
   return new EvdbError(
     'LOCKED',
-    `another runner is at work: ${who} (waited ${(waitedMs / 1000).toFixed(1)} s)`,
+    `another runner is at work: ${who} (waited ${renderDuration(waitedMs)})`,
     {
       hint: `Try again when it is done; --lock-wait waits longer.${isSound ? ' It is sound: it leaves others alone for a while, as it did not get its locks.' : ''}${end === '' ? '' : ` Where it hangs, end it: ${end}`}`,
       details: { holders, waitedMs },

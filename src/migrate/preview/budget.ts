@@ -1,6 +1,7 @@
 import type { ObjectKey } from '../../catalog/catalog.ts';
 import { EvdbError } from '../../errors.ts';
 import { isStronger, type LockMode } from '../../impact/impact.ts';
+import { renderCount, renderDuration, renderNumber } from '../../text/units.ts';
 import {
   estimateMs,
   type ImpactPlan,
@@ -175,8 +176,9 @@ function judgeRows(
     (limit: BudgetLimit, allowed: number | undefined, what: string) => (relation: ObjectKey) => {
       const rows = rowsOf(plan.tables[relation]);
       if (allowed === undefined || (rows !== null && rows <= allowed)) return [];
-      const size = rows === null ? 'nobody knows how many rows' : `${count(rows)} rows`;
-      const message = `${what} ${relation}: ${size}, allowed are ${count(allowed)}`;
+      const size =
+        rows === null ? 'nobody knows how many rows' : renderCount(Math.round(rows), 'row');
+      const message = `${what} ${relation}: ${size}, allowed are ${renderNumber(allowed)}`;
       return [finding({ limit, relation, actual: rows, allowed, message }, statement, step)];
     };
   return [
@@ -218,7 +220,7 @@ function judgeTimes(
       if (!isExceeded && unknown === null) return [];
       const held = `${LABELS[limit]} on ${relation}`;
       const message = isExceeded
-        ? `holds ${held} for about ${duration(ms)}, allowed are ${duration(allowed)}`
+        ? `holds ${held} for about ${renderDuration(ms)}, allowed are ${renderDuration(allowed)}`
         : `nobody knows how long it holds ${held}: ${unknown}`;
       const actual = isExceeded ? ms : null;
       return [finding({ limit, relation, actual, allowed, message, isMeasured }, statement, step)];
@@ -271,12 +273,4 @@ function finding(
   { file }: StepImpact,
 ): BudgetFinding {
   return { isMeasured: false, ...found, file, line };
-}
-
-function count(rows: number): string {
-  return Math.round(rows).toLocaleString('en-US');
-}
-
-function duration(ms: number): string {
-  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }

@@ -1,7 +1,6 @@
 import type { Build, LockMode } from '../../impact/impact.ts';
-import { renderBytes } from '../../report/columns.ts';
 import type { Style } from '../../report/table.ts';
-import { renderDuration } from '../../text/units.ts';
+import { renderBytes, renderCount, renderDuration } from '../../text/units.ts';
 import type { ImpactTableFacts, PlannedLock, StatementImpact } from './impact-plan.ts';
 
 /** One thing that a statement does to others, as a line. */
@@ -61,7 +60,7 @@ export function statementEffects(
 /** By the planner's estimate. */
 function countChanged(facts: ImpactTableFacts | undefined, isAll: boolean): string {
   if (facts === undefined || facts.isNew || facts.rows === null) return '';
-  const rows = `${Math.round(facts.rows).toLocaleString('en-US')} ${facts.rows === 1 ? 'row' : 'rows'}`;
+  const rows = renderCount(Math.round(facts.rows), 'row');
   return `${isAll ? 'about' : 'at most about'} ${rows} of `;
 }
 
@@ -95,7 +94,7 @@ function describeSize({ rows, bytes, isNew }: ImpactTableFacts): string {
   if (isNew) return 'made by this plan';
   const size = bytes === null ? '' : `, ${renderBytes(bytes)}`;
   if (rows === null) return bytes === null ? 'size not known' : `rows not known${size}`;
-  return `${rows === 1 ? '1 row' : `${Math.round(rows).toLocaleString('en-US')} rows`}${size}`;
+  return `${renderCount(Math.round(rows), 'row')}${size}`;
 }
 
 /** The locks on indexes go with that on their table. */
