@@ -2,7 +2,7 @@ import { Option } from 'commander';
 import { type CommandGroup, type CommandSpec, handlersOf } from '../define.ts';
 import { eventSchemaOptions, reportOptions } from '../options.ts';
 
-const handler = handlersOf(() => import('../handlers/rules.ts'));
+const handler = handlersOf(() => import('../handlers/events.ts'));
 
 const severity = () =>
   new Option('--severity <level>', 'error leaves warnings out; warning has both')
