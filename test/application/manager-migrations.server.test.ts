@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { failureOf } from '../pool/pool-stage.ts';
+import { failureOf } from '../support/waiting.ts';
 import { test } from './manager-stage.ts';
 
 const TABLES = `select array_agg(relname::text order by relname) as names

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { DatabaseManager, databaseManager } from '../../src/application/manager.ts';
-import { failureOf, gate } from '../pool/pool-stage.ts';
 import { createDatabase, dropDatabase } from '../support/databases.ts';
+import { failureOf, gate } from '../support/waiting.ts';
 import { test } from './manager-stage.ts';
 
 test('is of no use before it is initialized, and says so', async ({ manager }) => {

@@ -6,7 +6,7 @@ import { replayStatement } from '../../src/catalog/replay/replay.ts';
 import { loadSqlParser, type SqlParser } from '../../src/sql/parser.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
 import { test } from '../support/fixture.ts';
-import { inspect } from '../support/maintenance-stage.ts';
+import { inspect } from '../support/sessions.ts';
 import { describeCatalog } from './catalog-text.ts';
 
 let parser: SqlParser;

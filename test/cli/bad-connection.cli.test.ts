@@ -1,14 +1,14 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { expect } from 'vitest';
-import { closeSql, openSql } from '../support/databases.ts';
+import { closeSql, openSql, type TestRole, withLogin } from '../support/databases.ts';
 import { startProxy } from '../support/proxy.ts';
 import { runCli } from '../support/run-cli.ts';
 import { expectError } from './expectations.ts';
-import { expectFailure, expectNoPassword, PASSWORD, type Role, test, withLogin } from './role.ts';
+import { expectFailure, expectNoPassword, PASSWORD, test } from './role.ts';
 
 /** A URL without the password that the driver of the tests would use. */
 function withHost(databaseUrl: string, host: string, port?: number): string {
-  const url = new URL(withLogin(databaseUrl, 'app'));
+  const url = new URL(withLogin(databaseUrl, 'app', PASSWORD));
   url.hostname = host;
   if (port !== undefined) url.port = String(port);
   return url.href;
@@ -42,7 +42,7 @@ async function findRefusedPort(): Promise<number> {
   return port;
 }
 
-async function isPasswordAsked({ url }: Role): Promise<boolean> {
+async function isPasswordAsked({ url }: TestRole): Promise<boolean> {
   const wrong = new URL(url);
   wrong.password = 'wrong';
   const sql = openSql(wrong.href, 1);

@@ -1,9 +1,10 @@
 import { expect } from 'vitest';
+import type { TestRole } from '../support/databases.ts';
 import type { TestDatabase } from '../support/fixture.ts';
 import type { TestProject } from '../support/project.ts';
 import { runCli } from '../support/run-cli.ts';
 import { expectError, readContents } from './expectations.ts';
-import { expectFailure, expectNoPassword, type Role, test } from './role.ts';
+import { expectFailure, expectNoPassword, test } from './role.ts';
 
 test('says what a role needs that may not create the ledger', async ({
   oneFile,
@@ -37,7 +38,7 @@ test('says what a role needs that may not use the target schema', async ({
 
 async function expectDenied(
   { dir }: TestProject,
-  role: Role,
+  role: TestRole,
   schema: string,
   { sql }: TestDatabase,
 ): Promise<void> {

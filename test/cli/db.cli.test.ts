@@ -5,11 +5,12 @@ import {
   newDatabaseName,
   openSql,
   withDatabase,
+  withLogin,
 } from '../support/databases.ts';
 import { startProxy } from '../support/proxy.ts';
 import { runCli, startCli } from '../support/run-cli.ts';
 import { expectError, expectHint, parseJson } from './expectations.ts';
-import { test as base, expectNoPassword, withLogin } from './role.ts';
+import { test as base, expectNoPassword, PASSWORD } from './role.ts';
 
 interface Named {
   name: string;
@@ -154,7 +155,7 @@ test('creates the database once when many ask at the same time', async ({ named 
 });
 
 test('names the privilege that creating a database takes', async ({ named, role, project }) => {
-  const env = { EVDB_URL: withLogin(named.url, role.name) };
+  const env = { EVDB_URL: withLogin(named.url, role.name, PASSWORD) };
   const result = await runCli(['db', 'create'], { cwd: project.dir, env });
   expectError(result, 'PERMISSION_DENIED', 1);
   expect(result.stderr).toContain(`alter role "${role.name}" createdb;`);
@@ -228,7 +229,7 @@ test.for(['postgres', 'template1', 'template0'])(
 
 test("does not drop another role's database", async ({ admin, named, role, project }) => {
   await named.evdb('db', 'create');
-  const env = { EVDB_URL: withLogin(named.url, role.name) };
+  const env = { EVDB_URL: withLogin(named.url, role.name, PASSWORD) };
   const result = await runCli(['db', 'drop', '--confirm'], { cwd: project.dir, env });
   expectError(result, 'PERMISSION_DENIED', 1);
   expectNoPassword(result);

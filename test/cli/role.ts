@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { expect } from 'vitest';
 import type { EvdbErrorCode } from '../../src/errors.ts';
+import { createRole, type TestRole } from '../support/databases.ts';
 import { test as base } from '../support/fixture.ts';
 import type { TestProject } from '../support/project.ts';
 import { type CliResult, runCli } from '../support/run-cli.ts';
@@ -9,35 +9,19 @@ import { expectError, expectHint } from './expectations.ts';
 /** In no output, neither as it is nor as a URL writes it. */
 export const PASSWORD = 'S3cret/w@rd?';
 
-export interface Role {
-  name: string;
-  /** The test's database, with this role and its password. */
-  url: string;
-}
-
 /** `role` and a project with one migration. */
-export const test = base.extend<{ role: Role; oneFile: TestProject }>({
+export const test = base.extend<{ role: TestRole; oneFile: TestProject }>({
   /** A role that may connect to the test's database, and owns nothing. */
-  role: async ({ admin, emptyDb }, use) => {
-    const name = `evdb_test_${randomBytes(6).toString('hex')}`;
-    await admin.unsafe(`create role ${name} login password '${PASSWORD}'`);
-    await use({ name, url: withLogin(emptyDb.url, name, PASSWORD) });
-    await emptyDb.sql.unsafe(`drop owned by ${name}`);
-    await admin.unsafe(`drop role ${name}`);
+  role: async ({ emptyDb }, use) => {
+    const made = await createRole(emptyDb, '', PASSWORD);
+    await use(made);
+    await made.remove();
   },
   oneFile: async ({ project }, use) => {
     await project.migration('001_users', 'create table users (id integer);', 'drop table users;');
     await use(project);
   },
 });
-
-/** The same URL with another login. */
-export function withLogin(databaseUrl: string, user: string, password = PASSWORD): string {
-  const url = new URL(databaseUrl);
-  url.username = user;
-  url.password = encodeURIComponent(password);
-  return url.href;
-}
 
 /** Runs `migrate up` and expects that it fails in a way that people understand. */
 export async function expectFailure(

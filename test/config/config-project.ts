@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
 import type { Variables } from '../../src/config/environment.ts';
 import { type Config, type ConfigFlags, resolveConfig } from '../../src/config/resolve.ts';
+import type { ConnectionOptions } from '../../src/connection/options.ts';
 
 /** What a test puts into each source of settings. */
 export interface Sources {
@@ -21,6 +22,14 @@ export interface ConfigProject {
   /** Writes a file that only its owner may read, unless told otherwise; returns its path. */
   write(name: string, text: string, mode?: number): string;
   resolve(sources: Sources): Promise<Config>;
+  /** Resolves settings that name a server; `text` is all that `evdb config` would print. */
+  resolveServer(env: Variables, url?: string): Promise<ResolvedServer>;
+}
+
+export interface ResolvedServer {
+  options: ConnectionOptions;
+  warnings: string[];
+  text: string;
 }
 
 /** Makes the project before each test and removes it after. */
@@ -39,15 +48,21 @@ export function useConfigProject(): ConfigProject {
     write('package.json', '{ "devDependencies": { "evdb": "^0.1.0" } }');
   });
   afterEach(() => rmSync(dir, { recursive: true, force: true }));
+  const resolve: ConfigProject['resolve'] = ({ flags = {}, env = {}, dotenv, file }) => {
+    if (dotenv !== undefined) write('.env', dotenv);
+    if (file !== undefined) write('evdb.config.json', JSON.stringify(file));
+    return resolveConfig({ flags, env: { HOME: join(dir, 'home'), ...env }, cwd: dir });
+  };
   return {
     get dir() {
       return dir;
     },
     write,
-    resolve: ({ flags = {}, env = {}, dotenv, file }) => {
-      if (dotenv !== undefined) write('.env', dotenv);
-      if (file !== undefined) write('evdb.config.json', JSON.stringify(file));
-      return resolveConfig({ flags, env: { HOME: join(dir, 'home'), ...env }, cwd: dir });
+    resolve,
+    resolveServer: async (env, url) => {
+      const { connection, warnings, entries } = await resolve({ env, flags: { url } });
+      if (connection.kind !== 'server') throw new Error('no server was configured');
+      return { options: connection.options, warnings, text: JSON.stringify(entries) };
     },
   };
 }

@@ -1,20 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { Variables } from '../../src/config/environment.ts';
 import { findPassword } from '../../src/config/libpq-files.ts';
-import type { ConnectionOptions } from '../../src/connection/options.ts';
 import { useConfigProject } from './config-project.ts';
 
 const project = useConfigProject();
-
-async function resolveServer(
-  env: Variables,
-  url?: string,
-): Promise<{ options: ConnectionOptions; warnings: string[]; text: string }> {
-  const config = await project.resolve({ env, flags: { url } });
-  if (config.connection.kind !== 'server') throw new Error('no server was configured');
-  const { warnings, entries } = config;
-  return { options: config.connection.options, warnings, text: JSON.stringify(entries) };
-}
+const { resolveServer } = project;
 
 describe('findPassword', () => {
   const target = { host: 'db', port: 5432, database: 'shop', user: 'app' };

@@ -1,10 +1,8 @@
 import { expect } from 'vitest';
 import { openSession, type Session } from '../../src/connection/session.ts';
 import { resolveConfig } from '../../src/index.ts';
-import { failureOf } from '../pool/pool-stage.ts';
 import { test as base } from '../support/fixture.ts';
-
-const POLL = { timeout: 20_000, interval: 10 };
+import { failureOf, POLL } from '../support/waiting.ts';
 
 const test = base.extend<{ session: Session }>({
   session: async ({ emptyDb }, use) => {

@@ -1,7 +1,8 @@
 import { expect } from 'vitest';
 import { migrateUp } from '../../src/index.ts';
-import { failureOf, test } from '../pool/pool-stage.ts';
+import { test } from '../pool/pool-stage.ts';
 import { test as migrateTest } from '../support/migrate-stage.ts';
+import { failureOf } from '../support/waiting.ts';
 
 /** States that other servers, or whoever raises them, give a lost connection. */
 const STATES_OF_A_LOSS = ['08000', '08003', '08006', '08P01', '57P01', '57P05', '25P03', '25P04'];

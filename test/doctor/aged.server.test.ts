@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect } from 'vitest';
 import type { Session } from '../../src/connection/session.ts';
 import { runDoctor } from '../../src/doctor/doctor.ts';
-import { inspect, type SpecialServer, specialServers, test } from '../support/live-server-stage.ts';
+import { type SpecialServer, specialServers } from '../support/own-server.ts';
+import { inspect, test } from '../support/sessions.ts';
 
 const servers = specialServers();
 let careful: SpecialServer;

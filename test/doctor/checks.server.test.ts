@@ -1,7 +1,8 @@
 import { expect } from 'vitest';
 import { addEvent, addUsers, only } from '../event-schema/event-schema-stage.ts';
 import { useInOwnSession } from '../event-schema/statistics-stage.ts';
-import { eventually, test } from '../support/live-server-stage.ts';
+import { test } from '../support/sessions.ts';
+import { eventually } from '../support/waiting.ts';
 import { examine, findingOn } from './doctor-stage.ts';
 
 test('connection-limit looks at the limits of databases', async ({ emptyDb }) => {

@@ -1,5 +1,5 @@
 import { type DoctorCheckReport, type DoctorOptions, runDoctor } from '../../src/doctor/doctor.ts';
-import { inspect } from '../support/live-server-stage.ts';
+import { inspect } from '../support/sessions.ts';
 
 /** Runs one check. */
 export async function examine(

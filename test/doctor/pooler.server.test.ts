@@ -1,8 +1,8 @@
 import { expect } from 'vitest';
 import { runDoctor } from '../../src/doctor/doctor.ts';
 import { closeSql, openSql } from '../support/databases.ts';
-import { inspect, test } from '../support/live-server-stage.ts';
 import { startPgBouncer, whyNoPgBouncer } from '../support/pgbouncer.ts';
+import { inspect, test } from '../support/sessions.ts';
 
 test('examines a database through a pooler, and leaves nothing behind for others', async ({
   emptyDb,

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { DoctorCheck } from '../../src/doctor/check.ts';
 import { DOCTOR_CHECKS, runDoctor } from '../../src/doctor/doctor.ts';
-import { inspect, test } from '../support/live-server-stage.ts';
+import { inspect, test } from '../support/sessions.ts';
 
 /** A check that runs one statement. */
 function checkOf(name: string, statement: string): DoctorCheck {

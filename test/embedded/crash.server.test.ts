@@ -2,24 +2,16 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openSession } from '../../src/connection/session.ts';
 import { ensureEmbeddedServer } from '../../src/embedded/server.ts';
 import { readEmbeddedServer, stopEmbeddedServer } from '../../src/embedded/stop.ts';
+import { until } from '../support/waiting.ts';
 import { isLinux, isRoot, mayMount, nobody, Stage } from './embedded-stage.ts';
 
 const stage = new Stage();
 beforeAll(() => stage.compile());
 afterAll(() => stage.remove());
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (let attempt = 0; attempt < 3000; attempt += 1) {
-    if (await condition()) return;
-    await delay(10);
-  }
-  throw new Error(`never came true: ${condition}`);
-}
 
 function isAlive(pid: number): boolean {
   try {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type postgres from 'postgres';
 import { expect } from 'vitest';
-import { closeSql, openSql } from '../support/databases.ts';
+import { closeSql, openSql, withLogin } from '../support/databases.ts';
 import { test as base } from '../support/fixture.ts';
 
 /** Roles that log in, and a session of each. */
@@ -25,7 +25,7 @@ export const test = base.extend<{ roles: Roles }>({
     const open = async (name: string) => {
       await admin`create role ${admin(name)} login`;
       await admin.unsafe(`alter role ${quote(name)} password '${password}'`);
-      return { name, sql: openSql(withLogin(db.url, name), 2) };
+      return { name, sql: openSql(withLogin(db.url, name, password), 2) };
     };
     const roles = { application: await open(names[0]), reader: await open(names[1]) };
     await use(roles);
@@ -36,13 +36,6 @@ export const test = base.extend<{ roles: Roles }>({
     }
   },
 });
-
-function withLogin(url: string, user: string): string {
-  const changed = new URL(url);
-  changed.username = encodeURIComponent(user);
-  changed.password = encodeURIComponent(password);
-  return changed.href;
-}
 
 export function quote(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;

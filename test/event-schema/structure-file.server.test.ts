@@ -5,7 +5,7 @@ import { readStructure } from '../../src/structure/read/structure.ts';
 import { renderStructure } from '../../src/structure/render/structure.ts';
 import { withoutPartitions } from '../../src/structure/structure.ts';
 import { test } from '../structure/structure-stage.ts';
-import { connectionTo } from '../support/maintenance-stage.ts';
+import { connectionTo } from '../support/sessions.ts';
 
 const file = new URL('../../migrations/structure.sql', import.meta.url);
 

@@ -16,7 +16,7 @@ import {
 import { addEvent, addUsers, listWrongCounters } from '../event-schema/event-schema-stage.ts';
 import { closeSql, openSql } from '../support/databases.ts';
 import { test } from '../support/fixture.ts';
-import { inspect, write } from '../support/maintenance-stage.ts';
+import { inspect, write } from '../support/sessions.ts';
 
 const cleanUp = (url: string, options: AuditCleanupOptions, signal?: AbortSignal) =>
   write(url, (session) => cleanUpAuditLog(session, { ...options, signal }), signal);

@@ -9,7 +9,7 @@ import type { AuditEntry } from '../../src/events/audit-log.ts';
 import { addUsers } from '../event-schema/event-schema-stage.ts';
 import { test as base } from '../event-schema/roles-stage.ts';
 import { closeSql, openSql } from '../support/databases.ts';
-import { connectionTo } from '../support/maintenance-stage.ts';
+import { connectionTo } from '../support/sessions.ts';
 
 interface Following {
   entries: AuditEntry[];

@@ -2,7 +2,7 @@ import { describe, expect } from 'vitest';
 import { type ReadAuditLogOptions, readAuditLog } from '../../src/events/audit-log.ts';
 import { addEvent, addUsers, bcryptHash } from '../event-schema/event-schema-stage.ts';
 import { test } from '../support/fixture.ts';
-import { inspect } from '../support/maintenance-stage.ts';
+import { inspect } from '../support/sessions.ts';
 
 const read = (url: string, options: ReadAuditLogOptions = {}) =>
   inspect(url, (session) => readAuditLog(session, options));

@@ -3,7 +3,7 @@ import { type AuditSummaryOptions, readAuditSummary } from '../../src/events/aud
 import { addOldEntries } from '../event-schema/audit-stage.ts';
 import { addEvent, addUsers } from '../event-schema/event-schema-stage.ts';
 import { test } from '../support/fixture.ts';
-import { inspect } from '../support/maintenance-stage.ts';
+import { inspect } from '../support/sessions.ts';
 
 const summarise = (url: string, options: AuditSummaryOptions) =>
   inspect(url, (session) => readAuditSummary(session, options));

@@ -13,7 +13,7 @@ import {
 import { withOpenTransaction } from '../event-schema/audit-stage.ts';
 import { addEvent, addUsers, letEventPass, readSeats } from '../event-schema/event-schema-stage.ts';
 import { test } from '../support/fixture.ts';
-import { inspect, write } from '../support/maintenance-stage.ts';
+import { inspect, write } from '../support/sessions.ts';
 
 const find = (url: string, options: FindEventsOptions = {}) =>
   inspect(url, (session) => findEvents(session, options));

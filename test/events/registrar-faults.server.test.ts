@@ -2,13 +2,13 @@ import { describe, expect } from 'vitest';
 import { createRegistrar } from '../../src/events/registrar.ts';
 import { addEvent, addUsers, readSeats } from '../event-schema/event-schema-stage.ts';
 import { test } from '../support/fixture.ts';
+import { until } from '../support/waiting.ts';
 import {
   fatesOf,
   listBlocked,
   lockEvent,
   lockUser,
   openTransaction,
-  until,
   withPool,
   withSetting,
 } from './registrar-stage.ts';

@@ -4,7 +4,8 @@ import { describe, expect } from 'vitest';
 import { createRegistrar } from '../../src/events/registrar.ts';
 import { addEvent, addUsers, readSeats } from '../event-schema/event-schema-stage.ts';
 import { test } from '../support/fixture.ts';
-import { fatesOf, listBlocked, lockEvent, until, withPool } from './registrar-stage.ts';
+import { until } from '../support/waiting.ts';
+import { fatesOf, listBlocked, lockEvent, withPool } from './registrar-stage.ts';
 
 describe('a registrar that is full', () => {
   test('turns calls away at once, and takes them again when there is room', async ({ db }) => {

@@ -54,15 +54,6 @@ export async function listBlocked(sql: postgres.Sql, what: string): Promise<numb
   return rows.map(({ pid }) => pid);
 }
 
-/** Asks over and over until the answer is true, for 30 seconds at most. */
-export async function until(question: () => boolean | Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 3_000; i++) {
-    if (await question()) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error('waited for 30 seconds in vain');
-}
-
 /** What became of each call: `ok`, the reason of the refusal, or the code of the error. */
 export async function fatesOf(calls: Promise<RegistrationResult>[]): Promise<string[]> {
   const settled = await Promise.allSettled(calls);

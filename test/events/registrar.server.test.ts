@@ -8,7 +8,8 @@ import {
   readSeats,
 } from '../event-schema/event-schema-stage.ts';
 import { test } from '../support/fixture.ts';
-import { fatesOf, lockEvent, until, withPool } from './registrar-stage.ts';
+import { until } from '../support/waiting.ts';
+import { fatesOf, lockEvent, withPool } from './registrar-stage.ts';
 
 const noId = 999_999;
 

@@ -3,7 +3,7 @@ import { type RepairBusinessRulesOptions, repairBusinessRules } from '../../src/
 import { behindTriggers, listBroken, smuggle } from '../event-schema/business-rules-stage.ts';
 import { addEvent, addUsers, listWrongCounters } from '../event-schema/event-schema-stage.ts';
 import { test } from '../support/fixture.ts';
-import { inspect, write } from '../support/maintenance-stage.ts';
+import { inspect, write } from '../support/sessions.ts';
 
 const repair = (url: string, options: RepairBusinessRulesOptions = {}) =>
   write(url, (session) => repairBusinessRules(session, options));

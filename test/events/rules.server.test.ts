@@ -9,7 +9,7 @@ import {
   runFiles,
 } from '../event-schema/event-schema-stage.ts';
 import { test } from '../support/fixture.ts';
-import { inspect } from '../support/maintenance-stage.ts';
+import { inspect } from '../support/sessions.ts';
 
 describe('checkBusinessRules', () => {
   test('finds nothing in a healthy database', async ({ db }) => {

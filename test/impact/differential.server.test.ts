@@ -8,7 +8,7 @@ import { splitStatements } from '../../src/sql/statements.ts';
 import { test } from '../support/fixture.ts';
 import { differencesFrom } from '../support/lock-facts/impact-differences.ts';
 import { observe } from '../support/lock-facts/observe.ts';
-import { inspect } from '../support/maintenance-stage.ts';
+import { inspect } from '../support/sessions.ts';
 
 let parser: SqlParser;
 beforeAll(async () => {

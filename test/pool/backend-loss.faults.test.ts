@@ -1,13 +1,14 @@
 import { expect } from 'vitest';
 import { startHoldingProxy } from '../support/holding-proxy.ts';
-import { barrier, countOpen, outcomeOf, test } from './faults-stage.ts';
+import { meeting } from '../support/waiting.ts';
+import { countOpen, outcomeOf, test } from './faults-stage.ts';
 
 const SLEEPING = `wait_event = 'PgSleep'`;
 
 test('serves the next queries where every idle backend was killed', async ({ stage }) => {
   const pool = stage.pool({ max: 3 });
   const connections = countOpen(pool);
-  const meet = barrier(3);
+  const meet = meeting(3);
   await Promise.all([1, 2, 3].map(() => pool.withConnection(meet)));
   expect(await stage.kill()).toBe(3);
   await expect.poll(connections).toBe(0);

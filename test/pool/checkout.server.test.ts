@@ -2,7 +2,8 @@ import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { DatabasePool } from '../../src/pool/pool.ts';
-import { failureOf, gate, meeting, POLL, pidOf, test } from './pool-stage.ts';
+import { failureOf, gate, meeting, POLL } from '../support/waiting.ts';
+import { pidOf, test } from './pool-stage.ts';
 
 test('opens no connection before the first use, and one for the first', async ({ stage }) => {
   const wire = await stage.wire();

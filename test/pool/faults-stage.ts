@@ -6,6 +6,7 @@ import { DatabasePool } from '../../src/pool/pool.ts';
 import { closeSql, openSql, withDatabase } from '../support/databases.ts';
 import { test as base } from '../support/fixture.ts';
 import { type FaultyProxy, startProxy } from '../support/proxy.ts';
+import { meeting, POLL } from '../support/waiting.ts';
 
 export interface Backend {
   pid: number;
@@ -133,14 +134,13 @@ function createStage(url: string, applicationName: string): PoolStage & Kept {
   };
 }
 
-const POLL = { timeout: 20_000, interval: 10 };
 const CLOSE_TIMEOUT_MS = 15_000;
 
 /** Looks at every connection that the pool can give, all at the same time, and closes it. */
 async function expectSound({ pool, max, afterwards }: Made, stage: PoolStage): Promise<void> {
   const { isReachable = true, ownsBackends = true } = afterwards;
   if (isReachable) {
-    const meet = barrier(max);
+    const meet = meeting(max);
     const found = await Promise.all(
       Array.from({ length: max }, () => pool.withConnection((one) => lookAt(one, meet))),
     ).catch((error) => {
@@ -198,20 +198,6 @@ export function countOpen(pool: DatabasePool): () => number {
     count -= 1;
   });
   return () => count;
-}
-
-/** Lets nobody go on before `count` are there. */
-export function barrier(count: number): () => Promise<void> {
-  let open: () => void = () => undefined;
-  const isOpen = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  let missing = count;
-  return () => {
-    missing -= 1;
-    if (missing <= 0) open();
-    return isOpen;
-  };
 }
 
 /** `ok`, the code of the error, or `pending` where nothing came of it in the time. */

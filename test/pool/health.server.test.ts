@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { PoolHealth } from '../../src/pool/health.ts';
 import { renderPrometheus } from '../../src/pool/instruments.ts';
-import { failureOf, gate, POLL, test } from './pool-stage.ts';
+import { failureOf, gate, POLL } from '../support/waiting.ts';
+import { test } from './pool-stage.ts';
 
 test('is ok where the database answers, also before the first use', async ({ stage }) => {
   const pool = stage.pool();

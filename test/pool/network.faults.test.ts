@@ -1,7 +1,8 @@
 import { expect } from 'vitest';
 import type { FaultyProxy } from '../support/proxy.ts';
 import type { Direction } from '../support/proxy-line.ts';
-import { barrier, outcomeOf, type PoolStage, test } from './faults-stage.ts';
+import { meeting } from '../support/waiting.ts';
+import { outcomeOf, type PoolStage, test } from './faults-stage.ts';
 
 test('gives every caller its own answer where all packets are late', async ({ stage }) => {
   const proxy = await stage.proxy();
@@ -114,7 +115,7 @@ test('finds out that all idle connections lead nowhere, in time for who waits', 
     connectionTimeoutMillis: 1_000,
     acquireTimeoutMillis: 9_000,
   });
-  const meet = barrier(4);
+  const meet = meeting(4);
   await Promise.all([1, 2, 3, 4].map(() => pool.withConnection(meet)));
   await new Promise((resolve) => setTimeout(resolve, 50));
   proxy.drop('both');

@@ -4,7 +4,8 @@ import { parseConnectionUrl } from '../../src/config/url.ts';
 import { openSession } from '../../src/connection/session.ts';
 import type { PoolOptions } from '../../src/pool/options.ts';
 import { DatabasePool } from '../../src/pool/pool.ts';
-import { failureOf, test } from './pool-stage.ts';
+import { failureOf } from '../support/waiting.ts';
+import { test } from './pool-stage.ts';
 
 const made = (
   options: object,

@@ -3,7 +3,8 @@ import { isConnectionLoss } from '../../src/connection/connection-error.ts';
 import { openSession } from '../../src/connection/session.ts';
 import { readPoolConfiguration } from '../../src/pool/connection-source.ts';
 import type { PoolConnection } from '../../src/pool/handle.ts';
-import { failureOf, test } from './pool-stage.ts';
+import { failureOf } from '../support/waiting.ts';
+import { test } from './pool-stage.ts';
 
 test('takes undefined for null wherever it stands', async ({ stage }) => {
   const pool = stage.pool({ max: 1 });

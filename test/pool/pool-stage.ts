@@ -45,40 +45,6 @@ export const test = base.extend<{ stage: PoolStage }>({
   },
 });
 
-export const POLL = { timeout: 20_000, interval: 10 };
-
-/** The error with which something ends that must not succeed. */
-export async function failureOf<E extends Error = Error & { code: string }>(
-  work: Promise<unknown>,
-): Promise<E> {
-  return work.then(
-    (value) => {
-      throw new Error(`it did not fail: ${JSON.stringify(value)}`);
-    },
-    (error) => error,
-  );
-}
-
-/** Lets nobody go on before `count` are there. */
-export function meeting(count: number): () => Promise<void> {
-  const { promise, open } = gate();
-  let missing = count;
-  return () => {
-    missing -= 1;
-    if (missing <= 0) open();
-    return promise;
-  };
-}
-
-/** A promise that is resolved from outside. */
-export function gate(): { promise: Promise<void>; open: () => void } {
-  let open: () => void = () => undefined;
-  const promise = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  return { promise, open };
-}
-
 /** The pid of the connection that a pool gives next. */
 export async function pidOf(pool: Pick<DatabasePool, 'query'>): Promise<number> {
   const { rows } = await pool.query<{ pid: number }>('select pg_backend_pid() as pid');

@@ -1,7 +1,8 @@
 import { expect } from 'vitest';
 import { closeSql, openSql } from '../support/databases.ts';
 import { type PgBouncer, startPgBouncer, whyNoPgBouncer } from '../support/pgbouncer.ts';
-import { barrier, outcomeOf, test as stageTest } from './faults-stage.ts';
+import { meeting } from '../support/waiting.ts';
+import { outcomeOf, test as stageTest } from './faults-stage.ts';
 
 const test = stageTest.extend<{ pooler: PgBouncer }>({
   pooler: async ({ stage, skip }, use) => {
@@ -106,7 +107,7 @@ test('gives nobody the settings of another through a pooler', async ({ stage, po
   await Promise.all(Array.from({ length: 12 }, () => pool.query('select 1')));
   // Whoever else uses the pooler's connections to the server finds them as they were.
   const other = stage.pool({ max: 3, connectionString: pooler.url, prepare: false }, NOT_OURS);
-  const meet = barrier(3);
+  const meet = meeting(3);
   const seen = await Promise.all(
     [1, 2, 3].map(() =>
       other.withTransaction(async (tx) => {

@@ -1,7 +1,8 @@
 import { expect } from 'vitest';
 import type { PoolConnection } from '../../src/pool/handle.ts';
 import type { DatabasePool } from '../../src/pool/pool.ts';
-import { failureOf, test } from './pool-stage.ts';
+import { failureOf } from '../support/waiting.ts';
+import { test } from './pool-stage.ts';
 
 type Query = Pick<PoolConnection, 'query'>;
 

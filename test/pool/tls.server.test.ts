@@ -7,7 +7,7 @@ import { DatabasePool } from '../../src/pool/pool.ts';
 import { closeSql, openSql } from '../support/databases.ts';
 import { test as base } from '../support/fixture.ts';
 import { startOwnServer, whyNoOwnServer } from '../support/own-server.ts';
-import { failureOf, POLL } from './pool-stage.ts';
+import { failureOf, POLL } from '../support/waiting.ts';
 
 const run = promisify(execFile);
 

@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
-import { barrier, outcomeOf, test } from './faults-stage.ts';
+import { meeting } from '../support/waiting.ts';
+import { outcomeOf, test } from './faults-stage.ts';
 
 const BY_HAND = [
   'commit',
@@ -55,7 +56,7 @@ for (const max of [1, 4]) {
   test(`refuses the pool inside its own transaction with max ${max} (#893)`, async ({ stage }) => {
     const pool = stage.pool({ max, min: max, acquireTimeoutMillis: 1_000 });
     await pool.warm();
-    const meet = barrier(max);
+    const meet = meeting(max);
     const inner: string[] = [];
     const transactions = Array.from({ length: max }, (_, id) =>
       outcomeOf(

@@ -6,8 +6,8 @@ import { classifyStatement } from '../../src/sql/kind.ts';
 import { loadSqlParser } from '../../src/sql/parser.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
 import { corpusStatements, corpusText, deepStatements } from '../support/grammar-corpus/corpus.ts';
-import { inspect } from '../support/maintenance-stage.ts';
 import { type MigrateStage, test } from '../support/migrate-stage.ts';
+import { inspect } from '../support/sessions.ts';
 
 /** What PostgreSQL refuses whatever the rows are; `outside` needs no transaction around it. */
 const REFUSED = [

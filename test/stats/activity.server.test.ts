@@ -1,6 +1,7 @@
 import { expect } from 'vitest';
 import { readActivity } from '../../src/stats/activity.ts';
-import { eventually, inspect, test } from '../support/live-server-stage.ts';
+import { inspect, test } from '../support/sessions.ts';
+import { eventually } from '../support/waiting.ts';
 
 test('shows who runs what since when, and leaves itself out', async ({ emptyDb, sessions }) => {
   const { url, name, sql } = emptyDb;

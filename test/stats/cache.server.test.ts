@@ -1,7 +1,8 @@
 import { expect } from 'vitest';
 import { readCache } from '../../src/stats/cache.ts';
 import { useInOwnSession } from '../event-schema/statistics-stage.ts';
-import { eventually, inspect, test } from '../support/live-server-stage.ts';
+import { inspect, test } from '../support/sessions.ts';
+import { eventually } from '../support/waiting.ts';
 
 test('shows ratios of the database, its tables and indexes once there are enough reads', async ({
   emptyDb,

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { readConnections } from '../../src/stats/connections.ts';
-import { inspect, test } from '../support/live-server-stage.ts';
+import { inspect, test } from '../support/sessions.ts';
 
 test('counts connections by state, user, application and database', async ({
   emptyDb,

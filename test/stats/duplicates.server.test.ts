@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { readDuplicateIndexes } from '../../src/stats/duplicates.ts';
 import { test as eventTest } from '../support/fixture.ts';
-import { inspect, test } from '../support/live-server-stage.ts';
+import { inspect, test } from '../support/sessions.ts';
 
 async function find(url: string): Promise<string[]> {
   const { rows } = await inspect(url, (session) => readDuplicateIndexes(session));

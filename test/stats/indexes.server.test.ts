@@ -2,7 +2,8 @@ import { expect } from 'vitest';
 import { readIndexes } from '../../src/stats/indexes.ts';
 import { useInOwnSession } from '../event-schema/statistics-stage.ts';
 import { test as eventTest } from '../support/fixture.ts';
-import { eventually, inspect, test } from '../support/live-server-stage.ts';
+import { inspect, test } from '../support/sessions.ts';
+import { eventually } from '../support/waiting.ts';
 
 test('shows for each index what it costs, what it is for and whether it is used', async ({
   emptyDb,

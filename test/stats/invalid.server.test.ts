@@ -1,6 +1,7 @@
 import { expect } from 'vitest';
 import { readInvalidObjects } from '../../src/stats/invalid.ts';
-import { eventually, inspect, test } from '../support/live-server-stage.ts';
+import { inspect, test } from '../support/sessions.ts';
+import { eventually } from '../support/waiting.ts';
 
 test('finds an index that a failed build left, and nothing once it is mended', async ({
   emptyDb,

@@ -8,7 +8,7 @@ import { readPartitions } from '../../src/stats/partitions.ts';
 import { readSequences } from '../../src/stats/sequences.ts';
 import { readTables } from '../../src/stats/tables.ts';
 import { readUnusedIndexes } from '../../src/stats/unused.ts';
-import { inspect, test } from '../support/live-server-stage.ts';
+import { inspect, test } from '../support/sessions.ts';
 
 /** Hides locks from a report, as if they were taken after it had looked at them. */
 function blindToLocks(session: Session, refusals: string[]): Session {

@@ -2,13 +2,9 @@ import type postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test as plainTest } from 'vitest';
 import { type LockRow, readLocks } from '../../src/stats/locks.ts';
 import { closeSql, openSql } from '../support/databases.ts';
-import {
-  eventually,
-  inspect,
-  type SpecialServer,
-  specialServers,
-  test,
-} from '../support/live-server-stage.ts';
+import { type SpecialServer, specialServers } from '../support/own-server.ts';
+import { inspect, test } from '../support/sessions.ts';
+import { eventually } from '../support/waiting.ts';
 
 async function pidOf(sql: postgres.Sql): Promise<number> {
   const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;

@@ -2,7 +2,8 @@ import { expect } from 'vitest';
 import { readMissingForeignKeyIndexes } from '../../src/stats/missing-fk.ts';
 import { useInOwnSession } from '../event-schema/statistics-stage.ts';
 import { test as eventTest } from '../support/fixture.ts';
-import { eventually, inspect, test } from '../support/live-server-stage.ts';
+import { inspect, test } from '../support/sessions.ts';
+import { eventually } from '../support/waiting.ts';
 
 const find = async (url: string) =>
   (await inspect(url, readMissingForeignKeyIndexes)).rows

@@ -1,7 +1,8 @@
 import { expect } from 'vitest';
 import { readPartitions } from '../../src/stats/partitions.ts';
+import { withLogin } from '../support/databases.ts';
 import { test as eventTest } from '../support/fixture.ts';
-import { asUser, inspect, test } from '../support/live-server-stage.ts';
+import { inspect, test } from '../support/sessions.ts';
 
 /** What the schema takes for a password hash. */
 const HASH = `$2b$12$${'a'.repeat(53)}`;
@@ -127,7 +128,7 @@ eventTest(
     const role = `evdb_test_look_${db.name.slice(-12)}`;
     await admin.unsafe(`create role ${role} login password 'secret'`);
     try {
-      const asOther = await inspect(asUser(db.url, role), readPartitions);
+      const asOther = await inspect(withLogin(db.url, role, 'secret'), readPartitions);
       expect(asOther.notes).toMatchObject([{ level: 'unknown' }]);
       expect(asOther.rows).toMatchObject([{ coveredUntil: own?.until }]);
     } finally {

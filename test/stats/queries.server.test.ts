@@ -2,14 +2,9 @@ import type postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test as plainTest } from 'vitest';
 import type { Session } from '../../src/connection/session.ts';
 import { readQueries } from '../../src/stats/queries.ts';
-import { closeSql, openSql, withDatabase } from '../support/databases.ts';
-import {
-  asUser,
-  inspect,
-  type SpecialServer,
-  specialServers,
-  test,
-} from '../support/live-server-stage.ts';
+import { closeSql, openSql, withDatabase, withLogin } from '../support/databases.ts';
+import { type SpecialServer, specialServers } from '../support/own-server.ts';
+import { inspect, test } from '../support/sessions.ts';
 
 test('says how to get pg_stat_statements where it is not loaded, installed or not', async ({
   emptyDb,
@@ -112,7 +107,7 @@ describe('where pg_stat_statements is loaded', () => {
   plainTest('shows the times of blocks where the server takes them', async () => {
     await sql`create extension if not exists pg_stat_statements`;
     await sql`alter role seer set track_io_timing = on`;
-    const { rows } = await inspect(asUser(server.url, 'seer'), readQueries);
+    const { rows } = await inspect(withLogin(server.url, 'seer', 'secret'), readQueries);
     expect(rows[0]?.ioMs).toEqual(expect.any(Number));
   });
 
@@ -120,11 +115,11 @@ describe('where pg_stat_statements is loaded', () => {
     await sql`create extension if not exists pg_stat_statements`;
     await sql`select 'of postgres' as told`;
     const all = (session: Session) => readQueries(session, { limit: 1000 });
-    const seen = await inspect(asUser(server.url, 'seer'), all);
+    const seen = await inspect(withLogin(server.url, 'seer', 'secret'), all);
     expect(seen.notes).toEqual([]);
     expect(seen.rows.some(({ query }) => query === 'select $1 as told')).toBe(true);
 
-    const hidden = await inspect(asUser(server.url, 'blind'), all);
+    const hidden = await inspect(withLogin(server.url, 'blind', 'secret'), all);
     expect(hidden.rows.filter(({ user }) => user === 'postgres').length).toBeGreaterThan(0);
     for (const row of hidden.rows.filter(({ user }) => user === 'postgres')) {
       expect(row).toMatchObject({ query: null, queryId: null, isHidden: true });
@@ -142,7 +137,7 @@ describe('where pg_stat_statements is loaded', () => {
     await sql.unsafe(`
       drop extension pg_stat_statements; create schema closed;
       create extension pg_stat_statements schema closed`);
-    const report = await inspect(asUser(server.url, 'blind'), readQueries);
+    const report = await inspect(withLogin(server.url, 'blind', 'secret'), readQueries);
     expect(report.rows).toEqual([]);
     expect(report.notes[0]).toMatchObject({
       level: 'unknown',
@@ -150,7 +145,9 @@ describe('where pg_stat_statements is loaded', () => {
     });
     const hint = report.notes[0]?.hint ?? '';
     await sql.unsafe(hint.slice(hint.indexOf('grant')));
-    expect((await inspect(asUser(server.url, 'blind'), readQueries)).rows).not.toEqual([]);
+    expect((await inspect(withLogin(server.url, 'blind', 'secret'), readQueries)).rows).not.toEqual(
+      [],
+    );
   });
 
   plainTest('says that statements were dropped where there are too many', async () => {

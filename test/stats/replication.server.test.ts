@@ -1,14 +1,10 @@
 import type postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ReplicationRow, readReplication } from '../../src/stats/replication.ts';
-import { closeSql, openSql } from '../support/databases.ts';
-import {
-  asUser,
-  eventually,
-  inspect,
-  type SpecialServer,
-  specialServers,
-} from '../support/live-server-stage.ts';
+import { closeSql, openSql, withLogin } from '../support/databases.ts';
+import { type SpecialServer, specialServers } from '../support/own-server.ts';
+import { inspect } from '../support/sessions.ts';
+import { eventually } from '../support/waiting.ts';
 
 const byName = (rows: ReplicationRow[], name: string) => rows.find((row) => row.name === name);
 
@@ -87,9 +83,9 @@ describe('a primary and its standby', () => {
       [primary, 'follower'],
       [standby, undefined],
     ] as const) {
-      const seen = await inspect(asUser(server.url, 'seer'), readReplication);
+      const seen = await inspect(withLogin(server.url, 'seer', 'secret'), readReplication);
       expect(seen.notes).toEqual([]);
-      const hidden = await inspect(asUser(server.url, 'plain'), readReplication);
+      const hidden = await inspect(withLogin(server.url, 'plain', 'secret'), readReplication);
       const row = name ? byName(hidden.rows, name) : hidden.rows[0];
       expect(row).toMatchObject({ isHidden: true, state: null, isActive: null });
       expect(hidden.notes).toEqual([
@@ -106,7 +102,7 @@ describe('a primary and its standby', () => {
     await sql`select pg_create_physical_replication_slot('left_behind', true)`;
     await sql`select pg_create_logical_replication_slot('decoded', 'pgoutput')`;
     await sql`insert into events select generate_series(1, 50000)`;
-    const { rows } = await inspect(asUser(primary.url, 'plain'), readReplication);
+    const { rows } = await inspect(withLogin(primary.url, 'plain', 'secret'), readReplication);
     const physical = byName(rows, 'left_behind');
     expect(physical).toMatchObject({
       kind: 'slot',

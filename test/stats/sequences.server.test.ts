@@ -3,7 +3,8 @@ import type { Session } from '../../src/connection/session.ts';
 import { readSequences } from '../../src/stats/sequences.ts';
 import { useInOwnSession } from '../event-schema/statistics-stage.ts';
 import { test as eventTest } from '../support/fixture.ts';
-import { eventually, inspect, test } from '../support/live-server-stage.ts';
+import { inspect, test } from '../support/sessions.ts';
+import { eventually } from '../support/waiting.ts';
 
 /** Makes the counters of a test, which are always young, look old. */
 function asIfCountedFor(session: Session, days: number): Session {

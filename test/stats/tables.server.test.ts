@@ -2,7 +2,8 @@ import { expect } from 'vitest';
 import { readTables } from '../../src/stats/tables.ts';
 import { useInOwnSession } from '../event-schema/statistics-stage.ts';
 import { test as eventTest } from '../support/fixture.ts';
-import { eventually, inspect, test } from '../support/live-server-stage.ts';
+import { inspect, test } from '../support/sessions.ts';
+import { eventually } from '../support/waiting.ts';
 
 /** What the schema takes for a password hash. */
 const HASH = `$2b$12$${'a'.repeat(53)}`;

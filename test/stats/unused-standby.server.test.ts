@@ -3,13 +3,9 @@ import { readSequences } from '../../src/stats/sequences.ts';
 import { readUnusedIndexes } from '../../src/stats/unused.ts';
 import { updateStatistics } from '../../src/stats/update.ts';
 import { closeSql, openSql } from '../support/databases.ts';
-import {
-  eventually,
-  inspect,
-  type SpecialServer,
-  specialServers,
-} from '../support/live-server-stage.ts';
-import { connectionOf } from './stats-objects-stage.ts';
+import { type SpecialServer, specialServers } from '../support/own-server.ts';
+import { connectionTo, inspect } from '../support/sessions.ts';
+import { eventually } from '../support/waiting.ts';
 
 const servers = specialServers();
 let primary: SpecialServer;
@@ -60,10 +56,10 @@ test('reads sequences on a standby, but those of unlogged tables, which are not 
 });
 
 test('refuses to analyze on a standby', async () => {
-  await expect(updateStatistics(await connectionOf(standby.url))).rejects.toMatchObject({
+  await expect(updateStatistics(await connectionTo(standby.url))).rejects.toMatchObject({
     code: 'READ_ONLY',
   });
-  const { rows } = await updateStatistics(await connectionOf(primary.url));
+  const { rows } = await updateStatistics(await connectionTo(primary.url));
   expect(rows.map(({ table, outcome }) => ({ table, outcome }))).toEqual([
     { table: 't', outcome: 'analyzed' },
     { table: 'u', outcome: 'analyzed' },

@@ -2,7 +2,8 @@ import { expect } from 'vitest';
 import { readUnusedIndexes } from '../../src/stats/unused.ts';
 import { useInOwnSession } from '../event-schema/statistics-stage.ts';
 import { test as eventTest } from '../support/fixture.ts';
-import { eventually, inspect, test } from '../support/live-server-stage.ts';
+import { inspect, test } from '../support/sessions.ts';
+import { eventually } from '../support/waiting.ts';
 
 /** Judges counters of any age: those of a test are always young. */
 const judge = (url: string) =>

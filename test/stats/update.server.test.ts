@@ -1,8 +1,7 @@
 import { expect } from 'vitest';
 import { type UpdateStatisticsRow, updateStatistics } from '../../src/stats/update.ts';
 import { test as eventTest } from '../support/fixture.ts';
-import { test } from '../support/live-server-stage.ts';
-import { connectionOf } from './stats-objects-stage.ts';
+import { connectionTo, test } from '../support/sessions.ts';
 
 const outcomes = (rows: UpdateStatisticsRow[]) =>
   Object.fromEntries(rows.map(({ table, outcome }) => [table, outcome]));
@@ -23,7 +22,7 @@ test('analyzes every table, and tells of each as it goes', async ({ emptyDb }) =
     insert into "S ""x""".log select '2026-01-05' from generate_series(1, 100)`,
   );
   const seen: string[] = [];
-  const { rows } = await updateStatistics(await connectionOf(url), {
+  const { rows } = await updateStatistics(await connectionTo(url), {
     onProgress: (row, done, total) => seen.push(`${row.table} ${done}/${total}`),
   });
   expect(outcomes(rows)).toEqual({ 'T y': 'analyzed', log: 'analyzed', mv: 'analyzed' });
@@ -34,17 +33,17 @@ test('analyzes every table, and tells of each as it goes', async ({ emptyDb }) =
       (select reltuples::int from pg_class where relname = 'log') as whole,
       (select reltuples::int from pg_class where relname = 'log_1') as part`;
   expect(counts).toEqual({ plain: 100, whole: 100, part: 100 });
-  const limited = await updateStatistics(await connectionOf(url), { schema: 'public' });
+  const limited = await updateStatistics(await connectionTo(url), { schema: 'public' });
   expect(outcomes(limited.rows)).toEqual({ mv: 'analyzed' });
   await expect(
-    updateStatistics(await connectionOf(url), { schema: 'nowhere' }),
+    updateStatistics(await connectionTo(url), { schema: 'nowhere' }),
   ).rejects.toMatchObject({ code: 'USAGE' });
 });
 
 test('skips what the role may not analyze', async ({ emptyDb, live }) => {
   await emptyDb.sql.unsafe(`create table theirs (a int); create table mine (a int);
     alter table mine owner to ${live.plainName}`);
-  const { rows } = await updateStatistics(await connectionOf(live.plainUrl));
+  const { rows } = await updateStatistics(await connectionTo(live.plainUrl));
   expect(outcomes(rows)).toEqual({ mine: 'analyzed', theirs: 'skippedNoPrivilege' });
   expect(rows.find(({ table }) => table === 'theirs')?.reason).toBe(
     `${live.plainName} owns neither the table nor the database`,
@@ -65,7 +64,7 @@ test('skips what is locked, as a whole or in a part, and names who locks it', as
   await holder.unsafe(
     'begin; lock table "held T" in share update exclusive mode; lock table log_1 in access exclusive mode',
   );
-  const { rows } = await updateStatistics(await connectionOf(url));
+  const { rows } = await updateStatistics(await connectionTo(url));
   expect(outcomes(rows)).toEqual({
     free: 'analyzed',
     'held T': 'skippedLocked',
@@ -76,7 +75,7 @@ test('skips what is locked, as a whole or in a part, and names who locks it', as
   );
   expect(rows.find(({ table }) => table === 'log')?.reason).toContain('public.log_1');
   await holder.unsafe('rollback');
-  expect(outcomes((await updateStatistics(await connectionOf(url))).rows)).toEqual({
+  expect(outcomes((await updateStatistics(await connectionTo(url))).rows)).toEqual({
     free: 'analyzed',
     'held T': 'analyzed',
     log: 'analyzed',
@@ -90,7 +89,7 @@ test('goes on after a table that cannot be analyzed, and says why', async ({ emp
     create table broken (i int); create index on broken (divide(i)); insert into broken values (1);
     create or replace function divide(i int) returns int language plpgsql immutable as 'begin return i / 0; end';
     create table sound (i int)`);
-  const { rows } = await updateStatistics(await connectionOf(url));
+  const { rows } = await updateStatistics(await connectionTo(url));
   expect(outcomes(rows)).toEqual({ broken: 'failed', sound: 'analyzed' });
   expect(rows[0]?.reason).toBe('division by zero (22012)');
 });
@@ -101,7 +100,7 @@ test('stops when it is told to', async ({ emptyDb }) => {
   const controller = new AbortController();
   const reason = new Error('enough');
   await expect(
-    updateStatistics(await connectionOf(url), {
+    updateStatistics(await connectionTo(url), {
       signal: controller.signal,
       onProgress: () => controller.abort(reason),
     }),
@@ -112,7 +111,7 @@ test('stops when it is told to', async ({ emptyDb }) => {
 });
 
 eventTest('reports the same tables as the function of the event schema', async ({ db }) => {
-  const { rows } = await updateStatistics(await connectionOf(db.url));
+  const { rows } = await updateStatistics(await connectionTo(db.url));
   const own = await db.sql`select tablename, outcome from update_table_statistics()`;
   expect(outcomes(rows)).toEqual(
     Object.fromEntries(own.map(({ tablename, outcome }) => [tablename, outcome])),

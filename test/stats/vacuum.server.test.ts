@@ -1,14 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test as plainTest } from 'vitest';
 import { readVacuum } from '../../src/stats/vacuum.ts';
-import { closeSql, openSql, withDatabase } from '../support/databases.ts';
-import {
-  asUser,
-  eventually,
-  inspect,
-  type SpecialServer,
-  specialServers,
-  test,
-} from '../support/live-server-stage.ts';
+import { closeSql, openSql, withDatabase, withLogin } from '../support/databases.ts';
+import { type SpecialServer, specialServers } from '../support/own-server.ts';
+import { inspect, test } from '../support/sessions.ts';
+import { eventually } from '../support/waiting.ts';
 
 test('shows how old databases and tables are, against what freezes and what stops them', async ({
   emptyDb,
@@ -108,7 +103,9 @@ describe('on a server that does not vacuum on its own', () => {
         hint: expect.stringContaining('alter system set autovacuum = on'),
       }),
     );
-    expect((await inspect(asUser(server.url, 'plain'), readVacuum)).isAutovacuumOn).toBe(false);
+    expect(
+      (await inspect(withLogin(server.url, 'plain', 'secret'), readVacuum)).isAutovacuumOn,
+    ).toBe(false);
     await sql`select pg_cancel_backend(pid) from pg_stat_progress_vacuum`;
     await vacuum;
     await Promise.all([sql, other].map(closeSql));

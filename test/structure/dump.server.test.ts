@@ -4,7 +4,7 @@ import { readStructure } from '../../src/structure/read/structure.ts';
 import { renderStructure } from '../../src/structure/render/structure.ts';
 import { STRUCTURE_KINDS } from '../../src/structure/structure.ts';
 import { closeSql, openSql } from '../support/databases.ts';
-import { connectionTo } from '../support/maintenance-stage.ts';
+import { connectionTo } from '../support/sessions.ts';
 import { test } from './structure-stage.ts';
 
 test('a dump with every kind of object makes the same database again', async ({ stage }) => {

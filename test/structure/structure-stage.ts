@@ -13,7 +13,7 @@ import {
   withDatabase,
 } from '../support/databases.ts';
 import { test as base } from '../support/fixture.ts';
-import { connectionTo } from '../support/maintenance-stage.ts';
+import { connectionTo } from '../support/sessions.ts';
 
 /** What tests of structures do with databases. */
 export interface StructureStage {

@@ -16,6 +16,14 @@ export function withDatabase(url: string, database: string): string {
   return changed.href;
 }
 
+/** The same server and database with another login. */
+export function withLogin(url: string, user: string, password: string): string {
+  const changed = new URL(url);
+  changed.username = encodeURIComponent(user);
+  changed.password = encodeURIComponent(password);
+  return changed.href;
+}
+
 /** Opens a driver instance for tests: silent about notices, at most `max` connections (default 4). */
 export function openSql(url: string, max = 4): postgres.Sql {
   return postgres(url, {
@@ -42,6 +50,29 @@ export async function createDatabase(
 /** Drops a database and ends whatever is still connected to it. */
 export async function dropDatabase(admin: postgres.Sql, name: string): Promise<void> {
   await admin`drop database if exists ${admin(name)} with (force)`;
+}
+
+/** A role of one test: roles belong to the server, so each has a name of its own. */
+export interface TestRole {
+  name: string;
+  /** URL of the test's database with this role. */
+  url: string;
+  /** Drops the role with all that it owns in the database. */
+  remove(): Promise<void>;
+}
+
+/** Creates a role that logs in to a database; `attributes` are those of `create role`. */
+export async function createRole(
+  { sql, url }: { sql: postgres.Sql; url: string },
+  attributes = '',
+  password = randomBytes(12).toString('hex'),
+): Promise<TestRole> {
+  const name = `${prefix}${randomBytes(6).toString('hex')}`;
+  await sql.unsafe(`create role ${name} login password '${password}' ${attributes}`);
+  const remove = async () => {
+    await sql.unsafe(`drop owned by ${name} cascade; drop role ${name}`).simple();
+  };
+  return { name, url: withLogin(url, name, password), remove };
 }
 
 /** Names of the test databases that exist on the server. */

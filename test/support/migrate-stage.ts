@@ -1,20 +1,19 @@
-import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type postgres from 'postgres';
 import { vi } from 'vitest';
-import { type MigrateOptions, type MigrationProgress, resolveConfig } from '../../src/index.ts';
+import {
+  type MigrateOptions,
+  type MigrationProgress,
+  migrateUp,
+  ScriptError,
+} from '../../src/index.ts';
 import { runnerLock } from '../../src/migrate/ledger/lock.ts';
-import { closeSql, openSql } from './databases.ts';
+import { closeSql, createRole, openSql, type TestRole } from './databases.ts';
 import { test as base, type TestDatabase } from './fixture.ts';
 import type { TestProject } from './project.ts';
-
-/** A role of one test. */
-export interface TestRole {
-  name: string;
-  /** URL of the test's database with this role. */
-  url: string;
-}
+import { connectionTo } from './sessions.ts';
+import { failureOf } from './waiting.ts';
 
 /** An empty database beside an empty project, and what tests of migrations do with the two. */
 export interface MigrateStage {
@@ -86,14 +85,12 @@ async function makeStage(
     ledger: (schema = 'public') => listLedger(sql, schema),
     history: (schema = 'public') => listHistory(sql, schema),
     relations: (schema = 'public') => listRelations(sql, schema),
-    createRole: (attributes = '') => createRole(url, sql, attributes, cleanUps),
+    createRole: async (attributes) => {
+      const role = await createRole({ url, sql }, attributes);
+      cleanUps.push(role.remove);
+      return role;
+    },
   };
-}
-
-async function connectionTo(url: string): Promise<MigrateOptions['connection']> {
-  const { connection } = await resolveConfig({ flags: { url }, env: {}, cwd: '/' });
-  if (connection.kind !== 'server') throw new Error('a URL names a server');
-  return connection.options;
 }
 
 async function listLedger(sql: postgres.Sql, schema: string): Promise<string[]> {
@@ -116,25 +113,6 @@ async function listRelations(sql: postgres.Sql, schema: string): Promise<string[
     where relnamespace = ${schema}::regnamespace and relkind in ('r', 'p', 'v', 'm', 'S', 'i')
     order by relname`;
   return rows.map(({ relname }) => relname);
-}
-
-/** Roles belong to the server, so each has a name of its own and goes with its test. */
-async function createRole(
-  url: string,
-  sql: postgres.Sql,
-  attributes: string,
-  cleanUps: (() => Promise<void>)[],
-): Promise<TestRole> {
-  const name = `evdb_test_${randomBytes(6).toString('hex')}`;
-  const password = randomBytes(12).toString('hex');
-  await sql.unsafe(`create role ${name} login password '${password}' ${attributes}`);
-  cleanUps.push(async () => {
-    await sql.unsafe(`drop owned by ${name} cascade; drop role ${name}`).simple();
-  });
-  const roleUrl = new URL(url);
-  roleUrl.username = name;
-  roleUrl.password = password;
-  return { name, url: roleUrl.href };
 }
 
 /** Takes the lock of the target's runner in another session, as a runner does that hangs. */
@@ -167,4 +145,26 @@ export function untilHeard<Kind extends MigrationProgress['kind']>(
 export async function isSuperuser(sql: postgres.Sql): Promise<boolean> {
   const [row] = await sql`select rolsuper from pg_roles where rolname = current_user`;
   return row?.rolsuper === true;
+}
+
+/** Writes three migrations, each of which needs the one before. */
+export async function writeThree(stage: MigrateStage): Promise<void> {
+  await stage.migration('001_one', 'create table one (id int);', 'drop table one;');
+  await stage.migration(
+    '2_two',
+    'alter table one rename to two;',
+    'alter table two rename to one;',
+  );
+  await stage.migration(
+    '10_ten',
+    'alter table two rename to ten;',
+    'alter table ten rename to two;',
+  );
+}
+
+/** The error of a script with which `up` ends. */
+export async function failUp(options: MigrateOptions): Promise<ScriptError> {
+  const failure = await failureOf<Error>(migrateUp(options));
+  if (failure instanceof ScriptError) return failure;
+  throw failure;
 }

@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, chown, cp, lchown, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findEmbeddedBinaries } from '../../src/embedded/binaries.ts';
@@ -29,9 +29,7 @@ export function whyNoOwnServer(): string | undefined {
 
 /** Starts a server from the embedded binaries, in a folder of its own. */
 export async function startOwnServer(settings: Record<string, string> = {}): Promise<OwnServer> {
-  const directory = await mkdtemp(join(tmpdir(), 'evdb-test-own-server-'));
-  // As root the server runs as another user, who has to enter the folder.
-  await chmod(directory, 0o755);
+  const directory = await makeFolder();
   const start = () => ensureEmbeddedServer({ directory, settings: { fsync: 'off', ...settings } });
   const { url, dataDirectory, port } = await start();
   const stop = async () => void (await stopEmbeddedServer({ directory }));
@@ -48,4 +46,72 @@ export async function startOwnServer(settings: Record<string, string> = {}): Pro
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** A server with settings of its own, of the version that the run tests. */
+export interface SpecialServer {
+  url: string;
+  directory: string;
+}
+
+/** Starts servers for one file of tests; `remove` ends them and their standbys. */
+export function specialServers() {
+  const directories: string[] = [];
+  const ensure = async (directory: string, settings: Record<string, string>) => {
+    const binariesDir = process.env.EVDB_TEST_PG_BINARIES;
+    const all = { fsync: 'off', ...settings };
+    return (await ensureEmbeddedServer({ directory, binariesDir, settings: all })).url;
+  };
+  const begin = async (
+    settings: Record<string, string>,
+    prepare?: (directory: string) => Promise<void>,
+  ): Promise<SpecialServer> => {
+    const directory = await makeFolder();
+    directories.push(directory);
+    await prepare?.(directory);
+    return { url: await ensure(directory, settings), directory };
+  };
+  return {
+    start: (settings: Record<string, string>) => begin(settings),
+    /** Stops a primary, copies it, starts it again, and the copy as its standby. */
+    addStandby: async (primary: SpecialServer, settings: Record<string, string>) => {
+      await stopEmbeddedServer({ directory: primary.directory });
+      const { hostname, port, username, password } = new URL(primary.url);
+      const info = `host=${hostname} port=${port} user=${username} password=${password} application_name=follower`;
+      const standby = await begin({ ...settings, primary_conninfo: info }, async (directory) => {
+        await cp(primary.directory, directory, { recursive: true, preserveTimestamps: true });
+        await takeOwnersOver(primary.directory, directory);
+        await rm(join(directory, 'server.json'));
+        const signal = join(directory, 'postgres/data/standby.signal');
+        await writeFile(signal, '');
+        await chmod(signal, 0o644);
+      });
+      await ensure(primary.directory, settings);
+      return standby;
+    },
+    remove: async () => {
+      for (const directory of directories) {
+        await stopEmbeddedServer({ directory });
+        await rm(directory, { recursive: true, force: true });
+      }
+    },
+  };
+}
+
+/** As root the copy belongs to root, and the server runs as somebody else. */
+async function takeOwnersOver(from: string, to: string): Promise<void> {
+  const { uid, gid } = await stat(join(from, 'postgres/data'));
+  if (process.getuid?.() === uid) return;
+  const folder = join(to, 'postgres');
+  await chown(folder, uid, gid);
+  for (const name of await readdir(folder, { recursive: true })) {
+    await lchown(join(folder, name), uid, gid);
+  }
+}
+
+async function makeFolder(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'evdb-test-own-server-'));
+  // As root the server runs as another user, who has to enter the folder.
+  await chmod(directory, 0o755);
+  return directory;
 }

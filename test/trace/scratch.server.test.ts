@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openSession } from '../../src/connection/session.ts';
-import { resolveConfig } from '../../src/index.ts';
 import { copyStructure } from '../../src/scratch/structure.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
 import {
@@ -17,6 +16,7 @@ import {
   readLockFacts,
 } from '../support/lock-facts/facts.ts';
 import { readKinds, seenBy, writtenDown } from '../support/lock-facts/traced.ts';
+import { connectionTo } from '../support/sessions.ts';
 
 const facts = readLockFacts();
 
@@ -29,12 +29,6 @@ const DEPENDS_ON_ROWS = [
   /references r\(|references t2\(|validate constraint fknv/,
   /nextval|insert into t3|where id = 1/,
 ];
-
-async function connectionTo(url: string) {
-  const { connection } = await resolveConfig({ flags: { url }, env: {} });
-  if (connection.kind !== 'server') throw new Error('the URL names no server');
-  return connection.options;
-}
 
 describe.each(['views', 'plain'] as const)('in a copy of the structure of %s', (kind) => {
   let databases: Awaited<ReturnType<typeof createLockFactsDatabase>>[];

@@ -1,18 +1,9 @@
 import { describe, expect } from 'vitest';
 import { openSession } from '../../../src/connection/session.ts';
-import { migrateDown, migrateUp, ScriptError } from '../../../src/index.ts';
-import { type MigrateStage, test } from '../../support/migrate-stage.ts';
+import { migrateDown, migrateUp } from '../../../src/index.ts';
+import { failUp, type MigrateStage, test } from '../../support/migrate-stage.ts';
 
 const TABLE = 'create table t (id integer primary key, name text, "Odd ""One" text);\n';
-
-async function failUp(stage: MigrateStage): Promise<ScriptError> {
-  const failure = await migrateUp(stage.options).then(
-    () => new Error('up succeeded'),
-    (error: unknown) => error,
-  );
-  if (failure instanceof ScriptError) return failure;
-  throw failure;
-}
 
 const rowsOf = ({ sql }: MigrateStage) => sql`select id, name from t order by id`;
 
@@ -95,7 +86,7 @@ describe('a row that the server refuses', () => {
       '001_t',
       `${TABLE}copy t (id, name) from stdin;\n${rows}\n\\.\nselect 1;`,
     );
-    expect(await failUp(stage)).toMatchObject({
+    expect(await failUp(stage.options)).toMatchObject({
       code: 'MIGRATION_FAILED',
       location: { line, column },
       server: { sqlstate, where: expect.stringContaining('COPY t, line') },
@@ -111,7 +102,7 @@ describe('a row that the server refuses', () => {
       '001_t',
       `create table t (a text, "Odd ""One" int);\ncopy t (a, "Odd ""One") from stdin;\n漢\t1\n漢字\tx\n\\.\n`,
     );
-    const error = await failUp(stage);
+    const error = await failUp(stage.options);
     expect(error.location).toMatchObject({ line: 4, column: 4 });
     expect(error.excerpt).toMatch(/^ {2}4 \| 漢字 +x\n/);
   });
@@ -121,7 +112,7 @@ describe('a row that the server refuses', () => {
       '001_t',
       `${TABLE}copy t (id, name) from stdin csv header;\nid,name\n1,"a\nb"\nx,c\n\\.\n`,
     );
-    expect((await failUp(stage)).location).toMatchObject({ line: 6 });
+    expect((await failUp(stage.options)).location).toMatchObject({ line: 6 });
   });
 
   test('is told through a trigger that refuses it', async ({ stage }) => {
@@ -136,7 +127,7 @@ copy t (id, name) from stdin;
 \\.
 `,
     );
-    expect(await failUp(stage)).toMatchObject({ message: 'no 2', location: { line: 7 } });
+    expect(await failUp(stage.options)).toMatchObject({ message: 'no 2', location: { line: 7 } });
   });
 
   test('leaves the statements before it where there is no transaction, and goes on there', async ({
@@ -144,7 +135,7 @@ copy t (id, name) from stdin;
   }) => {
     const head = `-- evdb: no-transaction\n${TABLE}insert into t values (1, 'a');\ncopy t (id, name) from stdin;\n2\tb\n`;
     await stage.migration('001_t', `${head}1\tc\n\\.\nvacuum t;\n`);
-    expect(await failUp(stage)).toMatchObject({ location: { line: 6 } });
+    expect(await failUp(stage.options)).toMatchObject({ location: { line: 6 } });
     expect(await rowsOf(stage)).toEqual([{ id: 1, name: 'a' }]);
     await stage.migration('001_t', `${head}3\tc\n\\.\nvacuum t;\n`);
     await migrateUp(stage.options);
@@ -161,7 +152,7 @@ test.for([
   'a copy that never begins leaves the session in order: %s',
   async ([, text, sqlstate, location], { stage }) => {
     await stage.migration('001_t', `${TABLE}\n${text}`);
-    expect(await failUp(stage)).toMatchObject({ server: { sqlstate }, location });
+    expect(await failUp(stage.options)).toMatchObject({ server: { sqlstate }, location });
     await stage.migration('001_t', TABLE);
     await migrateUp(stage.options);
   },
@@ -172,7 +163,7 @@ test('a deferred constraint fails the migration behind the last row', async ({ s
     '001_t',
     `${TABLE}create table u (id int references t (id));\ncopy u from stdin;\n5\n\\.\n`,
   );
-  expect(await failUp(stage)).toMatchObject({
+  expect(await failUp(stage.options)).toMatchObject({
     server: { sqlstate: '23503' },
     location: { line: 3, column: 1 },
   });

@@ -1,20 +1,10 @@
 import { describe, expect } from 'vitest';
 import { migrateDown, migrateRedo, migrateUp, planMigrateDown } from '../../../src/index.ts';
-import { isSuperuser, type MigrateStage, test } from '../../support/migrate-stage.ts';
+import { isSuperuser, type MigrateStage, test, writeThree } from '../../support/migrate-stage.ts';
 
 /** Applies three migrations, each of which needs the one before. */
 async function applyThree(stage: MigrateStage): Promise<void> {
-  await stage.migration('001_one', 'create table one (id int);', 'drop table one;');
-  await stage.migration(
-    '2_two',
-    'alter table one rename to two;',
-    'alter table two rename to one;',
-  );
-  await stage.migration(
-    '10_ten',
-    'alter table two rename to ten;',
-    'alter table ten rename to two;',
-  );
+  await writeThree(stage);
   await migrateUp(stage.options);
 }
 

@@ -1,17 +1,8 @@
 import { describe, expect } from 'vitest';
 import { openSession } from '../../../src/connection/session.ts';
-import { type MigrateOptions, migrateUp, ScriptError } from '../../../src/index.ts';
+import { migrateUp } from '../../../src/index.ts';
 import { isAcceptedByServer } from '../../../src/migrate/files/file-errors.ts';
-import { type MigrateStage, test } from '../../support/migrate-stage.ts';
-
-async function failUp(options: MigrateOptions): Promise<ScriptError> {
-  const failure = await migrateUp(options).then(
-    () => new Error('up succeeded'),
-    (error: unknown) => error,
-  );
-  if (failure instanceof ScriptError) return failure;
-  throw failure;
-}
+import { failUp, type MigrateStage, test } from '../../support/migrate-stage.ts';
 
 async function expectUntouched(stage: MigrateStage): Promise<void> {
   const rows = await stage.sql`

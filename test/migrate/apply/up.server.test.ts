@@ -2,22 +2,12 @@ import { createHash } from 'node:crypto';
 import { userInfo } from 'node:os';
 import { describe, expect } from 'vitest';
 import { migrateDown, migrateUp, planMigrateUp, readStatus } from '../../../src/index.ts';
-import { holdRunnerLock, type MigrateStage, test } from '../../support/migrate-stage.ts';
-
-/** Three migrations, each of which needs the one before. */
-async function writeThree(stage: MigrateStage): Promise<void> {
-  await stage.migration('001_one', 'create table one (id int);', 'drop table one;');
-  await stage.migration(
-    '2_two',
-    'alter table one rename to two;',
-    'alter table two rename to one;',
-  );
-  await stage.migration(
-    '10_ten',
-    'alter table two rename to ten;',
-    'alter table ten rename to two;',
-  );
-}
+import {
+  holdRunnerLock,
+  type MigrateStage,
+  test,
+  writeThree,
+} from '../../support/migrate-stage.ts';
 
 describe('up', () => {
   test('applies in the order of the numbers and says what it did', async ({ stage }) => {

@@ -7,12 +7,11 @@ import {
   migrateUp,
   planMigrateUp,
   readStatus,
-  ScriptError,
   validateMigrations,
 } from '../../../src/index.ts';
 import { LARGE_FILE_BYTES, readScript } from '../../../src/migrate/files/source.ts';
 import { tokenChecksum } from '../../../src/sql/lexical.ts';
-import { type MigrateStage, test } from '../../support/migrate-stage.ts';
+import { failUp, type MigrateStage, test } from '../../support/migrate-stage.ts';
 
 const TABLE = 'create table t (id integer, name text);\n';
 const ROW = `name 漢 ${'x'.repeat(90)}`;
@@ -27,15 +26,6 @@ function rows(last = ''): string {
 function inserts(): string {
   const values = Array.from({ length: 100 }, (_, n) => `(${n}, '${ROW}')`).join(',\n');
   return `insert into t values\n${values};\n`.repeat(Math.ceil(LARGE_FILE_BYTES / 10_000));
-}
-
-async function failUp(stage: MigrateStage): Promise<ScriptError> {
-  const failure = await migrateUp(stage.options).then(
-    () => new Error('up succeeded'),
-    (error: unknown) => error,
-  );
-  if (failure instanceof ScriptError) return failure;
-  throw failure;
 }
 
 const count = async ({ sql }: MigrateStage) =>
@@ -148,7 +138,7 @@ describe('a large file', () => {
       await stage.migration('001_a', 'create table a (id int);');
       const begin = TABLE + rows() + inserts();
       await stage.migration('002_t', `${begin}  ${end}`);
-      const error = await failUp(stage);
+      const error = await failUp(stage.options);
       const line = begin.split('\n').length;
       expect(error).toMatchObject({ code, location: { line } });
       expect(error.excerpt).toContain(`${line} |   `);
@@ -162,7 +152,7 @@ describe('a large file', () => {
   }) => {
     const begin = TABLE + inserts() + rows().slice(0, -3);
     await stage.migration('001_t', `${begin}1\ttwo\tthree\n\\.\n`);
-    const error = await failUp(stage);
+    const error = await failUp(stage.options);
     const line = begin.split('\n').length;
     expect(error).toMatchObject({
       code: 'MIGRATION_FAILED',
@@ -176,7 +166,7 @@ describe('a large file', () => {
   test('tells the place in a statement that the server refuses', async ({ stage }) => {
     const begin = TABLE + rows() + inserts();
     await stage.migration('001_t', `${begin}\n  insert into t\n  values (1, nothing);`);
-    const error = await failUp(stage);
+    const error = await failUp(stage.options);
     const line = begin.split('\n').length + 2;
     expect(error).toMatchObject({ server: { sqlstate: '42703' }, location: { line, column: 14 } });
     expect(error.excerpt).toBe(

@@ -1,7 +1,7 @@
 import { describe, expect } from 'vitest';
 import { migrateDown, migrateUp, readStatus } from '../../../src/index.ts';
-import { failureOf } from '../../pool/pool-stage.ts';
 import { test } from '../../support/migrate-stage.ts';
+import { failureOf } from '../../support/waiting.ts';
 
 const ALONE = '-- evdb: no-transaction\n';
 
