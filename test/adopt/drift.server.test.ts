@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { readDrift, undoAdoption } from '../../src/index.ts';
 import { describeDifferences } from '../../src/structure/diff.ts';
-import { test } from './adopt-stage.ts';
+import { test } from './adopt-kit.ts';
 
 test('the table of the adopted tool is no drift, until the adoption is undone', async ({
   adoption,

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { describe, expect } from 'vitest';
 import { migrateDown, migrateUp } from '../../src/index.ts';
-import { type AdoptStage, test as base } from './adopt-stage.ts';
+import { type AdoptStage, test as base } from './adopt-kit.ts';
 
 const FIRST = 'create table a (id integer);\ncreate table b (id integer);\n';
 const VIEW = 'create or replace view v as select id from a;\n';

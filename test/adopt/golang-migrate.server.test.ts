@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { migrateDown, migrateUp } from '../../src/index.ts';
-import { type AdoptStage, test as base } from './adopt-stage.ts';
+import { type AdoptStage, test as base } from './adopt-kit.ts';
 
 /** `migrated`: two of three pairs, and the table as golang-migrate makes it. */
 const test = base.extend<{ migrated: AdoptStage }>({

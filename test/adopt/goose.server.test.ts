@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { migrateDown, migrateUp } from '../../src/index.ts';
-import { type AdoptStage, test as base } from './adopt-stage.ts';
+import { type AdoptStage, test as base } from './adopt-kit.ts';
 
 const FUNCTION = `-- +goose Up
 -- +goose StatementBegin

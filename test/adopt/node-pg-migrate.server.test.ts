@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, expect } from 'vitest';
 import { migrateDown, migrateUp } from '../../src/index.ts';
 import { fetchNpmTool, run } from '../support/npm-tool.ts';
-import { type AdoptStage, test } from './adopt-stage.ts';
+import { type AdoptStage, test } from './adopt-kit.ts';
 
 let program = '';
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { hash, randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
 import { migrateUp, readDrift } from '../../src/index.ts';
-import { type AdoptStage, test as base } from './adopt-stage.ts';
+import { type AdoptStage, test as base } from './adopt-kit.ts';
 
 const INIT = '-- CreateTable\nCREATE TABLE "User" (id integer);\n';
 const NEXT = 'ALTER TABLE "User" ADD COLUMN name text;\n';

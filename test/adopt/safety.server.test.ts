@@ -2,8 +2,8 @@ import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, vi } from 'vitest';
 import { migrateUp } from '../../src/index.ts';
-import { holdRunnerLock, untilHeard } from '../support/migrate-stage.ts';
-import { type AdoptStage, test as base } from './adopt-stage.ts';
+import { holdRunnerLock, untilHeard } from '../support/migrate-kit.ts';
+import { type AdoptStage, test as base } from './adopt-kit.ts';
 
 const FILE = '-- migrate:up\ncreate table a ();\n-- migrate:down\ndrop table a;\n';
 

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { expect } from 'vitest';
 import { migrateDown, migrateUp } from '../../src/index.ts';
-import { type AdoptStage, test as base } from './adopt-stage.ts';
+import { type AdoptStage, test as base } from './adopt-kit.ts';
 
 const FIRST = 'create table a (id integer);\n';
 const INDEX = '-- no-transaction\ncreate index concurrently a_id on a (id);\n';

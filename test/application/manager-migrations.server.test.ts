@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { failureOf } from '../support/waiting.ts';
-import { test } from './manager-stage.ts';
+import { test } from './application-kit.ts';
 
 const TABLES = `select array_agg(relname::text order by relname) as names
   from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace`;

@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import { DatabaseManager, databaseManager } from '../../src/application/manager.ts';
 import { createDatabase, dropDatabase } from '../support/databases.ts';
 import { failureOf, gate } from '../support/waiting.ts';
-import { test } from './manager-stage.ts';
+import { test } from './application-kit.ts';
 
 test('is of no use before it is initialized, and says so', async ({ manager }) => {
   for (const one of [manager(), databaseManager]) {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import { test as base } from '../support/fixture.ts';
 import { type CliResult, pasteCommand, runCli } from '../support/run-cli.ts';
-import { expectError, expectHint, parseJson } from './expectations.ts';
+import { expectError, expectHint, parseJson } from './cli-kit.ts';
 
 interface Migrated {
   dir: string;

@@ -1,9 +1,14 @@
 import { describe, expect } from 'vitest';
-import { addOldEntries, readAges, withOpenTransaction } from '../event-schema/audit-stage.ts';
-import { addEvent, addUsers } from '../event-schema/event-schema-stage.ts';
+import {
+  addEvent,
+  addOldEntries,
+  addUsers,
+  readAges,
+  withOpenTransaction,
+} from '../event-schema/event-schema-kit.ts';
 import { test as base } from '../support/fixture.ts';
 import { type CliResult, type RunningCli, runCli, startCli } from '../support/run-cli.ts';
-import { expectError, expectHint, expectNoStack, parseJson } from './expectations.ts';
+import { expectError, expectHint, expectNoStack, parseJson } from './cli-kit.ts';
 
 interface Fixtures {
   evdb: (...args: string[]) => Promise<CliResult>;

@@ -3,8 +3,7 @@ import { expect } from 'vitest';
 import { closeSql, openSql, type TestRole, withLogin } from '../support/databases.ts';
 import { startProxy } from '../support/proxy.ts';
 import { runCli } from '../support/run-cli.ts';
-import { expectError } from './expectations.ts';
-import { expectFailure, expectNoPassword, PASSWORD, test } from './role.ts';
+import { expectError, expectFailure, expectNoPassword, PASSWORD, test } from './cli-kit.ts';
 
 /** A URL without the password that the driver of the tests would use. */
 function withHost(databaseUrl: string, host: string, port?: number): string {

@@ -5,7 +5,7 @@ import type { EvdbErrorCode } from '../../src/errors.ts';
 import { type TestDatabase, test } from '../support/fixture.ts';
 import type { TestProject } from '../support/project.ts';
 import { type CliResult, runCli } from '../support/run-cli.ts';
-import { expectError, expectHint, readContents } from './expectations.ts';
+import { expectError, expectHint, readContents } from './cli-kit.ts';
 
 /** Runs `migrate up`, and expects that it is refused and that the database stays as it was. */
 async function expectRefusal(

@@ -5,7 +5,7 @@ import type { EvdbErrorCode } from '../../src/errors.ts';
 import { test as base, type TestDatabase } from '../support/fixture.ts';
 import type { TestProject } from '../support/project.ts';
 import { type CliResult, runCli } from '../support/run-cli.ts';
-import { expectError, expectHint, readContents } from './expectations.ts';
+import { expectError, expectHint, readContents } from './cli-kit.ts';
 
 interface Applied {
   project: TestProject;

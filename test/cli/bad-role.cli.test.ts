@@ -3,8 +3,7 @@ import type { TestRole } from '../support/databases.ts';
 import type { TestDatabase } from '../support/fixture.ts';
 import type { TestProject } from '../support/project.ts';
 import { runCli } from '../support/run-cli.ts';
-import { expectError, readContents } from './expectations.ts';
-import { expectFailure, expectNoPassword, test } from './role.ts';
+import { expectError, expectFailure, expectNoPassword, readContents, test } from './cli-kit.ts';
 
 test('says what a role needs that may not create the ledger', async ({
   oneFile,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import { test } from '../support/fixture.ts';
 import { runCli } from '../support/run-cli.ts';
-import { expectError, parseJson } from './expectations.ts';
+import { expectError, parseJson } from './cli-kit.ts';
 
 const PASSWORD = 'S3cret/w@rd';
 const ENCODED = encodeURIComponent(PASSWORD);

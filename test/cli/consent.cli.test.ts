@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { expect } from 'vitest';
 import { test as base } from '../support/fixture.ts';
 import { type CliResult, pasteCommand, runCli } from '../support/run-cli.ts';
-import { expectError, expectHint, readContents } from './expectations.ts';
+import { expectError, expectHint, readContents } from './cli-kit.ts';
 
 interface Applied {
   dir: string;

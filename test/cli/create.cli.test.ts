@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import { test as base } from '../support/fixture.ts';
 import { type CliResult, runCli } from '../support/run-cli.ts';
-import { expectError, expectHint } from './expectations.ts';
+import { expectError, expectHint } from './cli-kit.ts';
 
 interface Creation {
   create(...args: string[]): Promise<CliResult>;

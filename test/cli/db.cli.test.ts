@@ -9,8 +9,14 @@ import {
 } from '../support/databases.ts';
 import { startProxy } from '../support/proxy.ts';
 import { runCli, startCli } from '../support/run-cli.ts';
-import { expectError, expectHint, parseJson } from './expectations.ts';
-import { test as base, expectNoPassword, PASSWORD } from './role.ts';
+import {
+  test as base,
+  expectError,
+  expectHint,
+  expectNoPassword,
+  PASSWORD,
+  parseJson,
+} from './cli-kit.ts';
 
 interface Named {
   name: string;

@@ -1,8 +1,15 @@
 import { expect } from 'vitest';
 import type { DoctorCheckReport } from '../../src/doctor/doctor.ts';
 import { runCli, startCli } from '../support/run-cli.ts';
-import { expectError, expectHint, expectNoStack, parseJson, readContents } from './expectations.ts';
-import { expectNoPassword, test } from './role.ts';
+import {
+  expectError,
+  expectHint,
+  expectNoPassword,
+  expectNoStack,
+  parseJson,
+  readContents,
+  test,
+} from './cli-kit.ts';
 
 /** The server of a test run forgoes durability, and its counters are young. */
 const CALM = ['--ignore', 'durability', '--ignore', 'unused-indexes'];

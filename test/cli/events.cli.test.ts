@@ -1,9 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { describe, expect } from 'vitest';
-import { addEvent, addUsers, readSeats } from '../event-schema/event-schema-stage.ts';
+import { addEvent, addUsers, readSeats } from '../event-schema/event-schema-kit.ts';
 import { test as base } from '../support/fixture.ts';
 import { type CliResult, pasteCommand, runCli } from '../support/run-cli.ts';
-import { expectError, expectHint, parseJson } from './expectations.ts';
+import { expectError, expectHint, parseJson } from './cli-kit.ts';
 
 const test = base.extend<{ evdb: (...args: string[]) => Promise<CliResult> }>({
   evdb: async ({ project, db }, use) => {

@@ -6,7 +6,7 @@ import { expect, inject } from 'vitest';
 import { closeSql, openSql } from '../support/databases.ts';
 import { test } from '../support/fixture.ts';
 import { runCli, scrubEnvironment } from '../support/run-cli.ts';
-import { expectError } from './expectations.ts';
+import { expectError } from './cli-kit.ts';
 
 const SECRET = 'Super5ecret99';
 const HOSTILE = 'a\x1b[2J\x1b[31m\n::error file=mig.sql,line=1::pwned';

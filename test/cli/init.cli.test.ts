@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { test } from '../support/fixture.ts';
 import { runCli } from '../support/run-cli.ts';
-import { expectError, parseJson } from './expectations.ts';
+import { expectError, parseJson } from './cli-kit.ts';
 
 const bundled = fileURLToPath(new URL('../../migrations/', import.meta.url));
 

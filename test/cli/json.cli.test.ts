@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { test as base } from '../support/fixture.ts';
 import { type CliResult, runCli } from '../support/run-cli.ts';
-import { expectNoStack, parseJson } from './expectations.ts';
+import { expectNoStack, parseJson } from './cli-kit.ts';
 
 interface Noisy {
   dir: string;

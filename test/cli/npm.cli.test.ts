@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, inject } from 'vitest';
 import { test as base } from '../support/fixture.ts';
 import { type CliResult, pasteCommand, scrubEnvironment } from '../support/run-cli.ts';
-import { expectHint, expectNoStack, parseJson, readContents } from './expectations.ts';
+import { expectHint, expectNoStack, parseJson, readContents } from './cli-kit.ts';
 
 interface NpmProject {
   dir: string;

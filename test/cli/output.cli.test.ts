@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import { test as base } from '../support/fixture.ts';
 import type { TestProject } from '../support/project.ts';
 import { type CliResult, runCli, startCli } from '../support/run-cli.ts';
-import { parseJson, readContents } from './expectations.ts';
+import { parseJson, readContents } from './cli-kit.ts';
 
 interface Applied {
   project: TestProject;

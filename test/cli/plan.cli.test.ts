@@ -1,8 +1,8 @@
 import { describe, expect } from 'vitest';
 import { test as base } from '../support/fixture.ts';
 import { type CliResult, runCli, startCli } from '../support/run-cli.ts';
-import { parseJson } from './expectations.ts';
-import { createTerminal } from './terminal.ts';
+import { createTerminal } from '../support/terminal.ts';
+import { parseJson } from './cli-kit.ts';
 
 interface Shop {
   dir: string;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import { test as base } from '../support/fixture.ts';
 import { type CliResult, runCli } from '../support/run-cli.ts';
-import { expectError, parseJson, readContents } from './expectations.ts';
+import { expectError, parseJson, readContents } from './cli-kit.ts';
 
 interface Applied {
   dir: string;

@@ -1,10 +1,8 @@
 import { describe, expect } from 'vitest';
-import { behindTriggers, listBroken } from '../event-schema/business-rules-stage.ts';
-import { addEvent } from '../event-schema/event-schema-stage.ts';
+import { addEvent, behindTriggers, listBroken } from '../event-schema/event-schema-kit.ts';
 import { test as base } from '../support/fixture.ts';
 import { type CliResult, runCli } from '../support/run-cli.ts';
-import { expectError, expectHint, parseJson } from './expectations.ts';
-import { test as withRole } from './role.ts';
+import { expectError, expectHint, parseJson, test as withRole } from './cli-kit.ts';
 
 const test = base.extend<{ evdb: (...args: string[]) => Promise<CliResult> }>({
   evdb: async ({ project, db }, use) => {
@@ -140,7 +138,7 @@ const withReader = withRole.extend<{ evdb: (...args: string[]) => Promise<CliRes
 });
 
 withReader('names the grant that a role lacks', async ({ evdb, emptyDb, role }) => {
-  const { listMigrationNames, runFiles } = await import('../event-schema/event-schema-stage.ts');
+  const { listMigrationNames, runFiles } = await import('../event-schema/event-schema-kit.ts');
   await runFiles(emptyDb.sql, 'public', await listMigrationNames());
   const reading = await evdb('rules', 'check');
   expectError(reading, 'PERMISSION_DENIED', 1);

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { test } from '../support/migrate-stage.ts';
+import { test } from '../support/migrate-kit.ts';
 import { runCli, startCli } from '../support/run-cli.ts';
-import { expectError, expectHint, parseJson } from './expectations.ts';
+import { expectError, expectHint, parseJson } from './cli-kit.ts';
 
 const USERS = `create table users (id integer primary key, name text default 'nobody');`;
 

@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 import { closeSql, openSql } from '../support/databases.ts';
 import { test as base } from '../support/fixture.ts';
 import { type CliResult, runCli } from '../support/run-cli.ts';
-import { expectError, expectHint, parseJson } from './expectations.ts';
+import { expectError, expectHint, parseJson } from './cli-kit.ts';
 
 interface Embedded {
   dir: string;

@@ -3,9 +3,8 @@ import { expect } from 'vitest';
 import { STATS_TOPICS } from '../../src/cli/commands/stats.ts';
 import { displayWidth } from '../../src/text/width.ts';
 import { runCli, startCli } from '../support/run-cli.ts';
-import { expectError, expectHint, parseJson } from './expectations.ts';
-import { expectNoPassword, test } from './role.ts';
-import { createTerminal } from './terminal.ts';
+import { createTerminal } from '../support/terminal.ts';
+import { expectError, expectHint, expectNoPassword, parseJson, test } from './cli-kit.ts';
 
 const TOPICS = [
   ...['indexes', 'unused', 'duplicates', 'invalid', 'missing-fk', 'tables', 'queries', 'locks'],

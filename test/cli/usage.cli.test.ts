@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { test } from '../support/fixture.ts';
 import { runCli, startCli } from '../support/run-cli.ts';
-import { expectError, readContents } from './expectations.ts';
+import { expectError, readContents } from './cli-kit.ts';
 
 const GROUPS = [[], ['migrate'], ['server']];
 const COMMANDS = [

@@ -5,7 +5,7 @@ import { expect } from 'vitest';
 import { test as base } from '../support/fixture.ts';
 import type { TestProject } from '../support/project.ts';
 import { type CliResult, runCli } from '../support/run-cli.ts';
-import { parseJson } from './expectations.ts';
+import { parseJson } from './cli-kit.ts';
 
 interface Repository extends TestProject {
   git(...args: string[]): string;

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { expect } from 'vitest';
 import { test } from '../support/fixture.ts';
 import { runCli } from '../support/run-cli.ts';
-import { expectError, readContents } from './expectations.ts';
+import { expectError, readContents } from './cli-kit.ts';
 
 const SKIPPED = 'skipped  applied migrations against their files: ';
 

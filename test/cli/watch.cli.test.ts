@@ -5,9 +5,8 @@ import { displayWidth } from '../../src/text/width.ts';
 import { closeSql, openSql } from '../support/databases.ts';
 import { startProxy } from '../support/proxy.ts';
 import { runCli, startCli } from '../support/run-cli.ts';
-import { expectError } from './expectations.ts';
-import { test } from './role.ts';
-import { createTerminal } from './terminal.ts';
+import { createTerminal } from '../support/terminal.ts';
+import { expectError, test } from './cli-kit.ts';
 
 const ENTER = '\u001b[?1049h\u001b[?25l\u001b[?7l';
 const LEAVE = '\u001b[?7h\u001b[?25h\u001b[?1049l';

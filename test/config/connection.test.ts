@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Config } from '../../src/config/resolve.ts';
-import { type Sources, useConfigProject } from './config-project.ts';
+import { type Sources, useConfigProject } from './config-kit.ts';
 
 const { resolve } = useConfigProject();
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { useConfigProject } from './config-project.ts';
+import { useConfigProject } from './config-kit.ts';
 
 const { resolve, write } = useConfigProject();
 

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readDotenv } from '../../src/config/environment.ts';
-import { useConfigProject } from './config-project.ts';
+import { useConfigProject } from './config-kit.ts';
 
 const project = useConfigProject();
 

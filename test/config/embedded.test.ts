@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Variables } from '../../src/config/environment.ts';
 import { assertConnectionConfigured } from '../../src/config/layers.ts';
 import type { Config } from '../../src/config/resolve.ts';
-import { type Sources, useConfigProject } from './config-project.ts';
+import { type Sources, useConfigProject } from './config-kit.ts';
 
 const { resolve } = useConfigProject();
 

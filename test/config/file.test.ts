@@ -3,7 +3,7 @@ import { chownSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Config, type ConfigFlags, resolveConfig } from '../../src/config/resolve.ts';
-import { useConfigProject } from './config-project.ts';
+import { useConfigProject } from './config-kit.ts';
 
 const project = useConfigProject();
 const { write } = project;

@@ -1,6 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { useConfigProject } from './config-project.ts';
+import { useConfigProject } from './config-kit.ts';
 
 const project = useConfigProject();
 const { resolveServer } = project;

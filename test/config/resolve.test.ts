@@ -2,7 +2,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type ConfigFlags, resolveConfig } from '../../src/config/resolve.ts';
-import { type Sources, useConfigProject } from './config-project.ts';
+import { type Sources, useConfigProject } from './config-kit.ts';
 
 const project = useConfigProject();
 const { resolve } = project;

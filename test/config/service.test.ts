@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseServiceFile } from '../../src/config/libpq-files.ts';
-import { useConfigProject } from './config-project.ts';
+import { useConfigProject } from './config-kit.ts';
 
 const project = useConfigProject();
 const { resolveServer } = project;

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { migrateUp } from '../../src/index.ts';
-import { test } from '../pool/pool-stage.ts';
-import { test as migrateTest } from '../support/migrate-stage.ts';
+import { test } from '../pool/pool-kit.ts';
+import { test as migrateTest } from '../support/migrate-kit.ts';
 import { failureOf } from '../support/waiting.ts';
 
 /** States that other servers, or whoever raises them, give a lost connection. */

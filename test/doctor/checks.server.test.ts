@@ -1,9 +1,8 @@
 import { expect } from 'vitest';
-import { addEvent, addUsers, only } from '../event-schema/event-schema-stage.ts';
-import { useInOwnSession } from '../event-schema/statistics-stage.ts';
+import { addEvent, addUsers, only, useInOwnSession } from '../event-schema/event-schema-kit.ts';
 import { test } from '../support/sessions.ts';
 import { eventually } from '../support/waiting.ts';
-import { examine, findingOn } from './doctor-stage.ts';
+import { examine, findingOn } from './doctor-kit.ts';
 
 test('connection-limit looks at the limits of databases', async ({ emptyDb }) => {
   const { url, name, sql } = emptyDb;

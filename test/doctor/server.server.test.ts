@@ -2,7 +2,7 @@ import type postgres from 'postgres';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { closeSql, openSql } from '../support/databases.ts';
 import { type SpecialServer, specialServers } from '../support/own-server.ts';
-import { examine, findingOn } from './doctor-stage.ts';
+import { examine, findingOn } from './doctor-kit.ts';
 
 const servers = specialServers();
 let careful: SpecialServer;

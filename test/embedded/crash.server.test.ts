@@ -7,7 +7,7 @@ import { openSession } from '../../src/connection/session.ts';
 import { ensureEmbeddedServer } from '../../src/embedded/server.ts';
 import { readEmbeddedServer, stopEmbeddedServer } from '../../src/embedded/stop.ts';
 import { until } from '../support/waiting.ts';
-import { isLinux, isRoot, mayMount, nobody, Stage } from './embedded-stage.ts';
+import { isLinux, isRoot, mayMount, nobody, Stage } from './embedded-kit.ts';
 
 const stage = new Stage();
 beforeAll(() => stage.compile());

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { openSession } from '../../src/connection/session.ts';
 import { ensureEmbeddedServer } from '../../src/embedded/server.ts';
 import { readEmbeddedServer, stopEmbeddedServer } from '../../src/embedded/stop.ts';
-import { mayMount, Stage } from './embedded-stage.ts';
+import { mayMount, Stage } from './embedded-kit.ts';
 
 const stage = new Stage();
 const mounts: string[] = [];

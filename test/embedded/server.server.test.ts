@@ -7,7 +7,7 @@ import { openSession, type Row } from '../../src/connection/session.ts';
 import { EMBEDDED_PACKAGE_VERSION } from '../../src/embedded/binaries.ts';
 import { ensureEmbeddedServer } from '../../src/embedded/server.ts';
 import { readEmbeddedServer, stopEmbeddedServer } from '../../src/embedded/stop.ts';
-import { isLinux, Stage } from './embedded-stage.ts';
+import { isLinux, Stage } from './embedded-kit.ts';
 
 const stage = new Stage();
 afterAll(() => stage.remove());

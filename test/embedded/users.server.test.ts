@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openSession } from '../../src/connection/session.ts';
 import { ensureEmbeddedServer } from '../../src/embedded/server.ts';
 import { readEmbeddedServer, stopEmbeddedServer } from '../../src/embedded/stop.ts';
-import { isLinux, isRoot, nobody, Stage } from './embedded-stage.ts';
+import { isLinux, isRoot, nobody, Stage } from './embedded-kit.ts';
 
 const stage = new Stage();
 beforeAll(() => stage.compile());

@@ -1,8 +1,13 @@
 import { describe, expect } from 'vitest';
 import { closeSql, openSql } from '../support/databases.ts';
 import { test } from '../support/fixture.ts';
-import { listPartitions, partitionName, withOpenTransaction } from './audit-stage.ts';
-import { addUsers, runFiles } from './event-schema-stage.ts';
+import {
+  addUsers,
+  listPartitions,
+  partitionName,
+  runFiles,
+  withOpenTransaction,
+} from './event-schema-kit.ts';
 
 describe('the audit triggers', () => {
   const secondAhead = async (sql: Parameters<typeof partitionName>[0]) => {

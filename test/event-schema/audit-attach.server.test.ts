@@ -1,8 +1,7 @@
 import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { test } from '../support/fixture.ts';
-import { withOpenTransaction } from './audit-stage.ts';
-import { only, readCatalog, runFiles } from './event-schema-stage.ts';
+import { only, readCatalog, runFiles, withOpenTransaction } from './event-schema-kit.ts';
 
 /** Makes a table that nobody audits yet. */
 async function addTickets(sql: postgres.Sql, key = 'id integer primary key'): Promise<void> {

@@ -3,13 +3,17 @@ import { describe, expect } from 'vitest';
 import { closeSql, openSql } from '../support/databases.ts';
 import { test } from '../support/fixture.ts';
 import {
+  addEvent,
   addOldEntries,
+  addUsers,
   cleanUp,
   listPartitions,
+  only,
   readAges,
+  readSeats,
+  register,
   withOpenTransaction,
-} from './audit-stage.ts';
-import { addEvent, addUsers, only, readSeats, register } from './event-schema-stage.ts';
+} from './event-schema-kit.ts';
 
 const busy = {
   code: '55P03',

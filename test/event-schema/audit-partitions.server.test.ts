@@ -1,8 +1,16 @@
 import { describe, expect } from 'vitest';
 import { closeSql, openSql } from '../support/databases.ts';
 import { test } from '../support/fixture.ts';
-import { listPartitions, listPlaces, partitionName, withOpenTransaction } from './audit-stage.ts';
-import { addEvent, addUsers, only, register } from './event-schema-stage.ts';
+import {
+  addEvent,
+  addUsers,
+  listPartitions,
+  listPlaces,
+  only,
+  partitionName,
+  register,
+  withOpenTransaction,
+} from './event-schema-kit.ts';
 
 describe('ensure_audit_partitions', () => {
   test('finds this month and three more made by the migration, and makes no others twice', async ({

@@ -1,8 +1,14 @@
 import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { test } from '../support/fixture.ts';
-import { addOldEntries, cleanUp, listPartitions, readAges } from './audit-stage.ts';
-import { addUsers, only } from './event-schema-stage.ts';
+import {
+  addOldEntries,
+  addUsers,
+  cleanUp,
+  listPartitions,
+  only,
+  readAges,
+} from './event-schema-kit.ts';
 
 /** An entry on either side of a bound that is `days` days ago, in one partition where it exists. */
 async function addAroundBound(sql: postgres.Sql, days: number): Promise<void> {

@@ -1,15 +1,15 @@
 import { describe, expect } from 'vitest';
 import { test } from '../support/fixture.ts';
-import { followEntries } from './audit-stage.ts';
 import {
   addEvent,
   addUsers,
   bcryptHash,
+  followEntries,
   only,
   register,
   registerBatch,
   unregister,
-} from './event-schema-stage.ts';
+} from './event-schema-kit.ts';
 
 describe('audit_logs', () => {
   test('holds a row for every change of users, events and registrations', async ({ db }) => {

@@ -1,8 +1,7 @@
 import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { test } from '../support/fixture.ts';
-import { listBroken, readDetails, smuggle } from './business-rules-stage.ts';
-import { addEvent, addUsers, only } from './event-schema-stage.ts';
+import { addEvent, addUsers, listBroken, only, readDetails, smuggle } from './event-schema-kit.ts';
 
 class Undo extends Error {}
 

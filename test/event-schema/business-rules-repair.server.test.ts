@@ -1,16 +1,18 @@
 import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { test } from '../support/fixture.ts';
-import { addTrio, listBroken, smuggle } from './business-rules-stage.ts';
 import {
   addEvent,
+  addTrio,
   addUsers,
+  listBroken,
   only,
   readSeats,
   refusalOf,
   register,
+  smuggle,
   unregister,
-} from './event-schema-stage.ts';
+} from './event-schema-kit.ts';
 
 async function repair(sql: postgres.Sql): Promise<unknown[]> {
   const rows = await sql`select * from repair_registration_counts()`;

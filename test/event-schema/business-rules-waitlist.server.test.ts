@@ -1,8 +1,16 @@
 import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { test } from '../support/fixture.ts';
-import { addTrio, listBroken, smuggle } from './business-rules-stage.ts';
-import { addEvent, letEventPass, only, register, unregister } from './event-schema-stage.ts';
+import {
+  addEvent,
+  addTrio,
+  letEventPass,
+  listBroken,
+  only,
+  register,
+  smuggle,
+  unregister,
+} from './event-schema-kit.ts';
 
 async function join(sql: postgres.Sql, user: number, event: number): Promise<number> {
   const [row] = await sql<{ id: number }[]>`

@@ -1,21 +1,19 @@
 import { describe, expect } from 'vitest';
 import { test } from '../support/fixture.ts';
 import {
-  addTrio,
-  behindTriggers,
-  listBroken,
-  readDetails,
-  smuggle,
-} from './business-rules-stage.ts';
-import {
   addEvent,
+  addTrio,
   addUsers,
+  behindTriggers,
   letEventPass,
+  listBroken,
   only,
+  readDetails,
   register,
   registerBatch,
+  smuggle,
   unregister,
-} from './event-schema-stage.ts';
+} from './event-schema-kit.ts';
 
 describe('validate_business_rules', () => {
   test('has nothing to say about a healthy database', async ({ db }) => {

@@ -11,7 +11,7 @@ import {
   register,
   registerBatch,
   unregister,
-} from './event-schema-stage.ts';
+} from './event-schema-kit.ts';
 
 const clients = 32;
 

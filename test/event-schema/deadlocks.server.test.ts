@@ -1,9 +1,17 @@
 import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { type TestDatabase, test } from '../support/fixture.ts';
-import { type Client, outcomeOf, untilBlocked, withClients } from './clients.ts';
-import { addEvent, addUsers, only, register } from './event-schema-stage.ts';
-import { listWrongSeats } from './invariants.ts';
+import {
+  addEvent,
+  addUsers,
+  type Client,
+  listWrongSeats,
+  only,
+  outcomeOf,
+  register,
+  untilBlocked,
+  withClients,
+} from './event-schema-kit.ts';
 
 type Stage = Awaited<ReturnType<typeof stage>>;
 type Statement = (sql: postgres.Sql, on: Stage) => PromiseLike<unknown>;

@@ -9,7 +9,7 @@ import {
   register,
   registerBatch,
   unregister,
-} from './event-schema-stage.ts';
+} from './event-schema-kit.ts';
 
 interface HoldResult extends RegistrationResult {
   status?: string;

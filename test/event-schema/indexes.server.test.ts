@@ -9,7 +9,7 @@ import {
   register,
   registerBatch,
   unregister,
-} from './event-schema-stage.ts';
+} from './event-schema-kit.ts';
 
 /** Plan of a statement as text, one line a node. */
 async function explain(sql: Pick<postgres.Sql, 'unsafe'>, statement: string): Promise<string> {

@@ -1,20 +1,33 @@
 import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
-import { randomOf } from '../support/event-schema-random.ts';
 import { test } from '../support/fixture.ts';
-import { type Client, codeOf, outcomeOf, untilBlocked, withClients } from './clients.ts';
+import { randomOf } from '../support/random.ts';
 import {
   addEvent,
   addUsers,
+  type Client,
+  codeOf,
+  listAuditGaps,
+  listBrokenInvariants,
+  listStrandedSeats,
   only,
+  outcomeOf,
   register,
   registerBatch,
   unregister,
-} from './event-schema-stage.ts';
-import { listAuditGaps, listBrokenInvariants, listStrandedSeats } from './invariants.ts';
-import { type Claim, claiming, listFalseClaims, type Trio } from './mix-claims.ts';
-import type { Operation } from './mix-crowd.ts';
-import { castOf, chaosOf, deletionOf } from './mix-stage.ts';
+  untilBlocked,
+  withClients,
+} from './event-schema-kit.ts';
+import {
+  type Claim,
+  castOf,
+  chaosOf,
+  claiming,
+  deletionOf,
+  listFalseClaims,
+  type Operation,
+  type Trio,
+} from './mix-kit.ts';
 
 const levels = ['repeatable read', 'serializable'] as const;
 const retried = ['40001', '40P01'];

@@ -1,13 +1,25 @@
 import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { openSql } from '../support/databases.ts';
-import { type Random, randomOf, seedsOf } from '../support/event-schema-random.ts';
 import { test } from '../support/fixture.ts';
-import { outcomeOf } from './clients.ts';
-import { listAuditGaps, listBrokenInvariants, listStrandedSeats } from './invariants.ts';
-import { type Claim, claiming, listFalseClaims, type Trio } from './mix-claims.ts';
-import { crowd, type Operation } from './mix-crowd.ts';
-import { castOf, chaosOf, deletionOf } from './mix-stage.ts';
+import { type Random, randomOf, seedsOf } from '../support/random.ts';
+import {
+  listAuditGaps,
+  listBrokenInvariants,
+  listStrandedSeats,
+  outcomeOf,
+} from './event-schema-kit.ts';
+import {
+  type Claim,
+  castOf,
+  chaosOf,
+  claiming,
+  crowd,
+  deletionOf,
+  listFalseClaims,
+  type Operation,
+  type Trio,
+} from './mix-kit.ts';
 
 const clients = 32;
 

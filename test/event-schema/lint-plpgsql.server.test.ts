@@ -9,7 +9,7 @@ import {
   withDatabase,
 } from '../support/databases.ts';
 import { test } from '../support/fixture.ts';
-import { listMigrationNames, only, runFiles } from './event-schema-stage.ts';
+import { listMigrationNames, only, runFiles } from './event-schema-kit.ts';
 
 interface Finding {
   name: string;

@@ -1,20 +1,30 @@
 import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
-import { randomOf, seedsOf } from '../support/event-schema-random.ts';
 import { test } from '../support/fixture.ts';
-import { withClients } from './clients.ts';
+import { randomOf, seedsOf } from '../support/random.ts';
 import {
   addEvent,
   addUsers,
+  listAuditGaps,
+  listBrokenInvariants,
+  listStrandedSeats,
   only,
   type RegistrationResult,
   readSeats,
   register,
-} from './event-schema-stage.ts';
-import { listAuditGaps, listBrokenInvariants, listStrandedSeats } from './invariants.ts';
-import { type Claim, claiming, listFalseClaims, type Trio } from './mix-claims.ts';
-import { crowd, type Operation } from './mix-crowd.ts';
-import { castOf, chaosOf, deletionOf } from './mix-stage.ts';
+  withClients,
+} from './event-schema-kit.ts';
+import {
+  type Claim,
+  castOf,
+  chaosOf,
+  claiming,
+  crowd,
+  deletionOf,
+  listFalseClaims,
+  type Operation,
+  type Trio,
+} from './mix-kit.ts';
 
 const clients = 32;
 

@@ -1,11 +1,18 @@
 import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
-import { randomOf, seedsOf } from '../support/event-schema-random.ts';
 import { test } from '../support/fixture.ts';
-import { addEvent, addUsers, only } from './event-schema-stage.ts';
-import { listAuditGaps } from './invariants.ts';
-import { attempt, countSeats, listWaiters, type State } from './model.ts';
-import { eventCount, planSteps, type Step, userCount } from './model-steps.ts';
+import { randomOf, seedsOf } from '../support/random.ts';
+import { addEvent, addUsers, listAuditGaps, only } from './event-schema-kit.ts';
+import {
+  attempt,
+  countSeats,
+  eventCount,
+  listWaiters,
+  planSteps,
+  type State,
+  type Step,
+  userCount,
+} from './model-kit.ts';
 
 const capacity = 2;
 

@@ -8,7 +8,7 @@ import {
   readSeats,
   register,
   unregister,
-} from './event-schema-stage.ts';
+} from './event-schema-kit.ts';
 
 const noId = 999_999;
 

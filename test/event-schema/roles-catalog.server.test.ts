@@ -12,7 +12,7 @@ import {
   register,
   registerBatch,
   runFiles,
-} from './event-schema-stage.ts';
+} from './event-schema-kit.ts';
 
 const migrationsDir = new URL('../../migrations/', import.meta.url);
 

@@ -4,12 +4,15 @@ import { closeSql, openSql } from '../support/databases.ts';
 import {
   addEvent,
   addUsers,
+  expectRefused,
   listMigrationNames,
   only,
+  quote,
+  readRights,
   register,
   runFiles,
-} from './event-schema-stage.ts';
-import { expectRefused, quote, readRights, test } from './roles-stage.ts';
+  test,
+} from './event-schema-kit.ts';
 
 describe('the read-only role', () => {
   test('reads everything but password hashes and the audit log, and writes nothing', async ({

@@ -3,13 +3,15 @@ import {
   addEvent,
   addUsers,
   bcryptHash,
+  expectRefused,
   only,
+  readRights,
   readSeats,
   register,
   registerBatch,
+  test,
   unregister,
-} from './event-schema-stage.ts';
-import { expectRefused, readRights, test } from './roles-stage.ts';
+} from './event-schema-kit.ts';
 
 describe('the application role', () => {
   test('adds and changes users and events, and finds them', async ({ db, roles }) => {

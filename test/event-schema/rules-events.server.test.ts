@@ -9,7 +9,7 @@ import {
   refusalOf,
   register,
   registerBatch,
-} from './event-schema-stage.ts';
+} from './event-schema-kit.ts';
 
 describe('events', () => {
   test('are set in the future, and stay editable once they are over', async ({ db }) => {

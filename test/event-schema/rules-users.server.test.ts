@@ -1,7 +1,7 @@
 import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { test } from '../support/fixture.ts';
-import { addUsers, bcryptHash, refusalOf } from './event-schema-stage.ts';
+import { addUsers, bcryptHash, refusalOf } from './event-schema-kit.ts';
 
 describe('users', () => {
   const addUser = (sql: postgres.Sql, email: string, name = 'Ann', hash = bcryptHash()) =>

@@ -8,7 +8,7 @@ import {
   readSeats,
   refusalOf,
   register,
-} from './event-schema-stage.ts';
+} from './event-schema-kit.ts';
 
 describe('direct statements', () => {
   test('keep the counter right, whatever they do to registrations', async ({ db }) => {

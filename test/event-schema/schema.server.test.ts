@@ -8,7 +8,7 @@ import {
   readCatalog,
   readSeats,
   runFiles,
-} from './event-schema-stage.ts';
+} from './event-schema-kit.ts';
 
 describe('event schema', () => {
   test('has the tables and columns that callers know', async ({ db }) => {

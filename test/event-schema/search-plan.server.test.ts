@@ -1,8 +1,7 @@
 import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { test } from '../support/fixture.ts';
-import { runFiles } from './event-schema-stage.ts';
-import { type SearchOptions, search } from './search-stage.ts';
+import { runFiles, type SearchOptions, search } from './event-schema-kit.ts';
 
 type Entries = Record<string, number>;
 

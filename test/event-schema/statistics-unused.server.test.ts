@@ -1,7 +1,6 @@
 import { describe, expect } from 'vitest';
 import { test } from '../support/fixture.ts';
-import { addEvent, addUsers } from './event-schema-stage.ts';
-import { useInOwnSession, waitForScans } from './statistics-stage.ts';
+import { addEvent, addUsers, useInOwnSession, waitForScans } from './event-schema-kit.ts';
 
 interface UnusedIndex {
   schemaname: string;

@@ -2,7 +2,7 @@ import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { closeSql, openSql } from '../support/databases.ts';
 import { test } from '../support/fixture.ts';
-import { addUsers } from './event-schema-stage.ts';
+import { addUsers } from './event-schema-kit.ts';
 
 interface Outcome {
   tablename: string;

@@ -4,7 +4,7 @@ import { openSession } from '../../src/connection/session.ts';
 import { readStructure } from '../../src/structure/read/structure.ts';
 import { renderStructure } from '../../src/structure/render/structure.ts';
 import { withoutPartitions } from '../../src/structure/structure.ts';
-import { test } from '../structure/structure-stage.ts';
+import { test } from '../structure/structure-kit.ts';
 import { connectionTo } from '../support/sessions.ts';
 
 const file = new URL('../../migrations/structure.sql', import.meta.url);

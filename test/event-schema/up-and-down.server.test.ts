@@ -10,7 +10,7 @@ import {
   validateMigrations,
 } from '../../src/index.ts';
 import { readCatalog } from '../support/catalog.ts';
-import { type MigrateStage, test } from '../support/migrate-stage.ts';
+import { type MigrateStage, test } from '../support/migrate-kit.ts';
 
 const directory = fileURLToPath(new URL('../../migrations/', import.meta.url));
 const files = readdirSync(directory).filter((name) => /\d+_\w+\.sql$/.test(name));

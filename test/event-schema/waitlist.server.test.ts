@@ -9,7 +9,7 @@ import {
   readSeats,
   register,
   unregister,
-} from './event-schema-stage.ts';
+} from './event-schema-kit.ts';
 
 interface QueueResult extends RegistrationResult {
   status?: string;

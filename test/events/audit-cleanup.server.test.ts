@@ -8,12 +8,14 @@ import {
   previewAuditCleanup,
 } from '../../src/events/audit-cleanup.ts';
 import {
+  addEvent,
   addOldEntries,
+  addUsers,
   listPartitions,
+  listWrongCounters,
   readAges,
   withOpenTransaction,
-} from '../event-schema/audit-stage.ts';
-import { addEvent, addUsers, listWrongCounters } from '../event-schema/event-schema-stage.ts';
+} from '../event-schema/event-schema-kit.ts';
 import { closeSql, openSql } from '../support/databases.ts';
 import { test } from '../support/fixture.ts';
 import { inspect, write } from '../support/sessions.ts';

@@ -1,6 +1,6 @@
 import { describe, expect } from 'vitest';
 import { type ReadAuditLogOptions, readAuditLog } from '../../src/events/audit-log.ts';
-import { addEvent, addUsers, bcryptHash } from '../event-schema/event-schema-stage.ts';
+import { addEvent, addUsers, bcryptHash } from '../event-schema/event-schema-kit.ts';
 import { test } from '../support/fixture.ts';
 import { inspect } from '../support/sessions.ts';
 

@@ -1,6 +1,5 @@
 import { expect } from 'vitest';
-import { addOldEntries } from '../event-schema/audit-stage.ts';
-import { addEvent, addUsers } from '../event-schema/event-schema-stage.ts';
+import { addEvent, addOldEntries, addUsers } from '../event-schema/event-schema-kit.ts';
 import { closeSql, openSql } from '../support/databases.ts';
 import { test as base } from '../support/fixture.ts';
 import { startPgBouncer, whyNoPgBouncer } from '../support/pgbouncer.ts';

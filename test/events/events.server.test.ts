@@ -10,8 +10,13 @@ import {
   registerUsers,
   unregisterUsers,
 } from '../../src/events/register-users.ts';
-import { withOpenTransaction } from '../event-schema/audit-stage.ts';
-import { addEvent, addUsers, letEventPass, readSeats } from '../event-schema/event-schema-stage.ts';
+import {
+  addEvent,
+  addUsers,
+  letEventPass,
+  readSeats,
+  withOpenTransaction,
+} from '../event-schema/event-schema-kit.ts';
 import { test } from '../support/fixture.ts';
 import { inspect, write } from '../support/sessions.ts';
 

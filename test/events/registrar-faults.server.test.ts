@@ -1,6 +1,6 @@
 import { describe, expect } from 'vitest';
 import { createRegistrar } from '../../src/events/registrar.ts';
-import { addEvent, addUsers, readSeats } from '../event-schema/event-schema-stage.ts';
+import { addEvent, addUsers, readSeats } from '../event-schema/event-schema-kit.ts';
 import { test } from '../support/fixture.ts';
 import { until } from '../support/waiting.ts';
 import {
@@ -11,7 +11,7 @@ import {
   openTransaction,
   withPool,
   withSetting,
-} from './registrar-stage.ts';
+} from './events-kit.ts';
 
 const batchCall = 'batch_event_registration';
 

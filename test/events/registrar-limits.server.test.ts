@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { describe, expect } from 'vitest';
 import { createRegistrar } from '../../src/events/registrar.ts';
-import { addEvent, addUsers, readSeats } from '../event-schema/event-schema-stage.ts';
+import { addEvent, addUsers, readSeats } from '../event-schema/event-schema-kit.ts';
 import { test } from '../support/fixture.ts';
 import { until } from '../support/waiting.ts';
-import { fatesOf, listBlocked, lockEvent, withPool } from './registrar-stage.ts';
+import { fatesOf, listBlocked, lockEvent, withPool } from './events-kit.ts';
 
 describe('a registrar that is full', () => {
   test('turns calls away at once, and takes them again when there is room', async ({ db }) => {

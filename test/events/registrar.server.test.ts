@@ -6,10 +6,10 @@ import {
   letEventPass,
   listWrongCounters,
   readSeats,
-} from '../event-schema/event-schema-stage.ts';
+} from '../event-schema/event-schema-kit.ts';
 import { test } from '../support/fixture.ts';
 import { until } from '../support/waiting.ts';
-import { fatesOf, lockEvent, withPool } from './registrar-stage.ts';
+import { fatesOf, lockEvent, withPool } from './events-kit.ts';
 
 const noId = 999_999;
 

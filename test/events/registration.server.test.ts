@@ -5,9 +5,9 @@ import {
   safeEventRegistration,
   safeEventUnregistration,
 } from '../../src/events/registration.ts';
-import { addEvent, addUsers, letEventPass, readSeats } from '../event-schema/event-schema-stage.ts';
+import { addEvent, addUsers, letEventPass, readSeats } from '../event-schema/event-schema-kit.ts';
 import { test } from '../support/fixture.ts';
-import { withPool, withSetting } from './registrar-stage.ts';
+import { withPool, withSetting } from './events-kit.ts';
 
 const noId = 999_999;
 

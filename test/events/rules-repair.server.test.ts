@@ -1,7 +1,13 @@
 import { describe, expect } from 'vitest';
 import { type RepairBusinessRulesOptions, repairBusinessRules } from '../../src/events/rules.ts';
-import { behindTriggers, listBroken, smuggle } from '../event-schema/business-rules-stage.ts';
-import { addEvent, addUsers, listWrongCounters } from '../event-schema/event-schema-stage.ts';
+import {
+  addEvent,
+  addUsers,
+  behindTriggers,
+  listBroken,
+  listWrongCounters,
+  smuggle,
+} from '../event-schema/event-schema-kit.ts';
 import { test } from '../support/fixture.ts';
 import { inspect, write } from '../support/sessions.ts';
 

@@ -1,13 +1,13 @@
 import { describe, expect } from 'vitest';
 import { checkBusinessRules, listBusinessRules } from '../../src/events/rules.ts';
-import { behindTriggers } from '../event-schema/business-rules-stage.ts';
 import {
   addEvent,
   addUsers,
+  behindTriggers,
   listMigrationNames,
   register,
   runFiles,
-} from '../event-schema/event-schema-stage.ts';
+} from '../event-schema/event-schema-kit.ts';
 import { test } from '../support/fixture.ts';
 import { inspect } from '../support/sessions.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { lint, places } from './lint-stage.ts';
+import { lint, places } from './lint-kit.ts';
 
 describe('the linter', () => {
   it('judges the statements of a do block at their lines', () => {

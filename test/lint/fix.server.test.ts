@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 import { lintMigrations, planLintFixes, writeLintFixes } from '../../src/index.lint.ts';
 import { migrateDown, migrateUp } from '../../src/index.ts';
 import { readCatalog } from '../support/catalog.ts';
-import { type MigrateStage, test } from '../support/migrate-stage.ts';
+import { type MigrateStage, test } from '../support/migrate-kit.ts';
 
 /** Each of the certain fixes, with a down script that undoes it as people write it. */
 async function writeMigrations({ migration }: MigrateStage): Promise<void> {
@@ -97,7 +97,6 @@ test('keeps comments, order and everything that it does not mend', async ({ stag
   );
   expect(await read('004_mixed.sql')).toBe(`-- Prices
 alter table orders add column price integer; -- in cents
-
 
 alter table users add column locale text;
 `);

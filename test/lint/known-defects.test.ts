@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { lint, script } from './lint-stage.ts';
+import { lint, script } from './lint-kit.ts';
 
 /** What was there before, for the scripts below. */
 const BEFORE = `

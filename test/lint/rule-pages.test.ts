@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { LintRule } from '../../src/lint/rule.ts';
 import { LINT_RULES } from '../../src/lint/rules.ts';
-import { listRulePages, RULE_PAGES, readRulePage } from './rule-pages.ts';
+import { listRulePages, RULE_PAGES, readRulePage } from './lint-kit.ts';
 
 const SEVERITIES = { error: 'an error', warning: 'a warning', info: 'information' };
 

@@ -3,7 +3,7 @@ import { createCatalog } from '../../src/catalog/catalog.ts';
 import { replayStatement } from '../../src/catalog/replay/replay.ts';
 import { loadSqlParser } from '../../src/sql/parser.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
-import { lint, script, verdicts } from './lint-stage.ts';
+import { lint, script, verdicts } from './lint-kit.ts';
 
 const BEFORE = `create table part (id int, a int) partition by range (id);
 create table part_1 partition of part for values from (1) to (9);

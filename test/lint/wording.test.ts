@@ -5,7 +5,7 @@ import { addColumnVolatileDefault } from '../../src/lint/rules/add-column-volati
 import { checkValidated } from '../../src/lint/rules/check-validated.ts';
 import { indexNotConcurrent } from '../../src/lint/rules/index-not-concurrent.ts';
 import { listed, lockName } from '../../src/lint/wording.ts';
-import { checkScript, type RuleSurroundings, severitiesOf } from './lint-statements.ts';
+import { checkScript, type RuleSurroundings, severitiesOf } from './lint-kit.ts';
 
 function catalogWith(...relations: (Partial<Relation> & { key: string })[]): Catalog {
   const catalog = createCatalog();

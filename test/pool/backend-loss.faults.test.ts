@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
-import { startHoldingProxy } from '../support/holding-proxy.ts';
+import { startHoldingProxy } from '../support/proxy.ts';
 import { meeting } from '../support/waiting.ts';
-import { countOpen, outcomeOf, test } from './faults-stage.ts';
+import { countOpen, outcomeOf, faultsTest as test } from './pool-kit.ts';
 
 const SLEEPING = `wait_event = 'PgSleep'`;
 

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import type { DatabasePool } from '../../src/pool/pool.ts';
-import { outcomeOf, test } from './faults-stage.ts';
+import { outcomeOf, faultsTest as test } from './pool-kit.ts';
 
 type Handle = Parameters<Parameters<DatabasePool['withConnection']>[0]>[0];
 type Tx = Parameters<Parameters<DatabasePool['withTransaction']>[0]>[0];

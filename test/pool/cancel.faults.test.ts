@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { outcomeOf, test } from './faults-stage.ts';
+import { outcomeOf, faultsTest as test } from './pool-kit.ts';
 
 const ABORTED = /^(ABORT_ERR|20|AbortError.*|INTERRUPTED|STATEMENT_.*|QUERY_FAILED)$/;
 

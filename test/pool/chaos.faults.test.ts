@@ -1,9 +1,9 @@
 import { expect } from 'vitest';
-import { randomOf, seedsOf } from '../support/event-schema-random.ts';
 import type { FaultyProxy } from '../support/proxy.ts';
-import { outcomeOf, type PoolStage, test } from './faults-stage.ts';
+import { randomOf, seedsOf } from '../support/random.ts';
+import { type FaultsStage, outcomeOf, faultsTest as test } from './pool-kit.ts';
 
-type Fault = (proxy: FaultyProxy, stage: PoolStage, number: number) => unknown;
+type Fault = (proxy: FaultyProxy, stage: FaultsStage, number: number) => unknown;
 
 /** Each may strike at any time, several of them one after the other. */
 const FAULTS: Fault[] = [
@@ -50,7 +50,7 @@ interface Told {
 
 /** Writes pairs of rows, in callbacks that go on whatever happens, until it is told to stop. */
 async function writePairs(
-  pool: ReturnType<PoolStage['pool']>,
+  pool: ReturnType<FaultsStage['pool']>,
   first: number,
   told: Told,
   isOver: () => boolean,

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { DatabasePool } from '../../src/pool/pool.ts';
 import { failureOf, gate, meeting, POLL } from '../support/waiting.ts';
-import { pidOf, test } from './pool-stage.ts';
+import { pidOf, test } from './pool-kit.ts';
 
 test('opens no connection before the first use, and one for the first', async ({ stage }) => {
   const wire = await stage.wire();

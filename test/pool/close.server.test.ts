@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { DatabasePool } from '../../src/pool/pool.ts';
 import { failureOf, gate, POLL } from '../support/waiting.ts';
-import { test } from './pool-stage.ts';
+import { test } from './pool-kit.ts';
 
 const use: [what: string, run: (pool: DatabasePool) => Promise<unknown>][] = [
   ['query', (pool) => pool.query('select 1')],

@@ -1,9 +1,9 @@
+// Defects of postgres 3.4.9 by the number of their issue, met by way of the pool.
+
 import { createServer } from 'node:net';
 import { expect } from 'vitest';
 import { openSql, withDatabase } from '../support/databases.ts';
-import { outcomeOf, test } from './faults-stage.ts';
-
-// Defects of postgres 3.4.9 by the number of their issue, met by way of the pool.
+import { outcomeOf, faultsTest as test } from './pool-kit.ts';
 
 test('keeps a transaction apart from a hundred queued queries (#1189)', async ({ stage }) => {
   const pool = stage.pool({ max: 1 });

@@ -4,7 +4,7 @@ import { expect, onTestFinished } from 'vitest';
 import type { PoolEvents } from '../../src/pool/metrics.ts';
 import type { DatabasePool } from '../../src/pool/pool.ts';
 import { failureOf, POLL } from '../support/waiting.ts';
-import { pidOf, test } from './pool-stage.ts';
+import { pidOf, test } from './pool-kit.ts';
 
 type Told = { [K in keyof PoolEvents]: [name: K, what: PoolEvents[K][0]] }[keyof PoolEvents];
 

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { test } from './pool-stage.ts';
+import { test } from './pool-kit.ts';
 
 /** A session that may not write stands in for a primary that became a standby. */
 test('replaces a connection that may no longer write where one that writes was asked for', async ({

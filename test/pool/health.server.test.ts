@@ -3,7 +3,7 @@ import { expect } from 'vitest';
 import type { PoolHealth } from '../../src/pool/health.ts';
 import { renderPrometheus } from '../../src/pool/instruments.ts';
 import { failureOf, gate, POLL } from '../support/waiting.ts';
-import { test } from './pool-stage.ts';
+import { test } from './pool-kit.ts';
 
 test('is ok where the database answers, also before the first use', async ({ stage }) => {
   const pool = stage.pool();

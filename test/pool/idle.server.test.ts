@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { DatabasePool } from '../../src/pool/pool.ts';
 import { meeting, POLL } from '../support/waiting.ts';
-import { pidOf, test } from './pool-stage.ts';
+import { pidOf, test } from './pool-kit.ts';
 
 /** Has a pool open so many connections, all of them idle afterwards. */
 async function fill(pool: DatabasePool, count: number): Promise<void> {

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { countOpen, outcomeOf, test } from './faults-stage.ts';
+import { countOpen, outcomeOf, faultsTest as test } from './pool-kit.ts';
 
 const LOCKS = `select count(*)::int as n from pg_locks
   where locktype = 'advisory' and pid = pg_backend_pid()`;

@@ -1,7 +1,7 @@
 import { expect, onTestFinished } from 'vitest';
 import type { PoolConnection } from '../../src/pool/handle.ts';
 import { failureOf } from '../support/waiting.ts';
-import { test } from './pool-stage.ts';
+import { test } from './pool-kit.ts';
 
 test('harms nobody with a bigint in an array that turns out to be JSON', async ({ stage }) => {
   const pool = stage.pool({ max: 1, statementTimeoutMillis: 1_000 });

@@ -1,8 +1,7 @@
 import { expect } from 'vitest';
-import type { FaultyProxy } from '../support/proxy.ts';
-import type { Direction } from '../support/proxy-line.ts';
+import type { Direction, FaultyProxy } from '../support/proxy.ts';
 import { meeting } from '../support/waiting.ts';
-import { outcomeOf, type PoolStage, test } from './faults-stage.ts';
+import { type FaultsStage, outcomeOf, faultsTest as test } from './pool-kit.ts';
 
 test('gives every caller its own answer where all packets are late', async ({ stage }) => {
   const proxy = await stage.proxy();
@@ -21,7 +20,7 @@ test('gives every caller its own answer where all packets are late', async ({ st
 });
 
 /** What one transaction of two rows sends or receives, on a connection that was warm. */
-async function measure(stage: PoolStage, proxy: FaultyProxy, direction: Direction) {
+async function measure(stage: FaultsStage, proxy: FaultyProxy, direction: Direction) {
   const pool = stage.pool({ max: 1, connectionString: proxy.url });
   await pool.query('select 1');
   const before = proxy.passed(direction);

@@ -5,7 +5,7 @@ import { openSession } from '../../src/connection/session.ts';
 import type { PoolOptions } from '../../src/pool/options.ts';
 import { DatabasePool } from '../../src/pool/pool.ts';
 import { failureOf } from '../support/waiting.ts';
-import { test } from './pool-stage.ts';
+import { test } from './pool-kit.ts';
 
 const made = (
   options: object,

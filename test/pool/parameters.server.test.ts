@@ -4,7 +4,7 @@ import { openSession } from '../../src/connection/session.ts';
 import { readPoolConfiguration } from '../../src/pool/connection-source.ts';
 import type { PoolConnection } from '../../src/pool/handle.ts';
 import { failureOf } from '../support/waiting.ts';
-import { test } from './pool-stage.ts';
+import { test } from './pool-kit.ts';
 
 test('takes undefined for null wherever it stands', async ({ stage }) => {
   const pool = stage.pool({ max: 1 });

@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import { closeSql, openSql } from '../support/databases.ts';
 import { type PgBouncer, startPgBouncer, whyNoPgBouncer } from '../support/pgbouncer.ts';
 import { meeting } from '../support/waiting.ts';
-import { outcomeOf, test as stageTest } from './faults-stage.ts';
+import { outcomeOf, faultsTest as stageTest } from './pool-kit.ts';
 
 const test = stageTest.extend<{ pooler: PgBouncer }>({
   pooler: async ({ stage, skip }, use) => {

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { DatabasePool } from '../../src/pool/pool.ts';
 import { failureOf } from '../support/waiting.ts';
-import { test } from './pool-stage.ts';
+import { test } from './pool-kit.ts';
 
 const ROW = [7, true, { a: [true, null, 'x'] }, [1, [2]], Buffer.from([0, 255]), [false, true]];
 const COLUMNS = 'id, yes, doc, list, raw, flags';

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { expect } from 'vitest';
 import { scrubEnvironment } from '../support/run-cli.ts';
-import { type PoolStage, test } from './faults-stage.ts';
+import { type FaultsStage, faultsTest as test } from './pool-kit.ts';
 
 const library = new URL('../../dist/lib/index.js', import.meta.url).href;
 
@@ -17,7 +17,7 @@ interface Ended {
  * Runs a script as a process of its own, in which nothing catches what nobody caught: it ends with
  * code 0 only where no rejection and no exception got away, and where nothing keeps it alive.
  */
-function runScript(stage: PoolStage, body: string, url = stage.url): Promise<Ended> {
+function runScript(stage: FaultsStage, body: string, url = stage.url): Promise<Ended> {
   const text = `
     import { DatabasePool } from ${JSON.stringify(library)};
     const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

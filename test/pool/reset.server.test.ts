@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { DatabasePool } from '../../src/pool/pool.ts';
 import { failureOf } from '../support/waiting.ts';
-import { pidOf, test } from './pool-stage.ts';
+import { pidOf, test } from './pool-kit.ts';
 
 const STATE = `select current_setting('work_mem') as memory, current_user::text as role,
   session_user::text as login, current_setting('default_transaction_read_only') as reads,

@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import { findPostmaster } from '../../src/embedded/running.ts';
 import { closeSql, openSql } from '../support/databases.ts';
 import { type OwnServer, startOwnServer, whyNoOwnServer } from '../support/own-server.ts';
-import { outcomeOf, type PoolStage, test as stageTest } from './faults-stage.ts';
+import { type FaultsStage, outcomeOf, faultsTest as stageTest } from './pool-kit.ts';
 
 const test = stageTest.extend<{ server: OwnServer }>({
   server: async ({ skip }, use) => {
@@ -34,7 +34,7 @@ async function stopImmediately({ dataDirectory }: OwnServer): Promise<void> {
     .not.toBe(postmaster.pid);
 }
 
-function poolOf(stage: PoolStage, server: OwnServer) {
+function poolOf(stage: FaultsStage, server: OwnServer) {
   // The server is removed before the pool is looked at, so each test closes its own.
   return stage.pool(
     { max: 3, connectionString: server.url, acquireTimeoutMillis: 20_000 },

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { QueryError } from '../../src/connection/connection-error.ts';
 import { failureOf } from '../support/waiting.ts';
-import { test } from './pool-stage.ts';
+import { test } from './pool-kit.ts';
 
 test('brings JSON of every shape there and back, as the column and not the value says', async ({
   stage,

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { Transaction } from '../../src/pool/transaction.ts';
 import { failureOf } from '../support/waiting.ts';
-import { test } from './pool-stage.ts';
+import { test } from './pool-kit.ts';
 
 const add = (tx: Transaction, id: number) => tx.query('insert into t values ($1)', [id]);
 const breakIt = (tx: Transaction) => tx.query('select 1 / (pg_backend_pid() * 0)');

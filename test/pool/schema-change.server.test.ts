@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import type { PoolConnection } from '../../src/pool/handle.ts';
 import type { DatabasePool } from '../../src/pool/pool.ts';
 import { failureOf } from '../support/waiting.ts';
-import { test } from './pool-stage.ts';
+import { test } from './pool-kit.ts';
 
 type Query = Pick<PoolConnection, 'query'>;
 

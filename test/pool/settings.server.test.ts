@@ -1,5 +1,5 @@
 import { expect, onTestFinished } from 'vitest';
-import { test } from './pool-stage.ts';
+import { test } from './pool-kit.ts';
 
 /** Settings that a database, a role or a caller may have, and that change what the server writes. */
 const SETTINGS: [name: string, value: string][] = [

@@ -3,7 +3,7 @@ import { expect } from 'vitest';
 import type { PoolOptions } from '../../src/pool/options.ts';
 import { DatabasePool } from '../../src/pool/pool.ts';
 import { failureOf } from '../support/waiting.ts';
-import { test } from './pool-stage.ts';
+import { test } from './pool-kit.ts';
 
 /** The parts of a URL, as the options and the environment name them. */
 function partsOf(url: string) {

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { PoolConnection } from '../../src/pool/handle.ts';
 import type { DatabasePool } from '../../src/pool/pool.ts';
-import { test } from './pool-stage.ts';
+import { test } from './pool-kit.ts';
 
 const CHANGES = ['deallocate all', 'alter table t add column more integer'];
 const STALE = 'insert into t (id) values ($1::int) returning *';

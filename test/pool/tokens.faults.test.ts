@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import type { PoolConnection } from '../../src/pool/handle.ts';
-import { test } from './faults-stage.ts';
+import { faultsTest as test } from './pool-kit.ts';
 
 type Query = Pick<PoolConnection, 'query'>;
 interface Answer {

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { meeting } from '../support/waiting.ts';
-import { outcomeOf, test } from './faults-stage.ts';
+import { outcomeOf, faultsTest as test } from './pool-kit.ts';
 
 const BY_HAND = [
   'commit',

@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import { DatabasePool } from '../../src/pool/pool.ts';
 import type { TransactionOptions } from '../../src/pool/transaction.ts';
 import { failureOf, gate, meeting, POLL } from '../support/waiting.ts';
-import { test } from './pool-stage.ts';
+import { test } from './pool-kit.ts';
 
 const MODES = `select current_setting('transaction_isolation') as isolation,
   current_setting('transaction_read_only') as reads,

@@ -1,6 +1,6 @@
 import { createServer, type Socket } from 'node:net';
 import { expect } from 'vitest';
-import { countOpen, outcomeOf, test } from './faults-stage.ts';
+import { countOpen, outcomeOf, faultsTest as test } from './pool-kit.ts';
 
 interface BadServer {
   url: string;

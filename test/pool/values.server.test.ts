@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { failureOf } from '../support/waiting.ts';
-import { test } from './pool-stage.ts';
+import { test } from './pool-kit.ts';
 
 /** A value as it is given and comes back, of a type that the pool brings to JavaScript. */
 type Example = [type: string, values: unknown[]];

@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import { openSession } from '../../src/connection/session.ts';
 import { withScratchDatabase } from '../../src/scratch/database.ts';
 import { closeSql, newDatabaseName, openSql, withDatabase } from '../support/databases.ts';
-import { test } from '../support/migrate-stage.ts';
+import { test } from '../support/migrate-kit.ts';
 
 async function exists(sql: ReturnType<typeof openSql>, name: string): Promise<boolean> {
   return (await sql`select from pg_database where datname = ${name}`).length > 0;

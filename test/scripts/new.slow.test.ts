@@ -8,7 +8,7 @@ import { scrubEnvironment } from '../support/run-cli.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const LEFT_OUT = ['node_modules', 'dist', '.git', '.cache', '.evdb', 'coverage'];
-const runMs = 120_000;
+const runMs = 300_000;
 let copy = '';
 
 // The project itself stays as it is: what is written is written into a copy of it.

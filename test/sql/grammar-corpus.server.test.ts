@@ -6,7 +6,7 @@ import { classifyStatement } from '../../src/sql/kind.ts';
 import { loadSqlParser } from '../../src/sql/parser.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
 import { corpusStatements, corpusText, deepStatements } from '../support/grammar-corpus/corpus.ts';
-import { type MigrateStage, test } from '../support/migrate-stage.ts';
+import { type MigrateStage, test } from '../support/migrate-kit.ts';
 import { inspect } from '../support/sessions.ts';
 
 /** What PostgreSQL refuses whatever the rows are; `outside` needs no transaction around it. */

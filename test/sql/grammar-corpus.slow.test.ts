@@ -13,7 +13,7 @@ import { classifyStatement } from '../../src/sql/kind.ts';
 import { loadSqlParser, type SqlParser } from '../../src/sql/parser.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
 import { visitObjects, walkTree } from '../../src/sql/tree.ts';
-import { script } from '../lint/lint-stage.ts';
+import { script } from '../lint/lint-kit.ts';
 import { corpusStatements, corpusText, deepStatements } from '../support/grammar-corpus/corpus.ts';
 
 const parser = rememberTrees(await loadSqlParser());

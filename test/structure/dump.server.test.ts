@@ -5,7 +5,7 @@ import { renderStructure } from '../../src/structure/render/structure.ts';
 import { STRUCTURE_KINDS } from '../../src/structure/structure.ts';
 import { closeSql, openSql } from '../support/databases.ts';
 import { connectionTo } from '../support/sessions.ts';
-import { test } from './structure-stage.ts';
+import { test } from './structure-kit.ts';
 
 test('a dump with every kind of object makes the same database again', async ({ stage }) => {
   await stage.makeEveryKind();

@@ -2,7 +2,7 @@ import { describe, expect } from 'vitest';
 import { openSession } from '../../src/connection/session.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
 import { traceSessionOf, traceStatements } from '../../src/trace/trace-statements.ts';
-import { type MigrateStage, test } from '../support/migrate-stage.ts';
+import { type MigrateStage, test } from '../support/migrate-kit.ts';
 
 async function makeTable({ sql }: MigrateStage): Promise<void> {
   await sql.unsafe(`

@@ -7,7 +7,7 @@ import {
   traceSessionOf,
   traceStatements,
 } from '../../src/trace/trace-statements.ts';
-import { test as base, type MigrateStage } from '../support/migrate-stage.ts';
+import { test as base, type MigrateStage } from '../support/migrate-kit.ts';
 
 const test = base.extend<{ $test: { tracer: TraceSession } }>({
   tracer: async ({ stage }, use) => {

@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createCatalog, type Relation } from '../../../src/catalog/catalog.ts';
 import { addRequiredColumn } from '../../../src/lint/rules/add-required-column.ts';
-import { lint, verdicts } from '../lint-stage.ts';
-import { checkScript, type RuleSurroundings, severitiesOf } from '../lint-statements.ts';
+import { checkScript, lint, type RuleSurroundings, severitiesOf, verdicts } from '../lint-kit.ts';
 
 const check = (script: string, around?: RuleSurroundings) =>
   checkScript(addRequiredColumn, script, around);

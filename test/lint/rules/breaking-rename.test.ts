@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { breakingRename } from '../../../src/lint/rules/breaking-rename.ts';
-import { checkScript, type RuleSurroundings, severitiesOf } from '../lint-statements.ts';
+import { checkScript, type RuleSurroundings, severitiesOf } from '../lint-kit.ts';
 
 const check = (script: string, around?: RuleSurroundings) =>
   checkScript(breakingRename, script, around);

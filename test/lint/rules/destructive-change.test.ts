@@ -1,8 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { destructiveChange } from '../../../src/lint/rules/destructive-change.ts';
-import { verdictsOf } from '../lint-rules.ts';
-import type { RuleSurroundings } from '../lint-statements.ts';
-import { checkScript, severitiesOf } from '../lint-statements.ts';
+import { checkScript, type RuleSurroundings, severitiesOf, verdictsOf } from '../lint-kit.ts';
 
 const check = (script: string, around?: RuleSurroundings) =>
   checkScript(destructiveChange, script, around);

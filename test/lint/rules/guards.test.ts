@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { lint, verdicts } from '../lint-stage.ts';
+import { lint, verdicts } from '../lint-kit.ts';
 
 const BEFORE = `
   create table r (id int primary key);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { findingsOf, verdictsOf } from '../lint-rules.ts';
+import { findingsOf, verdictsOf } from '../lint-kit.ts';
 
 const setup = `
   create table t (id bigint primary key, a integer, b text generated always as ('x') stored);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { findingsOf, verdictsOf } from '../lint-rules.ts';
+import { findingsOf, verdictsOf } from '../lint-kit.ts';
 
 const setup = `
   create table r (id bigint primary key);

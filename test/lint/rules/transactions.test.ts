@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { lint, script, verdicts } from '../lint-stage.ts';
+import { lint, script, verdicts } from '../lint-kit.ts';
 
 describe('concurrently-in-tx', () => {
   const only = ['concurrently-in-tx'];

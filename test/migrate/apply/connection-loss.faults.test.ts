@@ -1,10 +1,9 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { startHoldingProxy } from '../../support/holding-proxy.ts';
-import { startProxy } from '../../support/proxy.ts';
+import { startHoldingProxy, startProxy } from '../../support/proxy.ts';
 import { type CliResult, runCli } from '../../support/run-cli.ts';
-import { ALL_APPLIED, FIRST_APPLIED, type Paced, test } from './paced.ts';
+import { ALL_APPLIED, FIRST_APPLIED, type Paced, test } from './apply-kit.ts';
 
 function expectError({ code, stderr }: CliResult, errorCode: string, exitCode: number): void {
   expect({ code, stderr }).toEqual({

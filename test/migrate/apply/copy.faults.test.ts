@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import type { TestDatabase } from '../../support/fixture.ts';
 import { startProxy } from '../../support/proxy.ts';
 import { startCli } from '../../support/run-cli.ts';
-import { test } from './paced.ts';
+import { test } from './apply-kit.ts';
 
 /** A copy that a trigger holds up in its middle, with as many rows behind it as a large file has. */
 function slowCopy(count: number): string {

@@ -1,7 +1,7 @@
 import { describe, expect } from 'vitest';
 import { openSession } from '../../../src/connection/session.ts';
 import { migrateDown, migrateUp } from '../../../src/index.ts';
-import { failUp, type MigrateStage, test } from '../../support/migrate-stage.ts';
+import { failUp, type MigrateStage, test } from '../../support/migrate-kit.ts';
 
 const TABLE = 'create table t (id integer primary key, name text, "Odd ""One" text);\n';
 

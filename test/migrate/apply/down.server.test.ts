@@ -1,6 +1,6 @@
 import { describe, expect } from 'vitest';
 import { migrateDown, migrateRedo, migrateUp, planMigrateDown } from '../../../src/index.ts';
-import { isSuperuser, type MigrateStage, test, writeThree } from '../../support/migrate-stage.ts';
+import { isSuperuser, type MigrateStage, test, writeThree } from '../../support/migrate-kit.ts';
 
 /** Applies three migrations, each of which needs the one before. */
 async function applyThree(stage: MigrateStage): Promise<void> {

@@ -16,7 +16,7 @@ import {
   openSql,
   withDatabase,
 } from '../../support/databases.ts';
-import { type MigrateStage, test } from '../../support/migrate-stage.ts';
+import { type MigrateStage, test } from '../../support/migrate-kit.ts';
 
 interface Encoded {
   options: MigrateOptions;

@@ -2,7 +2,7 @@ import { describe, expect } from 'vitest';
 import { openSession } from '../../../src/connection/session.ts';
 import { migrateUp } from '../../../src/index.ts';
 import { isAcceptedByServer } from '../../../src/migrate/files/file-errors.ts';
-import { failUp, type MigrateStage, test } from '../../support/migrate-stage.ts';
+import { failUp, type MigrateStage, test } from '../../support/migrate-kit.ts';
 
 async function expectUntouched(stage: MigrateStage): Promise<void> {
   const rows = await stage.sql`

@@ -1,6 +1,6 @@
 import { describe, expect } from 'vitest';
 import { migrateUp, planImpact } from '../../../src/index.ts';
-import { type MigrateStage, test, untilHeard } from '../../support/migrate-stage.ts';
+import { type MigrateStage, test, untilHeard } from '../../support/migrate-kit.ts';
 
 const HEADER = '-- evdb: no-transaction\n';
 const BUILD = 'create index concurrently a_id_idx on a (id);\n';

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
-import { parseJson } from '../../cli/expectations.ts';
+import { parseJson } from '../../cli/cli-kit.ts';
 import { startProxy } from '../../support/proxy.ts';
 import { type RunningCli, startCli } from '../../support/run-cli.ts';
-import { ALL_APPLIED, FIRST_APPLIED, type Paced, test } from './paced.ts';
+import { ALL_APPLIED, FIRST_APPLIED, type Paced, test } from './apply-kit.ts';
 
 /** Expects an orderly end: said, exit 130, no stack. */
 async function expectInterrupted(running: RunningCli): Promise<void> {

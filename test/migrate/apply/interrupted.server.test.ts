@@ -9,7 +9,7 @@ import { ledgerKey } from '../../../src/migrate/options.ts';
 import { resolveInterrupted } from '../../../src/migrate/repair/repair.ts';
 import type { Verdict } from '../../../src/migrate/repair/repair-plan.ts';
 import { splitStatements } from '../../../src/sql/statements.ts';
-import { isSuperuser, type MigrateStage, test } from '../../support/migrate-stage.ts';
+import { isSuperuser, type MigrateStage, test } from '../../support/migrate-kit.ts';
 
 const HEADER = '-- evdb: no-transaction\n';
 const FIRST = 'create table seen (n int);\n';

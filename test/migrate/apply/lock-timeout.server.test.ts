@@ -1,6 +1,6 @@
 import { describe, expect, vi } from 'vitest';
 import { migrateUp, ScriptError } from '../../../src/index.ts';
-import { test } from '../../support/migrate-stage.ts';
+import { test } from '../../support/migrate-kit.ts';
 
 // The real ladder takes 100 seconds to its end.
 vi.mock(import('../../../src/connection/retry.ts'), async (load) => ({

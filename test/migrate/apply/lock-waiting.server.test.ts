@@ -4,7 +4,7 @@ import { openSession } from '../../../src/connection/session.ts';
 import { migrateUp } from '../../../src/index.ts';
 import { createPreflight } from '../../../src/migrate/apply/observations.ts';
 import { splitStatements } from '../../../src/sql/statements.ts';
-import { type MigrateStage, test, untilHeard } from '../../support/migrate-stage.ts';
+import { type MigrateStage, test, untilHeard } from '../../support/migrate-kit.ts';
 
 /** A session in the middle of a long select on a table. */
 async function select(stage: MigrateStage, from = 'busy'): Promise<postgres.Sql> {

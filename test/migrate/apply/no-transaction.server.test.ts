@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, vi } from 'vitest';
 import { migrateDown, migrateUp, readStatus } from '../../../src/index.ts';
-import { isSuperuser, type MigrateStage, test, untilHeard } from '../../support/migrate-stage.ts';
+import { isSuperuser, type MigrateStage, test, untilHeard } from '../../support/migrate-kit.ts';
 
 const HEADER = '-- evdb: no-transaction\n';
 

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { migrateUp } from '../../../src/index.ts';
-import { test } from '../../support/migrate-stage.ts';
+import { test } from '../../support/migrate-kit.ts';
 
 /** What pg_dump --data-only writes, word for word but for the version. */
 const DUMP = `--
@@ -33,7 +33,6 @@ COPY public.author (id, name, born) FROM stdin;
 3\t; drop table public.author; --\t\\N
 \\.
 
-
 --
 -- Data for Name: empty; Type: TABLE DATA; Schema: public; Owner: postgres
 --
@@ -41,13 +40,11 @@ COPY public.author (id, name, born) FROM stdin;
 COPY public.empty (id) FROM stdin;
 \\.
 
-
 --
 -- Name: author_id_seq; Type: SEQUENCE SET; Schema: public; Owner: postgres
 --
 
 SELECT pg_catalog.setval('public.author_id_seq', 3, true);
-
 
 --
 -- PostgreSQL database dump complete

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { runCli } from '../../support/run-cli.ts';
-import { ALL_APPLIED, FIRST_APPLIED, test } from './paced.ts';
+import { ALL_APPLIED, FIRST_APPLIED, test } from './apply-kit.ts';
 
 test('applies everything exactly once with 20 processes at the same moment', async ({
   project,

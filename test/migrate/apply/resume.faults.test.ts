@@ -1,7 +1,158 @@
+import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
-import { isSuperuser } from '../../support/migrate-stage.ts';
-import type { CliResult } from '../../support/run-cli.ts';
-import { type Kill, type Point, type ResumeStage, test } from './resume-stage.ts';
+import { openSql } from '../../support/databases.ts';
+import { test as base, type TestDatabase } from '../../support/fixture.ts';
+import { isSuperuser } from '../../support/migrate-kit.ts';
+import { type CliResult, type RunningCli, runCli, startCli } from '../../support/run-cli.ts';
+
+/** Where a runner is held: in front of, or behind, what it does to the journal or to a table. */
+type Point =
+  | { at: 'journal'; write: 'open' | 'start' | 'finish' | 'record' | 'close'; statement?: number }
+  | { at: 'ddl'; tag: string }
+  | { at: 'build'; behind: 'a writer' | 'a snapshot' };
+
+/**
+ * What is killed there. The backends of a process that was killed end too, within seconds; whoever
+ * lets go before lets them do to the end what they were sent.
+ */
+type Kill = 'the process' | 'the process alone' | 'its working backend' | 'both its backends';
+
+/** A project with one migration without a transaction, and holds that stop whoever runs it. */
+interface ResumeStage {
+  sql: postgres.Sql;
+  evdb(...args: string[]): Promise<CliResult>;
+  /** Runs evdb until it waits at the point, kills it there, and waits until all of it is gone. */
+  killAt(point: Point, kill: Kill, ...args: string[]): Promise<void>;
+}
+
+/** Holds runners by an advisory lock that triggers ask for. */
+const HOLD = 4711;
+
+const test = base.extend<{ stage: ResumeStage }>({
+  stage: async ({ project, emptyDb }, use) => {
+    const options = { cwd: project.dir, env: { EVDB_URL: emptyDb.url } };
+    const holder = openSql(emptyDb.url, 1);
+    await use({
+      sql: emptyDb.sql,
+      evdb: (...args) => runCli(args, options),
+      killAt: async (point, kill, ...args) => {
+        const release = await hold(emptyDb, holder, point);
+        const running = startCli(args, options);
+        await waitAt(emptyDb.sql, point);
+        await killRunner(emptyDb.sql, running, kill);
+        const untilGone = () =>
+          expect.poll(() => listBackends(emptyDb.sql), { timeout: 30_000 }).toEqual([]);
+        if (kill === 'the process') await untilGone();
+        await release();
+        await running.result;
+        await untilGone();
+      },
+    });
+    await holder.end();
+  },
+});
+
+async function hold(
+  { sql }: TestDatabase,
+  holder: postgres.Sql,
+  point: Point,
+): Promise<() => Promise<void>> {
+  if (point.at === 'build') {
+    await holder.unsafe(
+      point.behind === 'a writer'
+        ? 'begin; insert into seen values (99)'
+        : 'begin isolation level repeatable read; select * from seen',
+    );
+    return async () => void (await holder.unsafe('rollback'));
+  }
+  await holder`select pg_advisory_lock(${HOLD}::bigint)`;
+  await sql.unsafe(point.at === 'ddl' ? ddlHold(point.tag) : journalHold(point));
+  return async () => {
+    await holder`select pg_advisory_unlock(${HOLD}::bigint)`;
+    await sql.unsafe(
+      point.at === 'ddl'
+        ? 'drop event trigger hold_ddl'
+        : 'drop trigger hold_journal on evdb.migration',
+    );
+  };
+}
+
+const WAIT = `
+create or replace function public.wait_here() returns trigger language plpgsql as $$
+begin
+  perform pg_advisory_xact_lock_shared(${HOLD}::bigint);
+  return new;
+end $$;
+create or replace function public.wait_here_ddl() returns event_trigger language plpgsql as $$
+begin
+  perform pg_advisory_xact_lock_shared(${HOLD}::bigint);
+end $$;`;
+
+function ddlHold(tag: string): string {
+  return `${WAIT}
+create event trigger hold_ddl on ddl_command_start when tag in ('${tag}')
+execute function public.wait_here_ddl();`;
+}
+
+function journalHold({ write, statement = 0 }: Extract<Point, { at: 'journal' }>): string {
+  const conditions = {
+    open: 'false',
+    start: `old.statement_started is null and new.statement_started = ${statement}`,
+    finish: `old.statement_started = ${statement} and new.statements_done = ${statement}`,
+    record: `old.statement_started is null and old.statements_done < new.statements_done
+      and new.statements_done = ${statement}`,
+    close: "new.state = 'applied'",
+  };
+  const event = write === 'open' ? 'insert' : 'update';
+  const when = write === 'open' ? '' : `when (${conditions[write]})`;
+  return `${WAIT}
+create trigger hold_journal after ${event} on evdb.migration
+for each row ${when} execute function public.wait_here();`;
+}
+
+async function waitAt(sql: postgres.Sql, point: Point): Promise<void> {
+  const waiting = () =>
+    point.at === 'build'
+      ? sql`
+          select from pg_stat_progress_create_index
+          where datname = current_database() and phase ~ ${phaseOf(point.behind)}`
+      : sql`
+          select from pg_locks
+          where locktype = 'advisory' and objid = ${HOLD} and not granted
+            and database = (select oid from pg_database where datname = current_database())`;
+  await expect.poll(async () => (await waiting()).length, { timeout: 30_000 }).toBe(1);
+}
+
+function phaseOf(behind: 'a writer' | 'a snapshot'): string {
+  return behind === 'a writer' ? 'waiting for writers before build' : 'waiting for old snapshots';
+}
+
+async function killRunner(sql: postgres.Sql, { child }: RunningCli, kill: Kill): Promise<void> {
+  if (kill.startsWith('the process')) {
+    child.kill('SIGKILL');
+    return;
+  }
+  // The worker has the runner's lock, whose class spells evdb.
+  const only =
+    kill === 'its working backend'
+      ? sql`and pid in (
+    select pid from pg_locks where locktype = 'advisory' and classid = ${0x65766462}
+  )`
+      : sql``;
+  const ended = await sql`
+    select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and application_name ~ '^evdb' and application_name <> 'evdb-test'
+      ${only}`;
+  expect(ended).toHaveLength(kill === 'its working backend' ? 1 : 2);
+}
+
+async function listBackends(sql: postgres.Sql): Promise<unknown[]> {
+  return [
+    ...(await sql`
+      select state, query from pg_stat_activity
+      where datname = current_database() and application_name ~ '^evdb' and application_name <> 'evdb-test'`),
+  ];
+}
 
 const SCRIPT = `-- evdb: no-transaction
 create table if not exists seen (n int);

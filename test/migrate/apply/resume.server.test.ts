@@ -1,6 +1,6 @@
 import { describe, expect } from 'vitest';
 import { migrateDown, migrateRedo, migrateUp } from '../../../src/index.ts';
-import { type MigrateStage, test } from '../../support/migrate-stage.ts';
+import { type MigrateStage, test } from '../../support/migrate-kit.ts';
 
 const HEADER = '-- evdb: no-transaction\n';
 

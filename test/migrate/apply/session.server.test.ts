@@ -2,7 +2,7 @@ import { describe, expect } from 'vitest';
 import { openSession } from '../../../src/connection/session.ts';
 import { type EvdbError, migrateDown, migrateUp } from '../../../src/index.ts';
 import { beginSql, resetSessionSql } from '../../../src/migrate/apply/worker-session.ts';
-import { isSuperuser, test } from '../../support/migrate-stage.ts';
+import { isSuperuser, test } from '../../support/migrate-kit.ts';
 
 describe('a migration', () => {
   test('leaves nothing in the session for the next one', async ({ stage }) => {

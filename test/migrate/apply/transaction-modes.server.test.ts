@@ -1,6 +1,6 @@
 import { describe, expect, vi } from 'vitest';
 import { migrateUp } from '../../../src/index.ts';
-import { type MigrateStage, test, untilHeard } from '../../support/migrate-stage.ts';
+import { type MigrateStage, test, untilHeard } from '../../support/migrate-kit.ts';
 import { failureOf } from '../../support/waiting.ts';
 
 const SHOW = "select current_setting('transaction_isolation') as isolation";

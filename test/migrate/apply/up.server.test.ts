@@ -2,12 +2,7 @@ import { createHash } from 'node:crypto';
 import { userInfo } from 'node:os';
 import { describe, expect } from 'vitest';
 import { migrateDown, migrateUp, planMigrateUp, readStatus } from '../../../src/index.ts';
-import {
-  holdRunnerLock,
-  type MigrateStage,
-  test,
-  writeThree,
-} from '../../support/migrate-stage.ts';
+import { holdRunnerLock, type MigrateStage, test, writeThree } from '../../support/migrate-kit.ts';
 
 describe('up', () => {
   test('applies in the order of the numbers and says what it did', async ({ stage }) => {

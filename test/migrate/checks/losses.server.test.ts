@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import { migrateUp, readLosses } from '../../../src/index.ts';
 import { renderLosses } from '../../../src/migrate/checks/report.ts';
 import { PLAIN } from '../../../src/report/table.ts';
-import { type MigrateStage, test } from '../../support/migrate-stage.ts';
+import { type MigrateStage, test } from '../../support/migrate-kit.ts';
 
 async function say(stage: MigrateStage, options: Partial<Parameters<typeof readLosses>[0]> = {}) {
   const losses = await readLosses({ ...stage.options, command: 'down', ...options });

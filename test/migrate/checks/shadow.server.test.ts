@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { type ValidateOptions, validateMigrations } from '../../../src/index.ts';
-import { type MigrateStage, test } from '../../support/migrate-stage.ts';
+import { type MigrateStage, test } from '../../support/migrate-kit.ts';
 
 const UP = `
   create table users (id integer primary key, name text);

@@ -11,7 +11,7 @@ import {
 } from '../../../src/index.ts';
 import { LARGE_FILE_BYTES, readScript } from '../../../src/migrate/files/source.ts';
 import { tokenChecksum } from '../../../src/sql/lexical.ts';
-import { failUp, type MigrateStage, test } from '../../support/migrate-stage.ts';
+import { failUp, type MigrateStage, test } from '../../support/migrate-kit.ts';
 
 const TABLE = 'create table t (id integer, name text);\n';
 const ROW = `name 漢 ${'x'.repeat(90)}`;

@@ -1,6 +1,6 @@
 import { describe, expect } from 'vitest';
 import { migrateDown, migrateUp, readStatus } from '../../../src/index.ts';
-import { test } from '../../support/migrate-stage.ts';
+import { test } from '../../support/migrate-kit.ts';
 import { failureOf } from '../../support/waiting.ts';
 
 const ALONE = '-- evdb: no-transaction\n';

@@ -7,7 +7,7 @@ import {
   validateMigrations,
 } from '../../../src/index.ts';
 import { LEDGER_FORMAT } from '../../../src/migrate/ledger/ledger-schema.ts';
-import { type MigrateStage, test } from '../../support/migrate-stage.ts';
+import { type MigrateStage, test } from '../../support/migrate-kit.ts';
 
 async function applyTwo(stage: MigrateStage): Promise<void> {
   await stage.migration('001_a', 'create table a (id int);\n', 'drop table a;\n');

@@ -1,11 +1,6 @@
 import { describe, expect, vi } from 'vitest';
 import { type MigrationProgress, migrateDown, migrateUp } from '../../../src/index.ts';
-import {
-  holdRunnerLock,
-  type MigrateStage,
-  test,
-  untilHeard,
-} from '../../support/migrate-stage.ts';
+import { holdRunnerLock, type MigrateStage, test, untilHeard } from '../../support/migrate-kit.ts';
 
 /** A table that another session holds locked. */
 async function blockTable(stage: MigrateStage, mode: string) {

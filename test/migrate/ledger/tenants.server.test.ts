@@ -3,7 +3,7 @@ import { openSession } from '../../../src/connection/session.ts';
 import { migrateDown, migrateUp, readStatus } from '../../../src/index.ts';
 import { createLedger } from '../../../src/migrate/ledger/ledger-schema.ts';
 import { ledgerLock } from '../../../src/migrate/ledger/lock.ts';
-import { holdRunnerLock, test, untilHeard } from '../../support/migrate-stage.ts';
+import { holdRunnerLock, test, untilHeard } from '../../support/migrate-kit.ts';
 
 describe('two tenants of a database', () => {
   test('have a ledger of their own in the one ledger schema', async ({ stage }) => {

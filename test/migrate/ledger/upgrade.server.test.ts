@@ -11,7 +11,7 @@ import {
 } from '../../../src/index.ts';
 import { createLedger, LEDGER_FORMAT } from '../../../src/migrate/ledger/ledger-schema.ts';
 import { readCatalog } from '../../support/catalog.ts';
-import { type MigrateStage, test } from '../../support/migrate-stage.ts';
+import { type MigrateStage, test } from '../../support/migrate-kit.ts';
 
 const FORMAT_1 = new URL('../../support/ledger-format-1.sql', import.meta.url);
 

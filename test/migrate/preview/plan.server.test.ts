@@ -8,7 +8,7 @@ import {
 } from '../../../src/index.ts';
 import { renderImpactPlan } from '../../../src/migrate/preview/report.ts';
 import { PLAIN } from '../../../src/report/table.ts';
-import { type MigrateStage, test } from '../../support/migrate-stage.ts';
+import { type MigrateStage, test } from '../../support/migrate-kit.ts';
 
 async function migrateOrders(stage: MigrateStage): Promise<void> {
   await stage.migration(

@@ -1,6 +1,6 @@
 import { describe, expect } from 'vitest';
 import { migrateUp, planImpact, type StatementImpact } from '../../../src/index.ts';
-import { type MigrateStage, test } from '../../support/migrate-stage.ts';
+import { type MigrateStage, test } from '../../support/migrate-kit.ts';
 
 /** Making a scratch database takes its time on a busy machine. */
 const PATIENTLY = { timeout: 30_000 };

@@ -7,7 +7,7 @@ import {
   planMigrateUp,
   readStatus,
 } from '../../../src/index.ts';
-import { test as base, type MigrateStage } from '../../support/migrate-stage.ts';
+import { test as base, type MigrateStage } from '../../support/migrate-kit.ts';
 
 /** `grown`: a database made by other means, and three files of which it holds the first two. */
 const test = base.extend<{ grown: MigrateStage }>({

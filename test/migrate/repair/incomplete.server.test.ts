@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { migrateUp, planMigrateRepair, readStatus, repairMigrations } from '../../../src/index.ts';
-import { test as base, holdRunnerLock, type MigrateStage } from '../../support/migrate-stage.ts';
+import { test as base, holdRunnerLock, type MigrateStage } from '../../support/migrate-kit.ts';
 
 const SCRIPT = `-- evdb: no-transaction
 create table a (id integer);

@@ -6,7 +6,7 @@ import {
   readStatus,
   repairMigrations,
 } from '../../../src/index.ts';
-import { test as base, holdRunnerLock, type MigrateStage } from '../../support/migrate-stage.ts';
+import { test as base, holdRunnerLock, type MigrateStage } from '../../support/migrate-kit.ts';
 
 /** `applied`: 001, 002 and 003 are applied. */
 const test = base.extend<{ applied: MigrateStage }>({

@@ -1,11 +1,6 @@
 import { describe, expect } from 'vitest';
 import { migrateUp, resetSchema } from '../../../src/index.ts';
-import {
-  holdRunnerLock,
-  isSuperuser,
-  type MigrateStage,
-  test,
-} from '../../support/migrate-stage.ts';
+import { holdRunnerLock, isSuperuser, type MigrateStage, test } from '../../support/migrate-kit.ts';
 
 const confirm = true;
 

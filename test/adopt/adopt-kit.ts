@@ -8,7 +8,7 @@ import {
   adoptMigrations,
   readStatus,
 } from '../../src/index.ts';
-import { test as base, type MigrateStage } from '../support/migrate-stage.ts';
+import { test as base, type MigrateStage } from '../support/migrate-kit.ts';
 
 /** A project and a database that another tool has migrated. */
 export interface AdoptStage extends MigrateStage {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import type postgres from 'postgres';
 import { expect } from 'vitest';
 import type { PoolOptions } from '../../src/pool/options.ts';
@@ -8,21 +9,69 @@ import { test as base } from '../support/fixture.ts';
 import { type FaultyProxy, startProxy } from '../support/proxy.ts';
 import { meeting, POLL } from '../support/waiting.ts';
 
-export interface Backend {
+interface PoolStage {
+  /** Makes a pool, by default on the test's empty database; it is closed after the test. */
+  pool(options?: PoolOptions): DatabasePool;
+  /** Starts a recorder before the server, to be used as `connectionString`. */
+  wire(url?: string): Promise<Wire>;
+  url: string;
+  /** Pids of the sessions that the pools hold on the server. */
+  backends(): Promise<number[]>;
+}
+
+export const test = base.extend<{ stage: PoolStage }>({
+  stage: async ({ emptyDb, admin }, use) => {
+    const pools: DatabasePool[] = [];
+    const wires: Wire[] = [];
+    const applicationName = `evdb-${randomBytes(4).toString('hex')}`;
+    await use({
+      url: emptyDb.url,
+      pool: (options = {}) => {
+        const source = options.host || options.env ? {} : { connectionString: emptyDb.url };
+        const pool = new DatabasePool({ ...source, applicationName, ...options });
+        pools.push(pool);
+        return pool;
+      },
+      wire: async (url = emptyDb.url) => {
+        const wire = await startWire(url);
+        wires.push(wire);
+        return wire;
+      },
+      backends: async () => {
+        const rows = await admin<{ pid: number }[]>`
+          select pid from pg_stat_activity
+          where application_name = ${applicationName} and backend_type = 'client backend'`;
+        return rows.map(({ pid }) => pid);
+      },
+    });
+    await Promise.all(pools.map((pool) => pool.close({ timeoutMillis: 2_000 })));
+    await Promise.all(wires.map((wire) => wire.close()));
+  },
+});
+
+/** The pid of the connection that a pool gives next. */
+export async function pidOf(pool: Pick<DatabasePool, 'query'>): Promise<number> {
+  const { rows } = await pool.query<{ pid: number }>('select pg_backend_pid() as pid');
+  const pid = rows[0]?.pid;
+  expect(pid).toBeGreaterThan(0);
+  return pid ?? 0;
+}
+
+interface Backend {
   pid: number;
   state: string;
   query: string;
 }
 
 /** What becomes of a pool after the test. */
-export interface Afterwards {
+interface Afterwards {
   /** Whether its server answers then: if not, the pool is only closed. Default true. */
   isReachable?: boolean;
   /** Whether its backends end with it: those of a pooler do not. Default true. */
   ownsBackends?: boolean;
 }
 
-export interface PoolStage {
+export interface FaultsStage {
   /** URL of a database that holds an empty table `kept (id integer, what text)`. */
   url: string;
   sql: postgres.Sql;
@@ -53,7 +102,7 @@ interface Made {
  * transaction, or with what another left in it, `close()` returns, no session remains on the
  * server, and no error went unheard.
  */
-export const test = base.extend<{ stage: PoolStage }>({
+export const faultsTest = base.extend<{ stage: FaultsStage }>({
   stage: async ({ emptyDb, task }, use) => {
     await emptyDb.sql`create table kept (id integer, what text)`;
     const unheard = collectUnheard();
@@ -82,7 +131,7 @@ interface Kept {
   proxies: FaultyProxy[];
 }
 
-function createStage(url: string, applicationName: string): PoolStage & Kept {
+function createStage(url: string, applicationName: string): FaultsStage & Kept {
   const made: Made[] = [];
   const proxies: FaultyProxy[] = [];
   // Watches from another database, so that nothing that is locked here is in its way.
@@ -137,7 +186,7 @@ function createStage(url: string, applicationName: string): PoolStage & Kept {
 const CLOSE_TIMEOUT_MS = 15_000;
 
 /** Looks at every connection that the pool can give, all at the same time, and closes it. */
-async function expectSound({ pool, max, afterwards }: Made, stage: PoolStage): Promise<void> {
+async function expectSound({ pool, max, afterwards }: Made, stage: FaultsStage): Promise<void> {
   const { isReachable = true, ownsBackends = true } = afterwards;
   if (isReachable) {
     const meet = meeting(max);
@@ -226,4 +275,95 @@ function collectUnheard(): { errors: unknown[]; stop(): void } {
       process.off('unhandledRejection', collect).off('uncaughtException', collect);
     },
   };
+}
+
+/** What a client sent: the kind of the message and, where it holds one, the statement. */
+interface Sent {
+  /** `simple` is a message of its own, `parse` is prepared for one use, `prepare` for many. */
+  kind: 'simple' | 'parse' | 'prepare' | 'bind' | 'terminate';
+  text: string;
+}
+
+/** Passes everything on, and writes down which statements the clients sent. */
+interface Wire {
+  url: string;
+  /** All statements so far, without the one by which each connection introduces itself. */
+  sent(): Sent[];
+  /** The texts that were sent since the last call. */
+  news(): string[];
+  close(): Promise<void>;
+}
+
+const SSL_REQUEST = 80877103;
+const KINDS: Record<string, Sent['kind']> = { Q: 'simple', P: 'parse', B: 'bind', X: 'terminate' };
+
+/** Starts it on a free loopback port before the server that `targetUrl` names. */
+async function startWire(targetUrl: string): Promise<Wire> {
+  const target = new URL(targetUrl);
+  const sockets = new Set<Socket>();
+  const sent: Sent[] = [];
+  let seen = 0;
+  const server = createServer((client) => {
+    const upstream = connect({ host: target.hostname, port: Number(target.port) });
+    const read = createReader((message) => sent.push(message));
+    client.on('data', read);
+    client.pipe(upstream).pipe(client);
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.once('close', () => {
+        client.destroy();
+        upstream.destroy();
+        sockets.delete(socket);
+      });
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = new URL(targetUrl);
+  url.hostname = '127.0.0.1';
+  url.port = String((server.address() as AddressInfo).port);
+  const statements = () => sent.filter(({ text }) => !text.includes('pg_is_in_recovery'));
+  return {
+    url: url.href,
+    sent: statements,
+    news: () => {
+      const all = statements().filter(({ text }) => text !== '');
+      const fresh = all.slice(seen).map(({ text }) => text);
+      seen = all.length;
+      return fresh;
+    },
+    close: () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const socket of sockets) socket.destroy();
+      return closed;
+    },
+  };
+}
+
+/** Cuts the bytes of one client into messages: the first ones have no letter. */
+function createReader(note: (message: Sent) => void): (part: Buffer) => void {
+  let rest = Buffer.alloc(0);
+  let isStarted = false;
+  return (part) => {
+    rest = Buffer.concat([rest, part]);
+    for (;;) {
+      const head = isStarted ? 1 : 0;
+      if (rest.length < head + 4) return;
+      const length = head + rest.readInt32BE(head);
+      if (rest.length < length) return;
+      const body = rest.subarray(head + 4, length);
+      if (isStarted) describe(rest.toString('latin1', 0, 1), body, note);
+      else isStarted = body.readInt32BE(0) !== SSL_REQUEST;
+      rest = rest.subarray(length);
+    }
+  };
+}
+
+function describe(letter: string, body: Buffer, note: (message: Sent) => void): void {
+  const kind = KINDS[letter];
+  if (kind === undefined) return;
+  const [first = '', second = ''] = body.toString('utf8').split('\0');
+  if (kind === 'simple') note({ kind, text: first });
+  else if (kind === 'parse') note({ kind: first === '' ? 'parse' : 'prepare', text: second });
+  else note({ kind, text: '' });
 }
