@@ -99,9 +99,11 @@ export type EvdbErrorCode =
   // a fault in evdb itself
   | 'INTERNAL';
 
+/** What an error may say beside its code and message. */
 export interface EvdbErrorOptions {
   /** What to do next, as one or two sentences without the code. */
   hint?: string | undefined;
+  /** The error behind it; default none. */
   cause?: unknown;
   /** Facts for programs: printed as they are by `--json`, never holding a secret. */
   details?: Record<string, unknown> | undefined;
@@ -112,7 +114,7 @@ export interface EvdbErrorOptions {
  *
  * @example
  * try { await migrateUp(options) } catch (error) {
- *   if (error instanceof EvdbError && error.code === 'LOCKED') retryLater();
+ *   if (error instanceof EvdbError && error.code === 'LOCKED') process.exitCode = 4;
  * }
  */
 export class EvdbError extends Error {

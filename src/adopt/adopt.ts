@@ -30,6 +30,7 @@ export interface AdoptOptions extends MigrateOptions {
   reason?: string | undefined;
 }
 
+/** A migration of the other tool, as evdb knows it from then on. */
 export interface AdoptedMigration {
   version: Version;
   label: string;
@@ -43,6 +44,7 @@ export interface AdoptedMigration {
   verifiedBy: 'checksum' | 'name' | null;
 }
 
+/** What an adoption did, or would do. Folders and files are relative to the project. */
 export interface AdoptionResult {
   tool: AdoptableTool;
   schema: string;
@@ -64,6 +66,8 @@ export interface AdoptionResult {
  * Says what `adoptMigrations` would do; writes nothing.
  *
  * @throws {EvdbError} those of `adoptMigrations`
+ * @example
+ * const { adopted, findings } = await planMigrateAdopt({ ...options, from: 'dbmate' });
  */
 export async function planMigrateAdopt(options: AdoptOptions): Promise<AdoptionResult> {
   const source = readSource(options);
@@ -78,8 +82,9 @@ export async function planMigrateAdopt(options: AdoptOptions): Promise<AdoptionR
  * applied becomes applied in the ledger. No migration is run, and neither its files nor its table
  * are changed. New files are written before the ledger, and go again where that fails.
  *
- * @throws {EvdbError} ADOPTION_REFUSED with all reasons in `details.findings`, MIGRATIONS_DIR_MISSING,
- *   USAGE, FILE_EXISTS, PERMISSION_DENIED, those of `withRunner`, and of reading a file
+ * @throws {EvdbError} ADOPTION_REFUSED with all reasons in `details.findings`,
+ *   MIGRATIONS_DIR_MISSING, USAGE, FILE_EXISTS, PERMISSION_DENIED, those of `migrateUp`, and of
+ *   reading a file
  * @example
  * const { adopted, pending } = await adoptMigrations({ connection, directory: 'migrations', from: 'dbmate' });
  */

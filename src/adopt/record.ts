@@ -99,6 +99,7 @@ function makeRecord(
   };
 }
 
+/** Which adoption is undone, and what is said about it in the history. */
 export interface UndoAdoptionOptions extends MigrateOptions {
   /** Default: whatever tool was adopted. */
   from?: AdoptableTool | undefined;
@@ -108,6 +109,10 @@ export interface UndoAdoptionOptions extends MigrateOptions {
   reason?: string | undefined;
 }
 
+/**
+ * What undoing an adoption took back: rows of the ledger, files that were removed, and files that
+ * somebody has changed since and that stay.
+ */
 export interface UndoneAdoption {
   schema: string;
   /** What the ledger no longer holds. */
@@ -118,7 +123,13 @@ export interface UndoneAdoption {
   kept: string[];
 }
 
-/** Says what `undoAdoption` would do, as if it were confirmed; writes nothing. */
+/**
+ * Says what `undoAdoption` would do, as if it were confirmed; writes nothing.
+ *
+ * @throws {EvdbError} those of `undoAdoption`, without CONFIRM_REQUIRED
+ * @example
+ * const { removed, kept } = await planUndoAdoption(options);
+ */
 export function planUndoAdoption(options: UndoAdoptionOptions): Promise<UndoneAdoption> {
   return withSession(options, async (session) => (await plan(session, options)).told);
 }
@@ -128,6 +139,8 @@ export function planUndoAdoption(options: UndoAdoptionOptions): Promise<UndoneAd
  * wrote them. The other tool's table and files were never changed, so it goes on where it was.
  *
  * @throws {EvdbError} CONFIRM_REQUIRED where evdb has migrated since: the other tool does not know
+ * @example
+ * const { removed } = await undoAdoption({ ...options, confirm: true });
  */
 export function undoAdoption(options: UndoAdoptionOptions): Promise<UndoneAdoption> {
   return withSession(options, async (worker) => {

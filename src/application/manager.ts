@@ -15,6 +15,7 @@ import { commandLine } from '../text/command-line.ts';
  */
 export type OnPendingMigrations = 'up' | 'refuse' | 'ignore';
 
+/** The options of the pool, and what is to be done about migrations before it is used. */
 export interface DatabaseManagerOptions extends PoolOptions {
   /** Default `ignore`. */
   migrations?: OnPendingMigrations | undefined;

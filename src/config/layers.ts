@@ -147,6 +147,9 @@ export function findSetting(layers: readonly Layer[], key: SettingKey): FoundSet
  *
  * @param env default `process.env`
  * @throws EvdbError `NOT_CONFIGURED`
+ * @example
+ * const config = await resolveConfig();
+ * assertConnectionConfigured(config, process.env);
  */
 export function assertConnectionConfigured(
   config: Pick<Config, 'connection'>,

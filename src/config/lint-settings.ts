@@ -107,6 +107,8 @@ function readCount(value: unknown): number | undefined {
  * Reads `14`, as in server_version_num.
  *
  * @returns undefined for what is no major version that evdb knows
+ * @example
+ * const serverVersion = parseServerVersion('14'); // 140000
  */
 export function parseServerVersion(value: unknown): number | undefined {
   const text = String(value);

@@ -122,7 +122,14 @@ export function isWaitingRunner({ application }: Pick<Blocker, 'application'>): 
   return WAITING_NAME.test(application ?? '');
 }
 
-/** `pid 4711 (evdb, app@10.0.0.7, idle in transaction for 12 s): update events …` */
+/**
+ * `pid 4711 (evdb, app@10.0.0.7, idle in transaction for 12 s): update events …`
+ *
+ * @example
+ * const onProgress: OnMigrationProgress = (progress) => {
+ *   if (progress.kind === 'blocked') console.error(progress.blockers.map(describeBlocker));
+ * };
+ */
 export function describeBlocker(blocker: Blocker): string {
   if (blocker.pid === 0) return 'a prepared transaction (see pg_prepared_xacts)';
   const [, nextTry, migration] = WAITING_NAME.exec(blocker.application ?? '') ?? [];

@@ -199,8 +199,11 @@ interface ServerFields {
  * A statement that the server refused. `code` is evdb's, `sqlstate` the server's.
  *
  * @example
- * catch (error) {
- *   if (error instanceof QueryError && error.constraint === 'users_email_key') …
+ * try {
+ *   await pool.query('insert into users (email) values ($1)', ['ann@example.org']);
+ * } catch (error) {
+ *   const isTaken = error instanceof QueryError && error.constraint === 'users_email_key';
+ *   if (!isTaken) throw error;
  * }
  */
 export class QueryError extends EvdbError {

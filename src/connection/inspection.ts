@@ -3,9 +3,11 @@ import { queryError } from './connection-error.ts';
 import type { ConnectionOptions } from './options.ts';
 import { type OpenSessionOptions, openSession, type Session } from './session.ts';
 
+/** Limits of a session that only reads. */
 export interface InspectionOptions {
   /** How long a statement may run, in ms; default 30,000. */
   statementTimeoutMs?: number | undefined;
+  /** Cancels the statement that runs and throws its reason; default: nothing does. */
   signal?: AbortSignal | undefined;
 }
 
@@ -16,7 +18,11 @@ const LOCK_TIMEOUT_MS = 50;
  * Runs work on a session that cannot write, does not wait for locks, and resolves no name by
  * accident: the search path is empty, so that every name is qualified.
  *
- * @throws {EvdbError} as `openSession`, and QueryError where a statement is refused
+ * @throws {EvdbError} as `pingDatabase`, and QueryError where a statement is refused
+ * @example
+ * const counts = await withInspection(connection, (session) =>
+ *   session.run('select count(*) as n from public.users'),
+ * );
  */
 export async function withInspection<T>(
   connection: ConnectionOptions,
@@ -95,9 +101,11 @@ export async function withAbortableSession<T>(
   }
 }
 
+/** Limits of a session that writes. */
 export interface WritingOptions {
   /** How long a statement may wait for a lock, in ms; default 10,000. Not behind a pooler. */
   lockTimeoutMs?: number | undefined;
+  /** Cancels the statement that runs and throws its reason; default: nothing does. */
   signal?: AbortSignal | undefined;
 }
 
@@ -109,7 +117,9 @@ const CANCEL_DEADLINE_MS = 5_000;
  * empty. Behind a pooler nothing is set. When the signal aborts, what runs is cancelled, so that the server rolls it back at once,
  * and the work hears of that as the statement's error (57014).
  *
- * @throws {EvdbError} as `openSession`
+ * @throws {EvdbError} as `pingDatabase`
+ * @example
+ * await withWriting(connection, (session) => session.run('analyze public.users'), { signal });
  */
 export async function withWriting<T>(
   connection: ConnectionOptions,

@@ -9,6 +9,10 @@ export interface HostAddress {
   port: number;
 }
 
+/**
+ * How TLS is used, in the words of libpq: `require` encrypts, `verify-full` checks the certificate
+ * and the name.
+ */
 export type SslMode = 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
 
 /** Everything needed to open one connection; `resolveConfig` and `parseConnectionUrl` make it. */
@@ -17,12 +21,15 @@ export interface ConnectionOptions {
   hosts: HostAddress[];
   database: string;
   user: string;
+  /** Default none. */
   password?: string | undefined;
   /** Default `prefer`, as libpq does. */
   sslMode: SslMode;
   /** Path of a PEM file. */
   sslRootCert?: string | undefined;
+  /** Path of the client's certificate; default none. */
   sslCert?: string | undefined;
+  /** Path of its key; default none. */
   sslKey?: string | undefined;
   /** The same as PEM text, for programs that hold it; comes before the files. */
   tls?:
@@ -45,6 +52,7 @@ export interface ConnectionOptions {
   connectTimeoutMs: number;
   /** libpq's `options`: command-line options for the backend, such as `-c work_mem=64MB`. */
   backendOptions?: string | undefined;
+  /** Which of several hosts is taken; default `any`. */
   targetSessionAttrs?:
     | 'any'
     | 'read-write'

@@ -22,7 +22,10 @@ const NOT_OURS: ReadonlySet<string> = new Set([...OWN, 'template0']);
  * Creates the configured database unless it exists. It is like the server's `template1`, and
  * belongs to the user who connects.
  *
- * @throws {EvdbError} PERMISSION_DENIED where the role may not create databases; as `openSession`
+ * @throws {EvdbError} PERMISSION_DENIED where the role may not create databases; as
+ *   `pingDatabase`
+ * @example
+ * const { created } = await ensureDatabase(connection);
  */
 export async function ensureDatabase(
   connection: ConnectionOptions,
@@ -42,6 +45,7 @@ export async function ensureDatabase(
   });
 }
 
+/** The consent that dropping a database needs. */
 export interface DropDatabaseOptions {
   /** Must be true: what is dropped is gone. */
   confirm: boolean;
@@ -52,8 +56,10 @@ export interface DropDatabaseOptions {
 /**
  * Drops the configured database where it exists, with all that is in it.
  *
- * @throws {EvdbError} CONFIRM_REQUIRED; USAGE for the server's own databases; DATABASE_IN_USE, which
- *   names who is connected; PERMISSION_DENIED; as `openSession`
+ * @throws {EvdbError} CONFIRM_REQUIRED; USAGE for the server's own databases; DATABASE_IN_USE,
+ *   which names who is connected; PERMISSION_DENIED; as `pingDatabase`
+ * @example
+ * const { dropped } = await dropDatabase(connection, { confirm: true });
  */
 export async function dropDatabase(
   connection: ConnectionOptions,

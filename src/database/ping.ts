@@ -40,7 +40,11 @@ select
 /**
  * Connects, asks and says what answered, and how fast.
  *
- * @throws {EvdbError} as `openSession`
+ * @throws {EvdbError} CONFIG_INVALID, CONNECTION_REFUSED, UNKNOWN_HOST, CONNECT_TIMEOUT,
+ *   AUTHENTICATION_FAILED, DATABASE_MISSING, TOO_MANY_CONNECTIONS, SERVER_STARTING, TLS_FAILED,
+ *   CONNECTION_LOST
+ * @example
+ * const ping = await pingDatabase(connection, { signal });
  */
 export async function pingDatabase(
   connection: ConnectionOptions,
@@ -77,9 +81,11 @@ const PASSING: ReadonlySet<EvdbErrorCode> = new Set([
   'SERVER_STARTING',
 ]);
 
+/** How long is waited. */
 export interface WaitForDatabaseOptions {
   /** Default 30,000. */
   timeoutMs?: number | undefined;
+  /** Ends the waiting; default: nothing does. */
   signal?: AbortSignal | undefined;
   /** Hears of each try that failed. */
   onRetry?: ((error: EvdbError, againInMs: number) => void) | undefined;
@@ -92,7 +98,7 @@ const PAUSES = { firstMs: 100, longestMs: 2_000 };
  * Tries again and again until the database answers. A password that is refused or a database that
  * does not exist ends the wait at once.
  *
- * @throws {EvdbError} CONNECT_TIMEOUT with the last failure as its cause; else as `openSession`
+ * @throws {EvdbError} CONNECT_TIMEOUT with the last failure as its cause; else as `pingDatabase`
  * @example await waitForDatabase(connection, { timeoutMs: 60_000 })
  */
 export async function waitForDatabase(

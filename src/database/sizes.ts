@@ -19,6 +19,7 @@ export interface DatabaseSizeRow {
   share: number;
 }
 
+/** How many relations are shown. */
 export interface ReadDatabaseSizesOptions {
   /** How many relations at most, the biggest first; default 10. */
   limit?: number | undefined;
@@ -29,6 +30,9 @@ export interface ReadDatabaseSizesOptions {
  * are those of the last vacuum or analyze, and a note says so.
  *
  * @param session one of `withInspection`
+ * @throws {EvdbError} QueryError where the server refuses a statement
+ * @example
+ * const { rows, notes } = await withInspection(connection, (session) => readDatabaseSizes(session));
  */
 export async function readDatabaseSizes(
   session: Session,

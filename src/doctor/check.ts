@@ -15,6 +15,7 @@ export const CHECK_GROUPS = [
   'evdb',
 ] as const;
 
+/** What a check of doctor is about. */
 export type DoctorCheckGroup = (typeof CHECK_GROUPS)[number];
 
 /** Something that a check found. */
@@ -54,6 +55,7 @@ export interface MigrationCounts {
   counts: Readonly<Record<string, number>>;
 }
 
+/** One check: its name, and how it examines a server. */
 export interface DoctorCheck {
   /** Unique, and not the name of a group. */
   name: string;

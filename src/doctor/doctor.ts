@@ -49,11 +49,13 @@ export interface DoctorCheckReport {
   durationMs: number;
 }
 
+/** What every check came to, and how many came to what. */
 export interface DoctorReport {
   checks: DoctorCheckReport[];
   counts: Record<DoctorCheckStatus, number>;
 }
 
+/** Which checks run, and what they may take. */
 export interface DoctorOptions {
   /** The PostgreSQL schema that the event schema may be in; default `public`. */
   schema?: string | undefined;
@@ -81,7 +83,7 @@ export interface DoctorOptions {
  * @throws {EvdbError} USAGE for a name of a check that there is not; CONNECTION_LOST
  * @example
  * const { counts } = await withInspection(connection, (session) => runDoctor(session));
- * if (counts.critical > 0) page();
+ * if (counts.critical > 0) process.exitCode = 3;
  */
 export async function runDoctor(
   session: Session,

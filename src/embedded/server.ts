@@ -1,6 +1,7 @@
 import type { ConnectionOptions } from '../connection/options.ts';
 import { embeddedServerUrl, findRunningServer, requirePort } from './running.ts';
 
+/** Where the embedded server has its data, and how it is set up when it is started. */
 export interface EnsureEmbeddedServerOptions {
   /** The folder for the server's files, by convention `.evdb` beside the migrations. */
   directory: string;
@@ -12,10 +13,13 @@ export interface EnsureEmbeddedServerOptions {
   database?: string | undefined;
   /** A port that must be had; default: the last one, or a free one. */
   port?: number | undefined;
+  /** Is told what takes a while; default: nobody is. */
   onProgress?: ((message: string) => void) | undefined;
+  /** Ends the waiting; default: nothing does. */
   signal?: AbortSignal | undefined;
 }
 
+/** An embedded server that runs, and how it came to. */
 export interface EnsuredEmbeddedServer {
   connection: ConnectionOptions;
   /** Whether this call started it. */
@@ -41,7 +45,7 @@ export interface EnsuredEmbeddedServer {
  *
  * @example
  * const { connection } = await ensureEmbeddedServer({ directory: '.evdb' });
- * const session = await openSession(connection);
+ * const pong = await pingDatabase(connection);
  */
 export async function ensureEmbeddedServer(
   options: EnsureEmbeddedServerOptions,

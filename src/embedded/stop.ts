@@ -10,6 +10,7 @@ import { logPathOf } from './launch.ts';
 import { withServerLock } from './lock.ts';
 import { dataDirectoryOf, findPostmaster, readState } from './running.ts';
 
+/** Whether a server ran that was stopped. */
 export interface StopEmbeddedServerResult {
   /** False when none was running. */
   stopped: boolean;
@@ -25,6 +26,8 @@ const STOP_DEADLINE_MS = 60_000;
  *
  * @param options.directory the `.evdb` folder
  * @throws {EvdbError} EMBEDDED_STOP_FAILED, PERMISSION_DENIED
+ * @example
+ * const { stopped } = await stopEmbeddedServer({ directory: '.evdb' });
  */
 export async function stopEmbeddedServer({
   directory,
@@ -83,6 +86,10 @@ function stopFailed(message: string): EvdbError {
   });
 }
 
+/**
+ * What is known about the embedded server of a folder. What needs a server that runs is undefined
+ * while it does not.
+ */
 export interface EmbeddedServerStatus {
   running: boolean;
   /** Only while it runs. */
@@ -103,6 +110,8 @@ export interface EmbeddedServerStatus {
  * Whether the embedded server of a folder was ever made, running or not; changes nothing.
  *
  * @param options.directory the `.evdb` folder; it need not exist
+ * @example
+ * const isThere = hasEmbeddedServer({ directory: '.evdb' });
  */
 export function hasEmbeddedServer({ directory }: { directory: string }): boolean {
   return findHome(existsSync(directory) ? realpathSync(directory) : directory) !== undefined;
@@ -113,6 +122,8 @@ export function hasEmbeddedServer({ directory }: { directory: string }): boolean
  *
  * @param options.directory the `.evdb` folder; it need not exist
  * @throws {EvdbError} PERMISSION_DENIED when the server is another user's
+ * @example
+ * const { running, port } = await readEmbeddedServer({ directory: '.evdb' });
  */
 export async function readEmbeddedServer({
   directory,

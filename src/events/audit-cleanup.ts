@@ -24,6 +24,7 @@ export interface AuditCleanupDone {
   freedBytes: number;
 }
 
+/** What a cleanup did, and why it stopped before its end where it did. */
 export interface AuditCleanupResult extends AuditCleanupDone {
   days: number;
   /** Whether nothing expired is left. */
@@ -35,11 +36,16 @@ export interface AuditCleanupResult extends AuditCleanupDone {
   durationMs: number;
 }
 
+/**
+ * What a cleanup did just now: a partition it dropped, entries it deleted, or a lock that it did
+ * not get.
+ */
 export type AuditCleanupProgress =
   | { kind: 'dropped'; partition: DroppedAuditPartition; done: AuditCleanupDone }
   | { kind: 'deleted'; entries: number; done: AuditCleanupDone }
   | { kind: 'blocked'; attempt: number; attempts: number; reason: string };
 
+/** What is removed, and how long that may take. */
 export interface AuditCleanupOptions extends EventSchemaTarget {
   /** Entries stay for so many days of 24 hours; a whole number from 1. */
   days: number;
@@ -47,7 +53,9 @@ export interface AuditCleanupOptions extends EventSchemaTarget {
   batchSize?: number | undefined;
   /** No further step begins after so many ms; default: until all is done. */
   maxDurationMs?: number | undefined;
+  /** Is told what was dropped or deleted; default: nobody is. */
   onProgress?: ((progress: AuditCleanupProgress) => void) | undefined;
+  /** Stops after what runs; what was committed stays. Default: nothing stops it. */
   signal?: AbortSignal | undefined;
 }
 
@@ -71,7 +79,7 @@ const DEFAULT_BATCH_SIZE = 2_000;
  * is found again. Locks that others hold are asked for again and again, then left to the next run.
  *
  * @throws {EvdbError} USAGE; INTERRUPTED with what was done in `details` when the signal aborts;
- *   those of `onEventSchema`, with the same details
+ *   EVENT_SCHEMA_MISSING, PERMISSION_DENIED, with the same details
  * @example
  * const { freedBytes } = await cleanUpAuditLog(session, { days: 90 });
  */
@@ -267,7 +275,10 @@ const PREVIEW_NEED: SchemaNeed = {
 /**
  * Says what `cleanUpAuditLog` would remove; changes nothing.
  *
- * @throws {EvdbError} USAGE for days that are no whole number from 1, and those of `onEventSchema`
+ * @throws {EvdbError} USAGE for days that are no whole number from 1, and EVENT_SCHEMA_MISSING,
+ *   PERMISSION_DENIED
+ * @example
+ * const { rows, notes } = await withInspection(connection, (session) => previewAuditCleanup(session, { days: 90 }));
  */
 export async function previewAuditCleanup(
   session: Session,

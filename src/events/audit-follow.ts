@@ -9,11 +9,13 @@ import {
   type SchemaNeed,
 } from './event-schema.ts';
 
+/** Which entries are followed, and how often is looked. */
 export interface FollowAuditLogOptions extends EventSchemaTarget, AuditFilter {
   /** How many entries that are there already come first; default 20, 0 for none. */
   limit?: number | undefined;
   /** Pause between two looks, in ms; default 1000. */
   intervalMs?: number | undefined;
+  /** Ends the following; default: nothing does. */
   signal?: AbortSignal | undefined;
 }
 
@@ -38,6 +40,10 @@ export interface AuditFollower {
  * read. Hence a look asks for neither: it takes the entries of those transactions that the snapshot
  * of the look before did not see and its own does. From what time on to look for them is told by
  * `TransactionHorizon`.
+ *
+ * @example
+ * const follower = createAuditFollower({ table: 'events' });
+ * const entries = await follower.look(session);
  */
 export function createAuditFollower(options: FollowAuditLogOptions = {}): AuditFollower {
   const horizon = createTransactionHorizon();
@@ -65,7 +71,7 @@ export function createAuditFollower(options: FollowAuditLogOptions = {}): AuditF
  * @param session of its own; it is in a transaction during each look
  * @throws {EvdbError} as `AuditFollower.look`
  * @example
- * for await (const entries of followAuditLog(session, { table: 'events' })) publish(entries);
+ * for await (const entries of followAuditLog(session, { table: 'events' })) console.log(entries);
  */
 export async function* followAuditLog(
   session: Session,

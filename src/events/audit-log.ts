@@ -15,6 +15,7 @@ export interface AuditFilter {
   until?: Date | undefined;
 }
 
+/** Which entries are read, and how many. */
 export interface ReadAuditLogOptions extends EventSchemaTarget, AuditFilter {
   /** How many entries at most, from 1; default 20. */
   limit?: number | undefined;
@@ -22,6 +23,7 @@ export interface ReadAuditLogOptions extends EventSchemaTarget, AuditFilter {
   before?: string | undefined;
 }
 
+/** A page of the audit log; `next` is where the following one begins, null at the end. */
 export interface AuditLogPage {
   /** The newest first. */
   rows: AuditEntry[];
@@ -38,7 +40,8 @@ const NEED: SchemaNeed = {
  * Reads a page of the audit log, the newest entries first. Pages are told apart by the last entry
  * read, so entries that come in between neither shift nor repeat any.
  *
- * @throws {EvdbError} USAGE for a `before` that is none, and those of `onEventSchema`
+ * @throws {EvdbError} USAGE for a `before` that is none, and EVENT_SCHEMA_MISSING,
+ *   PERMISSION_DENIED
  * @example
  * const { rows, next } = await readAuditLog(session, { table: 'events', record: 7 });
  */
@@ -75,6 +78,9 @@ const CURSOR = /^(\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)\/(\d{1,19})$/;
  * Checks a cursor, before anything is asked.
  *
  * @throws {EvdbError} USAGE
+ * @example
+ * const page = await readAuditLog(session, { limit: 20 });
+ * if (page.next !== null) parseAuditCursor(page.next);
  */
 export function parseAuditCursor(cursor: string): { createdAt: string; id: string } {
   const [, createdAt, id] = CURSOR.exec(cursor) ?? [];
@@ -185,6 +191,7 @@ export interface AuditSummaryRow {
   lastAt: string;
 }
 
+/** Which entries are counted, and by what. */
 export interface AuditSummaryOptions
   extends EventSchemaTarget,
     Pick<AuditFilter, 'since' | 'until'> {
@@ -206,9 +213,9 @@ const EXPRESSIONS: Record<AuditDimension, string> = {
 /**
  * Counts the entries of the audit log. Days come newest first, within them the most entries first.
  *
- * @throws {EvdbError} as `onEventSchema`
+ * @throws {EvdbError} EVENT_SCHEMA_MISSING, PERMISSION_DENIED
  * @example
- * const { rows } = await readAuditSummary(session, { by: ['actor'], since: lastWeek });
+ * const { rows } = await readAuditSummary(session, { by: ['actor'], since: new Date('2026-11-01') });
  */
 export async function readAuditSummary(
   session: Session,

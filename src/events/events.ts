@@ -20,12 +20,14 @@ export interface EventRow {
   headline: string | null;
 }
 
+/** A page of events; `next` is where the following one begins, null at the end. */
 export interface EventPage {
   rows: EventRow[];
   /** One opaque word that asks for the next page; null where this is the last one. */
   next: string | null;
 }
 
+/** Which events are found; all that is given has to fit. */
 export interface FindEventsOptions extends EventSchemaTarget {
   /** What somebody typed; without it all events of the time, the soonest first. */
   words?: string | undefined;
@@ -53,8 +55,8 @@ const SEARCH_NEED: SchemaNeed = {
 /**
  * Finds events by what somebody typed, or lists them by time.
  *
- * @throws {EvdbError} as `onEventSchema`; USAGE for an `after` that is none, QUERY_FAILED for one of
- *   another search
+ * @throws {EvdbError} EVENT_SCHEMA_MISSING, PERMISSION_DENIED; USAGE for an `after` that is none,
+ *   QUERY_FAILED for one of another search
  * @example
  * const { rows, next } = await findEvents(session, { words: 'jazz berlin' });
  */
@@ -122,7 +124,13 @@ const STATS_NEED: SchemaNeed = {
   access: 'application',
 };
 
-/** Reads one event; null where it does not exist. */
+/**
+ * Reads one event; null where it does not exist.
+ *
+ * @throws {EvdbError} EVENT_SCHEMA_MISSING, PERMISSION_DENIED
+ * @example
+ * const event = await withInspection(connection, (session) => readEvent(session, { eventId }));
+ */
 export async function readEvent(
   session: Session,
   { eventId, ...target }: EventSchemaTarget & { eventId: number },
@@ -159,7 +167,13 @@ export interface EventSeats {
   isActive: boolean;
 }
 
-/** Counts the registrations of one event; null where it does not exist. */
+/**
+ * Counts the registrations of one event; null where it does not exist.
+ *
+ * @throws {EvdbError} EVENT_SCHEMA_MISSING, PERMISSION_DENIED
+ * @example
+ * const seats = await withInspection(connection, (session) => readEventSeats(session, { eventId }));
+ */
 export async function readEventSeats(
   session: Session,
   { eventId, ...target }: EventSchemaTarget & { eventId: number },

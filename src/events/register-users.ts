@@ -39,6 +39,7 @@ export type RegistrationOutcome =
       message: string;
     };
 
+/** What became of each user, in the order in which they were given. */
 export interface RegistrationReport {
   eventId: number;
   succeeded: number;
@@ -47,9 +48,13 @@ export interface RegistrationReport {
   results: RegistrationOutcome[];
 }
 
+/** Who is registered for which event, and what the registration asks for. */
 export interface RegisterUsersOptions extends EventSchemaTarget, RegistrationOptions {
   eventId: number;
   userIds: readonly number[];
+  /**
+   * Stops between two users and throws INTERRUPTED with the results so far; default: nothing does.
+   */
   signal?: AbortSignal | undefined;
 }
 
@@ -74,7 +79,8 @@ const REGISTER_NEED: SchemaNeed = {
  * left; with a waiting list or holds they go one by one. A refusal is a result and no error.
  *
  * @param session one that may write
- * @throws {EvdbError} USAGE; INTERRUPTED with the results so far; those of `onEventSchema`
+ * @throws {EvdbError} USAGE; INTERRUPTED with the results so far; EVENT_SCHEMA_MISSING,
+ *   PERMISSION_DENIED
  * @example
  * const { refused } = await registerUsers(session, { eventId: 42, userIds: [1, 2, 3] });
  */
@@ -104,6 +110,10 @@ const UNREGISTER_NEED: SchemaNeed = {
  * Removes registrations, holds and places in the queue, one user after the other.
  *
  * @throws {EvdbError} as `registerUsers`
+ * @example
+ * const { results } = await withWriting(connection, (session) =>
+ *   unregisterUsers(session, { eventId, userIds: [userId] }),
+ * );
  */
 export async function unregisterUsers(
   session: Session,

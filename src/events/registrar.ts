@@ -8,6 +8,7 @@ import {
 } from './registration.ts';
 import type { RegistrationResult } from './registration-answer.ts';
 
+/** Merges concurrent registrations for the same event into batches, see `createRegistrar`. */
 export interface Registrar {
   /**
    * Registers a user for an event, together with whoever else asks for the same event meanwhile.
@@ -82,6 +83,7 @@ export function createRegistrar(pool: RegistrarPool, options: RegistrarOptions =
   };
 }
 
+/** Limits of a registrar. */
 export interface RegistrarOptions {
   /** The PostgreSQL schema of the functions, where the connections' search_path does not name it. */
   schema?: string | undefined;
@@ -298,6 +300,7 @@ export interface RegistrarBatchSizes {
   buckets: { upTo: number; count: number }[];
 }
 
+/** What a registrar has done since it was made, and what it does now. */
 export interface RegistrarMetrics {
   /** Calls that were accepted, since the registrar was made. */
   calls: number;

@@ -39,10 +39,12 @@ export type SuccessfulRegistration = {
   | { status: 'waitlist'; waitlistPosition: number | null }
 );
 
+/** A registration, or why the database refused it. */
 export type RegistrationResult =
   | SuccessfulRegistration
   | RegistrationRefusal<'P0001' | 'P0002' | 'P0003' | 'P0004' | 'P0006'>;
 
+/** A registration that was removed, or why the database refused to. */
 export type UnregistrationResult =
   | {
       success: true;

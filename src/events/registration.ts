@@ -16,11 +16,13 @@ import {
   unknownAnswer,
 } from './registration-answer.ts';
 
+/** Where the event schema is installed. */
 export interface RegistrationClientOptions {
   /** The PostgreSQL schema of the functions, where the connection's search_path does not name it. */
   schema?: string | undefined;
 }
 
+/** The registration functions of the event schema as typed calls. */
 export interface RegistrationClient {
   /**
    * Registers a user for an event, confirms the user's hold, or brings a cancelled registration
@@ -54,7 +56,7 @@ export interface RegistrationClient {
  * @example
  * const events = createRegistrationClient(pool);
  * const result = await events.register(userId, eventId, { joinWaitlist: true });
- * if (!result.success && result.reason === 'full') offerAnother();
+ * if (!result.success && result.reason === 'full') response.writeHead(409).end();
  */
 export function createRegistrationClient(
   queryable: Answering,
@@ -86,7 +88,14 @@ export function createRegistrationClient(
 
 const searched = renderStatements();
 
-/** The JSON of `safe_event_registration` as the database gives it, with its `snake_case` names. */
+/**
+ * The JSON of `safe_event_registration` as the database gives it, with its `snake_case` names.
+ *
+ * @throws {EvdbError} EVENT_SCHEMA_MISSING; QueryError as the database gives it
+ * @example
+ * const answer = await safeEventRegistration(pool, userId, eventId);
+ * if (!answer.success) console.error(answer.error_code);
+ */
 export async function safeEventRegistration(
   queryable: Answering,
   userId: number,
@@ -96,7 +105,13 @@ export async function safeEventRegistration(
   return readAnswer(queryable, searched.register(userId, eventId));
 }
 
-/** The JSON of `safe_event_unregistration` as the database gives it. */
+/**
+ * The JSON of `safe_event_unregistration` as the database gives it.
+ *
+ * @throws {EvdbError} EVENT_SCHEMA_MISSING; QueryError as the database gives it
+ * @example
+ * const answer = await safeEventUnregistration(pool, userId, eventId);
+ */
 export async function safeEventUnregistration(
   queryable: Answering,
   userId: number,
@@ -106,7 +121,14 @@ export async function safeEventUnregistration(
   return readAnswer(queryable, searched.unregister(userId, eventId));
 }
 
-/** The JSON of `get_event_registration_stats` as the database gives it; null for no such event. */
+/**
+ * The JSON of `get_event_registration_stats` as the database gives it; null for no such event.
+ *
+ * @throws {EvdbError} EVENT_SCHEMA_MISSING; QueryError as the database gives it
+ * @example
+ * const stats = await getEventStats(pool, eventId);
+ * console.log(stats?.available_spots);
+ */
 export async function getEventStats(
   queryable: Answering,
   eventId: number,
@@ -237,6 +259,8 @@ const MAX_HOLD_MS = 86_400_000;
  * Refuses what cannot be the id of a user or an event, before anything is sent.
  *
  * @throws EvdbError `USAGE`
+ * @example
+ * requireIds('user', [userId]);
  */
 export function requireIds(what: 'event' | 'user', ids: readonly unknown[]): void {
   if (ids.every(isId)) return;
@@ -263,6 +287,8 @@ function isId(value: unknown): boolean {
  *
  * @returns the options, or undefined where they ask for nothing beyond the plain registration
  * @throws EvdbError `USAGE`
+ * @example
+ * checkRegistrationOptions({ joinWaitlist: true });
  */
 export function checkRegistrationOptions(
   options: RegistrationOptions | undefined,

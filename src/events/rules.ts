@@ -22,6 +22,9 @@ export interface BusinessRuleViolation {
   repair: string | null;
 }
 
+/**
+ * A rule of the event schema; `repair` is the function that mends it, null where a person has to.
+ */
 export interface BusinessRule {
   rule: string;
   severity: BusinessRuleSeverity;
@@ -30,6 +33,7 @@ export interface BusinessRule {
   repair: string | null;
 }
 
+/** Which rules are looked after, and in which schema. */
 export interface CheckBusinessRulesOptions extends EventSchemaTarget {
   /** `error` leaves the warnings out; default `warning`, which has both. */
   severity?: BusinessRuleSeverity | undefined;
@@ -45,7 +49,7 @@ const CHECK_NEED: SchemaNeed = {
  * Looks for rows that break a rule of the event schema in spite of its constraints and triggers,
  * and for guards that are gone. Changes nothing. No row means that all is well.
  *
- * @throws {EvdbError} as `onEventSchema`
+ * @throws {EvdbError} EVENT_SCHEMA_MISSING, PERMISSION_DENIED
  * @example
  * const { rows } = await withInspection(connection, (session) => checkBusinessRules(session));
  */
@@ -66,7 +70,13 @@ export async function checkBusinessRules(
   });
 }
 
-/** The rules that `checkBusinessRules` looks after. */
+/**
+ * The rules that `checkBusinessRules` looks after.
+ *
+ * @throws {EvdbError} EVENT_SCHEMA_MISSING, PERMISSION_DENIED
+ * @example
+ * const { rows, notes } = await withInspection(connection, (session) => listBusinessRules(session));
+ */
 export async function listBusinessRules(
   session: Session,
   target: EventSchemaTarget = {},
@@ -95,6 +105,7 @@ export interface BusinessRuleRepair {
   changes: AuditEntry[];
 }
 
+/** What was repaired, or would be, and which rules are broken afterwards. */
 export interface RepairBusinessRulesResult {
   dryRun: boolean;
   repairs: BusinessRuleRepair[];
@@ -102,12 +113,15 @@ export interface RepairBusinessRulesResult {
   remaining: BusinessRuleViolation[];
 }
 
+/** Which rules are repaired. */
 export interface RepairBusinessRulesOptions extends EventSchemaTarget {
   /** Only these rules; default: every broken one that can be repaired. */
   rules?: readonly string[] | undefined;
+  /** `error` repairs no mere warnings; default `warning`, all. */
   severity?: BusinessRuleSeverity | undefined;
   /** Do it all, report it, and roll it back. Default false. */
   dryRun?: boolean | undefined;
+  /** Stops between two repairs; default: nothing does. */
   signal?: AbortSignal | undefined;
 }
 
@@ -158,8 +172,12 @@ const ATTEMPTS = 5;
  * back, so what it tells is what would happen; the rows stay locked until then.
  *
  * @param session one that may write
- * @throws {EvdbError} USAGE for a rule that does not exist; INTERRUPTED with the repairs that were
- *   committed; those of `onEventSchema`
+ * @throws {EvdbError} USAGE for a rule that does not exist; INTERRUPTED with the repairs that
+ *   were committed; EVENT_SCHEMA_MISSING, PERMISSION_DENIED
+ * @example
+ * const { repairs, remaining } = await withWriting(connection, (session) =>
+ *   repairBusinessRules(session, { dryRun: true }),
+ * );
  */
 export async function repairBusinessRules(
   session: Session,

@@ -7,6 +7,10 @@ import type { LintRule, LintRuleGroup, Severity } from './rule.ts';
 /** What the configuration says of a rule or of a group; `off` leaves it out. */
 export type LintSeverityChoice = Severity | 'off';
 
+/**
+ * What the configuration says of rules and groups, by their names; `only` leaves out all others
+ * where it has any.
+ */
 export interface LintRuleChoices {
   rules: Readonly<Record<string, LintSeverityChoice>>;
   groups: Readonly<Partial<Record<LintRuleGroup, LintSeverityChoice>>>;
@@ -56,6 +60,7 @@ const FATE_OF_GROUP: Record<LintRuleGroup, NonNullable<LintRule['inDown']>> = {
   style: 'off',
 };
 
+/** How many findings there are of each severity. */
 export type LintSeverityCounts = Record<Severity, number>;
 
 export function countSeverities(
@@ -71,6 +76,9 @@ export function countSeverities(
  *
  * @param source what names them, for the message, such as `--rule` or `lint.rules`
  * @throws {EvdbError} `code`, with the name that is most likely meant
+ * @example
+ * const names = LINT_RULES.map(({ name }) => name);
+ * assertKnownLintRules(['add-required-column'], names, { source: '--rule', code: 'USAGE' });
  */
 export function assertKnownLintRules(
   names: readonly string[],
@@ -86,6 +94,7 @@ export function assertKnownLintRules(
   }
 }
 
+/** The groups of lint rules, in the order in which lists show them. */
 export const LINT_RULE_GROUPS = [
   'locks',
   'data',

@@ -21,6 +21,7 @@ import {
 import { LINT_RULES } from './rules.ts';
 import { type DirectiveProblem, findSuppression, unusedProblem } from './suppressions.ts';
 
+/** How scripts are judged, and what is known of the database. */
 export interface LintOptions {
   /** From `loadSqlParser()`. */
   parser: SqlParser;
@@ -41,6 +42,7 @@ export interface LintOptions {
   rules?: readonly LintRule[] | undefined;
 }
 
+/** What the linter found. Suppressed findings do not count. */
 export interface LintReport {
   /** In the order of the scripts and of their text. */
   findings: LintFinding[];
@@ -71,7 +73,8 @@ export interface LintRun extends Required<Pick<LintOptions, 'parser' | 'isHistor
  *
  * @example
  * const parser = await loadSqlParser();
- * lintScripts([{ path: '1.sql', text, direction: 'up', isTransactional: true, isJudged: true }], { parser })
+ * const script = { path: '1.sql', text: 'drop table users', direction: 'up' as const };
+ * lintScripts([{ ...script, isTransactional: true, isJudged: true }], { parser });
  */
 export function lintScripts(scripts: readonly LintScript[], options: LintOptions): LintReport {
   return reportOf(scripts, judgeScripts(scripts, options));

@@ -8,6 +8,9 @@ import { asKind, relationNameOf, type WrittenName, writtenNameOf } from '../sql/
 /** `error` fails, `warning` fails where `--strict` is given, `info` never does. */
 export type Severity = 'error' | 'warning' | 'info';
 
+/**
+ * What a lint rule is about: locks, lost data, compatibility with what runs, transactions, style.
+ */
 export type LintRuleGroup = 'locks' | 'data' | 'compat' | 'tx' | 'style';
 
 /** What a finding rests on: the text alone, earlier migrations, a database, or a traced run. */
@@ -55,6 +58,7 @@ export interface FileState {
   trees: (Node | null)[];
 }
 
+/** What the judgement of rules depends on. */
 export interface LintSettings {
   /** The oldest server that the migrations are for, as in server_version_num; default 140000. */
   serverVersion: number;

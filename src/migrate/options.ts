@@ -30,6 +30,7 @@ export interface MigrateOptions {
   statementTimeoutMs?: number | undefined;
   /** Longer scripts are not kept in the ledger; in bytes, default 1 MiB. */
   storedTextLimitBytes?: number | undefined;
+  /** Is told what the runner does; default: nobody is. */
   onProgress?: OnMigrationProgress | undefined;
   /** Rolls back what is under way, releases the lock and throws the signal's reason. */
   signal?: AbortSignal | undefined;

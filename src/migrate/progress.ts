@@ -1,6 +1,7 @@
 import type { BlockedSessions, Blocker } from '../connection/blockers.ts';
 import type { Version } from './files/version.ts';
 
+/** Is told what the runner does while it works. */
 export type OnMigrationProgress = (progress: MigrationProgress) => void;
 
 /** What the runner tells while it works. */
@@ -65,14 +66,17 @@ export type MigrationProgress =
     }
   | { kind: 'warning'; warning: MigrationPlanWarning };
 
+/** Whether a script applies a migration or rolls it back. */
 export type MigrationDirection = 'up' | 'down';
 
+/** Which migration a step is about; `label` is its version as the file writes it. */
 export interface MigrationStepName {
   version: Version;
   label: string;
   name: string;
 }
 
+/** Something about a plan that somebody should know before it runs; `code` is stable. */
 export interface MigrationPlanWarning {
   code:
     | 'REWORDED'

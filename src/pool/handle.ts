@@ -3,6 +3,7 @@ import { EvdbError } from '../errors.ts';
 /** One row, its values by column name. */
 export type ResultRow = Record<string, unknown>;
 
+/** A column of a result. */
 export interface ResultField {
   name: string;
   /** Oid of the type, as in pg_type. */

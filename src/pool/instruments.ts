@@ -212,7 +212,7 @@ interface Family {
  *
  * @example
  * response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8');
- * response.end(renderPrometheus([ordersPool.metrics(), eventsPool.metrics()]));
+ * response.end(renderPrometheus(pool.metrics()));
  */
 export function renderPrometheus(metrics: PoolMetrics | readonly PoolMetrics[]): string {
   const families = new Map<string, Family>();

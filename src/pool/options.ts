@@ -30,10 +30,15 @@ export interface PoolOptions {
   url?: string | undefined;
   /** A name, an address, or the folder of a Unix socket. */
   host?: string | undefined;
+  /** Default: as a URL without it has it, see docs/configuration.md. */
   port?: number | undefined;
+  /** Default: as a URL without it has it. */
   database?: string | undefined;
+  /** Default: that of the connection string. */
   user?: string | undefined;
+  /** Default: that of the connection string. */
   password?: string | undefined;
+  /** Default: what the connection string says. */
   ssl?: PoolSsl | undefined;
   /** Shown in pg_stat_activity; default `evdb`. */
   applicationName?: string | undefined;

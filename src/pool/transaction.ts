@@ -226,8 +226,10 @@ function outcomeUnknown(cause: unknown): EvdbError {
   );
 }
 
+/** The isolation of a transaction, in the words of PostgreSQL. */
 export type IsolationLevel = 'read committed' | 'repeatable read' | 'serializable';
 
+/** How a transaction runs. Times are in ms. */
 export interface TransactionOptions {
   /** Default: what the database says, usually `read committed`. */
   isolation?: IsolationLevel | undefined;

@@ -6,6 +6,7 @@ import { EvdbError } from '../errors.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { commandLine } from '../text/command-line.ts';
 
+/** On which server a scratch database is made. */
 export interface ScratchDatabaseOptions {
   /** The database whose server, encoding and locale it gets; without one it is made on the embedded server. */
   beside?: ConnectionOptions | undefined;
@@ -40,8 +41,8 @@ const LOCK_CLASS = 0x65766473;
  * whatever happens. Databases that a killed process left are dropped before; whose process lives is
  * told by an advisory lock that the maker holds from before the database exists.
  *
- * @throws {EvdbError} SCRATCH_UNAVAILABLE, those of `openSession` and `ensureEmbeddedServer`, and
- *   whatever `work` throws
+ * @throws {EvdbError} SCRATCH_UNAVAILABLE, those of `pingDatabase` and `ensureEmbeddedServer`,
+ *   and whatever `work` throws
  * @example
  * await withScratchDatabase({ beside: connection }, async (scratch) => {
  *   await migrateUp({ ...options, connection: scratch.connection });

@@ -56,7 +56,14 @@ export const MAX_CHECKED_LENGTH = 1_000_000;
 
 let loaded: Promise<SqlParser> | undefined;
 
-/** Loads the grammar, once: it costs about 80 ms, so load it where it is needed. */
+/**
+ * Loads the grammar, once: it costs about 80 ms, so load it where it is needed.
+ *
+ * @throws {Error} where the WebAssembly of the grammar cannot be loaded
+ * @example
+ * const parser = await loadSqlParser();
+ * console.log(parser.check('create tabel users ()')?.message);
+ */
 export function loadSqlParser(): Promise<SqlParser> {
   loaded ??= makeParser();
   return loaded;

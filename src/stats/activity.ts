@@ -32,6 +32,7 @@ export interface ActivityRow {
   snapshotAge: number | null;
 }
 
+/** Which processes are shown. */
 export interface ReadActivityOptions {
   /** Also sessions that do nothing and have no transaction; default false. */
   includeIdle?: boolean | undefined;
@@ -42,6 +43,9 @@ export interface ReadActivityOptions {
  * asks is left out.
  *
  * @param session one of `withInspection`
+ * @throws {EvdbError} QueryError where the server refuses a statement
+ * @example
+ * const { rows, notes } = await withInspection(connection, (session) => readActivity(session));
  */
 export async function readActivity(
   session: Session,

@@ -20,6 +20,7 @@ export interface CacheRow {
   isMeaningful: boolean;
 }
 
+/** How many tables are shown. */
 export interface ReadCacheOptions {
   /** How many tables and indexes of tables, those with the most blocks read; default 20. */
   limit?: number | undefined;
@@ -32,6 +33,9 @@ const MEANINGFUL_ACCESSES = 10_000;
  * Reads how often shared buffers held what was asked for, since the counters began.
  *
  * @param session one of `withInspection`
+ * @throws {EvdbError} QueryError where the server refuses a statement
+ * @example
+ * const { rows, notes } = await withInspection(connection, (session) => readCache(session, { limit: 10 }));
  */
 export async function readCache(
   session: Session,

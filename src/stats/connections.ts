@@ -31,6 +31,7 @@ export interface ConnectionLimits {
   own: { kind: 'database' | 'user'; name: string; limit: number; taken: number }[];
 }
 
+/** Connections by what they have in common, and how many there may be. */
 export interface ConnectionsReport extends StatsReport<ConnectionRow> {
   limits: ConnectionLimits;
 }
@@ -40,6 +41,9 @@ export interface ConnectionsReport extends StatsReport<ConnectionRow> {
  * it allows.
  *
  * @param session one of `withInspection`
+ * @throws {EvdbError} QueryError where the server refuses a statement
+ * @example
+ * const { rows, limits } = await withInspection(connection, (session) => readConnections(session));
  */
 export async function readConnections(session: Session): Promise<ConnectionsReport> {
   const rows = (await session.run(GROUPS)) as unknown as (ConnectionRow & { isHidden: boolean })[];

@@ -46,6 +46,8 @@ export interface DuplicateIndexRow {
  * The event schema's `get_duplicate_indexes()` judges alike, but only its own schema.
  *
  * @throws {EvdbError} USAGE where the schema does not exist
+ * @example
+ * const { rows, notes } = await withInspection(connection, (session) => readDuplicateIndexes(session));
  */
 export async function readDuplicateIndexes(
   session: Session,

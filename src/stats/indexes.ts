@@ -60,6 +60,8 @@ export interface IndexRow {
  * those who were granted it.
  *
  * @throws {EvdbError} USAGE where the schema does not exist
+ * @example
+ * const { rows, notes } = await withInspection(connection, (session) => readIndexes(session, { schema: 'public' }));
  */
 export async function readIndexes(
   session: Session,

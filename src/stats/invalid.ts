@@ -46,6 +46,8 @@ export interface InvalidObjectRow {
  * that may be running on them.
  *
  * @throws {EvdbError} USAGE where the schema does not exist
+ * @example
+ * const { rows, notes } = await withInspection(connection, (session) => readInvalidObjects(session));
  */
 export async function readInvalidObjects(
   session: Session,

@@ -16,6 +16,9 @@ import { hiddenNote } from './scope.ts';
  * No rows: nobody waits for a lock.
  *
  * @param session one of `withInspection`
+ * @throws {EvdbError} QueryError where the server refuses a statement
+ * @example
+ * const { rows, notes } = await withInspection(connection, (session) => readLocks(session));
  */
 export async function readLocks(session: Session): Promise<StatsReport<LockRow>> {
   const waits = await listLockWaits(session);

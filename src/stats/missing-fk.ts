@@ -45,6 +45,8 @@ export interface MissingForeignKeyIndexRow {
  * nulls of the key. A key that is not enforced needs none. Of a partitioned table, the partitions are looked at.
  *
  * @throws {EvdbError} USAGE where the schema does not exist
+ * @example
+ * const { rows, notes } = await withInspection(connection, (session) => readMissingForeignKeyIndexes(session));
  */
 export async function readMissingForeignKeyIndexes(
   session: Session,

@@ -45,6 +45,8 @@ type Found = PartitionedTableRow & { detaching: number; overflow: boolean };
  * read here too. What it cannot tell, whether entries wait in `audit_logs_overflow`, is a note.
  *
  * @throws {EvdbError} USAGE where the schema does not exist
+ * @example
+ * const { rows, notes } = await withInspection(connection, (session) => readPartitions(session));
  */
 export async function readPartitions(
   session: Session,

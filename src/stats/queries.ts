@@ -35,6 +35,7 @@ export interface QueryStatsRow {
   ioMs: number | null;
 }
 
+/** How many statements are shown. */
 export interface ReadQueriesOptions {
   /** Default 20. */
   limit?: number | undefined;
@@ -45,6 +46,9 @@ export interface ReadQueriesOptions {
  * schema it is installed. Where it is not, there are no rows and a note says how to get it.
  *
  * @param session one of `withInspection`
+ * @throws {EvdbError} QueryError where the server refuses a statement
+ * @example
+ * const { rows, notes } = await withInspection(connection, (session) => readQueries(session, { limit: 10 }));
  */
 export async function readQueries(
   session: Session,

@@ -37,6 +37,9 @@ export interface ReplicationRow {
  * the stream that it receives.
  *
  * @param session one of `withInspection`
+ * @throws {EvdbError} QueryError where the server refuses a statement
+ * @example
+ * const { rows, notes } = await withInspection(connection, (session) => readReplication(session));
  */
 export async function readReplication(session: Session): Promise<StatsReport<ReplicationRow>> {
   const columns = await listColumns(session, 'pg_catalog.pg_replication_slots');

@@ -6,6 +6,7 @@ import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { commandLine } from '../text/command-line.ts';
 import { renderCount } from '../text/units.ts';
 
+/** Which schema is read, and how exactly. */
 export interface StatsOptions {
   /** Only what is in this schema; default: every schema that is not PostgreSQL's own. */
   schema?: string | undefined;

@@ -6,6 +6,7 @@ import { DAY_MS, renderCount } from '../text/units.ts';
 import { type CounterAge, readCounterAge } from './counted-since.ts';
 import { renderScope, requireSchema, type StatsOptions, type StatsPrecision } from './scope.ts';
 
+/** A column that takes its numbers from a sequence, or that refers to one that does. */
 export interface SequenceColumn {
   schema: string;
   table: string;
@@ -48,6 +49,8 @@ type Found = Omit<SequenceRow, 'perDay' | 'daysLeft'> & { inserts: number; used:
  * column that takes its numbers, and the type of each foreign key that holds them.
  *
  * @throws {EvdbError} USAGE where the schema does not exist
+ * @example
+ * const { rows, notes } = await withInspection(connection, (session) => readSequences(session));
  */
 export async function readSequences(
   session: Session,

@@ -58,6 +58,8 @@ export interface TableRow {
  * Every table with its size, its estimated bloat and its last maintenance, the largest first.
  *
  * @throws {EvdbError} USAGE where the schema does not exist
+ * @example
+ * const { rows, notes } = await withInspection(connection, (session) => readTables(session));
  */
 export async function readTables(
   session: Session,

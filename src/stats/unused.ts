@@ -19,6 +19,7 @@ import {
   type StatsPrecision,
 } from './scope.ts';
 
+/** Which schema is read, and how old its counters have to be. */
 export interface ReadUnusedIndexesOptions extends StatsOptions {
   /** Counters younger than this prove nothing; default 7 days. 0 judges whatever there is. */
   minimumAgeMs?: number | undefined;
@@ -63,6 +64,8 @@ const DEFAULT_MINIMUM_AGE_MS = 7 * DAY_MS;
  * The event schema's `get_unused_indexes()` judges alike, but only its own schema.
  *
  * @throws {EvdbError} USAGE where the schema does not exist
+ * @example
+ * const { rows, notes } = await withInspection(connection, (session) => readUnusedIndexes(session, { minimumAgeMs: 7 * 24 * 60 * 60 * 1000 }));
  */
 export async function readUnusedIndexes(
   session: Session,

@@ -7,6 +7,7 @@ import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { renderState } from '../text/words.ts';
 import { renderScope, requireSchema, type StatsOptions } from './scope.ts';
 
+/** Which tables are analyzed. */
 export interface UpdateStatisticsOptions extends StatsOptions {
   /** Ends the work after the table that is being analyzed is cut off. */
   signal?: AbortSignal | undefined;
@@ -45,7 +46,10 @@ const LOCK_TIMEOUT_MS = 50;
  * The event schema's `update_table_statistics()` does the same in one transaction, which keeps
  * every table locked against DDL and vacuum until its end; so it is not used.
  *
- * @throws {EvdbError} as `openSession`; READ_ONLY on a standby; USAGE where the schema does not exist
+ * @throws {EvdbError} as `pingDatabase`; READ_ONLY on a standby; USAGE where the schema does not
+ *   exist
+ * @example
+ * const { rows } = await updateStatistics(connection, { schema: 'public' });
  */
 export async function updateStatistics(
   connection: ConnectionOptions,

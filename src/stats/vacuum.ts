@@ -25,11 +25,13 @@ export interface VacuumRow {
   running: RunningVacuum | null;
 }
 
+/** How many tables are shown. */
 export interface ReadVacuumOptions {
   /** How many tables, the oldest ones; default 20. */
   limit?: number | undefined;
 }
 
+/** How old databases and tables are, and whether autovacuum runs at all. */
 export interface VacuumReport extends StatsReport<VacuumRow> {
   /** Whether the server vacuums on its own. */
   isAutovacuumOn: boolean;
@@ -40,6 +42,9 @@ export interface VacuumReport extends StatsReport<VacuumRow> {
  * which tables autovacuum leaves alone.
  *
  * @param session one of `withInspection`
+ * @throws {EvdbError} QueryError where the server refuses a statement
+ * @example
+ * const { rows, isAutovacuumOn } = await withInspection(connection, (session) => readVacuum(session));
  */
 export async function readVacuum(
   session: Session,

@@ -127,7 +127,7 @@ const SUMMARY_LENGTH = 120;
  * was removed, `~` for what changed, and under that its parts. Pure.
  *
  * @example
- * describeDifferences(diffStructures(a, b)) // ['+ column public.users.phone: text']
+ * describeDifferences(diffStructures(wanted, found)) // ['+ column public.users.phone: text']
  */
 export function describeDifferences(differences: readonly StructureDifference[]): string[] {
   return differences.flatMap((difference) => {

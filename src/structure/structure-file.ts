@@ -19,6 +19,9 @@ export interface StructureFileCheck {
  * Compares a file with the text of a structure. Line endings make no difference.
  *
  * @throws {EvdbError} FILE_UNREADABLE
+ * @example
+ * const structure = await readDatabaseStructure(connection);
+ * const check = await checkStructureFile('structure.sql', renderStructure(structure));
  */
 export async function checkStructureFile(path: string, text: string): Promise<StructureFileCheck> {
   const held = readHeld(path);
@@ -35,6 +38,9 @@ export async function checkStructureFile(path: string, text: string): Promise<St
  *
  * @returns whether something was written
  * @throws {EvdbError} FILE_UNREADABLE
+ * @example
+ * const structure = await readDatabaseStructure(connection);
+ * const isWritten = writeStructureFile('structure.sql', renderStructure(structure));
  */
 export function writeStructureFile(path: string, text: string): boolean {
   if (readHeld(path) === text) return false;

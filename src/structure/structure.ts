@@ -48,6 +48,7 @@ export const STRUCTURE_KINDS = [
   'privileges',
 ] as const;
 
+/** What an object of a structure is, such as `table` or `index`. */
 export type StructureKind = (typeof STRUCTURE_KINDS)[number];
 
 /** One object, as plain data. */
@@ -88,7 +89,12 @@ export function objectKeyOf({ kind, name }: Pick<StructureObject, 'kind' | 'name
   return `${kind} ${name}`;
 }
 
-/** The structure without partitions and all that is theirs; pure. */
+/**
+ * The structure without partitions and all that is theirs; pure.
+ *
+ * @example
+ * const structure = withoutPartitions(await readDatabaseStructure(connection));
+ */
 export function withoutPartitions(structure: Structure): Structure {
   const isPartition = ({ parts }: StructureObject) => parts['partition of'] !== undefined;
   const gone = new Set(structure.objects.filter(isPartition).map(objectKeyOf));

@@ -39,6 +39,7 @@ import {
 import { applyInTransaction } from './transaction.ts';
 import { openSessionSql, resetSessionSql, searchPathSql, wrongTarget } from './worker-session.ts';
 
+/** One migration that ran, and for how long. */
 export interface MigrationStepResult extends MigrationStepName {
   durationMs: number;
 }

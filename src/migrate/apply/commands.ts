@@ -16,11 +16,22 @@ import {
   withPlan,
 } from './migrator.ts';
 
+/** What `migrateUp` takes: the options of every command on migrations, and which ones to apply. */
 export interface MigrateUpOptions extends MigrateOptions, PlanUpOptions {}
 
+/**
+ * What `migrateDown` takes: the options of every command on migrations, and which ones to roll
+ * back.
+ */
 export interface MigrateDownOptions extends RunOptions, PlanDownOptions {}
 
-/** Says what `migrateUp` would do; writes nothing and throws what `migrateUp` would refuse. */
+/**
+ * Says what `migrateUp` would do; writes nothing and throws what `migrateUp` would refuse.
+ *
+ * @throws {EvdbError} those of `migrateUp` before anything runs, without LOCKED
+ * @example
+ * const { steps, warnings } = await planMigrateUp(options);
+ */
 export async function planMigrateUp(options: MigrateUpOptions): Promise<MigrationPlan> {
   return planMigrations(options, requireMigrations(options), selectUp(options));
 }
@@ -29,7 +40,11 @@ export async function planMigrateUp(options: MigrateUpOptions): Promise<Migratio
  * Applies the pending migrations in version order, each in a transaction of its own. The lock is
  * asked for only when there is something to do. What was applied before a failure stays.
  *
- * @throws {EvdbError} see `planUp`, `prepareSteps`, `withRunner` and `applyStep`
+ * @throws {EvdbError} those of `requireMigrations` and `pingDatabase`; CHANGED_MIGRATION,
+ *   MISSING_MIGRATION, OUT_OF_ORDER, INCOMPLETE_MIGRATION, LEDGER_AHEAD, UNKNOWN_VERSION where
+ *   files and ledger do not fit; READ_ONLY, POOLER_DETECTED, LOCKED, PERMISSION_DENIED before
+ *   anything runs; ScriptError SYNTAX_ERROR, MIGRATION_FAILED and LOCK_TIMEOUT at a place of a
+ *   script; TARGET_SCHEMA, CONNECTION_LOST, OUTCOME_UNKNOWN
  * @example
  * const { steps } = await migrateUp({ connection, directory: 'migrations' });
  */
@@ -37,7 +52,13 @@ export async function migrateUp(options: MigrateUpOptions): Promise<MigrationRes
   return runMigrations(options, requireMigrations(options), selectUp(options));
 }
 
-/** Says what `migrateDown` would do; writes nothing. */
+/**
+ * Says what `migrateDown` would do; writes nothing.
+ *
+ * @throws {EvdbError} those of `migrateDown` before anything runs, without LOCKED
+ * @example
+ * const { steps } = await planMigrateDown({ ...options, to: '003' });
+ */
 export async function planMigrateDown(options: MigrateDownOptions): Promise<MigrationPlan> {
   return planMigrations(options, filesForDown(options), selectDown(options));
 }
@@ -46,12 +67,20 @@ export async function planMigrateDown(options: MigrateDownOptions): Promise<Migr
  * Takes applied migrations back, newest first, each in a transaction of its own; one by default.
  *
  * @throws {EvdbError} MISSING_DOWN, IRREVERSIBLE, and those of `migrateUp`
+ * @example
+ * const { steps } = await migrateDown({ ...options, steps: 2 });
  */
 export async function migrateDown(options: MigrateDownOptions): Promise<MigrationResult> {
   return runMigrations(options, filesForDown(options), selectDown(options));
 }
 
-/** Says what `migrateRedo` would do; writes nothing. */
+/**
+ * Says what `migrateRedo` would do; writes nothing.
+ *
+ * @throws {EvdbError} those of `migrateRedo` before anything runs, without LOCKED
+ * @example
+ * const { steps } = await planMigrateRedo(options);
+ */
 export async function planMigrateRedo(options: MigrateOptions): Promise<MigrationPlan> {
   return planMigrations(options, requireMigrations(options), selectRedo);
 }
@@ -59,6 +88,10 @@ export async function planMigrateRedo(options: MigrateOptions): Promise<Migratio
 /**
  * Takes the newest applied migration back and applies its file again, under one lock. Both
  * scripts are checked before the first one runs.
+ *
+ * @throws {EvdbError} those of `migrateUp` and `migrateDown`
+ * @example
+ * await migrateRedo({ connection, directory: 'migrations' });
  */
 export async function migrateRedo(options: MigrateOptions): Promise<MigrationResult> {
   return runMigrations(options, requireMigrations(options), selectRedo);

@@ -38,12 +38,15 @@ export interface DownProof {
   };
 }
 
+/** Whose migrations are proved, and where the scratch database is made. */
 export interface ProveDownsOptions extends Omit<MigrateOptions, 'connection'> {
   /** Without one all migrations are run in an empty database. */
   connection?: MigrateOptions['connection'] | undefined;
   /** Prove the applied ones too, from an empty database on; default: the pending ones, on a copy of the structure. */
   all?: boolean | undefined;
+  /** The folder of the embedded server, for a role that may not create databases; default: that is an error. */
   embeddedDirectory?: string | undefined;
+  /** Told in one sentence what a person should know about the scratch database; default: nobody is. */
   onScratch?: ((message: string) => void) | undefined;
 }
 
@@ -51,7 +54,7 @@ export interface ProveDownsOptions extends Omit<MigrateOptions, 'connection'> {
  * Runs each pending migration up, down and up again in a scratch database, and compares what is there
  * before with what is there after. Stops at the first one that does not run up.
  *
- * @throws {EvdbError} those of `withScratchDatabase`, `readStructure` and `listMigrations`
+ * @throws {EvdbError} those of `withScratchDatabase`, `readStructure` and `requireMigrations`
  * @example
  * const proofs = await proveDowns({ connection, directory: 'migrations' });
  */

@@ -26,6 +26,7 @@ export type StructureSource =
   /** A dump, loaded into a scratch database. */
   | { kind: 'file'; path: string };
 
+/** What reading the structure of a source needs. */
 export interface StructureSourceOptions extends MigrateOptions {
   /** Read everything instead of the target schema alone; default false. */
   allSchemas?: boolean | undefined;
@@ -49,6 +50,7 @@ export interface StructureComparison {
   serverVersions: { from: number; to: number };
 }
 
+/** Which two structures are compared. */
 export interface CompareStructuresOptions extends StructureSourceOptions {
   from: StructureSource;
   to: StructureSource;
@@ -109,6 +111,8 @@ export function readDrift(
  *
  * @throws {EvdbError} REPLAY_FAILED, FILE_UNREADABLE, and those of `withScratchDatabase`,
  *   `readStructure` and `requireMigrations`
+ * @example
+ * const structure = await readStructureOf({ kind: 'migrations' }, options);
  */
 export function readStructureOf(
   source: StructureSource,

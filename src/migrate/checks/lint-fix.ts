@@ -42,6 +42,7 @@ export interface UnfixedFinding {
   reason: string;
 }
 
+/** Files as they would be after the fixes, and what the linter says of them then. */
 export interface LintFixPlan {
   files: LintFixedFile[];
   /** How many findings the edits mend. */
@@ -51,6 +52,7 @@ export interface LintFixPlan {
   report: LintReport;
 }
 
+/** Which migrations are mended; those that are applied never are. */
 export interface PlanLintFixesOptions extends LintMigrationsOptions {
   /** Versions that are applied somewhere: their files are never changed. */
   applied?: ReadonlySet<Version> | undefined;
@@ -61,6 +63,9 @@ export interface PlanLintFixesOptions extends LintMigrationsOptions {
  * Writes nothing. The result was linted again: edits that would not be clean are left out.
  *
  * @throws {EvdbError} those of `lintMigrations`
+ * @example
+ * const { files } = await planLintFixes({ directory: 'migrations' });
+ * writeLintFixes(files);
  */
 export async function planLintFixes(options: PlanLintFixesOptions): Promise<LintFixPlan> {
   const run = { ...options, parser: await loadSqlParser(), isHistoryWhole: true };
@@ -251,6 +256,9 @@ function remake({ file, after }: LintFixedFile, isDown: boolean): LintScript {
  * statement is lost where the process ends in between.
  *
  * @throws {EvdbError} FILE_UNREADABLE
+ * @example
+ * const { files } = await planLintFixes({ directory: 'migrations' });
+ * writeLintFixes(files);
  */
 export function writeLintFixes(files: readonly LintFixedFile[]): void {
   const isNew = ({ before }: LintFixedFile) => before === undefined;

@@ -23,12 +23,15 @@ import { requireMigrations } from '../plan/read.ts';
 export interface LintSettingsOptions {
   /** Migrations up to this version are history: they are not judged. */
   startAfter?: string | undefined;
+  /** Default: what each setting says of itself. */
   settings?: Partial<LintSettings> | undefined;
+  /** Default: every rule with its own severity. */
   choices?: LintRuleChoices | undefined;
   /** Schemas that unqualified names are looked for in; default `public`. */
   searchPath?: readonly string[] | undefined;
 }
 
+/** Which migrations are linted, and how they are judged. */
 export interface LintMigrationsOptions extends LintSettingsOptions {
   /** The folder with the migrations, which is judged where no paths are named. */
   directory: string;
@@ -42,7 +45,9 @@ export interface LintMigrationsOptions extends LintSettingsOptions {
  * Named files are judged in the light of the earlier migrations beside them.
  *
  * @throws {EvdbError} MIGRATIONS_DIR_MISSING, MIGRATIONS_DIR_EMPTY, FILE_UNREADABLE, and those of
- *   `listMigrations`
+ *   `requireMigrations`
+ * @example
+ * const { findings, counts } = await lintMigrations({ directory: 'migrations' });
  */
 export async function lintMigrations(options: LintMigrationsOptions): Promise<LintReport> {
   const { paths = [], directory } = options;

@@ -31,6 +31,7 @@ export interface RollbackLoss {
   place?: string;
 }
 
+/** What would be rolled back, and how long rows are counted. */
 export interface ReadLossesOptions extends MigrateDownOptions {
   command: 'down' | 'redo';
   /** How long the counting may take in all, in ms; default 3000. What is not counted then is estimated. */

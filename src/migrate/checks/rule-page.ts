@@ -7,6 +7,8 @@ import { packagePath } from '../../file-system.ts';
  *
  * @param rule the name of a rule that is there
  * @throws {EvdbError} FILE_UNREADABLE
+ * @example
+ * console.log(readLintRulePage('add-required-column'));
  */
 export function readLintRulePage(rule: string): string {
   try {

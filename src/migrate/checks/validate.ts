@@ -51,6 +51,7 @@ export interface Finding extends LintDetails {
   renames?: MigrationRename[];
 }
 
+/** What `validateMigrations` found, and what it did not look at. */
 export interface ValidationResult {
   /** How many migrations were looked at. */
   migrations: number;
@@ -65,6 +66,7 @@ export interface ValidationResult {
   proven?: string[];
 }
 
+/** What `validateMigrations` looks at; without a connection the ledger is left out. */
 export interface ValidateOptions extends Omit<MigrateOptions, 'connection'> {
   /** Without one only the files are checked. */
   connection?: MigrateOptions['connection'] | undefined;
@@ -83,7 +85,10 @@ export interface ValidateOptions extends Omit<MigrateOptions, 'connection'> {
  * Problems become findings; only what keeps it from looking at all is thrown.
  *
  * @throws {EvdbError} MIGRATIONS_DIR_MISSING, MIGRATIONS_DIR_EMPTY, GIT_FAILED, and those of
- *   `openSession`
+ *   `pingDatabase`
+ * @example
+ * const { findings } = await validateMigrations({ directory: 'migrations' });
+ * if (findings.some(({ severity }) => severity === 'error')) process.exitCode = 1;
  */
 export async function validateMigrations(options: ValidateOptions): Promise<ValidationResult> {
   const result = await validateFiles(options);

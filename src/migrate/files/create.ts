@@ -6,6 +6,7 @@ import { sameCommand } from '../../text/command-line.ts';
 import { listMigrations, type MigrationFile, STRUCTURE_FILE } from './source.ts';
 import { compareVersions, MAX_VERSION_DIGITS, parseVersion } from './version.ts';
 
+/** What a new migration is called, and how its skeleton looks. */
 export interface CreateMigrationOptions {
   directory: string;
   /** Words, such as `add venues`; becomes `add_venues`. */
@@ -20,6 +21,7 @@ export interface CreateMigrationOptions {
   now?: Date | undefined;
 }
 
+/** The files that `createMigration` wrote. */
 export interface CreatedMigration {
   version: string;
   name: string;
@@ -33,7 +35,10 @@ const TIMESTAMP_DIGITS = 14;
 /**
  * Writes the skeleton of a new migration. Never overwrites.
  *
- * @throws {EvdbError} INVALID_NAME, FILE_EXISTS, FILE_UNREADABLE, and those of `listMigrations` for a broken folder
+ * @throws {EvdbError} INVALID_NAME, FILE_EXISTS, FILE_UNREADABLE, and those of
+ *   `requireMigrations` for a broken folder
+ * @example
+ * const { files } = createMigration({ directory: 'migrations', name: 'add_phone' });
  */
 export function createMigration(options: CreateMigrationOptions): CreatedMigration {
   const name = slug(options.name);
@@ -130,6 +135,7 @@ interface InitOptions {
   empty?: boolean;
 }
 
+/** What `initProject` wrote and what it left, by paths relative to the project. */
 export interface InitProjectResult {
   /** Relative to the project folder. */
   created: string[];

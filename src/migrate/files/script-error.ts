@@ -12,6 +12,7 @@ import { readNormalised } from './checksum.ts';
 import { lackingCharacter } from './file-errors.ts';
 import type { Script } from './source.ts';
 
+/** A place in a script; lines and columns count from 1, columns in code points. */
 export interface ScriptLocation {
   file: string;
   /** From 1. */
@@ -31,7 +32,17 @@ export interface ServerErrorReport {
   table?: string | undefined;
 }
 
-/** An error at a place in a script. */
+/**
+ * An error at a place in a script.
+ *
+ * @example
+ * try {
+ *   await migrateUp(options);
+ * } catch (error) {
+ *   if (error instanceof ScriptError) console.error(error.location.line, error.excerpt);
+ *   throw error;
+ * }
+ */
 export class ScriptError extends EvdbError {
   readonly location: ScriptLocation;
   /** The line with a caret under the place, ready to print. */

@@ -28,7 +28,12 @@ export function readProvenance(
   };
 }
 
-/** The version of evdb, from its own package.json. */
+/**
+ * The version of evdb, from its own package.json.
+ *
+ * @example
+ * console.log(`migrated with evdb ${readToolVersion()}`);
+ */
 export function readToolVersion(): string {
   return (JSON.parse(readFileSync(packagePath('package.json'), 'utf8')) as { version: string })
     .version;

@@ -13,8 +13,10 @@ export interface Selection {
   warnings: MigrationPlanWarning[];
 }
 
+/** A migration that is not applied. */
 export type PendingMigration = Pick<MigrationStatus, 'version' | 'label' | 'name'>;
 
+/** Which migrations are applied; without any of it all that are pending. */
 export interface PlanUpOptions {
   /** The last version to apply; default: all. */
   to?: string | undefined;
@@ -26,6 +28,7 @@ export interface PlanUpOptions {
   outOfOrder?: boolean | undefined;
 }
 
+/** Which migrations are rolled back; without either, the newest one. */
 export interface PlanDownOptions {
   /** The version to leave as the last one applied; `0` leaves none. */
   to?: string | undefined;

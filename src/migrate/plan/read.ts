@@ -43,7 +43,10 @@ export async function withSession<T>(
 /**
  * Lists the migrations of the folder.
  *
- * @throws {EvdbError} MIGRATIONS_DIR_MISSING, MIGRATIONS_DIR_EMPTY, and those of `listMigrations`
+ * @throws {EvdbError} MIGRATIONS_DIR_MISSING, MIGRATIONS_DIR_EMPTY, and INVALID_NAME,
+ *   DUPLICATE_VERSION, DOWN_WITHOUT_UP
+ * @example
+ * const files = requireMigrations({ directory: 'migrations' });
  */
 export function requireMigrations({ directory }: { directory: string }): MigrationFile[] {
   const files = listMigrations(directory);

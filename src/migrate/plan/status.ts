@@ -23,6 +23,7 @@ export interface StatusEntry {
   progress?: { statementsDone: number; statementsTotal: number };
 }
 
+/** Where every migration of a schema stands. */
 export interface MigrationsStatus {
   schema: string;
   /** False where no migration has ever run on this database. */
@@ -35,7 +36,7 @@ export interface MigrationsStatus {
  * Tells where each migration stands. Writes nothing, not even the ledger.
  *
  * @throws {EvdbError} MIGRATIONS_DIR_MISSING, MIGRATIONS_DIR_EMPTY, INVALID_NAME,
- *   DUPLICATE_VERSION, LEDGER_TOO_NEW, PERMISSION_DENIED, and those of `openSession`
+ *   DUPLICATE_VERSION, LEDGER_TOO_NEW, PERMISSION_DENIED, and those of `pingDatabase`
  * @example
  * const { counts } = await readStatus({ connection, directory: 'migrations' });
  * if (counts.pending > 0) console.error(`${counts.pending} migrations are pending`);

@@ -25,6 +25,10 @@ export interface Budget {
   failsOnUnknown: boolean;
 }
 
+/**
+ * What a budget can limit: rows that are rewritten or scanned under a lock, and the time that a
+ * table is locked or its writers wait.
+ */
 export type BudgetLimit = 'rewrite-rows' | 'scan-rows' | 'access-exclusive' | 'block-writes';
 
 const EXAMPLE =
@@ -36,6 +40,8 @@ const EXAMPLE =
  * @param text limits separated by commas or blanks; rows as `100000`, `100k` or `1M`, times as `500ms`,
  *   `2s` or `1min`; `unknown=fail` or `unknown=allow`
  * @throws {EvdbError} CONFIG_INVALID
+ * @example
+ * const budget = parseBudget('rewrite-rows=100k,access-exclusive=500ms');
  */
 export function parseBudget(text: string): Budget {
   const budget: Budget = { failsOnUnknown: false };
@@ -109,6 +115,10 @@ export interface BudgetFinding {
   message: string;
 }
 
+/**
+ * What `judgeBudget` says: whether a plan keeps its budget, what exceeds it, and what nobody can
+ * tell.
+ */
 export interface BudgetVerdict {
   budget: Budget;
   /** Whether the plan stays within the budget. */

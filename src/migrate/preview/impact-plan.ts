@@ -27,6 +27,10 @@ export interface ImpactPlan {
   trace: ImpactTraceFacts | null;
 }
 
+/**
+ * Where the statements of a plan were tried: beside the target, on the embedded server, or on the
+ * target itself.
+ */
 export interface ImpactTraceFacts {
   /** `beside` and `embedded`: in a database made for it; `target`: in transactions that were rolled back. */
   where: 'beside' | 'embedded' | 'target';
@@ -34,6 +38,10 @@ export interface ImpactTraceFacts {
   serverVersion: number;
 }
 
+/**
+ * What is known of a table that a plan touches. `rows` is the estimate of the last analyze; null
+ * where nobody knows.
+ */
 export interface ImpactTableFacts {
   /** The planner's estimate; null where it is not known. */
   rows: number | null;
@@ -44,6 +52,7 @@ export interface ImpactTableFacts {
   isNew: boolean;
 }
 
+/** One migration of a plan with the statements that it has left, and what others feel of them. */
 export interface StepImpact extends MigrationStepName {
   direction: MigrationDirection;
   /** As the ledger or the folder names it. */
@@ -72,12 +81,17 @@ export interface StepLockWaits {
   statementTimeoutMs: number | null;
 }
 
+/**
+ * The strongest lock of a migration, in the words of PostgreSQL, what it blocks, and on which
+ * relations.
+ */
 export interface StrongestLock {
   mode: LockMode;
   blocks: string;
   relations: ObjectKey[];
 }
 
+/** A lock that a statement takes: on what, in which mode of PostgreSQL, why, and what it blocks. */
 export interface PlannedLock {
   relation: ObjectKey;
   mode: LockMode;
@@ -88,6 +102,10 @@ export interface PlannedLock {
   isHeld: boolean;
 }
 
+/**
+ * What one statement of a plan does to others. Rows are estimates; times are in ms, null where
+ * nobody knows.
+ */
 export interface StatementImpact {
   /** From 1, in the script. */
   line: number;
@@ -113,6 +131,10 @@ export interface StatementImpact {
   trace: StatementTraceFacts | null;
 }
 
+/**
+ * What became of a statement that was tried; `differences` are the ways in which the server did not
+ * do what was foreseen.
+ */
 export interface StatementTraceFacts {
   outcome: 'traced' | 'simulated' | 'skipped' | 'failed';
   /** Why it was skipped, simulated, or failed. */

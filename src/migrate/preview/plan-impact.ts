@@ -27,6 +27,7 @@ import {
 } from './impact-plan.ts';
 import { readStepImpact } from './step-impact.ts';
 
+/** Which plan is looked at, and whether its statements are tried on a server. */
 export interface PlanImpactOptions
   extends PlanCommandOptions,
     Pick<TraceStepsOptions, 'embeddedDirectory' | 'onTrace'> {

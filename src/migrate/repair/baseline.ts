@@ -20,6 +20,7 @@ import type { MigrationStatus } from '../plan/compare.ts';
 import { fullName } from '../plan/plan.ts';
 import { readStanding, requireMigrations, type Standing, withSession } from '../plan/read.ts';
 
+/** What `baselineMigrations` needs beside what every command on migrations does. */
 export interface BaselineOptions extends MigrateOptions {
   /** The last version whose objects the database holds already. */
   version: string;
@@ -29,6 +30,7 @@ export interface BaselineOptions extends MigrateOptions {
   reason?: string | undefined;
 }
 
+/** Which migrations count as applied from then on. */
 export interface BaselineResult {
   schema: string;
   /** The version that was asked for, and as its file writes it. */
@@ -40,7 +42,13 @@ export interface BaselineResult {
   risk: string | null;
 }
 
-/** Says what `baselineMigrations` would do, as if it were confirmed; writes nothing. */
+/**
+ * Says what `baselineMigrations` would do, as if it were confirmed; writes nothing.
+ *
+ * @throws {EvdbError} those of `baselineMigrations`, without CONFIRM_REQUIRED
+ * @example
+ * const { migrations } = await planMigrateBaseline({ ...options, version: '006' });
+ */
 export function planMigrateBaseline(options: BaselineOptions): Promise<BaselineResult> {
   const files = requireMigrations(options);
   return withSession(options, (session) => plan(session, options, files));
@@ -51,8 +59,8 @@ export function planMigrateBaseline(options: BaselineOptions): Promise<BaselineR
  * counts as applied from then on, and none is run. One transaction, with an entry in the history
  * for each.
  *
- * @throws {EvdbError} USAGE, UNKNOWN_VERSION, CONFIRM_REQUIRED where the ledger has rows already or
- *   the target schema is empty, and those of `listMigrations` and `readScript`
+ * @throws {EvdbError} USAGE, UNKNOWN_VERSION, CONFIRM_REQUIRED where the ledger has rows already
+ *   or the target schema is empty, and those of `requireMigrations` and `validateMigrations`
  * @example
  * await baselineMigrations({ connection, directory: 'migrations', version: '006' });
  */

@@ -13,6 +13,7 @@ import type { MigrateRepairResult, RepairedMigration } from './repair.ts';
 /** What somebody who has looked says of a statement that was interrupted. */
 export type Verdict = 'done' | 'not-done';
 
+/** Which row of the ledger is meant, and what to do with it. */
 export interface RepairRequest {
   /** The one to repair; default: all that can be repaired without a decision. */
   version?: string | undefined;

@@ -33,6 +33,7 @@ import {
   type Verdict,
 } from './repair-plan.ts';
 
+/** What `repairMigrations` needs beside what every command on migrations does. */
 export interface MigrateRepairOptions extends MigrateOptions, RepairRequest {
   /** Needed for a repair that is only right where somebody knows that it is. */
   confirm?: boolean | undefined;
@@ -40,6 +41,7 @@ export interface MigrateRepairOptions extends MigrateOptions, RepairRequest {
   reason?: string | undefined;
 }
 
+/** What was repaired, and what a person has to decide. */
 export interface MigrateRepairResult {
   schema: string;
   repairs: RepairedMigration[];
@@ -72,6 +74,8 @@ export type RepairDecision = PlannedRepairDecision & { diff?: string };
  * Says what `repairMigrations` would do, as if it were confirmed; writes nothing.
  *
  * @throws {EvdbError} those of `repairMigrations`, without CONFIRM_REQUIRED
+ * @example
+ * const { repairs, decisions } = await planMigrateRepair(options);
  */
 export function planMigrateRepair(options: MigrateRepairOptions): Promise<MigrateRepairResult> {
   const files = listMigrations(options.directory);
@@ -87,7 +91,7 @@ export function planMigrateRepair(options: MigrateRepairOptions): Promise<Migrat
  * is one transaction, with an entry in the history for each.
  *
  * @throws {EvdbError} USAGE, UNKNOWN_VERSION, CONFIRM_REQUIRED (with the diff in `details.diff`),
- *   INCOMPLETE_MIGRATION, those of `listMigrations`, and of `prepareSteps` for a changed file
+ *   INCOMPLETE_MIGRATION, those of `requireMigrations`, and of `migrateUp` for a changed file
  * @example
  * await repairMigrations({ connection, directory, version: '003', confirm: true, reason: 'typo' });
  */

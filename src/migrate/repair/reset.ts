@@ -19,11 +19,13 @@ import { dropDefaultPrivilegesSql, type Outside, readOutside } from './reset-out
 
 const DEPENDENT_OBJECTS = '2BP01';
 
+/** What `resetSchema` needs beside what every command on migrations does. */
 export interface ResetSchemaOptions extends MigrateOptions {
   /** Must be true: everything in the target schema is lost. */
   confirm: boolean;
 }
 
+/** What was applied again, and what was dropped beside the schema. */
 export interface ResetSchemaResult extends MigrationResult {
   /** How many migrations the ledger held for this target. */
   forgotten: number;
@@ -39,6 +41,8 @@ export interface ResetSchemaResult extends MigrationResult {
  *
  * @throws {EvdbError} CONFIRM_REQUIRED, RESET_BLOCKED when something outside the schema depends on
  *   what is in it, and those of `migrateUp`
+ * @example
+ * const { steps } = await resetSchema({ ...options, confirm: true });
  */
 export async function resetSchema(options: ResetSchemaOptions): Promise<ResetSchemaResult> {
   if (!options.confirm) throw confirmRequired(ledgerKey(options).targetSchema);

@@ -67,6 +67,7 @@ const QUERIES: readonly KindQuery[] = [
   ...[RULES, TRIGGERS, POLICIES, EVENT_TRIGGERS, PUBLICATIONS, DEFAULT_PRIVILEGES],
 ];
 
+/** Which schemas are read. */
 export interface ReadStructureOptions {
   /** The PostgreSQL schemas to read; default: all, and what belongs to no schema. */
   schemas?: readonly string[] | undefined;
@@ -158,6 +159,7 @@ async function runAll(session: Session, queries: string[]): Promise<Row[][]> {
   });
 }
 
+/** Which schemas are read, and when to stop. */
 export interface ReadDatabaseStructureOptions extends ReadStructureOptions {
   /** Ends the reading, and throws its reason. */
   signal?: AbortSignal | undefined;
@@ -166,7 +168,7 @@ export interface ReadDatabaseStructureOptions extends ReadStructureOptions {
 /**
  * `readStructure` on a session of its own.
  *
- * @throws {EvdbError} those of `openSession` and `readStructure`
+ * @throws {EvdbError} those of `pingDatabase` and `readStructure`
  * @example
  * const structure = await readDatabaseStructure(connection, { schemas: ['public'] });
  */
