@@ -69,6 +69,7 @@ export type {
 } from './events/registration-answer.ts';
 export type {
   BusinessRule,
+  BusinessRuleDetails,
   BusinessRuleRepair,
   BusinessRuleSeverity,
   BusinessRuleViolation,

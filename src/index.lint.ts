@@ -6,7 +6,7 @@ export type { LintRuleChoices, LintSeverityChoice, LintSeverityCounts } from './
 export { assertKnownLintRules, LINT_RULE_GROUPS } from './lint/choice.ts';
 export type { LintOptions, LintReport } from './lint/engine.ts';
 export { lintScripts } from './lint/engine.ts';
-export type { LintFinding } from './lint/finding.ts';
+export type { LintDetails, LintFinding, SuppressedLintFinding } from './lint/finding.ts';
 export type {
   LintEvidence,
   LintRule,

@@ -25,7 +25,7 @@ export type { EmbeddedServerStatus, StopEmbeddedServerResult } from './embedded/
 export { hasEmbeddedServer, readEmbeddedServer, stopEmbeddedServer } from './embedded/stop.ts';
 export type { EvdbErrorCode, EvdbErrorOptions } from './errors.ts';
 export { EvdbError } from './errors.ts';
-export type { Finding as JsonFinding, FindingLocation, SuppressedFinding } from './finding.ts';
+export type { Finding, FindingLocation, SuppressedFinding } from './finding.ts';
 export type { MigrationStepResult } from './migrate/apply/apply.ts';
 export type { MigrateDownOptions, MigrateUpOptions } from './migrate/apply/commands.ts';
 export {
@@ -44,7 +44,12 @@ export type { StructureComparison } from './migrate/checks/drift.ts';
 export { readDrift } from './migrate/checks/drift.ts';
 export type { ReadLossesOptions, RollbackLoss } from './migrate/checks/losses.ts';
 export { readLosses } from './migrate/checks/losses.ts';
-export type { Finding, ValidateOptions, ValidationResult } from './migrate/checks/validate.ts';
+export type {
+  ValidateOptions,
+  ValidationDetails,
+  ValidationFinding,
+  ValidationResult,
+} from './migrate/checks/validate.ts';
 export { validateMigrations } from './migrate/checks/validate.ts';
 export type {
   CreatedMigration,
@@ -70,6 +75,7 @@ export type { MigrationsStatus, StatusEntry } from './migrate/plan/status.ts';
 export { readStatus } from './migrate/plan/status.ts';
 export type {
   Budget,
+  BudgetDetails,
   BudgetFinding,
   BudgetLimit,
   BudgetVerdict,

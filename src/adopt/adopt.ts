@@ -171,10 +171,11 @@ async function makePlan(session: Session, options: AdoptOptions, source: Source)
     ownTable: own,
     show: (path) => relative(rootOf(options), resolve(source.folder, path)),
   });
-  const show = (finding: AdoptionFinding) =>
-    finding.file === undefined
-      ? finding
-      : { ...finding, file: relative(rootOf(options), resolve(source.folder, finding.file)) };
+  const show = (finding: AdoptionFinding): AdoptionFinding => {
+    if (finding.location === undefined) return finding;
+    const file = relative(rootOf(options), resolve(source.folder, finding.location.file));
+    return { ...finding, location: { file } };
+  };
   plan.findings.unshift(...findings.map(show), ...told.findings.map(show));
   refuse(plan, adapter);
   return { plan, table: shown };
@@ -186,7 +187,7 @@ function refuse({ findings }: AdoptionPlan, { tool }: Adapter): void {
   const count = errors.length === 1 ? 'something stands' : `${errors.length} things stand`;
   throw new EvdbError('ADOPTION_REFUSED', `${count} in the way of taking over from ${tool}`, {
     hint: 'Nothing was changed, and nothing was run. Settle what is listed, and adopt again.',
-    details: { findings: findings.filter(({ severity }) => severity !== 'note') },
+    details: { findings: findings.filter(({ severity }) => severity !== 'info') },
   });
 }
 

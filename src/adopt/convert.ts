@@ -2,16 +2,20 @@ import { type FoundMarker, findForeignMarkers } from '../migrate/files/foreign-m
 import { classifyStatement } from '../sql/kind.ts';
 import { type Statement, splitStatements } from '../sql/statements.ts';
 import { commandLine } from '../text/command-line.ts';
-import { type AdoptionFinding, cutStatements, type Section, trimLines } from './foreign.ts';
+import {
+  type AdoptionFinding,
+  adoptionFinding,
+  cutStatements,
+  type Section,
+  trimLines,
+} from './foreign.ts';
 import { type OwnTable, relationTo } from './own-table.ts';
-
-type Finding = Omit<AdoptionFinding, 'file'>;
 
 /** A script of evdb made of a section of another tool's file. */
 export interface ConvertedScript {
   text: string;
   statements: Statement[];
-  findings: Finding[];
+  findings: AdoptionFinding[];
   /** Whether somebody has to mend it before a new database can be made with it. */
   isDoubtful: boolean;
   /** A marker of another tool with statements on both sides. */
@@ -29,7 +33,7 @@ const DIRECTIVE = '-- evdb: no-transaction\n';
  * @returns undefined where the section holds no statement
  */
 export function convertSection(section: Section, ownTable?: OwnTable): ConvertedScript | undefined {
-  const findings: Finding[] = [];
+  const findings: AdoptionFinding[] = [];
   const markers = findForeignMarkers(section.text);
   const divider = markers.find((marker) => isBetween(marker, section.text));
   const unmarked = trimLines(cutLines(section.text, markers));
@@ -43,13 +47,13 @@ export function convertSection(section: Section, ownTable?: OwnTable): Converted
   if (unpaired) {
     text = unpaired.text;
     statements = splitStatements(text);
-    findings.push({ severity: 'note', message: unpaired.note });
+    findings.push(adoptionFinding({ severity: 'info', message: unpaired.note }));
   }
   if (statements.length === 0) return undefined;
   const lone = statements.map(classifyStatement).find((one) => one.needsNoTransaction);
   if (lone && !section.noTransaction && !unpaired?.isStepwise) {
     const message = `"${lone.label}" needs no-transaction, so the directive is added`;
-    findings.push({ severity: 'note', message });
+    findings.push(adoptionFinding({ severity: 'info', message }));
   }
   const isStepwise = lone || (unpaired ? unpaired.isStepwise : section.noTransaction);
   if (isStepwise) {
@@ -72,15 +76,15 @@ function cutLines(text: string, markers: FoundMarker[]): string {
   );
 }
 
-function ownLeftOut({ command, line }: Statement, name = ''): Finding {
-  return {
-    severity: 'note',
+function ownLeftOut({ command, line }: Statement, name = ''): AdoptionFinding {
+  return adoptionFinding({
+    severity: 'info',
     message: `its "${command}" on ${name} (statement in line ${line}) is left out: a database that evdb makes does not have that table`,
-  };
+  });
 }
 
 /** What evdb would refuse on a database where it has to run, or what would fail there. */
-function findDoubts(statements: Statement[], ownTable: OwnTable | undefined): Finding[] {
+function findDoubts(statements: Statement[], ownTable: OwnTable | undefined): AdoptionFinding[] {
   const [control] = statements.filter((one) => classifyStatement(one).isTransactionControl);
   const psql = statements.find(({ psqlCommand }) => psqlCommand !== null);
   const open = statements.find(({ unterminated }) => unterminated !== null);
@@ -99,12 +103,12 @@ function findDoubts(statements: Statement[], ownTable: OwnTable | undefined): Fi
   ];
 }
 
-function doubt({ line }: Statement, message: string): Finding {
-  return {
+function doubt({ line }: Statement, message: string): AdoptionFinding {
+  return adoptionFinding({
     severity: 'warning',
     message: `${message} (line ${line} of the new file)`,
     hint: `It matters for a new database. Put a mended file of that name into the new folder before adopting: it is then taken as it is. Later, a repair accepts a mended one: ${commandLine('migrate repair', { help: true })}`,
-  };
+  });
 }
 
 /** A script whose own transactions were taken out. */

@@ -3,6 +3,7 @@ import { MAX_VERSION_DIGITS, parseVersion } from '../migrate/files/version.ts';
 import {
   type Adapter,
   type AdoptionFinding,
+  adoptionFinding,
   byText,
   epochMsSql,
   type ForeignFile,
@@ -79,11 +80,11 @@ function belowBaseline(
 
 function failed({ version, description }: TableRow): AdoptionFinding {
   const what = version === null ? description : `version ${version} (${description})`;
-  return {
+  return adoptionFinding({
     severity: 'error',
     message: `the table says that ${what} failed (success is false)`,
     hint: 'Finish or undo by hand what it left in the database, run `flyway repair`, and adopt again.',
-  };
+  });
 }
 
 const DOTTED = '(\\d+(?:[._]\\d+)*)';
@@ -230,21 +231,21 @@ function flywayChecksum(text: string): number {
 }
 
 function codeFinding({ path }: ForeignFile): AdoptionFinding {
-  return {
+  return adoptionFinding({
     severity: 'error',
     file: path,
     message: 'it is code or a script, not SQL',
     hint: 'Write what it does as SQL in a versioned file of the same number, or move it away.',
-  };
+  });
 }
 
 function leftOut({ path }: ForeignFile): AdoptionFinding {
-  return {
-    severity: 'note',
+  return adoptionFinding({
+    severity: 'info',
     file: path,
     message:
       'it is a baseline of files that are all here, so it is left out; a new database runs those',
-  };
+  });
 }
 
 /** `1_2`, `1.2` and `01.2.0` are the same version. */

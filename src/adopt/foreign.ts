@@ -1,3 +1,4 @@
+import type { Finding } from '../finding.ts';
 import { compareVersions, parseVersion } from '../migrate/files/version.ts';
 import type { Statement } from '../sql/statements.ts';
 
@@ -15,14 +16,25 @@ export type AdoptableTool =
   | 'pairs';
 
 /** Something about the other tool's files or table that somebody should know. */
-export interface AdoptionFinding {
+export interface AdoptionFinding extends Finding {
   /** Errors keep the adoption from happening. */
-  severity: 'error' | 'warning' | 'note';
-  message: string;
-  /** The file that is meant, as shown to people. */
+  severity: 'error' | 'warning' | 'info';
+}
+
+/** Says something of a file of the other tool, as it is shown to people, or of its table. */
+export function adoptionFinding(said: {
+  severity: AdoptionFinding['severity'];
   file?: string;
-  /** What to do about it. */
+  message: string;
   hint?: string;
+}): AdoptionFinding {
+  const { severity, file, message, hint } = said;
+  return {
+    ...{ code: 'adoption', severity, message },
+    ...(hint !== undefined && { hint }),
+    ...(file !== undefined && { location: { file } }),
+    objects: [],
+  };
 }
 
 /** A file of the other tool. */

@@ -2,6 +2,7 @@ import { compareVersions, parseVersion } from '../migrate/files/version.ts';
 import {
   type Adapter,
   type AdoptionFinding,
+  adoptionFinding,
   byNumber,
   type ForeignFile,
   type ForeignMigration,
@@ -50,36 +51,38 @@ export function readPairs(files: ForeignFile[], tool: string) {
 }
 
 function duplicate(path: string, label: string, tool: string): AdoptionFinding {
-  return {
+  return adoptionFinding({
     severity: 'error',
     file: path,
     message: `another file has version ${label} too, so ${tool === 'pairs' ? 'nobody knows which one counts' : `${tool} refuses both`}`,
     hint: 'Keep one of them.',
-  };
+  });
 }
 
 function dirty(version: string): AdoptionFinding {
-  return {
+  return adoptionFinding({
     severity: 'error',
     message: `the table says that version ${version} is dirty: it stopped half way, or was killed`,
     hint: `Look at what ${version} left in the database and finish or undo it by hand; then \`migrate force <version>\` with the last one that is really applied, and adopt again.`,
-  };
+  });
 }
 
 function readNewest(newest: string, migrations: ForeignMigration[]) {
   const applied = migrations.filter(({ key }) => compareVersions(key, newest) <= 0);
   const findings: AdoptionFinding[] = [
-    {
-      severity: 'note',
+    adoptionFinding({
+      severity: 'info',
       message: `golang-migrate keeps only the newest version (${newest}), so every file up to it counts as applied; one that was merged late may never have run`,
-    },
+    }),
   ];
   if (!migrations.some(({ key }) => key === newest)) {
-    findings.push({
-      severity: 'warning',
-      message: `version ${newest} is applied, and there is no file of it`,
-      hint: 'This may be an older checkout.',
-    });
+    findings.push(
+      adoptionFinding({
+        severity: 'warning',
+        message: `version ${newest} is applied, and there is no file of it`,
+        hint: 'This may be an older checkout.',
+      }),
+    );
   }
   const rows = applied.map(({ key }) => ({
     key,

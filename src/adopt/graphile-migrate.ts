@@ -4,6 +4,7 @@ import { parseVersion } from '../migrate/files/version.ts';
 import {
   type Adapter,
   type AdoptionFinding,
+  adoptionFinding,
   epochMsSql,
   type ForeignFile,
   type ForeignMigration,
@@ -63,12 +64,12 @@ function isStarted({ path, text }: ForeignFile): boolean {
 }
 
 function uncommitted({ path }: ForeignFile): AdoptionFinding {
-  return {
+  return adoptionFinding({
     severity: 'warning',
     file: path,
     message: 'it is not committed, so it is left out',
     hint: 'Run `graphile-migrate commit` first, or make it a migration of evdb.',
-  };
+  });
 }
 
 function readFile({ path, text }: ForeignFile) {
@@ -112,23 +113,23 @@ function checkChain(
   const said = headers.get('Previous') ?? '';
   if (said !== (previous ?? '-')) {
     return [
-      {
+      adoptionFinding({
         severity: 'error',
         file,
         message: `it follows ${said || 'nothing'}, but the file before it has ${previous ?? 'no hash'}`,
         hint: 'A committed file is missing or was edited: bring it back from version control.',
-      },
+      }),
     ];
   }
   const text = `${`${previous ?? ''}\n${body.trim()}`.trim()}\n`;
   const computed = `sha1:${hash('sha1', text, 'hex')}`;
   if (computed === headers.get('Hash') || headers.has('AllowInvalidHash')) return [];
   return [
-    {
+    adoptionFinding({
       severity: 'error',
       file,
       message: `its hash is ${computed}, and its header says ${headers.get('Hash')}`,
       hint: 'It was edited after it was committed: bring it back from version control.',
-    },
+    }),
   ];
 }

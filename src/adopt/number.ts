@@ -4,7 +4,12 @@ import {
   parseVersion,
   type Version,
 } from '../migrate/files/version.ts';
-import { type AdoptionFinding, type ForeignMigration, fileNameOf } from './foreign.ts';
+import {
+  type AdoptionFinding,
+  adoptionFinding,
+  type ForeignMigration,
+  fileNameOf,
+} from './foreign.ts';
 import type { ExistingFile } from './plan-migration.ts';
 
 /** The version that a migration gets, as its digits are written. */
@@ -99,11 +104,11 @@ function renumbered(
       : own.length > MAX_VERSION_DIGITS
         ? `its version has more than ${MAX_VERSION_DIGITS} digits`
         : `${tool} runs it behind ${before ? show(before.migration.path) : 'others'}`;
-  return {
-    severity: 'note',
+  return adoptionFinding({
+    severity: 'info',
     file: show(migration.path),
     message: `it gets version ${label}, because ${reason}`,
-  };
+  });
 }
 
 function runsEarlier(
@@ -112,10 +117,10 @@ function runsEarlier(
   show: (path: string) => string,
   tool: string,
 ): AdoptionFinding {
-  return {
+  return adoptionFinding({
     severity: 'warning',
     file: show(migration.path),
     message: `${tool} runs it behind ${show(before.migration.path)}, and evdb before it: ${label} is taken, and ${before.label} too`,
     hint: 'Look whether their order matters. A database that evdb makes runs them by version.',
-  };
+  });
 }

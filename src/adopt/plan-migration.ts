@@ -11,6 +11,7 @@ import { type ConvertedScript, convertSection } from './convert.ts';
 import {
   type Adapter,
   type AdoptionFinding,
+  adoptionFinding,
   type ForeignMigration,
   type ForeignRow,
   fileNameOf,
@@ -72,7 +73,7 @@ export function planMigration(
   const file = input.show(migration.path);
   if (!isVersion(label)) {
     const message = `its version would have more than ${MAX_VERSION_DIGITS} digits`;
-    return { findings: [{ severity: 'error', file, message }] };
+    return { findings: [adoptionFinding({ severity: 'error', file, message })] };
   }
   const version = parseVersion(label);
   const { tool } = input.adapter;
@@ -95,8 +96,8 @@ export function planMigration(
   return {
     planned: planned.planned,
     findings: [...findings, ...(wanted?.findings ?? []), ...planned.findings].map((finding) => ({
-      file,
       ...finding,
+      location: finding.location ?? { file },
     })),
   };
 }
@@ -112,32 +113,32 @@ function checkRow(
   if (index === 0) return [];
   if (index > 0) {
     const message = 'it matches what was applied only with other line ends';
-    return [{ severity: 'note', message }];
+    return [adoptionFinding({ severity: 'info', message })];
   }
   return [
-    {
+    adoptionFinding({
       severity: 'error',
       message: `it is not what ${adapter.tool} applied: its checksum is ${checksums[0]}, and the table has ${row.checksum}`,
       hint: 'Bring the file back as it was applied, or let the tool itself accept the change, and adopt again.',
-    },
+    }),
   ];
 }
 
 function blocked(reason: string, file: string, label: string, name: string): AdoptionFinding {
-  return {
+  return adoptionFinding({
     severity: 'error',
     file,
     message: reason,
     hint: `Write what it does as SQL into ${label}_${name}.sql of the new folder, and adopt again: that file is then taken.`,
-  };
+  });
 }
 
 function handWritten({ label, name }: ExistingFile, file: string): AdoptionFinding {
-  return {
+  return adoptionFinding({
     severity: 'warning',
     file,
     message: `${label}_${name}.sql stands in for it, as somebody wrote it; it could not be compared`,
-  };
+  });
 }
 
 interface Texts {
@@ -155,21 +156,25 @@ function convert({ up, down }: ForeignMigration, { adapter, ownTable }: PlacingI
   const converted = convertSection(up, ownTable ?? undefined);
   const findings: ConvertedScript['findings'] = [...(converted?.findings ?? [])];
   if (!converted) {
-    findings.push({
-      severity: 'note',
-      message: 'it holds no statement, so a harmless one is put there',
-    });
+    findings.push(
+      adoptionFinding({
+        severity: 'info',
+        message: 'it holds no statement, so a harmless one is put there',
+      }),
+    );
   }
   const back = down === null ? undefined : convertSection(down, ownTable ?? undefined);
   findings.push(...(back?.findings ?? []).map(ofDown));
   const divider = converted?.divider;
   const said = divider && `${JSON.stringify(divider.text)}, a marker of ${divider.markers.tool}`;
   if (said) {
-    findings.push({
-      severity: 'warning',
-      message: `${said}, is left out: ${tool} ran what stands on both sides of it`,
-      hint: 'A new database gets both too. Put a mended file of that name into the new folder before adopting, if it should not.',
-    });
+    findings.push(
+      adoptionFinding({
+        severity: 'warning',
+        message: `${said}, is left out: ${tool} ran what stands on both sides of it`,
+        hint: 'A new database gets both too. Put a mended file of that name into the new folder before adopting, if it should not.',
+      }),
+    );
   }
   return {
     up: converted?.text ?? `-- ${tool} ran no statement here\nselect 1;\n`,
@@ -227,9 +232,9 @@ function isSame(wanted: string, there: string): boolean {
 }
 
 function differs(fileName: string): AdoptionFinding {
-  return {
+  return adoptionFinding({
     severity: 'error',
     message: `${fileName} is there already, and its SQL is another`,
     hint: 'evdb never overwrites a file: move it away, or choose another folder with --write-to.',
-  };
+  });
 }

@@ -1,7 +1,13 @@
 import { compareVersions, type Version } from '../migrate/files/version.ts';
 import type { LedgerRow } from '../migrate/ledger/ledger.ts';
 import { commandLine } from '../text/command-line.ts';
-import type { Adapter, AdoptionFinding, ForeignMigration, ForeignRow } from './foreign.ts';
+import {
+  type Adapter,
+  type AdoptionFinding,
+  adoptionFinding,
+  type ForeignMigration,
+  type ForeignRow,
+} from './foreign.ts';
 import { numberMigrations } from './number.ts';
 import type { OwnTable } from './own-table.ts';
 import { type ExistingFile, type PlannedMigration, planMigration } from './plan-migration.ts';
@@ -72,12 +78,12 @@ function duplicates({ adapter, migrations, show }: AdoptionInput): AdoptionFindi
     first.set(migration.key, other ?? migration);
     if (!other) return [];
     return [
-      {
+      adoptionFinding({
         severity: 'error',
         file: show(migration.path),
         message: `it has the same version as ${show(other.path)}, which ${adapter.tool} cannot tell apart`,
         hint: 'Give one of them a version of its own, as it was applied, or remove it.',
-      },
+      }),
     ];
   });
 }
@@ -97,12 +103,12 @@ function otherOrder(
       return [];
     }
     return [
-      {
+      adoptionFinding({
         severity: 'warning',
         file: show(path),
         message: `it was applied here before ${show(before.path)}, behind which ${adapter.tool} runs it on a new database, as evdb does`,
         hint: `Whether that makes a difference: ${commandLine('migrate status', { drift: true })}`,
-      },
+      }),
     ];
   });
 }
@@ -111,11 +117,13 @@ function missingFiles({ adapter, migrations, rows }: AdoptionInput): AdoptionFin
   const keys = new Set(migrations.map(({ key }) => key));
   return rows
     .filter(({ key }) => !keys.has(key))
-    .map(({ key }) => ({
-      severity: 'warning',
-      message: `${adapter.tool} applied ${key}, and there is no file of it: it is left out, what it made stays`,
-      hint: 'Bring the file back from version control first, if new databases need what it makes.',
-    }));
+    .map(({ key }) =>
+      adoptionFinding({
+        severity: 'warning',
+        message: `${adapter.tool} applied ${key}, and there is no file of it: it is left out, what it made stays`,
+        hint: 'Bring the file back from version control first, if new databases need what it makes.',
+      }),
+    );
 }
 
 /** A row that the ledger has for a version has to be of the same migration. */
@@ -127,12 +135,12 @@ function conflict(
   const row = ledger.get(version);
   if (!row || row.name === name) return [];
   return [
-    {
+    adoptionFinding({
       severity: 'error',
       file: show(path),
       message: `it would be ${label}_${name}, and the ledger has ${row.label}_${row.name} under that version`,
       hint: 'Adopt into a schema or database that evdb has not migrated yet.',
-    },
+    }),
   ];
 }
 
@@ -145,10 +153,12 @@ function outOfOrder(
   if (!newest) return [];
   return pending
     .filter(({ version }) => compareVersions(version, newest.version) < 0)
-    .map(({ path, label }) => ({
-      severity: 'warning',
-      file: show(path),
-      message: `it is pending, although the newer ${show(newest.path)} is applied`,
-      hint: `Look whether it should run: \`${commandLine('migrate up', { 'out-of-order': true })}\` applies it, \`${commandLine('migrate baseline', {}, { args: [label] })}\` counts it as applied.`,
-    }));
+    .map(({ path, label }) =>
+      adoptionFinding({
+        severity: 'warning',
+        file: show(path),
+        message: `it is pending, although the newer ${show(newest.path)} is applied`,
+        hint: `Look whether it should run: \`${commandLine('migrate up', { 'out-of-order': true })}\` applies it, \`${commandLine('migrate baseline', {}, { args: [label] })}\` counts it as applied.`,
+      }),
+    );
 }

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import {
   type Adapter,
   type AdoptionFinding,
+  adoptionFinding,
   byText,
   epochMsSql,
   type ForeignFile,
@@ -42,11 +43,13 @@ function readFiles(files: ForeignFile[]) {
       path === 'migration_lock.toml' &&
       !/provider\s*=\s*"postgres(ql)?"/.test(bytes.toString())
     ) {
-      findings.push({
-        severity: 'error',
-        file: path,
-        message: 'these migrations are not for PostgreSQL',
-      });
+      findings.push(
+        adoptionFinding({
+          severity: 'error',
+          file: path,
+          message: 'these migrations are not for PostgreSQL',
+        }),
+      );
     }
     if (key === undefined) continue;
     const [, label = '', name = ''] = /^(\d*)(.*)$/.exec(key) ?? [];
@@ -80,9 +83,9 @@ function readRows(rows: TableRow[]) {
 }
 
 function failure(name: string): AdoptionFinding {
-  return {
+  return adoptionFinding({
     severity: 'error',
     message: `the table says that ${name} was started and has neither finished nor been rolled back`,
     hint: `Prisma's way out: \`prisma migrate resolve --rolled-back ${name}\` where the database is as before it, --applied where it is as after it. Then adopt again.`,
-  };
+  });
 }

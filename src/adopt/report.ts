@@ -1,4 +1,4 @@
-import { renderAdoptionFinding, type Style } from '../report/table.ts';
+import { renderFindingLine, type Style } from '../report/table.ts';
 import { commandLine, sameCommand } from '../text/command-line.ts';
 import { renderCount, renderTime } from '../text/units.ts';
 import type { AdoptedMigration, AdoptionResult } from './adopt.ts';
@@ -22,14 +22,14 @@ export function renderAdoption(result: AdoptionResult, options: AdoptionRenderOp
   const { style, dryRun } = options;
   if (adopted.length === 0 && files.length === 0 && known > 0) {
     return [
-      ...findings.map((finding) => renderAdoptionFinding(finding, style)),
+      ...findings.map((finding) => renderFindingLine(finding, style)),
       `already adopted: ${renderCount(known, 'migration')} of ${tool}, nothing new in ${table ?? 'its folder'}`,
     ].join('\n');
   }
   return [
     ...renderSome(adopted, style.good(dryRun ? 'would adopt' : 'adopted    '), options),
     ...renderSome(pending, style.warn('pending    '), options),
-    ...findings.map((finding) => renderAdoptionFinding(finding, style)),
+    ...findings.map((finding) => renderFindingLine(finding, style)),
     '',
     ...renderOutcome(result, options),
   ].join('\n');

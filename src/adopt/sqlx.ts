@@ -4,6 +4,7 @@ import { parseVersion } from '../migrate/files/version.ts';
 import {
   type Adapter,
   type AdoptionFinding,
+  adoptionFinding,
   byNumber,
   epochMsSql,
   type ForeignFile,
@@ -74,9 +75,9 @@ function readRow({ version, checksum, executionNs, appliedAt }: TableRow): Forei
 }
 
 function failed({ version }: TableRow): AdoptionFinding {
-  return {
+  return adoptionFinding({
     severity: 'error',
     message: `the table says that version ${version} failed (success is false)`,
     hint: 'Finish or undo by hand what it left in the database, set or delete its row as sqlx asks for it, and adopt again.',
-  };
+  });
 }

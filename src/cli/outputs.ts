@@ -4,34 +4,30 @@ import type { ConfigEntry } from '../config/resolve.ts';
 import type { DatabaseSession } from '../database/database.ts';
 import type { DatabasePing } from '../database/ping.ts';
 import type { DatabaseSizeRow } from '../database/sizes.ts';
-import type { DoctorCheckStatus } from '../doctor/doctor.ts';
+import type { DoctorCheckStatus, DoctorReport } from '../doctor/doctor.ts';
 import type { EmbeddedServerStatus } from '../embedded/stop.ts';
 import type { AuditCleanupPreview, AuditCleanupResult } from '../events/audit-cleanup.ts';
 import type { AuditEntry, AuditLogPage, AuditSummaryRow } from '../events/audit-log.ts';
 import type { EventDetails, EventPage, EventSeats } from '../events/events.ts';
 import type { RegistrationReport } from '../events/register-users.ts';
-import type { BusinessRule, BusinessRuleRepair } from '../events/rules.ts';
-import type { Finding, FindingLocation } from '../finding.ts';
+import type { BusinessRule, BusinessRuleDetails, BusinessRuleRepair } from '../events/rules.ts';
+import type { Finding, FindingLocation, SuppressedFinding } from '../finding.ts';
+import type { LintReport } from '../lint/engine.ts';
+import type { LintDetails } from '../lint/finding.ts';
 import type { LINT_RULES } from '../lint/rules.ts';
 import type { MigrationResult } from '../migrate/apply/migrator.ts';
 import type { StructureComparison } from '../migrate/checks/drift.ts';
 import type { RollbackLoss } from '../migrate/checks/losses.ts';
+import type { DriftDetails } from '../migrate/checks/report.ts';
+import type { ValidationResult } from '../migrate/checks/validate.ts';
 import type { CreatedMigration, InitProjectResult } from '../migrate/files/create.ts';
 import type { MigrationsStatus } from '../migrate/plan/status.ts';
-import type { Budget } from '../migrate/preview/budget.ts';
+import type { Budget, BudgetDetails } from '../migrate/preview/budget.ts';
 import type { ImpactPlan } from '../migrate/preview/impact-plan.ts';
 import type { BaselineResult } from '../migrate/repair/baseline.ts';
 import type { MigrateRepairResult } from '../migrate/repair/repair.ts';
 import type { ResetSchemaResult } from '../migrate/repair/reset.ts';
 import type { StatsReport } from '../report/columns.ts';
-import type {
-  BudgetDetails,
-  DoctorData,
-  DriftDetails,
-  LintData,
-  RuleDetails,
-  ValidationData,
-} from '../report/findings.ts';
 import type { ActivityRow } from '../stats/activity.ts';
 import type { CacheRow } from '../stats/cache.ts';
 import type { ConnectionsReport } from '../stats/connections.ts';
@@ -99,7 +95,16 @@ interface Adoption extends Omit<AdoptionResult, 'findings'> {
   findings: Finding[];
 }
 
-interface LintFixed extends LintData {
+interface Linted extends Omit<LintReport, 'findings' | 'suppressed'> {
+  findings: Finding<LintDetails>[];
+  suppressed: SuppressedFinding<LintDetails>[];
+}
+
+interface Validated extends Omit<ValidationResult, 'suppressed'> {
+  suppressed: SuppressedFinding<LintDetails>[];
+}
+
+interface LintFixed extends Linted {
   dryRun: boolean;
   /** How many findings the edits mend. */
   fixed: number;
@@ -127,7 +132,7 @@ interface DumpFile {
   diff?: string;
 }
 
-interface DoctorOutput extends DoctorData {
+interface DoctorOutput extends DoctorReport {
   /** Which statuses make the exit code 3. */
   failOn: DoctorCheckStatus[];
 }
@@ -138,7 +143,7 @@ interface Repaired {
   dryRun: boolean;
   repairs: BusinessRuleRepair[];
   /** What is still broken. */
-  findings: Finding<RuleDetails>[];
+  findings: Finding<BusinessRuleDetails>[];
 }
 
 /** What each command gives beside the envelope: `schemas/` is made from this. */
@@ -152,11 +157,11 @@ export interface Outputs {
   'migrate reset': ResetSchemaResult & { dryRun: false };
   'migrate create': CreatedMigration;
   'migrate status': Status;
-  'migrate validate': ValidationData;
+  'migrate validate': Validated;
   'migrate repair': MigrateRepairResult & { dryRun: boolean };
   'migrate baseline': BaselineResult & { dryRun: boolean };
   'migrate adopt': Adoption | (UndoneAdoption & { dryRun: boolean; undo: true });
-  lint: LintData | LintFixed | { rules: LintRule[] } | { rule: string; page: string };
+  lint: Linted | LintFixed | { rules: LintRule[] } | { rule: string; page: string };
   'schema dump': (Structure & { sql: string }) | DumpFile;
   'schema diff': Difference;
   'stats indexes': StatsReport<IndexRow>;
@@ -181,7 +186,7 @@ export interface Outputs {
   'db create': { database: string; created: boolean };
   'db drop': { database: string; dropped: boolean; endedSessions: DatabaseSession[] };
   'db sizes': StatsReport<DatabaseSizeRow>;
-  'rules check': Notes & { findings: Finding<RuleDetails>[] };
+  'rules check': Notes & { findings: Finding<BusinessRuleDetails>[] };
   'rules list': StatsReport<BusinessRule>;
   'rules repair': Repaired;
   'audit log': AuditLogPage | AuditEntry;

@@ -2,7 +2,7 @@ import { Command, type CommanderError } from 'commander';
 import { EvdbError } from '../errors.ts';
 import type { ScriptLocation, ServerErrorReport } from '../migrate/files/script-error.ts';
 import type { Style } from '../report/table.ts';
-import { renderAdoptionFinding, renderDiff } from '../report/table.ts';
+import { renderDiff, renderFindingLine } from '../report/table.ts';
 import { commandLine, withCommandRenderer } from '../text/command-line.ts';
 import { createCommandRenderer } from './command-renderer.ts';
 import { AUDIT_COMMANDS } from './commands/audit.ts';
@@ -189,7 +189,7 @@ export function renderError(error: EvdbError & Located, style: Style): string {
   if (Array.isArray(details.logTail))
     lines.push(...details.logTail.map((line) => `  log: ${line}`));
   if (code === 'ADOPTION_REFUSED' && Array.isArray(details.findings)) {
-    lines.push(...details.findings.map((finding) => renderAdoptionFinding(finding, style)));
+    lines.push(...details.findings.map((finding) => renderFindingLine(finding, style)));
   }
   if (error.hint) lines.push(`  ${style.bold('hint:')} ${error.hint}`);
   return lines.join('\n');

@@ -1,4 +1,5 @@
 import type { Session } from '../connection/session.ts';
+import type { Finding } from '../finding.ts';
 import type { ReportNote } from '../report/columns.ts';
 
 /** In the order in which they are examined and shown. */
@@ -18,15 +19,36 @@ export const CHECK_GROUPS = [
 /** What a check of doctor is about. */
 export type DoctorCheckGroup = (typeof CHECK_GROUPS)[number];
 
-/** Something that a check found. */
-export interface DoctorFinding {
+/**
+ * What a check says: a finding without its code, which is the name of the check. `objects` holds what
+ * it is about, as `--ignore check:object` names it, and nothing where it is about the whole check.
+ */
+export interface DoctorFinding extends Omit<Finding, 'code'> {
   /** `unknown`: this role may not see it, or it could not be read in time. */
-  status: 'warning' | 'critical' | 'unknown';
-  /** What it is about, as `--ignore check:object` names it; null for the whole check. */
-  object: string | null;
-  reason: string;
-  /** A command or SQL that mends it; null where that takes a decision. */
-  fix: string | null;
+  severity: 'error' | 'warning' | 'unknown';
+}
+
+/** How doctor calls the severities of its findings, from the least to the worst. */
+export const STATUSES = {
+  info: 'unknown',
+  unknown: 'unknown',
+  warning: 'warning',
+  error: 'critical',
+} as const satisfies Record<Finding['severity'], string>;
+
+/** The values from which on a check warns, and from which on somebody should look now. */
+export interface Thresholds {
+  warning: number;
+  error: number;
+}
+
+/** How bad a value is, of those that are bad when they are high; undefined where it is not. */
+export function severityOf(
+  value: number,
+  { warning, error }: Thresholds,
+): 'warning' | 'error' | undefined {
+  if (value >= error) return 'error';
+  return value >= warning ? 'warning' : undefined;
 }
 
 /** What a check gives. */
@@ -67,14 +89,21 @@ export interface DoctorCheck {
   examine(session: Session, context: CheckContext): Promise<DoctorExamination>;
 }
 
+/** The object of a finding, where it has one that is known. */
+export function known(object: string | null): string[] {
+  return object === null ? [] : [object];
+}
+
 /** What a report could not see, as findings. */
 export function unknownsOf(notes: readonly ReportNote[]): DoctorFinding[] {
-  return notes
-    .filter(({ level }) => level === 'unknown')
-    .map(({ text, hint }) => ({
-      status: 'unknown',
-      object: null,
-      reason: text,
-      fix: hint ?? null,
-    }));
+  return notes.filter(({ level }) => level === 'unknown').map((note) => told('unknown', note));
+}
+
+/** What a report warns of, as findings. */
+export function warningsOf(notes: readonly ReportNote[]): DoctorFinding[] {
+  return notes.filter(({ level }) => level === 'warning').map((note) => told('warning', note));
+}
+
+function told(severity: 'warning' | 'unknown', { text, hint }: ReportNote): DoctorFinding {
+  return { severity, message: text, objects: [], ...(hint !== undefined && { fix: hint }) };
 }

@@ -1,15 +1,17 @@
 import { codeOf, queryError } from '../connection/connection-error.ts';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
+import type { Finding, SuppressedFinding } from '../finding.ts';
 import { quoteIdent } from '../sql/quote.ts';
 import { commandLine } from '../text/command-line.ts';
-import type {
-  CheckContext,
-  DoctorCheck,
-  DoctorCheckGroup,
-  DoctorExamination,
-  DoctorFinding,
-  MigrationCounts,
+import {
+  type CheckContext,
+  type DoctorCheck,
+  type DoctorCheckGroup,
+  type DoctorExamination,
+  type DoctorFinding,
+  type MigrationCounts,
+  STATUSES,
 } from './check.ts';
 import { covers, type DoctorIgnore, isExpired, requireIgnores, selectChecks } from './ignore.ts';
 import {
@@ -38,12 +40,10 @@ export type DoctorCheckStatus = 'ok' | 'warning' | 'critical' | 'unknown' | 'ski
 export interface DoctorCheckReport {
   check: string;
   group: DoctorCheckGroup;
-  /** The worst of its findings: critical, warning, unknown, ok. */
+  /** The worst of its findings: critical (of an error), warning, unknown, ok. */
   status: DoctorCheckStatus;
   /** What was seen where nothing is wrong, why nothing was examined, else how much was found. */
   summary: string;
-  findings: DoctorFinding[];
-  ignored: (DoctorFinding & { ignoredBecause: string; until: string | null })[];
   /** Whether an input is an estimate, because somebody holds a lock. */
   isEstimated: boolean;
   durationMs: number;
@@ -53,6 +53,10 @@ export interface DoctorCheckReport {
 export interface DoctorReport {
   checks: DoctorCheckReport[];
   counts: Record<DoctorCheckStatus, number>;
+  /** What was found, check by check. */
+  findings: Finding[];
+  /** What `ignore` says is known. */
+  suppressed: SuppressedFinding[];
 }
 
 /** Which checks run, and what they may take. */
@@ -99,16 +103,27 @@ export async function runDoctor(
     readMigrationCounts: options.readMigrationCounts,
   };
   const current = ignore.filter((entry) => !isExpired(entry, now));
-  const reports: DoctorCheckReport[] = [];
+  const examined: Examined[] = [];
   for (const check of checks) {
     const timeoutMs = options.checkTimeoutMs ?? check.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const limited = await limitStatements(session, timeoutMs);
-    reports.push(await examine(check, { session: limited, context, ignore: current, timeoutMs }));
+    examined.push(await examine(check, { session: limited, context, ignore: current, timeoutMs }));
   }
   const names = new Set(checks.map(({ name }) => name));
   const expired = ignore.filter((entry) => isExpired(entry, now) && names.has(entry.check));
-  if (expired.length > 0) reports.push(reportExpired(expired));
-  return { checks: reports, counts: countStatuses(reports) };
+  if (expired.length > 0) examined.push(reportExpired(expired));
+  const reports = examined.map(({ report }) => report);
+  return {
+    checks: reports,
+    counts: countStatuses(reports),
+    findings: examined.flatMap(({ findings }) => findings),
+    suppressed: examined.flatMap(({ suppressed }) => suppressed),
+  };
+}
+
+/** One check, with what it found. */
+interface Examined extends Pick<DoctorReport, 'findings' | 'suppressed'> {
+  report: DoctorCheckReport;
 }
 
 const DEFAULT_TIMEOUT_MS = 1000;
@@ -142,7 +157,7 @@ async function examine(
     ignore: DoctorIgnore[];
     timeoutMs: number;
   },
-): Promise<DoctorCheckReport> {
+): Promise<Examined> {
   const startedAt = performance.now();
   let examination: DoctorExamination;
   try {
@@ -150,43 +165,43 @@ async function examine(
   } catch (error) {
     examination = { findings: [explainFailure(error, check, run)], summary: 'not examined' };
   }
-  const { findings, ignored } = takeOut(check.name, examination.findings, run.ignore);
-  return {
+  const { findings, suppressed } = takeOut(check.name, examination.findings, run.ignore);
+  const report: DoctorCheckReport = {
     check: check.name,
     group: check.group,
     status: examination.isSkipped ? 'skipped' : worstOf(findings),
     summary: summarise(examination, findings),
-    findings,
-    ignored,
     isEstimated: examination.isEstimated === true,
     durationMs: performance.now() - startedAt,
   };
+  return { report, findings, suppressed };
+}
+
+function takeOut(
+  check: string,
+  all: readonly DoctorFinding[],
+  ignore: readonly DoctorIgnore[],
+): Pick<Examined, 'findings' | 'suppressed'> {
+  const suppressed: SuppressedFinding[] = [];
+  const findings = all.flatMap((said): Finding[] => {
+    const finding = { code: check, ...said };
+    const entry = ignore.find((one) => covers(one, finding));
+    if (!entry) return [finding];
+    suppressed.push({ ...finding, reason: entry.reason, until: entry.until ?? null });
+    return [];
+  });
+  return { findings, suppressed };
 }
 
 /** What a check says where all is well must not stand beside what it found. */
 function summarise(
   { findings: all, summary }: DoctorExamination,
-  findings: DoctorFinding[],
+  findings: readonly Finding[],
 ): string {
   if (all.length === 0) return summary;
   if (findings.length === 0) return 'all that was found is ignored';
   const [first] = findings;
-  return findings.length === 1 && first ? first.reason : `${findings.length} findings`;
-}
-
-function takeOut(
-  check: string,
-  all: DoctorFinding[],
-  ignore: DoctorIgnore[],
-): Pick<DoctorCheckReport, 'findings' | 'ignored'> {
-  const ignored: DoctorCheckReport['ignored'] = [];
-  const findings = all.filter((finding) => {
-    const entry = ignore.find((one) => covers(one, check, finding));
-    if (!entry) return true;
-    ignored.push({ ...finding, ignoredBecause: entry.reason, until: entry.until ?? null });
-    return false;
-  });
-  return { findings, ignored };
+  return findings.length === 1 && first ? first.message : `${findings.length} findings`;
 }
 
 /** What the server refused is unknown; a fault in evdb, or a lost connection, ends the run. */
@@ -200,17 +215,15 @@ function explainFailure(
   const isOver =
     session.isClosed || (error instanceof EvdbError && error.code === 'CONNECTION_LOST');
   if (!(error instanceof EvdbError) || isOver) throw error;
-  const unknown = (reason: string, fix: string | null): DoctorFinding => ({
-    status: 'unknown',
-    object: null,
-    reason,
-    fix,
+  const unknown = (message: string, fix: string | undefined): DoctorFinding => ({
+    ...{ severity: 'unknown', message, objects: [] },
+    ...(fix !== undefined && { fix }),
   });
   switch (codeOf(cause)) {
     case '57014':
       return unknown(
         `it takes longer than ${renderLimit(timeoutMs)} and was cancelled`,
-        command === undefined ? null : commandLine(command),
+        command && commandLine(command),
       );
     case '55P03':
       return unknown('somebody holds a lock on what it reads', commandLine('stats locks'));
@@ -220,7 +233,7 @@ function explainFailure(
         error.hint ?? `Let the owner grant it to ${quoteIdent(session.facts.user)}.`,
       );
     default:
-      return unknown(error.message, error.hint ?? null);
+      return unknown(error.message, error.hint);
   }
 }
 
@@ -228,32 +241,28 @@ function renderLimit(ms: number): string {
   return ms < 1000 ? `${ms} ms` : `${ms / 1000} s`;
 }
 
-const SEVERITY = ['unknown', 'warning', 'critical'] as const;
-
-function worstOf(findings: DoctorFinding[]): DoctorCheckStatus {
-  const worst = Math.max(-1, ...findings.map(({ status }) => SEVERITY.indexOf(status)));
-  return SEVERITY[worst] ?? 'ok';
+function worstOf(findings: readonly Finding[]): DoctorCheckStatus {
+  const order = Object.keys(STATUSES);
+  const [worst] = findings.toSorted(
+    (a, b) => order.indexOf(b.severity) - order.indexOf(a.severity),
+  );
+  return worst === undefined ? 'ok' : STATUSES[worst.severity];
 }
 
-function reportExpired(expired: DoctorIgnore[]): DoctorCheckReport {
-  const findings = expired.map(
-    ({ check, object, reason, until }): DoctorFinding => ({
-      status: 'warning',
-      object: object === undefined ? check : `${check}:${object}`,
-      reason: `ignoring ${object === undefined ? check : `${object} in ${check}`} ended on ${until} (${reason})`,
+function reportExpired(expired: readonly DoctorIgnore[]): Examined {
+  const check = 'expired-ignores';
+  const findings = expired.map(({ check: of, object, reason, until }): Finding => {
+    const what = object === undefined ? of : `${object} in ${of}`;
+    return {
+      ...{ code: check, severity: 'warning' },
+      message: `ignoring ${what} ended on ${until} (${reason})`,
+      objects: [object === undefined ? of : `${of}:${object}`],
       fix: 'Mend it, or renew the entry of doctor.ignore in the config file.',
-    }),
-  );
-  return {
-    check: 'expired-ignores',
-    group: 'evdb',
-    status: 'warning',
-    summary: 'entries of doctor.ignore that ended',
-    findings,
-    ignored: [],
-    isEstimated: false,
-    durationMs: 0,
-  };
+    };
+  });
+  const summary = 'entries of doctor.ignore that ended';
+  const facts = { status: 'warning', summary, isEstimated: false, durationMs: 0 } as const;
+  return { report: { check, group: 'evdb', ...facts }, findings, suppressed: [] };
 }
 
 function countStatuses(reports: DoctorCheckReport[]): Record<DoctorCheckStatus, number> {

@@ -1,5 +1,6 @@
 import { EvdbError } from '../errors.ts';
-import { CHECK_GROUPS, type DoctorCheck, type DoctorFinding } from './check.ts';
+import type { Finding } from '../finding.ts';
+import { CHECK_GROUPS, type DoctorCheck } from './check.ts';
 
 /** A finding that somebody has looked at and accepts. */
 export interface DoctorIgnore {
@@ -18,13 +19,14 @@ export function isExpired({ until }: DoctorIgnore, now: Date): boolean {
 }
 
 /** Whether an entry is about a finding of a check. */
-export function covers(ignore: DoctorIgnore, check: string, finding: DoctorFinding): boolean {
-  if (ignore.check !== check) return false;
-  if (ignore.object === undefined) return true;
-  if (finding.object === null) return false;
-  const [first = '', ...rest] = ignore.object.split('*');
-  if (rest.length === 0) return finding.object === first;
-  return matches(finding.object, first, rest);
+export function covers(
+  { check, object }: DoctorIgnore,
+  { code, objects }: Pick<Finding, 'code' | 'objects'>,
+): boolean {
+  if (check !== code) return false;
+  if (object === undefined) return true;
+  const [first = '', ...rest] = object.split('*');
+  return objects.some((one) => (rest.length === 0 ? one === first : matches(one, first, rest)));
 }
 
 /** By hand, because a pattern made of names with many stars could take for ever. */

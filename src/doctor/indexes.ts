@@ -11,14 +11,52 @@ import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
 /** Below it neither an index nor a scan costs much. */
 const SMALL_BYTES = 10 * MIB;
 
+const REASONS: Record<InvalidObjectRow['problem'], string> = {
+  invalid: 'is invalid: it is written to and never read',
+  'not-ready': 'is not ready: its build was cut off',
+  'being-dropped': 'was being dropped when that was cut off',
+  'parts-missing': 'is missing on some partitions',
+  'not-validated': 'was never validated: older rows may break it',
+  'not-enforced': 'is not enforced: rows may break it',
+};
+
+/** Indexes that nobody can use and nobody is building. */
+export function judgeInvalidIndexes(rows: InvalidObjectRow[]): DoctorFinding[] {
+  return rows
+    .filter(({ kind, build }) => kind === 'index' && build === null)
+    .map(({ schema, table, name, problem, fixSql }) => ({
+      severity: 'warning',
+      message: `index ${schema}.${name} of ${table} ${REASONS[problem]}`,
+      objects: [`${schema}.${name}`],
+      ...(fixSql !== null && { fix: fixSql }),
+    }));
+}
+
+export const INVALID_INDEXES: DoctorCheck = {
+  name: 'invalid-indexes',
+  group: 'indexes',
+  command: 'stats invalid',
+  async examine(_session, context) {
+    const { rows, notes } = await context.once(readInvalidObjects);
+    const building = rows.filter(({ build }) => build !== null).length;
+    return {
+      findings: [...judgeInvalidIndexes(rows), ...unknownsOf(notes)],
+      summary:
+        building === 0
+          ? 'all indexes are valid'
+          : `${renderCount(building, 'index', 'indexes')} under construction`,
+    };
+  },
+};
+
 /** Equal indexes; one on the first columns of another may be wanted, because it is smaller. */
 export function judgeDuplicateIndexes(rows: DuplicateIndexRow[]): DoctorFinding[] {
   return rows
     .filter(({ kind }) => kind === 'duplicate')
     .map(({ schema, index, keptIndex, sizeBytes, isSizeEstimated, reason, dropSql }) => ({
-      status: 'warning',
-      object: `${schema}.${index}`,
-      reason: `index ${schema}.${index} (${isSizeEstimated ? 'about ' : ''}${renderBytes(sizeBytes)}) does nothing that ${keptIndex} does not: ${reason}`,
+      severity: 'warning',
+      message: `index ${schema}.${index} (${isSizeEstimated ? 'about ' : ''}${renderBytes(sizeBytes)}) does nothing that ${keptIndex} does not: ${reason}`,
+      objects: [`${schema}.${index}`],
       fix: dropSql,
     }));
 }
@@ -41,64 +79,31 @@ export const DUPLICATE_INDEXES: DoctorCheck = {
   },
 };
 
-const REASONS: Record<InvalidObjectRow['problem'], string> = {
-  invalid: 'is invalid: it is written to and never read',
-  'not-ready': 'is not ready: its build was cut off',
-  'being-dropped': 'was being dropped when that was cut off',
-  'parts-missing': 'is missing on some partitions',
-  'not-validated': 'was never validated: older rows may break it',
-  'not-enforced': 'is not enforced: rows may break it',
-};
-
-/** Indexes that nobody can use and nobody is building. */
-export function judgeInvalidIndexes(rows: InvalidObjectRow[]): DoctorFinding[] {
+/** Large indexes that nobody scans, of tables that somebody reads. */
+export function judgeUnusedIndexes(rows: UnusedIndexRow[]): DoctorFinding[] {
   return rows
-    .filter(({ kind, build }) => kind === 'index' && build === null)
-    .map(({ schema, table, name, problem, fixSql }) => ({
-      status: 'warning',
-      object: `${schema}.${name}`,
-      reason: `index ${schema}.${name} of ${table} ${REASONS[problem]}`,
-      fix: fixSql,
+    .filter(({ sizeBytes, caveat }) => sizeBytes >= SMALL_BYTES && caveat === null)
+    .map(({ schema, index, table, sizeBytes, isSizeEstimated, tableWrites, dropSql }) => ({
+      severity: 'warning',
+      message: `index ${schema}.${index} of ${table} (${isSizeEstimated ? 'about ' : ''}${renderBytes(sizeBytes)}) was never scanned, and kept up for ${tableWrites} writes`,
+      objects: [`${schema}.${index}`],
+      fix: `${dropSql} -- after looking at the standbys too`,
     }));
 }
 
-/** Constraints that say nothing about older rows; one that is not enforced was made so on purpose. */
-export function judgeUnvalidatedConstraints(rows: InvalidObjectRow[]): DoctorFinding[] {
-  return rows
-    .filter(({ kind, problem }) => kind === 'constraint' && problem === 'not-validated')
-    .map(({ schema, table, name, problem, fixSql }) => ({
-      status: 'warning',
-      object: `${schema}.${table}.${name}`,
-      reason: `constraint ${name} of ${schema}.${table} ${REASONS[problem]}`,
-      fix: fixSql,
-    }));
-}
-
-export const INVALID_INDEXES: DoctorCheck = {
-  name: 'invalid-indexes',
+export const UNUSED_INDEXES: DoctorCheck = {
+  name: 'unused-indexes',
   group: 'indexes',
-  command: 'stats invalid',
-  async examine(_session, context) {
-    const { rows, notes } = await context.once(readInvalidObjects);
-    const building = rows.filter(({ build }) => build !== null).length;
+  command: 'stats unused',
+  async examine(session) {
+    const { rows, notes } = await readUnusedIndexes(session);
     return {
-      findings: [...judgeInvalidIndexes(rows), ...unknownsOf(notes)],
+      findings: [...judgeUnusedIndexes(rows), ...unknownsOf(notes)],
       summary:
-        building === 0
-          ? 'all indexes are valid'
-          : `${renderCount(building, 'index', 'indexes')} under construction`,
-    };
-  },
-};
-
-export const UNVALIDATED_CONSTRAINTS: DoctorCheck = {
-  name: 'unvalidated-constraints',
-  group: 'tables',
-  async examine(_session, context) {
-    const { rows } = await context.once(readInvalidObjects);
-    return {
-      findings: judgeUnvalidatedConstraints(rows),
-      summary: 'all constraints hold for all rows',
+        rows.length === 0
+          ? 'every index was used or is needed'
+          : `${renderCount(rows.length, 'unused index', 'unused indexes')}, none of them large`,
+      isEstimated: rows.some(({ isSizeEstimated }) => isSizeEstimated),
     };
   },
 };
@@ -111,9 +116,9 @@ export function judgeMissingFk(rows: MissingForeignKeyIndexRow[]): DoctorFinding
       const { schema, table, constraint, referencedTable, referencedDeletes } = row;
       const size = `${row.isSizeEstimated ? 'about ' : ''}${renderBytes(row.tableBytes)}`;
       return {
-        status: 'warning',
-        object: `${schema}.${table}.${constraint}`,
-        reason: `no index supports ${constraint}: each delete in ${referencedTable} (${referencedDeletes} so far) reads all of ${schema}.${table}, ${size}`,
+        severity: 'warning',
+        message: `no index supports ${constraint}: each delete in ${referencedTable} (${referencedDeletes} so far) reads all of ${schema}.${table}, ${size}`,
+        objects: [`${schema}.${table}.${constraint}`],
         fix: row.fixSql,
       };
     });
@@ -136,31 +141,26 @@ export const MISSING_FK_INDEXES: DoctorCheck = {
   },
 };
 
-/** Large indexes that nobody scans, of tables that somebody reads. */
-export function judgeUnusedIndexes(rows: UnusedIndexRow[]): DoctorFinding[] {
+/** Constraints that say nothing about older rows; one that is not enforced was made so on purpose. */
+export function judgeUnvalidatedConstraints(rows: InvalidObjectRow[]): DoctorFinding[] {
   return rows
-    .filter(({ sizeBytes, caveat }) => sizeBytes >= SMALL_BYTES && caveat === null)
-    .map(({ schema, index, table, sizeBytes, isSizeEstimated, tableWrites, dropSql }) => ({
-      status: 'warning',
-      object: `${schema}.${index}`,
-      reason: `index ${schema}.${index} of ${table} (${isSizeEstimated ? 'about ' : ''}${renderBytes(sizeBytes)}) was never scanned, and kept up for ${tableWrites} writes`,
-      fix: `${dropSql} -- after looking at the standbys too`,
+    .filter(({ kind, problem }) => kind === 'constraint' && problem === 'not-validated')
+    .map(({ schema, table, name, problem, fixSql }) => ({
+      severity: 'warning',
+      message: `constraint ${name} of ${schema}.${table} ${REASONS[problem]}`,
+      objects: [`${schema}.${table}.${name}`],
+      ...(fixSql !== null && { fix: fixSql }),
     }));
 }
 
-export const UNUSED_INDEXES: DoctorCheck = {
-  name: 'unused-indexes',
-  group: 'indexes',
-  command: 'stats unused',
-  async examine(session) {
-    const { rows, notes } = await readUnusedIndexes(session);
+export const UNVALIDATED_CONSTRAINTS: DoctorCheck = {
+  name: 'unvalidated-constraints',
+  group: 'tables',
+  async examine(_session, context) {
+    const { rows } = await context.once(readInvalidObjects);
     return {
-      findings: [...judgeUnusedIndexes(rows), ...unknownsOf(notes)],
-      summary:
-        rows.length === 0
-          ? 'every index was used or is needed'
-          : `${renderCount(rows.length, 'unused index', 'unused indexes')}, none of them large`,
-      isEstimated: rows.some(({ isSizeEstimated }) => isSizeEstimated),
+      findings: judgeUnvalidatedConstraints(rows),
+      summary: 'all constraints hold for all rows',
     };
   },
 };

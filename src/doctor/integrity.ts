@@ -9,14 +9,13 @@ import type { DoctorCheck, DoctorExamination, DoctorFinding, MigrationCounts } f
 
 /** Rows and guards of the event schema that break its rules. */
 export function judgeBusinessRules(rows: BusinessRuleViolation[]): DoctorFinding[] {
-  return rows.map(({ rule, severity, count, details, repair }) => ({
-    status: severity === 'error' ? 'critical' : 'warning',
-    object: rule,
-    reason: `${rule}: ${count} (${details})`,
-    fix:
-      repair === null
-        ? null
-        : `${commandLine('rules repair', { 'dry-run': true }, { args: [rule] })} (then with --confirm instead)`,
+  return rows.map(({ code, severity, message, fix, details }) => ({
+    severity,
+    message: `${code}: ${details.count} (${message})`,
+    objects: [code],
+    ...(fix !== undefined && {
+      fix: `${commandLine('rules repair', { 'dry-run': true }, { args: [code] })} (then with --confirm instead)`,
+    }),
   }));
 }
 
@@ -71,9 +70,9 @@ export function judgeDisabledTriggers(rows: DisabledTrigger[]): DoctorFinding[] 
     if (constraint === null) {
       return [
         {
-          status: 'warning',
-          object: `${name}.${trigger}`,
-          reason: `trigger ${trigger} of ${name} is disabled`,
+          severity: 'warning',
+          message: `trigger ${trigger} of ${name} is disabled`,
+          objects: [`${name}.${trigger}`],
           fix: `alter table ${sql} enable trigger ${quoteIdent(trigger)};`,
         },
       ];
@@ -84,9 +83,9 @@ export function judgeDisabledTriggers(rows: DisabledTrigger[]): DoctorFinding[] 
     keys.add(key);
     return [
       {
-        status: 'critical',
-        object: key,
-        reason: `foreign key ${constraint} is not checked on ${name}: its triggers are disabled`,
+        severity: 'error',
+        message: `foreign key ${constraint} is not checked on ${name}: its triggers are disabled`,
+        objects: [key],
         fix: `alter table ${sql} enable trigger all; -- then look for rows that broke it meanwhile`,
       },
     ];
@@ -104,7 +103,7 @@ export const DISABLED_TRIGGERS: DoctorCheck = {
   },
 };
 
-type Judgement = [status: 'warning' | 'critical', what: string, fix: () => string];
+type Judgement = [severity: 'warning' | 'error', what: string, fix: () => string];
 
 /** What each state that is not plain means; see `evdb migrate status`. */
 const STATES: Record<string, Judgement> = {
@@ -114,19 +113,19 @@ const STATES: Record<string, Judgement> = {
     'pending although newer ones are applied',
     () => commandLine('migrate up', { 'out-of-order': true }),
   ],
-  incomplete: ['critical', 'stopped between their statements', () => commandLine('migrate up')],
-  changed: ['critical', 'different from what was applied', () => commandLine('migrate status')],
-  missing: ['critical', 'applied although their file is gone', () => commandLine('migrate status')],
+  incomplete: ['error', 'stopped between their statements', () => commandLine('migrate up')],
+  changed: ['error', 'different from what was applied', () => commandLine('migrate status')],
+  missing: ['error', 'applied although their file is gone', () => commandLine('migrate status')],
   ahead: ['warning', 'applied by a newer build than this one', () => commandLine('migrate status')],
 };
 
 /** Whether the database is what the files of the project make it. */
 export function judgeMigrations({ counts }: MigrationCounts): DoctorFinding[] {
-  return Object.entries(STATES).flatMap(([state, [status, what, fix]]): DoctorFinding[] => {
+  return Object.entries(STATES).flatMap(([state, [severity, what, fix]]): DoctorFinding[] => {
     const count = counts[state] ?? 0;
     if (count === 0) return [];
-    const reason = `${renderCount(count, 'migration is', 'migrations are')} ${what}`;
-    return [{ status, object: renderState(state), reason, fix: fix() }];
+    const message = `${renderCount(count, 'migration is', 'migrations are')} ${what}`;
+    return [{ severity, message, objects: [renderState(state)], fix: fix() }];
   });
 }
 
@@ -238,16 +237,16 @@ export function judgeUnauditedColumns(rows: readonly UnauditedColumn[]): DoctorF
     const object = `${schema}.${table}.${column}`;
     if (problem === 'unwatched') {
       return {
-        status: 'warning',
-        object,
-        reason: `column ${object} is not audited: a change of it alone writes no entry`,
+        severity: 'warning',
+        message: `column ${object} is not audited: a change of it alone writes no entry`,
+        objects: [object],
         fix: `${attach});`,
       };
     }
     return {
-      status: 'critical',
-      object,
-      reason: `column ${column}, which the audit of ${schema}.${table} redacts, does not exist: under another name its values enter the log`,
+      severity: 'error',
+      message: `column ${column}, which the audit of ${schema}.${table} redacts, does not exist: under another name its values enter the log`,
+      objects: [object],
       fix: `${attach}, p_redacted => '{…}'); -- with the columns as they are named now`,
     };
   });

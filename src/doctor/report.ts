@@ -1,10 +1,11 @@
+import type { Finding } from '../finding.ts';
 import { oneLine } from '../report/columns.ts';
-import type { PipelineReport, PipelineSeverity } from '../report/pipeline.ts';
+import type { PipelineReport } from '../report/pipeline.ts';
 import { renderMarkdownTable } from '../report/render-report.ts';
 import type { Style } from '../report/table.ts';
 import { renderCount } from '../text/units.ts';
 import { wrapWords } from '../text/width.ts';
-import type { DoctorFinding } from './check.ts';
+import { STATUSES } from './check.ts';
 import type { DoctorCheckReport, DoctorCheckStatus, DoctorReport } from './doctor.ts';
 
 export interface DoctorRenderOptions {
@@ -44,7 +45,8 @@ export function renderDoctor(report: DoctorReport, options: DoctorRenderOptions)
   return `${body}\n\n${renderCounts(report, format === 'markdown' ? undefined : style)}`;
 }
 
-function renderGroups({ checks }: DoctorReport, options: DoctorRenderOptions): string {
+function renderGroups(report: DoctorReport, options: DoctorRenderOptions): string {
+  const { checks } = report;
   const groups = [...new Set(checks.map(({ group }) => group))];
   return groups
     .map((group) =>
@@ -52,15 +54,20 @@ function renderGroups({ checks }: DoctorReport, options: DoctorRenderOptions): s
         options.style.bold(group),
         ...checks
           .filter((check) => check.group === group)
-          .flatMap((check) => renderCheck(check, options)),
+          .flatMap((check) => renderCheck(check, report, options)),
       ].join('\n'),
     )
     .join('\n\n');
 }
 
-function renderCheck(report: DoctorCheckReport, options: DoctorRenderOptions): string[] {
+function renderCheck(
+  { check, status, summary, isEstimated }: DoctorCheckReport,
+  report: DoctorReport,
+  options: DoctorRenderOptions,
+): string[] {
   const { style, width = Number.POSITIVE_INFINITY, full = false } = options;
-  const { check, status, summary, findings, ignored, isEstimated } = report;
+  const findings = report.findings.filter(({ code }) => code === check);
+  const ignored = report.suppressed.filter(({ code }) => code === check);
   const isFine = status === 'ok' || status === 'skipped';
   const facts = [
     ...(isFine ? [oneLine(summary)] : []),
@@ -76,9 +83,8 @@ function renderCheck(report: DoctorCheckReport, options: DoctorRenderOptions): s
     ...further.map((line) => `${' '.repeat(LABEL)}${line}`),
     ...shown.flatMap((finding) => renderFinding(finding, status, options)),
     ...(hidden > 0 ? [style.dim(`${INDENT}… and ${hidden} more: --full shows all`)] : []),
-    ...ignored.flatMap((finding) => {
-      const until = finding.until === null ? '' : ` until ${finding.until}`;
-      const text = `ignored${until} (${finding.ignoredBecause}): ${finding.reason}`;
+    ...ignored.flatMap(({ message, reason, until }) => {
+      const text = `ignored${until == null ? '' : ` until ${until}`} (${reason}): ${message}`;
       return hang(text, INDENT, width).map((line) => style.dim(line));
     }),
   ];
@@ -88,14 +94,15 @@ function renderCheck(report: DoctorCheckReport, options: DoctorRenderOptions): s
 const LABEL = 2 + 2 + 'critical'.length + 1;
 
 function renderFinding(
-  { status, reason, fix }: DoctorFinding,
+  { severity, message, fix }: Finding,
   ofCheck: DoctorCheckStatus,
   { style, width = Number.POSITIVE_INFINITY }: DoctorRenderOptions,
 ): string[] {
   // Said only where a check found different things.
+  const status = STATUSES[severity];
   const [symbol, colour] = SYMBOLS[status];
-  const lines = hang(`${status === ofCheck ? '' : `${symbol} `}${reason}`, INDENT, width);
-  const fixes = fix === null ? [] : hang(`fix: ${fix}`, `${INDENT}  `, width);
+  const lines = hang(`${status === ofCheck ? '' : `${symbol} `}${message}`, INDENT, width);
+  const fixes = fix === undefined ? [] : hang(`fix: ${fix}`, `${INDENT}  `, width);
   return [
     ...(status === ofCheck ? lines : lines.map((line) => style[colour](line))),
     ...fixes.map((line) =>
@@ -111,24 +118,25 @@ function hang(text: string, indent: string, width: number): string[] {
   );
 }
 
-function renderMarkdown({ checks }: DoctorReport): string {
+function renderMarkdown({ checks, findings }: DoctorReport): string {
   const columns = ['Group', 'Check', 'Status', 'Reason', 'Fix'].map((title) => ({ title }));
-  const rows = checks.flatMap(({ group, check, status, summary, findings }) => {
-    const lines =
-      findings.length === 0
-        ? [{ status, reason: summary, fix: null }]
-        : findings.map((finding) => ({ ...finding }));
-    return lines.map((line) =>
-      [group, check, `${SYMBOLS[line.status][0]} ${line.status}`, line.reason, line.fix ?? '-'].map(
-        (text) => ({ text: oneLine(text) }),
-      ),
+  const rows = checks.flatMap(({ group, check, status, summary }) => {
+    const found = findings
+      .filter(({ code }) => code === check)
+      .map(({ severity, message, fix = '-' }) => [STATUSES[severity], message, fix] as const);
+    return (found.length === 0 ? [[status, summary, '-'] as const] : found).map(
+      ([word, reason, fix]) =>
+        [group, check, `${SYMBOLS[word][0]} ${word}`, reason, fix].map((text) => ({
+          text: oneLine(text),
+        })),
     );
   });
   return `## Doctor\n\n${renderMarkdownTable(columns, rows)}`;
 }
 
-function renderCounts({ checks, counts }: DoctorReport, style: Style | undefined): string {
-  const ignored = checks.reduce((sum, check) => sum + check.ignored.length, 0);
+function renderCounts(report: DoctorReport, style: Style | undefined): string {
+  const { checks, counts } = report;
+  const ignored = report.suppressed.length;
   const order: DoctorCheckStatus[] = ['critical', 'warning', 'unknown', 'ok', 'skipped'];
   const parts = order
     .filter((status) => counts[status] > 0)
@@ -149,23 +157,22 @@ export function pipelineOfDoctor(
   report: DoctorReport,
   failOn: readonly DoctorCheckStatus[] = [],
 ): PipelineReport {
-  const severityOf = (status: DoctorCheckStatus): PipelineSeverity =>
-    status === 'critical' || failOn.includes(status) ? 'error' : 'warning';
   return {
     command: 'doctor',
     checks: report.checks.map(({ check, status, summary }) => ({
       name: check,
       ...(status === 'skipped' && { skipped: summary }),
     })),
-    problems: report.checks.flatMap(({ check, findings }) =>
-      findings.map(({ status, reason, fix }) => ({
-        check,
-        rule: check,
-        severity: severityOf(status),
-        message: status === 'unknown' ? `unknown: ${reason}` : reason,
-        ...(fix !== null && { hint: `fix: ${fix}` }),
-      })),
-    ),
+    findings: report.findings.map((finding) => {
+      const { code, severity, message, fix } = finding;
+      return {
+        ...finding,
+        check: code,
+        severity: failOn.includes(STATUSES[severity]) ? 'error' : severity,
+        message: severity === 'unknown' ? `unknown: ${message}` : message,
+        ...(fix !== undefined && { hint: `fix: ${fix}` }),
+      };
+    }),
     summary: `${renderCount(report.checks.length, 'check')}: ${Object.entries(report.counts)
       .filter(([, count]) => count > 0)
       .map(([status, count]) => `${count} ${status}`)

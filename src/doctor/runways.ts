@@ -1,38 +1,43 @@
-import type { ReportNote } from '../report/columns.ts';
 import { quoteIdent } from '../sql/quote.ts';
 import { type PartitionedTableRow, readPartitions } from '../stats/partitions.ts';
 import { readSequences, type SequenceRow } from '../stats/sequences.ts';
 import { readVacuum, type VacuumRow } from '../stats/vacuum.ts';
 import { renderCount, renderPercent } from '../text/units.ts';
-import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
+import {
+  type DoctorCheck,
+  type DoctorFinding,
+  severityOf,
+  unknownsOf,
+  warningsOf,
+} from './check.ts';
 
 /** As long as it may take until somebody looks and has the rights. */
-const PARTITION_WARNING_DAYS = 30;
-const PARTITION_CRITICAL_DAYS = 7;
+const PARTITION_DAYS = { warning: 30, error: 7 };
 
 /** Partitioned tables that soon have no partition for a new row, or have a gap. */
 export function judgePartitions(rows: PartitionedTableRow[]): DoctorFinding[] {
-  return rows.flatMap((row): DoctorFinding[] => [...judgePartitionDays(row), ...judgeDefault(row)]);
+  return rows.flatMap((row) => [...judgePartitionDays(row), ...judgeDefault(row)]);
 }
 
 function judgePartitionDays(row: PartitionedTableRow): DoctorFinding[] {
   const { schema, table, isByTime, isOpenEnded, daysLeft, gapFrom, defaultPartition } = row;
   if (!isByTime || (gapFrom === null && (isOpenEnded || daysLeft === null))) return [];
   const days = daysLeft ?? 0;
-  const isEnding = !isOpenEnded && days < PARTITION_WARNING_DAYS;
+  const isEnding = !isOpenEnded && days < PARTITION_DAYS.warning;
   if (!isEnding && gapFrom === null) return [];
   // The default partition takes what no other does, so nothing fails.
-  const isCritical = isEnding && days < PARTITION_CRITICAL_DAYS && defaultPartition === null;
+  const isBad = isEnding && days < PARTITION_DAYS.error && defaultPartition === null;
   const object = `${schema}.${table}`;
-  const reason = isEnding
+  const message = isEnding
     ? days <= 0
       ? `no partition of ${object} takes a row of today`
       : `the partitions of ${object} last for ${renderCount(Math.floor(days), 'day')}`
     : `the partitions of ${object} have a gap from ${gapFrom?.toISOString() ?? ''}`;
-  return [{ status: isCritical ? 'critical' : 'warning', object, reason, fix: fixOf(row) }];
+  const severity = isBad ? 'error' : 'warning';
+  return [{ severity, message, objects: [object], fix: newPartition(row) }];
 }
 
-function fixOf({ schema, table }: PartitionedTableRow): string {
+function newPartition({ schema, table }: PartitionedTableRow): string {
   return table === 'audit_logs'
     ? `select * from ${quoteIdent(schema)}.ensure_audit_partitions();`
     : `create table … partition of ${quoteIdent(schema)}.${quoteIdent(table)} for values from (…) to (…);`;
@@ -48,24 +53,12 @@ function judgeDefault({
   if (defaultPartition === null || !defaultRows) return [];
   return [
     {
-      status: 'warning',
-      object: `${schema}.${table}`,
-      reason: `about ${defaultRows} rows of ${schema}.${table} lie in its default partition ${defaultPartition}`,
+      severity: 'warning',
+      message: `about ${defaultRows} rows of ${schema}.${table} lie in its default partition ${defaultPartition}`,
+      objects: [`${schema}.${table}`],
       fix: 'Move them out before the partition that they belong in is made: with them it cannot be.',
     },
   ];
-}
-
-/** Half detached partitions, and entries of the audit log that had none. */
-function warningsOf(notes: ReportNote[]): DoctorFinding[] {
-  return notes
-    .filter(({ level }) => level === 'warning')
-    .map(({ text, hint }) => ({
-      status: 'warning',
-      object: null,
-      reason: text,
-      fix: hint ?? null,
-    }));
 }
 
 export const PARTITION_RUNWAY: DoctorCheck = {
@@ -75,6 +68,7 @@ export const PARTITION_RUNWAY: DoctorCheck = {
   async examine(session) {
     const { rows, notes } = await readPartitions(session);
     return {
+      // It warns of half detached partitions, and of entries of the audit log that had none.
       findings: [...judgePartitions(rows), ...warningsOf(notes), ...unknownsOf(notes)],
       summary:
         rows.length === 0
@@ -85,46 +79,46 @@ export const PARTITION_RUNWAY: DoctorCheck = {
 };
 
 /** Changing the type of a column rewrites its table, which wants planning. */
-const WARNING_PERCENT = 75;
-const CRITICAL_PERCENT = 90;
-const SEQUENCE_WARNING_DAYS = 90;
-const SEQUENCE_CRITICAL_DAYS = 14;
+const SEQUENCE_PERCENT = { warning: 75, error: 90 };
+const SEQUENCE_DAYS = { warning: 90, error: 14 };
 /** A rate says nothing of a sequence that has hardly begun. */
 const RATE_PERCENT = 10;
 
 /** Sequences that run out, by how full they are or by how fast they fill. */
 export function judgeSequences(rows: SequenceRow[]): DoctorFinding[] {
   return rows.flatMap((row): DoctorFinding[] => {
-    const status = judgeSequenceDays(row);
-    if (status === undefined) return [];
+    const severity = severityOfSequence(row);
+    if (severity === undefined) return [];
     const { schema, sequence, limit, limitedBy, usedPercent, daysLeft } = row;
     const days = daysLeft === null ? '' : `, about ${Math.floor(daysLeft)} days are left`;
     const end = limitedBy === 'sequence' ? 'its own limit' : `what ${limitedBy} can hold`;
     return [
       {
-        status,
-        object: `${schema}.${sequence}`,
-        reason: `sequence ${schema}.${sequence} is at ${renderPercent(usedPercent ?? 0)} of ${end} (${limit})${days}`,
-        fix:
-          limitedBy === 'sequence'
-            ? null
-            : `Change ${limitedBy} to bigint (a new column, filled in batches and swapped in, does not lock the table for long).`,
+        severity,
+        message: `sequence ${schema}.${sequence} is at ${renderPercent(usedPercent ?? 0)} of ${end} (${limit})${days}`,
+        objects: [`${schema}.${sequence}`],
+        ...(limitedBy !== 'sequence' && {
+          fix: `Change ${limitedBy} to bigint (a new column, filled in batches and swapped in, does not lock the table for long).`,
+        }),
       },
     ];
   });
 }
 
-function judgeSequenceDays({
+function severityOfSequence({
   usedPercent,
   daysLeft,
   isCycling,
   limitedBy,
-}: SequenceRow): 'warning' | 'critical' | undefined {
+}: SequenceRow): 'warning' | 'error' | undefined {
   if (usedPercent === null || (isCycling && limitedBy === 'sequence')) return undefined;
   const days =
     usedPercent >= RATE_PERCENT ? (daysLeft ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY;
-  if (usedPercent >= CRITICAL_PERCENT || days < SEQUENCE_CRITICAL_DAYS) return 'critical';
-  return usedPercent >= WARNING_PERCENT || days < SEQUENCE_WARNING_DAYS ? 'warning' : undefined;
+  if (days < SEQUENCE_DAYS.error) return 'error';
+  return (
+    severityOf(usedPercent, SEQUENCE_PERCENT) ??
+    (days < SEQUENCE_DAYS.warning ? 'warning' : undefined)
+  );
 }
 
 export const SEQUENCE_RUNWAY: DoctorCheck = {
@@ -142,10 +136,10 @@ export const SEQUENCE_RUNWAY: DoctorCheck = {
   },
 };
 
-/** Vacuum's own failsafe begins at an age of 1.6 billion, which is about here. */
-const CRITICAL_LEFT = 500_000_000;
 /** Autovacuum begins at 1; where it is this late, something keeps it from freezing. */
-const WARNING_SHARE = 1.5;
+const LATE_FREEZE_SHARE = 1.5;
+/** Vacuum's own failsafe begins at an age of 1.6 billion, which is about here. */
+const FEW_IDS = 500_000_000;
 
 /** How near databases and tables are to where the server stops accepting writes. */
 export function judgeWraparound(rows: VacuumRow[]): DoctorFinding[] {
@@ -167,14 +161,14 @@ function judgeAge(
   [age, freezeMax, left]: [number | null, number | null, number | null],
 ): DoctorFinding[] {
   if (age === null || freezeMax === null || left === null) return [];
-  const isCritical = left < CRITICAL_LEFT;
-  if (!isCritical && age <= freezeMax * WARNING_SHARE) return [];
+  const isBad = left < FEW_IDS;
+  if (!isBad && age <= freezeMax * LATE_FREEZE_SHARE) return [];
   const object = schema === null ? name : `${schema}.${name}`;
   return [
     {
-      status: isCritical ? 'critical' : 'warning',
-      object,
-      reason: `${kind} ${object} is ${age} ${unit} old (autovacuum freezes at ${freezeMax}); writes stop in ${Math.max(0, left)}`,
+      severity: isBad ? 'error' : 'warning',
+      message: `${kind} ${object} is ${age} ${unit} old (autovacuum freezes at ${freezeMax}); writes stop in ${Math.max(0, left)}`,
+      objects: [object],
       fix:
         kind === 'table'
           ? `vacuum (freeze) ${quoted(schema)}${quoted(name, '')}; -- end old transactions, prepared ones and unused slots first`

@@ -3,7 +3,7 @@ import type { Session } from '../connection/session.ts';
 import { quoteIdent } from '../sql/quote.ts';
 import { type ConnectionLimits, readConnections } from '../stats/connections.ts';
 import { commandLine } from '../text/command-line.ts';
-import type { DoctorCheck, DoctorFinding } from './check.ts';
+import { type DoctorCheck, type DoctorFinding, severityOf } from './check.ts';
 
 /** A collation that indexes were built with. */
 interface CollationVersion {
@@ -50,9 +50,9 @@ export function judgeCollationVersions(rows: CollationVersion[]): DoctorFinding[
           ? `reindex database concurrently ${sql.join('.')};`
           : 'Reindex what uses it,';
       return {
-        status: 'critical',
-        object,
-        reason: `${kind} ${object} was indexed with version ${recorded} of its collation, and the system has ${actual}: indexes may miss rows and let duplicates in`,
+        severity: 'error',
+        message: `${kind} ${object} was indexed with version ${recorded} of its collation, and the system has ${actual}: indexes may miss rows and let duplicates in`,
+        objects: [object],
         fix: `${reindex} then: alter ${kind} ${sql.join('.')} refresh ${kind === 'database' ? 'collation ' : ''}version;`,
       };
     });
@@ -70,14 +70,12 @@ export const COLLATION_VERSIONS: DoctorCheck = {
 };
 
 /** From here on a burst, such as a deployment that starts new pools beside the old, may fail. */
-const WARNING_SHARE = 0.8;
-const CRITICAL_SHARE = 0.95;
+const TAKEN_SHARE = { warning: 0.8, error: 0.95 };
 
 /** How near the server, a database or a role is to refusing connections. */
 export function judgeConnectionLimit(limits: ConnectionLimits): DoctorFinding[] {
   const { taken, usable, own } = limits;
   const server = judgeShare(taken, usable, {
-    object: null,
     what: 'the server',
     fix: `\`${commandLine('stats connections')}\` shows whose they are; use smaller pools or a pooler before raising max_connections.`,
   });
@@ -96,14 +94,14 @@ export function judgeConnectionLimit(limits: ConnectionLimits): DoctorFinding[] 
 function judgeShare(
   taken: number,
   limit: number,
-  { object, what, fix }: { object: string | null; what: string; fix: string },
+  { object, what, fix }: { object?: string; what: string; fix: string },
 ): DoctorFinding[] {
   // A limit of 0 keeps everybody out on purpose.
   if (limit <= 0) return [];
-  const share = taken / limit;
-  if (share < WARNING_SHARE) return [];
-  const status = share >= CRITICAL_SHARE ? 'critical' : 'warning';
-  return [{ status, object, reason: `${taken} of ${limit} connections of ${what} are taken`, fix }];
+  const severity = severityOf(taken / limit, TAKEN_SHARE);
+  if (severity === undefined) return [];
+  const message = `${taken} of ${limit} connections of ${what} are taken`;
+  return [{ severity, message, objects: object === undefined ? [] : [object], fix }];
 }
 
 export const CONNECTION_LIMIT: DoctorCheck = {
@@ -119,22 +117,22 @@ export const CONNECTION_LIMIT: DoctorCheck = {
 };
 
 /** Settings under which what was committed may be lost, or broken data goes unnoticed. */
-const DANGEROUS: Record<string, { bad: string; status: 'warning' | 'critical'; why: string }> = {
-  fsync: { bad: 'off', status: 'critical', why: 'a crash of the machine destroys the database' },
+const DANGEROUS: Record<string, { bad: string; severity: 'warning' | 'error'; why: string }> = {
+  fsync: { bad: 'off', severity: 'error', why: 'a crash of the machine destroys the database' },
   full_page_writes: {
     bad: 'off',
-    status: 'critical',
+    severity: 'error',
     why: 'a crash of the machine can leave pages half written',
   },
   synchronous_commit: {
     bad: 'off',
-    status: 'warning',
+    severity: 'warning',
     why: 'a crash loses the last commits, which clients were told are done',
   },
-  zero_damaged_pages: { bad: 'on', status: 'critical', why: 'damaged pages are emptied unasked' },
+  zero_damaged_pages: { bad: 'on', severity: 'error', why: 'damaged pages are emptied unasked' },
   ignore_checksum_failure: {
     bad: 'on',
-    status: 'critical',
+    severity: 'error',
     why: 'damaged pages are used as if they were whole',
   },
 };
@@ -153,10 +151,10 @@ from (values ${list}) as wanted (name)`);
 export function judgeDurability(values: SettingValues): DoctorFinding[] {
   return Object.entries(DANGEROUS)
     .filter(([name, { bad }]) => values[name] === bad)
-    .map(([name, { bad, status, why }]) => ({
-      status,
-      object: name,
-      reason: `${name} is ${bad}: ${why}`,
+    .map(([name, { bad, severity, why }]) => ({
+      severity,
+      message: `${name} is ${bad}: ${why}`,
+      objects: [name],
       fix: `alter system set ${name} = ${bad === 'on' ? 'off' : 'on'}; select pg_reload_conf();`,
     }));
 }
@@ -176,18 +174,18 @@ export const DURABILITY: DoctorCheck = {
 };
 
 const HIDDEN: DoctorFinding = {
-  status: 'unknown',
-  object: null,
-  reason: 'the settings are hidden from this role',
+  severity: 'unknown',
+  message: 'the settings are hidden from this role',
+  objects: [],
   fix: 'Let an administrator grant pg_read_all_settings to it.',
 };
 
 /** Settings that somebody changed, and that wait for a restart to hold. */
 function judgePendingRestart(names: string[]): DoctorFinding[] {
   return names.map((name) => ({
-    status: 'warning',
-    object: name,
-    reason: `${name} was changed in the configuration and waits for a restart`,
+    severity: 'warning',
+    message: `${name} was changed in the configuration and waits for a restart`,
+    objects: [name],
     fix: 'Restart the server at a quiet time, or take the change back: the next crash applies it.',
   }));
 }

@@ -15,19 +15,19 @@ export function judgeAutovacuum({
       const name = `${row.schema}.${row.name}`;
       const table = `${quoteIdent(row.schema ?? '')}.${quoteIdent(row.name)}`;
       return {
-        status: 'warning',
-        object: name,
-        reason: `autovacuum is off for ${name}: dead rows stay until somebody vacuums it`,
+        severity: 'warning',
+        message: `autovacuum is off for ${name}: dead rows stay until somebody vacuums it`,
+        objects: [name],
         fix: `alter table ${table} reset (autovacuum_enabled);`,
       };
     });
   if (isAutovacuumOn) return tables;
   return [
     {
-      status: 'critical',
-      object: null,
-      reason:
+      severity: 'error',
+      message:
         'autovacuum is off on the whole server, or track_counts is, without which it does nothing',
+      objects: [],
       fix: 'alter system set autovacuum = on; alter system set track_counts = on; select pg_reload_conf();',
     },
     ...tables,
@@ -95,7 +95,7 @@ order by c.dead desc, n.nspname, c.relname`);
 
 /** So far past its beginning autovacuum is kept off, or too slow. */
 const LATE = 2;
-/** Smaller tables cost nothing however they look. */
+/** Smaller tables cost nothing however they look, and their plans are hardly worse. */
 const FEW_ROWS = 10_000;
 
 /** Tables whose dead rows autovacuum does not get rid of. */
@@ -103,9 +103,9 @@ export function judgeDeadRows(rows: TableUpkeep[]): DoctorFinding[] {
   return rows
     .filter(({ deadRows, vacuumAt }) => deadRows > vacuumAt * LATE && deadRows >= FEW_ROWS)
     .map(({ schema, table, deadRows, liveRows, vacuumAt }) => ({
-      status: 'warning',
-      object: `${schema}.${table}`,
-      reason: `${schema}.${table} has ${deadRows} dead rows beside ${liveRows} live ones; autovacuum begins at ${Math.round(vacuumAt)}`,
+      severity: 'warning',
+      message: `${schema}.${table} has ${deadRows} dead rows beside ${liveRows} live ones; autovacuum begins at ${Math.round(vacuumAt)}`,
+      objects: [`${schema}.${table}`],
       fix: `vacuum (analyze) ${quoteIdent(schema)}.${quoteIdent(table)}; -- it cannot remove what old transactions may still see`,
     }));
 }
@@ -124,21 +124,17 @@ export const DEAD_ROWS: DoctorCheck = {
   },
 };
 
-const STATISTICS_LATE = 2;
-const STATISTICS_FEW_ROWS = 10_000;
-
 /** Tables that changed so much since the last analyze that plans are guesses. */
 export function judgeStaleStatistics(rows: TableUpkeep[]): DoctorFinding[] {
   return rows
     .filter(
       ({ changedSinceAnalyze, analyzeAt }) =>
-        changedSinceAnalyze > analyzeAt * STATISTICS_LATE &&
-        changedSinceAnalyze >= STATISTICS_FEW_ROWS,
+        changedSinceAnalyze > analyzeAt * LATE && changedSinceAnalyze >= FEW_ROWS,
     )
     .map(({ schema, table, changedSinceAnalyze, liveRows }) => ({
-      status: 'warning',
-      object: `${schema}.${table}`,
-      reason: `${changedSinceAnalyze} rows of ${schema}.${table} changed since it was analyzed (${liveRows} rows then)`,
+      severity: 'warning',
+      message: `${changedSinceAnalyze} rows of ${schema}.${table} changed since it was analyzed (${liveRows} rows then)`,
+      objects: [`${schema}.${table}`],
       fix: `analyze ${quoteIdent(schema)}.${quoteIdent(table)};`,
     }));
 }

@@ -148,12 +148,12 @@ const TONES: Record<string, Tone> = { error: 'critical', warning: 'warning' };
 export const VIOLATIONS_VIEW: ReportView<BusinessRuleViolation> = {
   title: 'Broken rules',
   columns: [
-    { header: 'rule', value: ({ rule }) => rule },
+    { header: 'rule', value: ({ code }) => code },
     { header: 'severity', value: ({ severity }) => severity, tone: (row) => TONES[row.severity] },
-    { header: 'count', value: ({ count }) => count, unit: 'count' },
+    { header: 'count', value: ({ details }) => details.count, unit: 'count' },
     {
       header: 'samples',
-      value: ({ sampleIds }) => sampleIds.join(', ') || null,
+      value: ({ details }) => details.sampleIds.join(', ') || null,
       priority: 1,
     },
   ],
@@ -174,10 +174,10 @@ export const RULES_VIEW: ReportView<BusinessRule> = {
 /** What each broken rule means, with examples, and what mends it. */
 export function renderViolationDetails(violations: BusinessRuleViolation[], style: Style): string {
   return violations
-    .map(({ rule, details, repair }) =>
+    .map(({ code, message, fix }) =>
       [
-        `${style.bold(rule)}: ${oneLine(details)}`,
-        `  ${repair === null ? 'repair: takes a decision, see docs/event-schema-operations.md in the folder of the package' : `repair: ${commandLine('rules repair', { confirm: true }, { args: [rule] })}`}`,
+        `${style.bold(code)}: ${oneLine(message)}`,
+        `  ${fix === undefined ? 'repair: takes a decision, see docs/event-schema-operations.md in the folder of the package' : `repair: ${commandLine('rules repair', { confirm: true }, { args: [code] })}`}`,
       ].join('\n'),
     )
     .join('\n');
@@ -191,7 +191,7 @@ export function renderRepairs(
   const lines = repairs.map((repair) => renderRepair(repair, dryRun, style));
   if (repairs.length === 0) lines.push('nothing to repair');
   if (remaining.length > 0) {
-    const names = remaining.map(({ rule, count }) => `${rule} (${count})`).join(', ');
+    const names = remaining.map(({ code, details }) => `${code} (${details.count})`).join(', ');
     lines.push(style.warn(`${dryRun ? 'Would still be' : 'Still'} broken: ${names}`));
   }
   if (dryRun) lines.push('Nothing was changed (--dry-run).');
@@ -222,17 +222,17 @@ export function pipelineOfRules(
   { rows }: StatsReport<BusinessRuleViolation>,
   rules: readonly BusinessRule[],
 ): PipelineReport {
-  const names = new Set([...rules, ...rows].map(({ rule }) => rule));
+  const names = new Set([...rules.map(({ rule }) => rule), ...rows.map(({ code }) => code)]);
   return {
     command: 'rules check',
     checks: [...names].map((name) => ({ name })),
-    problems: rows.map(({ rule, count, details, repair }) => ({
-      check: rule,
-      rule,
+    findings: rows.map((broken) => ({
+      ...broken,
+      check: broken.code,
       severity: 'error',
-      message: `${renderCount(count, 'violation')}: ${oneLine(details)}`,
-      ...(repair !== null && {
-        hint: `repair: ${commandLine('rules repair', { confirm: true }, { args: [rule] })}`,
+      message: `${renderCount(broken.details.count, 'violation')}: ${oneLine(broken.message)}`,
+      ...(broken.fix !== undefined && {
+        hint: `repair: ${commandLine('rules repair', { confirm: true }, { args: [broken.code] })}`,
       }),
     })),
     summary:

@@ -1,6 +1,7 @@
 import { withConflictRetries } from '../connection/retry.ts';
 import type { Row, Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
+import type { Finding } from '../finding.ts';
 import type { StatsReport } from '../report/columns.ts';
 import { commandLine } from '../text/command-line.ts';
 import { type AuditEntry, entryColumns, parseEntry } from './audit-log.ts';
@@ -9,17 +10,18 @@ import { type EventSchemaTarget, onEventSchema, type SchemaNeed } from './event-
 /** `error`: data or its protection is wrong. `warning`: somebody should look. */
 export type BusinessRuleSeverity = 'error' | 'warning';
 
-/** One rule that data or guards break. */
-export interface BusinessRuleViolation {
-  rule: string;
-  severity: BusinessRuleSeverity;
+/** What a broken rule knows beside a finding. */
+export interface BusinessRuleDetails {
+  /** How many rows break it. */
   count: number;
-  /** What a violation is, with examples. */
-  details: string;
-  /** Up to ten ids; of which table, `details` says. */
+  /** Up to ten ids; of which table, the message says. */
   sampleIds: number[];
-  /** The statement that mends it; null where that takes a decision. */
-  repair: string | null;
+}
+
+/** One rule that data or guards break, under its name; `fix` is the statement that mends it. */
+export interface BusinessRuleViolation extends Finding<BusinessRuleDetails> {
+  severity: BusinessRuleSeverity;
+  details: BusinessRuleDetails;
 }
 
 /**
@@ -64,10 +66,22 @@ export async function checkBusinessRules(
       from ${prefix}validate_business_rules() v
       left join ${prefix}list_business_rules() l on l.rule_name = v.rule_name
       order by v.severity, v.rule_name`);
-    const violations = rows as unknown as BusinessRuleViolation[];
+    const violations = rows.map(toViolation);
     const kept = violations.filter((one) => severity === 'warning' || one.severity === 'error');
     return { rows: kept, countedSince: null, notes: [] };
   });
+}
+
+function toViolation(row: Row): BusinessRuleViolation {
+  const { rule, severity, count, details, sampleIds, repair } = row;
+  return {
+    code: String(rule),
+    severity: severity as BusinessRuleSeverity,
+    message: String(details),
+    objects: [],
+    ...(repair !== null && { fix: String(repair) }),
+    details: { count: Number(count), sampleIds: sampleIds as number[] },
+  };
 }
 
 /**
@@ -189,7 +203,7 @@ export async function repairBusinessRules(
     const broken = await readBroken(session, options);
     const due = REPAIRS.map((repair) => ({
       ...repair,
-      rules: repair.rules.filter((rule) => broken.some((one) => one.rule === rule)),
+      rules: repair.rules.filter((rule) => broken.some(({ code }) => code === rule)),
     })).filter(({ rules }) => rules.length > 0);
     const repairs: BusinessRuleRepair[] = [];
     try {
@@ -214,7 +228,7 @@ async function readBroken(
   { rules, severity, schema }: RepairBusinessRulesOptions,
 ): Promise<BusinessRuleViolation[]> {
   const { rows } = await checkBusinessRules(session, { schema, severity });
-  return rows.filter(({ rule }) => rules === undefined || rules.includes(rule));
+  return rows.filter(({ code }) => rules === undefined || rules.includes(code));
 }
 
 async function requireRules(session: Session, options: RepairBusinessRulesOptions): Promise<void> {

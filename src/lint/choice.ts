@@ -1,7 +1,6 @@
 import { EvdbError } from '../errors.ts';
 import { commandLine } from '../text/command-line.ts';
 import { renderSuggestion } from '../text/words.ts';
-import type { LintFinding } from './finding.ts';
 import type { LintRule, LintRuleGroup, Severity } from './rule.ts';
 
 /** What the configuration says of a rule or of a group; `off` leaves it out. */
@@ -63,9 +62,7 @@ const FATE_OF_GROUP: Record<LintRuleGroup, NonNullable<LintRule['inDown']>> = {
 /** How many findings there are of each severity. */
 export type LintSeverityCounts = Record<Severity, number>;
 
-export function countSeverities(
-  findings: readonly Pick<LintFinding, 'severity'>[],
-): LintSeverityCounts {
+export function countSeverities(findings: readonly { severity: Severity }[]): LintSeverityCounts {
   const counts = { error: 0, warning: 0, info: 0 };
   for (const { severity } of findings) counts[severity]++;
   return counts;

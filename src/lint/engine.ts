@@ -10,7 +10,12 @@ import {
   type LintSeverityCounts,
   NO_CHOICES,
 } from './choice.ts';
-import { type LintFinding, placeFindings, type RawFinding } from './finding.ts';
+import {
+  type LintFinding,
+  placeFindings,
+  type RawFinding,
+  type SuppressedLintFinding,
+} from './finding.ts';
 import { type JudgedFile, readFile } from './lint-file.ts';
 import {
   DEFAULT_LINT_SETTINGS,
@@ -47,7 +52,7 @@ export interface LintReport {
   /** In the order of the scripts and of their text. */
   findings: LintFinding[];
   /** What a comment in the script says is meant. */
-  suppressed: (LintFinding & { reason: string })[];
+  suppressed: SuppressedLintFinding[];
   counts: LintSeverityCounts;
   /** The paths of the scripts that were judged. */
   files: string[];
@@ -134,7 +139,7 @@ export function reportOf(
 export interface SettledFile {
   findings: LintFinding[];
   /** What a comment in the script says is meant. */
-  suppressed: (LintFinding & { reason: string })[];
+  suppressed: SuppressedLintFinding[];
   path: string;
   statements: readonly Statement[];
   /** What the rules found and nothing suppresses. */

@@ -1,46 +1,40 @@
 import { hash } from 'node:crypto';
-import type { Catalog, ObjectKey } from '../catalog/catalog.ts';
+import type { Finding, FindingLocation } from '../finding.ts';
 import { blockedBy, type LockMode } from '../impact/impact.ts';
 import { normaliseTokens } from '../sql/lexical.ts';
 import { createLocator, type Position, renderExcerpt } from '../sql/position.ts';
-import type { Fix, LintEvidence, LintRuleGroup, Severity } from './rule.ts';
+import type { LintEvidence, LintRuleGroup, RuleFinding, Severity } from './rule.ts';
 
-/** What lint found, at its place; positions count from 1, columns in code points. */
-export interface LintFinding {
-  rule: string;
-  group: LintRuleGroup | 'syntax' | 'directive';
-  severity: Severity;
-  message: string;
-  /** The safe way. */
-  hint: string;
-  file: string;
-  line: number;
-  column: number;
-  /** Behind the last character of the statement. */
-  endLine: number;
-  endColumn: number;
-  /** The line with a caret. */
-  excerpt: string;
-  tables: ObjectKey[];
+/** What lint knows beside a finding. */
+export interface LintDetails {
+  group?: LintRuleGroup | 'syntax' | 'directive';
   lock?: LockMode;
   /** What nobody can do to these tables meanwhile: `reads and writes`, `writes` or `schema changes`. */
   blocks?: string;
-  evidence: LintEvidence;
+  evidence?: LintEvidence;
   /** Stays when lines move: sha256 over path, rule and the statement without comments. */
-  fingerprint: string;
+  fingerprint?: string;
   /** The page that explains the rule, relative to the package. */
   page?: string;
-  /** What `--fix` would do. */
-  fix?: string;
 }
 
-/** What a finding is made of, before its place is worked out. */
-export interface RawFinding {
-  rule: string;
-  group: LintFinding['group'];
+/** What lint found: always at a place, which ends behind the last character of the statement. */
+export interface LintFinding extends Finding<LintDetails> {
   severity: Severity;
-  message: string;
+  /** The safe way. */
   hint: string;
+  location: Required<FindingLocation>;
+  details: LintDetails & Required<Pick<LintDetails, 'group' | 'evidence' | 'fingerprint'>>;
+}
+
+/** One that a comment in the script says is meant. */
+export type SuppressedLintFinding = LintFinding & { reason: string };
+
+/** What a rule said, with who said it and how bad it is, before its place is worked out. */
+export interface RawFinding extends Omit<RuleFinding, 'offset'> {
+  rule: string;
+  group: LintFinding['details']['group'];
+  severity: Severity;
   /** In UTF-16 units of the script. */
   start: number;
   end: number;
@@ -48,12 +42,6 @@ export interface RawFinding {
   at: number;
   /** The statement's text, for the fingerprint. */
   statementText: string;
-  tables: ObjectKey[];
-  lock?: LockMode | undefined;
-  evidence?: LintEvidence | undefined;
-  fix?: Fix | undefined;
-  foldAs?: string | undefined;
-  stillHolds?: ((after: Catalog) => boolean) | undefined;
 }
 
 /** An id that stays when lines move. */
@@ -111,29 +99,27 @@ function finish(
   const blocks = lock === undefined ? '' : blockedBy(lock);
   const hasPage = group !== 'syntax' && group !== 'directive';
   return {
-    rule,
-    group,
-    severity,
-    message,
-    hint,
-    file: at.path,
-    line: at.from.line,
-    column: at.from.column,
-    endLine: at.to.line,
-    endColumn: at.to.column,
-    // Rendered when it is asked for: it takes longer than all the rest.
-    get excerpt() {
-      return renderExcerpt(at.text, at.from.line, at.from.column);
+    ...{ code: rule, severity, message, hint },
+    location: {
+      ...{ file: at.path, line: at.from.line, column: at.from.column },
+      ...{ endLine: at.to.line, endColumn: at.to.column },
+      // Rendered when it is asked for: it takes longer than all the rest.
+      get excerpt() {
+        return renderExcerpt(at.text, at.from.line, at.from.column);
+      },
     },
-    tables,
-    ...(lock !== undefined && { lock }),
-    ...(blocks !== '' && { blocks }),
-    evidence,
-    // It takes a hash of the statement, which only some reports show.
-    get fingerprint() {
-      return at.fingerprint();
-    },
-    ...(hasPage && { page: `docs/rules/${rule}.md` }),
+    objects: tables,
     ...(fix !== undefined && { fix: fix.description }),
+    details: {
+      group,
+      ...(lock !== undefined && { lock }),
+      ...(blocks !== '' && { blocks }),
+      evidence,
+      // It takes a hash of the statement, which only some reports show.
+      get fingerprint() {
+        return at.fingerprint();
+      },
+      ...(hasPage && { page: `docs/rules/${rule}.md` }),
+    },
   };
 }

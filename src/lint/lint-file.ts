@@ -277,26 +277,22 @@ function toRaw(
   finding: RuleFinding,
   at: StatementInContext,
 ): RawFinding {
-  const { message, hint, tables, lock, evidence, fix, foldAs, stillHolds } = finding;
-  const isSmall = rule.group === 'locks' && isOnSmallTables(tables, at);
-  const offset = at.routine === undefined ? (finding.offset ?? 0) : 0;
-  const length = at.routine === undefined ? at.text.length : at.statement.text.length;
+  const { offset: within = 0, ...said } = finding;
+  const isSmall = rule.group === 'locks' && isOnSmallTables(said.tables, at);
+  // A routine's text is not in the script: its findings are about the statement that calls it.
+  const [offset, length] =
+    at.routine === undefined ? [within, at.text.length] : [0, at.statement.text.length];
   return {
+    ...said,
     rule: rule.name,
     group: rule.group,
     severity: isSmall ? 'info' : severity,
-    message: at.routine === undefined ? message : `in ${at.routine}(): ${message}`,
-    hint,
+    message: at.routine === undefined ? said.message : `in ${at.routine}(): ${said.message}`,
     start: at.start + offset,
     end: at.start + length,
     at: at.start,
     statementText: at.text,
-    tables,
-    lock,
-    evidence: isSmall ? 'live' : evidence,
-    fix,
-    foldAs,
-    stillHolds,
+    ...(isSmall && { evidence: 'live' }),
   };
 }
 

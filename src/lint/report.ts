@@ -1,4 +1,5 @@
-import type { PipelineReport, PipelineSeverity } from '../report/pipeline.ts';
+import type { Finding } from '../finding.ts';
+import { type PipelineReport, promoted } from '../report/pipeline.ts';
 import { PLAIN, type Style } from '../report/table.ts';
 import { commandLine } from '../text/command-line.ts';
 import { renderCount } from '../text/units.ts';
@@ -23,7 +24,7 @@ export function renderLint(report: LintReport, style: Style, isVerbose = false):
 }
 
 /** Without what is for information only, unless that is asked for. */
-export function listed<T extends { severity: Severity }>(
+export function listed<T extends Pick<Finding, 'severity'>>(
   findings: readonly T[],
   isVerbose: boolean,
 ): readonly T[] {
@@ -34,22 +35,23 @@ export function listed<T extends { severity: Severity }>(
 export function renderLintFindings(findings: readonly LintFinding[], style: Style): string[] {
   const explained = new Set<string>();
   return findings.map((finding) => {
-    const { rule, page } = finding;
-    const isFirst = page !== undefined && !explained.has(rule);
-    explained.add(rule);
+    const { code, details } = finding;
+    const isFirst = details.page !== undefined && !explained.has(code);
+    explained.add(code);
     return renderFinding(finding, isFirst, style);
   });
 }
 
 function renderFinding(finding: LintFinding, isExplained: boolean, style: Style): string {
-  const { severity, rule, file, line, column, message, excerpt, hint, fix } = finding;
+  const { severity, code, message, hint, fix } = finding;
+  const { file, line, column, excerpt } = finding.location;
   const colour = style[COLOURS[severity]];
   return [
-    `${colour(severity)} ${style.dim(rule)}  ${file}:${line}:${column}: ${message}`,
+    `${colour(severity)} ${style.dim(code)}  ${file}:${line}:${column}: ${message}`,
     ...(excerpt === '' ? [] : [excerpt]),
     ...(hint === '' ? [] : [`  ${style.bold('hint:')} ${hint}`]),
     ...(fix === undefined ? [] : [style.dim(`  --fix can ${fix}`)]),
-    ...(isExplained ? [style.dim(`  more: ${commandLine('lint', { explain: rule })}`)] : []),
+    ...(isExplained ? [style.dim(`  more: ${commandLine('lint', { explain: code })}`)] : []),
   ].join('\n');
 }
 
@@ -85,7 +87,7 @@ export function renderLintRules(rules: readonly ListedRule[], style: Style): str
 
 /** `1 error, 2 warnings (1 ignored, with a reason)`, or that there is nothing. */
 export function renderLintCounts(
-  findings: readonly { severity: Severity }[],
+  findings: readonly Pick<Finding, 'severity'>[],
   { suppressed, isVerbose, style }: { suppressed: number; isVerbose: boolean; style: Style },
 ): string {
   const count = (wanted: Severity) => findings.filter(({ severity }) => severity === wanted).length;
@@ -108,21 +110,14 @@ export function renderLintCounts(
  */
 export function pipelineOfLint(report: LintReport, isStrict: boolean): PipelineReport {
   const { findings, suppressed, files } = report;
-  const severities: Record<string, PipelineSeverity> = {
-    error: 'error',
-    warning: isStrict ? 'error' : 'warning',
-    info: 'note',
-  };
   return {
     command: 'lint',
     checks: files.map((name) => ({ name })),
-    problems: findings.map(({ file, severity, hint, page, ...finding }) => ({
-      ...finding,
-      check: file,
-      file,
-      severity: severities[severity] ?? 'note',
-      hint: [hint, page && `See ${page}.`].filter(Boolean).join(' ') || undefined,
-    })),
+    findings: findings.map((finding) => {
+      const { hint, details, location } = finding;
+      const advice = [hint, details.page && `See ${details.page}.`].filter(Boolean).join(' ');
+      return { ...promoted(finding, isStrict), check: location.file, hint: advice };
+    }),
     summary: `${renderCount(files.length, 'file')} linted: ${renderLintCounts(findings, { suppressed: suppressed.length, isVerbose: true, style: PLAIN })}`,
   };
 }

@@ -101,15 +101,15 @@ export interface RuleFinding {
   /** Where, in UTF-16 units from the start of `text`; default: its start. */
   offset?: number;
   tables: ObjectKey[];
-  lock?: LockMode;
+  lock?: LockMode | undefined;
   /** Default `static`. */
-  evidence?: LintEvidence;
+  evidence?: LintEvidence | undefined;
   /** What surely mends it; undefined where nothing is sure. */
   fix?: Fix | undefined;
   /** Findings of the rule in one file that have the same are told as one, at the first place. */
-  foldAs?: string;
+  foldAs?: string | undefined;
   /** Asked when all migrations are known: false where a later one has mended it. */
-  stillHolds?: (after: Catalog) => boolean;
+  stillHolds?: ((after: Catalog) => boolean) | undefined;
 }
 
 /** One rule. Pure: it looks at a statement in its context, and neither at disk nor at network. */

@@ -1,10 +1,11 @@
 import { hash } from 'node:crypto';
+import type { Finding, FindingLocation } from '../finding.ts';
 import {
+  excerptOf,
+  LEVELS,
   type PipelineCheck,
   type PipelinePlace,
-  type PipelineProblem,
   type PipelineReport,
-  type PipelineSeverity,
   renderComment,
   repositoryPath,
 } from './pipeline.ts';
@@ -42,30 +43,35 @@ export function renderPipeline(
  */
 function renderGithub(report: PipelineReport, place: PipelinePlace): string {
   // GitHub shows ten annotations of a step: what is for information only would take their place.
-  const lines = report.problems
-    .filter(({ severity }) => severity !== 'note')
-    .map((problem) => annotation(problem, place));
+  const lines = report.findings
+    .filter(({ severity }) => severity !== 'info')
+    .map((finding) => annotation(finding, place));
   // Text of others must not become a command of the workflow.
   return [...lines, report.summary.replace(/^::/gm, ' ::')].join('\n');
 }
 
-function annotation(problem: PipelineProblem, place: PipelinePlace): string {
-  const { severity, rule, message, hint, file, line, column, endLine, endColumn } = problem;
-  // A column without an end makes GitHub drop both, and columns only hold within one line.
-  const isOneLine = endLine === undefined || endLine === line;
-  const properties = {
-    file: file === undefined ? undefined : repositoryPath(file, place),
-    line: file === undefined ? undefined : line,
-    endLine: file === undefined ? undefined : endLine,
-    col: file === undefined ? undefined : column,
-    endColumn: file === undefined || !isOneLine ? undefined : endColumn,
-    title: `evdb: ${rule}`,
-  };
-  const written = Object.entries(properties)
+function annotation(finding: Finding, place: PipelinePlace): string {
+  const { severity, code, message, hint, location } = finding;
+  const written = Object.entries({
+    ...(location && annotatedPlace(location, place)),
+    title: `evdb: ${code}`,
+  })
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name}=${escapeProperty(String(value))}`);
   const text = hint ? `${message}\n${hint}` : message;
-  return `::${severity} ${written.join(',')}::${escapeData(text)}`;
+  return `::${LEVELS[severity]} ${written.join(',')}::${escapeData(text)}`;
+}
+
+function annotatedPlace(
+  { file, line, column, endLine, endColumn }: FindingLocation,
+  place: PipelinePlace,
+) {
+  // A column without an end makes GitHub drop both, and columns only hold within one line.
+  const isOneLine = endLine === undefined || endLine === line;
+  return {
+    ...{ file: repositoryPath(file, place), line, endLine, col: column },
+    endColumn: isOneLine ? endColumn : undefined,
+  };
 }
 
 function escapeData(text: string): string {
@@ -76,11 +82,7 @@ function escapeProperty(text: string): string {
   return escapeData(text).replaceAll(':', '%3A').replaceAll(',', '%2C');
 }
 
-const SEVERITIES: Record<PipelineSeverity, string> = {
-  error: 'critical',
-  warning: 'minor',
-  note: 'info',
-};
+const GITLAB_SEVERITIES = { error: 'critical', warning: 'minor', note: 'info' };
 
 /**
  * A report for GitLab's code quality widget.
@@ -88,31 +90,33 @@ const SEVERITIES: Record<PipelineSeverity, string> = {
  * @see https://docs.gitlab.com/ci/testing/code_quality/#code-quality-report-format
  */
 function renderGitlab(report: PipelineReport, place: PipelinePlace): string {
-  const fingerprints = fingerprintsOf(report.problems, place);
-  const issues = report.problems.map(
-    ({ message, hint, rule, severity, file, line, endLine }, index) => ({
-      description: hint ? `${message} ${hint}` : message,
-      check_name: rule,
-      fingerprint: fingerprints[index],
-      severity: SEVERITIES[severity],
-      location: {
-        path: repositoryPath(file ?? place.fallbackFile, place),
-        lines: { begin: line ?? 1, ...(endLine !== undefined && { end: endLine }) },
+  const fingerprints = fingerprintsOf(report.findings, place);
+  const issues = report.findings.map(({ message, hint, code, severity, location }, index) => ({
+    description: hint ? `${message} ${hint}` : message,
+    check_name: code,
+    fingerprint: fingerprints[index],
+    severity: GITLAB_SEVERITIES[LEVELS[severity]],
+    location: {
+      path: repositoryPath(location?.file ?? place.fallbackFile, place),
+      lines: {
+        begin: location?.line ?? 1,
+        ...(location?.endLine !== undefined && { end: location.endLine }),
       },
-    }),
-  );
+    },
+  }));
   return JSON.stringify(issues, null, 2);
 }
 
 /**
- * An id for each problem that stays when lines above it move, so that a pipeline tells new ones
- * from old ones. Equal problems in one file are counted, because GitLab shows only one of a kind.
+ * An id for each finding that stays when lines above it move, so that a pipeline tells new ones
+ * from old ones. Equal findings in one file are counted, because GitLab shows only one of a kind.
  */
-function fingerprintsOf(problems: PipelineProblem[], place: PipelinePlace): string[] {
+function fingerprintsOf(findings: readonly Finding[], place: PipelinePlace): string[] {
   const seen = new Map<string, number>();
-  return problems.map(({ fingerprint, file, rule, message }) => {
-    const path = repositoryPath(file ?? place.fallbackFile, place);
-    const base = fingerprint ?? hash('sha256', [path, rule, message].join('\0'), 'hex');
+  return findings.map(({ code, message, location, details }) => {
+    const path = repositoryPath(location?.file ?? place.fallbackFile, place);
+    const { fingerprint } = (details ?? {}) as { fingerprint?: string };
+    const base = fingerprint ?? hash('sha256', [path, code, message].join('\0'), 'hex');
     const before = seen.get(base) ?? 0;
     seen.set(base, before + 1);
     return before === 0 ? base : hash('sha256', `${base}\0${before}`, 'hex');
@@ -127,43 +131,43 @@ function renderJunit(report: PipelineReport): string {
   const name = `evdb ${report.command}`;
   const cases = report.checks.map((check) => ({
     check,
-    problems: report.problems.filter((problem) => problem.check === check.name),
+    findings: report.findings.filter((finding) => finding.check === check.name),
   }));
-  const failures = cases.filter(({ problems }) => problems.some(isError)).length;
-  const skipped = cases.filter(({ check, problems }) => isSkipped(check, problems)).length;
+  const failures = cases.filter(({ findings }) => findings.some(isError)).length;
+  const skipped = cases.filter(({ check, findings }) => isSkipped(check, findings)).length;
   const counts = `tests="${cases.length}" failures="${failures}" errors="0"`;
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
     `<testsuites name="${escapeXml(name)}" ${counts}>`,
     `  <testsuite name="${escapeXml(name)}" ${counts} skipped="${skipped}">`,
-    ...cases.map(({ check, problems }) => testCase(name, check, problems)),
+    ...cases.map(({ check, findings }) => testCase(name, check, findings)),
     '  </testsuite>',
     '</testsuites>',
   ].join('\n');
 }
 
-function isError({ severity }: PipelineProblem): boolean {
+function isError({ severity }: Finding): boolean {
   return severity === 'error';
 }
 
-function isSkipped({ skipped }: PipelineCheck, problems: PipelineProblem[]): boolean {
-  return skipped !== undefined && !problems.some(isError);
+function isSkipped({ skipped }: PipelineCheck, findings: readonly Finding[]): boolean {
+  return skipped !== undefined && !findings.some(isError);
 }
 
-function testCase(suite: string, check: PipelineCheck, problems: PipelineProblem[]): string {
+function testCase(suite: string, check: PipelineCheck, findings: readonly Finding[]): string {
   const head = `    <testcase classname="${escapeXml(suite)}" name="${escapeXml(check.name)}"`;
-  const errors = problems.filter(isError);
-  const others = problems.filter((problem) => !isError(problem));
+  const errors = findings.filter(isError);
+  const others = findings.filter((finding) => !isError(finding));
   const [first] = errors;
   const parts = [
-    ...(isSkipped(check, problems)
+    ...(isSkipped(check, findings)
       ? [`      <skipped>${escapeXml(check.skipped ?? '')}</skipped>`]
       : []),
     // One failure a case is all that some readers understand.
     ...(first === undefined
       ? []
       : [
-          `      <failure type="${escapeXml(first.rule)}" message="${escapeXml(first.message)}">${escapeXml(
+          `      <failure type="${escapeXml(first.code)}" message="${escapeXml(first.message)}">${escapeXml(
             errors.map(describe).join('\n\n'),
           )}</failure>`,
         ]),
@@ -174,10 +178,13 @@ function testCase(suite: string, check: PipelineCheck, problems: PipelineProblem
   return parts.length === 0 ? `${head}/>` : [`${head}>`, ...parts, '    </testcase>'].join('\n');
 }
 
-function describe({ severity, rule, message, hint, excerpt, ...at }: PipelineProblem): string {
-  const place = [at.file, at.line, at.column].filter((part) => part !== undefined).join(':');
+function describe(finding: Finding): string {
+  const { severity, code, message, hint, location } = finding;
+  const { file, line, column } = location ?? {};
+  const place = [file, line, column].filter((part) => part !== undefined).join(':');
+  const excerpt = excerptOf(finding);
   return [
-    `${severity} ${rule}${place === '' ? '' : `  ${place}`}`,
+    `${LEVELS[severity]} ${code}${place === '' ? '' : `  ${place}`}`,
     message,
     ...(excerpt ? [excerpt] : []),
     ...(hint ? [hint] : []),
@@ -198,20 +205,14 @@ function escapeXml(text: string): string {
   );
 }
 
-const LEVELS: Record<PipelineSeverity, string> = {
-  error: 'error',
-  warning: 'warning',
-  note: 'note',
-};
-
 /**
  * A SARIF 2.1.0 log, as GitHub code scanning and editors read it.
  *
  * @see https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
  */
 function renderSarif(report: PipelineReport, place: PipelinePlace): string {
-  const rules = [...new Set(report.problems.map(({ rule }) => rule))].sort();
-  const fingerprints = fingerprintsOf(report.problems, place);
+  const rules = [...new Set(report.findings.map(({ code }) => code))].sort();
+  const fingerprints = fingerprintsOf(report.findings, place);
   const log = {
     $schema: 'https://json.schemastore.org/sarif-2.1.0.json',
     version: '2.1.0',
@@ -227,8 +228,8 @@ function renderSarif(report: PipelineReport, place: PipelinePlace): string {
         automationDetails: { id: `evdb ${report.command}/` },
         columnKind: 'unicodeCodePoints',
         originalUriBaseIds: { ROOT: { description: { text: "The repository's root." } } },
-        results: report.problems.map((problem, index) =>
-          sarifResult(problem, { rules, place, fingerprint: fingerprints[index] ?? '' }),
+        results: report.findings.map((finding, index) =>
+          sarifResult(finding, { rules, place, fingerprint: fingerprints[index] ?? '' }),
         ),
       },
     ],
@@ -242,21 +243,20 @@ function describeRule(id: string): string {
 }
 
 function sarifResult(
-  problem: PipelineProblem,
+  { code, severity, message, hint, location }: Finding,
   at: { rules: string[]; place: PipelinePlace; fingerprint: string },
 ): object {
-  const { rule, severity, message, hint, file } = problem;
-  const region = sarifRegion(problem);
+  const region = location && sarifRegion(location);
   return {
-    ruleId: rule,
-    ruleIndex: at.rules.indexOf(rule),
+    ruleId: code,
+    ruleIndex: at.rules.indexOf(code),
     level: LEVELS[severity],
     message: { text: hint ? `${message}\n${hint}` : message },
     locations: [
       {
         physicalLocation: {
           artifactLocation: {
-            uri: encodePath(repositoryPath(file ?? at.place.fallbackFile, at.place)),
+            uri: encodePath(repositoryPath(location?.file ?? at.place.fallbackFile, at.place)),
             uriBaseId: 'ROOT',
           },
           ...(region && { region }),
@@ -267,7 +267,7 @@ function sarifResult(
   };
 }
 
-function sarifRegion({ line, column, endLine, endColumn }: PipelineProblem): object | undefined {
+function sarifRegion({ line, column, endLine, endColumn }: FindingLocation): object | undefined {
   if (line === undefined) return undefined;
   return {
     startLine: line,

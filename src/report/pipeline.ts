@@ -1,48 +1,48 @@
+import type { Finding } from '../finding.ts';
+
 /** What a command found, in the form that every format for pipelines is made from. */
 export interface PipelineReport {
   /** Such as `migrate validate`. */
   command: string;
   /** All that was looked at, also what is fine: test cases of JUnit. */
   checks: PipelineCheck[];
-  problems: PipelineProblem[];
+  findings: PipelineFinding[];
   /** One line for people: `2 migrations checked: 1 error`. */
   summary: string;
-  /** More for a pull request, below the problems, as Markdown. */
+  /** More for a pull request, below the findings, as Markdown. */
   body?: string | undefined;
 }
 
 export interface PipelineCheck {
-  /** Unique within the report; problems name it. */
+  /** Unique within the report; findings name it. */
   name: string;
   /** Why it was not looked at. */
   skipped?: string | undefined;
 }
 
-/** `error` fails the command; a `warning` or a `note` does not. */
-export type PipelineSeverity = 'error' | 'warning' | 'note';
-
-export interface PipelineProblem {
-  /** The check that found it. */
+/** A finding, and the check that found it. */
+export interface PipelineFinding extends Finding {
+  /** The name of a `PipelineCheck`. */
   check: string;
-  /** A stable id: a rule of lint, an error code, a check of doctor. */
-  rule: string;
-  severity: PipelineSeverity;
-  message: string;
-  /** What to do, as one or two sentences. */
-  hint?: string | undefined;
-  /** As evdb shows it: relative to the working folder, or absolute. */
-  file?: string | undefined;
-  /** From 1. */
-  line?: number | undefined;
-  /** From 1, in code points. */
-  column?: number | undefined;
-  endLine?: number | undefined;
-  /** The column behind the last character. */
-  endColumn?: number | undefined;
-  /** What stays when lines move; default: made of file, rule and message. */
-  fingerprint?: string | undefined;
-  /** Shown as it is: the line with a caret, or a diff. */
-  excerpt?: string | undefined;
+}
+
+/** With `--strict` a warning fails the command. */
+export function promoted<T extends Finding>(finding: T, isStrict: boolean): T {
+  return isStrict && finding.severity === 'warning' ? { ...finding, severity: 'error' } : finding;
+}
+
+/** How the formats call a severity: none of them knows more. */
+export const LEVELS = {
+  error: 'error',
+  warning: 'warning',
+  unknown: 'warning',
+  info: 'note',
+} as const;
+
+/** The line with a caret, or what differs: shown as it is. */
+export function excerptOf({ location, details }: Finding): string | undefined {
+  const { diff } = (details ?? {}) as { diff?: string };
+  return diff ?? location?.excerpt;
 }
 
 /** What the formats have to know of the place where evdb runs. */
@@ -52,7 +52,7 @@ export interface PipelinePlace {
   prefix: string;
   /** Absolute path of the repository's root. */
   root: string;
-  /** Stands for the file of problems that have none, where a format asks for one. */
+  /** Stands for the file of findings that have none, where a format asks for one. */
   fallbackFile: string;
 }
 
@@ -81,23 +81,24 @@ export function failureReport(
   return {
     command,
     checks: [{ name: check }],
-    problems: [
+    findings: [
       {
-        check,
-        rule: error.code,
-        severity: 'error',
-        message: error.message,
-        hint: error.hint,
-        ...(typeof file === 'string' && { file }),
-        ...(typeof line === 'number' && { line }),
-        ...(typeof column === 'number' && { column }),
+        ...{ check, code: error.code, severity: 'error', message: error.message, objects: [] },
+        ...(error.hint !== undefined && { hint: error.hint }),
+        ...(typeof file === 'string' && {
+          location: {
+            file,
+            ...(typeof line === 'number' && { line }),
+            ...(typeof column === 'number' && { column }),
+          },
+        }),
       },
     ],
     summary: `${check} failed: ${error.message}`,
   };
 }
 
-const ICONS: Record<PipelineSeverity, string> = { error: '❌', warning: '⚠️', note: 'ℹ️' };
+const ICONS = { error: '❌', warning: '⚠️', note: 'ℹ️' };
 
 /** GitHub takes 65,536 characters; the end has to fit as well. */
 const LONGEST = 60_000;
@@ -107,7 +108,7 @@ const LONGEST = 60_000;
  * its own comment.
  */
 export function renderComment(report: PipelineReport, place: PipelinePlace): string {
-  const failed = report.problems.some(({ severity }) => severity === 'error');
+  const failed = report.findings.some(({ severity }) => severity === 'error');
   const head = [
     `<!-- evdb ${report.command} -->`,
     `### ${failed ? ICONS.error : '✅'} evdb ${report.command}`,
@@ -117,26 +118,25 @@ export function renderComment(report: PipelineReport, place: PipelinePlace): str
     '',
   ].join('\n');
   // What is for information only is counted in the summary.
-  const order: PipelineSeverity[] = ['error', 'warning'];
-  const sorted = order.flatMap((wanted) =>
-    report.problems.filter(({ severity }) => severity === wanted),
+  const sorted = (['error', 'warning'] as const).flatMap((level) =>
+    report.findings.filter(({ severity }) => LEVELS[severity] === level),
   );
   return cut(head, [
-    ...sorted.map((problem) => renderProblem(problem, place)),
+    ...sorted.map((finding) => renderFinding(finding, place)),
     ...(report.body ? [report.body] : []),
   ]);
 }
 
-function renderProblem(
-  { severity, rule, message, hint, excerpt, file, line }: PipelineProblem,
-  place: PipelinePlace,
-): string {
+function renderFinding(finding: Finding, place: PipelinePlace): string {
+  const { severity, code, message, hint, location } = finding;
+  const { file, line } = location ?? {};
   const where =
     file === undefined
       ? ''
-      : `${code([repositoryPath(file, place), line].filter((part) => part !== undefined).join(':'))} `;
+      : `${codeSpan([repositoryPath(file, place), line].filter((part) => part !== undefined).join(':'))} `;
+  const excerpt = excerptOf(finding);
   return [
-    `${ICONS[severity]} ${where}**${escapeMarkdown(rule)}**: ${escapeMarkdown(message)}`,
+    `${ICONS[LEVELS[severity]]} ${where}**${escapeMarkdown(code)}**: ${escapeMarkdown(message)}`,
     ...(excerpt ? ['', fence(excerpt)] : []),
     ...(hint ? ['', `> ${escapeMarkdown(hint).replaceAll('\n', '\n> ')}`] : []),
     '',
@@ -161,7 +161,7 @@ export function fence(text: string): string {
   return `${mark}\n${text}\n${mark}`;
 }
 
-function code(text: string): string {
+function codeSpan(text: string): string {
   return text.includes('`') ? `\`\` ${text} \`\`` : `\`${text}\``;
 }
 

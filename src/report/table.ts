@@ -1,4 +1,4 @@
-import type { AdoptionFinding } from '../adopt/foreign.ts';
+import type { Finding } from '../finding.ts';
 import { displayWidth } from '../text/width.ts';
 
 export interface Column {
@@ -73,12 +73,13 @@ export function renderDiff(diff: string, style: Style): string {
     .join('\n');
 }
 
-/** Such as `warning  db/migrations/1_a.sql: it is pending, although …`, and what to do. */
-export function renderAdoptionFinding(
-  { severity, file, message, hint }: AdoptionFinding,
+/** A finding on a line, such as `warning  db/1_a.sql: it is pending, although …`, and what to do. */
+export function renderFindingLine(
+  { severity, message, hint, location }: Finding,
   style: Style,
 ): string {
-  const colour = { error: style.bad, warning: style.warn, note: style.dim }[severity];
-  const head = `${colour(severity.padEnd(7))}  ${file ? `${file}: ` : ''}${message}`;
+  const word = severity === 'info' ? 'note' : severity;
+  const colour = { error: style.bad, warning: style.warn, unknown: style.warn, info: style.dim };
+  const head = `${colour[severity](word.padEnd(7))}  ${location ? `${location.file}: ` : ''}${message}`;
   return hint ? `${head}\n         ${style.bold('hint:')} ${hint}` : head;
 }

@@ -157,7 +157,10 @@ test('takes pending files along, and tells one that is out of order', async ({ a
   const { pending, findings } = await adoption.adopt('dbmate');
   expect(pending.map(({ label }) => label)).toEqual(['20240101120000', '20240103000000']);
   expect(findings).toMatchObject([
-    { severity: 'warning', file: expect.stringContaining('20240101120000_late.sql') },
+    {
+      severity: 'warning',
+      location: { file: expect.stringContaining('20240101120000_late.sql') },
+    },
   ]);
   expect(await adoption.states()).toEqual([
     '20240101000000 applied',

@@ -129,7 +129,7 @@ describe('a baseline file', () => {
     const { adopted, findings } = await migrated.adopt('flyway');
     expect(adopted).toHaveLength(3);
     expect(findings).toMatchObject([
-      { severity: 'note', message: expect.stringContaining('baseline of files') },
+      { severity: 'info', message: expect.stringContaining('baseline of files') },
     ]);
   });
 
@@ -183,11 +183,11 @@ describe('refuses', () => {
       details: {
         findings: [
           {
-            file: expect.stringContaining('V1__'),
+            location: { file: expect.stringContaining('V1__') },
             message: expect.stringContaining('not what flyway applied'),
           },
           {
-            file: expect.stringContaining('R__'),
+            location: { file: expect.stringContaining('R__') },
             message: expect.stringContaining('not what flyway applied'),
           },
         ],

@@ -376,7 +376,7 @@ describe.each(REAL_FOLDERS)('$title', (real) => {
     await setUp(adoption, real);
     if (isAdopted) await adoption.adopt(tool);
     const { findings } = await lintMigrations({ directory: adoption.options.directory });
-    const told = findings.filter(({ rule }) => /syntax|unreadable|transaction-control/.test(rule));
+    const told = findings.filter(({ code }) => /syntax|unreadable|transaction-control/.test(code));
     expect(told).toEqual([]);
   });
 });

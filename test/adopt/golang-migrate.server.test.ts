@@ -107,7 +107,7 @@ test('refuses two files of one version', async ({ migrated }) => {
     details: {
       findings: expect.arrayContaining([
         expect.objectContaining({
-          file: join('db', 'migrations', '1_other.up.sql'),
+          location: { file: join('db', 'migrations', '1_other.up.sql') },
           message: 'another file has version 1 too, so golang-migrate refuses both',
         }),
       ]),

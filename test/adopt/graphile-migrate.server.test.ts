@@ -78,7 +78,7 @@ test('takes what is committed and not applied as pending, and tells of current.s
   expect(findings).toEqual([]);
   await adoption.write('migrations/current.sql', 'create table current_work ();\n');
   expect((await adoption.adopt('graphile-migrate')).findings).toMatchObject([
-    { severity: 'warning', file: join('migrations', 'current.sql') },
+    { severity: 'warning', location: { file: join('migrations', 'current.sql') } },
   ]);
 });
 

@@ -111,7 +111,7 @@ test('names code that is no SQL, and takes the SQL that somebody wrote for it', 
       findings: [
         {
           severity: 'error',
-          file: join('migrations', '1704067200000_code.js'),
+          location: { file: join('migrations', '1704067200000_code.js') },
           message: 'it is written in JavaScript or TypeScript, not in SQL',
           hint: expect.stringContaining('1704067200000_code.sql'),
         },

@@ -32,7 +32,7 @@ function plan(input: Partial<AdoptionInput>) {
     known: labels(found.known),
     pending: labels(found.pending),
     says: found.findings.map(
-      ({ severity, file = '', message }) => `${severity} ${file} ${message}`,
+      ({ severity, location, message }) => `${severity} ${location?.file ?? ''} ${message}`,
     ),
     files: found.adopted.flatMap(({ files }) => files),
   };
@@ -96,7 +96,7 @@ describe("the tool's own order stays", () => {
       { name: '11_x.sql', text: '-- adopted from dbmate: 9_x.sql\nselect 9;\n' },
     ]);
     expect(found.says).toEqual([
-      'note db/9_x.sql it gets version 11, because dbmate runs it behind db/10_x.sql',
+      'info db/9_x.sql it gets version 11, because dbmate runs it behind db/10_x.sql',
     ]);
   });
 
@@ -130,7 +130,7 @@ describe("the tool's own order stays", () => {
     });
     expect(found.pending).toEqual(['10', '11', '12']);
     expect(found.says).toEqual([
-      'note db/8_x.sql it gets version 12, because dbmate runs it behind db/10_x.sql',
+      'info db/8_x.sql it gets version 12, because dbmate runs it behind db/10_x.sql',
       'warning db/9_x.sql dbmate runs it behind db/8_x.sql, and evdb before it: 11 is taken, and 12 too',
     ]);
   });
@@ -186,7 +186,7 @@ describe('an adoption is refused', () => {
     const migrations = [migration('1', { checksums: ['raw', 'lf'] })];
     expect(plan({ migrations, rows: [row('1', 'raw')] }).says).toEqual([]);
     expect(plan({ migrations, rows: [row('1', 'lf')] }).says).toEqual([
-      'note db/1_x.sql it matches what was applied only with other line ends',
+      'info db/1_x.sql it matches what was applied only with other line ends',
     ]);
     expect(plan({ migrations, rows: [row('1', 'other')] }).says).toEqual([
       'error db/1_x.sql it is not what dbmate applied: its checksum is raw, and the table has other',
@@ -233,7 +233,7 @@ it('an empty file that goes up gets a statement, and an empty one back is none',
   const empty = { text: '-- nothing\n', noTransaction: false };
   const migrations = [migration('1', { up: empty, down: empty })];
   expect(plan({ migrations, rows: [row('1')] })).toMatchObject({
-    says: ['note db/1_x.sql it holds no statement, so a harmless one is put there'],
+    says: ['info db/1_x.sql it holds no statement, so a harmless one is put there'],
     files: [{ name: '1_x.sql', text: '-- dbmate ran no statement here\nselect 1;\n' }],
   });
 });

@@ -70,7 +70,7 @@ test.for(['\r\n', '\n'])(
     await record(migrated, '20240103000000_eol', `select 1;${eol}select 2;${eol}`);
     const { adopted, findings } = await migrated.adopt('prisma');
     expect(adopted.at(-1)).toMatchObject({ name: 'eol', verifiedBy: 'checksum' });
-    expect(findings).toMatchObject([{ severity: 'note' }]);
+    expect(findings).toMatchObject([{ severity: 'info' }]);
   },
 );
 

@@ -74,7 +74,7 @@ test('takes a checkout with other line ends, and says so', async ({ migrated }) 
   const { adopted, findings } = await migrated.adopt('sqlx');
   expect(adopted[0]).toMatchObject({ verifiedBy: 'checksum' });
   expect(findings).toMatchObject([
-    { severity: 'note', message: 'it matches what was applied only with other line ends' },
+    { severity: 'info', message: 'it matches what was applied only with other line ends' },
   ]);
 });
 

@@ -3,6 +3,7 @@ import type { Session } from '../../src/connection/session.ts';
 import { runDoctor } from '../../src/doctor/doctor.ts';
 import { type SpecialServer, specialServers } from '../support/own-server.ts';
 import { inspect, test } from '../support/sessions.ts';
+import { toldChecks } from './told.ts';
 
 const servers = specialServers();
 let careful: SpecialServer;
@@ -29,7 +30,7 @@ async function examineLater(url: string, check: string, interval: string) {
   const report = await inspect(url, (session) =>
     runDoctor(later(session, interval), { only: [check] }),
   );
-  return report.checks.find((one) => one.check === check);
+  return toldChecks(report).find((one) => one.check === check);
 }
 
 test('idle-in-transaction finds a session that forgot its transaction', async ({

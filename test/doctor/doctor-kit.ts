@@ -1,14 +1,15 @@
-import { type DoctorCheckReport, type DoctorOptions, runDoctor } from '../../src/doctor/doctor.ts';
+import { type DoctorOptions, runDoctor } from '../../src/doctor/doctor.ts';
 import { inspect } from '../support/sessions.ts';
+import { type ToldCheck, toldChecks } from './told.ts';
 
 /** Runs one check. */
 export async function examine(
   url: string,
   check: string,
   options: DoctorOptions = {},
-): Promise<DoctorCheckReport> {
+): Promise<ToldCheck> {
   const report = await inspect(url, (session) => runDoctor(session, { ...options, only: [check] }));
-  const found = report.checks.find((one) => one.check === check);
+  const found = toldChecks(report).find((one) => one.check === check);
   if (!found) throw new Error(`${check} was not examined`);
   return found;
 }

@@ -1,13 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { CHECK_GROUPS, type DoctorFinding } from '../../src/doctor/check.ts';
+import { CHECK_GROUPS } from '../../src/doctor/check.ts';
 import { DOCTOR_CHECKS } from '../../src/doctor/doctor.ts';
 import { covers, isExpired, requireIgnores, selectChecks } from '../../src/doctor/ignore.ts';
 
-const finding = (object: string | null): DoctorFinding => ({
-  status: 'warning',
-  object,
-  reason: 'r',
-  fix: null,
+const finding = (code: string, object: string | null) => ({
+  code,
+  objects: object === null ? [] : [object],
 });
 
 describe('the checks of doctor', () => {
@@ -43,13 +41,13 @@ describe('an ignore', () => {
     ['public.a+', 'public.aa', false],
   ])('of %o covers %o: %o', (object, of, expected) => {
     const entry = { check: 'unused-indexes', reason: 'r', ...(object && { object }) };
-    expect(covers(entry, 'unused-indexes', finding(of))).toBe(expected);
-    expect(covers(entry, 'other-check', finding(of))).toBe(false);
+    expect(covers(entry, finding('unused-indexes', of))).toBe(expected);
+    expect(covers(entry, finding('other-check', of))).toBe(false);
   });
 
   it('does not take for ever for a name with many stars', () => {
     const entry = { check: 'a', reason: 'r', object: `${'*a'.repeat(60)}b` };
-    expect(covers(entry, 'a', finding('a'.repeat(5000)))).toBe(false);
+    expect(covers(entry, finding('a', 'a'.repeat(5000)))).toBe(false);
   });
 
   it('holds until the end of its last day', () => {

@@ -20,8 +20,9 @@ import type { ActivityRow } from '../../src/stats/activity.ts';
 import type { LockRow } from '../../src/stats/locks.ts';
 import type { ReplicationRow } from '../../src/stats/replication.ts';
 import type { VacuumRow } from '../../src/stats/vacuum.ts';
+import { told } from './told.ts';
 
-const statuses = (findings: DoctorFinding[]) => findings.map(({ status }) => status);
+const statuses = (findings: DoctorFinding[]) => told(findings).map(({ status }) => status);
 const [SECOND, MINUTE, HOUR, GIB] = [1000, 60_000, 3_600_000, 1024 ** 3];
 
 describe('connection-limit', () => {
@@ -51,7 +52,7 @@ describe('connection-limit', () => {
       { kind: 'user' as const, name: 'locked', limit: 0, taken: 0 },
       { kind: 'user' as const, name: 'calm', limit: 10, taken: 7 },
     ];
-    expect(judgeConnectionLimit({ ...limits(5, 100), own })).toMatchObject([
+    expect(told(judgeConnectionLimit({ ...limits(5, 100), own }))).toMatchObject([
       { status: 'warning', object: 'database shop' },
       {
         status: 'critical',
@@ -99,7 +100,7 @@ describe('sessions', () => {
 
   it('that are idle in a transaction are named with what ends them', () => {
     const row = session({ state: 'idle in transaction', stateMs: 20 * MINUTE });
-    expect(judgeIdleInTransaction([row])).toEqual([
+    expect(told(judgeIdleInTransaction([row]))).toEqual([
       {
         status: 'critical',
         object: 'app',
@@ -179,7 +180,7 @@ describe('lock-waits', () => {
       row(0, { pid: 5, blockedCount: 1 }),
       row(1, { waitMs: SECOND }),
     ]);
-    expect(findings).toMatchObject([
+    expect(told(findings)).toMatchObject([
       { status: 'warning', reason: expect.stringMatching(/^2 sessions wait up to 30 s for pid 1/) },
       { status: 'critical', fix: "rollback prepared 'it''s';" },
     ]);
@@ -235,7 +236,7 @@ describe('wraparound', () => {
 
   it('names what to vacuum', () => {
     const old = { xidAge: 400_000_000, name: 'my "log"' };
-    expect(judgeWraparound([aged(old)])[0]).toMatchObject({
+    expect(told(judgeWraparound([aged(old)]))[0]).toMatchObject({
       object: 'public.my "log"',
       fix: expect.stringContaining('vacuum (freeze) "public"."my ""log""";'),
     });
@@ -252,7 +253,7 @@ describe('autovacuum', () => {
       'critical',
       'warning',
     ]);
-    expect(judgeAutovacuum({ isAutovacuumOn: true, rows })).toMatchObject([
+    expect(told(judgeAutovacuum({ isAutovacuumOn: true, rows }))).toMatchObject([
       { object: 'public.log', fix: 'alter table "public"."log" reset (autovacuum_enabled);' },
     ]);
   });
@@ -355,7 +356,7 @@ describe('the other judgements', () => {
       zero_damaged_pages: 'on',
       ignore_checksum_failure: 'on',
     };
-    expect(judgeDurability(bad).map(({ status, object }) => `${object} ${status}`)).toEqual([
+    expect(told(judgeDurability(bad)).map(({ status, object }) => `${object} ${status}`)).toEqual([
       'fsync critical',
       'full_page_writes critical',
       'synchronous_commit warning',
@@ -377,7 +378,7 @@ describe('the other judgements', () => {
       of('RI_2', 'seats_event_fkey'),
       of('audit', null),
     ];
-    expect(judgeDisabledTriggers(rows)).toMatchObject([
+    expect(told(judgeDisabledTriggers(rows))).toMatchObject([
       { status: 'critical', object: 'public.seats.seats_event_fkey' },
       {
         status: 'warning',
@@ -389,14 +390,16 @@ describe('the other judgements', () => {
 
   it('take broken rules as seriously as the rules themselves', () => {
     const rule = (severity: 'error' | 'warning', repair: string | null) => ({
-      rule: 'seats',
+      code: 'seats',
       severity,
-      count: 2,
-      details: 'd',
-      sampleIds: [],
-      repair,
+      message: 'd',
+      objects: [],
+      ...(repair !== null && { fix: repair }),
+      details: { count: 2, sampleIds: [] },
     });
-    expect(judgeBusinessRules([rule('error', null), rule('warning', 'select 1')])).toMatchObject([
+    expect(
+      told(judgeBusinessRules([rule('error', null), rule('warning', 'select 1')])),
+    ).toMatchObject([
       { status: 'critical', fix: null },
       { status: 'warning', fix: expect.stringContaining('evdb rules repair seats') },
     ]);
@@ -412,7 +415,9 @@ describe('the other judgements', () => {
       missing: 1,
       ahead: 1,
     };
-    expect(judgeMigrations({ counts }).map(({ object, status }) => `${object} ${status}`)).toEqual([
+    expect(
+      told(judgeMigrations({ counts })).map(({ object, status }) => `${object} ${status}`),
+    ).toEqual([
       'pending warning',
       'out-of-order warning',
       'incomplete critical',
@@ -427,10 +432,12 @@ describe('unaudited-columns', () => {
   it('warns of a column that nobody watches, and is critical where a secret lost its name', () => {
     const where = { schema: 'odd "one"', table: `o'tickets` };
     expect(
-      judgeUnauditedColumns([
-        { ...where, column: 'seat', problem: 'unwatched' },
-        { ...where, column: 'note', problem: 'unknown' },
-      ]),
+      told(
+        judgeUnauditedColumns([
+          { ...where, column: 'seat', problem: 'unwatched' },
+          { ...where, column: 'note', problem: 'unknown' },
+        ]),
+      ),
     ).toMatchObject([
       {
         status: 'warning',

@@ -15,8 +15,9 @@ import type { MissingForeignKeyIndexRow } from '../../src/stats/missing-fk.ts';
 import type { PartitionedTableRow } from '../../src/stats/partitions.ts';
 import type { SequenceRow } from '../../src/stats/sequences.ts';
 import type { UnusedIndexRow } from '../../src/stats/unused.ts';
+import { told } from './told.ts';
 
-const statuses = (findings: DoctorFinding[]) => findings.map(({ status }) => status);
+const statuses = (findings: DoctorFinding[]) => told(findings).map(({ status }) => status);
 const MIB = 1024 ** 2;
 
 describe('sequence-runway', () => {
@@ -57,7 +58,7 @@ describe('sequence-runway', () => {
   });
 
   it('says which column is too narrow', () => {
-    expect(judgeSequences([sequence({ usedPercent: 95 })])).toMatchObject([
+    expect(told(judgeSequences([sequence({ usedPercent: 95 })]))).toMatchObject([
       {
         object: 'public.events_id_seq',
         reason: expect.stringContaining('95.0 % of what public.events.id can hold (2147483647)'),
@@ -117,7 +118,7 @@ describe('collation-versions', () => {
       actual,
     });
     expect(judgeCollationVersions([row('1', '1'), row(null, '1'), row('1', null)])).toEqual([]);
-    expect(judgeCollationVersions([row('1', '2')])).toMatchObject([
+    expect(told(judgeCollationVersions([row('1', '2')]))).toMatchObject([
       {
         status: 'critical',
         fix: expect.stringContaining('alter collation "public"."my ""german""" refresh version;'),
@@ -144,7 +145,7 @@ describe('indexes', () => {
   });
 
   it('that are unused count from 10 MB on, and where somebody reads the table', () => {
-    expect(judgeUnusedIndexes([unused({})])).toMatchObject([
+    expect(told(judgeUnusedIndexes([unused({})]))).toMatchObject([
       {
         status: 'warning',
         object: 'public.events_idx',
@@ -153,7 +154,7 @@ describe('indexes', () => {
     ]);
     expect(judgeUnusedIndexes([unused({ sizeBytes: 10 * MIB - 1 })])).toEqual([]);
     expect(judgeUnusedIndexes([unused({ caveat: 'nobody reads the table' })])).toEqual([]);
-    expect(judgeUnusedIndexes([unused({ isSizeEstimated: true })])[0]?.reason).toContain(
+    expect(judgeUnusedIndexes([unused({ isSizeEstimated: true })])[0]?.message).toContain(
       'about 10 MB',
     );
   });
@@ -176,7 +177,7 @@ describe('indexes', () => {
       revertSql: null,
     });
     expect(judgeDuplicateIndexes([duplicate('prefix')])).toEqual([]);
-    expect(judgeDuplicateIndexes([duplicate('duplicate')])).toMatchObject([
+    expect(told(judgeDuplicateIndexes([duplicate('duplicate')]))).toMatchObject([
       { status: 'warning', object: 'public.b', fix: 'drop index b;' },
     ]);
   });
@@ -200,7 +201,7 @@ describe('indexes', () => {
       fixSql: 'create index concurrently on public.seats (event_id);',
     });
     expect(judgeMissingFk([key(10 * MIB - 1)])).toEqual([]);
-    expect(judgeMissingFk([key(10 * MIB)])).toMatchObject([
+    expect(told(judgeMissingFk([key(10 * MIB)]))).toMatchObject([
       { status: 'warning', object: 'public.seats.seats_event_fkey' },
     ]);
   });
@@ -221,12 +222,12 @@ describe('indexes', () => {
     });
     const build = {} as NonNullable<InvalidObjectRow['build']>;
     expect(judgeInvalidIndexes([invalid({ build })])).toEqual([]);
-    expect(judgeInvalidIndexes([invalid({})])).toMatchObject([
+    expect(told(judgeInvalidIndexes([invalid({})]))).toMatchObject([
       { status: 'warning', object: 'public.events_idx' },
     ]);
     const constraint = invalid({ kind: 'constraint', name: 'c', problem: 'not-validated' });
     expect(judgeInvalidIndexes([constraint])).toEqual([]);
-    expect(judgeUnvalidatedConstraints([constraint])).toMatchObject([
+    expect(told(judgeUnvalidatedConstraints([constraint]))).toMatchObject([
       { status: 'warning', object: 'public.events.c' },
     ]);
     const unenforced = invalid({ kind: 'constraint', problem: 'not-enforced' });

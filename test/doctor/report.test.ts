@@ -8,8 +8,6 @@ const check = (facts: Partial<DoctorCheckReport>): DoctorCheckReport => ({
   group: 'connections',
   status: 'ok',
   summary: '12 of 97 connections are taken',
-  findings: [],
-  ignored: [],
   isEstimated: false,
   durationMs: 1,
   ...facts,
@@ -21,20 +19,6 @@ const report: DoctorReport = {
     check({
       check: 'idle-in-transaction',
       status: 'critical',
-      findings: [
-        {
-          status: 'critical',
-          object: 'app',
-          reason: 'api of app (pid 7) has been idle in a transaction for 20 min',
-          fix: 'select pg_terminate_backend(7);',
-        },
-        {
-          status: 'unknown',
-          object: null,
-          reason: 'states of other sessions are hidden\n\u001b[31mfrom app',
-          fix: 'grant pg_read_all_stats to "app";',
-        },
-      ],
     }),
     check({
       group: 'indexes',
@@ -42,16 +26,6 @@ const report: DoctorReport = {
       status: 'ok',
       summary: 'all that was found is ignored',
       isEstimated: true,
-      ignored: [
-        {
-          status: 'warning',
-          object: 'public.a_idx',
-          reason: 'index public.a_idx does nothing',
-          fix: null,
-          ignoredBecause: 'next release',
-          until: '2027-03-31',
-        },
-      ],
     }),
     check({
       group: 'event-schema',
@@ -61,6 +35,32 @@ const report: DoctorReport = {
     }),
   ],
   counts: { ok: 2, warning: 0, critical: 1, unknown: 0, skipped: 1 },
+  findings: [
+    {
+      code: 'idle-in-transaction',
+      severity: 'error',
+      message: 'api of app (pid 7) has been idle in a transaction for 20 min',
+      objects: ['app'],
+      fix: 'select pg_terminate_backend(7);',
+    },
+    {
+      code: 'idle-in-transaction',
+      severity: 'unknown',
+      message: 'states of other sessions are hidden\n\u001b[31mfrom app',
+      objects: [],
+      fix: 'grant pg_read_all_stats to "app";',
+    },
+  ],
+  suppressed: [
+    {
+      code: 'duplicate-indexes',
+      severity: 'warning',
+      message: 'index public.a_idx does nothing',
+      objects: ['public.a_idx'],
+      reason: 'next release',
+      until: '2027-03-31',
+    },
+  ],
 };
 
 describe('the report of doctor', () => {
@@ -95,16 +95,17 @@ event-schema
   });
 
   it('shows ten findings of a check, and all with --full', () => {
-    const many = check({
-      status: 'warning',
+    const one = {
+      checks: [check({ status: 'warning' })],
+      counts: { ...report.counts, warning: 1 },
       findings: Array.from({ length: 12 }, (_, index) => ({
-        status: 'warning' as const,
-        object: null,
-        reason: `finding ${index + 1}`,
-        fix: null,
+        code: 'connection-limit',
+        severity: 'warning' as const,
+        message: `finding ${index + 1}`,
+        objects: [],
       })),
-    });
-    const one = { checks: [many], counts: { ...report.counts, warning: 1 } };
+      suppressed: [],
+    };
     const text = renderDoctor(one, { style: PLAIN });
     expect(text).toContain('finding 10\n    … and 2 more: --full shows all');
     expect(text).not.toContain('finding 11');

@@ -115,7 +115,7 @@ describe('repairBusinessRules', () => {
       repairs: [
         { changed: 0, changes: [], notes: [expect.stringContaining(`event ${event}: skipped`)] },
       ],
-      remaining: [{ rule: 'capacity_exceeded' }, { rule: 'registration_count_mismatch' }],
+      remaining: [{ code: 'capacity_exceeded' }, { code: 'registration_count_mismatch' }],
     });
   });
 

@@ -28,12 +28,12 @@ describe('checkBusinessRules', () => {
     const { rows } = await inspect(db.url, (session) => checkBusinessRules(session));
     expect(rows).toEqual([
       {
-        rule: 'registration_count_mismatch',
+        code: 'registration_count_mismatch',
         severity: 'error',
-        count: 1,
-        details: expect.stringContaining(`event ${event} counts 3, confirmed are 0`),
-        sampleIds: [event],
-        repair: 'select * from repair_registration_counts()',
+        message: expect.stringContaining(`event ${event} counts 3, confirmed are 0`),
+        objects: [],
+        fix: 'select * from repair_registration_counts()',
+        details: { count: 1, sampleIds: [event] },
       },
     ]);
   });
@@ -44,7 +44,7 @@ describe('checkBusinessRules', () => {
     await db.sql`delete from event_search_documents`;
     const check = async (severity: 'error' | 'warning') =>
       (await inspect(db.url, (session) => checkBusinessRules(session, { severity }))).rows.map(
-        ({ rule }) => rule,
+        ({ code }) => code,
       );
     expect(await check('error')).toEqual(['registration_count_mismatch']);
     expect(await check('warning')).toEqual([
@@ -56,7 +56,8 @@ describe('checkBusinessRules', () => {
   test('gives no sample where a violation is about no row', async ({ db }) => {
     await db.sql`alter table users disable trigger users_30_fill`;
     const { rows } = await inspect(db.url, (session) => checkBusinessRules(session));
-    expect(rows).toMatchObject([{ rule: 'disabled_triggers', sampleIds: [], repair: null }]);
+    expect(rows).toMatchObject([{ code: 'disabled_triggers', details: { sampleIds: [] } }]);
+    expect(rows[0]).not.toHaveProperty('fix');
   });
 
   test('looks into the schema that it is told, whose name may need quotes', async ({ emptyDb }) => {

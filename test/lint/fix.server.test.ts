@@ -79,7 +79,7 @@ test('writes migrations that end where the original ones do, and come back to no
   // Before PostgreSQL 18 no single statement does it.
   const byHand = serverVersion < 180_000 ? ['set-not-null'] : [];
   const errors = findings.filter(({ severity }) => severity === 'error');
-  expect(errors.map(({ rule }) => rule)).toEqual(byHand);
+  expect(errors.map(({ code }) => code)).toEqual(byHand);
   await migrateUp({ ...stage.options, schema: 'mended' });
   expect(await contents(stage, 'mended')).toEqual(await contents(stage, 'original'));
   await stage.sql`create schema empty`;
@@ -146,7 +146,13 @@ test('leaves alone what is not certain, and says why', async ({ stage }) => {
   const { files, left } = await planLintFixes({ directory: stage.options.directory });
   expect(files).toEqual([]);
   expect(left).toMatchObject([
-    { line: 1, rule: 'index-not-concurrent', reason: expect.stringContaining('later statements') },
-    { line: 2, rule: 'index-not-concurrent', reason: expect.stringContaining('no free version') },
+    {
+      ...{ code: 'index-not-concurrent', location: { line: 1 } },
+      reason: expect.stringContaining('later statements'),
+    },
+    {
+      ...{ code: 'index-not-concurrent', location: { line: 2 } },
+      reason: expect.stringContaining('no free version'),
+    },
   ]);
 });

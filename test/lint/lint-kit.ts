@@ -36,24 +36,54 @@ interface LintStageOptions extends Partial<LintOptions> {
   only?: string[];
 }
 
+/** A finding as tests speak of it: its rule and tables, with all else that is known on one level. */
+export function flat({ code, objects, location, details, ...finding }: LintFinding) {
+  const { file, line, column, endLine, endColumn } = location;
+  const { group, lock, blocks, evidence, page } = details;
+  return {
+    ...{ ...finding, rule: code, tables: objects, file, line, column, endLine, endColumn },
+    ...{ group, lock, blocks, evidence, page },
+    // They take longer than all the rest.
+    get excerpt() {
+      return location.excerpt;
+    },
+    get fingerprint() {
+      return details.fingerprint;
+    },
+  };
+}
+
+export type FlatFinding = ReturnType<typeof flat>;
+
+/** A report with its findings on one level. */
+type FlatReport = ReturnType<typeof flatReport>;
+
+function flatReport(report: LintReport) {
+  return {
+    ...report,
+    findings: report.findings.map(flat),
+    suppressed: report.suppressed.map((one) => ({ ...flat(one), reason: one.reason })),
+  };
+}
+
 /** Lints one script, in the light of earlier ones where they are given. */
 export function lint(
   text: string | LintScript,
   { before, only = [], ...options }: LintStageOptions = {},
-): LintReport {
+): FlatReport {
   const history = before === undefined ? [] : [script(before, { isJudged: false })];
   const judged = typeof text === 'string' ? script(text) : text;
   const choices = { rules: {}, groups: {}, only };
-  return lintScripts([...history, judged], { parser, choices, ...options });
+  return flatReport(lintScripts([...history, judged], { parser, choices, ...options }));
 }
 
 /** `rule line:column` of each finding. */
-export function places({ findings }: LintReport): string[] {
+export function places({ findings }: FlatReport): string[] {
   return findings.map(({ rule, line, column }) => `${rule} ${line}:${column}`);
 }
 
 /** `rule severity` of each finding. */
-export function verdicts({ findings }: LintReport): string[] {
+export function verdicts({ findings }: FlatReport): string[] {
   return findings.map(({ rule, severity }) => `${rule} ${severity}`);
 }
 
@@ -73,7 +103,7 @@ export async function findingsOf(
   rule: string,
   script: string,
   { setup = '', version = 14, isTransactional = true, rows, smallTableRows }: Situation = {},
-): Promise<(LintFinding & { at: string })[]> {
+): Promise<(FlatFinding & { at: string })[]> {
   const { findings } = lintScripts(
     [
       {
@@ -94,7 +124,7 @@ export async function findingsOf(
     },
   );
   const lines = script.split('\n');
-  return findings.map((finding) => ({
+  return findings.map(flat).map((finding) => ({
     ...finding,
     at: [...(lines[finding.line - 1] ?? '')].slice(finding.column - 1).join(''),
   }));

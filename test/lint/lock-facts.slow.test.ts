@@ -10,6 +10,7 @@ import {
   readLockFacts,
   readLockFactsDatabase,
 } from '../support/lock-facts/facts.ts';
+import { flat } from './lint-kit.ts';
 
 const MAJORS = [14, 15, 16, 17, 18];
 
@@ -59,7 +60,7 @@ function lint({ database, setup, statement }: LockFact, major: number) {
     ].map((script) => ({ ...script, direction: 'up', isTransactional: true })),
     { parser, isHistoryWhole: true, settings: { serverVersion: major * 10_000 } },
   );
-  return findings.filter(({ line, rule }) => line > 1 && !ELSEWHERE.has(rule));
+  return findings.map(flat).filter(({ line, rule }) => line > 1 && !ELSEWHERE.has(rule));
 }
 
 /** Lines of findings.txt by the fact that they are about. */

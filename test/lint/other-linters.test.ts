@@ -32,7 +32,7 @@ async function verdictsOf(script: string, major = 14): Promise<string[]> {
   );
   return findings
     .filter(({ severity }) => severity !== 'info')
-    .map(({ rule, severity }) => `${rule} ${severity}`);
+    .map(({ code, severity }) => `${code} ${severity}`);
 }
 
 describe('lint says nothing, where other linters complain,', () => {

@@ -2,8 +2,7 @@ import postgres from 'postgres';
 import { beforeAll, describe, expect } from 'vitest';
 import { isStronger, type LockMode } from '../../src/impact/impact.ts';
 import { migrateUp } from '../../src/index.ts';
-import { type LintReport, lintScripts } from '../../src/lint/engine.ts';
-import type { LintFinding } from '../../src/lint/finding.ts';
+import { lintScripts } from '../../src/lint/engine.ts';
 import type { Severity } from '../../src/lint/rule.ts';
 import { LINT_RULES } from '../../src/lint/rules.ts';
 import { loadSqlParser, type SqlParser } from '../../src/sql/parser.ts';
@@ -19,7 +18,7 @@ import {
 import type { Observation } from '../support/lock-facts/facts.ts';
 import { observe } from '../support/lock-facts/observe.ts';
 import { test } from '../support/migrate-kit.ts';
-import { listRulePages, type RulePage, readRulePage } from './lint-kit.ts';
+import { type FlatFinding, flat, listRulePages, type RulePage, readRulePage } from './lint-kit.ts';
 
 /** Tables of the schema `public` with columns, constraints and indexes: one line for each. */
 async function readTableStructure(sql: postgres.Sql): Promise<string[]> {
@@ -66,9 +65,9 @@ beforeAll(async () => {
 const isNoTransaction = (sql: string) => sql.startsWith('-- evdb: no-transaction');
 
 /** What lint says of scripts that run one after the other, behind the page's setup. */
-function lint(page: RulePage, scripts: { name: string; sql: string }[]): LintReport {
+function lint(page: RulePage, scripts: { name: string; sql: string }[]): FlatFinding[] {
   const all = [{ name: '001_setup', sql: page.setup }, ...scripts];
-  return lintScripts(
+  const { findings } = lintScripts(
     all.map(({ name, sql }, index) => ({
       path: `${name}.sql`,
       text: sql,
@@ -83,6 +82,7 @@ function lint(page: RulePage, scripts: { name: string; sql: string }[]): LintRep
       choices: { rules: turnedOn(page.rule), groups: {}, only: [] },
     },
   );
+  return findings.map(flat);
 }
 
 /** A rule that is off by default is tried all the same. */
@@ -101,7 +101,7 @@ describe.each(pages)('the page about %s', (rule, page) => {
   }) => {
     serverVersion = await readServerVersion(stage.sql);
     if (!page.bad.runsOn(major())) skip('the server has no such statement');
-    const findings = lint(page, [{ name: '002_bad', sql: page.bad.sql }]).findings.filter(
+    const findings = lint(page, [{ name: '002_bad', sql: page.bad.sql }]).filter(
       (finding) => finding.rule === rule,
     );
     expect(findings.map(({ line }) => line)).toEqual([page.bad.line]);
@@ -123,10 +123,8 @@ describe.each(pages)('the page about %s', (rule, page) => {
     admin,
   }) => {
     serverVersion = await readServerVersion(stage.sql);
-    const report = lint(page, goodScripts());
-    expect(report.findings.filter((one) => one.rule === rule || one.severity === 'error')).toEqual(
-      [],
-    );
+    const findings = lint(page, goodScripts());
+    expect(findings.filter((one) => one.rule === rule || one.severity === 'error')).toEqual([]);
     await stage.migration('001_setup', page.setup);
     for (const { name, sql } of goodScripts()) await stage.migration(name, sql);
     const { steps } = await migrateUp(stage.options);
@@ -179,7 +177,7 @@ async function observeAt(url: string, script: string, line: number): Promise<Eff
 }
 
 /** The message speaks of locks, rewrites, scans and builds: the server has to do the same. */
-function expectEffect({ message, tables, lock }: LintFinding, { own, upToIt }: Effect): void {
+function expectEffect({ message, tables, lock }: FlatFinding, { own, upToIt }: Effect): void {
   const { rewrites = [], scans = {}, builds = [] } = own;
   const { locks = {} } = upToIt;
   if (lock === undefined) return;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { PipelinePlace, PipelineProblem, PipelineReport } from '../../src/report/pipeline.ts';
+import type { FindingLocation } from '../../src/finding.ts';
+import type { PipelineFinding, PipelinePlace, PipelineReport } from '../../src/report/pipeline.ts';
 import { type PipelineFormat, renderPipeline } from '../../src/report/pipeline-formats.ts';
 import { checkGithub, checkGitlab } from '../support/format-checks.ts';
 
@@ -10,27 +11,32 @@ const PLACE: PipelinePlace = {
   fallbackFile: 'package.json',
 };
 
-const PROBLEM: PipelineProblem = {
+const PROBLEM: PipelineFinding = {
   check: '002_events',
-  rule: 'set-not-null',
+  code: 'set-not-null',
   severity: 'error',
   message: 'scans public.events',
   hint: 'Validate a check first.',
-  file: 'migrations/002_events.sql',
-  line: 3,
-  column: 7,
+  location: { file: 'migrations/002_events.sql', line: 3, column: 7 },
+  objects: ['public.events'],
 };
 
-function report(problems: PipelineProblem[], rest: Partial<PipelineReport> = {}): PipelineReport {
+/** The same at another place. */
+const at = (place: Partial<FindingLocation>): PipelineFinding => ({
+  ...PROBLEM,
+  location: { file: 'migrations/002_events.sql', line: 3, column: 7, ...place },
+});
+
+function report(findings: PipelineFinding[], rest: Partial<PipelineReport> = {}): PipelineReport {
   const checks = [{ name: '001_users' }, { name: '002_events' }];
-  return { command: 'lint', checks, problems, summary: '2 files: 1 error', ...rest };
+  return { command: 'lint', checks, findings, summary: '2 files: 1 error', ...rest };
 }
 
-const render = (format: PipelineFormat, problems: PipelineProblem[], rest = {}) =>
+const render = (format: PipelineFormat, problems: PipelineFinding[], rest = {}) =>
   renderPipeline(format, report(problems, rest), PLACE);
 
 describe('SARIF', () => {
-  const log = (problems: PipelineProblem[]) => JSON.parse(render('sarif', problems)).runs[0];
+  const log = (problems: PipelineFinding[]) => JSON.parse(render('sarif', problems)).runs[0];
 
   it('names files from the root of the repository, with their place', () => {
     const [result] = log([PROBLEM]).results;
@@ -42,16 +48,16 @@ describe('SARIF', () => {
   });
 
   it('keeps the fingerprint when lines move, and tells equal problems apart', () => {
-    const fingerprints = log([PROBLEM, { ...PROBLEM, line: 9 }, PROBLEM]).results.map(
+    const fingerprints = log([PROBLEM, at({ line: 9 }), PROBLEM]).results.map(
       (result: { partialFingerprints: object }) => Object.values(result.partialFingerprints)[0],
     );
-    const [moved] = log([{ ...PROBLEM, line: 90 }]).results;
+    const [moved] = log([at({ line: 90 })]).results;
     expect(new Set(fingerprints).size).toBe(3);
     expect(Object.values(moved.partialFingerprints)[0]).toBe(fingerprints[0]);
   });
 
   it('writes paths as URIs', () => {
-    const [result] = log([{ ...PROBLEM, file: 'a b/ü#1.sql' }]).results;
+    const [result] = log([at({ file: 'a b/ü#1.sql' })]).results;
     expect(result.locations[0].physicalLocation.artifactLocation.uri).toBe(
       'services/api/a%20b/%C3%BC%231.sql',
     );
@@ -67,7 +73,7 @@ describe('GitHub annotations', () => {
 
   it('let no text become a command or a property of its own', async () => {
     const message = 'a\n::set-output name=x::y\r100%';
-    const text = render('github', [{ ...PROBLEM, message, file: 'a,b::c.sql' }], {
+    const text = render('github', [{ ...at({ file: 'a,b::c.sql' }), message }], {
       summary: '::stop-commands::x',
     });
     expect(text).not.toMatch(/^::(set-output|stop-commands)/m);
@@ -79,7 +85,7 @@ describe('GitHub annotations', () => {
 
 describe('the GitLab report', () => {
   it('has all that GitLab asks for, also for a problem without a file', async () => {
-    const { file, line, column, ...placeless } = PROBLEM;
+    const { location, ...placeless } = PROBLEM;
     const text = render('gitlab', [PROBLEM, PROBLEM, placeless]);
     expect(await checkGitlab(text)).toEqual([]);
     expect(JSON.parse(text)[2].location).toEqual({
@@ -122,8 +128,8 @@ describe('the comment', () => {
   });
 
   it('shows errors first, with place, excerpt and hint', () => {
-    const warning: PipelineProblem = { ...PROBLEM, severity: 'warning', rule: 'other' };
-    const text = render('markdown', [warning, { ...PROBLEM, excerpt: 'a ``` b' }]);
+    const warning: PipelineFinding = { ...PROBLEM, severity: 'warning', code: 'other' };
+    const text = render('markdown', [warning, at({ excerpt: 'a ``` b' })]);
     expect(text.indexOf('set-not-null')).toBeLessThan(text.indexOf('other'));
     expect(text).toContain(
       '`services/api/migrations/002_events.sql:3` **set-not-null**: scans public.events',

@@ -206,11 +206,17 @@ describe('a validation', () => {
           findings: [
             {
               ...{ severity: 'error', code: 'SYNTAX_ERROR', message: 'syntax error' },
-              ...{ file: 'migrations/001_a.sql', line: 3, column: 5 },
-              excerpt: '  3 | creat\n    |     ^',
+              location: {
+                ...{ file: 'migrations/001_a.sql', line: 3, column: 5 },
+                excerpt: '  3 | creat\n    |     ^',
+              },
+              objects: [],
               hint: 'Mend it.',
             },
-            { severity: 'warning', code: 'NO_DOWN', message: 'no way back', file: 'f.sql' },
+            {
+              ...{ severity: 'warning', code: 'NO_DOWN', message: 'no way back' },
+              ...{ location: { file: 'f.sql' }, objects: [] },
+            },
           ],
           suppressed: [],
           skipped: [{ check: 'the ledger', reason: 'no database' }],

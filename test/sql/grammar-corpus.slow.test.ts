@@ -13,7 +13,7 @@ import { classifyStatement } from '../../src/sql/kind.ts';
 import { loadSqlParser, type SqlParser } from '../../src/sql/parser.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
 import { visitObjects, walkTree } from '../../src/sql/tree.ts';
-import { script } from '../lint/lint-kit.ts';
+import { flat, script } from '../lint/lint-kit.ts';
 import { corpusStatements, corpusText, deepStatements } from '../support/grammar-corpus/corpus.ts';
 
 const parser = rememberTrees(await loadSqlParser());
@@ -60,7 +60,7 @@ function lintAll(text: string) {
     const history = script(before, { isJudged: false, path: '1.sql' });
     const judged = script(text, { ...how, path: '2.sql' });
     const isHistoryWhole = before !== '';
-    return lintScripts([history, judged], { parser, isHistoryWhole }).findings;
+    return lintScripts([history, judged], { parser, isHistoryWhole }).findings.map(flat);
   });
 }
 

@@ -156,8 +156,8 @@ export const keepsFilesSmallAndNamed: Rule = (files) =>
 const shows =
   /^src\/(text\/|report\/|finding\.ts|sql\/mask\.ts|file-system\.ts)|\/(\w+-)?report\.ts$/;
 
-/** What shows a thing and stands beside what reads it: `renderPing`, `INDEXES_VIEW`. */
-const isRenderer = (name: string) => /^render[A-Z]|_VIEW$/.test(name);
+/** What shows a thing and stands beside what reads it: `renderPing`, `pipelineOfStatus`, `INDEXES_VIEW`. */
+const isRenderer = (name: string) => /^(render|pipelineOf|findingsOf)[A-Z]|_VIEW$/.test(name);
 
 /** All that the CLI does, the users of the library can do, by the same name; how it shows it is its own. */
 export const givesLibraryWhatCliUses: Rule = (files) => {

@@ -124,9 +124,8 @@ async function handleDiff(input: CommandInput): Promise<CommandResult> {
   const to = parseSource(flags.to, 'live', context.cwd);
   await tuneForParser();
   const { compareStructures } = await import('../../migrate/checks/drift.ts');
-  const { findingsOfDrift } = await import('../../report/findings.ts');
   const { describeDifferences } = await import('../../structure/diff.ts');
-  const { renderDifferences } = await import('../../migrate/checks/report.ts');
+  const { findingsOfDrift, renderDifferences } = await import('../../migrate/checks/report.ts');
   const { config, options } = await loadMigrateOptions(input);
   const comparison = await withStop(context, { said: 'dropping the scratch database' }, (signal) =>
     compareStructures({

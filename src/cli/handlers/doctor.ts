@@ -2,7 +2,6 @@ import { withInspection } from '../../connection/inspection.ts';
 import { runDoctor } from '../../doctor/doctor.ts';
 import type { DoctorIgnore } from '../../doctor/ignore.ts';
 import { renderDoctor } from '../../doctor/report.ts';
-import { dataOfDoctor } from '../../report/findings.ts';
 import type { FailOn } from '../commands/doctor.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -27,7 +26,7 @@ export async function handleDoctor(input: CommandInput): Promise<CommandResult> 
   });
   const failOn = flags.failOn as unknown as FailOn[];
   return {
-    data: { ...dataOfDoctor(report), failOn },
+    data: { ...report, failOn },
     text: renderDoctor(report, {
       style,
       format: flags.markdown ? 'markdown' : 'text',

@@ -30,7 +30,6 @@ import {
   listBusinessRules,
   repairBusinessRules,
 } from '../../events/rules.ts';
-import { findingOfRule } from '../../report/findings.ts';
 import { renderReport } from '../../report/render-report.ts';
 import { commandLine, sameCommand } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
@@ -168,7 +167,7 @@ export async function handleRulesCheck(input: CommandInput): Promise<CommandResu
   return {
     data: {
       ...{ countedSince: report.countedSince, notes: report.notes },
-      findings: report.rows.map(findingOfRule),
+      findings: report.rows,
     },
     text: details === '' ? table : `${table}\n\n${details}`,
     pipeline: async () => {
@@ -215,7 +214,7 @@ export async function handleRulesRepair(input: CommandInput): Promise<CommandRes
     data: {
       dryRun: result.dryRun,
       repairs: result.repairs,
-      findings: result.remaining.map(findingOfRule),
+      findings: result.remaining,
     },
     text: renderRepairs(result, input.style),
     exitCode: result.remaining.length > 0 ? EXIT.found : EXIT.done,

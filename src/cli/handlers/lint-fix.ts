@@ -6,7 +6,6 @@ import { lintMigrations } from '../../migrate/checks/lint.ts';
 import { type LintFixPlan, planLintFixes, writeLintFixes } from '../../migrate/checks/lint-fix.ts';
 import { renderFixes } from '../../migrate/checks/report.ts';
 import { readStatus } from '../../migrate/plan/status.ts';
-import { dataOfLint } from '../../report/findings.ts';
 import { commandLine } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -25,7 +24,7 @@ export async function fixMigrations(input: CommandInput, config: Config): Promis
   const report = isDry ? plan.report : await lintMigrations({ ...options, directory });
   const { error, warning } = report.counts;
   return {
-    data: { dryRun: isDry, ...toData(plan), ...dataOfLint(report) },
+    data: { dryRun: isDry, ...toData(plan), ...report },
     text: renderFixes({ ...plan, report }, { isDry, diffs: await diffsOf(plan), style }),
     exitCode: error > 0 || (flags.strict && warning > 0) ? EXIT.found : EXIT.done,
   };
@@ -34,10 +33,7 @@ export async function fixMigrations(input: CommandInput, config: Config): Promis
 function toData({ files, fixed, left }: LintFixPlan) {
   return {
     fixed,
-    left: left.map(({ rule, reason, file, line }) => ({
-      ...{ code: rule, reason },
-      location: { file, line },
-    })),
+    left,
     written: files.map(({ file, before }) => ({ file, isNew: before === undefined })),
   };
 }

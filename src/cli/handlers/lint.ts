@@ -5,7 +5,6 @@ import type { LintReport } from '../../lint/engine.ts';
 import { renderLint, renderLintRules } from '../../lint/report.ts';
 import { LINT_RULES } from '../../lint/rules.ts';
 import { lintMigrations } from '../../migrate/checks/lint.ts';
-import { dataOfLint } from '../../report/findings.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
 import { lintOptionsOf, loadConfig } from '../settings.ts';
@@ -14,7 +13,7 @@ import { tuneForParser } from '../v8-flags.ts';
 export async function handleLint(input: CommandInput): Promise<CommandResult> {
   const { context, flags } = input;
   if (typeof flags.explain === 'string') return explainRule(flags.explain);
-  if (flags.listRules || asksForRules(input)) return listRules(input);
+  if (flags.listRules || asksForRules(input)) return listBusinessRules(input);
   await tuneForParser();
   const config = await loadConfig(input);
   if (flags.fix) return (await import('./lint-fix.ts')).fixMigrations(input, config);
@@ -23,7 +22,7 @@ export async function handleLint(input: CommandInput): Promise<CommandResult> {
     paths: input.args.map((path) => resolve(context.cwd, path)),
   });
   return {
-    data: dataOfLint(report),
+    data: report,
     text: renderLint(report, input.style, flags.verbose === true),
     pipeline: async () => {
       const { pipelineOfLint } = await import('../../lint/report.ts');
@@ -42,7 +41,7 @@ function asksForRules({ args, context }: CommandInput): boolean {
   return args.length === 1 && args[0] === 'rules' && !existsSync(resolve(context.cwd, 'rules'));
 }
 
-function listRules({ style }: CommandInput): CommandResult {
+function listBusinessRules({ style }: CommandInput): CommandResult {
   const rules = LINT_RULES.map(({ name, group, severity, summary, isOptional = false }) => ({
     name,
     group,

@@ -1,7 +1,6 @@
 import type { Config } from '../../config/resolve.ts';
 import type { ValidateOptions } from '../../migrate/checks/validate.ts';
 import type { MigrateOptions } from '../../migrate/options.ts';
-import { dataOfValidation, findingsOfDrift, findingsOfStatus } from '../../report/findings.ts';
 import { loadTable } from '../context.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT, withStop } from '../exit-codes.ts';
@@ -20,7 +19,9 @@ const APPLIED_ROWS_ON_TERMINAL = 20;
 
 export async function handleStatus(input: CommandInput): Promise<CommandResult> {
   const { config, options } = await loadMigrateOptions(input, { needsMigrations: true });
-  const { readStatus, renderStatus } = await import('../../migrate/plan/status.ts');
+  const { findingsOfStatus, pipelineOfStatus, readStatus, renderStatus } = await import(
+    '../../migrate/plan/status.ts'
+  );
   const { context, flags, style } = input;
   const status = await readStatus(options);
   const drift = flags.drift ? await findDrift(input, config, options) : undefined;
@@ -30,10 +31,7 @@ export async function handleStatus(input: CommandInput): Promise<CommandResult> 
   return {
     data: {
       ...status,
-      findings: [
-        ...findingsOfStatus(status, flags.check === true),
-        ...findingsOfDrift(drift?.data.differences ?? []),
-      ],
+      findings: [...findingsOfStatus(status, flags.check === true), ...(drift?.findings ?? [])],
       ...(drift && { drift: drift.data }),
     },
     text: [
@@ -44,10 +42,7 @@ export async function handleStatus(input: CommandInput): Promise<CommandResult> 
       }),
       ...(drift ? ['', drift.text] : []),
     ].join('\n'),
-    pipeline: async () => {
-      const { pipelineOfStatus } = await import('../../report/findings.ts');
-      return pipelineOfStatus(status, flags.check === true, drift?.objects);
-    },
+    pipeline: async () => pipelineOfStatus(status, flags.check === true, drift?.objects),
     exitCode: (flags.check && !isClean) || drift?.isFound ? EXIT.found : EXIT.done,
   };
 }
@@ -57,7 +52,7 @@ async function findDrift(input: CommandInput, config: Config, options: MigrateOp
   await tuneForParser();
   const { readDrift } = await import('../../migrate/checks/drift.ts');
   const { describeDifferences } = await import('../../structure/diff.ts');
-  const { renderDifferences } = await import('../../migrate/checks/report.ts');
+  const { findingsOfDrift, renderDifferences } = await import('../../migrate/checks/report.ts');
   const { structureSettings } = await import('../commands/schema.ts');
   const comparison = await withStop(
     input.context,
@@ -68,6 +63,7 @@ async function findDrift(input: CommandInput, config: Config, options: MigrateOp
   const names = { from: 'the applied migrations', to: 'the database' };
   return {
     data: comparison,
+    findings: findingsOfDrift(comparison.differences),
     text: renderDifferences(comparison, { ...names, lines, style: input.style }),
     objects: comparison.differences.map((one) => describeDifferences([one])),
     isFound: lines.length > 0,
@@ -96,7 +92,7 @@ export async function handleValidate(input: CommandInput): Promise<CommandResult
   const fails = input.flags.strict ? ['error', 'warning'] : ['error'];
   const isValid = !result.findings.some(({ severity }) => fails.includes(severity));
   return {
-    data: dataOfValidation(result),
+    data: result,
     text: renderValidation(result, input.style, input.flags.verbose === true),
     pipeline: async () => {
       const { pipelineOfValidation } = await import('../../migrate/checks/report.ts');

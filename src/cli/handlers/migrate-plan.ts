@@ -64,7 +64,7 @@ export async function showPlan(
   for (const warning of plan.warnings) context.err(`${renderWarning(warning, style)}\n`);
   const verdict = budget === undefined ? undefined : await judge(plan, budget);
   return {
-    data: { dryRun: true, ...plan, ...(verdict && (await dataOfBudget(verdict))) },
+    data: { dryRun: true, ...plan, ...(verdict && dataOf(verdict)) },
     pipeline: async () =>
       (await import('../../migrate/preview/report.ts')).pipelineOfPlan(plan, verdict),
     exitCode: verdict?.isKept === false ? EXIT.found : EXIT.done,
@@ -79,9 +79,8 @@ export async function showPlan(
   };
 }
 
-async function dataOfBudget(verdict: BudgetVerdict) {
-  const { findingsOfBudget } = await import('../../report/findings.ts');
-  return { budget: verdict.budget, findings: findingsOfBudget(verdict) };
+function dataOf({ budget, violations, unknowns }: BudgetVerdict) {
+  return { budget, findings: [...violations, ...unknowns] };
 }
 
 async function judge(plan: ImpactPlan, budget: Budget): Promise<BudgetVerdict> {

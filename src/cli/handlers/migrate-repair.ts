@@ -4,7 +4,6 @@ import { renderAdoption, renderUndoneAdoption } from '../../adopt/report.ts';
 import { EvdbError } from '../../errors.ts';
 import type { MigrateOptions } from '../../migrate/options.ts';
 import { renderBaseline, renderRepair } from '../../migrate/repair/repair-plan.ts';
-import { findingOfAdoption } from '../../report/findings.ts';
 import { sameCommand } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT, ROLLING_BACK_MIGRATIONS, withStop } from '../exit-codes.ts';
@@ -101,8 +100,7 @@ async function adopt(
   const text = renderAdoption(result, {
     ...{ style, dryRun, limit, configuredFolder, startAfter },
   });
-  const findings = result.findings.map(findingOfAdoption);
-  return { data: { dryRun, ...result, findings }, text };
+  return { data: { dryRun, ...result }, text };
 }
 
 async function undo(

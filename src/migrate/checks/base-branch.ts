@@ -10,7 +10,7 @@ import {
   parseVersion,
   type Version,
 } from '../files/version.ts';
-import type { Finding } from './validate.ts';
+import type { ValidationFinding } from './validate.ts';
 
 /** A file and the name that it should have. */
 export interface MigrationRename {
@@ -20,7 +20,7 @@ export interface MigrationRename {
 
 /** What a comparison with a base branch tells. */
 interface BaseCheck {
-  findings: Finding[];
+  findings: ValidationFinding[];
   skipped: { check: string; reason: string }[];
   /** The files that are the same on the base, as they are shown. */
   unchanged: Set<string>;
@@ -67,10 +67,12 @@ function unchangedOf(
 /** What is not on the base already, and how much is. */
 export function newAgainst(
   { unchanged }: BaseCheck,
-  findings: readonly Finding[],
+  findings: readonly ValidationFinding[],
   ref: string,
-): { findings: Finding[]; skipped: { check: string; reason: string }[] } {
-  const added = findings.filter(({ file }) => file === undefined || !unchanged.has(file));
+): { findings: ValidationFinding[]; skipped: { check: string; reason: string }[] } {
+  const added = findings.filter(
+    ({ location }) => location === undefined || !unchanged.has(location.file),
+  );
   const known = findings.length - added.length;
   if (known === 0) return { findings: added, skipped: [] };
   const check = `${known === 1 ? 'a finding' : `${known} findings`} in files that are the same on ${ref}`;
@@ -95,7 +97,7 @@ interface Compared {
   here: readonly string[];
 }
 
-function misplacedFinding(misplaced: Misplaced, at: Compared): Finding {
+function misplacedFinding(misplaced: Misplaced, at: Compared): ValidationFinding {
   const { script, reason, other } = misplaced;
   const says = {
     collision: `has the version of ${other.fileName} on ${at.ref}`,
@@ -111,10 +113,9 @@ function misplacedFinding(misplaced: Misplaced, at: Compared): Finding {
     code: reason === 'collision' ? 'VERSION_COLLISION' : 'BEHIND_BASE',
     message: `${script.fileName} ${says[reason]}`,
     hint: `Rename it: ${commands} (where it is applied already, take it back first: ${commandLine('migrate down')})`,
-    file: displayPath(join(at.directory, script.fileName)),
-    line: 1,
-    column: 1,
-    renames,
+    location: { file: displayPath(join(at.directory, script.fileName)), line: 1, column: 1 },
+    objects: [],
+    details: { renames },
   };
 }
 
@@ -135,7 +136,7 @@ function renamesOf(
     }));
 }
 
-function changedFinding(name: string, { directory, ref, here }: Compared): Finding {
+function changedFinding(name: string, { directory, ref, here }: Compared): ValidationFinding {
   const isHere = here.includes(name);
   return {
     severity: 'warning',
@@ -144,8 +145,11 @@ function changedFinding(name: string, { directory, ref, here }: Compared): Findi
       ? `${name} is on ${ref} already, and was changed here`
       : `${name} is on ${ref}, and was removed here`,
     hint: 'Databases that have applied it refuse the change. Put it back, and write a new migration.',
-    file: displayPath(join(directory, name)),
-    ...(isHere && { line: 1, column: 1 }),
+    location: {
+      file: displayPath(join(directory, name)),
+      ...(isHere && { line: 1, column: 1 }),
+    },
+    objects: [],
   };
 }
 

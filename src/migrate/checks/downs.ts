@@ -15,7 +15,7 @@ import { ledgerKey, type MigrateOptions } from '../options.ts';
 import { fullName } from '../plan/plan.ts';
 import { readStanding, withSession } from '../plan/read.ts';
 import { runScript } from './replay.ts';
-import type { Finding } from './validate.ts';
+import type { ValidationFinding } from './validate.ts';
 
 /** What became of one migration in the scratch database. */
 export interface DownProof {
@@ -140,7 +140,7 @@ function readAll(scratch: Session, options: ProveDownsOptions): Promise<Structur
 
 /** What the proof of the down scripts came to. */
 interface DownChecks {
-  findings: Finding[];
+  findings: ValidationFinding[];
   /** Names of the migrations that their down scripts undo exactly. */
   proven: string[];
   /** Why there was nothing to prove. */
@@ -155,7 +155,7 @@ interface DownChecks {
  */
 export async function checkDowns(
   options: ProveDownsOptions,
-  findingOf: (error: unknown) => Finding,
+  findingOf: (error: EvdbError) => ValidationFinding,
 ): Promise<DownChecks> {
   const proofs = await proveDowns(options);
   if (proofs.length === 0) {
@@ -169,7 +169,10 @@ export async function checkDowns(
   };
 }
 
-function findingsOf(proof: DownProof, findingOf: (error: unknown) => Finding): Finding[] {
+function findingsOf(
+  proof: DownProof,
+  findingOf: (error: EvdbError) => ValidationFinding,
+): ValidationFinding[] {
   if (proof.outcome === 'incomplete') return [incompleteDown(proof)];
   if (!proof.failure) return [];
   const { direction, error, missing = [] } = proof.failure;
@@ -178,7 +181,7 @@ function findingsOf(proof: DownProof, findingOf: (error: unknown) => Finding): F
     down: 'cannot be taken back',
     'up again': 'cannot be applied again after it was taken back',
   }[direction];
-  const finding = findingOf(error);
+  const finding = findingOf(error as EvdbError);
   return [
     {
       ...finding,
@@ -195,7 +198,7 @@ function sayMissing([first, ...others]: string[]): string {
   return ` (not all of the database could be copied: ${first}${more})`;
 }
 
-function incompleteDown({ file, differences }: DownProof): Finding {
+function incompleteDown({ file, differences }: DownProof): ValidationFinding {
   const onlyOrder = differences.every(
     ({ change, parts }) =>
       change === 'changed' && parts.every(({ part }) => part === 'order of columns'),
@@ -208,9 +211,8 @@ function incompleteDown({ file, differences }: DownProof): Finding {
     message: onlyOrder
       ? `after up and down of ${fullName(file)} columns stand in another order`
       : `after up and down of ${fullName(file)} the database is not what it was (+ is left, - is gone):`,
-    file: path,
-    line: 1,
-    column: 1,
-    diff: describeDifferences(differences).join('\n'),
+    location: { file: path, line: 1, column: 1 },
+    objects: [],
+    details: { diff: describeDifferences(differences).join('\n') },
   };
 }

@@ -36,10 +36,9 @@ export interface LintFixedFile {
 
 /** A finding that has a fix and stays. */
 export interface UnfixedFinding {
-  file: string;
-  line: number;
-  rule: string;
+  code: string;
   reason: string;
+  location: { file: string; line: number };
 }
 
 /** Files as they would be after the fixes, and what the linter says of them then. */
@@ -144,7 +143,8 @@ function planUnit(unit: Unit, { judged, taken, parser }: Judged): PlannedUnit {
 
 function leftOf(unit: Unit, { raw, direction }: FixedFinding, reason: string): UnfixedFinding {
   const { path = '', text = '' } = unit[direction] ?? {};
-  return { file: path, line: locate(text, raw.start).line, rule: raw.rule, reason };
+  const location = { file: path, line: locate(text, raw.start).line };
+  return { code: raw.rule, reason, location };
 }
 
 /** The versions right behind one, in its width; undefined where another migration has one of them. */
@@ -195,13 +195,13 @@ function isUnclean(
   const own = { up: up?.path, down: down?.path };
   return found.some(
     ({ path, findings }) =>
-      findings.some(({ group }) => group === 'syntax') ||
+      findings.some(({ details }) => details.group === 'syntax') ||
       plan.fixed.some(({ raw, direction }) => {
         // What is left of a rule in the same script is there still, and in an added one nothing is.
         const isAdded = path !== own.up && path !== own.down;
         if (!isAdded && path !== own[direction]) return false;
         const left = plan.left.filter((one) => one.raw.rule === raw.rule && !isAdded);
-        return findings.filter(({ rule }) => rule === raw.rule).length > left.length;
+        return findings.filter(({ code }) => code === raw.rule).length > left.length;
       }),
   );
 }

@@ -158,20 +158,14 @@ function withUnreadable(report: LintReport, files: readonly UnreadableFile[]): L
 
 function findingOf({ file, line, message, hint }: UnreadableFile): LintFinding {
   return {
-    rule: 'unreadable-file',
-    group: 'syntax',
-    severity: 'error',
-    message,
-    hint,
-    file,
-    line,
-    column: 1,
-    endLine: line,
-    endColumn: 1,
-    excerpt: '',
-    tables: [],
-    evidence: 'static',
-    fingerprint: fingerprintOf({ file, rule: 'unreadable-file', text: message }),
+    ...{ code: 'unreadable-file', severity: 'error', message, hint },
+    location: { file, line, column: 1, endLine: line, endColumn: 1, excerpt: '' },
+    objects: [],
+    details: {
+      group: 'syntax',
+      evidence: 'static',
+      fingerprint: fingerprintOf({ file, rule: 'unreadable-file', text: message }),
+    },
   };
 }
 
@@ -293,7 +287,9 @@ export function withoutShipped(
 ): LintFinding[] {
   if (findings.every(({ severity }) => severity === 'error')) return [...findings];
   const shipped = new Set(scripts.filter(isShipped).map(({ path }) => path));
-  return findings.filter(({ severity, file }) => severity === 'error' || !shipped.has(file));
+  return findings.filter(
+    ({ severity, location }) => severity === 'error' || !shipped.has(location.file),
+  );
 }
 
 /** Whether a script is one of the event schema, and unchanged. */

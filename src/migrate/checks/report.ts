@@ -1,13 +1,14 @@
+import type { Finding } from '../../finding.ts';
 import type { LintFinding } from '../../lint/finding.ts';
 import { listed, renderLint, renderLintCounts, renderLintFindings } from '../../lint/report.ts';
-import type { PipelineReport, PipelineSeverity } from '../../report/pipeline.ts';
+import { type PipelineReport, promoted } from '../../report/pipeline.ts';
 import { PLAIN, renderDiff, type Style } from '../../report/table.ts';
 import type { StructureDifference } from '../../structure/diff.ts';
 import { renderCount } from '../../text/units.ts';
 import type { StructureComparison } from './drift.ts';
 import type { LintFixPlan } from './lint-fix.ts';
 import type { RollbackLoss } from './losses.ts';
-import type { Finding, ValidationResult } from './validate.ts';
+import type { ValidationFinding, ValidationResult } from './validate.ts';
 
 /**
  * Each finding with its place, what was not checked, and a line that counts.
@@ -34,22 +35,21 @@ function renderProven(count: number, style: Style): string {
   return style.good(`${renderCount(count, 'down script')} proven: ${said} exactly`);
 }
 
-function renderFindings(findings: readonly Finding[], style: Style): string[] {
+function renderFindings(findings: readonly ValidationFinding[], style: Style): string[] {
   const linted = findings.filter(isLinted);
-  const shown = renderLintFindings(
-    linted.map((finding) => ({ ...finding, rule: finding.code })),
-    style,
-  );
-  const texts = new Map(linted.map((finding, index) => [finding as Finding, shown[index] ?? '']));
+  const shown = renderLintFindings(linted, style);
+  const texts = new Map<ValidationFinding, string>();
+  for (const [index, finding] of linted.entries()) texts.set(finding, shown[index] ?? '');
   return findings.map((finding) => texts.get(finding) ?? renderFinding(finding, style));
 }
 
-function isLinted(finding: Finding): finding is Finding & Omit<LintFinding, 'rule'> {
-  return finding.group !== undefined;
+function isLinted(finding: ValidationFinding): finding is LintFinding {
+  return finding.details?.group !== undefined;
 }
 
-function renderFinding(finding: Finding, style: Style): string {
-  const { severity, code, message, file, line, column, excerpt, hint, diff } = finding;
+function renderFinding(finding: ValidationFinding, style: Style): string {
+  const { severity, code, message, location, hint, details } = finding;
+  const { file, line, column, excerpt } = location ?? {};
   const colour = severity === 'error' ? style.bad : style.warn;
   const place = file
     ? `${[file, line, column].filter((part) => part !== undefined).join(':')}: `
@@ -57,7 +57,7 @@ function renderFinding(finding: Finding, style: Style): string {
   return [
     `${colour(severity)} ${style.dim(code)}  ${place}${message}`,
     ...(excerpt ? [excerpt] : []),
-    ...(diff ? [renderDiff(diff, style)] : []),
+    ...(details?.diff ? [renderDiff(details.diff, style)] : []),
     ...(hint ? [`  ${style.bold('hint:')} ${hint}`] : []),
   ].join('\n');
 }
@@ -100,28 +100,37 @@ const LEDGER = 'ledger';
  * @param isStrict whether warnings are errors, as with `--strict`
  */
 export function pipelineOfValidation(result: ValidationResult, isStrict: boolean): PipelineReport {
-  const severities: Record<string, PipelineSeverity> = {
-    error: 'error',
-    warning: isStrict ? 'error' : 'warning',
-  };
   const { findings, files, skipped, migrations } = result;
-  const checks = new Set([...files, ...findings.map(({ file }) => file ?? LEDGER)]);
+  const checks = new Set([...files, ...findings.map(checkOf)]);
   return {
     command: 'migrate validate',
     checks: [
       ...[...checks].map((name) => ({ name })),
       ...skipped.map(({ check, reason }) => ({ name: check, skipped: reason })),
     ],
-    problems: findings.map(({ code, diff, excerpt, file, severity, ...finding }) => ({
-      ...finding,
-      severity: severities[severity] ?? 'note',
-      check: file ?? LEDGER,
-      rule: code,
-      file,
-      excerpt: diff ?? excerpt,
+    findings: findings.map((finding) => ({
+      ...promoted(finding, isStrict),
+      check: checkOf(finding),
     })),
     summary: `${renderCount(migrations, 'migration')} checked: ${renderLintCounts(findings, { suppressed: result.suppressed.length, isVerbose: true, style: PLAIN })}`,
   };
+}
+
+function checkOf({ location }: ValidationFinding): string {
+  return location?.file ?? LEDGER;
+}
+
+/** What drift knows beside a finding. */
+export type DriftDetails = Pick<StructureDifference, 'change' | 'parts'>;
+
+/** What differs between two structures, as findings. */
+export function findingsOfDrift(
+  differences: readonly StructureDifference[],
+): Finding<DriftDetails>[] {
+  return differences.map(({ kind, object, change, parts }) => ({
+    ...{ code: 'drift', severity: 'error' as const, message: `${kind} ${object} was ${change}` },
+    ...{ objects: [object], details: { change, parts } },
+  }));
 }
 
 export interface DifferencesRenderOptions {
@@ -201,8 +210,8 @@ export function renderFixes(
     ];
   });
   const kept = left.map(
-    ({ file, line, rule, reason }) =>
-      `${style.warn('left alone')}  ${file}:${line}: ${rule}: ${reason}`,
+    ({ code, reason, location }) =>
+      `${style.warn('left alone')}  ${location.file}:${location.line}: ${code}: ${reason}`,
   );
   const done = isDry ? 'could be mended' : 'mended';
   return [

@@ -1,9 +1,9 @@
 import type { ObjectKey } from '../../catalog/catalog.ts';
 import { readTableRows } from '../../catalog/read/sizes.ts';
-import { EvdbError, type EvdbErrorCode } from '../../errors.ts';
+import { EvdbError } from '../../errors.ts';
+import type { Finding, FindingLocation } from '../../finding.ts';
 import { type LintReport, lintScripts } from '../../lint/engine.ts';
-import type { LintFinding } from '../../lint/finding.ts';
-import type { Severity } from '../../lint/rule.ts';
+import type { LintDetails, LintFinding } from '../../lint/finding.ts';
 import { GRAMMAR_MAJOR, loadSqlParser, type SqlParser } from '../../sql/parser.ts';
 import { commandLine } from '../../text/command-line.ts';
 import { ScriptError } from '../files/script-error.ts';
@@ -19,37 +19,16 @@ import { checkBase, type MigrationRename, newAgainst } from './base-branch.ts';
 import type { ProveDownsOptions } from './downs.ts';
 import { isAfter, type LintSettingsOptions, readLintScripts, withoutShipped } from './lint.ts';
 
-/** What a finding of the linter has beside its place. */
-type LintDetails = Partial<
-  Pick<LintFinding, 'group' | 'endLine' | 'endColumn' | 'tables' | 'lock' | 'blocks'> &
-    Pick<LintFinding, 'evidence' | 'fingerprint' | 'page' | 'fix'>
->;
-
-/** Something that `validate` found. */
-export interface Finding extends LintDetails {
-  severity: Severity;
-  /** A rule of the linter, where it has a `group`. */
-  code:
-    | (string & {})
-    | EvdbErrorCode
-    | 'REWORDED'
-    | 'NO_DOWN'
-    | 'VERSION_COLLISION'
-    | 'BEHIND_BASE'
-    | 'CHANGED_SINCE_BASE'
-    | 'DOWN_INCOMPLETE'
-    | 'DOWN_FAILED';
-  message: string;
-  hint?: string | undefined;
-  file?: string;
-  line?: number;
-  column?: number;
-  /** The line with a caret. */
-  excerpt?: string;
+/** What `validate` knows beside a finding; where it has a `group`, a rule of the linter found it. */
+export interface ValidationDetails extends LintDetails {
+  /** What was applied beside what the file says, or what a down script leaves. */
   diff?: string;
   /** The files to rename, where that mends it. */
   renames?: MigrationRename[];
 }
+
+/** Its codes are those of errors, the names of rules, and `REWORDED`, `NO_DOWN` and so on. */
+export type ValidationFinding = Finding<ValidationDetails>;
 
 /** What `validateMigrations` found, and what it did not look at. */
 export interface ValidationResult {
@@ -57,7 +36,7 @@ export interface ValidationResult {
   migrations: number;
   /** Their scripts, up and down, as shown to people. */
   files: string[];
-  findings: Finding[];
+  findings: ValidationFinding[];
   /** What the linter found and a comment in the script says is meant. */
   suppressed: LintReport['suppressed'];
   /** The checks that could not be made, each with its reason. */
@@ -100,8 +79,7 @@ export async function validateMigrations(options: ValidateOptions): Promise<Vali
   }
   if (options.shadow) {
     const { checkDowns } = await import('./downs.ts');
-    const asFinding = (error: unknown) => findingOf(error as EvdbError);
-    const downs = await checkDowns({ ...options, ...options.shadow }, asFinding);
+    const downs = await checkDowns({ ...options, ...options.shadow }, findingOf);
     const { findings, proven, skippedReason } = downs;
     result.findings.push(...findings);
     if (skippedReason) result.skipped.push(skippedFor('the down scripts', skippedReason));
@@ -153,7 +131,7 @@ function skippedFor(check: string, reason: string) {
 
 function listOrFind(options: {
   directory: string;
-}): { files: MigrationFile[] } | { finding: Finding } {
+}): { files: MigrationFile[] } | { finding: ValidationFinding } {
   try {
     return { files: requireMigrations(options) };
   } catch (error) {
@@ -168,8 +146,8 @@ type FindProblems = (script: Script) => Promise<ScriptProblem[]>;
 async function checkFiles(
   files: readonly MigrationFile[],
   problemsOf: FindProblems,
-): Promise<Finding[]> {
-  const findings: Finding[] = [];
+): Promise<ValidationFinding[]> {
+  const findings: ValidationFinding[] = [];
   for (const file of files) {
     const read = [file.upPath, file.downPath].map((path) => path && readOrFind(path));
     for (const one of read) {
@@ -184,7 +162,7 @@ async function checkFiles(
   return findings;
 }
 
-function readOrFind(path: string): Script | { finding: Finding } {
+function readOrFind(path: string): Script | { finding: ValidationFinding } {
   try {
     return readScript(path);
   } catch (error) {
@@ -193,39 +171,43 @@ function readOrFind(path: string): Script | { finding: Finding } {
   }
 }
 
-function problemFinding(script: Script, problem: ScriptProblem): Finding {
+function problemFinding(script: Script, problem: ScriptProblem): ValidationFinding {
   const error = new ScriptError(problem.code, problem.message, { script, ...problem }, problem);
   return { ...findingOf(error), severity: problem.severity };
 }
 
-function noDown(file: MigrationFile, up: Script): Finding {
+function noDown(file: MigrationFile, up: Script): ValidationFinding {
   return {
-    severity: 'warning',
     code: 'NO_DOWN',
+    severity: 'warning',
     message: `${fullName(file)} has no down script`,
     hint: `Write ${fullName(file)}.down.sql, or say why there is none: -- evdb: irreversible <reason>`,
-    file: up.path,
-    line: 1,
-    column: 1,
+    location: { file: up.path, line: 1, column: 1 },
+    objects: [],
   };
 }
 
-function findingOf(error: EvdbError): Finding {
+/** A finding in place of an error, so that the others are told too. */
+function findingOf(error: EvdbError): ValidationFinding {
   const { code, message, hint } = error;
-  const finding: Finding = { severity: 'error', code, message, hint };
-  if (!(error instanceof ScriptError)) {
-    const { file, line } = error.details;
-    return {
-      ...finding,
-      ...(typeof file === 'string' && { file }),
-      ...(typeof line === 'number' && { line, column: 1 }),
-    };
-  }
-  return { ...finding, ...error.location, excerpt: error.excerpt };
+  const location = locationOf(error);
+  return {
+    ...{ code, severity: 'error', message },
+    ...(hint !== undefined && { hint }),
+    ...(location && { location }),
+    objects: [],
+  };
+}
+
+function locationOf(error: EvdbError): FindingLocation | undefined {
+  if (error instanceof ScriptError) return { ...error.location, excerpt: error.excerpt };
+  const { file, line } = error.details;
+  if (typeof file !== 'string') return undefined;
+  return { file, ...(typeof line === 'number' && { line, column: 1 }) };
 }
 
 const LEDGER_FINDINGS: Partial<
-  Record<MigrationState, [Finding['severity'], Finding['code'], string]>
+  Record<MigrationState, [severity: Finding['severity'], code: string, says: string]>
 > = {
   changed: ['error', 'CHANGED_MIGRATION', 'changed after it was applied'],
   reworded: [
@@ -261,12 +243,13 @@ async function checkOnServer(options: MigrateOptions, files: MigrationFile[], pa
   });
 }
 
-function ledgerFinding(status: MigrationStatus, diff: string | undefined): Finding[] {
+function ledgerFinding(status: MigrationStatus, diff: string | undefined): ValidationFinding[] {
   const known = LEDGER_FINDINGS[status.state];
   if (!known) return [];
   const [severity, code, says] = known;
   const message = `${fullName(status)} ${says}`;
-  return [{ severity, code, message, ...(diff !== undefined && { diff }) }];
+  const details = diff === undefined ? {} : { details: { diff } };
+  return [{ code, severity, message, objects: [], ...details }];
 }
 
 interface LintCheckedOptions extends LintSettingsOptions {
@@ -296,27 +279,26 @@ function lintChecked(files: readonly MigrationFile[], options: LintCheckedOption
  */
 function mergeFindings(
   files: readonly string[],
-  checked: readonly Finding[],
+  checked: readonly ValidationFinding[],
   linted: readonly LintFinding[],
-): Finding[] {
+): ValidationFinding[] {
   const refused = new Set(checked.map((finding) => placeOf(finding)));
-  const more = linted
-    .filter((finding) => !isTold(finding, refused))
-    .map(({ rule, ...finding }): Finding => ({ ...finding, code: rule }));
+  const more = linted.filter((finding) => !isTold(finding, refused));
   const order = new Map(files.map((file, index) => [file, index]));
-  const rank = ({ file = '' }: Finding) => order.get(file) ?? -1;
-  return [...checked, ...more].sort(
-    (a, b) =>
-      rank(a) - rank(b) || (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0),
-  );
+  const placed = [...checked, ...more].map((finding) => {
+    const { file = '', line = 0, column = 0 } = finding.location ?? {};
+    return { finding, rank: order.get(file) ?? -1, line, column };
+  });
+  placed.sort((a, b) => a.rank - b.rank || a.line - b.line || a.column - b.column);
+  return placed.map(({ finding }) => finding);
 }
 
 const TOLD_BY_CHECKS = new Set(['syntax-error', 'transaction-control', 'concurrently-in-tx']);
 
 function isTold(finding: LintFinding, refused: ReadonlySet<string>): boolean {
-  return TOLD_BY_CHECKS.has(finding.rule) && refused.has(placeOf(finding));
+  return TOLD_BY_CHECKS.has(finding.code) && refused.has(placeOf(finding));
 }
 
-function placeOf({ file, line, column }: Pick<Finding, 'file' | 'line' | 'column'>): string {
+function placeOf({ location: { file, line, column } = { file: '' } }: ValidationFinding): string {
   return [file, line, column].join(':');
 }

@@ -1,3 +1,5 @@
+import type { Finding } from '../../finding.ts';
+import type { PipelineFinding, PipelineReport } from '../../report/pipeline.ts';
 import { type Cell, renderTable, type Style, type TableRenderer } from '../../report/table.ts';
 import { renderCount, renderDuration, renderTime } from '../../text/units.ts';
 import { renderState } from '../../text/words.ts';
@@ -170,4 +172,84 @@ function renderCounts({ counts, migrations, schema }: MigrationsStatus): string 
     .filter(([, count]) => count > 0)
     .map(([state, count]) => `${count} ${renderState(state)}`);
   return `${renderCount(migrations.length, 'migration')} in schema ${schema}: ${said.join(', ')}`;
+}
+
+/**
+ * Migrations that are not applied as they stand here.
+ *
+ * @param isChecked whether what is not applied as it stands here is an error, as with `--check`
+ */
+export function findingsOfStatus({ migrations }: MigrationsStatus, isChecked: boolean): Finding[] {
+  return migrations.flatMap((migration) => findingOf(migration, isChecked) ?? []);
+}
+
+function findingOf(
+  { label, name, state, file }: StatusEntry,
+  isChecked: boolean,
+): Finding | undefined {
+  const says = SAYS[state];
+  if (says === undefined) return undefined;
+  return {
+    code: state,
+    severity: state === 'reworded' ? 'info' : isChecked ? 'error' : 'warning',
+    message: `${label}_${name} ${says}`,
+    ...(file !== undefined && { location: { file } }),
+    objects: [],
+  };
+}
+
+const SAYS: Partial<Record<MigrationState, string>> = {
+  pending: 'is not applied yet',
+  reworded: 'differs from what was applied, but only in comments or white space',
+  changed: 'changed after it was applied',
+  missing: 'is applied, but its file is gone',
+  ahead: 'is applied and not here: this checkout is older than the database',
+  outOfOrder: 'is pending, but a newer migration is applied',
+  incomplete: 'stopped half way',
+};
+
+/**
+ * Where the migrations stand, for a pipeline.
+ *
+ * @param isChecked whether what is not applied as it stands here is an error, as with `--check`
+ * @param drift what was changed by hand, each object in the lines of `describeDifferences`
+ */
+export function pipelineOfStatus(
+  status: MigrationsStatus,
+  isChecked: boolean,
+  drift?: readonly (readonly string[])[],
+): PipelineReport {
+  const { migrations, counts, schema } = status;
+  const parts = Object.entries(counts)
+    .filter(([, count]) => count > 0)
+    .map(([state, count]) => `${count} ${renderState(state)}`);
+  return {
+    command: 'migrate status',
+    checks: [
+      ...migrations.map(({ label, name }) => ({ name: `${label}_${name}` })),
+      ...(drift ? [{ name: DRIFT }] : []),
+    ],
+    findings: [
+      ...migrations.flatMap((migration): PipelineFinding[] => {
+        const finding = findingOf(migration, isChecked);
+        if (finding === undefined) return [];
+        const { location } = finding;
+        const check = `${migration.label}_${migration.name}`;
+        return [{ ...finding, check, ...(location && { location: { ...location, line: 1 } }) }];
+      }),
+      ...(drift ?? []).map(findingOfDrift),
+    ],
+    summary: `${renderCount(migrations.length, 'migration')} in schema ${schema}: ${parts.join(', ')}`,
+  };
+}
+
+const DRIFT = 'drift';
+
+function findingOfDrift([head = '', ...parts]: readonly string[]): PipelineFinding {
+  const says = { '+': 'was added', '-': 'was removed' }[head[0] ?? ''] ?? 'was changed';
+  return {
+    ...{ check: DRIFT, code: DRIFT, severity: 'error', objects: [] },
+    message: `${head.slice(2)}: ${says} by hand`,
+    ...(parts.length > 0 && { details: { diff: parts.join('\n') } }),
+  };
 }

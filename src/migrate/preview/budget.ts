@@ -1,5 +1,6 @@
 import type { ObjectKey } from '../../catalog/catalog.ts';
 import { EvdbError } from '../../errors.ts';
+import type { Finding } from '../../finding.ts';
 import { isStronger, type LockMode } from '../../impact/impact.ts';
 import { renderCount, renderDuration, renderNumber } from '../../text/units.ts';
 import {
@@ -100,19 +101,23 @@ function invalid(problem: string): EvdbError {
   });
 }
 
-/** Something that exceeds a budget, or that nobody can tell. */
-export interface BudgetFinding {
+/** What a budget knows beside a finding. */
+export interface BudgetDetails {
   limit: BudgetLimit;
-  file: string;
-  line: number;
-  relation: ObjectKey | null;
   /** Rows, or ms; null where it is not known. */
   actual: number | null;
   /** In the same unit. */
   allowed: number;
   /** Whether `actual` was measured on the target; else it is estimated. */
   isMeasured: boolean;
-  message: string;
+}
+
+/** Something that exceeds a budget, or that nobody can tell. */
+export interface BudgetFinding extends Finding<BudgetDetails> {
+  /** `unknown` where nobody can tell, and the budget lets that pass. */
+  severity: 'error' | 'unknown';
+  location: { file: string; line: number };
+  details: BudgetDetails;
 }
 
 /**
@@ -138,8 +143,8 @@ export interface BudgetVerdict {
  */
 export function judgeBudget(plan: ImpactPlan, budget: Budget): BudgetVerdict {
   const findings = plan.steps.flatMap((step) => judgeStep(step, plan, budget));
-  const violations = findings.filter(({ actual }) => actual !== null);
-  const unknowns = findings.filter(({ actual }) => actual === null);
+  const violations = findings.filter(({ details }) => details.actual !== null);
+  const unknowns = findings.filter(({ details }) => details.actual === null);
   const isKept = violations.length === 0 && !(budget.failsOnUnknown && unknowns.length > 0);
   return { budget, isKept, violations, unknowns };
 }
@@ -189,7 +194,8 @@ function judgeRows(
       const size =
         rows === null ? 'nobody knows how many rows' : renderCount(Math.round(rows), 'row');
       const message = `${what} ${relation}: ${size}, allowed are ${renderNumber(allowed)}`;
-      return [finding({ limit, relation, actual: rows, allowed, message }, statement, step)];
+      const found = { limit, actual: rows, allowed, message };
+      return [findingOf({ ...found, relation }, statement, { step, budget })];
     };
   return [
     ...rewritten.flatMap(check('rewrite-rows', budget.rewriteRows, 'rewrites')),
@@ -209,8 +215,8 @@ function hiddenWork(statement: StatementImpact, { step, budget }: Around): Budge
   const [limit, allowed] = limits.find(([, one]) => one !== undefined) ?? [];
   const [why] = statement.unknowns;
   if (limit === undefined || allowed === undefined || why === undefined) return [];
-  const known = { limit, relation: null, actual: null, allowed };
-  return [finding({ ...known, message: `nobody knows what it does: ${why}` }, statement, step)];
+  const message = `nobody knows what it does: ${why}`;
+  return [findingOf({ limit, actual: null, allowed, message }, statement, { step, budget })];
 }
 
 function judgeTimes(
@@ -233,7 +239,8 @@ function judgeTimes(
         ? `holds ${held} for about ${renderDuration(ms)}, allowed are ${renderDuration(allowed)}`
         : `nobody knows how long it holds ${held}: ${unknown}`;
       const actual = isExceeded ? ms : null;
-      return [finding({ limit, relation, actual, allowed, message, isMeasured }, statement, step)];
+      const found = { limit, relation, actual, allowed, message, isMeasured };
+      return [findingOf(found, statement, { step, budget })];
     };
     return [
       ...(mode === 'AccessExclusive' ? check('access-exclusive', budget.accessExclusiveMs) : []),
@@ -277,10 +284,22 @@ function rowsOf(facts: ImpactTableFacts | undefined): number | null {
   return facts.isNew ? 0 : facts.rows;
 }
 
-function finding(
-  found: Omit<BudgetFinding, 'file' | 'line' | 'isMeasured'> & { isMeasured?: boolean },
+function findingOf(
+  found: Omit<BudgetDetails, 'isMeasured'> & {
+    message: string;
+    relation?: ObjectKey;
+    isMeasured?: boolean;
+  },
   { line }: StatementImpact,
-  { file }: StepImpact,
+  { step, budget }: Pick<Around, 'step' | 'budget'>,
 ): BudgetFinding {
-  return { isMeasured: false, ...found, file, line };
+  const { limit, message, relation, actual, allowed, isMeasured = false } = found;
+  return {
+    code: `budget-${limit}`,
+    severity: actual === null && !budget.failsOnUnknown ? 'unknown' : 'error',
+    message,
+    location: { file: step.file, line },
+    objects: relation === undefined ? [] : [relation],
+    details: { limit, actual, allowed, isMeasured },
+  };
 }

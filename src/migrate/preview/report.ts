@@ -1,10 +1,5 @@
 import { oneLine } from '../../report/columns.ts';
-import {
-  fence,
-  type PipelineProblem,
-  type PipelineReport,
-  type PipelineSeverity,
-} from '../../report/pipeline.ts';
+import { fence, type PipelineReport } from '../../report/pipeline.ts';
 import { PLAIN, type Style } from '../../report/table.ts';
 import { renderCount, renderDuration } from '../../text/units.ts';
 import { wrapWords } from '../../text/width.ts';
@@ -229,7 +224,8 @@ function renderVerdict(verdict: BudgetVerdict, options: ImpactPlanRenderOptions)
   const { style } = options;
   const { isKept, violations, unknowns, budget } = verdict;
   const line = (finding: BudgetFinding, colour: keyof Style) => {
-    const text = `${finding.file}:${finding.line}  ${finding.message} (${finding.limit})`;
+    const { location, message, details } = finding;
+    const text = `${location.file}:${location.line}  ${message} (${details.limit})`;
     return wrap(text, '  ', options).map((one) => style[colour](one));
   };
   const isUnknownBad = budget.failsOnUnknown;
@@ -253,26 +249,20 @@ export function pipelineOfPlan(
   verdict: BudgetVerdict | undefined,
 ): PipelineReport {
   const { steps } = plan;
-  const { violations = [], unknowns = [], budget } = verdict ?? {};
-  const unknown = budget?.failsOnUnknown ? 'error' : 'warning';
+  const { violations = [], unknowns = [] } = verdict ?? {};
   const nameOf = ({ label, name }: { label: string; name: string }) => `${label}_${name}`;
-  const checkOf = ({ file }: BudgetFinding) => {
-    const step = steps.find((one) => one.file === file);
-    return step ? nameOf(step) : file;
+  const checkOf = ({ location }: BudgetFinding) => {
+    const step = steps.find((one) => one.file === location.file);
+    return step ? nameOf(step) : location.file;
   };
-  const problem = (finding: BudgetFinding, severity: PipelineSeverity): PipelineProblem => ({
-    ...{ check: checkOf(finding), rule: `budget-${finding.limit}`, severity },
-    ...{ message: finding.message, file: finding.file, line: finding.line },
-  });
-  const problems = [
-    ...violations.map((finding) => problem(finding, 'error')),
-    ...unknowns.map((finding) => problem(finding, unknown)),
-  ];
   const planned = `${renderCount(steps.length, 'migration')} planned`;
   return {
     command: 'migrate plan',
     checks: [...new Set(steps.map(nameOf))].map((name) => ({ name })),
-    problems,
+    findings: [...violations, ...unknowns].map((finding) => ({
+      ...finding,
+      check: checkOf(finding),
+    })),
     summary: verdict
       ? `${planned}: ${verdict.isKept ? 'within the budget' : 'over the budget'}`
       : `${planned}, held against no budget`,

@@ -16,7 +16,10 @@ async function prove(stage: MigrateStage, options: Partial<ValidateOptions> = {}
   });
   const said = findings
     .filter(({ code }) => ['DOWN_INCOMPLETE', 'DOWN_FAILED', 'REPLAY_FAILED'].includes(code))
-    .map(({ severity, code, message, file, diff }) => ({ severity, code, message, file, diff }));
+    .map(({ severity, code, message, location, details }) => ({
+      ...{ severity, code, message },
+      ...{ file: location?.file, diff: details?.diff },
+    }));
   return { said, proven };
 }
 

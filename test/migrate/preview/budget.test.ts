@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { judgeBudget, parseBudget } from '../../../src/migrate/preview/budget.ts';
+import {
+  type BudgetFinding,
+  type BudgetVerdict,
+  judgeBudget,
+  parseBudget,
+} from '../../../src/migrate/preview/budget.ts';
 import type {
   ImpactPlan,
   StatementImpact,
@@ -99,8 +104,16 @@ describe('a budget', () => {
   });
 });
 
+/** What was found, with all that is known of it on one level. */
+function flat({ violations, unknowns, ...verdict }: BudgetVerdict) {
+  const flatten = ({ objects, location, details, ...finding }: BudgetFinding) => ({
+    ...{ ...finding, ...location, ...details, relation: objects[0] ?? null },
+  });
+  return { ...verdict, violations: violations.map(flatten), unknowns: unknowns.map(flatten) };
+}
+
 describe('a plan is held against a budget', () => {
-  const judge = (plan: ImpactPlan, text: string) => judgeBudget(plan, parseBudget(text));
+  const judge = (plan: ImpactPlan, text: string) => flat(judgeBudget(plan, parseBudget(text)));
 
   it('by the rows that are written anew', () => {
     const plan = planOf([{ locks: [lock('AccessExclusive')], rewrites: [rewrite] }]);

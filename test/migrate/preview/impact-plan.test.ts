@@ -179,10 +179,11 @@ Nothing was changed.`);
 
 describe('a budget under a plan', () => {
   const budget = { failsOnUnknown: false, rewriteRows: 10 };
-  const found = {
-    ...{ limit: 'rewrite-rows' as const, file: 'migrations/012_add_token.sql', line: 4 },
-    ...{ relation: 'public.events', allowed: 10, isMeasured: false },
-  };
+  const found = (message: string, actual: number | null) => ({
+    ...{ code: 'budget-rewrite-rows', severity: 'error' as const, message },
+    ...{ location: { file: 'migrations/012_add_token.sql', line: 4 }, objects: ['public.events'] },
+    details: { limit: 'rewrite-rows' as const, actual, allowed: 10, isMeasured: false },
+  });
 
   it('says that it is kept', () => {
     const verdict = { budget, isKept: true, violations: [], unknowns: [] };
@@ -192,8 +193,8 @@ describe('a budget under a plan', () => {
   it('lists what exceeds it, and what nobody knows', () => {
     const verdict = {
       ...{ budget, isKept: false },
-      violations: [{ ...found, actual: 20, message: 'rewrites public.events: 20 rows' }],
-      unknowns: [{ ...found, actual: null, message: 'nobody knows' }],
+      violations: [found('rewrites public.events: 20 rows', 20)],
+      unknowns: [found('nobody knows', null)],
     };
     expect(renderImpactPlan(plan, { ...options, verdict })).toContain(`
 over the budget, 1 thing not known and let pass:
