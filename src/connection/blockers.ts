@@ -16,7 +16,7 @@ export interface Blocker {
 }
 
 /** What `a`, a row of pg_stat_activity, runs: in one line, and as much of it as is worth to be sent. */
-export const QUERY = `pg_catalog.left(pg_catalog.regexp_replace(a.query, '\\s+', ' ', 'g'), 1000)`;
+export const SHOWN_QUERY_SQL = `pg_catalog.left(pg_catalog.regexp_replace(a.query, '\\s+', ' ', 'g'), 1000)`;
 
 /** Of a statement as a message shows it. */
 const SHOWN_CHARACTERS = 120;
@@ -33,7 +33,7 @@ const COLUMNS = `
     coalesce(host(a.client_addr), case when a.client_port = -1 then 'local socket' end) as "client",
     a.state as "state",
     (extract(epoch from pg_catalog.clock_timestamp() - coalesce(a.xact_start, a.backend_start)) * 1000)::float8 as "sinceMs",
-    ${QUERY} as "query"`;
+    ${SHOWN_QUERY_SQL} as "query"`;
 
 /** Lists who blocks a backend, asked from another session. */
 export async function listBlockers(observer: Asked, pid: number): Promise<Blocker[]> {

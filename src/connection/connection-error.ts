@@ -86,6 +86,31 @@ const TRANSLATIONS: Record<string, Translation> = {
   ],
 };
 
+/** Failures to connect that may pass by themselves: waiting helps. */
+export const PASSING_CONNECT_FAILURES: ReadonlySet<EvdbErrorCode> = new Set<EvdbErrorCode>([
+  'CONNECTION_REFUSED',
+  'CONNECTION_LOST',
+  'CONNECT_TIMEOUT',
+  'UNKNOWN_HOST',
+  'TOO_MANY_CONNECTIONS',
+  'SERVER_STARTING',
+]);
+
+/**
+ * Those that stay until somebody does something. Of the others nobody knows: who has a deadline waits,
+ * and who has to decide gives up.
+ */
+export const LASTING_CONNECT_FAILURES: ReadonlySet<EvdbErrorCode> = new Set<EvdbErrorCode>([
+  'AUTHENTICATION_FAILED',
+  'CONFIG_INVALID',
+  'DATABASE_MISSING',
+  'EMBEDDED_UNAVAILABLE',
+  'NOT_CONFIGURED',
+  'PERMISSION_DENIED',
+  'SERVER_UNSUPPORTED',
+  'TLS_FAILED',
+]);
+
 /**
  * Says in plain words why a connection could not be made. The password is never part of it:
  * only host, port, user and database are.

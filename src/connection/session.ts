@@ -253,11 +253,12 @@ function makeSession(
     get isClosed() {
       return driver.isClosed;
     },
-    run: (text) => driver.run(text),
-    query: (text, values, prepare) => driver.query(text, values, prepare),
-    copyIn: (text, rows) => driver.copyIn(text, rows),
+    // the driver's own, so that no call passes through here
+    run: driver.run,
+    query: driver.query,
+    copyIn: driver.copyIn,
     onNotice: driver.onNotice,
-    keepAlive: (keeps) => driver.keepAlive(keeps),
+    keepAlive: driver.keepAlive,
     cancel: async () => {
       if (driver.backendKey) await cancelStatement(driver.backendKey, address);
     },

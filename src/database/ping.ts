@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { queryError } from '../connection/connection-error.ts';
+import { PASSING_CONNECT_FAILURES, queryError } from '../connection/connection-error.ts';
 import { type ConnectionOptions, completeOptions } from '../connection/options.ts';
 import { doubledMs } from '../connection/retry.ts';
 import { openSession } from '../connection/session.ts';
-import { EvdbError, type EvdbErrorCode } from '../errors.ts';
+import { EvdbError } from '../errors.ts';
 import { type Cell, renderTable, type Style, type TableRenderer } from '../report/table.ts';
 import { renderDuration, renderTime } from '../text/units.ts';
 
@@ -71,16 +71,6 @@ export async function pingDatabase(
   }
 }
 
-/** Waiting may help with these, and with no other. */
-const PASSING: ReadonlySet<EvdbErrorCode> = new Set([
-  'CONNECTION_REFUSED',
-  'CONNECTION_LOST',
-  'CONNECT_TIMEOUT',
-  'UNKNOWN_HOST',
-  'TOO_MANY_CONNECTIONS',
-  'SERVER_STARTING',
-]);
-
 /** How long is waited. */
 export interface WaitForDatabaseOptions {
   /** Default 30,000. */
@@ -117,7 +107,7 @@ export async function waitForDatabase(
       const ping = await pingDatabase({ ...connection, connectTimeoutMs }, { signal });
       return { ...ping, waitedMs: performance.now() - startedAt, tries };
     } catch (error) {
-      if (!(error instanceof EvdbError && PASSING.has(error.code))) throw error;
+      if (!(error instanceof EvdbError && PASSING_CONNECT_FAILURES.has(error.code))) throw error;
       const pauseMs = doubledMs(tries, PAUSES);
       if (left() <= pauseMs) throw tookTooLong(error, timeoutMs, tries);
       onRetry?.(error, pauseMs);

@@ -4,8 +4,9 @@ import { dirname, isAbsolute, join, relative } from 'node:path';
 import type { ConnectionOptions } from '../connection/options.ts';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
+import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { ensureUsableBinaries, type UsableBinaries } from './binaries.ts';
-import { diskFull, fileError } from './disk.ts';
+import { diskFull, fileError, SQLSTATE_DISK_FULL } from './disk.ts';
 import { chooseHome, findHome, initialiseCluster } from './home.ts';
 import { chooseRunAs, findDataOwner, giveToFolderOwner, type RunAs } from './run-as.ts';
 import {
@@ -162,7 +163,6 @@ function recordState(directory: string, state: ServerState): void {
 }
 
 const MAX_NAME_BYTES = 63;
-const SQLSTATE_DISK_FULL = '53100';
 const SQLSTATE_DUPLICATE_DATABASE = '42P04';
 const SQLSTATE_UNIQUE_VIOLATION = '23505';
 
@@ -208,7 +208,7 @@ async function ensureDatabase(
 /** A caller that was killed meanwhile leaves a session that is still creating the same database. */
 async function createUnlessPresent(session: Session, database: string): Promise<void> {
   try {
-    await session.run(`create database ${quoteIdentifier(database)}`);
+    await session.run(`create database ${quoteIdent(database)}`);
   } catch (error) {
     const { code } = error as { code?: string };
     if (code !== SQLSTATE_DUPLICATE_DATABASE && code !== SQLSTATE_UNIQUE_VIOLATION) throw error;
@@ -238,12 +238,4 @@ function createError(cause: unknown, database: string): EvdbError {
     `cannot create the database "${database}": ${message}`,
     { hint: 'Read server.log in the .evdb folder, and try again.', cause, details },
   );
-}
-
-function quoteLiteral(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
-}
-
-function quoteIdentifier(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
 }

@@ -35,6 +35,8 @@ export function fileError(cause: unknown, action: string, path: string): EvdbErr
   }
 }
 
+export const SQLSTATE_DISK_FULL = '53100';
+
 export function diskFull(
   message: string,
   options: { cause?: unknown; details: Record<string, unknown> },

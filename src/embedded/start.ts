@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { EvdbError } from '../errors.ts';
 import { commandLine } from '../text/command-line.ts';
 import type { UsableBinaries } from './binaries.ts';
-import { diskFull, findDiskError } from './disk.ts';
+import { diskFull, findDiskError, SQLSTATE_DISK_FULL } from './disk.ts';
 import {
   choosePort,
   closeServerLog,
@@ -45,8 +45,7 @@ const START_DEADLINE_MS = 600_000;
 const ATTEMPTS = 25;
 const ORPHANS_WAIT_MS = 200;
 
-// the server's log lines carry these behind the pid, see log_line_prefix
-const SQLSTATE_DISK_FULL = '53100';
+// the server's log lines carry it behind the pid, see log_line_prefix
 const SQLSTATE_LOCK_FILE_EXISTS = 'F0001';
 
 /**

@@ -1,24 +1,12 @@
 import { setMaxListeners } from 'node:events';
-import { codeOf } from '../connection/connection-error.ts';
+import { codeOf, LASTING_CONNECT_FAILURES } from '../connection/connection-error.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
 import { backOffMs } from '../connection/retry.ts';
 import { openSession, type Session } from '../connection/session.ts';
-import { EvdbError, type EvdbErrorCode } from '../errors.ts';
+import { EvdbError } from '../errors.ts';
 import type { PoolSettings } from './options.ts';
 import { PooledConnection } from './pooled-connection.ts';
 import { VALUE_CODEC } from './values.ts';
-
-/** Waiting does not mend these: whoever waits is told at once. */
-const LASTING: ReadonlySet<EvdbErrorCode> = new Set<EvdbErrorCode>([
-  'AUTHENTICATION_FAILED',
-  'CONFIG_INVALID',
-  'DATABASE_MISSING',
-  'EMBEDDED_UNAVAILABLE',
-  'NOT_CONFIGURED',
-  'PERMISSION_DENIED',
-  'SERVER_UNSUPPORTED',
-  'TLS_FAILED',
-]);
 
 /** What is told of attempts to connect; nothing here may throw. */
 export interface ConnectorReports {
@@ -117,7 +105,9 @@ export class Connector {
     this.#failures += 1;
     this.lastError = error;
     this.#options.reports.connectFailed(error);
-    if (LASTING.has(error.code)) this.#options.onLastingFailure(() => sameError(error));
+    // Whoever waits is told at once.
+    if (LASTING_CONNECT_FAILURES.has(error.code))
+      this.#options.onLastingFailure(() => sameError(error));
     clearTimeout(this.#retryTimer);
     this.#retryTimer = setTimeout(() => {
       this.#retryTimer = undefined;

@@ -21,7 +21,7 @@ const rooms: Record<string, { values: string[]; types?: string[] }> = {
   sql: { values: [] },
   connection: { values: ['sql/quote.ts', 'sql/mask.ts'] },
   config: { values: ['report/'], types: ['connection/'] },
-  embedded: { values: ['connection/', 'report/'] },
+  embedded: { values: ['sql/quote.ts', 'connection/', 'report/'] },
   scratch: { values: ['sql/', 'connection/', 'embedded/', 'structure/'] },
   catalog: { values: ['sql/', 'connection/'] },
   structure: { values: ['sql/', 'connection/', 'report/'] },

@@ -3,8 +3,8 @@ import {
   type BlockedSessions,
   type Blocker,
   listBlockers,
-  QUERY,
   readVictims,
+  SHOWN_QUERY_SQL,
   withShownQuery,
 } from '../../connection/blockers.ts';
 import type { Asked } from '../../connection/session.ts';
@@ -133,7 +133,7 @@ select
     coalesce(host(a.client_addr), case when a.client_port = -1 then 'local socket' end) as "client",
     a.state as "state",
     (extract(epoch from pg_catalog.now() - coalesce(a.xact_start, p.prepared)) * 1000)::float8 as "sinceMs",
-    ${QUERY} as "query",
+    ${SHOWN_QUERY_SQL} as "query",
     n.nspname as "schema",
     c.relname as "table",
     pg_catalog.bool_and(l.mode in ('AccessShareLock', 'RowShareLock')) as "isWeak"
