@@ -2,17 +2,12 @@ import { type Dirent, existsSync, readdirSync, readFileSync, statSync } from 'no
 import { join, relative, resolve, sep } from 'node:path';
 import { EvdbError } from '../errors.ts';
 import { decode, listMigrations, readText } from '../migrate/files/source.ts';
-import { dbmate } from './dbmate.ts';
-import { diesel } from './diesel.ts';
+import { diesel, golangMigrate, readPairs, sqlx } from './file-pairs.ts';
 import { flyway } from './flyway.ts';
 import type { Adapter, AdoptableTool, ForeignFile } from './foreign.ts';
-import { golangMigrate, readPairs } from './golang-migrate.ts';
-import { goose } from './goose.ts';
-import { graphileMigrate } from './graphile-migrate.ts';
-import { nodePgMigrate } from './node-pg-migrate.ts';
+import { dbmate, goose, nodePgMigrate } from './marked-files.ts';
 import type { ExistingFile } from './plan-migration.ts';
-import { prisma } from './prisma.ts';
-import { sqlx } from './sqlx.ts';
+import { graphileMigrate, prisma } from './up-files.ts';
 
 /** Pairs of `N_name.up.sql` and `N_name.down.sql` that somebody ran by hand, or a script: no table. */
 const pairs: Adapter = {

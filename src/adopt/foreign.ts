@@ -135,6 +135,12 @@ export function isoFromEpochMs(epochMs: unknown): string | null {
   return typeof epochMs === 'string' ? new Date(Number(epochMs)).toISOString() : null;
 }
 
+/** What a table says that keeps neither checksums nor durations. @param epochMs as `epochMsSql` gives it */
+export function rowOf(key: unknown, epochMs: unknown): ForeignRow {
+  const appliedAt = isoFromEpochMs(epochMs);
+  return { key: String(key), appliedAt, durationMs: null, checksum: null };
+}
+
 /** The order of most tools: by number. */
 export function byNumber(a: ForeignMigration, b: ForeignMigration): number {
   return compareVersions(parseVersion(a.label), parseVersion(b.label));

@@ -12,6 +12,7 @@ import { collationOf } from '../catalog/replay/column.ts';
 import { type Reference, referencesTo } from '../catalog/replay/relation.ts';
 import { asKind } from '../sql/tree.ts';
 import { lockOther, lockTriggersOf } from './constraint.ts';
+import { dropDependent } from './create-drop.ts';
 import {
   type AlterCommand,
   build,
@@ -21,7 +22,6 @@ import {
   storedTables,
   type Target,
 } from './draft.ts';
-import { dropDependent } from './drop.ts';
 import { lockSequences } from './objects.ts';
 import { isProvenNotNull } from './proven.ts';
 

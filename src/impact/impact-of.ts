@@ -7,9 +7,9 @@ import {
   impactOfCreateIndex,
   impactOfCreateTrigger,
   impactOfCreateView,
-} from './create.ts';
+  impactOfDrop,
+} from './create-drop.ts';
 import { closeDraft, type Draft, openDraft, unknown } from './draft.ts';
-import { impactOfDrop } from './drop.ts';
 import type { Impact } from './impact.ts';
 import {
   impactOfCluster,

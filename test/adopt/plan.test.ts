@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { dbmate } from '../../src/adopt/dbmate.ts';
 import type { ForeignMigration, ForeignRow } from '../../src/adopt/foreign.ts';
+import { dbmate } from '../../src/adopt/marked-files.ts';
 import { type AdoptionInput, planAdoption } from '../../src/adopt/plan.ts';
 import type { LedgerRow } from '../../src/migrate/ledger/ledger.ts';
 

@@ -1,10 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { dbmate } from '../../src/adopt/dbmate.ts';
+import { sqlx } from '../../src/adopt/file-pairs.ts';
 import { numberDotted } from '../../src/adopt/flyway.ts';
 import type { Adapter, ForeignFile } from '../../src/adopt/foreign.ts';
-import { goose } from '../../src/adopt/goose.ts';
-import { nodePgMigrate } from '../../src/adopt/node-pg-migrate.ts';
-import { sqlx } from '../../src/adopt/sqlx.ts';
+import { dbmate, goose, nodePgMigrate } from '../../src/adopt/marked-files.ts';
 
 function file(path: string, text: string): ForeignFile {
   return { path, bytes: Buffer.from(text), text };

@@ -8,8 +8,7 @@ import {
   type StructureObject,
 } from '../structure.ts';
 import { CATALOG, type KindQuery } from './catalogs.ts';
-import { inheritParts } from './inheritance.ts';
-import { settleExpression } from './settle-expression.ts';
+import { inheritParts, settleExpression } from './settle.ts';
 
 export interface QueryResult {
   query: KindQuery;

@@ -21,12 +21,18 @@ import {
 } from './data-types.ts';
 import {
   ACCESS_METHODS,
+  AGGREGATES,
+  CASTS,
   DEFAULT_PRIVILEGES,
+  EVENT_TRIGGERS,
   EXTENSIONS,
   FOREIGN_DATA_WRAPPERS,
+  LANGUAGES,
   PUBLICATIONS,
+  ROUTINES,
   SCHEMAS,
   SERVERS,
+  TRANSFORMS,
   USER_MAPPINGS,
 } from './database.ts';
 import { makeObjects, type QueryResult } from './objects.ts';
@@ -51,7 +57,6 @@ import {
   STATISTICS,
   TRIGGERS,
 } from './relations.ts';
-import { AGGREGATES, CASTS, EVENT_TRIGGERS, LANGUAGES, ROUTINES, TRANSFORMS } from './routines.ts';
 
 const INTERNAL_ERROR = 'XX000';
 

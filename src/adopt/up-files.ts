@@ -5,14 +5,96 @@ import {
   type Adapter,
   type AdoptionFinding,
   adoptionFinding,
+  byText,
   epochMsSql,
   type ForeignFile,
   type ForeignMigration,
+  type ForeignRow,
   isoFromEpochMs,
   plainSection,
+  type TableRow,
+  withLineEnds,
 } from './foreign.ts';
 
-const FILE_NAME = /^committed\/(\d+)(-[-_a-zA-Z0-9]*)?\.sql$/;
+/* Tools whose migrations only go up, and which know each file by its checksum. */
+
+const PRISMA_FILE = /^([^/]+)\/migration\.sql$/;
+
+/** A folder for each migration, forward only; the table has a row for each try. */
+export const prisma: Adapter = {
+  tool: 'prisma',
+  folders: ['prisma/migrations'],
+  table: { name: '_prisma_migrations', columns: ['migration_name', 'checksum', 'finished_at'] },
+  isSql: (path) => PRISMA_FILE.test(path),
+  readFiles: readPrismaFiles,
+  rowsSql: (table) => `select
+    migration_name as "name",
+    checksum as "checksum",
+    ${epochMsSql('finished_at', 'timestamptz')} as "appliedAt",
+    (extract(epoch from finished_at - started_at) * 1000)::float8 as "durationMs",
+    rolled_back_at is not null as "isRolledBack"
+from ${table}
+order by started_at, migration_name`,
+  readRows: readPrismaRows,
+};
+
+function readPrismaFiles(files: ForeignFile[]) {
+  const migrations: ForeignMigration[] = [];
+  const findings: AdoptionFinding[] = [];
+  for (const { path, bytes, text } of files) {
+    const key = PRISMA_FILE.exec(path)?.[1];
+    if (
+      path === 'migration_lock.toml' &&
+      !/provider\s*=\s*"postgres(ql)?"/.test(bytes.toString())
+    ) {
+      findings.push(
+        adoptionFinding({
+          severity: 'error',
+          file: path,
+          message: 'these migrations are not for PostgreSQL',
+        }),
+      );
+    }
+    if (key === undefined) continue;
+    const [, label = '', name = ''] = /^(\d*)(.*)$/.exec(key) ?? [];
+    migrations.push({
+      ...{ key, label, name, path, up: plainSection(text), down: null },
+      checksums: withLineEnds(bytes).map((content) => hash('sha256', content, 'hex')),
+    });
+  }
+  return { migrations: migrations.sort((a, b) => byText(a.key, b.key)), findings };
+}
+
+/** Applied is what has finished and was not rolled back; what has neither failed. */
+function readPrismaRows(rows: TableRow[]) {
+  const applied = new Map<string, ForeignRow>();
+  const failed = new Set<string>();
+  for (const { name, checksum, appliedAt, durationMs, isRolledBack } of rows) {
+    const key = String(name);
+    if (isRolledBack === true) continue;
+    if (appliedAt === null) failed.add(key);
+    else {
+      applied.set(key, {
+        key,
+        appliedAt: isoFromEpochMs(appliedAt),
+        durationMs: Number(durationMs),
+        // Older releases left the zeros at the front of each byte away; those cannot be compared.
+        checksum: String(checksum).length === 64 ? String(checksum) : null,
+      });
+    }
+  }
+  return { rows: [...applied.values()], findings: [...failed].map(failedPrismaRow) };
+}
+
+function failedPrismaRow(name: string): AdoptionFinding {
+  return adoptionFinding({
+    severity: 'error',
+    message: `the table says that ${name} was started and has neither finished nor been rolled back`,
+    hint: `Prisma's way out: \`prisma migrate resolve --rolled-back ${name}\` where the database is as before it, --applied where it is as after it. Then adopt again.`,
+  });
+}
+
+const COMMITTED_FILE = /^committed\/(\d+)(-[-_a-zA-Z0-9]*)?\.sql$/;
 const CURRENT = /^current(\.sql|\/.*\.sql)$/;
 const HEADER = /^--! ([A-Z][a-zA-Z0-9_]*)(?::(.*))?$/;
 const { noTransaction: NO_TRANSACTION } = FOREIGN_MARKERS['graphile-migrate'];
@@ -29,8 +111,8 @@ export const graphileMigrate: Adapter = {
     schema: 'graphile_migrate',
     columns: ['hash', 'previous_hash', 'filename'],
   },
-  isSql: (path) => FILE_NAME.test(path) || CURRENT.test(path),
-  readFiles,
+  isSql: (path) => COMMITTED_FILE.test(path) || CURRENT.test(path),
+  readFiles: readGraphileFiles,
   rowsSql: (table) =>
     `select filename as "key", hash as "checksum", ${epochMsSql('date', 'timestamptz')} as "appliedAt" from ${table} order by filename`,
   readRows: (rows) => ({
@@ -44,10 +126,10 @@ export const graphileMigrate: Adapter = {
   }),
 };
 
-function readFiles(files: ForeignFile[]) {
+function readGraphileFiles(files: ForeignFile[]) {
   const findings = files.filter(isStarted).map(uncommitted);
   const committed = files
-    .flatMap((file) => readFile(file) ?? [])
+    .flatMap((file) => readGraphileFile(file) ?? [])
     .sort((a, b) => Number(parseVersion(a.label)) - Number(parseVersion(b.label)));
   let previous: string | null = null;
   const migrations: ForeignMigration[] = [];
@@ -72,8 +154,8 @@ function uncommitted({ path }: ForeignFile): AdoptionFinding {
   });
 }
 
-function readFile({ path, text }: ForeignFile) {
-  const match = FILE_NAME.exec(path);
+function readGraphileFile({ path, text }: ForeignFile) {
+  const match = COMMITTED_FILE.exec(path);
   if (!match) return undefined;
   const [, label = '', slug = ''] = match;
   const { headers, body } = splitHeaders(text);
