@@ -2,7 +2,7 @@ import type postgres from 'postgres';
 import { expect } from 'vitest';
 import type { EvdbErrorCode } from '../../src/errors.ts';
 import { createRole, type TestRole } from '../support/databases.ts';
-import { test as base } from '../support/fixture.ts';
+import { test as base, type TestDatabase } from '../support/fixture.ts';
 import { checkJsonOutput } from '../support/json-schemas.ts';
 import type { TestProject } from '../support/project.ts';
 import { type CliResult, runCli } from '../support/run-cli.ts';
@@ -33,6 +33,22 @@ export function parseJson(result: CliResult): Record<string, unknown> & { comman
   const document = value as Record<string, unknown> & { command: string };
   expect(checkJsonOutput(document)).toEqual([]);
   return document;
+}
+
+/** A project whose migrations are applied, and whose environment `production` is protected. */
+export interface Applied {
+  dir: string;
+  evdb(...args: string[]): Promise<CliResult>;
+  contents(): Promise<string[]>;
+}
+
+/** Applies the migrations that a project holds. */
+export async function applyAll(project: TestProject, { url, sql }: TestDatabase): Promise<Applied> {
+  const config = { environments: { production: { protected: true } } };
+  await project.write('evdb.config.json', JSON.stringify(config));
+  const evdb = (...args: string[]) => runCli(args, { cwd: project.dir, env: { EVDB_URL: url } });
+  expect(await evdb('migrate', 'up')).toMatchObject({ code: 0 });
+  return { dir: project.dir, evdb, contents: () => readContents(sql) };
 }
 
 /** Everything that a command could leave in a database: its objects, and the rows of tables. */

@@ -1,14 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { expect } from 'vitest';
 import { test as base } from '../support/fixture.ts';
-import { type CliResult, pasteCommand, runCli } from '../support/run-cli.ts';
-import { expectError, expectHint, readContents } from './cli-kit.ts';
-
-interface Applied {
-  dir: string;
-  evdb(...args: string[]): Promise<CliResult>;
-  contents(): Promise<string[]>;
-}
+import { pasteCommand, runCli } from '../support/run-cli.ts';
+import { type Applied, applyAll, expectError, expectHint } from './cli-kit.ts';
 
 /** `applied`: two migrations are applied, and the environment `production` is protected. */
 const test = base.extend<{ applied: Applied }>({
@@ -19,12 +13,7 @@ const test = base.extend<{ applied: Applied }>({
       'create table events (id integer);',
       'drop table events;',
     );
-    const config = { environments: { production: { protected: true } } };
-    await project.write('evdb.config.json', JSON.stringify(config));
-    const env = { EVDB_URL: emptyDb.url };
-    const evdb = (...args: string[]) => runCli(args, { cwd: project.dir, env });
-    expect(await evdb('migrate', 'up')).toMatchObject({ code: 0 });
-    await use({ dir: project.dir, evdb, contents: () => readContents(emptyDb.sql) });
+    await use(await applyAll(project, emptyDb));
   },
 });
 

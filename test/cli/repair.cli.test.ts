@@ -2,14 +2,8 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { test as base } from '../support/fixture.ts';
-import { type CliResult, runCli } from '../support/run-cli.ts';
-import { expectError, parseJson, readContents } from './cli-kit.ts';
-
-interface Applied {
-  dir: string;
-  evdb(...args: string[]): Promise<CliResult>;
-  contents(): Promise<string[]>;
-}
+import { runCli } from '../support/run-cli.ts';
+import { type Applied, applyAll, expectError, parseJson } from './cli-kit.ts';
 
 /** `applied`: 001 differs in a comment, 002 in its SQL, the file of 003 is gone, 004 is as it was. */
 const test = base.extend<{ applied: Applied }>({
@@ -17,15 +11,11 @@ const test = base.extend<{ applied: Applied }>({
     for (const name of ['001_a', '002_b', '003_c', '004_d']) {
       await project.migration(name, `create table ${name.at(-1)} (id integer);`);
     }
-    const config = { environments: { production: { protected: true } } };
-    await project.write('evdb.config.json', JSON.stringify(config));
-    const env = { EVDB_URL: emptyDb.url };
-    const evdb = (...args: string[]) => runCli(['migrate', ...args], { cwd: project.dir, env });
-    expect(await evdb('up')).toMatchObject({ code: 0 });
+    const { evdb, ...applied } = await applyAll(project, emptyDb);
     await project.migration('001_a', '-- why\ncreate table a (id integer);');
     await project.migration('002_b', 'create table b (id bigint);');
     await rm(join(project.dir, 'migrations/003_c.sql'));
-    await use({ dir: project.dir, evdb, contents: () => readContents(emptyDb.sql) });
+    await use({ ...applied, evdb: (...args) => evdb('migrate', ...args) });
   },
 });
 

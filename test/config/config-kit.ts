@@ -4,7 +4,9 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
 import type { Variables } from '../../src/config/environment.ts';
 import { type Config, type ConfigFlags, resolveConfig } from '../../src/config/resolve.ts';
+import { parseConnectionUrl } from '../../src/config/url.ts';
 import type { ConnectionOptions } from '../../src/connection/options.ts';
+import { EvdbError } from '../../src/errors.ts';
 
 /** What a test puts into each source of settings. */
 export interface Sources {
@@ -65,4 +67,15 @@ export function useConfigProject(): ConfigProject {
       return { options: connection.options, warnings, text: JSON.stringify(entries) };
     },
   };
+}
+
+/** The error with which a URL is refused. */
+export function urlErrorOf(url: string): EvdbError {
+  try {
+    parseConnectionUrl(url, {}, 'environment EVDB_URL');
+  } catch (error) {
+    if (error instanceof EvdbError) return error;
+    throw error;
+  }
+  throw new Error(`${url} was accepted`);
 }

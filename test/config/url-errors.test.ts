@@ -1,16 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseConnectionUrl } from '../../src/config/url.ts';
-import { EvdbError } from '../../src/errors.ts';
-
-function errorOf(url: string): EvdbError {
-  try {
-    parseConnectionUrl(url, {}, 'environment EVDB_URL');
-  } catch (error) {
-    if (error instanceof EvdbError) return error;
-    throw error;
-  }
-  throw new Error(`${url} was accepted`);
-}
+import { urlErrorOf as errorOf } from './config-kit.ts';
 
 describe('a URL that cannot be read', () => {
   it.each([

@@ -1,19 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { parseConnectionUrl } from '../../src/config/url.ts';
-import { EvdbError } from '../../src/errors.ts';
+import { urlErrorOf as errorOf } from './config-kit.ts';
 
 function optionsOf(url: string) {
   return parseConnectionUrl(url).options;
-}
-
-function errorOf(url: string): EvdbError {
-  try {
-    parseConnectionUrl(url, {}, 'environment EVDB_URL');
-  } catch (error) {
-    if (error instanceof EvdbError) return error;
-    throw error;
-  }
-  throw new Error(`${url} was accepted`);
 }
 
 describe('the parts of a URL', () => {

@@ -1,13 +1,6 @@
 import type postgres from 'postgres';
 import { describe, expect, inject } from 'vitest';
-import {
-  closeSql,
-  createDatabase,
-  dropDatabase,
-  newDatabaseName,
-  openSql,
-  withDatabase,
-} from '../support/databases.ts';
+import { closeSql, openSql, withEmptyDatabase } from '../support/databases.ts';
 import { test } from '../support/fixture.ts';
 import { listMigrationNames, only, runFiles } from './event-schema-kit.ts';
 
@@ -79,24 +72,12 @@ async function check(sql: postgres.Sql): Promise<{ checked: number; findings: Fi
   return { checked: only(counted).count, findings: [...findings] };
 }
 
-async function withCheckedDatabase(
-  server: string,
-  work: (sql: postgres.Sql) => Promise<void>,
-): Promise<void> {
-  const admin = openSql(server, 1);
-  const name = newDatabaseName();
-  await createDatabase(admin, name);
-  const sql = openSql(withDatabase(server, name), 1);
-  try {
+const withCheckedDatabase = (server: string, work: (sql: postgres.Sql) => Promise<void>) =>
+  withEmptyDatabase(server, async (sql) => {
     await sql`create schema checker`;
     await sql`create extension plpgsql_check schema checker`;
     await work(sql);
-  } finally {
-    await closeSql(sql);
-    await dropDatabase(admin, name);
-    await closeSql(admin);
-  }
-}
+  });
 
 const missing =
   'plpgsql_check is not available here; EVDB_TEST_PLPGSQL_CHECK_URL names a server that has it';

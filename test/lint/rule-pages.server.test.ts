@@ -1,5 +1,5 @@
 import postgres from 'postgres';
-import { beforeAll, describe, expect } from 'vitest';
+import { beforeAll, describe, expect, inject } from 'vitest';
 import { isStronger, type LockMode } from '../../src/impact/impact.ts';
 import { migrateUp } from '../../src/index.ts';
 import { lintScripts } from '../../src/lint/engine.ts';
@@ -7,14 +7,7 @@ import type { Severity } from '../../src/lint/rule.ts';
 import { LINT_RULES } from '../../src/lint/rules.ts';
 import { loadSqlParser, type SqlParser } from '../../src/sql/parser.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
-import {
-  closeSql,
-  createDatabase,
-  dropDatabase,
-  newDatabaseName,
-  openSql,
-  withDatabase,
-} from '../support/databases.ts';
+import { closeSql, withEmptyDatabase } from '../support/databases.ts';
 import type { Observation } from '../support/lock-facts/facts.ts';
 import { observe } from '../support/lock-facts/observe.ts';
 import { test } from '../support/migrate-kit.ts';
@@ -118,10 +111,7 @@ describe.each(pages)('the page about %s', (rule, page) => {
     await run(stage.sql, page.bad.sql);
   });
 
-  test('shows a safe way that evdb applies and in which nothing is found', async ({
-    stage,
-    admin,
-  }) => {
+  test('shows a safe way that evdb applies and in which nothing is found', async ({ stage }) => {
     serverVersion = await readServerVersion(stage.sql);
     const findings = lint(page, goodScripts());
     expect(findings.filter((one) => one.rule === rule || one.severity === 'error')).toEqual([]);
@@ -130,7 +120,7 @@ describe.each(pages)('the page about %s', (rule, page) => {
     const { steps } = await migrateUp(stage.options);
     expect(steps).toHaveLength(goodScripts().length + 1);
     if (!page.bad.isSame) return;
-    expect(await readTableStructure(stage.sql)).toEqual(await structureAfterBad(admin, page));
+    expect(await readTableStructure(stage.sql)).toEqual(await structureAfterBad(page));
   });
 });
 
@@ -197,20 +187,10 @@ function strongestOf(modes: (LockMode | undefined)[]): LockMode | undefined {
   );
 }
 
-async function structureAfterBad(admin: postgres.Sql, page: RulePage): Promise<string[]> {
-  const name = newDatabaseName();
-  await createDatabase(admin, name);
-  const { host, port, pass, user } = admin.options;
-  const url = new URL(`postgres://${host[0]}:${port[0]}`);
-  url.username = String(user);
-  url.password = String(pass);
-  const sql = openSql(withDatabase(url.href, name));
-  try {
+function structureAfterBad(page: RulePage): Promise<string[]> {
+  return withEmptyDatabase(inject('adminUrl'), async (sql) => {
     await sql.unsafe(page.setup).simple();
     await run(sql, page.bad.sql);
-    return await readTableStructure(sql);
-  } finally {
-    await closeSql(sql);
-    await dropDatabase(admin, name);
-  }
+    return readTableStructure(sql);
+  });
 }

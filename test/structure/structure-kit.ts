@@ -4,14 +4,7 @@ import type postgres from 'postgres';
 import { openSession } from '../../src/connection/session.ts';
 import { type ReadStructureOptions, readStructure } from '../../src/structure/read/structure.ts';
 import type { Structure } from '../../src/structure/structure.ts';
-import {
-  closeSql,
-  createDatabase,
-  dropDatabase,
-  newDatabaseName,
-  openSql,
-  withDatabase,
-} from '../support/databases.ts';
+import { withEmptyDatabase } from '../support/databases.ts';
 import { test as base } from '../support/fixture.ts';
 import { connectionTo } from '../support/sessions.ts';
 
@@ -35,25 +28,17 @@ export interface StructureStage {
 
 /** `test` with an empty database. */
 export const test = base.extend<{ $test: { stage: StructureStage } }>({
-  stage: async ({ emptyDb, admin }, use) => {
+  stage: async ({ emptyDb }, use) => {
     const { sql, url } = emptyDb;
     await use({
       sql,
       read: (options) => readAt(url, options),
-      reload: async (text, options, look) => {
-        const name = newDatabaseName();
-        await createDatabase(admin, name);
-        const copy = withDatabase(url, name);
-        const other = openSql(copy, 1);
-        try {
+      reload: (text, options, look) =>
+        withEmptyDatabase(url, async (other, copy) => {
           await other.unsafe(text).simple();
           await look?.(copy);
-          return await readAt(copy, options);
-        } finally {
-          await closeSql(other);
-          await dropDatabase(admin, name);
-        }
-      },
+          return readAt(copy, options);
+        }),
       ensureRoles: () => ensureRoles(sql),
       makeEveryKind: () => makeEveryKind(sql),
       makeEntangled: () => runFile(sql, 'entangled.sql'),

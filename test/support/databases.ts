@@ -52,6 +52,25 @@ export async function dropDatabase(admin: postgres.Sql, name: string): Promise<v
   await admin`drop database if exists ${admin(name)} with (force)`;
 }
 
+/** Runs work with an empty database of its own, beside the one that a URL names, and drops it. */
+export async function withEmptyDatabase<T>(
+  serverUrl: string,
+  work: (sql: postgres.Sql, url: string) => Promise<T>,
+): Promise<T> {
+  const admin = openSql(serverUrl, 1);
+  const name = newDatabaseName();
+  await createDatabase(admin, name);
+  const url = withDatabase(serverUrl, name);
+  const sql = openSql(url, 1);
+  try {
+    return await work(sql, url);
+  } finally {
+    await closeSql(sql);
+    await dropDatabase(admin, name);
+    await closeSql(admin);
+  }
+}
+
 /** A role of one test: roles belong to the server, so each has a name of its own. */
 export interface TestRole {
   name: string;
