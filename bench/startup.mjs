@@ -1,4 +1,4 @@
-// What the short commands cost beside an empty Node process.
+// What the short commands, and the entries of the library, cost beside an empty Node process.
 // Usage: node bench/startup.mjs [--rounds 40] [--files 1000] [--inherit-env]
 import { join } from 'node:path';
 import { readArguments } from './support/arguments.mjs';
@@ -10,6 +10,7 @@ import { withWorkspace } from './support/workspace.mjs';
 
 const LIMITS = { 'evdb --version': 1.25, 'evdb migrate status': 2.2 };
 const BASE = 'node -e 0';
+const ENTRIES = ['evdb', 'evdb/events', 'evdb/ops', 'evdb/lint'];
 
 const { rounds, files } = readArguments({ rounds: 40, files: [1000] });
 const [count] = files;
@@ -34,6 +35,7 @@ await withWorkspace(async (workspace) => {
     [BASE]: ['-e', '0'],
     'evdb --version': [EVDB, '--version'],
     'evdb migrate status': [EVDB, 'migrate', 'status'],
+    ...Object.fromEntries(ENTRIES.flatMap((entry) => loadsOf(entry))),
   };
   const results = await interleave(
     mapValues(commands, (args) => () => timeProcess(process.execPath, args, options)),
@@ -47,9 +49,25 @@ await withWorkspace(async (workspace) => {
   report(workspace.serverVersion, results, usage);
 });
 
+/** What a program pays to have an entry of the library, as CommonJS and as an ES module. */
+function loadsOf(entry) {
+  const from = JSON.stringify(new URL(`../dist/${fileOf(entry)}`, import.meta.url).pathname);
+  const imported = from.replace('/dist/commonjs/', '/dist/lib/');
+  return [
+    [`require('${entry}')`, ['-e', `require(${from})`]],
+    [`import '${entry}'`, ['--input-type=module', '-e', `import ${imported}`]],
+  ];
+}
+
+function fileOf(entry) {
+  const [, part] = entry.split('/');
+  return part === undefined ? 'commonjs/index.js' : `commonjs/index.${part}.js`;
+}
+
 function report(serverVersion, results, usage) {
   const times = mapValues(results, (runs) => runs.map(({ wallMs }) => wallMs));
-  const ratios = mapValues(LIMITS, (_, name) => medianRatio(times[name], times[BASE]));
+  const { [BASE]: base, ...others } = times;
+  const ratios = mapValues(others, (ms) => medianRatio(ms, base));
   const cpuOf = (name) => usage[name].map(({ userMs, systemMs }) => userMs + systemMs);
   writeReport('startup', {
     title: `start-up, ${count} applied files, ${rounds} rounds, ${INHERITS_ENV ? "the shell's" : 'a clean'} environment`,
@@ -71,10 +89,10 @@ function report(serverVersion, results, usage) {
       name in ratios ? round(ratios[name]) : '',
       name in ratios ? round(medianRatio(cpuOf(name), cpuOf(BASE))) : '',
     ]),
-    targets: Object.entries(ratios).map(([name, value]) => ({
+    targets: Object.entries(LIMITS).map(([name, limit]) => ({
       name: `wall time of ${name} / ${BASE}`,
-      value,
-      limit: LIMITS[name],
+      value: ratios[name],
+      limit,
     })),
     data: {
       files: count,

@@ -317,7 +317,7 @@ function fileOf(entry) {
 
 /** The page: an index for each entry, then each name with its declaration, its text and its example. */
 export function renderApi(api) {
-  const owners = new Map(api.flatMap(({ name, names }) => names.map((one) => [one.name, name])));
+  const anchors = anchorsOf(api);
   const parts = [
     '# The library',
     'Written from the docstrings by `npm run api`; change those.',
@@ -325,18 +325,32 @@ export function renderApi(api) {
 \`EvdbError\` and one \`databaseManager\`. Errors that evdb throws on purpose are \`EvdbError\` with a \`code\`, see
 [errors.md](errors.md). Names that end in \`Ms\` and \`Millis\` are in milliseconds, those in \`Bytes\` in bytes.`,
   ];
-  for (const entry of api) parts.push(...renderIndex(entry));
+  for (const entry of api) parts.push(...renderIndex(entry, anchors));
   for (const entry of api) {
-    for (const one of entry.names) parts.push(...renderName(one, owners, entry.name));
+    for (const one of entry.names) parts.push(...renderName(one, anchors, entry.name));
   }
   return `${parts.join('\n\n')}\n`;
 }
 
-function renderIndex({ name, names }) {
+/** As pages of GitHub number headings that differ by case alone, such as those of `databaseManager`. */
+function anchorsOf(api) {
+  const taken = new Map();
+  const names = api.flatMap((entry) => entry.names.map(({ name }) => name));
+  return new Map(
+    names.map((name) => {
+      const anchor = name.toLowerCase();
+      const before = taken.get(anchor) ?? 0;
+      taken.set(anchor, before + 1);
+      return [name, before === 0 ? anchor : `${anchor}-${before}`];
+    }),
+  );
+}
+
+function renderIndex({ name, names }, anchors) {
   const list = (wanted) =>
     names
       .filter(({ kind }) => wanted.includes(kind))
-      .map((one) => `[${one.name}](#${one.name.toLowerCase()})`)
+      .map((one) => `[${one.name}](#${anchors.get(one.name)})`)
       .join(' · ');
   return [
     `## ${name}`,
@@ -346,7 +360,7 @@ function renderIndex({ name, names }) {
   ];
 }
 
-function renderName(one, owners, entry) {
+function renderName(one, anchors, entry) {
   const parts = [`### ${one.name}`, `\`${entry}\``];
   if (one.text !== '') parts.push(one.text);
   parts.push(`\`\`\`ts\n${one.code}\n\`\`\``);
@@ -357,10 +371,10 @@ function renderName(one, owners, entry) {
   for (const text of one.throws) parts.push(`Throws ${text.replace(/^\{?(\w+)\}?/, '`$1`')}`);
   for (const text of one.examples) parts.push(`\`\`\`ts\n${text}\n\`\`\``);
   const types = [...new Set(one.code.match(/\b[A-Z]\w+/g))].filter(
-    (name) => owners.has(name) && name !== one.name,
+    (name) => anchors.has(name) && name !== one.name,
   );
   if (types.length > 0) {
-    parts.push(`See ${types.map((name) => `[${name}](#${name.toLowerCase()})`).join(', ')}.`);
+    parts.push(`See ${types.map((name) => `[${name}](#${anchors.get(name)})`).join(', ')}.`);
   }
   return parts;
 }

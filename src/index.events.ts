@@ -35,6 +35,7 @@ export type {
   RegisterUsersOptions,
   RegistrationOutcome,
   RegistrationReport,
+  UnregisterUsersOptions,
 } from './events/register-users.ts';
 export { registerUsers, unregisterUsers } from './events/register-users.ts';
 export type {
@@ -49,6 +50,7 @@ export type {
   RegistrationClient,
   RegistrationClientOptions,
   RegistrationOptions,
+  UnregistrationOptions,
 } from './events/registration.ts';
 export {
   checkRegistrationOptions,

@@ -1,3 +1,6 @@
+// The entry `evdb`. Beside it stand `evdb/events`, `evdb/ops` and `evdb/lint` as index.<name>.ts: a file
+// events.ts beside the folder would look like a part of it, and an index inside like all that it has.
+
 // The declarations speak of Buffer and of Node's events; compilers no longer look for these alone.
 /// <reference types="node" preserve="true" />
 export type { AdoptedMigration, AdoptionResult, AdoptOptions } from './adopt/adopt.ts';
@@ -7,18 +10,23 @@ export type { UndoAdoptionOptions, UndoneAdoption } from './adopt/record.ts';
 export { planUndoAdoption, undoAdoption } from './adopt/record.ts';
 export type { DatabaseManagerOptions, OnPendingMigrations } from './application/manager.ts';
 export { DatabaseManager, databaseManager } from './application/manager.ts';
+export type { ObjectKey } from './catalog/catalog.ts';
+export type { EmbeddedConnection, ServerConnection } from './config/connection.ts';
 export type { ConfigFileInput } from './config/file.ts';
+export type { SettingFlags } from './config/layers.ts';
 export { assertConnectionConfigured } from './config/layers.ts';
 export type { Config, ConfigEntry, ConfigFlags, ResolveConfigInput } from './config/resolve.ts';
 export { resolveConfig } from './config/resolve.ts';
+export type { ParsedConnectionUrl } from './config/url.ts';
 export { parseConnectionUrl } from './config/url.ts';
 export type { BlockedSessions, Blocker, SeenBlocker } from './connection/blockers.ts';
 export { describeBlocker } from './connection/blockers.ts';
 export { QueryError } from './connection/connection-error.ts';
+export type { CopyRows, EncodedValue, StatementResult } from './connection/driver.ts';
 export type { InspectionOptions, WritingOptions } from './connection/inspection.ts';
 export { withInspection, withWriting } from './connection/inspection.ts';
 export type { ConnectionOptions, HostAddress, SslMode } from './connection/options.ts';
-export type { Session } from './connection/session.ts';
+export type { NoticeListener, Session, SessionFacts } from './connection/session.ts';
 export type { EnsuredEmbeddedServer, EnsureEmbeddedServerOptions } from './embedded/server.ts';
 export { ensureEmbeddedServer } from './embedded/server.ts';
 export type { EmbeddedServerStatus, StopEmbeddedServerResult } from './embedded/stop.ts';
@@ -26,8 +34,13 @@ export { hasEmbeddedServer, readEmbeddedServer, stopEmbeddedServer } from './emb
 export type { EvdbErrorCode, EvdbErrorOptions } from './errors.ts';
 export { EvdbError } from './errors.ts';
 export type { Finding, FindingLocation, SuppressedFinding } from './finding.ts';
+export type { LockMode } from './impact/impact.ts';
 export type { MigrationStepResult } from './migrate/apply/apply.ts';
-export type { MigrateDownOptions, MigrateUpOptions } from './migrate/apply/commands.ts';
+export type {
+  MigrateDownOptions,
+  MigrateUpOptions,
+  PlanCommandOptions,
+} from './migrate/apply/commands.ts';
 export {
   migrateDown,
   migrateRedo,
@@ -60,6 +73,7 @@ export { createMigration, initProject } from './migrate/files/create.ts';
 export type { ScriptLocation, ServerErrorReport } from './migrate/files/script-error.ts';
 export { ScriptError } from './migrate/files/script-error.ts';
 export type { MigrationFile } from './migrate/files/source.ts';
+export type { Version } from './migrate/files/version.ts';
 export { readToolVersion } from './migrate/ledger/provenance.ts';
 export type { MigrateOptions } from './migrate/options.ts';
 export { migrateOptionsOf } from './migrate/options.ts';
@@ -131,5 +145,6 @@ export type { DurationStats } from './pool/histogram.ts';
 export { type MetricInstrument, renderPrometheus } from './pool/instruments.ts';
 export type { DiscardReason, PoolEvents, PoolMetrics } from './pool/metrics.ts';
 export type { PoolOptions, PoolSsl } from './pool/options.ts';
+export type { QueryOptions } from './pool/pool.ts';
 export { DatabasePool } from './pool/pool.ts';
 export type { IsolationLevel, Transaction, TransactionOptions } from './pool/transaction.ts';

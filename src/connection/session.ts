@@ -15,6 +15,7 @@ import {
   liftTimeLimitsSql,
 } from './options.ts';
 
+/** What the server says of itself when a session begins. */
 export interface SessionFacts {
   pid: number;
   /** As in server_version_num: 180004 is 18.4. */
@@ -41,7 +42,7 @@ export interface ServerNotice {
   hint?: string;
 }
 
-/** @param statement the text under way, where it was sent by `run` */
+/** Is told what the server says; `statement` is the text under way, where `run` sent it. */
 export type NoticeListener = (notice: ServerNotice, statement: string | undefined) => void;
 
 export type Row = Record<string, unknown>;

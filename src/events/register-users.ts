@@ -58,11 +58,13 @@ export interface RegisterUsersOptions extends EventSchemaTarget, RegistrationOpt
   signal?: AbortSignal | undefined;
 }
 
+/** Whose registrations of which event are removed. */
 export interface UnregisterUsersOptions extends EventSchemaTarget {
   eventId: number;
   userIds: readonly number[];
   /** Keep the rows with the status `cancelled` instead of removing them. Default false. */
   keep?: boolean | undefined;
+  /** Stops between two users and throws INTERRUPTED with the results so far; default: nothing does. */
   signal?: AbortSignal | undefined;
 }
 

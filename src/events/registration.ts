@@ -247,7 +247,7 @@ export interface RegistrationOptions {
 }
 
 /** How a registration is given back. */
-interface UnregistrationOptions {
+export interface UnregistrationOptions {
   /** Keep the row with the status `cancelled` instead of removing it. Default false. */
   keep?: boolean | undefined;
 }

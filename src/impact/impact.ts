@@ -12,6 +12,7 @@ export const LOCK_MODES = [
   'AccessExclusive',
 ] as const;
 
+/** The mode of a table lock, as `pg_locks` spells it without `Lock`: `AccessExclusive`. */
 export type LockMode = (typeof LOCK_MODES)[number];
 
 /** Why a lock is taken on a relation that is not the statement's own. */

@@ -39,10 +39,12 @@ import {
 } from './transaction.ts';
 
 /** What one statement, or one callback, may ask for. */
-interface QueryOptions {
+export interface QueryOptions {
+  /** Cancels the statement, or ends the waiting for a connection; default: nothing does. */
   signal?: AbortSignal | undefined;
   /** How long a statement may run in place of what the pool says, in ms; 0 for ever. */
   statementTimeoutMillis?: number | undefined;
+  /** Is called just before the statement is sent; default: nobody is told. */
   onSend?: (() => void) | undefined;
 }
 
