@@ -1,3 +1,5 @@
+// What tests of the command line expect of every command, and a project and a role to run it with.
+
 import type postgres from 'postgres';
 import { expect } from 'vitest';
 import type { EvdbErrorCode } from '../../src/errors.ts';

@@ -1,3 +1,6 @@
+// What tests of the event schema share, by topic: people, events and registrations; files and catalog;
+// the audit log; rules that are broken; indexes; search; roles; sessions that wait; what must always hold.
+
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';

@@ -1,3 +1,6 @@
+// A mix of everything that clients do at once: the crowd that does it, what it does, and what each of
+// them may claim afterwards.
+
 import type postgres from 'postgres';
 import { closeSql, openSql } from '../support/databases.ts';
 import type { Random } from '../support/random.ts';

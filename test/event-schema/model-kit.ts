@@ -1,3 +1,6 @@
+// A model of the event schema in plain values, and steps that change the model and a database alike:
+// the state, the calls, the statements, then the steps.
+
 import type postgres from 'postgres';
 import type { Random } from '../support/random.ts';
 import { letEventPass, only } from './event-schema-kit.ts';

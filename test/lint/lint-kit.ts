@@ -1,3 +1,5 @@
+// Lint for tests: whole scripts, one rule by its name, one rule by itself; then the pages about rules.
+
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Catalog, createCatalog } from '../../src/catalog/catalog.ts';

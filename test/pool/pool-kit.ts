@@ -1,3 +1,6 @@
+// Pools for tests: `test` closes them afterwards, `faultsTest` looks first whether they are sound, and
+// a recorder shows what they sent.
+
 import { randomBytes } from 'node:crypto';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import type postgres from 'postgres';
