@@ -1,7 +1,7 @@
 import type { Session } from '../connection/session.ts';
 import type { ReportNote, ReportView, StatsReport, Tone } from '../report/columns.ts';
 import { maskSecrets } from '../sql/mask.ts';
-import { hiddenNote, seesRole } from './scope.ts';
+import { hiddenNote, seesRole } from './catalog-queries.ts';
 
 /** A process of the server that works, or keeps a transaction open. */
 export interface ActivityRow {

@@ -1,6 +1,6 @@
 import type { Session } from '../connection/session.ts';
 import type { ReportNote, ReportView, StatsReport } from '../report/columns.ts';
-import { hiddenNote, seesRole } from './scope.ts';
+import { hiddenNote, seesRole } from './catalog-queries.ts';
 
 /** Connections of clients that are alike. */
 export interface ConnectionRow {

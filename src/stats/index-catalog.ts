@@ -1,5 +1,11 @@
 import type { Session } from '../connection/session.ts';
-import { HELD, renderScope, renderSize, type StatsOptions, type StatsPrecision } from './scope.ts';
+import {
+  HELD,
+  renderScope,
+  renderSize,
+  type StatsOptions,
+  type StatsPrecision,
+} from './catalog-queries.ts';
 
 /**
  * The condition under which an index serves the checks of a foreign key: its first columns are

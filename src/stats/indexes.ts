@@ -1,12 +1,5 @@
 import type { Session } from '../connection/session.ts';
 import type { ReportView, StatsReport } from '../report/columns.ts';
-import { readCounterAge } from './counted-since.ts';
-import {
-  type IndexCatalogFeatures,
-  renderDefinition,
-  renderIndexCatalog,
-  renderSizes,
-} from './index-catalog.ts';
 import {
   estimateNotes,
   findCatalogColumns,
@@ -14,7 +7,14 @@ import {
   runWithoutWaiting,
   type StatsOptions,
   type StatsPrecision,
-} from './scope.ts';
+} from './catalog-queries.ts';
+import { readCounterAge } from './counted-since.ts';
+import {
+  type IndexCatalogFeatures,
+  renderDefinition,
+  renderIndexCatalog,
+  renderSizes,
+} from './index-catalog.ts';
 
 /** One index; a partitioned one stands for its partitions. */
 export interface IndexRow {

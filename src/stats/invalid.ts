@@ -1,7 +1,6 @@
 import type { Session } from '../connection/session.ts';
 import type { ReportNote, ReportView, StatsReport, Tone } from '../report/columns.ts';
 import { renderCount } from '../text/units.ts';
-import { type IndexBuild, readBuilds } from './index-catalog.ts';
 import {
   findCatalogColumns,
   HELD,
@@ -11,7 +10,8 @@ import {
   runWithoutWaiting,
   type StatsOptions,
   type StatsPrecision,
-} from './scope.ts';
+} from './catalog-queries.ts';
+import { type IndexBuild, readBuilds } from './index-catalog.ts';
 
 /** An index that nobody can use, or a constraint that older rows may break. */
 export interface InvalidObjectRow {

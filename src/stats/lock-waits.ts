@@ -1,6 +1,6 @@
 import type { Session } from '../connection/session.ts';
 import { maskSecrets } from '../sql/mask.ts';
-import { seesRole } from './scope.ts';
+import { seesRole } from './catalog-queries.ts';
 
 /** A process that waits for a heavyweight lock. */
 export interface LockWait {

@@ -1,5 +1,6 @@
 import type { Session } from '../connection/session.ts';
 import type { ReportNote, ReportView, StatsReport } from '../report/columns.ts';
+import { hiddenNote } from './catalog-queries.ts';
 import {
   conflict,
   type LockSession,
@@ -9,7 +10,6 @@ import {
   listPreparedTransactions,
   type PreparedTransaction,
 } from './lock-waits.ts';
-import { hiddenNote } from './scope.ts';
 
 /**
  * Reads who blocks whom on the whole server, as the rows of a tree, each below what it waits for.

@@ -1,7 +1,5 @@
 import type { Session } from '../connection/session.ts';
 import type { ReportView, StatsReport } from '../report/columns.ts';
-import { readCounterAge } from './counted-since.ts';
-import { EXTENSION_OWNED, FITS_FOREIGN_KEY } from './index-catalog.ts';
 import {
   estimateNotes,
   findCatalogColumns,
@@ -12,7 +10,9 @@ import {
   runWithoutWaiting,
   type StatsOptions,
   type StatsPrecision,
-} from './scope.ts';
+} from './catalog-queries.ts';
+import { readCounterAge } from './counted-since.ts';
+import { EXTENSION_OWNED, FITS_FOREIGN_KEY } from './index-catalog.ts';
 
 /** A foreign key for which every delete in the other table reads this whole table. */
 export interface MissingForeignKeyIndexRow {

@@ -10,7 +10,7 @@ import {
   runWithoutWaiting,
   type StatsOptions,
   type StatsPrecision,
-} from './scope.ts';
+} from './catalog-queries.ts';
 
 /** A partitioned table and how long its partitions last. */
 export interface PartitionedTableRow {

@@ -4,7 +4,7 @@ import type { Row, Session } from '../connection/session.ts';
 import type { ReportNote, ReportView, StatsReport } from '../report/columns.ts';
 import { maskSecrets } from '../sql/mask.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
-import { hiddenNote, seesRole } from './scope.ts';
+import { hiddenNote, seesRole } from './catalog-queries.ts';
 
 /** A normalised statement, as pg_stat_statements counts it in this database. */
 export interface QueryStatsRow {

@@ -1,7 +1,7 @@
 import { listColumns } from '../connection/inspection.ts';
 import type { Session } from '../connection/session.ts';
 import type { ReportNote, ReportView, StatsReport, Tone } from '../report/columns.ts';
-import { hiddenNote } from './scope.ts';
+import { hiddenNote } from './catalog-queries.ts';
 
 /** A slot, a server that streams from this one, or the stream that this standby receives. */
 export interface ReplicationRow {

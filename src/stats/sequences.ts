@@ -3,8 +3,13 @@ import type { Session } from '../connection/session.ts';
 import type { ReportNote, ReportView, StatsReport, Tone } from '../report/columns.ts';
 import { commandLine } from '../text/command-line.ts';
 import { DAY_MS, renderCount } from '../text/units.ts';
+import {
+  renderScope,
+  requireSchema,
+  type StatsOptions,
+  type StatsPrecision,
+} from './catalog-queries.ts';
 import { type CounterAge, readCounterAge } from './counted-since.ts';
-import { renderScope, requireSchema, type StatsOptions, type StatsPrecision } from './scope.ts';
 
 /** A column that takes its numbers from a sequence, or that refers to one that does. */
 export interface SequenceColumn {

@@ -2,16 +2,17 @@ import type { Session } from '../connection/session.ts';
 import type { ReportNote, ReportView, StatsReport } from '../report/columns.ts';
 import { commandLine } from '../text/command-line.ts';
 import { renderCount } from '../text/units.ts';
-import { readCounterAge } from './counted-since.ts';
 import {
   estimateNotes,
   HELD,
   renderScope,
+  renderTableParts,
   requireSchema,
   runWithoutWaiting,
   type StatsOptions,
   type StatsPrecision,
-} from './scope.ts';
+} from './catalog-queries.ts';
+import { readCounterAge } from './counted-since.ts';
 
 /** Why there is no estimate of what a table wastes. */
 export type BloatUnknown =
@@ -108,7 +109,7 @@ function bloatNotes(rows: TableRow[]): ReportNote[] {
 /** Renders the query behind `readTables`; its columns are those of the row. */
 function renderTables(options: StatsOptions, precision: StatsPrecision): string {
   return `with recursive ${HELD},
-  ${renderParts(options)},
+  ${renderTableParts(options)},
   ${precision === 'exact' ? EXACT_SIZES : ESTIMATED_SIZES},
   ${renderBloat(options)},
   summed as materialized (
@@ -157,20 +158,6 @@ function renderTables(options: StatsOptions, precision: StatsPrecision): string 
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   left join bloat b on b.oid = s.whole
   order by s.table_bytes + s.toast_bytes + s.index_bytes desc, n.nspname, c.relname`;
-}
-
-function renderParts(options: StatsOptions): string {
-  return `parts (whole, part) as (
-    select c.oid, c.oid
-    from pg_catalog.pg_class c
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where c.relkind in ('r', 'p', 'm') and not c.relispartition and ${renderScope('n', options)}
-    union all
-    select p.whole, h.inhrelid
-    from parts p
-    join pg_catalog.pg_inherits h on h.inhparent = p.part
-    join pg_catalog.pg_class c on c.oid = h.inhrelid and c.relispartition
-  )`;
 }
 
 const ESTIMATED = `

@@ -2,6 +2,13 @@ import type { Session } from '../connection/session.ts';
 import type { ReportNote, ReportView, StatsReport } from '../report/columns.ts';
 import { commandLine } from '../text/command-line.ts';
 import { DAY_MS, HOUR_MS, MINUTE_MS, renderCount } from '../text/units.ts';
+import {
+  estimateNotes,
+  requireSchema,
+  runWithoutWaiting,
+  type StatsOptions,
+  type StatsPrecision,
+} from './catalog-queries.ts';
 import { type CounterAge, countedFor, readCounterAge, replicaNotes } from './counted-since.ts';
 import {
   type IndexCatalogFeatures,
@@ -11,13 +18,6 @@ import {
   renderWhole,
 } from './index-catalog.ts';
 import { readIndexFeatures } from './indexes.ts';
-import {
-  estimateNotes,
-  requireSchema,
-  runWithoutWaiting,
-  type StatsOptions,
-  type StatsPrecision,
-} from './scope.ts';
 
 /** Which schema is read, and how old its counters have to be. */
 export interface ReadUnusedIndexesOptions extends StatsOptions {

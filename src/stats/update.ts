@@ -5,7 +5,7 @@ import { EvdbError } from '../errors.ts';
 import type { ReportView, StatsReport, Tone } from '../report/columns.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { renderState } from '../text/words.ts';
-import { renderScope, requireSchema, type StatsOptions } from './scope.ts';
+import { renderTableParts, requireSchema, type StatsOptions } from './catalog-queries.ts';
 
 /** Which tables are analyzed. */
 export interface UpdateStatisticsOptions extends StatsOptions {
@@ -153,17 +153,7 @@ async function readLocker(session: Session, schema: string, table: string): Prom
  * to it `analyze` only warns.
  */
 function renderTargets(options: StatsOptions): string {
-  return `with recursive parts (whole, part) as (
-    select c.oid, c.oid
-    from pg_catalog.pg_class c
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where c.relkind in ('r', 'p', 'm') and not c.relispartition and ${renderScope('n', options)}
-    union all
-    select p.whole, h.inhrelid
-    from parts p
-    join pg_catalog.pg_inherits h on h.inhparent = p.part
-    join pg_catalog.pg_class c on c.oid = h.inhrelid and c.relispartition and c.relkind <> 'f'
-  )
+  return `with recursive ${renderTableParts(options)}
   select n.nspname as "schema", w.relname as "table",
     pg_catalog.bool_and(${MAY_ANALYZE}) as "mayAnalyze"
   from parts p
@@ -171,6 +161,7 @@ function renderTargets(options: StatsOptions): string {
   join pg_catalog.pg_class w on w.oid = p.whole
   join pg_catalog.pg_namespace n on n.oid = w.relnamespace
   join pg_catalog.pg_database d on d.datname = pg_catalog.current_database()
+  where c.relkind <> 'f'
   group by w.oid, w.relname, n.nspname
   order by n.nspname, w.relname`;
 }

@@ -1,7 +1,7 @@
 import { listColumns } from '../connection/inspection.ts';
 import type { Session } from '../connection/session.ts';
 import type { ReportNote, ReportView, StatsReport, Tone } from '../report/columns.ts';
-import { hiddenNote } from './scope.ts';
+import { hiddenNote } from './catalog-queries.ts';
 
 /** How old a database or a table is, in transactions, and whether vacuum comes to it. */
 export interface VacuumRow {

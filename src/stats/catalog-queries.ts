@@ -6,6 +6,11 @@ import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { commandLine } from '../text/command-line.ts';
 import { renderCount } from '../text/units.ts';
 
+/*
+ * What the queries of several topics share: which schema they read, sizes that wait for no lock, what
+ * the role may see, and what the server's catalog has.
+ */
+
 /** Which schema is read, and how exactly. */
 export interface StatsOptions {
   /** Only what is in this schema; default: every schema that is not PostgreSQL's own. */
@@ -23,6 +28,24 @@ export function renderScope(namespace: string, { schema }: StatsOptions): string
   return schema === undefined
     ? `${namespace}.nspname !~ '^pg_' and ${namespace}.nspname <> 'information_schema'`
     : `${namespace}.nspname = ${quoteLiteral(schema)}`;
+}
+
+/**
+ * A recursive common table expression that pairs each table, materialized view and partitioned table
+ * with itself and with the partitions below it.
+ */
+export function renderTableParts(options: StatsOptions): string {
+  return `parts (whole, part) as (
+    select c.oid, c.oid
+    from pg_catalog.pg_class c
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p', 'm') and not c.relispartition and ${renderScope('n', options)}
+    union all
+    select p.whole, h.inhrelid
+    from parts p
+    join pg_catalog.pg_inherits h on h.inhparent = p.part
+    join pg_catalog.pg_class c on c.oid = h.inhrelid and c.relispartition
+  )`;
 }
 
 /**
