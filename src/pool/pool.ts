@@ -323,12 +323,12 @@ function startReaper(connections: ConnectionSet, settings: PoolSettings): () => 
     ...[settings.idleTimeoutMillis, settings.keepaliveIntervalMillis].filter((time) => time > 0),
     TICK_MILLIS,
   );
-  const timer = setInterval(() => tend(connections, settings), Math.max(smallest, 10));
+  const timer = setInterval(() => reap(connections, settings), Math.max(smallest, 10));
   timer.unref();
   return () => clearInterval(timer);
 }
 
-function tend(connections: ConnectionSet, settings: PoolSettings): void {
+function reap(connections: ConnectionSet, settings: PoolSettings): void {
   const { idleTimeoutMillis, keepaliveIntervalMillis, min } = settings;
   const now = performance.now();
   for (const connection of connections.open) connection.checkDeadline(now);
