@@ -17,7 +17,7 @@ export type {
 } from './lint/rule.ts';
 export { LINT_RULES } from './lint/rules.ts';
 export type { LintMigrationsOptions, LintSettingsOptions } from './migrate/checks/lint.ts';
-export { lintMigrations } from './migrate/checks/lint.ts';
+export { lintMigrations, readLintRulePage } from './migrate/checks/lint.ts';
 export type {
   LintFixedFile,
   LintFixPlan,
@@ -25,6 +25,5 @@ export type {
   UnfixedFinding,
 } from './migrate/checks/lint-fix.ts';
 export { planLintFixes, writeLintFixes } from './migrate/checks/lint-fix.ts';
-export { readLintRulePage } from './migrate/checks/rule-page.ts';
 export type { SqlParseFailure, SqlParser } from './sql/parser.ts';
 export { loadSqlParser } from './sql/parser.ts';

@@ -7,35 +7,6 @@ import { renderCount } from '../text/units.ts';
 import { renderState } from '../text/words.ts';
 import type { DoctorCheck, DoctorExamination, DoctorFinding, MigrationCounts } from './check.ts';
 
-/** Rows and guards of the event schema that break its rules. */
-export function judgeBusinessRules(rows: BusinessRuleViolation[]): DoctorFinding[] {
-  return rows.map(({ code, severity, message, fix, details }) => ({
-    severity,
-    message: `${code}: ${details.count} (${message})`,
-    objects: [code],
-    ...(fix !== undefined && {
-      fix: `${commandLine('rules repair', { 'dry-run': true }, { args: [code] })} (then with --confirm instead)`,
-    }),
-  }));
-}
-
-export const BUSINESS_RULES: DoctorCheck = {
-  name: 'business-rules',
-  group: 'event-schema',
-  command: 'rules check',
-  // It looks at every registration: of a million in about a second, on a busy machine in several.
-  timeoutMs: 30_000,
-  async examine(session, { schema }): Promise<DoctorExamination> {
-    try {
-      const { rows } = await checkBusinessRules(session, { schema });
-      return { findings: judgeBusinessRules(rows), summary: 'no rule is broken' };
-    } catch (error) {
-      if (!(error instanceof EvdbError) || error.code !== 'EVENT_SCHEMA_MISSING') throw error;
-      return { findings: [], summary: error.message, isSkipped: true };
-    }
-  },
-};
-
 /** A trigger that does not fire. */
 interface DisabledTrigger {
   schema: string;
@@ -103,51 +74,32 @@ export const DISABLED_TRIGGERS: DoctorCheck = {
   },
 };
 
-type Judgement = [severity: 'warning' | 'error', what: string, fix: () => string];
-
-/** What each state that is not plain means; see `evdb migrate status`. */
-const STATES: Record<string, Judgement> = {
-  pending: ['warning', 'pending', () => commandLine('migrate up')],
-  outOfOrder: [
-    'warning',
-    'pending although newer ones are applied',
-    () => commandLine('migrate up', { 'out-of-order': true }),
-  ],
-  incomplete: ['error', 'stopped between their statements', () => commandLine('migrate up')],
-  changed: ['error', 'different from what was applied', () => commandLine('migrate status')],
-  missing: ['error', 'applied although their file is gone', () => commandLine('migrate status')],
-  ahead: ['warning', 'applied by a newer build than this one', () => commandLine('migrate status')],
-};
-
-/** Whether the database is what the files of the project make it. */
-export function judgeMigrations({ counts }: MigrationCounts): DoctorFinding[] {
-  return Object.entries(STATES).flatMap(([state, [severity, what, fix]]): DoctorFinding[] => {
-    const count = counts[state] ?? 0;
-    if (count === 0) return [];
-    const message = `${renderCount(count, 'migration is', 'migrations are')} ${what}`;
-    return [{ severity, message, objects: [renderState(state)], fix: fix() }];
-  });
+/** Rows and guards of the event schema that break its rules. */
+export function judgeBusinessRules(rows: BusinessRuleViolation[]): DoctorFinding[] {
+  return rows.map(({ code, severity, message, fix, details }) => ({
+    severity,
+    message: `${code}: ${details.count} (${message})`,
+    objects: [code],
+    ...(fix !== undefined && {
+      fix: `${commandLine('rules repair', { 'dry-run': true }, { args: [code] })} (then with --confirm instead)`,
+    }),
+  }));
 }
 
-function noFiles(error: unknown): undefined {
-  const isWithout =
-    error instanceof EvdbError &&
-    ['MIGRATIONS_DIR_MISSING', 'MIGRATIONS_DIR_EMPTY'].includes(error.code);
-  if (!isWithout) throw error;
-}
-
-export const MIGRATIONS: DoctorCheck = {
-  name: 'migrations',
-  group: 'evdb',
-  async examine(_session, { readMigrationCounts }) {
-    const status = await readMigrationCounts?.().catch(noFiles);
-    if (!status) {
-      return { findings: [], summary: 'there are no migration files here', isSkipped: true };
+export const BUSINESS_RULES: DoctorCheck = {
+  name: 'business-rules',
+  group: 'event-schema',
+  command: 'rules check',
+  // It looks at every registration: of a million in about a second, on a busy machine in several.
+  timeoutMs: 30_000,
+  async examine(session, { schema }): Promise<DoctorExamination> {
+    try {
+      const { rows } = await checkBusinessRules(session, { schema });
+      return { findings: judgeBusinessRules(rows), summary: 'no rule is broken' };
+    } catch (error) {
+      if (!(error instanceof EvdbError) || error.code !== 'EVENT_SCHEMA_MISSING') throw error;
+      return { findings: [], summary: error.message, isSkipped: true };
     }
-    return {
-      findings: judgeMigrations(status),
-      summary: `${renderCount(status.counts.applied ?? 0, 'migration')} applied, none is pending`,
-    };
   },
 };
 
@@ -262,6 +214,54 @@ export const UNAUDITED_COLUMNS: DoctorCheck = {
       summary:
         tables === 0 ? 'no table is audited' : 'every column of the audited tables is audited',
       isSkipped: tables === 0,
+    };
+  },
+};
+
+type Judgement = [severity: 'warning' | 'error', what: string, fix: () => string];
+
+/** What each state that is not plain means; see `evdb migrate status`. */
+const STATES: Record<string, Judgement> = {
+  pending: ['warning', 'pending', () => commandLine('migrate up')],
+  outOfOrder: [
+    'warning',
+    'pending although newer ones are applied',
+    () => commandLine('migrate up', { 'out-of-order': true }),
+  ],
+  incomplete: ['error', 'stopped between their statements', () => commandLine('migrate up')],
+  changed: ['error', 'different from what was applied', () => commandLine('migrate status')],
+  missing: ['error', 'applied although their file is gone', () => commandLine('migrate status')],
+  ahead: ['warning', 'applied by a newer build than this one', () => commandLine('migrate status')],
+};
+
+/** Whether the database is what the files of the project make it. */
+export function judgeMigrations({ counts }: MigrationCounts): DoctorFinding[] {
+  return Object.entries(STATES).flatMap(([state, [severity, what, fix]]): DoctorFinding[] => {
+    const count = counts[state] ?? 0;
+    if (count === 0) return [];
+    const message = `${renderCount(count, 'migration is', 'migrations are')} ${what}`;
+    return [{ severity, message, objects: [renderState(state)], fix: fix() }];
+  });
+}
+
+function noFiles(error: unknown): undefined {
+  const isWithout =
+    error instanceof EvdbError &&
+    ['MIGRATIONS_DIR_MISSING', 'MIGRATIONS_DIR_EMPTY'].includes(error.code);
+  if (!isWithout) throw error;
+}
+
+export const MIGRATIONS: DoctorCheck = {
+  name: 'migrations',
+  group: 'evdb',
+  async examine(_session, { readMigrationCounts }) {
+    const status = await readMigrationCounts?.().catch(noFiles);
+    if (!status) {
+      return { findings: [], summary: 'there are no migration files here', isSkipped: true };
+    }
+    return {
+      findings: judgeMigrations(status),
+      summary: `${renderCount(status.counts.applied ?? 0, 'migration')} applied, none is pending`,
     };
   },
 };

@@ -9,44 +9,6 @@ import {
   warningsOf,
 } from './check.ts';
 
-/** Users see old data on a standby, and that much is lost where it takes over. */
-const LAG_MS = { warning: 30 * SECOND_MS, error: 5 * MINUTE_MS };
-const LAG_BYTES = { warning: GIB / 4, error: 4 * GIB };
-
-/** Standbys of this server, or this one itself, that are behind or do not stream. */
-export function judgeLag(rows: ReplicationRow[]): DoctorFinding[] {
-  return rows
-    .filter(({ kind, isHidden }) => kind !== 'slot' && !isHidden)
-    .flatMap(({ kind, name, state, lagMs, lagBytes }): DoctorFinding[] => {
-      const who = kind === 'receiver' ? `this standby (of ${name})` : `standby ${name}`;
-      const [ms, bytes] = [lagMs ?? 0, lagBytes ?? 0];
-      const found = [severityOf(ms, LAG_MS), severityOf(bytes, LAG_BYTES)];
-      const severity = found.find((one) => one === 'error') ?? found.find(Boolean);
-      if (severity !== undefined) {
-        const message = `${who} is ${renderBytes(bytes)}${ms > 0 ? ` and ${renderAge(ms)}` : ''} behind`;
-        return [{ severity, message, objects: [name] }];
-      }
-      // A base backup is no standby, and one that catches up is judged by its lag.
-      if (state === 'streaming' || state === 'backup' || state === 'catchup') return [];
-      const message = `${who} is in state ${state}`;
-      return [{ severity: 'warning', message, objects: [name] }];
-    });
-}
-
-export const REPLICATION_LAG: DoctorCheck = {
-  name: 'replication-lag',
-  group: 'replication',
-  async examine(_session, context) {
-    const { rows, notes } = await context.once(readReplication);
-    const streams = rows.filter(({ kind }) => kind !== 'slot').length;
-    return {
-      // It warns of a standby that receives nothing.
-      findings: [...judgeLag(rows), ...warningsOf(notes), ...unknownsOf(notes)],
-      summary: streams === 0 ? 'no server replicates' : renderCount(streams, 'stream'),
-    };
-  },
-};
-
 /** A slot that nobody reads fills the disk sooner or later. */
 const MUCH_RETAINED_BYTES = 10 * GIB;
 /** Of max_slot_wal_keep_size: so little is written in minutes. */
@@ -92,5 +54,43 @@ export const REPLICATION_SLOTS: DoctorCheck = {
     const { rows } = await context.once(readReplication);
     const slots = rows.filter(({ kind }) => kind === 'slot').length;
     return { findings: judgeSlots(rows), summary: renderCount(slots, 'replication slot') };
+  },
+};
+
+/** Users see old data on a standby, and that much is lost where it takes over. */
+const LAG_MS = { warning: 30 * SECOND_MS, error: 5 * MINUTE_MS };
+const LAG_BYTES = { warning: GIB / 4, error: 4 * GIB };
+
+/** Standbys of this server, or this one itself, that are behind or do not stream. */
+export function judgeLag(rows: ReplicationRow[]): DoctorFinding[] {
+  return rows
+    .filter(({ kind, isHidden }) => kind !== 'slot' && !isHidden)
+    .flatMap(({ kind, name, state, lagMs, lagBytes }): DoctorFinding[] => {
+      const who = kind === 'receiver' ? `this standby (of ${name})` : `standby ${name}`;
+      const [ms, bytes] = [lagMs ?? 0, lagBytes ?? 0];
+      const found = [severityOf(ms, LAG_MS), severityOf(bytes, LAG_BYTES)];
+      const severity = found.find((one) => one === 'error') ?? found.find(Boolean);
+      if (severity !== undefined) {
+        const message = `${who} is ${renderBytes(bytes)}${ms > 0 ? ` and ${renderAge(ms)}` : ''} behind`;
+        return [{ severity, message, objects: [name] }];
+      }
+      // A base backup is no standby, and one that catches up is judged by its lag.
+      if (state === 'streaming' || state === 'backup' || state === 'catchup') return [];
+      const message = `${who} is in state ${state}`;
+      return [{ severity: 'warning', message, objects: [name] }];
+    });
+}
+
+export const REPLICATION_LAG: DoctorCheck = {
+  name: 'replication-lag',
+  group: 'replication',
+  async examine(_session, context) {
+    const { rows, notes } = await context.once(readReplication);
+    const streams = rows.filter(({ kind }) => kind !== 'slot').length;
+    return {
+      // It warns of a standby that receives nothing.
+      findings: [...judgeLag(rows), ...warningsOf(notes), ...unknownsOf(notes)],
+      summary: streams === 0 ? 'no server replicates' : renderCount(streams, 'stream'),
+    };
   },
 };

@@ -11,6 +11,65 @@ import {
   warningsOf,
 } from './check.ts';
 
+/** Autovacuum begins at 1; where it is this late, something keeps it from freezing. */
+const LATE_FREEZE_SHARE = 1.5;
+/** Vacuum's own failsafe begins at an age of 1.6 billion, which is about here. */
+const FEW_IDS = 500_000_000;
+
+/** How near databases and tables are to where the server stops accepting writes. */
+export function judgeWraparound(rows: VacuumRow[]): DoctorFinding[] {
+  return rows.flatMap((row) =>
+    [
+      judgeAge(row, 'transactions', [row.xidAge, row.freezeMaxAge, row.xidsLeft]),
+      judgeAge(row, 'multixacts', [
+        row.multixactAge,
+        row.multixactFreezeMaxAge,
+        row.multixactsLeft,
+      ]),
+    ].flat(),
+  );
+}
+
+function judgeAge(
+  { kind, schema, name }: VacuumRow,
+  unit: string,
+  [age, freezeMax, left]: [number | null, number | null, number | null],
+): DoctorFinding[] {
+  if (age === null || freezeMax === null || left === null) return [];
+  const isBad = left < FEW_IDS;
+  if (!isBad && age <= freezeMax * LATE_FREEZE_SHARE) return [];
+  const object = schema === null ? name : `${schema}.${name}`;
+  return [
+    {
+      severity: isBad ? 'error' : 'warning',
+      message: `${kind} ${object} is ${age} ${unit} old (autovacuum freezes at ${freezeMax}); writes stop in ${Math.max(0, left)}`,
+      objects: [object],
+      fix:
+        kind === 'table'
+          ? `vacuum (freeze) ${quoted(schema)}${quoted(name, '')}; -- end old transactions, prepared ones and unused slots first`
+          : `vacuum (freeze); -- in database ${name}, by its owner or a superuser`,
+    },
+  ];
+}
+
+function quoted(name: string | null, dot = '.'): string {
+  return name === null ? '' : `"${name.replaceAll('"', '""')}"${dot}`;
+}
+
+export const WRAPAROUND: DoctorCheck = {
+  name: 'wraparound',
+  group: 'vacuum',
+  command: 'stats vacuum',
+  async examine(_session, context) {
+    const { rows, notes } = await context.once(readVacuum);
+    const left = Math.min(...rows.map((row) => row.xidsLeft ?? Number.POSITIVE_INFINITY));
+    return {
+      findings: [...judgeWraparound(rows), ...unknownsOf(notes)],
+      summary: `${Math.floor(left / 1_000_000)} million transactions are left at least`,
+    };
+  },
+};
+
 /** As long as it may take until somebody looks and has the rights. */
 const PARTITION_DAYS = { warning: 30, error: 7 };
 
@@ -132,65 +191,6 @@ export const SEQUENCE_RUNWAY: DoctorCheck = {
       findings: [...judgeSequences(rows), ...unknownsOf(notes)],
       summary:
         rows.length === 0 ? 'there is no sequence' : `the fullest is at ${renderPercent(fullest)}`,
-    };
-  },
-};
-
-/** Autovacuum begins at 1; where it is this late, something keeps it from freezing. */
-const LATE_FREEZE_SHARE = 1.5;
-/** Vacuum's own failsafe begins at an age of 1.6 billion, which is about here. */
-const FEW_IDS = 500_000_000;
-
-/** How near databases and tables are to where the server stops accepting writes. */
-export function judgeWraparound(rows: VacuumRow[]): DoctorFinding[] {
-  return rows.flatMap((row) =>
-    [
-      judgeAge(row, 'transactions', [row.xidAge, row.freezeMaxAge, row.xidsLeft]),
-      judgeAge(row, 'multixacts', [
-        row.multixactAge,
-        row.multixactFreezeMaxAge,
-        row.multixactsLeft,
-      ]),
-    ].flat(),
-  );
-}
-
-function judgeAge(
-  { kind, schema, name }: VacuumRow,
-  unit: string,
-  [age, freezeMax, left]: [number | null, number | null, number | null],
-): DoctorFinding[] {
-  if (age === null || freezeMax === null || left === null) return [];
-  const isBad = left < FEW_IDS;
-  if (!isBad && age <= freezeMax * LATE_FREEZE_SHARE) return [];
-  const object = schema === null ? name : `${schema}.${name}`;
-  return [
-    {
-      severity: isBad ? 'error' : 'warning',
-      message: `${kind} ${object} is ${age} ${unit} old (autovacuum freezes at ${freezeMax}); writes stop in ${Math.max(0, left)}`,
-      objects: [object],
-      fix:
-        kind === 'table'
-          ? `vacuum (freeze) ${quoted(schema)}${quoted(name, '')}; -- end old transactions, prepared ones and unused slots first`
-          : `vacuum (freeze); -- in database ${name}, by its owner or a superuser`,
-    },
-  ];
-}
-
-function quoted(name: string | null, dot = '.'): string {
-  return name === null ? '' : `"${name.replaceAll('"', '""')}"${dot}`;
-}
-
-export const WRAPAROUND: DoctorCheck = {
-  name: 'wraparound',
-  group: 'vacuum',
-  command: 'stats vacuum',
-  async examine(_session, context) {
-    const { rows, notes } = await context.once(readVacuum);
-    const left = Math.min(...rows.map((row) => row.xidsLeft ?? Number.POSITIVE_INFINITY));
-    return {
-      findings: [...judgeWraparound(rows), ...unknownsOf(notes)],
-      summary: `${Math.floor(left / 1_000_000)} million transactions are left at least`,
     };
   },
 };

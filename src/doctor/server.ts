@@ -5,6 +5,53 @@ import { type ConnectionLimits, readConnections } from '../stats/connections.ts'
 import { commandLine } from '../text/command-line.ts';
 import { type DoctorCheck, type DoctorFinding, severityOf } from './check.ts';
 
+/** From here on a burst, such as a deployment that starts new pools beside the old, may fail. */
+const TAKEN_SHARE = { warning: 0.8, error: 0.95 };
+
+/** How near the server, a database or a role is to refusing connections. */
+export function judgeConnectionLimit(limits: ConnectionLimits): DoctorFinding[] {
+  const { taken, usable, own } = limits;
+  const server = judgeShare(taken, usable, {
+    what: 'the server',
+    fix: `\`${commandLine('stats connections')}\` shows whose they are; use smaller pools or a pooler before raising max_connections.`,
+  });
+  return [
+    ...server,
+    ...own.flatMap(({ kind, name, limit, taken: used }) =>
+      judgeShare(used, limit, {
+        object: `${kind} ${name}`,
+        what: `${kind} ${name}`,
+        fix: `alter ${kind} ${quoteIdent(name)} connection limit ${Math.max(1, limit) * 2};`,
+      }),
+    ),
+  ];
+}
+
+function judgeShare(
+  taken: number,
+  limit: number,
+  { object, what, fix }: { object?: string; what: string; fix: string },
+): DoctorFinding[] {
+  // A limit of 0 keeps everybody out on purpose.
+  if (limit <= 0) return [];
+  const severity = severityOf(taken / limit, TAKEN_SHARE);
+  if (severity === undefined) return [];
+  const message = `${taken} of ${limit} connections of ${what} are taken`;
+  return [{ severity, message, objects: object === undefined ? [] : [object], fix }];
+}
+
+export const CONNECTION_LIMIT: DoctorCheck = {
+  name: 'connection-limit',
+  group: 'connections',
+  async examine(_session, context) {
+    const { limits } = await context.once(readConnections);
+    return {
+      findings: judgeConnectionLimit(limits),
+      summary: `${limits.taken} of ${limits.usable} connections are taken`,
+    };
+  },
+};
+
 /** A collation that indexes were built with. */
 interface CollationVersion {
   /** `database` for the one that columns have where nothing else is said. */
@@ -65,53 +112,6 @@ export const COLLATION_VERSIONS: DoctorCheck = {
     return {
       findings: judgeCollationVersions(await readCollationVersions(session)),
       summary: 'text is sorted as when the indexes were built',
-    };
-  },
-};
-
-/** From here on a burst, such as a deployment that starts new pools beside the old, may fail. */
-const TAKEN_SHARE = { warning: 0.8, error: 0.95 };
-
-/** How near the server, a database or a role is to refusing connections. */
-export function judgeConnectionLimit(limits: ConnectionLimits): DoctorFinding[] {
-  const { taken, usable, own } = limits;
-  const server = judgeShare(taken, usable, {
-    what: 'the server',
-    fix: `\`${commandLine('stats connections')}\` shows whose they are; use smaller pools or a pooler before raising max_connections.`,
-  });
-  return [
-    ...server,
-    ...own.flatMap(({ kind, name, limit, taken: used }) =>
-      judgeShare(used, limit, {
-        object: `${kind} ${name}`,
-        what: `${kind} ${name}`,
-        fix: `alter ${kind} ${quoteIdent(name)} connection limit ${Math.max(1, limit) * 2};`,
-      }),
-    ),
-  ];
-}
-
-function judgeShare(
-  taken: number,
-  limit: number,
-  { object, what, fix }: { object?: string; what: string; fix: string },
-): DoctorFinding[] {
-  // A limit of 0 keeps everybody out on purpose.
-  if (limit <= 0) return [];
-  const severity = severityOf(taken / limit, TAKEN_SHARE);
-  if (severity === undefined) return [];
-  const message = `${taken} of ${limit} connections of ${what} are taken`;
-  return [{ severity, message, objects: object === undefined ? [] : [object], fix }];
-}
-
-export const CONNECTION_LIMIT: DoctorCheck = {
-  name: 'connection-limit',
-  group: 'connections',
-  async examine(_session, context) {
-    const { limits } = await context.once(readConnections);
-    return {
-      findings: judgeConnectionLimit(limits),
-      summary: `${limits.taken} of ${limits.usable} connections are taken`,
     };
   },
 };

@@ -4,7 +4,7 @@ import { assertKnownLintRules } from '../../lint/choice.ts';
 import type { LintReport } from '../../lint/engine.ts';
 import { renderLint, renderLintRules } from '../../lint/report.ts';
 import { LINT_RULES } from '../../lint/rules.ts';
-import { lintMigrations } from '../../migrate/checks/lint.ts';
+import { lintMigrations, readLintRulePage } from '../../migrate/checks/lint.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
 import { lintOptionsOf, loadConfig } from '../settings.ts';
@@ -56,7 +56,6 @@ function listBusinessRules({ style }: CommandInput): CommandResult {
 async function explainRule(rule: string): Promise<CommandResult> {
   const names = LINT_RULES.map(({ name }) => name);
   assertKnownLintRules([rule], names, { source: '--explain', code: 'USAGE' });
-  const { readLintRulePage } = await import('../../migrate/checks/rule-page.ts');
   const page = readLintRulePage(rule);
   return { data: { rule, page }, text: page.trimEnd() };
 }

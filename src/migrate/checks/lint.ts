@@ -298,3 +298,22 @@ function isShipped({ path, text }: LintScript): boolean {
   if (!existsSync(original)) return false;
   return readFileSync(original, 'utf8').replaceAll('\r\n', '\n') === text;
 }
+
+/**
+ * The page about a rule, as Markdown.
+ *
+ * @param rule the name of a rule that is there
+ * @throws {EvdbError} FILE_UNREADABLE
+ * @example
+ * console.log(readLintRulePage('add-required-column'));
+ */
+export function readLintRulePage(rule: string): string {
+  try {
+    return readFileSync(packagePath('docs', 'rules', `${rule}.md`), 'utf8');
+  } catch (cause) {
+    throw new EvdbError('FILE_UNREADABLE', `there is no page about ${rule}`, {
+      hint: 'Is the folder docs of evdb there?',
+      cause,
+    });
+  }
+}

@@ -15,6 +15,7 @@ import type { MigrationState, MigrationStatus } from '../plan/compare.ts';
 import { fullName } from '../plan/plan.ts';
 import { readDiffs, readStatements, readStatementsFor } from '../plan/prepare.ts';
 import { readStanding, requireMigrations, withSession } from '../plan/read.ts';
+import { STATE_SAYS } from '../plan/status.ts';
 import { checkBase, type MigrationRename, newAgainst } from './base-branch.ts';
 import type { ProveDownsOptions } from './downs.ts';
 import { isAfter, type LintSettingsOptions, readLintScripts, withoutShipped } from './lint.ts';
@@ -207,26 +208,14 @@ function locationOf(error: EvdbError): FindingLocation | undefined {
 }
 
 const LEDGER_FINDINGS: Partial<
-  Record<MigrationState, [severity: Finding['severity'], code: string, says: string]>
+  Record<MigrationState, [severity: Finding['severity'], code: string]>
 > = {
-  changed: ['error', 'CHANGED_MIGRATION', 'changed after it was applied'],
-  reworded: [
-    'warning',
-    'REWORDED',
-    'differs from what was applied, but only in comments or white space',
-  ],
-  missing: ['error', 'MISSING_MIGRATION', 'is applied, but its file is gone'],
-  ahead: [
-    'warning',
-    'LEDGER_AHEAD',
-    'is applied and not here: this checkout is older than the database',
-  ],
-  outOfOrder: ['error', 'OUT_OF_ORDER', 'is pending, but a newer migration is applied'],
-  incomplete: [
-    'error',
-    'INCOMPLETE_MIGRATION',
-    `stopped half way: \`${commandLine('migrate up')}\` goes on with it, \`${commandLine('migrate down')}\` takes it back`,
-  ],
+  changed: ['error', 'CHANGED_MIGRATION'],
+  reworded: ['warning', 'REWORDED'],
+  missing: ['error', 'MISSING_MIGRATION'],
+  ahead: ['warning', 'LEDGER_AHEAD'],
+  outOfOrder: ['error', 'OUT_OF_ORDER'],
+  incomplete: ['error', 'INCOMPLETE_MIGRATION'],
 };
 
 /** The files against the server's grammar and ledger. */
@@ -246,8 +235,12 @@ async function checkOnServer(options: MigrateOptions, files: MigrationFile[], pa
 function ledgerFinding(status: MigrationStatus, diff: string | undefined): ValidationFinding[] {
   const known = LEDGER_FINDINGS[status.state];
   if (!known) return [];
-  const [severity, code, says] = known;
-  const message = `${fullName(status)} ${says}`;
+  const [severity, code] = known;
+  const wayOn =
+    status.state === 'incomplete'
+      ? `: \`${commandLine('migrate up')}\` goes on with it, \`${commandLine('migrate down')}\` takes it back`
+      : '';
+  const message = `${fullName(status)} ${STATE_SAYS[status.state]}${wayOn}`;
   const details = diff === undefined ? {} : { details: { diff } };
   return [{ code, severity, message, objects: [], ...details }];
 }

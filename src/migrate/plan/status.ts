@@ -187,7 +187,7 @@ function findingOf(
   { label, name, state, file }: StatusEntry,
   isChecked: boolean,
 ): Finding | undefined {
-  const says = SAYS[state];
+  const says = STATE_SAYS[state];
   if (says === undefined) return undefined;
   return {
     code: state,
@@ -198,7 +198,8 @@ function findingOf(
   };
 }
 
-const SAYS: Partial<Record<MigrationState, string>> = {
+/** What is to be said of a migration in each state that is not plain. */
+export const STATE_SAYS: Partial<Record<MigrationState, string>> = {
   pending: 'is not applied yet',
   reworded: 'differs from what was applied, but only in comments or white space',
   changed: 'changed after it was applied',
