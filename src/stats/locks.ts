@@ -11,6 +11,46 @@ import {
   type PreparedTransaction,
 } from './lock-waits.ts';
 
+/** A session in the tree: roots block others and wait for nobody. */
+export interface LockRow {
+  /** 0 for a root. */
+  depth: number;
+  /** Its place, such as `4711/4712`: the ids from the root down. */
+  path: string;
+  /** 0 for a prepared transaction, which no session has. */
+  pid: number;
+  /** The name of a prepared transaction. */
+  gid: string | null;
+  user: string | null;
+  application: string | null;
+  client: string | null;
+  database: string | null;
+  backendType: string | null;
+  state: string | null;
+  /** What it runs, or ran last; null where it is hidden. */
+  statement: string | null;
+  isHidden: boolean;
+  transactionStart: Date | null;
+  transactionMs: number | null;
+  waitingSince: Date | null;
+  waitMs: number | null;
+  /** The mode that it asks for, such as `ACCESS EXCLUSIVE`; null for a root. */
+  wantedMode: string | null;
+  /** The mode in which the row above holds that lock; null where that one only waits ahead of it. */
+  heldMode: string | null;
+  lockType: string | null;
+  /** Such as `public.events`, `row (0,1) of public.events`, `advisory lock 42`. */
+  object: string | null;
+  /** All that it waits for: pids, and names of prepared transactions. */
+  blockedBy: (number | string)[];
+  /** How many sessions wait until it is done, directly and through others. */
+  blockedCount: number;
+  /** Whether it only stands in the queue behind the row above, which waits itself. */
+  isQueued: boolean;
+  /** Whether the session has a row already; what waits for it is listed there. */
+  isRepeated: boolean;
+}
+
 /**
  * Reads who blocks whom on the whole server, as the rows of a tree, each below what it waits for.
  * No rows: nobody waits for a lock.
@@ -62,46 +102,6 @@ function notesOn(rows: LockRow[], user: string): ReportNote[] {
     });
   }
   return notes;
-}
-
-/** A session in the tree: roots block others and wait for nobody. */
-export interface LockRow {
-  /** 0 for a root. */
-  depth: number;
-  /** Its place, such as `4711/4712`: the ids from the root down. */
-  path: string;
-  /** 0 for a prepared transaction, which no session has. */
-  pid: number;
-  /** The name of a prepared transaction. */
-  gid: string | null;
-  user: string | null;
-  application: string | null;
-  client: string | null;
-  database: string | null;
-  backendType: string | null;
-  state: string | null;
-  /** What it runs, or ran last; null where it is hidden. */
-  statement: string | null;
-  isHidden: boolean;
-  transactionStart: Date | null;
-  transactionMs: number | null;
-  waitingSince: Date | null;
-  waitMs: number | null;
-  /** The mode that it asks for, such as `ACCESS EXCLUSIVE`; null for a root. */
-  wantedMode: string | null;
-  /** The mode in which the row above holds that lock; null where that one only waits ahead of it. */
-  heldMode: string | null;
-  lockType: string | null;
-  /** Such as `public.events`, `row (0,1) of public.events`, `advisory lock 42`. */
-  object: string | null;
-  /** All that it waits for: pids, and names of prepared transactions. */
-  blockedBy: (number | string)[];
-  /** How many sessions wait until it is done, directly and through others. */
-  blockedCount: number;
-  /** Whether it only stands in the queue behind the row above, which waits itself. */
-  isQueued: boolean;
-  /** Whether the session has a row already; what waits for it is listed there. */
-  isRepeated: boolean;
 }
 
 interface Edge {

@@ -31,7 +31,8 @@ export function readResumePoint(
   if (row?.state !== (direction === 'up' ? 'applying' : 'reverting')) return undefined;
   const { statementsDone, statementStarted, statementChecksums: known } = row;
   if (known.length === 0) throw withoutJournal(status);
-  if (!script.directives.noTransaction) throw interrupted(noLongerStepwise(script, status));
+  if (!script.directives.noTransaction)
+    throw interrupted(noLongerWithoutTransaction(script, status));
   const begun = statementStarted ?? statementsDone;
   for (let index = 0; index < begun; index++) {
     const statement = statements[index];
@@ -69,7 +70,7 @@ function changedStatement(
   );
 }
 
-function noLongerStepwise(script: Script, status: MigrationStatus): ScriptError {
+function noLongerWithoutTransaction(script: Script, status: MigrationStatus): ScriptError {
   return new ScriptError(
     'CHANGED_MIGRATION',
     `${fullName(status)} stopped half way, and now no longer says that it runs without a transaction`,
