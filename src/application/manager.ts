@@ -58,7 +58,7 @@ export class DatabaseManager {
    * Sees to the migrations, connects, and opens `min` connections. Whoever calls it meanwhile or
    * again gets the same pool; after a failure it can be called again.
    *
-   * @throws {EvdbError} MIGRATIONS_PENDING with `refuse`; why it cannot connect, as `openSession`;
+   * @throws {EvdbError} MIGRATIONS_PENDING with `refuse`; why it cannot connect, as `pingDatabase`;
    *   with `up` what `migrateUp` throws
    */
   initialize(): Promise<DatabasePool> {

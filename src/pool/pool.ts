@@ -107,7 +107,7 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
   /**
    * Runs one statement on whichever connection is free.
    *
-   * @param params values for `$1` and so on, see `encodeParameters`
+   * @param params values for `$1` and so on
    * @param options.signal takes the caller out of the wait queue, or cancels the statement
    * @param options.statementTimeoutMillis how long this one may run, 0 for ever
    * @param options.onSend is called when a connection was found, just before the statement is sent
