@@ -1,15 +1,20 @@
 import { Option } from 'commander';
-import { type CommandGroup, type CommandSpec, handlersOf } from '../define.ts';
+import type { Config } from '../../config/resolve.ts';
+import { EvdbError } from '../../errors.ts';
+import { sameCommand } from '../../text/command-line.ts';
+import { renderCount, renderDuration } from '../../text/units.ts';
+import { loadTable } from '../context.ts';
+import type { CommandGroup, CommandInput, CommandResult, CommandSpec } from '../define.ts';
+import { describeDatabase, environmentName } from '../handlers/consent.ts';
 import { connectionOptions, parseCount, parseSeconds, reportOptions } from '../options.ts';
-
-const handler = handlersOf(() => import('../handlers/db.ts'));
+import { loadConnection, loadDirectConnection } from '../settings.ts';
 
 const PING: CommandSpec = {
   name: 'ping',
   summary: 'say whether the database answers, how fast, and as what',
   options: connectionOptions(),
   examples: ['db ping', 'db ping --env staging'],
-  run: handler('handlePing'),
+  run: handlePing,
 };
 
 const WAIT: CommandSpec = {
@@ -22,7 +27,7 @@ const WAIT: CommandSpec = {
     ...connectionOptions(),
   ],
   examples: ['db wait', 'db wait --timeout 2min'],
-  run: handler('handleWait'),
+  run: handleWait,
 };
 
 const CREATE: CommandSpec = {
@@ -30,7 +35,7 @@ const CREATE: CommandSpec = {
   summary: 'create the configured database, unless it exists',
   options: connectionOptions(),
   examples: ['db create', 'db create --url postgres://localhost/events'],
-  run: handler('handleCreate'),
+  run: handleCreate,
 };
 
 const DROP: CommandSpec = {
@@ -44,7 +49,7 @@ const DROP: CommandSpec = {
     ...connectionOptions(),
   ],
   examples: ['db drop --confirm', 'db drop --confirm --force'],
-  run: handler('handleDrop'),
+  run: handleDrop,
 };
 
 const SIZES: CommandSpec = {
@@ -56,7 +61,7 @@ const SIZES: CommandSpec = {
     ...connectionOptions(),
   ],
   examples: ['db sizes', 'db sizes --limit 50'],
-  run: handler('handleSizes'),
+  run: handleSizes,
 };
 
 export const DB_COMMANDS: CommandGroup = {
@@ -65,3 +70,83 @@ export const DB_COMMANDS: CommandGroup = {
   examples: ['db ping', 'db wait --timeout 60s'],
   commands: [PING, WAIT, CREATE, DROP, SIZES],
 };
+
+async function handlePing(input: CommandInput): Promise<CommandResult> {
+  const { pingDatabase, renderPing } = await import('../../database/ping.ts');
+  const { connection } = await loadConnection(input);
+  const ping = await pingDatabase(connection);
+  return { data: ping, text: renderPing(ping, input.style, await loadTable(input.context)) };
+}
+
+async function handleWait(input: CommandInput): Promise<CommandResult> {
+  const { waitForDatabase } = await import('../../database/ping.ts');
+  const { connection } = await loadConnection(input);
+  let said = '';
+  const answer = await waitForDatabase(connection, {
+    timeoutMs: input.flags.timeout as number | undefined,
+    onRetry: ({ message }) => {
+      if (message !== said) input.context.err(`waiting: ${message}\n`);
+      said = message;
+    },
+  });
+  const { database, waitedMs, tries } = answer;
+  const after = tries === 1 ? '' : ` (after ${renderDuration(waitedMs)})`;
+  return { data: answer, text: `database "${database}" accepts connections${after}` };
+}
+
+async function handleCreate(input: CommandInput): Promise<CommandResult> {
+  const { ensureDatabase } = await import('../../database/database.ts');
+  const { connection } = await loadDirectConnection(input);
+  const result = await ensureDatabase(connection);
+  const text = result.created
+    ? `created database "${result.database}"`
+    : `database "${result.database}" exists: nothing to do`;
+  return { data: result, text };
+}
+
+async function handleDrop(input: CommandInput): Promise<CommandResult> {
+  const { dropDatabase } = await import('../../database/database.ts');
+  const { connection } = await loadDirectConnection(input, (config) =>
+    requireDropConsent(input, config),
+  );
+  const result = await dropDatabase(connection, {
+    confirm: true,
+    force: input.flags.force === true,
+  });
+  const { database, dropped, endedSessions } = result;
+  const ended =
+    endedSessions.length > 0 ? ` and ended ${renderCount(endedSessions.length, 'session')}` : '';
+  const text = dropped
+    ? `dropped database "${database}"${ended}`
+    : `database "${database}" does not exist: nothing to do`;
+  return { data: result, text };
+}
+
+/** Before a server is started or asked. */
+function requireDropConsent({ flags }: CommandInput, config: Config): void {
+  const name = describeDatabase(config);
+  if (config.isProtected) {
+    const message = `drop of ${name} is refused: ${environmentName(config)} is protected`;
+    throw new EvdbError('PROTECTED_ENVIRONMENT', message, {
+      hint: 'Nothing was changed. Where it really has to go, take `protected` out of the config file first.',
+    });
+  }
+  if (flags.confirm) return;
+  throw new EvdbError('CONFIRM_REQUIRED', `this drops ${name}, all its schemas and all its data`, {
+    hint: `Nothing was changed. When that is meant: ${sameCommand('db drop', { confirm: true })}`,
+  });
+}
+
+async function handleSizes(input: CommandInput): Promise<CommandResult> {
+  const { withInspection } = await import('../../connection/inspection.ts');
+  const { readDatabaseSizes, SIZES_VIEW } = await import('../../database/sizes.ts');
+  const { renderReport } = await import('../../report/render-report.ts');
+  const { loadRenderOptions } = await import('../handlers/stats.ts');
+  const { connection } = await loadDirectConnection(input);
+  const limit = input.flags.limit as number | undefined;
+  const report = await withInspection(connection, (session) =>
+    readDatabaseSizes(session, { limit }),
+  );
+  const howOf = await loadRenderOptions(input);
+  return { data: report, text: renderReport(report, SIZES_VIEW, howOf()) };
+}
