@@ -39,7 +39,7 @@ describe('the schemas of --json', () => {
     );
   });
 
-  it('can be compiled, each alone', () => {
+  it('can be compiled, each alone', { timeout: 60_000 }, () => {
     for (const name of readdirSync(folder)) {
       const schema = JSON.parse(readFileSync(new URL(name, folder), 'utf8')) as object;
       const ajv = new Ajv({ strict: false, formats: { 'date-time': true } });

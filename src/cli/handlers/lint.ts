@@ -13,7 +13,7 @@ import { tuneForParser } from '../v8-flags.ts';
 export async function handleLint(input: CommandInput): Promise<CommandResult> {
   const { context, flags } = input;
   if (typeof flags.explain === 'string') return explainRule(flags.explain);
-  if (flags.listRules || asksForRules(input)) return listBusinessRules(input);
+  if (flags.listRules || asksForRules(input)) return listRules(input);
   await tuneForParser();
   const config = await loadConfig(input);
   if (flags.fix) return (await import('./lint-fix.ts')).fixMigrations(input, config);
@@ -41,7 +41,7 @@ function asksForRules({ args, context }: CommandInput): boolean {
   return args.length === 1 && args[0] === 'rules' && !existsSync(resolve(context.cwd, 'rules'));
 }
 
-function listBusinessRules({ style }: CommandInput): CommandResult {
+function listRules({ style }: CommandInput): CommandResult {
   const rules = LINT_RULES.map(({ name, group, severity, summary, isOptional = false }) => ({
     name,
     group,

@@ -41,7 +41,11 @@ describe('files that differ from the ledger', () => {
     expect(await stage.relations()).toEqual(['a', 'c']);
     expect(await findingsOf(stage)).toMatchObject([
       { code: 'NO_DOWN' },
-      { severity: 'error', code: 'CHANGED_MIGRATION', diff: expect.stringContaining('+create') },
+      {
+        severity: 'error',
+        code: 'CHANGED_MIGRATION',
+        details: { diff: expect.stringContaining('+create') },
+      },
     ]);
   });
 
