@@ -1,6 +1,9 @@
 import { InvalidArgumentError, Option } from 'commander';
-import type { CommandSpec } from '../define.ts';
+import type { DoctorIgnore } from '../../doctor/ignore.ts';
+import type { CommandInput, CommandResult, CommandSpec } from '../define.ts';
+import { EXIT } from '../exit-codes.ts';
 import { migrateOptions, parseSeconds, repeated, reportOptions } from '../options.ts';
+import { loadDirectConnection, migrateSettings } from '../settings.ts';
 
 export const DOCTOR_COMMAND: CommandSpec = {
   name: 'doctor',
@@ -29,17 +32,63 @@ export const DOCTOR_COMMAND: CommandSpec = {
     'doctor --ignore "unused-indexes:public.reports_*" --json',
   ],
   hasFormats: true,
-  run: async (input) => (await import('../handlers/doctor.ts')).handleDoctor(input),
+  run: handleDoctor,
 };
 
 const STATUSES = ['critical', 'warning', 'unknown'] as const;
 
 /** A status that fails the run; critical always does. */
-export type FailOn = (typeof STATUSES)[number];
+type FailOn = (typeof STATUSES)[number];
 
 function parseFailOn(text: string, before: FailOn[]): FailOn[] {
   const wanted = text.split(',').map((name) => name.trim());
   const known = STATUSES.filter((status) => before.includes(status) || wanted.includes(status));
   if (wanted.every((name) => STATUSES.some((status) => status === name))) return known;
   throw new InvalidArgumentError(`It must be one of ${STATUSES.join(', ')}.`);
+}
+
+async function handleDoctor(input: CommandInput): Promise<CommandResult> {
+  const { withInspection } = await import('../../connection/inspection.ts');
+  const { runDoctor } = await import('../../doctor/doctor.ts');
+  const { pipelineOfDoctor, renderDoctor } = await import('../../doctor/report.ts');
+  const { context, flags, style } = input;
+  const { config, connection } = await loadDirectConnection(input);
+  const checkTimeoutMs = flags.checkTimeout as number | undefined;
+  const options = {
+    schema: config.schema,
+    checkTimeoutMs,
+    only: listOf(flags.only).flatMap((names) => names.split(',').map((name) => name.trim())),
+    ignore: [...config.doctor.ignore, ...listOf(flags.ignore).map(parseIgnore)],
+    readMigrationCounts: async () => {
+      const { readStatus } = await import('../../migrate/plan/status.ts');
+      return readStatus({ ...migrateSettings(config, context), connection });
+    },
+  };
+  const report = await withInspection(connection, (session) => runDoctor(session, options), {
+    statementTimeoutMs: checkTimeoutMs ?? 1000,
+  });
+  const failOn = flags.failOn as unknown as FailOn[];
+  return {
+    data: { ...report, failOn },
+    text: renderDoctor(report, {
+      style,
+      format: flags.markdown ? 'markdown' : 'text',
+      width: context.outSize().columns,
+      full: flags.full === true,
+    }),
+    pipeline: async () => pipelineOfDoctor(report, failOn),
+    exitCode: failOn.some((status) => report.counts[status] > 0) ? EXIT.found : EXIT.done,
+  };
+}
+
+/** `unused-indexes:public.reports_idx`; the name of an object may have a colon too. */
+function parseIgnore(text: string): DoctorIgnore {
+  const end = text.indexOf(':');
+  const reason = 'by --ignore';
+  if (end < 0) return { check: text, reason };
+  return { check: text.slice(0, end), object: text.slice(end + 1), reason };
+}
+
+function listOf(flag: unknown): string[] {
+  return Array.isArray(flag) ? flag.map(String) : [];
 }
