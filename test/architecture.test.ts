@@ -8,6 +8,7 @@ import {
   type Rule,
   staysPure,
 } from './support/architecture-rules.ts';
+import { keepsMeasures } from './support/measures.ts';
 import { parseSourceFile, readSourceFiles } from './support/source-files.ts';
 
 const files = readSourceFiles();
@@ -41,6 +42,10 @@ describe('the source files', () => {
 
   it('give the users of the library everything that the CLI uses', () => {
     expect(givesLibraryWhatCliUses(files)).toEqual([]);
+  });
+
+  it('are cut as is wanted', () => {
+    expect(keepsMeasures(files)).toEqual([]);
   });
 });
 

@@ -1,3 +1,4 @@
+import type { ReportRenderOptions } from '../report/render-report.ts';
 import { PLAIN, type Style, type TableRenderer } from '../report/table.ts';
 import { printable, SIGNALS } from './output.ts';
 
@@ -137,4 +138,24 @@ export async function loadTable({ isOutTerminal }: CliContext): Promise<TableRen
   if (!isOutTerminal) return undefined;
   const { renderTerminalTable } = await import('../report/terminal-table.ts');
   return renderTerminalTable;
+}
+
+/** How reports are shown: asked for each time, because a terminal changes its size. */
+export async function loadRenderOptions({
+  context,
+  flags,
+  style,
+}: {
+  context: CliContext;
+  flags: Record<string, unknown>;
+  style: Style;
+}): Promise<() => ReportRenderOptions> {
+  if (flags.markdown) return () => ({ style, format: 'markdown' });
+  const table = await loadTable(context);
+  return () => ({
+    style,
+    width: context.outSize().columns,
+    full: flags.full === true,
+    ...(table && { table }),
+  });
 }

@@ -3,11 +3,15 @@ import type { Config } from '../../config/resolve.ts';
 import { EvdbError } from '../../errors.ts';
 import { sameCommand } from '../../text/command-line.ts';
 import { renderCount, renderDuration } from '../../text/units.ts';
-import { loadTable } from '../context.ts';
+import { loadRenderOptions, loadTable } from '../context.ts';
 import type { CommandGroup, CommandInput, CommandResult, CommandSpec } from '../define.ts';
-import { describeDatabase, environmentName } from '../handlers/consent.ts';
 import { connectionOptions, parseCount, parseSeconds, reportOptions } from '../options.ts';
-import { loadConnection, loadDirectConnection } from '../settings.ts';
+import {
+  describeDatabase,
+  environmentName,
+  loadConnection,
+  loadDirectConnection,
+} from '../settings.ts';
 
 const PING: CommandSpec = {
   name: 'ping',
@@ -141,7 +145,6 @@ async function handleSizes(input: CommandInput): Promise<CommandResult> {
   const { withInspection } = await import('../../connection/inspection.ts');
   const { readDatabaseSizes, SIZES_VIEW } = await import('../../database/sizes.ts');
   const { renderReport } = await import('../../report/render-report.ts');
-  const { loadRenderOptions } = await import('../handlers/stats.ts');
   const { connection } = await loadDirectConnection(input);
   const limit = input.flags.limit as number | undefined;
   const report = await withInspection(connection, (session) =>

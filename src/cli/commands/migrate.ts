@@ -195,7 +195,7 @@ const PLAN: CommandSpec = {
     'migrate plan --budget rewrite-rows=100k,scan-rows=1M,access-exclusive=500ms',
   ],
   hasFormats: true,
-  run: async (input) => (await import('../handlers/migrate-plan.ts')).handlePlan(input),
+  run: handler('handlePlan'),
 };
 
 /** The options of commands that write to the ledger and run no migration. */

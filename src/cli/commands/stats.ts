@@ -1,12 +1,17 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { Session } from '../../connection/session.ts';
-import type { ReportView, StatsReport } from '../../report/columns.ts';
+import type { ReportNote, ReportView, StatsReport } from '../../report/columns.ts';
 import type { ReportRenderOptions } from '../../report/render-report.ts';
-import type { CommandGroup, CommandSpec } from '../define.ts';
+import type { UpdateStatisticsRow } from '../../stats/update.ts';
+import { renderCount } from '../../text/units.ts';
+import { loadRenderOptions } from '../context.ts';
+import type { CommandGroup, CommandInput, CommandResult, CommandSpec } from '../define.ts';
+import { EXIT, withStop } from '../exit-codes.ts';
 import { connectionOptions, parseCount, parseSeconds, reportOptions } from '../options.ts';
+import { loadDirectConnection } from '../settings.ts';
 
 /** What the flags of a topic can ask for; a topic takes what it knows. */
-export interface TopicOptions {
+interface TopicOptions {
   schema?: string | undefined;
   limit?: number | undefined;
   includeIdle?: boolean | undefined;
@@ -23,7 +28,7 @@ interface TopicLook {
 }
 
 /** One command of `evdb stats`. */
-export interface StatsTopic {
+interface StatsTopic {
   name: string;
   summary: string;
   flags: TopicFlag[];
@@ -217,7 +222,7 @@ function commandOf(topic: StatsTopic): CommandSpec {
       ...connectionOptions(),
     ],
     examples: [`stats ${name}`, `stats ${name} --watch 5s`, `stats ${name} --markdown`],
-    run: async (input) => (await import('../handlers/stats.ts')).handleTopic(topic, input),
+    run: (input) => handleTopic(topic, input),
   };
 }
 
@@ -239,7 +244,7 @@ const UPDATE: CommandSpec = {
     'Analyzes one table after the other and waits for nobody: what is locked is skipped and listed. Exits 4 where only locks stood in the way, and 1 where a table failed or the role may not analyze it.',
   options: [FLAGS.schema(), ...reportOptions(), ...connectionOptions()],
   examples: ['stats update', 'stats update --schema public'],
-  run: async (input) => (await import('../handlers/stats.ts')).handleUpdate(input),
+  run: handleUpdate,
 };
 
 const SHORTEST_MS = 200;
@@ -262,3 +267,107 @@ export const STATS_COMMANDS: CommandGroup = {
   examples: ['stats unused', 'stats locks --watch', 'stats tables --json'],
   commands: [...STATS_TOPICS.map(commandOf), UPDATE],
 };
+
+/** As watch(1) does. */
+const DEFAULT_INTERVAL_MS = 2000;
+
+/** Looks at a topic once, or again and again. */
+async function handleTopic(topic: StatsTopic, input: CommandInput): Promise<CommandResult> {
+  const { withInspection } = await import('../../connection/inspection.ts');
+  const watch = input.flags.watch as number | true | undefined;
+  const options = readTopicOptions(input);
+  const { connection } = await loadDirectConnection(input);
+  const howOf = await loadRenderOptions(input);
+  if (watch !== undefined) {
+    const { watchReports } = await import('../watch.ts');
+    return watchReports(input, {
+      command: `stats ${topic.name}`,
+      intervalMs: watch === true ? DEFAULT_INTERVAL_MS : watch,
+      connection,
+      look: async (session) => {
+        const { report, render } = await topic.look(session, options);
+        return { data: report, text: render(howOf()) };
+      },
+    });
+  }
+  const look = await withInspection(connection, (session) => topic.look(session, options));
+  return { data: look.report, text: look.render(howOf()) };
+}
+
+function readTopicOptions({ flags }: CommandInput): TopicOptions {
+  const { schema, limit, all, minAge } = flags as Record<string, never>;
+  return { schema, limit, includeIdle: all, minimumAgeMs: minAge };
+}
+
+async function handleUpdate(input: CommandInput): Promise<CommandResult> {
+  const { UPDATE_VIEW, updateStatistics } = await import('../../stats/update.ts');
+  const { renderReport } = await import('../../report/render-report.ts');
+  const { context, flags } = input;
+  const { connection } = await loadDirectConnection(input);
+  const rows: UpdateStatisticsRow[] = [];
+  let total = 0;
+  const isInterrupted = await withStop(
+    context,
+    { said: 'ending the table at hand' },
+    async (signal) => {
+      try {
+        await updateStatistics(connection, {
+          schema: flags.schema as string | undefined,
+          signal,
+          onProgress: (row, done, of) => {
+            rows.push(row);
+            total = of;
+            sayProgress(context, `${done} of ${of}: ${row.schema}.${row.table}`);
+          },
+        });
+        return false;
+      } catch (error) {
+        if (!signal.aborted) throw error;
+        return true;
+      } finally {
+        sayProgress(context, '');
+      }
+    },
+  );
+  const notes = isInterrupted ? [interruptedNote(rows.length, total)] : [];
+  const report: StatsReport<UpdateStatisticsRow> = { rows, countedSince: null, notes };
+  const howOf = await loadRenderOptions(input);
+  const text = renderReport(report, UPDATE_VIEW, howOf());
+  return {
+    data: { ...report, isInterrupted },
+    text: rows.length > 0 ? `${text}\n\n${summarize(rows)}` : text,
+    exitCode: isInterrupted ? EXIT.interrupted : exitCodeOf(rows),
+  };
+}
+
+/** One line that is written over and over, and wiped away at the end. */
+function sayProgress({ isInteractive, err }: CommandInput['context'], text: string): void {
+  if (isInteractive) err(`\r\u001b[K${text}`);
+}
+
+function interruptedNote(done: number, total: number): ReportNote {
+  const rest = total > done ? `, ${renderCount(total - done, 'table')} left` : '';
+  return {
+    level: 'warning',
+    text: `interrupted${rest}: what is listed keeps its new statistics`,
+    hint: 'Run it again for the rest.',
+  };
+}
+
+function summarize(rows: UpdateStatisticsRow[]): string {
+  const count = (prefix: string) => rows.filter(({ outcome }) => outcome.startsWith(prefix)).length;
+  const others = [
+    [count('skipped'), 'skipped'],
+    [count('failed'), 'failed'],
+  ] as const;
+  const said = others.filter(([number]) => number > 0).map(([number, what]) => `${number} ${what}`);
+  const analyzed = `analyzed ${count('analyzed')} of ${renderCount(rows.length, 'table')}`;
+  return [analyzed, ...said].join(', ');
+}
+
+/** Locks pass; what fails or is forbidden does so the next time too. */
+function exitCodeOf(rows: UpdateStatisticsRow[]): number {
+  const outcomes = new Set(rows.map(({ outcome }) => outcome));
+  if (outcomes.has('failed') || outcomes.has('skippedNoPrivilege')) return EXIT.failed;
+  return outcomes.has('skippedLocked') ? EXIT.temporary : EXIT.done;
+}

@@ -25,12 +25,11 @@ import {
 } from '../../events/report.ts';
 import { renderReport } from '../../report/render-report.ts';
 import { sameCommand } from '../../text/command-line.ts';
-import type { CliContext } from '../context.ts';
+import { type CliContext, loadRenderOptions } from '../context.ts';
 import type { CommandInput, CommandResult, Flags } from '../define.ts';
 import { EXIT, withStop } from '../exit-codes.ts';
 import { toJsonLook } from '../output.ts';
 import { loadDirectConnection } from '../settings.ts';
-import { loadRenderOptions } from './stats.ts';
 
 /** All entries may have to be counted. */
 const COUNT_TIMEOUT_MS = 30 * 60_000;

@@ -32,11 +32,15 @@ import {
 } from '../../events/rules.ts';
 import { renderReport } from '../../report/render-report.ts';
 import { commandLine, sameCommand } from '../../text/command-line.ts';
+import { loadRenderOptions } from '../context.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT, withStop } from '../exit-codes.ts';
-import { loadConnection, loadDirectConnection } from '../settings.ts';
-import { describeTarget, environmentName } from './consent.ts';
-import { loadRenderOptions } from './stats.ts';
+import {
+  describeTarget,
+  environmentName,
+  loadConnection,
+  loadDirectConnection,
+} from '../settings.ts';
 
 export function handleList(input: CommandInput): Promise<CommandResult> {
   return find(input, undefined);

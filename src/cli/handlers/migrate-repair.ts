@@ -7,9 +7,8 @@ import { renderBaseline, renderRepair } from '../../migrate/repair/repair-plan.t
 import { sameCommand } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT, ROLLING_BACK_MIGRATIONS, withStop } from '../exit-codes.ts';
-import { loadMigrateOptions } from '../settings.ts';
+import { loadMigrateOptions, requireConsent } from '../settings.ts';
 import { tuneForParser } from '../v8-flags.ts';
-import { requireConsent } from './consent.ts';
 
 export async function handleRepair(input: CommandInput): Promise<CommandResult> {
   await tuneForParser();
