@@ -98,6 +98,7 @@ test('keeps comments, order and everything that it does not mend', async ({ stag
   expect(await read('004_mixed.sql')).toBe(`-- Prices
 alter table orders add column price integer; -- in cents
 
+
 alter table users add column locale text;
 `);
   expect(await read('005_mixed_no_transaction.sql')).toBe(

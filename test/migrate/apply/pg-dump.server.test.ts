@@ -33,6 +33,7 @@ COPY public.author (id, name, born) FROM stdin;
 3\t; drop table public.author; --\t\\N
 \\.
 
+
 --
 -- Data for Name: empty; Type: TABLE DATA; Schema: public; Owner: postgres
 --
@@ -40,11 +41,13 @@ COPY public.author (id, name, born) FROM stdin;
 COPY public.empty (id) FROM stdin;
 \\.
 
+
 --
 -- Name: author_id_seq; Type: SEQUENCE SET; Schema: public; Owner: postgres
 --
 
 SELECT pg_catalog.setval('public.author_id_seq', 3, true);
+
 
 --
 -- PostgreSQL database dump complete
