@@ -231,9 +231,15 @@ async function bundleLibrary() {
   writeFileSync(join(dir, 'package.json'), '{ "type": "commonjs" }\n');
   mkdirSync(join(staging, 'lib'), { recursive: true });
   for (const { name, exports } of output.filter((chunk) => chunk.isEntry)) {
+    // Node reads a CommonJS file that is imported twice, the first time for names to export. It does
+    // not follow this one, which spares a program a fifth of the import.
+    writeFileSync(
+      join(staging, `lib/${name}.cjs`),
+      `const library = require('../commonjs/${name}.js');\nmodule.exports = library;\n`,
+    );
     writeFileSync(
       join(staging, `lib/${name}.js`),
-      `import library from '../commonjs/${name}.js';\n\nexport const {\n  ${exports.toSorted().join(',\n  ')},\n} = library;\n`,
+      `import library from './${name}.cjs';\n\nexport const {\n  ${exports.toSorted().join(',\n  ')},\n} = library;\n`,
     );
   }
 }
