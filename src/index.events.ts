@@ -46,19 +46,17 @@ export type {
 } from './events/registrar.ts';
 export { createRegistrar } from './events/registrar.ts';
 export type { RegistrarPool } from './events/registrar-turn.ts';
-export type {
-  RegistrationClient,
-  RegistrationClientOptions,
-  RegistrationOptions,
-  UnregistrationOptions,
-} from './events/registration.ts';
 export {
   checkRegistrationOptions,
   createRegistrationClient,
   getEventStats,
+  type RegistrationClient,
+  type RegistrationClientOptions,
+  type RegistrationOptions,
   requireIds,
   safeEventRegistration,
   safeEventUnregistration,
+  type UnregistrationOptions,
 } from './events/registration.ts';
 export type {
   EventStats,

@@ -1,11 +1,9 @@
 // The declarations speak of Buffer and of Node's events; compilers no longer look for these alone.
 /// <reference types="node" preserve="true" />
-export type { LintFileSettings } from './config/lint-settings.ts';
-export { parseServerVersion } from './config/lint-settings.ts';
+export { type LintFileSettings, parseServerVersion } from './config/lint-settings.ts';
 export type { LintRuleChoices, LintSeverityChoice, LintSeverityCounts } from './lint/choice.ts';
 export { assertKnownLintRules, LINT_RULE_GROUPS } from './lint/choice.ts';
-export type { LintOptions, LintReport } from './lint/engine.ts';
-export { lintScripts } from './lint/engine.ts';
+export { type LintOptions, type LintReport, lintScripts } from './lint/engine.ts';
 export type { LintDetails, LintFinding, SuppressedLintFinding } from './lint/finding.ts';
 export type {
   LintEvidence,
@@ -25,5 +23,4 @@ export type {
   UnfixedFinding,
 } from './migrate/checks/lint-fix.ts';
 export { planLintFixes, writeLintFixes } from './migrate/checks/lint-fix.ts';
-export type { SqlParseFailure, SqlParser } from './sql/parser.ts';
-export { loadSqlParser } from './sql/parser.ts';
+export { loadSqlParser, type SqlParseFailure, type SqlParser } from './sql/parser.ts';

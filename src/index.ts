@@ -13,12 +13,10 @@ export { DatabaseManager, databaseManager } from './application/manager.ts';
 export type { ObjectKey } from './catalog/catalog.ts';
 export type { EmbeddedConnection, ServerConnection } from './config/connection.ts';
 export type { ConfigFileInput } from './config/file.ts';
-export type { SettingFlags } from './config/layers.ts';
-export { assertConnectionConfigured } from './config/layers.ts';
+export { assertConnectionConfigured, type SettingFlags } from './config/layers.ts';
 export type { Config, ConfigEntry, ConfigFlags, ResolveConfigInput } from './config/resolve.ts';
 export { resolveConfig } from './config/resolve.ts';
-export type { ParsedConnectionUrl } from './config/url.ts';
-export { parseConnectionUrl } from './config/url.ts';
+export { type ParsedConnectionUrl, parseConnectionUrl } from './config/url.ts';
 export type { BlockedSessions, Blocker, SeenBlocker } from './connection/blockers.ts';
 export { describeBlocker } from './connection/blockers.ts';
 export { QueryError } from './connection/connection-error.ts';
@@ -31,32 +29,26 @@ export type { EnsuredEmbeddedServer, EnsureEmbeddedServerOptions } from './embed
 export { ensureEmbeddedServer } from './embedded/server.ts';
 export type { EmbeddedServerStatus, StopEmbeddedServerResult } from './embedded/stop.ts';
 export { hasEmbeddedServer, readEmbeddedServer, stopEmbeddedServer } from './embedded/stop.ts';
-export type { EvdbErrorCode, EvdbErrorOptions } from './errors.ts';
-export { EvdbError } from './errors.ts';
+export { EvdbError, type EvdbErrorCode, type EvdbErrorOptions } from './errors.ts';
 export type { Finding, FindingLocation, SuppressedFinding } from './finding.ts';
 export type { LockMode } from './impact/impact.ts';
 export type { MigrationStepResult } from './migrate/apply/apply.ts';
-export type {
-  MigrateDownOptions,
-  MigrateUpOptions,
-  PlanCommandOptions,
-} from './migrate/apply/commands.ts';
 export {
+  type MigrateDownOptions,
+  type MigrateUpOptions,
   migrateDown,
   migrateRedo,
   migrateUp,
+  type PlanCommandOptions,
   planMigrateDown,
   planMigrateRedo,
   planMigrateUp,
 } from './migrate/apply/commands.ts';
 export type { MigrationPlan, MigrationResult } from './migrate/apply/migrator.ts';
 export type { MigrationRename } from './migrate/checks/base-branch.ts';
-export type { DownProof, ProveDownsOptions } from './migrate/checks/downs.ts';
-export { proveDowns } from './migrate/checks/downs.ts';
-export type { StructureComparison } from './migrate/checks/drift.ts';
-export { readDrift } from './migrate/checks/drift.ts';
-export type { ReadLossesOptions, RollbackLoss } from './migrate/checks/losses.ts';
-export { readLosses } from './migrate/checks/losses.ts';
+export { type DownProof, type ProveDownsOptions, proveDowns } from './migrate/checks/downs.ts';
+export { readDrift, type StructureComparison } from './migrate/checks/drift.ts';
+export { type ReadLossesOptions, type RollbackLoss, readLosses } from './migrate/checks/losses.ts';
 export type {
   ValidateOptions,
   ValidationDetails,
@@ -75,8 +67,7 @@ export { ScriptError } from './migrate/files/script-error.ts';
 export type { MigrationFile } from './migrate/files/source.ts';
 export type { Version } from './migrate/files/version.ts';
 export { readToolVersion } from './migrate/ledger/provenance.ts';
-export type { MigrateOptions } from './migrate/options.ts';
-export { migrateOptionsOf } from './migrate/options.ts';
+export { type MigrateOptions, migrateOptionsOf } from './migrate/options.ts';
 export type { MigrationState } from './migrate/plan/compare.ts';
 export type {
   PendingMigration,
@@ -85,8 +76,7 @@ export type {
 } from './migrate/plan/plan.ts';
 export type { MigrationStep } from './migrate/plan/prepare.ts';
 export { requireMigrations } from './migrate/plan/read.ts';
-export type { MigrationsStatus, StatusEntry } from './migrate/plan/status.ts';
-export { readStatus } from './migrate/plan/status.ts';
+export { type MigrationsStatus, readStatus, type StatusEntry } from './migrate/plan/status.ts';
 export type {
   Budget,
   BudgetDetails,
@@ -106,8 +96,7 @@ export type {
   StepLockWaits,
   StrongestLock,
 } from './migrate/preview/impact-plan.ts';
-export type { PlanImpactOptions } from './migrate/preview/plan-impact.ts';
-export { planImpact } from './migrate/preview/plan-impact.ts';
+export { type PlanImpactOptions, planImpact } from './migrate/preview/plan-impact.ts';
 export type {
   IndexBuildProgress,
   LockHolder,
@@ -145,6 +134,5 @@ export type { DurationStats } from './pool/histogram.ts';
 export { type MetricInstrument, renderPrometheus } from './pool/instruments.ts';
 export type { DiscardReason, PoolEvents, PoolMetrics } from './pool/metrics.ts';
 export type { PoolOptions, PoolSsl } from './pool/options.ts';
-export type { QueryOptions } from './pool/pool.ts';
-export { DatabasePool } from './pool/pool.ts';
+export { DatabasePool, type QueryOptions } from './pool/pool.ts';
 export type { IsolationLevel, Transaction, TransactionOptions } from './pool/transaction.ts';
