@@ -110,8 +110,8 @@ export interface UndoAdoptionOptions extends MigrateOptions {
 }
 
 /**
- * What undoing an adoption took back: rows of the ledger, files that were removed, and files that
- * somebody has changed since and that stay.
+ * What undoing an adoption removed, rows of the ledger and files, and which files stay because
+ * somebody has changed them since.
  */
 export interface UndoneAdoption {
   schema: string;
@@ -135,7 +135,7 @@ export function planUndoAdoption(options: UndoAdoptionOptions): Promise<UndoneAd
 }
 
 /**
- * Takes back what `adoptMigrations` wrote: the ledger's rows, and the files that are still as it
+ * Undoes what `adoptMigrations` wrote: the ledger's rows, and the files that are still as it
  * wrote them. The other tool's table and files were never changed, so it goes on where it was.
  *
  * @throws {EvdbError} CONFIRM_REQUIRED where evdb has migrated since: the other tool does not know

@@ -189,7 +189,7 @@ interface Statement {
  */
 export interface RegistrationStatements {
   register(userId: number, eventId: number, options?: RegistrationOptions): Statement;
-  /** As `register`, but gives up with 55P03 where a lock is not to be had in time. */
+  /** As `register`, but gives up with 55P03 where it cannot acquire a lock in time. */
   registerSoon(userId: number, eventId: number, options?: RegistrationOptions): Statement;
   registerBatch(userIds: readonly number[], eventId: number): Statement;
   unregister(userId: number, eventId: number, keep?: boolean): Statement;

@@ -27,7 +27,7 @@ const LIMITS = {
   shareOfShortFiles: { atMost: 15 },
   filesOfBiggestFolder: { atMost: 25 },
   circlesOfValues: { atMost: 0 },
-  // As they were before the rooms: what the docstrings took the code has given back.
+  // Both as they were before src was cut into rooms.
   lines: { atMost: 64_645 },
   codeLines: { atMost: 52_952 },
   longestFile: { atMost: 400 },
