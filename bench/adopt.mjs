@@ -3,12 +3,14 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as evdb from '../dist/lib/index.js';
 import { readArguments } from './support/arguments.mjs';
-import { EVDB, timeProcess } from './support/process.mjs';
+import { EVDB, importLibrary } from './support/build.mjs';
+import { timeProcess } from './support/process.mjs';
 import { round, writeReport } from './support/report.mjs';
 import { median } from './support/statistics.mjs';
 import { withWorkspace } from './support/workspace.mjs';
+
+const evdb = await importLibrary('index.js');
 
 const LIMIT_S = 2;
 
@@ -51,7 +53,7 @@ const [count] = files;
 
 await withWorkspace(async (workspace) => {
   const rows = [];
-  const targets = [];
+  const figures = [];
   const data = {};
   for (const [tool, shape] of Object.entries(TOOLS)) {
     const root = join(workspace.directory, tool);
@@ -61,11 +63,11 @@ await withWorkspace(async (workspace) => {
       (name) => median(results.map((result) => result[name])),
     );
     rows.push([tool, ...[adopt, command, read, create].map((ms) => round(ms, 0))]);
-    targets.push({
-      name: `${tool}: taking over ${count} migrations, without reading them`,
-      value: (adopt - read) / 1000,
-      limit: LIMIT_S,
-      unit: ' s',
+    figures.push({
+      what: `${tool}: taking over ${count} migrations, without reading them`,
+      target: LIMIT_S,
+      unit: 's',
+      rounds: results.map(({ adoptMs, readMs }) => (adoptMs - readMs) / 1000),
     });
   }
   writeReport('adopt', {
@@ -78,7 +80,7 @@ await withWorkspace(async (workspace) => {
       'creating as many, ms',
     ],
     rows,
-    targets,
+    figures,
     data,
   });
 });

@@ -8,6 +8,7 @@ import {
   withSession,
 } from './support/event-schema.mjs';
 import { round, toMegabytes, writeReport } from './support/report.mjs';
+import { ratioOf } from './support/rows.mjs';
 import { interleave, median, medianRatio } from './support/statistics.mjs';
 import { withWorkspace } from './support/workspace.mjs';
 
@@ -157,8 +158,6 @@ function report(serverVersion, updates, cleanups) {
       medianRatio(times[updateName(table, true)], times[updateName(table, false)]),
     ]),
   );
-  const speed = medianRatio(times.delete, times.cleanup_audit_logs);
-  const left = median(cleanups.cleanup_audit_logs.map((run) => run.bytesAfter / run.bytesBefore));
   const sizes = (name) =>
     name in cleanups
       ? ['bytesBefore', 'bytesAfter'].map((key) =>
@@ -176,24 +175,37 @@ function report(serverVersion, updates, cleanups) {
       name in updateRatios ? `${round(updateRatios[name])} × no audit` : '',
       ...sizes(name),
     ]),
-    targets: [
-      ...Object.entries(updateRatios).map(([name, value]) => ({
-        name: `time to ${name} / the same without audit`,
-        value,
-        limit: UPDATE_RATIO_LIMIT,
-      })),
+    figures: [
+      ...Object.keys(UPDATES).map((table) =>
+        ratioOf(
+          {
+            what: updateName(table, true),
+            over: 'the same without audit',
+            target: UPDATE_RATIO_LIMIT,
+          },
+          times[updateName(table, true)],
+          times[updateName(table, false)],
+          { unit: 'ms' },
+        ),
+      ),
+      ratioOf(
+        {
+          what: 'cleanup_audit_logs, exact count included: speed',
+          over: '`delete`',
+          target: CLEANUP_SPEED_FLOOR,
+          isFloor: true,
+        },
+        times.cleanup_audit_logs,
+        times.delete,
+        { unit: 'ms', isSpeed: true },
+      ),
       {
-        name: 'time of delete / cleanup_audit_logs, exact count included',
-        value: speed,
-        limit: CLEANUP_SPEED_FLOOR,
-        isFloor: true,
-      },
-      {
-        name: 'share of the disk space that is left after cleanup_audit_logs',
-        value: left,
-        limit: SIZE_LEFT_LIMIT,
+        what: 'disk space that is left after cleanup_audit_logs',
+        over: 'before',
+        target: SIZE_LEFT_LIMIT,
+        rounds: cleanups.cleanup_audit_logs.map((run) => run.bytesAfter / run.bytesBefore),
       },
     ],
-    data: { rounds, rows, serverVersion, updateRatios, speed, left, results },
+    data: { rounds, rows, serverVersion, updateRatios, results },
   });
 }

@@ -3,6 +3,7 @@
 import { readArguments } from './support/arguments.mjs';
 import { createEventDatabase, timeStatement, withSession } from './support/event-schema.mjs';
 import { round, writeReport } from './support/report.mjs';
+import { ratioOf } from './support/rows.mjs';
 import { interleave, median, medianRatio } from './support/statistics.mjs';
 import { withWorkspace } from './support/workspace.mjs';
 
@@ -94,17 +95,29 @@ function report(serverVersion, results) {
         ];
       }),
     ),
-    targets: [
-      ...sizes.map((size) => ({
-        name: `time of the rules / one grouped scan, ${size} events`,
-        value: ratios[size],
-        limit: RATIO_LIMIT,
-      })),
-      {
-        name: `time of the rules for a registration, ${sizes[0]} / ${sizes[1]} events (the scan: ${round(growth.scan)})`,
-        value: growth.rules,
-        limit: GROWTH_LIMIT,
-      },
+    figures: [
+      ...sizes.map((size) =>
+        ratioOf(
+          {
+            what: `validate_business_rules(), ${size} events`,
+            over: 'one grouped scan',
+            target: RATIO_LIMIT,
+          },
+          times[nameRun('rules', size)],
+          times[nameRun('scan', size)],
+          { unit: 'ms' },
+        ),
+      ),
+      ratioOf(
+        {
+          what: `validate_business_rules() for a registration, ${sizes[0]} events`,
+          over: `${sizes[1]} events (the scan: ${round(growth.scan)})`,
+          target: GROWTH_LIMIT,
+        },
+        perRow('rules', sizes[0]),
+        perRow('rules', sizes[1]),
+        { unit: 'ns' },
+      ),
     ],
     data: { rounds, sizes, serverVersion, ratios, growth, results },
   });

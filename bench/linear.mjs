@@ -2,11 +2,15 @@
 // Usage: node bench/linear.mjs [--rounds 3] [--files 1000,2500,5000,10000]
 import { join } from 'node:path';
 import { readArguments } from './support/arguments.mjs';
+import { EVDB } from './support/build.mjs';
 import { writeMigrations } from './support/files.mjs';
-import { EVDB, timeNodeWithUsage } from './support/process.mjs';
+import { timeNodeWithUsage } from './support/process.mjs';
 import { round, toMegabytes, writeReport } from './support/report.mjs';
 import { interleave, median } from './support/statistics.mjs';
 import { withWorkspace } from './support/workspace.mjs';
+
+/** Linear is 1; noise takes its part. */
+const GROWTH_LIMIT = 1.3;
 
 const { rounds, files } = readArguments({ rounds: 3, files: [1000, 2500, 5000, 10_000] });
 const sizes = [...new Set(files)].sort((a, b) => a - b);
@@ -62,7 +66,14 @@ function report(serverVersion, results) {
       'peak MB',
     ],
     rows,
-    targets: [],
+    figures: summary
+      .filter(({ added }) => added)
+      .map(({ command, count, added }) => ({
+        what: `\`migrate ${command}\`, an added file among ${count}: processor time`,
+        over: `among ${sizes[1]}`,
+        target: GROWTH_LIMIT,
+        rounds: [added.cpuGrowth],
+      })),
     data: { sizes, rounds, serverVersion, summary, results },
   });
 }

@@ -1,17 +1,20 @@
 // What the pool costs beside that of `pg`: the same queries from as many callers over as many connections.
-// Usage: node bench/pool.mjs [--rounds 7] [--seconds 3] [--callers 32] [--connections 8] [--minutes 0]
+// Usage: node bench/pool.mjs [--rounds 7] [--seconds 3] [--callers 32] [--connections 8] [--minutes 0] [--quick]
 import pg from 'pg';
-import { readArguments } from './support/arguments.mjs';
+import { IS_QUICK, readArguments } from './support/arguments.mjs';
+import { importLibrary } from './support/build.mjs';
 import { drive, watchMemory } from './support/pool-load.mjs';
 import { round, writeReport } from './support/report.mjs';
-import { interleave, median, medianRatio } from './support/statistics.mjs';
+import { ratioOf } from './support/rows.mjs';
+import { interleave, median } from './support/statistics.mjs';
 import { withWorkspace } from './support/workspace.mjs';
 
-const { DatabasePool } = await import('../dist/lib/index.js');
+const { DatabasePool } = await importLibrary('index.js');
 
-const QUERIES = {
-  'select 1': { text: 'select 1 as one', params: () => [] },
+const ALL_QUERIES = {
+  'select 1': { row: 7, text: 'select 1 as one', params: () => [] },
   'with parameters': {
+    row: 8,
     text: 'select $1::int + $2::int as sum, $3::text as name',
     params: (i) => [i % 1000, 7, 'somebody'],
   },
@@ -22,7 +25,11 @@ const QUERIES = {
   },
 };
 
-/** The floors of the throughput, and the ceiling of the 99th percentile, both against pg. */
+const QUERIES = Object.fromEntries(
+  Object.entries(ALL_QUERIES).filter(([, { row }]) => row !== undefined || !IS_QUICK),
+);
+
+/** The floor of the throughput, and the ceiling of the 99th percentile, where no row says another. */
 const FLOOR = 0.95;
 const P99_CEILING = 1.2;
 
@@ -55,20 +62,15 @@ await withWorkspace(async (workspace) => {
     console.log(`round ${turn + 1}  ${name}: ${Math.round(rate)}/s, p99 ${round(p99Ms)} ms`),
   );
   const of = (name, key) => results[name].map((result) => result[key]);
-  const targets = Object.keys(QUERIES).flatMap((query) => {
-    const [ours, theirs] = [`evdb, ${query}`, `pg, ${query}`];
+  const figures = Object.entries(QUERIES).flatMap(([query, { row }]) => {
+    const rate = row
+      ? `${row} rate`
+      : { ...other(query, 'queries a second', FLOOR), isFloor: true };
+    const p99 = row ? `${row} p99` : other(query, '99th percentile', P99_CEILING);
+    const both = (key) => [of(`evdb, ${query}`, key), of(`pg, ${query}`, key)];
     return [
-      {
-        name: `${query}: queries a second / pg`,
-        value: medianRatio(of(ours, 'rate'), of(theirs, 'rate')),
-        limit: FLOOR,
-        isFloor: true,
-      },
-      {
-        name: `${query}: 99th percentile / pg`,
-        value: medianRatio(of(ours, 'p99Ms'), of(theirs, 'p99Ms')),
-        limit: P99_CEILING,
-      },
+      ratioOf(rate, ...both('rate'), { unit: '/s' }),
+      ratioOf(p99, ...both('p99Ms'), { unit: 'ms' }),
     ];
   });
   const memory =
@@ -79,10 +81,11 @@ await withWorkspace(async (workspace) => {
         })
       : undefined;
   if (memory) {
-    targets.push({
-      name: `heap after ${options.minutes} min / after the first tenth of them`,
-      value: memory.growth,
-      limit: 1.1,
+    figures.push({
+      what: `pool, heap after ${options.minutes} min`,
+      over: 'after the first tenth of them',
+      target: 1.1,
+      rounds: [memory.growth],
     });
   }
   writeReport('pool', {
@@ -94,7 +97,11 @@ await withWorkspace(async (workspace) => {
       round(median(of(name, 'p50Ms'))),
       round(median(of(name, 'p99Ms'))),
     ]),
-    targets,
+    figures,
     data: { results, memory },
   });
 });
+
+function other(query, what, target) {
+  return { what: `pool, ${query}: ${what}`, over: "`pg`'s pool", target };
+}

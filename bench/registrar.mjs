@@ -1,15 +1,19 @@
 // What merging is worth: callers who all want the same event, once with a call of their own each and
 // once through the registrar, over pools with the same options.
 // Usage: node bench/registrar.mjs [--rounds 5] [--seconds 3] [--clients 256] [--users 51200]
-import { createRegistrar, createRegistrationClient } from '../dist/lib/index.events.js';
-import { DatabasePool } from '../dist/lib/index.js';
+
 import { readArguments } from './support/arguments.mjs';
+import { importLibrary } from './support/build.mjs';
 import { createEventDatabase, withCopy, withSession } from './support/event-schema.mjs';
 import { interruption } from './support/process.mjs';
 import { HOT_EVENT_STRIDE } from './support/registration-loads.mjs';
 import { round, writeReport } from './support/report.mjs';
+import { ratioOf } from './support/rows.mjs';
 import { interleave, median, medianRatio } from './support/statistics.mjs';
 import { withWorkspace } from './support/workspace.mjs';
+
+const { createRegistrar, createRegistrationClient } = await importLibrary('index.events.js');
+const { DatabasePool } = await importLibrary('index.js');
 
 /** An event holds no more; after that many registrations all callers go to the next one. */
 const SEATS = 10_000;
@@ -149,14 +153,16 @@ function report(serverVersion, results) {
         name in ratios ? round(ratios[name]) : '',
       ];
     }),
-    targets: Object.entries(CONTENDERS)
+    figures: Object.entries(CONTENDERS)
       .filter(([, { floor }]) => floor)
-      .map(([name, { base, floor }]) => ({
-        name: `rows a second of ${name} / ${base}`,
-        value: ratios[name],
-        limit: floor,
-        isFloor: true,
-      })),
+      .map(([name, { base, floor }]) =>
+        ratioOf(
+          { what: `${name}: rows a second`, over: base, target: floor, isFloor: true },
+          of(name, 'rowsPerSecond'),
+          of(base, 'rowsPerSecond'),
+          { unit: '/s' },
+        ),
+      ),
     data: {
       rounds,
       seconds,

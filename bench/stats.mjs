@@ -1,15 +1,19 @@
 // What the commands of `evdb stats` take beside their own SQL in psql.
-// Usage: node bench/stats.mjs [--rounds 5] [--files 2000] (--files is the number of tables)
+// Usage: node bench/stats.mjs [--rounds 5] [--files 2000] [--quick] (--files is the number of tables)
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { resolveConfig, withInspection } from '../dist/lib/index.js';
-import * as ops from '../dist/lib/index.ops.js';
-import { readArguments } from './support/arguments.mjs';
+import { IS_QUICK, readArguments } from './support/arguments.mjs';
+import { EVDB, importLibrary } from './support/build.mjs';
 import { createManyObjects } from './support/many-objects.mjs';
-import { EVDB, timeProcess } from './support/process.mjs';
+import { timeProcess } from './support/process.mjs';
 import { round, writeReport } from './support/report.mjs';
-import { interleave, median, medianRatio } from './support/statistics.mjs';
+import { ratioOf } from './support/rows.mjs';
+import { recordStatements, timeScript } from './support/sql-alone.mjs';
+import { interleave, median } from './support/statistics.mjs';
 import { withWorkspace } from './support/workspace.mjs';
+
+const { resolveConfig, withInspection } = await importLibrary('index.js');
+const ops = await importLibrary('index.ops.js');
 
 const RATIO_LIMIT = 1.5;
 
@@ -45,10 +49,6 @@ await withWorkspace(async (workspace) => {
   const url = await createManyObjects(workspace, 'stats', tables);
   await workspace.checkpoint();
   const { connection } = await resolveConfig({ flags: { url }, env: {} });
-  const runPsql = (path) =>
-    timeProcess('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-f', path, url], {
-      cwd: workspace.directory,
-    });
   const runEvdb = (args) =>
     timeProcess(process.execPath, [EVDB, ...args], {
       cwd: workspace.directory,
@@ -56,10 +56,10 @@ await withWorkspace(async (workspace) => {
     });
   const contenders = {};
   for (const [topic, { read, args = [] }] of Object.entries(TOPICS)) {
-    const path = join(workspace.directory, `${topic}.sql`);
-    writeFileSync(path, await recordStatements(connection.options, read));
-    contenders[`${topic}: psql`] = () => runPsql(path);
-    contenders[`${topic}: report`] = () => timeReport(connection.options, read);
+    const script = join(workspace.directory, `${topic}.sql`);
+    writeFileSync(script, await recordStatements(connection.options, read));
+    contenders[`${topic}: psql`] = () => timeScript(script, url);
+    if (!IS_QUICK) contenders[`${topic}: report`] = () => timeReport(connection.options, read);
     contenders[`${topic}: command`] = () => runEvdb(['stats', topic, ...args]);
   }
   const results = await interleave(contenders, rounds, (index, name, { wallMs }) =>
@@ -75,45 +75,41 @@ async function timeReport(options, read) {
   return { wallMs: performance.now() - startedAt };
 }
 
-/** All that a report asks the server, as a script for psql. */
-async function recordStatements(options, read) {
-  const statements = ["set search_path = ''"];
-  await withInspection(options, (session) =>
-    read({
-      ...session,
-      run: (text) => {
-        statements.push(text);
-        return session.run(text);
-      },
-    }),
-  );
-  return `${statements.join(';\n')};\n`;
-}
-
 function report(serverVersion, results) {
   const times = Object.fromEntries(
     Object.entries(results).map(([name, runs]) => [name, median(runs.map(({ wallMs }) => wallMs))]),
   );
   const topics = Object.keys(TOPICS);
   const wallMs = (topic, who) => results[`${topic}: ${who}`].map((run) => run.wallMs);
-  const ratios = Object.fromEntries(
-    topics.map((topic) => [topic, medianRatio(wallMs(topic, 'report'), wallMs(topic, 'psql'))]),
-  );
   writeReport('stats', {
     title: `stats on ${tables} tables and ${tables * 5} indexes, PostgreSQL ${serverVersion}, medians of ${rounds}`,
-    head: ['topic', 'psql ms', 'report ms', 'ratio', 'command ms'],
+    head: ['topic', 'psql ms', 'command ms', 'report ms'],
     rows: topics.map((topic) => [
       topic,
       round(times[`${topic}: psql`]),
-      round(times[`${topic}: report`]),
-      round(ratios[topic]),
       round(times[`${topic}: command`]),
+      IS_QUICK ? '' : round(times[`${topic}: report`]),
     ]),
-    targets: topics.map((topic) => ({
-      name: `${topic} to its own SQL in psql`,
-      value: ratios[topic],
-      limit: RATIO_LIMIT,
-    })),
-    data: { rounds, tables, serverVersion, times, ratios },
+    figures: [
+      ...topics.map((topic) =>
+        ratioOf('13', wallMs(topic, 'command'), wallMs(topic, 'psql'), {
+          part: `\`stats ${topic}\``,
+          unit: 'ms',
+        }),
+      ),
+      ...(IS_QUICK ? [] : topics).map((topic) =>
+        ratioOf(
+          {
+            what: `stats ${topic}, ${tables} tables, in a process that runs`,
+            over: 'its SQL in psql',
+            target: RATIO_LIMIT,
+          },
+          wallMs(topic, 'report'),
+          wallMs(topic, 'psql'),
+          { unit: 'ms' },
+        ),
+      ),
+    ],
+    data: { rounds, tables, serverVersion, results },
   });
 }

@@ -3,18 +3,23 @@ import { parseArgs } from 'node:util';
 /** Every benchmark knows every option, because run.mjs hands the same ones to all of them. */
 const COUNTS = ['rounds', 'seconds', 'clients', 'users', 'events', 'rows', 'minutes'];
 
+/** Whether only what the fourteen rows of docs/performance.md need is measured: `--quick`. */
+export const IS_QUICK = process.argv.includes('--quick');
+
 /**
- * Reads `--rounds <n>`, `--files <n>[,<n>…]`, the other counts, `--inherit-env` and `--plain-client`.
+ * Reads `--rounds <n>`, `--files <n>[,<n>…]`, the other counts, `--quick`, `--build <folder>`,
+ * `--inherit-env` and `--plain-client`.
  *
  * @template {Record<string, number | number[]>} Defaults
  * @param {Defaults} defaults what the benchmark uses; an option that it does not name is left out
- * @returns {Defaults} `--inherit-env` and `--plain-client` are for process.mjs and load.mjs, which
- *   read them themselves
+ * @returns {Defaults} the flags are read where they are needed: IS_QUICK here, build.mjs, process.mjs, load.mjs
  */
 export function readArguments(defaults) {
   const { values } = parseArgs({
     options: {
       ...Object.fromEntries([...COUNTS, 'files'].map((name) => [name, { type: 'string' }])),
+      build: { type: 'string' },
+      quick: { type: 'boolean' },
       'inherit-env': { type: 'boolean' },
       'plain-client': { type: 'boolean' },
     },

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { EVDB, timeProcess } from './process.mjs';
+import { join } from 'node:path';
+import { BUILD, EVDB } from './build.mjs';
+import { timeProcess } from './process.mjs';
 
-const MIGRATIONS = fileURLToPath(new URL('../../migrations', import.meta.url));
+const MIGRATIONS = join(BUILD, 'migrations');
 const COPY = 'bench_copy';
 
 /**

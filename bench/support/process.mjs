@@ -8,7 +8,6 @@ import { fileURLToPath } from 'node:url';
  * @property {number} wallMs from the start to the end of the process
  */
 
-export const EVDB = fileURLToPath(new URL('../../bin/evdb.js', import.meta.url));
 const USAGE_HOOK = fileURLToPath(new URL('usage-hook.cjs', import.meta.url));
 const TIMEOUT_MS = 30 * 60 * 1000;
 
@@ -18,7 +17,8 @@ export const interruption = new AbortController();
 /** Whether what is measured sees the variables of the shell: `--inherit-env`. */
 export const INHERITS_ENV = process.argv.includes('--inherit-env');
 
-const BASE_ENV = chooseEnvironment();
+/** What is measured sees this and what its benchmark adds. */
+export const BASE_ENV = chooseEnvironment();
 
 /**
  * Whatever the shell exports for PostgreSQL, npm or Node must not change what is measured. With

@@ -1,6 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { importLibrary } from './build.mjs';
 import { interruption } from './process.mjs';
 
 const SIGNALS = ['SIGINT', 'SIGTERM'];
@@ -22,7 +23,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM'];
  * @param {{ binariesDir?: string }} [options] of another PostgreSQL than the one evdb brings
  */
 export async function withWorkspace(work, { binariesDir } = {}) {
-  const { ensureEmbeddedServer, stopEmbeddedServer } = await import('../../dist/lib/index.js');
+  const { ensureEmbeddedServer, stopEmbeddedServer } = await importLibrary('index.js');
   const directory = mkdtempSync(join(tmpdir(), 'evdb-bench-'));
   // Run by root the server belongs to an ordinary user, who has to get in.
   chmodSync(directory, 0o755);
