@@ -162,6 +162,8 @@ function settleFile(
   const suppressed: SettledFile['suppressed'] = [];
   for (const raw of found) {
     if (raw.stillHolds?.(after) === false) continue;
+    // It may hold on to the model, which nobody needs any more.
+    raw.stillHolds = undefined;
     const suppression = findSuppression(directives.suppressions, raw);
     if (suppression === undefined) kept.push(raw);
     else {

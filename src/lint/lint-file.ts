@@ -4,7 +4,7 @@ import { replayStatement } from '../catalog/replay/replay.ts';
 import { emptyImpact, type Impact } from '../impact/impact.ts';
 import { impactOf } from '../impact/impact-of.ts';
 import { checkScript } from '../sql/check.ts';
-import { classifyStatement } from '../sql/kind.ts';
+import { isTransactionControl } from '../sql/kind.ts';
 import { GRAMMAR_MAJOR, type SqlParser, UNKNOWN_TO_GRAMMAR } from '../sql/parser.ts';
 import { offsetOfPosition } from '../sql/position.ts';
 import { ROUTINES } from '../sql/routine.ts';
@@ -71,7 +71,8 @@ function replayFile(statements: Statement[], { catalog, run }: Around): undefine
 }
 
 function judgeFile(script: LintScript, statements: Statement[], around: Around): JudgedFile {
-  const { run } = around;
+  const { run, catalog } = around;
+  const read = { catalog, parser: run.parser };
   const trees = statements.map((statement) => parse(statement, run.parser));
   const file = openFileState(script, statements, trees);
   const directives = readSuppressions(script.text, statements, run.ruleNames);
@@ -79,7 +80,7 @@ function judgeFile(script: LintScript, statements: Statement[], around: Around):
   for (const [index, statement] of statements.entries()) {
     const tree = trees[index];
     if (!tree) continue;
-    const expanded = expandStatement(statement, tree, { ...around, parser: run.parser });
+    const expanded = expandStatement(statement, tree, read);
     for (const one of expanded) {
       for (const finding of judgeOne(statement, one, file, around)) found.push(finding);
     }
@@ -90,8 +91,8 @@ function judgeFile(script: LintScript, statements: Statement[], around: Around):
   }
   // A routine that parses may still hold a body that does not.
   const mayFail = trees.includes(null) || statements.some(({ command }) => ROUTINES.has(command));
-  const syntax = mayFail ? findSyntaxErrors(script, statements, run) : [];
-  if (!script.isForeign) syntax.push(...statements.filter(controls).map(refuseControl));
+  const syntax = mayFail ? findSyntaxErrors(script, { statements, trees }, run) : [];
+  if (!script.isForeign) syntax.push(...statements.filter(isTransactionControl).map(refuseControl));
   return { script, statements, found, syntax, directives };
 }
 
@@ -154,10 +155,6 @@ const UNCHANGING = new Set([
   'comment',
 ]);
 
-function controls(statement: Statement): boolean {
-  return classifyStatement(statement).isTransactionControl;
-}
-
 /** What evdb refuses to run in a script of its own. */
 function refuseControl({ command, text, start, end }: Statement): RawFinding {
   return {
@@ -177,12 +174,12 @@ function refuseControl({ command, text, start, end }: Statement): RawFinding {
 
 function findSyntaxErrors(
   { text }: LintScript,
-  statements: Statement[],
+  { statements, trees }: Pick<FileState, 'statements' | 'trees'>,
   { parser, settings }: LintRun,
 ): RawFinding[] {
   // A version newer than the grammar is one that somebody asked for.
   const isNewer = settings.serverVersion >= (GRAMMAR_MAJOR + 1) * 10_000;
-  return checkScript(text, parser, statements)
+  return checkScript(text, parser, statements, trees)
     .filter(({ code }) => code !== 'COPY_UNSUPPORTED')
     .map(({ code, message, hint, statementIndex, ...position }) => {
       const statement = statements[statementIndex];
@@ -277,22 +274,29 @@ function toRaw(
   finding: RuleFinding,
   at: StatementInContext,
 ): RawFinding {
-  const { offset: within = 0, ...said } = finding;
-  const isSmall = rule.group === 'locks' && isOnSmallTables(said.tables, at);
+  const { message, hint, tables, lock, evidence, fix, foldAs, stillHolds } = finding;
+  const isSmall = rule.group === 'locks' && isOnSmallTables(tables, at);
+  const within = finding.offset ?? 0;
   // A routine's text is not in the script: its findings are about the statement that calls it.
   const [offset, length] =
     at.routine === undefined ? [within, at.text.length] : [0, at.statement.text.length];
+  // Field by field, as above.
   return {
-    ...said,
     rule: rule.name,
     group: rule.group,
     severity: isSmall ? 'info' : severity,
-    message: at.routine === undefined ? said.message : `in ${at.routine}(): ${said.message}`,
+    message: at.routine === undefined ? message : `in ${at.routine}(): ${message}`,
+    hint,
+    tables,
+    lock,
+    evidence: isSmall ? 'live' : evidence,
+    fix,
+    foldAs,
+    stillHolds,
     start: at.start + offset,
     end: at.start + length,
     at: at.start,
     statementText: at.text,
-    ...(isSmall && { evidence: 'live' }),
   };
 }
 

@@ -1,7 +1,8 @@
+import type { Node } from '@pgsql/types';
 import { type CopyData, isBinaryCopy } from './copy.ts';
 import type { SqlParseFailure, SqlParser } from './parser.ts';
 import { createLocator, locate } from './position.ts';
-import { checkRoutineBody } from './routine.ts';
+import { checkRoutineBody, ROUTINES } from './routine.ts';
 import { type Statement, splitStatements } from './statements.ts';
 
 /** A reason why a script cannot run, found without a database. */
@@ -25,11 +26,13 @@ export interface ScriptProblem {
  *
  * @param parser from `loadSqlParser()`
  * @param statements what `splitStatements(text)` gave, where the caller has it already
+ * @param trees what the parser made of each of them, where the caller has that too: what has one is good
  */
 export function checkScript(
   text: string,
   parser: SqlParser,
   statements?: Statement[],
+  trees: readonly (Node | null)[] = [],
 ): ScriptProblem[] {
   const nul = text.indexOf('\0');
   if (nul >= 0) {
@@ -46,8 +49,9 @@ export function checkScript(
   const locator = createLocator(text);
   const problems: ScriptProblem[] = [];
   const all = statements ?? splitStatements(text);
-  for (const statement of all) {
-    const finding = findProblem(statement, all, parser);
+  const isUnchecked = createBodySwitch(all);
+  for (const [index, statement] of all.entries()) {
+    const finding = findProblem(statement, { all, parser, tree: trees[index], isUnchecked });
     if (finding === null) continue;
     const { offset, ...rest } = finding;
     problems.push({
@@ -67,7 +71,15 @@ interface Finding {
   offset: number;
 }
 
-function findProblem(statement: Statement, all: Statement[], parser: SqlParser): Finding | null {
+interface Around {
+  all: Statement[];
+  parser: SqlParser;
+  tree: Node | null | undefined;
+  isUnchecked: (statement: Statement) => boolean;
+}
+
+function findProblem(statement: Statement, around: Around): Finding | null {
+  const { all, parser, tree } = around;
   if (statement.psqlCommand !== null) {
     return {
       code: 'PSQL_COMMAND',
@@ -77,7 +89,7 @@ function findProblem(statement: Statement, all: Statement[], parser: SqlParser):
     };
   }
   if (isPieceAroundPsqlCommand(statement, all)) return null;
-  const failure = failureOf(statement, parser) ?? failureInBody(statement, all, parser);
+  const failure = (tree ? null : failureOf(statement, parser)) ?? failureInBody(statement, around);
   if (failure !== null) {
     const hint = setsBackslashes(statement, all) ? BACKSLASH_HINT : undefined;
     return {
@@ -103,16 +115,21 @@ function setsBackslashes({ index }: Statement, all: Statement[]): boolean {
 }
 
 /** What is wrong inside of a routine, unless the script asks the server not to look. */
-function failureInBody(
-  statement: Statement,
-  all: Statement[],
-  parser: SqlParser,
-): SqlParseFailure | null {
-  const isUnchecked = all.some(
-    ({ text, index }) =>
-      index < statement.index && /\bcheck_function_bodies\b/i.test(text.slice(0, 200)),
-  );
-  return isUnchecked && statement.command !== 'do' ? null : checkRoutineBody(statement, parser);
+function failureInBody(statement: Statement, around: Around): SqlParseFailure | null {
+  if (!ROUTINES.has(statement.command)) return null;
+  if (statement.command !== 'do' && around.isUnchecked(statement)) return null;
+  return checkRoutineBody(statement, around.parser, around.tree);
+}
+
+/** Tells whether a statement before this one speaks of the setting that has bodies taken unseen. */
+function createBodySwitch(all: Statement[]): (statement: Statement) => boolean {
+  let first: number | undefined;
+  return ({ index }) => {
+    first ??=
+      all.find(({ text }) => /\bcheck_function_bodies\b/i.test(text.slice(0, 200)))?.index ??
+      Infinity;
+    return first < index;
+  };
 }
 
 function findCopyProblem({ text, end }: Statement, rows: CopyData): Finding | null {

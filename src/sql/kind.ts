@@ -35,10 +35,10 @@ export function classifyStatement(statement: Pick<Statement, 'command' | 'text'>
       label: command,
     };
   }
-  const words = MAY_MATTER.test(command) ? readOuterWords(text) : [];
+  const words = readDecidingWords(command, text);
   const isConcurrently = saysConcurrently(command, words, text);
   return {
-    isTransactionControl: isTransactionControl(command, words),
+    isTransactionControl: controlsTransaction(command, words),
     needsNoTransaction: needsNoTransaction(command, words, text, isConcurrently),
     isConcurrently,
     lockClass: command === 'do' && !mentionsDdl(text) ? 'data' : 'ddl',
@@ -61,16 +61,29 @@ const ALWAYS_DATA = new Set([
   'execute',
 ]);
 
+/** `isTransactionControl` alone, which most commands decide without a look at the text. */
+export function isTransactionControl({ command, text }: Pick<Statement, 'command' | 'text'>) {
+  return controlsTransaction(command, command === 'rollback' ? readOuterWords(text) : []);
+}
+
 // The commands for which the words after the command decide.
 const MAY_MATTER =
   /^(?:rollback|cluster|reindex|(?:create|drop) index|refresh|alter (?:table|database|subscription)|create subscription)/;
 
+function readDecidingWords(command: string, text: string): string[] {
+  if (!MAY_MATTER.test(command)) return [];
+  // `create unique index concurrently` stands at the front, and only `detach` at either end.
+  if (command === 'create index' || command === 'drop index') return readOuterWords(text, 4);
+  if (command === 'alter table' && !/detach/i.test(text)) return [];
+  return readOuterWords(text);
+}
+
 // The words outside parentheses, in lower case, up to a bound: options stand near either end.
-function readOuterWords(text: string): string[] {
+function readOuterWords(text: string, most = MAX_WORDS): string[] {
   const cursor = openCursor(text);
   const words: string[] = [];
   let depth = 0;
-  while (words.length < MAX_WORDS && advance(cursor)) {
+  while (words.length < most && advance(cursor)) {
     if (isPunctuation(cursor, '(')) depth++;
     else if (isPunctuation(cursor, ')')) depth--;
     else if (depth === 0 && cursor.kind === 'word') {
@@ -82,7 +95,7 @@ function readOuterWords(text: string): string[] {
 
 const MAX_WORDS = 200;
 
-function isTransactionControl(command: string, words: string[]): boolean {
+function controlsTransaction(command: string, words: string[]): boolean {
   switch (command) {
     case 'begin':
     case 'start transaction':

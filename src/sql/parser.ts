@@ -105,6 +105,8 @@ async function makeParser(): Promise<SqlParser> {
     }
   }
 
+  const parseRoutine = rememberLast(parsePlPgSQLSync);
+
   return {
     parse(text) {
       if (text.length > MAX_CHECKED_LENGTH || text === '') return null;
@@ -113,7 +115,7 @@ async function makeParser(): Promise<SqlParser> {
     parseRoutine(text) {
       if (text.length > MAX_CHECKED_LENGTH) return null;
       try {
-        return parsePlPgSQLSync(text);
+        return parseRoutine(text);
       } catch {
         return null;
       }
@@ -121,7 +123,7 @@ async function makeParser(): Promise<SqlParser> {
     checkRoutine(text) {
       if (text.length > MAX_CHECKED_LENGTH) return null;
       try {
-        parsePlPgSQLSync(text);
+        parseRoutine(text);
         return null;
       } catch (error) {
         // This build hands over no code: what else it says is about names and types that it lacks.
@@ -137,6 +139,15 @@ async function makeParser(): Promise<SqlParser> {
       // belong together (`nulls /* … */ first`) or between the parts of a string.
       return findFailure(text, blankComments(text));
     },
+  };
+}
+
+/** What a function gave for the last text, which is asked for again: a routine is read, and then checked. */
+function rememberLast<T>(make: (text: string) => T): (text: string) => T {
+  let last: { text: string; made: T } | undefined;
+  return (text) => {
+    if (last?.text !== text) last = { text, made: make(text) };
+    return last.made;
   };
 }
 

@@ -68,14 +68,16 @@ function findAtomicBody(text: string): RoutineBody | undefined {
  * What the server says of the body of a function, procedure or `do` block before it takes it: errors
  * of syntax, in SQL and in PL/pgSQL.
  *
+ * @param known the tree of the statement, where the caller has it
  * @returns null for a good one, and for one in another language
  */
 export function checkRoutineBody(
   { command, text }: Pick<Statement, 'command' | 'text'>,
   parser: SqlParser,
+  known?: Node | null,
 ): SqlParseFailure | null {
   if (!ROUTINES.has(command)) return null;
-  const tree = parser.parse(text);
+  const tree = known ?? parser.parse(text);
   const body = tree === null ? undefined : findBody(text, tree);
   if (body?.language === 'sql') return checkSql(text, body, parser);
   return body?.language === 'plpgsql' ? checkPlpgsql(text, body, parser) : null;

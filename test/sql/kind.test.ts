@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { classifyStatement } from '../../src/sql/kind.ts';
+import { classifyStatement, isTransactionControl } from '../../src/sql/kind.ts';
 import { splitStatements } from '../../src/sql/statements.ts';
 
 function kindOf(script: string) {
   const [statement] = splitStatements(script);
   if (statement === undefined) throw new Error(`no statement in ${script}`);
-  return classifyStatement(statement);
+  const kind = classifyStatement(statement);
+  expect(isTransactionControl(statement)).toBe(kind.isTransactionControl);
+  return kind;
 }
 
 describe('transaction control', () => {

@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from 'vitest';
 import { checkScript } from '../../src/sql/check.ts';
 import { loadSqlParser, type SqlParser } from '../../src/sql/parser.ts';
+import { splitStatements } from '../../src/sql/statements.ts';
 
 let parser: SqlParser;
 beforeAll(async () => {
@@ -44,4 +45,42 @@ test.each([
 test('looks into no function where the server is told not to', () => {
   const body = "create function f() returns int language sql as 'selec 1'";
   expect(problemsOf(`set check_function_bodies = false;\n${body}`)).toEqual([]);
+});
+
+test('looks into a function that stands before such a setting, and into every block', () => {
+  const body = "create function f() returns int language sql as 'selec 1'";
+  const block = 'do $$ begin selec 1; end $$';
+  expect(problemsOf(`${body};\nset check_function_bodies = false;\n${body};\n${block}`)).toEqual([
+    '1:50 syntax error at or near "selec"',
+    '4:13 syntax error at or near "selec"',
+  ]);
+});
+
+test('finds the same where the trees are there already', () => {
+  const text = [
+    'selec 1;',
+    'select 1;',
+    "create function f() returns int language sql as 'selec 1';",
+    'do $$ begin selec 1; end $$;',
+    'do $$ begin perform 1; end $$;',
+    "select 'open",
+  ].join('\n');
+  const statements = splitStatements(text);
+  const trees = statements.map((one) =>
+    one.unterminated === null ? parser.parse(one.text) : null,
+  );
+  const found = checkScript(text, parser, statements, trees);
+  expect(found.map(({ line }) => line)).toEqual([1, 3, 4, 6]);
+  expect(found).toEqual(checkScript(text, parser));
+});
+
+test('tells good routines from bad ones in whatever order they are asked for', () => {
+  const good = 'do $$ begin perform 1; end $$';
+  const bad = 'do $$ begin selec 1; end $$';
+  expect(parser.parseRoutine(bad)).toBeNull();
+  expect(parser.checkRoutine(good)).toBeNull();
+  expect(parser.checkRoutine(bad)).toBe('syntax error at or near "selec"');
+  expect(parser.parseRoutine(good)).toEqual(parser.parseRoutine(good));
+  expect(parser.parseRoutine(bad)).toBeNull();
+  expect(parser.checkRoutine(bad)).toBe('syntax error at or near "selec"');
 });

@@ -1,5 +1,10 @@
 import type { Constraint, Node } from '@pgsql/types';
-import { type Catalog, type ObjectKey, quoteWhereNeeded } from '../../catalog/catalog.ts';
+import {
+  type Catalog,
+  type ObjectKey,
+  quoteWhereNeeded,
+  type Relation,
+} from '../../catalog/catalog.ts';
 import { asKind, relationNameOf, stringsOf } from '../../sql/tree.ts';
 import {
   keyOf,
@@ -77,23 +82,32 @@ function judge(
       offset: offsetOf(at, location),
       tables: [table],
       evidence: 'model',
-      stillHolds: (catalog) => isMissing(catalog, table, columns),
+      stillHolds: whileMissing(table, columns),
     },
   ];
+}
+
+/** Made apart from the rule, so that it keeps no tree until the end. */
+function whileMissing(table: ObjectKey, columns: string[]): (after: Catalog) => boolean {
+  return (after) => isMissing(after, table, columns);
 }
 
 /** False where the table or the key went away later. */
 function isMissing(catalog: Catalog, table: ObjectKey, columns: string[]): boolean {
   const relation = catalog.relations.get(table);
-  if (relation === undefined) return false;
-  const isThere = [...relation.constraints.values()].some(
-    ({ kind, columns: own }) => kind === 'foreign key' && isSame(own, columns),
-  );
-  const hasIndex = [...relation.indexes].some((key) => {
+  if (relation === undefined || !hasForeignKey(relation, columns)) return false;
+  for (const key of relation.indexes) {
     const index = catalog.indexes.get(key);
-    return index !== undefined && !index.isPartial && leadsWith(index.columns, columns);
-  });
-  return isThere && !hasIndex;
+    if (index !== undefined && !index.isPartial && leadsWith(index.columns, columns)) return false;
+  }
+  return true;
+}
+
+function hasForeignKey({ constraints }: Relation, columns: string[]): boolean {
+  for (const { kind, columns: own } of constraints.values()) {
+    if (kind === 'foreign key' && isSame(own, columns)) return true;
+  }
+  return false;
 }
 
 function isSame(a: readonly string[], b: readonly string[]): boolean {

@@ -1,4 +1,10 @@
-import { type Catalog, type CatalogIndex, objectKey, splitKey } from '../../catalog/catalog.ts';
+import {
+  type Catalog,
+  type CatalogIndex,
+  type ObjectKey,
+  objectKey,
+  splitKey,
+} from '../../catalog/catalog.ts';
 import { type IndexShape, shapeOfIndex } from '../../catalog/replay/indexes.ts';
 import { asKind } from '../../sql/tree.ts';
 import {
@@ -43,11 +49,16 @@ export const redundantIndex: LintRule = {
         hint: 'Leave the shorter one out, or drop it concurrently.',
         tables: [table],
         evidence: evidenceOf(at, table),
-        stillHolds: (after: Catalog) => after.indexes.has(other.key),
+        stillHolds: whileThere(other.key),
       },
     ];
   },
 };
+
+/** Made apart from the rule, so that it keeps no tree until the end. */
+function whileThere(key: ObjectKey): (after: Catalog) => boolean {
+  return (after) => after.indexes.has(key);
+}
 
 /** Whether `if not exists` finds an index of that name. */
 function isThere(at: StatementInContext, table: string): boolean {
