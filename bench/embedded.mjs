@@ -7,7 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readArguments } from './support/arguments.mjs';
+import { IS_KEPT, readArguments } from './support/arguments.mjs';
 import { BUILD, importLibrary } from './support/build.mjs';
 import { BASE_ENV } from './support/process.mjs';
 import { round, writeReport } from './support/report.mjs';
@@ -39,7 +39,7 @@ try {
   report(first, runs);
 } finally {
   await stopEmbeddedServer({ directory });
-  rmSync(root, { recursive: true, force: true, maxRetries: 3 });
+  if (!IS_KEPT) rmSync(root, { recursive: true, force: true, maxRetries: 3 });
 }
 
 function start() {

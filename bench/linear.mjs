@@ -37,7 +37,6 @@ async function runOne(workspace, count, index) {
     timeNodeWithUsage([EVDB, 'migrate', command, ...flags, ...more], { cwd: workspace.directory });
   const up = await run('up');
   const status = await run('status', '--check');
-  await workspace.dropDatabase(database);
   return { up, status };
 }
 

@@ -6,8 +6,17 @@ const COUNTS = ['rounds', 'seconds', 'clients', 'users', 'events', 'rows', 'minu
 /** Whether only what the fourteen rows of docs/performance.md need is measured: `--quick`. */
 export const IS_QUICK = process.argv.includes('--quick');
 
+/** Whether the folder of the run is left to whoever started it: `--keep`. */
+export const IS_KEPT = process.argv.includes('--keep');
+
 /**
- * Reads `--rounds <n>`, `--files <n>[,<n>…]`, the other counts, `--quick`, `--build <folder>`,
+ * Which contender comes first in the first round: `--turn <n>`. Where each round is a run of its own,
+ * they take turns all the same.
+ */
+export const TURN = Number(process.argv[process.argv.indexOf('--turn') + 1]) || 0;
+
+/**
+ * Reads `--rounds <n>`, `--files <n>[,<n>…]`, the other counts, `--quick`, `--keep`, `--turn <n>`, `--build <folder>`,
  * `--inherit-env` and `--plain-client`.
  *
  * @template {Record<string, number | number[]>} Defaults
@@ -20,6 +29,8 @@ export function readArguments(defaults) {
       ...Object.fromEntries([...COUNTS, 'files'].map((name) => [name, { type: 'string' }])),
       build: { type: 'string' },
       quick: { type: 'boolean' },
+      keep: { type: 'boolean' },
+      turn: { type: 'string' },
       'inherit-env': { type: 'boolean' },
       'plain-client': { type: 'boolean' },
     },

@@ -1,3 +1,5 @@
+import { TURN } from './arguments.mjs';
+
 /** @param {number[]} values */
 export function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
@@ -32,7 +34,7 @@ export async function interleave(contenders, rounds, onRun) {
   const results = Object.fromEntries(names.map((name) => [name, []]));
   for (let round = 0; round < rounds; round++) {
     for (let turn = 0; turn < names.length; turn++) {
-      const name = names[(round + turn) % names.length];
+      const name = names[(TURN + round + turn) % names.length];
       const result = await contenders[name](round);
       results[name].push(result);
       onRun?.(round, name, result);

@@ -1,6 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { IS_KEPT } from './arguments.mjs';
 import { importLibrary } from './build.mjs';
 import { interruption } from './process.mjs';
 
@@ -35,7 +36,7 @@ export async function withWorkspace(work, { binariesDir } = {}) {
     await work(await openWorkspace(directory, server));
   } finally {
     await stopEmbeddedServer({ directory: serverDirectory });
-    rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
+    if (!IS_KEPT) rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
     for (const signal of SIGNALS) process.off(signal, onSignal);
   }
 }
