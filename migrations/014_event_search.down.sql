@@ -2,8 +2,9 @@
 -- Locks: access exclusive on events.
 
 drop function search_events(text, timestamptz, timestamptz, text, boolean, boolean, integer, text, boolean);
-drop function event_search_headline(text, text, tsquery);
-drop function check_event_search(timestamptz, timestamptz, integer);
+drop function find_event_search_matches(
+    tsquery, tsquery, timestamptz, integer, timestamptz, integer, timestamptz, boolean, boolean, integer
+);
 drop function read_event_search_cursor(text, text);
 drop function count_expired_holds(integer);
 drop function event_search_query(text, text);

@@ -72,9 +72,8 @@ as $$
             ('search_events', '{application,read-only}'),
             -- What search_events() calls.
             ('event_search_query', '{application,read-only}'),
-            ('event_search_headline', '{application,read-only}'),
             ('read_event_search_cursor', '{application,read-only}'),
-            ('check_event_search', '{application,read-only}'),
+            ('find_event_search_matches', '{application,read-only}'),
             ('count_expired_holds', '{application,read-only}'),
             ('get_index_usage_stats', '{application,read-only}'),
             ('get_unused_indexes', '{application,read-only}'),

@@ -1107,29 +1107,6 @@ $function$;
 comment on function public.check_audited_table(regclass,text[],text[]) is 'Refuses a table that attach_audit() cannot audit, and columns that it does not have.';
 revoke execute on function public.check_audited_table(regclass,text[],text[]) from public;
 
-CREATE OR REPLACE FUNCTION public.check_event_search(p_from timestamp with time zone, p_until timestamp with time zone, p_limit integer)
- RETURNS void
- LANGUAGE plpgsql
- STABLE
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-begin
-    if p_limit is null or p_limit not between 1 and 100 then
-        raise exception using
-            errcode = 'invalid_parameter_value',
-            message = format('p_limit must be 1 to 100, not %s', coalesce(p_limit::text, 'null')),
-            hint = 'Ask for a page, and for the next one with p_after => the row_cursor of its last row.';
-    elsif p_until <= p_from then
-        raise exception using
-            errcode = 'invalid_parameter_value',
-            message = format('p_until (%s) must be later than p_from (%s)', p_until, p_from),
-            hint = 'p_from is now unless given; for past events give an earlier one, or null.';
-    end if;
-end
-$function$;
-comment on function public.check_event_search(timestamp with time zone,timestamp with time zone,integer) is 'Refuses arguments of search_events() that make no sense (22023).';
-revoke execute on function public.check_event_search(timestamp with time zone,timestamp with time zone,integer) from public;
-
 CREATE OR REPLACE FUNCTION public.cleanup_audit_logs(days_to_keep integer DEFAULT 90)
  RETURNS integer
  LANGUAGE plpgsql
@@ -1605,26 +1582,6 @@ $function$;
 comment on function public.event_search_document(text,text,text) is 'What an event is found by: title (weight A), location (B) and the first 50,000 characters of the description (D).';
 revoke execute on function public.event_search_document(text,text,text) from public;
 
-CREATE OR REPLACE FUNCTION public.event_search_headline(p_title text, p_description text, p_query tsquery)
- RETURNS text
- LANGUAGE sql
- STABLE PARALLEL SAFE
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-    -- Escaped before the marks are set, because ts_headline() copies what it is given: whatever tags an
-    -- organiser types, the only ones in the result are the marks.
-    select ts_headline(
-        'event_search',
-        replace(replace(replace(replace(replace(
-            left(coalesce(p_description, p_title), 5000),
-            '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '"', '&quot;'), '''', '&#39;'),
-        p_query,
-        'StartSel=<mark>, StopSel=</mark>, MaxFragments=2, MaxWords=20, MinWords=5, FragmentDelimiter=" … "'
-    )
-$function$;
-comment on function public.event_search_headline(text,text,tsquery) is 'HTML: the places in the first 5,000 characters of the description, or in the title where there is none, that a query found, with the words in <mark> and everything else escaped.';
-revoke execute on function public.event_search_headline(text,text,tsquery) from public;
-
 CREATE OR REPLACE FUNCTION public.event_search_query(p_text text, p_weight text DEFAULT NULL::text)
  RETURNS tsquery
  LANGUAGE plpgsql
@@ -1760,6 +1717,52 @@ end
 $function$;
 comment on function public.find_audit_expiry(integer) is 'Entries from before this moment are older than days_to_keep days of 24 hours. With 0 that is the start of the transaction, so what it wrote itself stays. Refuses null and negative numbers (22023).';
 revoke execute on function public.find_audit_expiry(integer) from public;
+
+CREATE OR REPLACE FUNCTION public.find_event_search_matches(p_terms tsquery, p_query tsquery, p_start_time timestamp with time zone, p_start_id integer, p_end_time timestamp with time zone, p_end_id integer, p_until timestamp with time zone, p_only_active boolean, p_only_free boolean, p_limit integer, OUT ids integer[], OUT date_times timestamp with time zone[], OUT points integer[])
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+ SET random_page_cost TO '1.1'
+ SET effective_cache_size TO '1MB'
+ SET cpu_index_tuple_cost TO '0.02'
+ SET max_parallel_workers_per_gather TO '0'
+ SET jit TO 'off'
+AS $function$
+begin
+    select array_agg(m.id), array_agg(m.date_time), array_agg(m.points)
+    into ids, date_times, points
+    from (
+        select d.event_id as id, d.date_time,
+            case when p_query is null then 0 else round(ts_rank(d.document, p_query, 1) * 1000000)::integer end
+                as points
+        from event_search_documents d
+        where d.document @@ p_terms
+            -- One lower bound: given two, an index scan may begin at the earlier one.
+            and (d.date_time, d.event_id) > (p_start_time, p_start_id)
+            and (p_end_time is null or (d.date_time, d.event_id) <= (p_end_time, p_end_id))
+            and (p_until is null or d.date_time < p_until)
+            and (d.is_active or not p_only_active)
+            and (
+                not p_only_free
+                or (
+                    select e.current_registrations + e.held_seats < e.capacity
+                        or (
+                            e.held_seats > 0
+                            and e.current_registrations + e.held_seats - count_expired_holds(e.id) < e.capacity
+                        )
+                    from events e
+                    where e.id = d.event_id
+                )
+            )
+        order by d.date_time, d.event_id
+        limit case when p_end_time is null then p_limit end
+    ) m;
+end
+$function$;
+comment on function public.find_event_search_matches(tsquery,tsquery,timestamp with time zone,integer,timestamp with time zone,integer,timestamp with time zone,boolean,boolean,integer) is 'What search_events() ranks: the soonest matches behind a place and up to another, with their points; without an end p_limit of them.';
+revoke execute on function public.find_event_search_matches(tsquery,tsquery,timestamp with time zone,integer,timestamp with time zone,integer,timestamp with time zone,boolean,boolean,integer) from public;
 
 CREATE OR REPLACE FUNCTION public.get_duplicate_indexes()
  RETURNS TABLE(schemaname text, tablename text, indexname text, index_size text, index_size_bytes bigint, kept_index text, kind text, reason text)
@@ -2416,9 +2419,8 @@ AS $function$
             ('search_events', '{application,read-only}'),
             -- What search_events() calls.
             ('event_search_query', '{application,read-only}'),
-            ('event_search_headline', '{application,read-only}'),
             ('read_event_search_cursor', '{application,read-only}'),
-            ('check_event_search', '{application,read-only}'),
+            ('find_event_search_matches', '{application,read-only}'),
             ('count_expired_holds', '{application,read-only}'),
             ('get_index_usage_stats', '{application,read-only}'),
             ('get_unused_indexes', '{application,read-only}'),
@@ -2808,15 +2810,6 @@ AS $function$
 declare
     v_values jsonb;
 begin
-    points := 2147483647;
-    date_time := '-infinity';
-    event_id := -2147483648;
-    start_time := date_time;
-    start_id := event_id;
-    if p_cursor is null then
-        return;
-    end if;
-
     begin
         v_values := p_cursor::jsonb;
         points := (v_values ->> 1)::integer;
@@ -2830,7 +2823,9 @@ begin
         when data_exception then
             v_values := null;
     end;
-    if num_nulls(v_values ->> 0, points, date_time, event_id, start_time, start_id, end_time, end_id) > 0 then
+    if num_nulls(v_values ->> 0, points, date_time, event_id) > 0
+        or num_nulls(start_time, start_id, end_time, end_id) not in (0, 4)
+    then
         raise exception using
             errcode = 'invalid_parameter_value',
             message = 'p_after is not a row_cursor of search_events()',
@@ -2841,9 +2836,14 @@ begin
             message = 'p_after comes from a search for something else',
             hint = 'Keep p_query and p_location while paging, or pass null for the first page.';
     end if;
+    -- A list has no windows: it goes on behind its row.
+    if start_time is null then
+        start_time := date_time;
+        start_id := event_id;
+    end if;
 end
 $function$;
-comment on function public.read_event_search_cursor(text,text) is 'The place in a search that a row_cursor stands for, or its beginning for null; refuses anything else (22023).';
+comment on function public.read_event_search_cursor(text,text) is 'The place in a search that a row_cursor stands for; refuses anything else (22023).';
 revoke execute on function public.read_event_search_cursor(text,text) from public;
 
 CREATE OR REPLACE FUNCTION public.refresh_event_search(p_first_id integer DEFAULT NULL::integer, p_last_id integer DEFAULT NULL::integer)
@@ -3539,51 +3539,69 @@ CREATE OR REPLACE FUNCTION public.search_events(p_query text DEFAULT NULL::text,
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'public', 'pg_temp'
- SET plan_cache_mode TO 'force_custom_plan'
- SET random_page_cost TO '1.1'
- SET effective_cache_size TO '1MB'
- SET cpu_index_tuple_cost TO '0.02'
- SET max_parallel_workers_per_gather TO '0'
- SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
-    v_query constant tsquery := event_search_query(p_query);
-    v_location constant tsquery := event_search_query(p_location, 'B');
+    -- A call costs more than to see that there is nothing to read.
+    v_query constant tsquery := case when p_query ~ '\S' then event_search_query(p_query) end;
+    v_location constant tsquery := case when p_location ~ '\S' then event_search_query(p_location, 'B') end;
     v_terms constant tsquery := coalesce(v_query && v_location, v_query, v_location);
     v_key constant text := hashtextextended(concat_ws(chr(31), coalesce(p_query, ''), p_location), 0)::text;
     -- Without words there is no rank, and a window is a page.
     v_window_size constant integer := case when v_query is null then p_limit else 500 end;
-    v_at record;
-    v_page record;
+    v_at_points integer := 2147483647;
+    v_at_time timestamptz := '-infinity';
+    v_at_id integer := -2147483648;
+    v_start_time timestamptz := '-infinity';
+    v_start_id integer := -2147483648;
+    v_end_time timestamptz;
+    v_end_id integer;
+    v_ids integer[];
+    v_times timestamptz[];
+    v_points integer[];
+    v_shown integer;
     v_left integer := p_limit;
 begin
-    perform check_event_search(p_from, p_until, p_limit);
-    if numnode(v_query) = 0 or numnode(v_location) = 0 then
+    if p_limit is null or p_limit not between 1 and 100 then
+        raise exception using
+            errcode = 'invalid_parameter_value',
+            message = format('p_limit must be 1 to 100, not %s', coalesce(p_limit::text, 'null')),
+            hint = 'Ask for a page, and for the next one with p_after => the row_cursor of its last row.';
+    elsif p_until <= p_from then
+        raise exception using
+            errcode = 'invalid_parameter_value',
+            message = format('p_until (%s) must be later than p_from (%s)', p_until, p_from),
+            hint = 'p_from is now unless given; for past events give an earlier one, or null.';
+    elsif numnode(v_query) = 0 or numnode(v_location) = 0 then
         return;
     end if;
-    v_at := read_event_search_cursor(p_after, v_key);
-    if v_query is null then
-        v_at.start_time := v_at.date_time;
-        v_at.start_id := v_at.event_id;
-        v_at.end_time := null;
-        v_at.end_id := null;
+    if p_after is not null then
+        select c.points, c.date_time, c.event_id, c.start_time, c.start_id, c.end_time, c.end_id
+        into v_at_points, v_at_time, v_at_id, v_start_time, v_start_id, v_end_time, v_end_id
+        from read_event_search_cursor(p_after, v_key) c;
+    end if;
+    if v_start_time < p_from then
+        v_start_time := p_from;
+        v_start_id := -2147483648;
     end if;
 
-    -- One lower bound: given two, an index scan may begin at the earlier one.
-    if v_at.start_time < p_from then
-        v_at.start_time := p_from;
-        v_at.start_id := -2147483648;
-    end if;
-
-    loop
-        with candidates as materialized (
-            select d.event_id as id, d.date_time, d.document
+    if v_terms is null then
+        return query
+        select e.id, e.title, e.location, e.date_time, e.capacity::integer,
+            greatest(
+                e.capacity - e.current_registrations - e.held_seats
+                    + case when e.held_seats > 0 then count_expired_holds(e.id) else 0 end,
+                0
+            ),
+            e.is_active, 0::real, null::text, json_build_array(v_key, 0, e.date_time, e.id)::text
+        from (
+            select d.date_time as found_at, e.*
             from event_search_documents d
-            -- Left, so that the planner drops it where free seats are not asked for.
-            left join events e on e.id = d.event_id
-            where (v_terms is null or d.document @@ v_terms)
-                and (d.date_time, d.event_id) > (v_at.start_time, v_at.start_id)
-                and (v_at.end_time is null or (d.date_time, d.event_id) <= (v_at.end_time, v_at.end_id))
+            join events e on e.id = d.event_id
+            where (d.date_time, d.event_id) > (v_start_time, v_start_id)
+                -- The first is where the index scan ends, and the second leaves out what is on that time.
+                and d.date_time <= coalesce(p_until, 'infinity')
                 and (p_until is null or d.date_time < p_until)
                 and (d.is_active or not p_only_active)
                 and (
@@ -3595,36 +3613,25 @@ begin
                     )
                 )
             order by d.date_time, d.event_id
-            limit case when v_at.end_time is null then v_window_size end
-        ),
-        bound as (
-            select c.date_time, c.id
-            from candidates c
-            where v_at.end_time is null
-            order by c.date_time, c.id
-            offset v_window_size - 1
-        ),
-        -- Materialized, or the rank is computed again for each comparison below.
-        ranked as materialized (
-            select c.id, c.date_time,
-                case when v_query is null then 0 else round(ts_rank(c.document, v_query, 1) * 1000000)::integer end
-                    as points
-            from candidates c
-        ),
-        page as (
-            select r.id, r.date_time, r.points
-            from ranked r
-            where r.points < v_at.points
-                or (r.points = v_at.points and (r.date_time, r.id) > (v_at.date_time, v_at.event_id))
-            order by r.points desc, r.date_time, r.id
-            limit v_left
-        )
-        select
-            array(select p.id from page p order by p.points desc, p.date_time, p.id) as ids,
-            array(select p.points from page p order by p.points desc, p.date_time, p.id) as points,
-            coalesce((select b.date_time from bound b), v_at.end_time, 'infinity') as end_time,
-            coalesce((select b.id from bound b), v_at.end_id, 2147483647) as end_id
-        into v_page;
+            -- The most that p_limit can be: known to the planner, it makes it go along the dates.
+            limit 100
+        ) e
+        order by e.found_at, e.id
+        limit p_limit;
+        return;
+    end if;
+
+    loop
+        select m.ids, m.date_times, m.points
+        into v_ids, v_times, v_points
+        from find_event_search_matches(
+            v_terms, v_query, v_start_time, v_start_id, v_end_time, v_end_id, p_until, p_only_active, p_only_free,
+            v_window_size
+        ) m;
+        if v_end_time is null then
+            v_end_time := coalesce(v_times[v_window_size], 'infinity');
+            v_end_id := coalesce(v_ids[v_window_size], 2147483647);
+        end if;
 
         return query
         select e.id, e.title, e.location, e.date_time, e.capacity::integer,
@@ -3634,21 +3641,43 @@ begin
                 0
             ),
             e.is_active, (p.points / 1000000.0)::real,
-            case when p_headline and v_query is not null then event_search_headline(e.title, e.description, v_query) end,
-            jsonb_build_array(
-                v_key, p.points, e.date_time, e.id, v_at.start_time, v_at.start_id, v_page.end_time, v_page.end_id
-            )::text
-        from unnest(v_page.ids, v_page.points) with ordinality as p (id, points, position)
+            -- Escaped before the marks are set, because ts_headline() copies what it is given: whatever tags
+            -- an organiser types, the only ones in the result are the marks.
+            case
+                when p_headline and v_query is not null then ts_headline(
+                    'event_search',
+                    replace(replace(replace(replace(replace(
+                        left(coalesce(e.description, e.title), 5000),
+                        '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '"', '&quot;'), '''', '&#39;'),
+                    v_query,
+                    'StartSel=<mark>, StopSel=</mark>, MaxFragments=2, MaxWords=20, MinWords=5, FragmentDelimiter=" … "'
+                )
+            end,
+            case
+                when v_query is null then json_build_array(v_key, 0, e.date_time, e.id)
+                else json_build_array(
+                    v_key, p.points, e.date_time, e.id, v_start_time, v_start_id, v_end_time, v_end_id
+                )
+            end::text
+        from (
+            select m.points, m.date_time, m.id
+            from unnest(v_points, v_times, v_ids) as m (points, date_time, id)
+            where m.points < v_at_points
+                or (m.points = v_at_points and (m.date_time, m.id) > (v_at_time, v_at_id))
+            order by m.points desc, m.date_time, m.id
+            limit v_left
+        ) p
         join events e on e.id = p.id
-        order by p.position;
+        order by p.points desc, p.date_time, p.id;
 
-        v_left := v_left - cardinality(v_page.ids);
-        exit when v_left = 0 or v_query is null or (v_page.end_time = 'infinity' and v_page.end_id = 2147483647);
-        v_at.points := 2147483647;
-        v_at.start_time := v_page.end_time;
-        v_at.start_id := v_page.end_id;
-        v_at.end_time := null;
-        v_at.end_id := null;
+        get diagnostics v_shown = row_count;
+        v_left := v_left - v_shown;
+        exit when v_left = 0 or v_query is null or (v_end_time = 'infinity' and v_end_id = 2147483647);
+        v_at_points := 2147483647;
+        v_start_time := v_end_time;
+        v_start_id := v_end_id;
+        v_end_time := null;
+        v_end_id := null;
     end loop;
 end
 $function$;
