@@ -6,9 +6,7 @@ import { makeQuery, runCopyIn, type Settleable } from './driver-query.ts';
 import type { ConnectionOptions, HostAddress } from './options.ts';
 import type { NoticeListener, OpenSessionOptions, Row, ServerNotice } from './session.ts';
 import type { LastWords } from './socket.ts';
-
-/** Statements that are sent before the first of them is answered. */
-const MAX_PIPELINE = 100;
+import type { MessageReader } from './wire-format.ts';
 
 /** What the server needs to know whose statement is to be cancelled. */
 export interface BackendKey {
@@ -38,6 +36,11 @@ export interface Driver {
   query(text: string, values: EncodedValue[], prepare: boolean): Promise<StatementResult>;
   /** Nothing may be sent behind it before it is done. */
   copyIn(text: string, rows: CopyRows): Promise<void>;
+  /**
+   * Gives the connection to somebody else, who alone sends and hears from now on. Nothing may be under
+   * way, and `handsOver` has to have been set.
+   */
+  handOver(onLoss: (reason: Error) => void): Line;
   onNotice(listener: NoticeListener): void;
   end(): Promise<void>;
   /** Whether the socket keeps the process alive. */
@@ -45,6 +48,20 @@ export interface Driver {
   /** Rejects what is running and takes nothing more; the socket stays until `destroy`. */
   abandon(): void;
   destroy(): void;
+}
+
+/** A connection that was handed over. */
+export interface Line {
+  readonly isClosed: boolean;
+  /** Has heard everything from the first message on. */
+  readonly reader: MessageReader;
+  send(bytes: Buffer): void;
+  /** Why nothing can be sent any more. */
+  explainLoss(): EvdbError;
+  /** Makes an error of what the server said. */
+  toError(fields: Record<string, string>): Error;
+  /** Ends a connection whose answers are out of step; `onLoss` is called. */
+  fail(cause: Error): void;
 }
 
 /**
@@ -55,23 +72,23 @@ export interface Driver {
 export async function createDriver(
   options: ConnectionOptions,
   address: HostAddress,
-  { onNotice, onClose, signal, codec, parameters, pipelines = true }: OpenSessionOptions,
+  { onNotice, onClose, signal, parameters, handsOver }: OpenSessionOptions,
 ): Promise<Driver> {
   const { openSocket, hearLastWords } = await import('./socket.ts');
+  const reader = handsOver ? await makeReader() : undefined;
   const opened = openSocket(options, address, signal);
   const [{ default: postgres }, socket] = await Promise.all([import('postgres'), opened]);
-  const connection = watchConnection(socket, onClose, hearLastWords);
+  const connection = watchConnection(socket, onClose, () => {
+    if (reader) socket.on('data', reader.read);
+    return hearLastWords(socket);
+  });
   let backendKey: BackendKey | undefined;
   let hear = onNotice;
-  const settings = driverOptions(options, address);
   const sql = postgres({
-    ...settings,
-    connection: { ...settings.connection, ...parameters },
-    max_pipeline: pipelines ? MAX_PIPELINE : 0,
-    ...(codec ? { types: codec, transform: { column: { from: nameColumn } } } : {}),
+    ...driverOptions(options, address, parameters),
     socket: giveOnce(socket, connection),
     onnotice: (notice: unknown) => hear?.(notice as ServerNotice, connection.running()),
-    onclose: connection.close,
+    onclose: () => connection.close(),
   } as unknown as Options<Record<string, never>>);
   const simple = (text: string) => {
     if (connection.isClosed) throw lost(address, connection.lastWords());
@@ -98,6 +115,7 @@ export async function createDriver(
       const query = simple(text);
       await runCopyIn(query, () => connection.orLoss(query), rows);
     },
+    handOver: (onLoss) => takeLine({ socket, reader, connection, address, postgres }, onLoss),
     onNotice: (listener) => {
       hear = listener;
     },
@@ -107,7 +125,7 @@ export async function createDriver(
       return sql.end({ timeout: 1 });
     },
     keepAlive: (keeps) => void (keeps ? socket.ref() : socket.unref()),
-    abandon: connection.close,
+    abandon: () => connection.close(),
     destroy: () => {
       connection.close();
       socket.destroy();
@@ -115,11 +133,39 @@ export async function createDriver(
   };
 }
 
-/** Stands for a column named `__proto__`: set on a row as it is, it would be the row's prototype. */
-export const PROTO_COLUMN = '\0__proto__';
+async function makeReader(): Promise<MessageReader> {
+  return new (await import('./wire-format.ts')).MessageReader();
+}
 
-function nameColumn(name: string): string {
-  return name === '__proto__' ? PROTO_COLUMN : name;
+interface Handed {
+  socket: Socket;
+  reader: MessageReader | undefined;
+  connection: ReturnType<typeof watchConnection>;
+  address: HostAddress;
+  postgres: { PostgresError: unknown };
+}
+
+/** Takes the socket out of the driver's hands. */
+function takeLine(
+  { socket, reader, connection, address, postgres }: Handed,
+  onLoss: (reason: Error) => void,
+): Line {
+  if (!reader) throw new Error('this connection is not made to be handed over');
+  // What its types call a message are all fields.
+  const PostgresError = postgres.PostgresError as new (fields: object) => Error;
+  socket.removeAllListeners('data');
+  connection.listen();
+  connection.tellLoss(onLoss);
+  return {
+    get isClosed() {
+      return connection.isClosed;
+    },
+    reader,
+    send: (bytes) => void socket.write(bytes),
+    explainLoss: () => lost(address, connection.lastWords()),
+    toError: (fields) => new PostgresError(fields),
+    fail: connection.fail,
+  };
 }
 
 function giveOnce(socket: Socket, connection: { isClosed: boolean; listen(): void }): () => Socket {
@@ -141,25 +187,25 @@ function giveOnce(socket: Socket, connection: { isClosed: boolean; listen(): voi
 function watchConnection(
   socket: Socket,
   onClose: (() => void) | undefined,
-  hearLastWords: (socket: Socket) => () => LastWords | undefined,
+  hear: () => () => LastWords | undefined,
 ) {
   // Not a set: V8 replaces the table of one that changes with each query, and links the old table to
   // the new one, so that a table which lived long keeps all its successors from being collected.
-  const pending: Settleable<unknown>[] = [];
+  const pending: Pick<Settleable<unknown>, 'reject'>[] = [];
   let isClosed = socket.destroyed;
   const markClosed = () => {
     if (isClosed) return;
     isClosed = true;
     onClose?.();
   };
-  const close = () => {
+  const close = (reason = connectionClosed()) => {
     markClosed();
     // The driver's own answer to the loss, which may name its reason, comes first.
     setImmediate(() => {
-      for (const query of [...pending]) query.reject(connectionClosed());
+      for (const query of [...pending]) query.reject(reason);
     });
   };
-  socket.on('error', close).once('close', close);
+  socket.on('error', close).once('close', () => close());
   let lastWords: () => LastWords | undefined = () => undefined;
   const texts: string[] = [];
   let hasAnswered = false;
@@ -170,16 +216,24 @@ function watchConnection(
   const explain = (error: Error): Error => {
     if (isAnswer(error)) return error;
     if (!hasAnswered || isClosed || isConnectionLoss(error)) return saidBy(error, lastWords());
-    close();
+    return fail(error);
+  };
+  const fail = (cause: Error): Error => {
+    const reason = Object.assign(connectionClosed(), { cause });
+    close(reason);
     socket.destroy();
-    return Object.assign(connectionClosed(), { cause: error });
+    return reason;
   };
   return {
     /** What the server said before it closed the connection. */
     lastWords: () => lastWords(),
     /** Not before the driver listens too: what comes would be gone. */
     listen: () => {
-      lastWords = hearLastWords(socket);
+      lastWords = hear();
+    },
+    fail,
+    tellLoss: (tell: (reason: Error) => void) => {
+      pending.push({ reject: (error) => tell(explain(error)) });
     },
     /** The server has answered: what fails from now on is no failure to connect. */
     confirm: () => {
@@ -236,7 +290,11 @@ function connectionClosed(): Error {
 }
 
 /** Every option is set, because the driver fills each gap from PG* variables of the environment. */
-function driverOptions(options: ConnectionOptions, address: HostAddress) {
+function driverOptions(
+  options: ConnectionOptions,
+  address: HostAddress,
+  parameters: OpenSessionOptions['parameters'],
+) {
   const isUnixSocket = address.host.startsWith('/');
   return {
     host: isUnixSocket ? 'localhost' : address.host,
@@ -261,6 +319,7 @@ function driverOptions(options: ConnectionOptions, address: HostAddress) {
     connection: {
       application_name: options.applicationName,
       ...(options.backendOptions ? { options: options.backendOptions } : {}),
+      ...parameters,
     },
   };
 }

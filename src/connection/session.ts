@@ -92,13 +92,6 @@ export interface OpenSessionOptions {
   /** Called once when the connection is gone, whoever ended it. */
   onClose?: (() => void) | undefined;
   signal?: AbortSignal | undefined;
-  /** How `query` reads and writes values; default: the driver's own way. */
-  codec?: Codec | undefined;
-  /**
-   * Whether statements are sent before those ahead of them are answered; default true. With prepared
-   * ones it must not be: where one is void, the driver prepares it again and mixes up the answers.
-   */
-  pipelines?: boolean | undefined;
   /** Settings of the session, sent when it opens; poolers refuse what they do not know. */
   parameters?: Record<string, string> | undefined;
   /**
@@ -106,18 +99,9 @@ export interface OpenSessionOptions {
    * default: they are taken away, but for a session of a pooler, whose settings others would get.
    */
   keepsTimeLimits?: boolean | undefined;
+  /** Whether the socket will be handed over, see `Driver`; default false. */
+  handsOver?: boolean | undefined;
 }
-
-/** Reads and writes the values of some types; the names are free. */
-export type Codec = Record<
-  string,
-  {
-    to: number;
-    from: number[];
-    serialize: (value: unknown) => unknown;
-    parse: (text: string) => unknown;
-  }
->;
 
 const FACTS = `select pg_catalog.pg_backend_pid() as "pid",
   pg_catalog.current_setting('server_version_num')::int as "serverVersion",
@@ -146,6 +130,22 @@ export async function openSession(
   given: Partial<ConnectionOptions>,
   opening: OpenSessionOptions = {},
 ): Promise<Session> {
+  return makeSession(await openDriver(given, opening));
+}
+
+/** A driver that has logged in, and what the server said of itself. */
+export interface OpenedDriver {
+  driver: Driver;
+  facts: SessionFacts;
+  options: ConnectionOptions;
+  address: HostAddress;
+}
+
+/** What `openSession` makes a session of. */
+export async function openDriver(
+  given: Partial<ConnectionOptions>,
+  opening: OpenSessionOptions,
+): Promise<OpenedDriver> {
   const options = completeOptions(given);
   const { signal } = opening;
   const wanted = options.targetSessionAttrs ?? 'any';
@@ -160,7 +160,7 @@ export async function openSession(
         const facts = await readFacts(driver, options, address, signal);
         if (fits(facts, round)) {
           if (!opening.keepsTimeLimits) liftTimeLimits(driver, facts);
-          return makeSession(driver, facts, options, address);
+          return { driver, facts, options, address };
         }
         await driver.end();
         failure = wrongKind(address, wanted);
@@ -241,13 +241,8 @@ function wrongKind(address: HostAddress, wanted: string): EvdbError {
   );
 }
 
-function makeSession(
-  driver: Driver,
-  facts: SessionFacts,
-  options: ConnectionOptions,
-  address: HostAddress,
-): Session {
-  let ending: Promise<void> | undefined;
+function makeSession(opened: OpenedDriver): Session {
+  const { driver, facts, options, address } = opened;
   return {
     facts,
     options,
@@ -263,17 +258,23 @@ function makeSession(
     cancel: async () => {
       if (driver.backendKey) await cancelStatement(driver.backendKey, address);
     },
-    close: async ({ force = false, cancel = false } = {}) => {
-      if (!force) return driver.end();
-      const { backendKey, isClosed } = driver;
-      driver.abandon();
-      if (cancel && backendKey && !isClosed) {
-        // A pooler knows the key only for as long as the connection stands.
-        ending = cancelStatement(backendKey, address);
-      }
-      if (ending) await ending;
-      driver.destroy();
-    },
+    close: closeDriver(opened),
+  };
+}
+
+/** Makes what closes a session. */
+export function closeDriver({ driver, address }: OpenedDriver): Session['close'] {
+  let ending: Promise<void> | undefined;
+  return async ({ force = false, cancel = false } = {}) => {
+    if (!force) return driver.end();
+    const { backendKey, isClosed } = driver;
+    driver.abandon();
+    if (cancel && backendKey && !isClosed) {
+      // A pooler knows the key only for as long as the connection stands.
+      ending = cancelStatement(backendKey, address);
+    }
+    if (ending) await ending;
+    driver.destroy();
   };
 }
 

@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { codeOf, LASTING_CONNECT_FAILURES } from '../connection/connection-error.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
 import { backOffMs } from '../connection/retry.ts';
-import { openSession, type Session } from '../connection/session.ts';
+import { openStatementSession, type StatementSession } from '../connection/statement-session.ts';
 import { EvdbError } from '../errors.ts';
 import type { PoolSettings } from './options.ts';
 import { PooledConnection } from './pooled-connection.ts';
@@ -177,17 +177,12 @@ async function openPooledConnection(options: OpeningOptions): Promise<PooledConn
 async function openWithParameters(
   { target, settings, signal }: OpeningOptions,
   onClose: () => void,
-): Promise<Session> {
-  const codec = VALUE_CODEC;
+): Promise<StatementSession> {
   // PgBouncer takes the second choice; what stands between may take none.
   const choices = [{ ...READABLE, ...timeLimits(settings) }, DATES, {}];
   for (const parameters of choices) {
     try {
-      const opening = {
-        ...{ codec, onClose, signal, parameters },
-        ...{ pipelines: false, keepsTimeLimits: true },
-      };
-      return await openSession(target, opening);
+      return await openStatementSession(target, { onClose, signal, parameters }, VALUE_CODEC);
     } catch (error) {
       const isRefused = codeOf((error as Error).cause) === '08P01';
       if (!isRefused || parameters === choices.at(-1)) throw error;

@@ -4,15 +4,11 @@ import {
   queryError,
   reasonOfLoss,
 } from '../connection/connection-error.ts';
-import type { StatementResult } from '../connection/driver.ts';
-import type { Session } from '../connection/session.ts';
+import type { StatementAnswer, StatementSession } from '../connection/statement-session.ts';
 import { EvdbError } from '../errors.ts';
 import type { PoolSettings } from './options.ts';
 import { isKeepable, type StatementFacts, TRACELESS } from './statement-cache.ts';
 import type { PoolStatement } from './statement-runner.ts';
-
-/** Statements that one connection keeps prepared; the server holds memory for each. */
-const MAX_PREPARED = 250;
 
 /** How long the server gets to end a statement by itself before the connection is given up. */
 const GRACE_MILLIS = 5_000;
@@ -44,7 +40,7 @@ export interface PooledConnectionOptions {
 
 /** One connection of the pool and what is known about it. */
 export class PooledConnection {
-  readonly session: Session;
+  readonly session: StatementSession;
   expiresAt: number;
   /** Whether the connection is gone. */
   isDead: boolean;
@@ -60,13 +56,15 @@ export class PooledConnection {
   readonly #allowsExit: boolean;
   #isUnwatched = false;
   readonly #prepares: boolean;
-  readonly #prepared = new Set<string>();
   #running = 0;
   /** When the server must have answered; one timer for all, the reaper's, is cheaper than one each. */
   #deadlineAt = Number.POSITIVE_INFINITY;
   #endedBy: EvdbError | undefined;
 
-  constructor(session: Session, { settings, expiresAt, prepares }: PooledConnectionOptions) {
+  constructor(
+    session: StatementSession,
+    { settings, expiresAt, prepares }: PooledConnectionOptions,
+  ) {
     this.session = session;
     this.isDead = session.isClosed;
     this.expiresAt = expiresAt;
@@ -76,17 +74,16 @@ export class PooledConnection {
     this.#allowsExit = settings.allowExitOnIdle;
   }
 
-  async query({ text, values, facts }: PoolStatement): Promise<StatementResult> {
-    const prepare = this.#prepares && shouldPrepare(this.#prepared, text, facts);
+  async query({ text, values, facts }: PoolStatement): Promise<StatementAnswer> {
+    const prepare = this.#prepares && shouldPrepare(text, facts);
     // It may leave them even where it fails: an advisory lock survives a rollback.
     if (facts.leavesTraces) this.needsReset = true;
     const startedAt = this.#begin();
     try {
-      const result = await this.session.query(text, values, prepare);
+      const answer = await this.session.channel.query(text, values, prepare, facts);
       this.provenAt = performance.now();
-      if (!Array.isArray(result)) throw this.#refuseStream(result);
-      if (!TRACELESS.has(result.command ?? '')) this.#noteTrace(result.command ?? '');
-      return result;
+      if (!TRACELESS.has(answer.command)) this.#noteTrace(answer.command);
+      return answer;
     } catch (error) {
       throw this.#explain(error, startedAt);
     } finally {
@@ -98,9 +95,9 @@ export class PooledConnection {
   async run(text: string): Promise<string> {
     const startedAt = this.#begin();
     try {
-      const rows = await this.session.run(text);
+      const tag = await this.session.channel.run(text);
       this.provenAt = performance.now();
-      return (rows as { command?: string }).command ?? '';
+      return tag;
     } catch (error) {
       throw this.#explain(error, startedAt);
     } finally {
@@ -184,14 +181,9 @@ export class PooledConnection {
     if (PREPARES_BY_HAND.test(command)) this.expiresAt = 0;
   }
 
-  /** The driver has turned the connection into a stream, whose errors nobody would hear. */
-  #refuseStream(result: unknown): EvdbError {
-    (result as NodeJS.EventEmitter).on('error', () => undefined);
-    this.destroy();
-    return copyUnsupported();
-  }
-
   #explain(error: unknown, startedAt: number): unknown {
+    // The server waits for rows, or sends some: the connection is of no use any more.
+    if (codeOf(error) === 'COPY_UNSUPPORTED') this.destroy();
     if (!isConnectionLoss(error)) {
       // After a failover this may be the former primary: the next connection looks for the new one.
       if (codeOf(error) === READ_ONLY && wantsPrimary(this.session)) this.expiresAt = 0;
@@ -203,18 +195,16 @@ export class PooledConnection {
   }
 }
 
-function wantsPrimary({ options }: Session): boolean {
+function wantsPrimary({ options }: StatementSession): boolean {
   const { targetSessionAttrs } = options;
   return targetSessionAttrs === 'read-write' || targetSessionAttrs === 'primary';
 }
 
-function shouldPrepare(prepared: Set<string>, text: string, facts: StatementFacts): boolean {
-  if (prepared.has(text)) return true;
-  if (facts.uses < 2 || prepared.size >= MAX_PREPARED) return false;
+/** Only what comes again: a text that is made anew for each call would fill the server's memory. */
+function shouldPrepare(text: string, facts: StatementFacts): boolean {
+  if (facts.uses < 2) return false;
   facts.isKeepable ??= isKeepable(text);
-  if (!facts.isKeepable) return false;
-  prepared.add(text);
-  return true;
+  return facts.isKeepable;
 }
 
 function tookTooLong(cause: unknown): EvdbError {
@@ -227,12 +217,6 @@ function tookTooLong(cause: unknown): EvdbError {
       details: { sqlstate: QUERY_CANCELED },
     },
   );
-}
-
-export function copyUnsupported(): EvdbError {
-  return new EvdbError('COPY_UNSUPPORTED', 'the pool does not copy from stdin or to stdout', {
-    hint: 'Use `insert … select from unnest($1::int[], …)`, or a copy on the server.',
-  });
 }
 
 function lostWhileRunning(cause: unknown): EvdbError {

@@ -1,7 +1,7 @@
-import type { ResultField } from './handle.ts';
+import type { TextMemory } from '../connection/statement-session.ts';
 
 /** What the pool knows of a statement's text. */
-export interface StatementFacts {
+export interface StatementFacts extends TextMemory {
   /** How often it was asked for. */
   uses: number;
   /** Whether it begins or ends a transaction. */
@@ -11,9 +11,7 @@ export interface StatementFacts {
   /** Whether it can change its session although it only reads: a setting, a lock, a temporary table. */
   leavesTraces: boolean;
   /** Whether it may stay prepared, see `isKeepable`; found out at its second use. */
-  isKeepable?: boolean;
-  /** The columns that it gave last. */
-  fields?: readonly ResultField[];
+  isKeepable: boolean | undefined;
 }
 
 /** Longer texts are rarely the same twice, and are looked at each time. */
@@ -58,6 +56,8 @@ function examine(text: string): StatementFacts {
     isTransactionControl: TRANSACTION_CONTROL.test(statement),
     isCopy: COPY.test(statement),
     leavesTraces: TRACES.test(text),
+    isKeepable: undefined,
+    shape: undefined,
   };
 }
 

@@ -1,10 +1,11 @@
 import { codeOf } from '../connection/connection-error.ts';
-import { type EncodedValue, PROTO_COLUMN, type StatementResult } from '../connection/driver.ts';
+import type { EncodedValue } from '../connection/driver.ts';
+import { copyUnsupported } from '../connection/statement-session.ts';
 import { EvdbError } from '../errors.ts';
-import { controlledByHand, type QueryResult, type ResultField } from './handle.ts';
+import { controlledByHand, type QueryResult } from './handle.ts';
 import type { PoolMetricsRecorder, Tell } from './metrics.ts';
 import type { PoolSettings } from './options.ts';
-import { copyUnsupported, type PooledConnection } from './pooled-connection.ts';
+import type { PooledConnection } from './pooled-connection.ts';
 import { CONTROL_TAGS, createStatementCache, type StatementFacts } from './statement-cache.ts';
 import { encodeParameters } from './values.ts';
 
@@ -59,12 +60,12 @@ export function createStatementRunner({
     let outcome: true | string = true;
     try {
       const result = await connection.query(statement);
-      if (!facts.isTransactionControl && CONTROL_TAGS.has(result.command ?? '')) {
+      if (!facts.isTransactionControl && CONTROL_TAGS.has(result.command)) {
         // The text hid it behind comments.
         connection.destroy();
         throw controlledByHand('a statement');
       }
-      return toQueryResult<T>(result, facts);
+      return result as QueryResult<T>;
     } catch (error) {
       outcome = sqlstateOf(error);
       throw error;
@@ -124,53 +125,4 @@ async function cancellable<T>(
 function sqlstateOf(error: unknown): string {
   const { details, code } = error as EvdbError;
   return typeof details?.sqlstate === 'string' ? details.sqlstate : (code ?? codeOf(error) ?? '');
-}
-
-/**
- * Leaves behind what only the driver needs, such as the key that cancels statements. A text gives the
- * same columns nearly each time, which all its results share.
- */
-function toQueryResult<T>(result: StatementResult, facts: StatementFacts): QueryResult<T> {
-  const { columns, command, count } = result;
-  // `slice` would ask the driver's class for its species, which costs more than the copy.
-  const rows = new Array<T>(result.length);
-  for (let i = 0; i < rows.length; i++) rows[i] = result[i] as T;
-  let { fields } = facts;
-  if (!fields || !isSame(fields, columns)) {
-    fields = fieldsOf(columns ?? []);
-    facts.fields = fields;
-    if (fields.some(({ name }) => name === '__proto__')) rows.forEach(giveProto);
-  }
-  return { rows, rowCount: count ?? rows.length, command: command ?? '', fields };
-}
-
-/** False for those that have a column named `__proto__`, which the driver calls otherwise. */
-function isSame(
-  fields: readonly ResultField[],
-  columns: StatementResult['columns'] | undefined,
-): boolean {
-  if (fields.length !== (columns?.length ?? 0)) return false;
-  for (let i = 0; i < fields.length; i++) {
-    const field = fields[i];
-    const column = columns?.[i];
-    if (field?.name !== column?.name || field?.dataTypeID !== column?.type) return false;
-  }
-  return true;
-}
-
-function fieldsOf(columns: StatementResult['columns']): readonly ResultField[] {
-  return Object.freeze(
-    columns.map(({ name, type }) =>
-      Object.freeze({ name: name === PROTO_COLUMN ? '__proto__' : name, dataTypeID: type }),
-    ),
-  );
-}
-
-/** Makes a property of it like all others. */
-function giveProto(row: unknown): void {
-  const values = row as Record<string, unknown>;
-  const value = values[PROTO_COLUMN];
-  delete values[PROTO_COLUMN];
-  const property = { value, configurable: true, enumerable: true, writable: true };
-  Object.defineProperty(values, '__proto__', property);
 }

@@ -2,7 +2,8 @@ import { types } from 'node:util';
 import { parse as parseArray } from 'postgres-array';
 import postgresDate from 'postgres-date';
 import type { EncodedValue } from '../connection/driver.ts';
-import type { Codec } from '../connection/session.ts';
+import type { Codec } from '../connection/statement-session.ts';
+import { type ReadValue, readInteger } from '../connection/wire-format.ts';
 import { EvdbError } from '../errors.ts';
 
 /** What the protocol counts the parameters of a statement with has 16 bits. */
@@ -242,17 +243,19 @@ function parseBytea(text: string): Buffer {
   return Buffer.from(bytes, 'latin1');
 }
 
+const readBoolean: ReadValue = (bytes, start) => bytes[start] === 0x74;
+
 /**
  * How values of the server become values of JavaScript, as applications that come from `pg` know
  * it: bigint and numeric stay text because a number would round them, and timestamps become Date.
  * A date stays text too (`2026-11-22`): as a Date it would move by a day in half of the time zones.
  */
-const SCALARS: [oid: number, arrayOid: number, parse: Parse][] = [
-  [16, 1000, (text) => text === 't'],
+const SCALARS: [oid: number, arrayOid: number, parse: Parse, read?: ReadValue][] = [
+  [16, 1000, (text) => text === 't', readBoolean],
   [17, 1001, parseBytea],
-  [21, 1005, Number],
-  [23, 1007, Number],
-  [26, 1028, Number],
+  [21, 1005, Number, readInteger],
+  [23, 1007, Number, readInteger],
+  [26, 1028, Number, readInteger],
   [700, 1021, Number],
   [701, 1022, Number],
   [114, 199, (text) => JSON.parse(text)],
@@ -261,27 +264,9 @@ const SCALARS: [oid: number, arrayOid: number, parse: Parse][] = [
   [1184, 1185, parseDate],
 ];
 
-/** Types whose text is their value, but whose arrays become arrays. */
-const TEXTS: [oid: number, arrayOid: number][] = [
-  [18, 1002],
-  [19, 1003],
-  [20, 1016],
-  [25, 1009],
-  [650, 651],
-  [829, 1040],
-  [869, 1041],
-  [1042, 1014],
-  [1043, 1015],
-  [1082, 1182],
-  [1083, 1183],
-  [1186, 1187],
-  [1266, 1270],
-  [1700, 1231],
-  [2950, 2951],
-];
-
-/** Arrays of further types that every PostgreSQL has, whose elements stay text: money, ranges, … */
-const RARE_ARRAYS = [
+/** Arrays of further types that every PostgreSQL has, whose elements stay text: texts, ranges, … */
+const TEXT_ARRAYS = [
+  ...[1002, 1003, 1016, 1009, 651, 1040, 1041, 1014, 1015, 1182, 1183, 1187, 1270, 1231, 2951],
   ...[143, 271, 775, 791, 1008, 1011, 1017, 1561, 1563, 2210, 2211, 3221, 3643, 3645, 3905, 3907],
   ...[3909, 3911, 3913, 3927, 4073, 6150, 6151, 6152, 6153, 6155, 6157],
 ];
@@ -295,27 +280,19 @@ const parseBoxes: Parse = (text) =>
 
 const JSON_TYPES = new Set([114, 3802]);
 
-/**
- * The codec of the pool. Values are written by their type in JavaScript (`encodeParameters`), and
- * what is text stays as it is: the driver may write the same value twice, when it prepares a
- * statement again, and its own writers would turn `true` into `false` and JSON into a string then.
- */
-export const VALUE_CODEC: Codec = Object.fromEntries([
-  ...SCALARS.map(([oid, , parse]) => codecEntry(oid, parse)),
-  ...TEXTS.map(([oid]) => codecEntry(oid, (text) => text)),
-  ...SCALARS.map(([, arrayOid, parse]) => codecEntry(arrayOid, (text) => parseArray(text, parse))),
-  ...[...TEXTS.map(([, arrayOid]) => arrayOid), ...RARE_ARRAYS].map((arrayOid) =>
-    codecEntry(arrayOid, (text) => parseArray(text)),
-  ),
-  codecEntry(BOX_ARRAY, parseBoxes),
-]);
+/** The codec of the pool; what it has no reader for is a text. */
+export const VALUE_CODEC: Codec = {
+  readers: new Map<number, ReadValue>([
+    ...SCALARS.map(([oid, , parse, read]) => [oid, read ?? fromText(parse)] as const),
+    ...SCALARS.map(([, oid, parse]) => [oid, fromText((text) => parseArray(text, parse))] as const),
+    ...TEXT_ARRAYS.map((oid) => [oid, fromText((text) => parseArray(text))] as const),
+    [BOX_ARRAY, fromText(parseBoxes)],
+  ]),
+  // Only the server knows that an array is meant as JSON and not as an array.
+  write: (value, type) =>
+    value instanceof TypedValue && JSON_TYPES.has(type ?? 0) ? value.json() : String(value),
+};
 
-function codecEntry(oid: number, parse: Parse): [string, Codec[string]] {
-  const serialize = JSON_TYPES.has(oid) ? writeJson : String;
-  return [`evdb_${oid}`, { to: oid, from: [oid], serialize, parse }];
-}
-
-/** Only the server knows that an array is meant as JSON and not as an array. */
-function writeJson(value: unknown): string {
-  return value instanceof TypedValue ? value.json() : String(value);
+function fromText(parse: Parse): ReadValue {
+  return (bytes, start, end) => parse(bytes.toString('utf8', start, end));
 }
