@@ -44,6 +44,27 @@ const LATE_IMPORTS = {
   lint: ['handleLint', 'requireMigrations'],
 };
 
+/** As CommonJS: an empty ES module alone makes a start a fifth slower. */
+const CLI_OUTPUT = {
+  format: 'cjs',
+  comments: false,
+  entryFileNames: '[name].cjs',
+  chunkFileNames: '[name].cjs',
+};
+
+/**
+ * Node reads a file byte by byte where it holds another character, and keeps it twice as large. What
+ * is no string stands in comments, which are gone.
+ */
+const AS_ASCII = {
+  name: 'as-ascii',
+  renderChunk: (code) =>
+    code.replace(
+      /[\u0080-\uffff]/g,
+      (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    ),
+};
+
 if (!process.argv.includes('--if-stale') || isStale()) {
   const startedAt = new Date();
   try {
@@ -107,27 +128,29 @@ function publishTypes() {
 
 // All are two folders below the package's root, where templates and package.json are looked for.
 
-/** As CommonJS: an empty ES module alone makes a start a fifth slower. */
-function bundleCli() {
-  const main = join(root, 'src/cli/main.ts');
+/** What starts first alone, then all the rest, which that loads in its own way. */
+async function bundleCli() {
+  await bundleInto(
+    { input: { main: join(root, 'src/cli/main.ts') }, external: isPackage, plugins: [AS_ASCII] },
+    { ...CLI_OUTPUT, dir: join(staging, 'cli') },
+  );
+  const program = join(root, 'src/cli/program.ts');
   let chunks = new Map();
   const findChunks = {
     name: 'find-chunks',
     buildEnd(error) {
-      if (!error) chunks = assignChunks(main, readGraph(this));
+      if (!error) chunks = assignChunks(program, readGraph(this));
     },
   };
   return bundleInto(
     {
-      input: { main },
+      input: { program },
       external: (id) => isPackage(id) && !INLINED.test(id),
-      plugins: [findChunks, { name: 'require-parser', renderChunk: requireParser }],
+      plugins: [findChunks, { name: 'require-builtins', renderChunk: requireBuiltins }, AS_ASCII],
     },
     {
       dir: join(staging, 'cli'),
-      format: 'cjs',
-      entryFileNames: '[name].cjs',
-      chunkFileNames: '[name].cjs',
+      ...CLI_OUTPUT,
       codeSplitting: {
         groups: [
           // On its own: it loads node:tls, which commands without a database do without.
@@ -159,8 +182,8 @@ function readGraph(bundler) {
  * A module's chunk is named after the commands that need it. As what it imports is needed by all of
  * those, a command loads no module but its own, and no two chunks need each other.
  */
-function assignChunks(main, graph) {
-  const start = closure([...graph.get(main).dynamicallyImportedIds, ...lateImports('start')]);
+function assignChunks(program, graph) {
+  const start = closure([program, ...lateImports('start')]);
   const chunks = new Map([...start].map((id) => [id, 'core']));
   for (const command of Object.keys(LATE_IMPORTS).filter((name) => name !== 'start')) {
     for (const id of closure(lateImports(command))) {
@@ -168,7 +191,7 @@ function assignChunks(main, graph) {
       chunks.set(id, chunks.has(id) ? `${chunks.get(id)}-${command}` : `for-${command}`);
     }
   }
-  chunks.delete(main);
+  chunks.delete(program);
   return chunks;
 
   function lateImports(command) {
@@ -199,11 +222,14 @@ function findExporter(name, graph) {
   );
 }
 
-/** `import()` starts the loader of ES modules, which takes as long as the rest of a small lint. */
-function requireParser(code) {
+/**
+ * `import()` starts the loader of ES modules, which takes as long as the rest of a small lint. What
+ * is left of it is for the files of others, and for packages that are nothing but ES modules.
+ */
+function requireBuiltins(code) {
   return code.replace(
-    /\bimport\((["'])libpg-query\1\)/g,
-    'new Promise((resolve) => resolve(require("libpg-query")))',
+    /\bimport\((["'])(libpg-query|node:[\w/]+)\1\)/g,
+    (_, _quote, name) => `new Promise((resolve) => resolve(require("${name}")))`,
   );
 }
 

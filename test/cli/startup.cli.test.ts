@@ -15,7 +15,7 @@ const LISTENER = `
   process.on('exit', () => require('node:fs').writeFileSync('loaded.json', JSON.stringify(loaded)));
 `;
 
-const EVERYWHERE = ['main', 'core', 'rolldown-runtime', 'postgres'];
+const EVERYWHERE = ['main', 'code-cache', 'program', 'core', 'rolldown-runtime', 'postgres'];
 
 // Another chunk would hold what scripts/build.mjs does not know to be imported late. Where there is
 // more to load than so many kB, look first for an import at the top of a file that only some
@@ -37,7 +37,12 @@ test.for([
     const listener = await project.write('listener.cjs', LISTENER);
     const result = await runCli(line.split(' '), {
       cwd: project.dir,
-      env: { EVDB_URL: emptyDb.url, NODE_OPTIONS: `--require ${JSON.stringify(listener)}` },
+      env: {
+        EVDB_URL: emptyDb.url,
+        NODE_OPTIONS: `--require ${JSON.stringify(listener)}`,
+        // What is kept is loaded past the listener.
+        EVDB_CODE_CACHE: '0',
+      },
     });
     expect(result).toMatchObject({ code: 0 });
     const loaded: string[] = JSON.parse(await readFile(join(project.dir, 'loaded.json'), 'utf8'));

@@ -49,7 +49,7 @@ export function startCli(args: string[], options: CliOptions): RunningCli {
   const { program, PATH } = findProgram();
   const child = spawn(node, [program, ...args], {
     cwd: options.cwd,
-    env: { ...scrubEnvironment(process.env), PATH, ...options.env },
+    env: { ...scrubEnvironment(process.env), XDG_CACHE_HOME: cacheHome(), PATH, ...options.env },
     stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
   child.stdin?.end(options.input);
@@ -78,6 +78,11 @@ function findProgram(): { program: string; PATH: string } {
   const folder = join(dirname(bin), '../../.bin');
   const program = process.platform === 'win32' ? bin : join(folder, 'evdb');
   return { program, PATH: `${folder}${delimiter}${process.env.PATH ?? ''}` };
+}
+
+/** Beside what the tests run, so that nothing of it stays with whoever runs them. */
+function cacheHome(): string {
+  return join(inject('packedProject'), '.cache');
 }
 
 /** The environment without connection settings, npm's and CI's variables, and without colour. */

@@ -8,7 +8,6 @@ import type { CommandGroup, CommandInput, CommandResult, CommandSpec } from '../
 import { EXIT, withStop } from '../exit-codes.ts';
 import { migrateOptions } from '../options.ts';
 import { embeddedDirectory, loadDirectConnection, loadMigrateOptions } from '../settings.ts';
-import { tuneForParser } from '../v8-flags.ts';
 
 const scopeOptions = () => [
   new Option('--all-schemas', 'everything in the database, not only the target schema').conflicts(
@@ -122,7 +121,6 @@ async function handleDiff(input: CommandInput): Promise<CommandResult> {
   const { flags, context, style } = input;
   const from = parseSource(flags.from, 'migrations', context.cwd);
   const to = parseSource(flags.to, 'live', context.cwd);
-  await tuneForParser();
   const { compareStructures } = await import('../../migrate/checks/drift.ts');
   const { describeDifferences } = await import('../../structure/diff.ts');
   const { findingsOfDrift, renderDifferences } = await import('../../migrate/checks/report.ts');

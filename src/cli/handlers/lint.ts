@@ -12,13 +12,11 @@ import { commandLine } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
 import { findConnection, lintOptionsOf, loadConfig, migrateSettings } from '../settings.ts';
-import { tuneForParser } from '../v8-flags.ts';
 
 export async function handleLint(input: CommandInput): Promise<CommandResult> {
   const { context, flags } = input;
   if (typeof flags.explain === 'string') return explainRule(flags.explain);
   if (flags.listRules || asksForRules(input)) return listRules(input);
-  await tuneForParser();
   const config = await loadConfig(input);
   if (flags.fix) return fixMigrations(input, config);
   const report = await lintMigrations({

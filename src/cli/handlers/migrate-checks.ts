@@ -12,7 +12,6 @@ import {
   loadMigrateOptions,
   migrateSettings,
 } from '../settings.ts';
-import { tuneForParser } from '../v8-flags.ts';
 
 /** On a terminal a long history is cut to what one screen shows. */
 const APPLIED_ROWS_ON_TERMINAL = 20;
@@ -49,7 +48,6 @@ export async function handleStatus(input: CommandInput): Promise<CommandResult> 
 
 /** Loads what it needs only here: the status without it stays as fast as it is. */
 async function findDrift(input: CommandInput, config: Config, options: MigrateOptions) {
-  await tuneForParser();
   const { readDrift } = await import('../../migrate/checks/drift.ts');
   const { describeDifferences } = await import('../../structure/diff.ts');
   const { findingsOfDrift, renderDifferences } = await import('../../migrate/checks/report.ts');
@@ -71,7 +69,6 @@ async function findDrift(input: CommandInput, config: Config, options: MigrateOp
 }
 
 export async function handleValidate(input: CommandInput): Promise<CommandResult> {
-  await tuneForParser();
   const [{ validateMigrations }, { renderValidation }] = await Promise.all([
     import('../../migrate/checks/validate.ts'),
     import('../../migrate/checks/report.ts'),

@@ -8,10 +8,8 @@ import { sameCommand } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT, ROLLING_BACK_MIGRATIONS, withStop } from '../exit-codes.ts';
 import { loadMigrateOptions, requireConsent } from '../settings.ts';
-import { tuneForParser } from '../v8-flags.ts';
 
 export async function handleRepair(input: CommandInput): Promise<CommandResult> {
-  await tuneForParser();
   const { planMigrateRepair, repairMigrations } = await import('../../migrate/repair/repair.ts');
   const { flags, args, context, style } = input;
   const [version] = args;

@@ -22,10 +22,8 @@ import {
   loadMigrateOptions,
   requireConsent,
 } from '../settings.ts';
-import { tuneForParser } from '../v8-flags.ts';
 
 export async function handleUp(input: CommandInput): Promise<CommandResult> {
-  await tuneForParser();
   const { migrateUp } = await import('../../migrate/apply/commands.ts');
   const { to, steps, strict, outOfOrder } = input.flags as Record<string, never>;
   const { options } = await loadMigrateOptions(input, {
@@ -40,7 +38,6 @@ export async function handleUp(input: CommandInput): Promise<CommandResult> {
 }
 
 export async function handleDown(input: CommandInput): Promise<CommandResult> {
-  await tuneForParser();
   const { migrateDown } = await import('../../migrate/apply/commands.ts');
   const { to, steps, fromLedger } = input.flags as Record<string, never>;
   const { options } = await loadMigrateOptions(input, (config) =>
@@ -54,7 +51,6 @@ export async function handleDown(input: CommandInput): Promise<CommandResult> {
 }
 
 export async function handleRedo(input: CommandInput): Promise<CommandResult> {
-  await tuneForParser();
   const { migrateRedo } = await import('../../migrate/apply/commands.ts');
   const { options } = await loadMigrateOptions(input, (config) =>
     requireConsent(input, config, 'redo'),
@@ -63,7 +59,6 @@ export async function handleRedo(input: CommandInput): Promise<CommandResult> {
 }
 
 export async function handleReset(input: CommandInput): Promise<CommandResult> {
-  await tuneForParser();
   const { resetSchema } = await import('../../migrate/repair/reset.ts');
   const { options } = await loadMigrateOptions(input, (config) =>
     requireResetConsent(input, config),
@@ -177,7 +172,6 @@ async function runWithProgress<Options extends MigrateOptions>(
 }
 
 export async function handlePlan(input: CommandInput): Promise<CommandResult> {
-  await tuneForParser();
   const { to, steps, strict, outOfOrder } = input.flags as Record<string, never>;
   const trace = traceOf(input);
   const { config, options } = await loadMigrateOptions(input, {
