@@ -80,6 +80,7 @@ const BENCHMARKS = [
   { name: 'event-search', rows: [12], short: ['--rounds', '2'], long: ['--rounds', '3'] },
   { name: 'stats', rows: [13], short: ['--rounds', '3'], long: ['--rounds', '5'] },
   { name: 'doctor', rows: [13], short: ['--rounds', '3'], long: ['--rounds', '5'] },
+  { name: 'many-tables' },
   { name: 'adopt' },
   { name: 'event-audit' },
   { name: 'audit-cleanup' },
