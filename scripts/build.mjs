@@ -134,6 +134,8 @@ async function bundleCli() {
     { input: { main: join(root, 'src/cli/main.ts') }, external: isPackage, plugins: [AS_ASCII] },
     { ...CLI_OUTPUT, dir: join(staging, 'cli') },
   );
+  const importer = 'module.exports = (specifier) => import(specifier);\n';
+  writeFileSync(join(staging, 'cli/import.cjs'), importer);
   const program = join(root, 'src/cli/program.ts');
   let chunks = new Map();
   const findChunks = {
@@ -224,13 +226,16 @@ function findExporter(name, graph) {
 
 /**
  * `import()` starts the loader of ES modules, which takes as long as the rest of a small lint. What
- * is left of it is for the files of others, and for packages that are nothing but ES modules.
+ * is left of it is for the files of others, and for packages that are nothing but ES modules: it
+ * stands in a file of its own, because Node refuses it in code that it did not load itself.
  */
 function requireBuiltins(code) {
-  return code.replace(
-    /\bimport\((["'])(libpg-query|node:[\w/]+)\1\)/g,
-    (_, _quote, name) => `new Promise((resolve) => resolve(require("${name}")))`,
-  );
+  return code
+    .replace(
+      /\bimport\((["'])(libpg-query|node:[\w/]+)\1\)/g,
+      (_, _quote, name) => `new Promise((resolve) => resolve(require("${name}")))`,
+    )
+    .replace(/(?<![\w.$])import\(/g, 'require("./import.cjs")(');
 }
 
 /**

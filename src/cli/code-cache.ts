@@ -15,7 +15,7 @@ import {
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
-import { type Module, Script } from 'node:vm';
+import { Script } from 'node:vm';
 
 /** Rises when the layout of the files changes. */
 const FORMAT = 1;
@@ -23,6 +23,8 @@ const FORMAT = 1;
 const MAX_FILES = 24;
 /** V8 drops code that was not used for a while, so a long run would leave little of it. */
 const MAX_RUN_MS = 10_000;
+/** What the build puts in the place of `import`, which Node knows only in what it loads itself. */
+const IMPORTER = './import.cjs';
 /** What has commands below it; behind another first word stands no command, but an argument. */
 const GROUPS = new Set([
   ...['migrate', 'schema', 'stats', 'db', 'rules', 'audit', 'events', 'server'],
@@ -71,8 +73,9 @@ export function loadCached(path: string, call: CachedCall): unknown {
     chunk.script.runInThisContext()(module.exports, requireFrom, module, at, dirname(at));
     return module.exports;
   };
+  const isChunk = (id: string) => id.startsWith('./') && id !== IMPORTER;
   const requireFrom = Object.assign(
-    (id: string) => (id.startsWith('./') ? load(join(dirname(path), id)) : require(id)),
+    (id: string) => (isChunk(id) ? load(join(dirname(path), id)) : require(id)),
     require,
   );
   return load(path);
@@ -103,15 +106,10 @@ function compile(path: string, kept: Map<string, Buffer>): Chunk {
   const cachedData = kept.get(hashed);
   const script = new Script(
     `(function (exports, require, module, __filename, __dirname) {${source.toString('latin1')}\n})`,
-    { filename: path, cachedData, importModuleDynamically },
+    { filename: path, cachedData },
   );
   const isKept = cachedData !== undefined && script.cachedDataRejected !== true;
   return { script, hash: hashed, isKept };
-}
-
-/** What is left to be imported so are packages, and the files of others. */
-function importModuleDynamically(specifier: string): Promise<Module> {
-  return import(specifier) as Promise<Module>;
 }
 
 /** Of the text in front of it, in a cache file: V8 itself does not notice damage. */
