@@ -222,10 +222,11 @@ for each row
 when (old.created_at is distinct from new.created_at or old.updated_at is distinct from new.updated_at)
 execute function keep_timestamps();
 
+-- That of events has no condition: every statement on events, such as one that counts a registration, copies the
+-- conditions of all its triggers.
 create trigger events_05_keep_timestamps
 before update of created_at, updated_at on events
 for each row
-when (old.created_at is distinct from new.created_at or old.updated_at is distinct from new.updated_at)
 execute function keep_timestamps();
 
 comment on trigger users_05_keep_timestamps on users is 'Ignores what a statement writes into created_at and updated_at.';

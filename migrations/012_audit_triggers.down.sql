@@ -18,7 +18,7 @@ $$;
 
 drop function detach_audit(regclass);
 drop function attach_audit(regclass, text[], text[]);
-drop function attach_audit_of_columns(regclass, text, text[]);
+drop function attach_audit_of_columns(regclass, text, text[], text);
 drop function attach_audit_trigger(text, text, text, text);
 drop function list_audit_arguments(regclass, text);
 drop function describe_audit_key(regclass);

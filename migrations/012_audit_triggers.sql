@@ -358,7 +358,7 @@ $$;
 comment on function attach_audit_trigger(text, text, text, text) is
     'Makes one trigger of an audited table, or makes it anew, and says what it is for.';
 
-create function attach_audit_of_columns(p_table regclass, p_function text, p_left_out text[])
+create function attach_audit_of_columns(p_table regclass, p_function text, p_left_out text[], p_statements text)
 returns void
 language plpgsql
 set search_path from current
@@ -391,19 +391,24 @@ begin
         -- It has a trigger of its own, so that it never changes alone.
         and a.attname <> all (p_left_out || '{updated_at}');
 
+    -- What changed is asked by the function: a condition of the trigger would be copied by every statement on
+    -- the table, also by those that write what is left out.
+    perform create_audit_function(
+        p_function, v_table,
+        format(e'    if not (%s) then\n        return null;\n    end if;', v_watched.changes) || p_statements
+    );
     perform attach_audit_trigger(
         v_table, 'update',
         format(
-            'update of %s on %I for each row when (%s) execute function %I()',
-            v_watched.columns, v_table, v_watched.changes, p_function
+            'update of %s on %I for each row execute function %I()', v_watched.columns, v_table, p_function
         ),
         format('Audits changed rows, not changes of %s alone.', array_to_string(p_left_out, ', '))
     );
 end
 $$;
 
-comment on function attach_audit_of_columns(regclass, text, text[]) is
-    'Makes the trigger for updates of a table that has columns nobody audits: by row, and for all the others.';
+comment on function attach_audit_of_columns(regclass, text, text[], text) is
+    'Makes the trigger for updates of a table that has columns nobody audits, and its function: by row, and for all the others.';
 
 create function attach_audit(
     p_table regclass,
@@ -503,8 +508,8 @@ begin
     else
         -- By row, because a trigger with transition tables takes no column list and would run for every
         -- change of what is left out.
-        perform create_audit_function(
-            v_row_function, v_table,
+        perform attach_audit_of_columns(
+            p_table, v_row_function, v_left_out,
             build_audit_statements(
                 v_update,
                 format(
@@ -515,7 +520,6 @@ begin
                 'true'
             )
         );
-        perform attach_audit_of_columns(p_table, v_row_function, v_left_out);
     end if;
 end
 $$;
@@ -562,6 +566,6 @@ revoke execute on function check_audited_table(regclass, text[], text[]) from pu
 revoke execute on function describe_audit_key(regclass) from public;
 revoke execute on function list_audit_arguments(regclass, text) from public;
 revoke execute on function attach_audit_trigger(text, text, text, text) from public;
-revoke execute on function attach_audit_of_columns(regclass, text, text[]) from public;
+revoke execute on function attach_audit_of_columns(regclass, text, text[], text) from public;
 revoke execute on function attach_audit(regclass, text[], text[]) from public;
 revoke execute on function detach_audit(regclass) from public;

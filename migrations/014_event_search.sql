@@ -87,7 +87,7 @@ begin
             is_active = new.is_active,
             document = event_search_document(new.title, new.location, new.description)
         where d.event_id = new.id;
-    else
+    elsif (new.date_time, new.is_active) is distinct from (old.date_time, old.is_active) then
         update event_search_documents d
         set date_time = new.date_time,
             is_active = new.is_active
@@ -106,17 +106,11 @@ for each statement
 execute function keep_event_search_documents();
 
 -- By row, because a trigger with transition tables takes no column list and would run for every change of
--- a counter.
+-- a counter. Without a condition, as every statement on events copies those of all its triggers: the function
+-- tells what changed.
 create trigger events_80_search_update
 after update of title, location, description, date_time, is_active on events
 for each row
-when (
-    old.title is distinct from new.title
-    or old.location is distinct from new.location
-    or old.description is distinct from new.description
-    or old.date_time is distinct from new.date_time
-    or old.is_active is distinct from new.is_active
-)
 execute function keep_event_search_documents();
 
 comment on trigger events_80_search_insert on events is 'Makes new events searchable.';

@@ -150,8 +150,8 @@ begin
     else
         -- By row, because a trigger with transition tables takes no column list and would run for every
         -- change of what is left out.
-        perform create_audit_function(
-            v_row_function, v_table,
+        perform attach_audit_of_columns(
+            p_table, v_row_function, v_left_out,
             build_audit_statements(
                 v_update,
                 format(
@@ -162,14 +162,13 @@ begin
                 'true'
             )
         );
-        perform attach_audit_of_columns(p_table, v_row_function, v_left_out);
     end if;
 end
 $function$;
 comment on function public.attach_audit(regclass,text[],text[]) is 'Enters every change of a table of this schema into the audit log from now on, whoever makes it and however. Columns whose name looks like that of a secret are redacted, and so are those in p_redacted: an entry says that they changed and keeps no value. Columns in p_left_out keep books: they are in no entry, and a change of them alone, or of updated_at, is none; the table is then audited row by row, and a column that is added later is watched once attach_audit() has run again. row_id of an entry is the primary key where that is one integer. Without these arguments a table that is audited already keeps those it has: call it again after columns were added or renamed, and detach_audit() before the table is renamed. Locks the table share row exclusive; for the owner of the schema.';
 revoke execute on function public.attach_audit(regclass,text[],text[]) from public;
 
-CREATE OR REPLACE FUNCTION public.attach_audit_of_columns(p_table regclass, p_function text, p_left_out text[])
+CREATE OR REPLACE FUNCTION public.attach_audit_of_columns(p_table regclass, p_function text, p_left_out text[], p_statements text)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
@@ -202,18 +201,23 @@ begin
         -- It has a trigger of its own, so that it never changes alone.
         and a.attname <> all (p_left_out || '{updated_at}');
 
+    -- What changed is asked by the function: a condition of the trigger would be copied by every statement on
+    -- the table, also by those that write what is left out.
+    perform create_audit_function(
+        p_function, v_table,
+        format(e'    if not (%s) then\n        return null;\n    end if;', v_watched.changes) || p_statements
+    );
     perform attach_audit_trigger(
         v_table, 'update',
         format(
-            'update of %s on %I for each row when (%s) execute function %I()',
-            v_watched.columns, v_table, v_watched.changes, p_function
+            'update of %s on %I for each row execute function %I()', v_watched.columns, v_table, p_function
         ),
         format('Audits changed rows, not changes of %s alone.', array_to_string(p_left_out, ', '))
     );
 end
 $function$;
-comment on function public.attach_audit_of_columns(regclass,text,text[]) is 'Makes the trigger for updates of a table that has columns nobody audits: by row, and for all the others.';
-revoke execute on function public.attach_audit_of_columns(regclass,text,text[]) from public;
+comment on function public.attach_audit_of_columns(regclass,text,text[],text) is 'Makes the trigger for updates of a table that has columns nobody audits, and its function: by row, and for all the others.';
+revoke execute on function public.attach_audit_of_columns(regclass,text,text[],text) from public;
 
 CREATE OR REPLACE FUNCTION public.attach_audit_trigger(p_table text, p_event text, p_definition text, p_comment text)
  RETURNS void
@@ -663,7 +667,9 @@ begin
     if not now() + interval '62 days' <@ audit_covered_time('audit_logs') then
         perform premake_audit_partitions();
     end if;
-
+    if not (old.id is distinct from new.id or old.title is distinct from new.title or old.description is distinct from new.description or old.date_time is distinct from new.date_time or old.location is distinct from new.location or old.capacity is distinct from new.capacity or old.created_by is distinct from new.created_by or old.is_active is distinct from new.is_active or old.created_at is distinct from new.created_at) then
+        return null;
+    end if;
         insert into audit_logs (table_name, operation, row_id, old_values, new_values, redacted)
         select 'events', case when (o).id is null then 'INSERT' when (n).id is null then 'DELETE' else 'UPDATE' end, coalesce((n).id, (o).id),
             to_jsonb(o) - (audit_secret_columns('events') || '{current_registrations,held_seats}'::text[]),
@@ -2295,7 +2301,7 @@ begin
             is_active = new.is_active,
             document = event_search_document(new.title, new.location, new.description)
         where d.event_id = new.id;
-    else
+    elsif (new.date_time, new.is_active) is distinct from (old.date_time, old.is_active) then
         update event_search_documents d
         set date_time = new.date_time,
             is_active = new.is_active
@@ -3251,56 +3257,62 @@ CREATE OR REPLACE FUNCTION public.safe_event_registration(p_user_id integer, p_e
 AS $function$
 declare
     v_ignored boolean;
-    v_now timestamptz := clock_timestamp();
+    v_now timestamptz;
+    v_may_try boolean;
+    v_result json;
     v_seen record;
     v_has_seat boolean;
-    v_is_refused boolean := false;
-    v_has_waited boolean := false;
+    v_is_refused boolean;
+    v_has_waited boolean;
     v_error_code text;
     v_status text;
     v_registration record;
     v_constraint text;
 begin
-    -- The instants are compared too: intervals compare by months of 30 days, but add by the calendar. On the
-    -- two days a year when the clocks change, a day is not 24 hours; both are fine.
-    if p_hold <= interval '0'
-        or p_hold > interval '1 day'
-        or v_now + p_hold <= v_now
-        or v_now + p_hold > greatest(v_now + interval '1 day', v_now + interval '24 hours')
-    then
-        raise exception using
-            errcode = 'invalid_parameter_value',
-            message = format('A seat cannot be held for %s', p_hold),
-            hint = 'Give p_hold a positive interval of at most a day, such as ''15 minutes''.';
-    end if;
-
-    v_ignored := enter_gate();
-
-    -- The common case, a newcomer and a free seat, with nothing that only other cases need. Where it fails,
-    -- the rounds below find out why. The user's row is locked, because nobody may be deactivated in between.
-    select
-        (select u.is_active from users u where u.id = p_user_id for share)
+    -- The common case, a newcomer and a free seat, with nothing that only other cases need; enter_gate() is spelt
+    -- out, as each call costs. Where it fails, the rounds below find out why. The user's row is locked, because
+    -- nobody may be deactivated in between.
+    if p_hold is null then
+        v_ignored := pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 0) is null;
+        select u.is_active into v_may_try
+        from events e
+        join users u on u.id = p_user_id
+        where e.id = p_event_id
             and e.is_active
             and e.date_time > clock_timestamp()
-            and e.current_registrations + e.held_seats < e.capacity as may_try
-    into v_seen
-    from events e
-    where e.id = p_event_id;
+            and e.current_registrations + e.held_seats < e.capacity
+        for share of u;
+    else
+        -- The instants are compared too: intervals compare by months of 30 days, but add by the calendar. On the
+        -- two days a year when the clocks change, a day is not 24 hours; both are fine.
+        v_now := clock_timestamp();
+        if p_hold <= interval '0'
+            or p_hold > interval '1 day'
+            or v_now + p_hold <= v_now
+            or v_now + p_hold > greatest(v_now + interval '1 day', v_now + interval '24 hours')
+        then
+            raise exception using
+                errcode = 'invalid_parameter_value',
+                message = format('A seat cannot be held for %s', p_hold),
+                hint = 'Give p_hold a positive interval of at most a day, such as ''15 minutes''.';
+        end if;
+        v_ignored := enter_gate();
+    end if;
 
-    if v_seen.may_try and p_hold is null then
+    if v_may_try then
         begin
             insert into registrations (user_id, event_id, registered_at)
             values (p_user_id, p_event_id, clock_timestamp())
-            returning id, registered_at into v_registration;
-            return json_build_object(
+            returning json_build_object(
                 'success', true,
-                'registration_id', v_registration.id,
-                'event_id', p_event_id,
-                'user_id', p_user_id,
-                'registered_at', v_registration.registered_at,
+                'registration_id', id,
+                'event_id', event_id,
+                'user_id', user_id,
+                'registered_at', registered_at,
                 'status', 'confirmed',
                 'message', 'Successfully registered for event'
-            );
+            ) into v_result;
+            return v_result;
         exception
             -- There is a registration already.
             when unique_violation then
@@ -3315,6 +3327,8 @@ begin
 
     -- Each round reads what speaks against it, without a lock but the user's, and then tries. Where another
     -- transaction took the last seat or changed the same registration in between, the next round sees it.
+    v_is_refused := false;
+    v_has_waited := false;
     for v_round in 1..20 loop
         -- The user's row is locked, because nobody may be deactivated in between.
         select
@@ -3742,11 +3756,43 @@ CREATE OR REPLACE FUNCTION public.sync_registration_counts()
  SET enable_seqscan TO 'off'
 AS $function$
 declare
+    v_event_id integer;
+    v_is_plain boolean;
     v_change record;
-    -- Whoever is called by a trigger has locked an event already.
-    v_has_to_queue boolean := pg_trigger_depth() = 1;
+    v_has_to_queue boolean;
     v_ignored boolean;
 begin
+    -- Most statements register one user whom nothing speaks against. That is done here, with nothing that only
+    -- others need, because each query and each call of a function costs a registration. Others come to the loops.
+    if tg_op = 'INSERT' then
+        select n.event_id,
+            n.status = 'confirmed'
+                and n.hold_expires_at is null
+                and (select u.is_active from users u where u.id = n.user_id)
+                and not exists (select from registrations w where w.event_id = n.event_id and w.status = 'waitlist')
+                and not exists (select from new_rows offset 1)
+        into v_event_id, v_is_plain
+        from new_rows n;
+
+        if v_is_plain then
+            -- enter_queue() spelt out. Whoever is called by a trigger has locked an event already.
+            v_ignored := case
+                when pg_trigger_depth() = 1
+                then pg_advisory_xact_lock('events'::regclass::oid::integer, 1 + v_event_id % 1024) is null
+            end;
+            update events e
+            set current_registrations = e.current_registrations + 1
+            where e.id = v_event_id
+                and e.is_active
+                and e.date_time > statement_timestamp()
+                and e.current_registrations + e.held_seats < e.capacity;
+            if found then
+                return null;
+            end if;
+        end if;
+    end if;
+
+    v_has_to_queue := pg_trigger_depth() = 1;
     -- One event row after the other, by id: two statements that touch the same events cannot deadlock.
     if tg_op = 'INSERT' then
         for v_change in
@@ -4811,7 +4857,7 @@ comment on trigger events_00_gate_delete on public.events is 'Keeps the cascade 
 CREATE TRIGGER events_00_gate_update BEFORE UPDATE OF capacity, is_active, date_time ON public.events FOR EACH STATEMENT EXECUTE FUNCTION public.prepare_to_fill();
 comment on trigger events_00_gate_update on public.events is 'Takes the locks of events_30_fill in their order.';
 
-CREATE TRIGGER events_05_keep_timestamps BEFORE UPDATE OF created_at, updated_at ON public.events FOR EACH ROW WHEN (((old.created_at IS DISTINCT FROM new.created_at) OR (old.updated_at IS DISTINCT FROM new.updated_at))) EXECUTE FUNCTION public.keep_timestamps();
+CREATE TRIGGER events_05_keep_timestamps BEFORE UPDATE OF created_at, updated_at ON public.events FOR EACH ROW EXECUTE FUNCTION public.keep_timestamps();
 comment on trigger events_05_keep_timestamps on public.events is 'Ignores what a statement writes into created_at and updated_at.';
 
 CREATE TRIGGER events_10_touch_updated_at BEFORE UPDATE OF title, description, date_time, location, capacity, created_by, is_active ON public.events FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.touch_updated_at();
@@ -4829,7 +4875,7 @@ comment on trigger events_30_fill on public.events is 'Gives new seats to waiter
 CREATE TRIGGER events_80_search_insert AFTER INSERT ON public.events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.keep_event_search_documents();
 comment on trigger events_80_search_insert on public.events is 'Makes new events searchable.';
 
-CREATE TRIGGER events_80_search_update AFTER UPDATE OF title, location, description, date_time, is_active ON public.events FOR EACH ROW WHEN ((((old.title)::text IS DISTINCT FROM (new.title)::text) OR ((old.location)::text IS DISTINCT FROM (new.location)::text) OR (old.description IS DISTINCT FROM new.description) OR (old.date_time IS DISTINCT FROM new.date_time) OR (old.is_active IS DISTINCT FROM new.is_active))) EXECUTE FUNCTION public.keep_event_search_documents();
+CREATE TRIGGER events_80_search_update AFTER UPDATE OF title, location, description, date_time, is_active ON public.events FOR EACH ROW EXECUTE FUNCTION public.keep_event_search_documents();
 comment on trigger events_80_search_update on public.events is 'Keeps an event findable by its present words and date.';
 
 CREATE TRIGGER events_90_audit_delete AFTER DELETE ON public.events REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_changes_of_events();
@@ -4841,7 +4887,7 @@ comment on trigger events_90_audit_insert on public.events is 'Audits new rows.'
 CREATE TRIGGER events_90_audit_truncate AFTER TRUNCATE ON public.events FOR EACH STATEMENT EXECUTE FUNCTION public.audit_truncate();
 comment on trigger events_90_audit_truncate on public.events is 'Audits a truncate.';
 
-CREATE TRIGGER events_90_audit_update AFTER UPDATE OF id, title, description, date_time, location, capacity, created_by, is_active, created_at ON public.events FOR EACH ROW WHEN (((old.id IS DISTINCT FROM new.id) OR ((old.title)::text IS DISTINCT FROM (new.title)::text) OR (old.description IS DISTINCT FROM new.description) OR (old.date_time IS DISTINCT FROM new.date_time) OR ((old.location)::text IS DISTINCT FROM (new.location)::text) OR ((old.capacity)::integer IS DISTINCT FROM (new.capacity)::integer) OR (old.created_by IS DISTINCT FROM new.created_by) OR (old.is_active IS DISTINCT FROM new.is_active) OR (old.created_at IS DISTINCT FROM new.created_at))) EXECUTE FUNCTION public.audit_updates_of_events();
+CREATE TRIGGER events_90_audit_update AFTER UPDATE OF id, title, description, date_time, location, capacity, created_by, is_active, created_at ON public.events FOR EACH ROW EXECUTE FUNCTION public.audit_updates_of_events();
 comment on trigger events_90_audit_update on public.events is 'Audits changed rows, not changes of current_registrations, held_seats alone.';
 
 CREATE TRIGGER registrations_00_gate_delete BEFORE DELETE ON public.registrations FOR EACH STATEMENT WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.enter_registration_gate();
