@@ -2821,10 +2821,10 @@ begin
         points := (v_values ->> 1)::integer;
         date_time := (v_values ->> 2)::timestamptz;
         event_id := (v_values ->> 3)::integer;
-        start_time := (v_values ->> 4)::timestamptz;
-        start_id := (v_values ->> 5)::integer;
-        end_time := (v_values ->> 6)::timestamptz;
-        end_id := (v_values ->> 7)::integer;
+        start_time := (v_values -> 4 ->> 0)::timestamptz;
+        start_id := (v_values -> 4 ->> 1)::integer;
+        end_time := (v_values -> 4 ->> 2)::timestamptz;
+        end_id := (v_values -> 4 ->> 3)::integer;
     exception
         when data_exception then
             v_values := null;
@@ -3571,6 +3571,7 @@ declare
     v_start_id integer := -2147483648;
     v_end_time timestamptz;
     v_end_id integer;
+    v_window json;
     v_ids integer[];
     v_times timestamptz[];
     v_points integer[];
@@ -3608,7 +3609,7 @@ begin
                     + case when e.held_seats > 0 then count_expired_holds(e.id) else 0 end,
                 0
             ),
-            e.is_active, 0::real, null::text, json_build_array(v_key, 0, e.date_time, e.id)::text
+            e.is_active, 0::real, null::text, json_build_array(v_key, 0, e.date_time, e.id, v_window)::text
         from (
             select d.date_time as found_at, e.*
             from event_search_documents d
@@ -3646,6 +3647,9 @@ begin
             v_end_time := coalesce(v_times[v_window_size], 'infinity');
             v_end_id := coalesce(v_ids[v_window_size], 2147483647);
         end if;
+        if v_query is not null then
+            v_window := json_build_array(v_start_time, v_start_id, v_end_time, v_end_id);
+        end if;
 
         return query
         select e.id, e.title, e.location, e.date_time, e.capacity::integer,
@@ -3654,7 +3658,7 @@ begin
                     + case when e.held_seats > 0 then count_expired_holds(e.id) else 0 end,
                 0
             ),
-            e.is_active, (p.points / 1000000.0)::real,
+            e.is_active, (p.points / 1000000.0::float8)::real,
             -- Escaped before the marks are set, because ts_headline() copies what it is given: whatever tags
             -- an organiser types, the only ones in the result are the marks.
             case
@@ -3667,12 +3671,7 @@ begin
                     'StartSel=<mark>, StopSel=</mark>, MaxFragments=2, MaxWords=20, MinWords=5, FragmentDelimiter=" … "'
                 )
             end,
-            case
-                when v_query is null then json_build_array(v_key, 0, e.date_time, e.id)
-                else json_build_array(
-                    v_key, p.points, e.date_time, e.id, v_start_time, v_start_id, v_end_time, v_end_id
-                )
-            end::text
+            json_build_array(v_key, p.points, e.date_time, e.id, v_window)::text
         from (
             select m.points, m.date_time, m.id
             from unnest(v_points, v_times, v_ids) as m (points, date_time, id)

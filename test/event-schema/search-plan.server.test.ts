@@ -1,7 +1,8 @@
 import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
+import { closeSql, openSql } from '../support/databases.ts';
 import { test } from '../support/fixture.ts';
-import { runFiles, type SearchOptions, search } from './event-schema-kit.ts';
+import { addHourlyEvents, runFiles, type SearchOptions, search } from './event-schema-kit.ts';
 
 type Entries = Record<string, number>;
 
@@ -64,6 +65,34 @@ describe('search_events: plans', () => {
       expect([query, used]).toEqual([query, expect.arrayContaining([index])]);
       const others = [index === words ? dates : words, 'events', 'event_search_documents'];
       expect([query, used.filter((name) => others.includes(name))]).toEqual([query, []]);
+    }
+  });
+
+  test('keeps to the indexes where its plans were made while the tables were small', async ({
+    db,
+  }) => {
+    const one = openSql(db.url, 1);
+    try {
+      await addHourlyEvents(one, 30, { title: 'Jazz', firstHour: 1000 });
+      await one`vacuum analyze`;
+      for (const query of [null, 'jazz']) expect(await search(one, query)).toHaveLength(20);
+      // By another session and without analyze: what was planned stays as it is.
+      await db.sql.unsafe(`
+        set session_replication_role to replica;
+        insert into events (title, date_time, capacity)
+        select 'Night ' || i, now() + make_interval(mins => i), 100 from generate_series(1, 8000) i;
+        set session_replication_role to origin;
+        insert into event_search_documents (event_id, date_time, is_active, document)
+        select id, date_time, is_active, event_search_document(title, location, description) from events
+        where title like 'Night%'`);
+      const until = new Date(Date.now() + 24 * 60 * 60 * 1000);
+      for (const options of [{}, { onlyFree: true }, { until }, { limit: 100 }]) {
+        const { found, entries } = await entriesOf(one, null, options);
+        expect(found).toBe(options.limit ?? 20);
+        expect(Object.entries(entries).filter(([, count]) => count > found + 5)).toEqual([]);
+      }
+    } finally {
+      await closeSql(one);
     }
   });
 

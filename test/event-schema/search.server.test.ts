@@ -160,6 +160,27 @@ describe('search_events: filters', () => {
     expect(await sorted(sql, null, { onlyActive: false })).toContain('Jazz off');
   });
 
+  test.for([
+    ['without a word', null, null],
+    ['with a word', 'jazz', null],
+    ['in a location', null, 'hall'],
+  ] as const)(
+    'begins with p_from and ends before p_until: %s',
+    async ([, query, location], { db }) => {
+      const { sql } = db;
+      const [first, second, third] = [inDays(1), inDays(2), inDays(3)];
+      for (const startsAt of [first, second, third])
+        await addEvent(sql, { title: 'Jazz', location: 'Hall', startsAt });
+      const countOf = async (from: Date | null, until: Date) =>
+        (await search(sql, query, { from, until, location })).length;
+      expect(await countOf(first, third)).toBe(2);
+      expect(await countOf(first, second)).toBe(1);
+      expect(await countOf(null, first)).toBe(0);
+      expect(await countOf(third, inDays(4))).toBe(1);
+      expect(await countOf(new Date(third.getTime() + 1), inDays(4))).toBe(0);
+    },
+  );
+
   test('knows free seats, and takes an expired hold for one', async ({ db }) => {
     const { sql } = db;
     const [ann = 0, bob = 0, cid = 0] = await addUsers(sql, 3);
@@ -201,6 +222,7 @@ describe('search_events: filters', () => {
       ['concert', { after: cursor.replace(/\d\d:\d\d/, '99:99') }],
       ['concert', { after: cursor.replace(', ', ', 99999999999') }],
       ['concert', { after: cursor.slice(0, -1) }],
+      ['concert', { after: cursor.replace(/\[("[^"]*", -?\d+), [^\]]*\]/, '[$1]') }],
       ['another', { after: cursor }],
       ['concert', { after: cursor, location: 'hall' }],
     ];
