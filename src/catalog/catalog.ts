@@ -10,6 +10,8 @@ export function objectKey(schema: string, name: string): ObjectKey {
 
 /** The parts of a key, unquoted. */
 export function splitKey(key: ObjectKey): { schema: string; name: string } {
+  const dot = key.includes('"') ? -1 : key.indexOf('.');
+  if (dot >= 0) return { schema: key.slice(0, dot), name: key.slice(dot + 1) };
   const parts = PARTS.exec(key);
   return { schema: unquote(parts?.[1] ?? ''), name: unquote(parts?.[2] ?? key) };
 }

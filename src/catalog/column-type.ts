@@ -16,8 +16,9 @@ const SERIALS = new Map([
 
 /** The integer type behind `serial` and its relatives, undefined for every other type. */
 export function serialBase(type: TypeName | undefined): string | undefined {
-  const names = stringsOf(type?.names);
-  return names.length === 1 ? SERIALS.get(names[0] ?? '') : undefined;
+  const names = type?.names;
+  if (names?.length !== 1) return undefined;
+  return SERIALS.get(asKind(names[0], 'String')?.sval ?? '');
 }
 
 /** A type as a statement writes it, in the catalog's terms. */
@@ -32,8 +33,10 @@ export function columnTypeOf(catalog: Catalog, type: TypeName | undefined): Colu
 function typeNameOf(catalog: Catalog, schema: string | undefined, name: string): string {
   if (schema === 'pg_catalog') return name;
   const written = { schema, name };
-  const key = resolveKey(catalog, written, catalog.types);
-  if (schema !== undefined || catalog.types.has(key)) return key;
+  if (schema !== undefined || catalog.types.size > 0) {
+    const key = resolveKey(catalog, written, catalog.types);
+    if (schema !== undefined || catalog.types.has(key)) return key;
+  }
   const row = resolveKey(catalog, written, catalog.relations);
   return catalog.relations.has(row) ? row : name;
 }

@@ -8,6 +8,9 @@ const MAX_NAME_BYTES = 63;
  * long the longer of the first two parts is cut.
  */
 function makeObjectName(first: string, second: string, label: string): string {
+  // A name of one-byte characters that fits is most of them all.
+  const mostBytes = 3 * (first.length + second.length + label.length) + 2;
+  if (mostBytes <= MAX_NAME_BYTES) return joinParts(first, second, label);
   const overhead = (second === '' ? 0 : 1) + (label === '' ? 0 : 1 + Buffer.byteLength(label));
   const available = MAX_NAME_BYTES - overhead;
   let firstBytes = Buffer.byteLength(first);
@@ -16,8 +19,12 @@ function makeObjectName(first: string, second: string, label: string): string {
     if (firstBytes > secondBytes) firstBytes--;
     else secondBytes--;
   }
-  const parts = [cutBytes(first, firstBytes), cutBytes(second, secondBytes), label];
-  return parts.filter((part, i) => i === 0 || part !== '').join('_');
+  return joinParts(cutBytes(first, firstBytes), cutBytes(second, secondBytes), label);
+}
+
+function joinParts(first: string, second: string, label: string): string {
+  const name = second === '' ? first : `${first}_${second}`;
+  return label === '' ? name : `${name}_${label}`;
 }
 
 /** A name as PostgreSQL keeps it: at most 63 bytes, whole characters only. */

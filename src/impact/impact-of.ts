@@ -1,6 +1,6 @@
 import type { CreateSchemaStmt, Node } from '@pgsql/types';
 import { type Catalog, type ObjectKey, splitKey } from '../catalog/catalog.ts';
-import { schemaNameOf } from '../sql/tree.ts';
+import { kindOf, schemaNameOf } from '../sql/tree.ts';
 import { impactOfAlterTable } from './alter-table.ts';
 import {
   impactOfCreate,
@@ -58,13 +58,13 @@ export interface ImpactQuestion {
  * const parser = await loadSqlParser();
  * impactOf({ tree: parser.parse(text), text, catalog, serverVersion: 180000 }).rewrites
  */
-export function impactOf({ tree, ...question }: ImpactQuestion): Impact {
-  const draft = openDraft({ timeZoneIsUtc: undefined, ...question });
-  for (const [kind, fields] of Object.entries(tree)) {
-    const judge = JUDGES[kind];
-    if (judge) judge(draft, fields, tree);
-    for (const refusal of refusalsOf(draft, kind, fields)) draft.impact.refusals.push(refusal);
-  }
+export function impactOf(question: ImpactQuestion): Impact {
+  const { tree, text, catalog, serverVersion, timeZoneIsUtc } = question;
+  const draft = openDraft({ text, catalog, serverVersion, timeZoneIsUtc });
+  const kind = kindOf(tree);
+  const fields = (tree as Record<string, unknown>)[kind];
+  JUDGES[kind]?.(draft, fields, tree);
+  for (const refusal of refusalsOf(draft, kind, fields)) draft.impact.refusals.push(refusal);
   return closeDraft(draft);
 }
 

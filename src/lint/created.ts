@@ -99,6 +99,7 @@ export function touchedFor<T extends Touched & { reason: string }>(
   all: readonly T[],
   reasons: readonly T['reason'][],
 ): TouchedGroup<T>[] {
+  if (all.length === 0) return [];
   const groups = new Map<string, TouchedGroup<T>>();
   for (const one of all) {
     if (!reasons.includes(one.reason) || isFresh(at, one.relation)) continue;

@@ -1,11 +1,15 @@
-import { blockedBy, type LockMode } from '../impact/impact.ts';
+import { blockedBy, LOCK_MODES, type LockMode } from '../impact/impact.ts';
 import { renderNumber } from '../text/units.ts';
 import { relationOf, type StatementInContext } from './rule.ts';
 
 /** `ACCESS EXCLUSIVE` for `AccessExclusive`, as PostgreSQL's manual spells it. */
 export function lockName(mode: LockMode): string {
-  return mode.replace(/(?<=[a-z])(?=[A-Z])/g, ' ').toUpperCase();
+  return LOCK_NAMES.get(mode) ?? mode;
 }
+
+const LOCK_NAMES = new Map(
+  LOCK_MODES.map((mode) => [mode, mode.replace(/(?<=[a-z])(?=[A-Z])/g, ' ').toUpperCase()]),
+);
 
 /** `under ACCESS EXCLUSIVE: nobody can read or write it meanwhile` */
 export function underLock(mode: LockMode, pronoun = 'it'): string {

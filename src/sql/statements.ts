@@ -87,12 +87,14 @@ export function splitPart(text: string, part?: PartStart & { isLast: boolean }):
       depth = 0;
       continue;
     }
-    if (depth === 0 && !routine.isInside() && isPunctuation(cursor, ';')) {
-      splitter.close();
-      continue;
+    if (cursor.kind === 'punctuation') {
+      if (depth === 0 && isPunctuation(cursor, ';') && !routine.isInside()) {
+        splitter.close();
+        continue;
+      }
+      if (isPunctuation(cursor, '(')) depth++;
+      else if (isPunctuation(cursor, ')')) depth = Math.max(0, depth - 1);
     }
-    if (isPunctuation(cursor, '(')) depth++;
-    else if (isPunctuation(cursor, ')')) depth = Math.max(0, depth - 1);
     splitter.addToken();
     if (depth === 0) routine.see(cursor);
   }

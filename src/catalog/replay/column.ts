@@ -52,7 +52,8 @@ export function inlineConstraint(
 export function addColumn(catalog: Catalog, relation: Relation, definition: ColumnDef): void {
   const name = definition.colname ?? '';
   const isSerial = serialBase(definition.typeName) !== undefined;
-  const generated = generationOf(definition);
+  const isBare = definition.constraints === undefined;
+  const generated = isBare ? undefined : generationOf(definition);
   const column: CatalogColumn = {
     name,
     type: columnTypeOf(catalog, definition.typeName),
@@ -60,12 +61,15 @@ export function addColumn(catalog: Catalog, relation: Relation, definition: Colu
     hasDefault:
       isSerial ||
       generated !== undefined ||
-      inlineConstraint(definition, 'CONSTR_DEFAULT') !== undefined,
+      (!isBare && inlineConstraint(definition, 'CONSTR_DEFAULT') !== undefined),
     generated,
   };
   const collation = collationOf(catalog, definition, column.type);
   if (collation !== undefined) column.collation = collation;
-  const expression = inlineConstraint(definition, 'CONSTR_GENERATED')?.raw_expr;
+  const expression =
+    generated === undefined
+      ? undefined
+      : inlineConstraint(definition, 'CONSTR_GENERATED')?.raw_expr;
   if (expression) column.reads = columnsIn(expression);
   relation.columns.set(name, column);
   if (isSerial || generated === 'identity') addOwnedSequence(catalog, relation, name);
@@ -105,12 +109,14 @@ export function constraintsOfColumn(definition: ColumnDef): WrittenConstraint[] 
     return [];
   }
   const column = definition.colname ?? '';
-  const written: WrittenConstraint[] = inlineConstraints(definition).map(
-    ({ constraint, isUnenforced }) => ({ constraint, place: { column, isUnenforced } }),
-  );
-  const isImplied =
-    serialBase(definition.typeName) !== undefined || generationOf(definition) === 'identity';
-  const isSaid = inlineConstraint(definition, 'CONSTR_NOTNULL') !== undefined;
+  let isImplied = serialBase(definition.typeName) !== undefined;
+  let isSaid = false;
+  const written: WrittenConstraint[] = [];
+  for (const { constraint, isUnenforced } of inlineConstraints(definition)) {
+    written.push({ constraint, place: { column, isUnenforced } });
+    isImplied ||= constraint.contype === 'CONSTR_IDENTITY';
+    isSaid ||= constraint.contype === 'CONSTR_NOTNULL';
+  }
   if (isImplied && !isSaid) written.unshift({ constraint: IMPLIED, place: { column } });
   return written;
 }

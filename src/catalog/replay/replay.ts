@@ -10,7 +10,14 @@ import type {
   VariableSetStmt,
   ViewStmt,
 } from '@pgsql/types';
-import { asKind, relationNameOf, schemaNameOf, stringsOf, writtenNameOf } from '../../sql/tree.ts';
+import {
+  asKind,
+  kindOf,
+  relationNameOf,
+  schemaNameOf,
+  stringsOf,
+  writtenNameOf,
+} from '../../sql/tree.ts';
 import {
   type Catalog,
   findRelation,
@@ -63,10 +70,9 @@ import {
  * replayStatement(catalog, parser.parse(text), text)
  */
 export function replayStatement(catalog: Catalog, tree: Node, text: string): void {
-  for (const [kind, fields] of Object.entries(tree)) {
-    REPLAYS[kind]?.(catalog, fields, text);
-    if (MAY_FILL.has(kind)) catalog.unfilled.clear();
-  }
+  const kind = kindOf(tree);
+  REPLAYS[kind]?.(catalog, (tree as Record<string, unknown>)[kind], text);
+  if (MAY_FILL.has(kind)) catalog.unfilled.clear();
 }
 
 /** What may write rows into any table, by itself or by a function, and what gives its name to another. */
@@ -275,14 +281,16 @@ function replayRoutine(catalog: Catalog, statement: CreateFunctionStmt, text: st
   const { schema, name } = writtenNameOf(statement.funcname);
   const key = objectKey(schema ?? catalog.searchPath[0] ?? 'public', name);
   const volatility = volatilityIn(statement.options) ?? 'volatile';
-  const existing = statement.replace ? undefined : catalog.routines.get(key);
+  const known = catalog.routines.get(key);
+  const existing = statement.replace ? undefined : known;
   catalog.routines.set(key, {
     key,
     volatility: existing ? moreVolatile(existing.volatility, volatility) : volatility,
     language: optionIn(statement.options, 'language')?.toLowerCase() ?? 'sql',
     definition: text,
   });
-  dropUses(catalog, 'function', key);
+  // A new one uses nothing yet, and looking for that goes through all relations.
+  if (known) dropUses(catalog, 'function', key);
   if (statement.sql_body) noteUses(catalog, { kind: 'function', name: key }, statement.sql_body);
 }
 

@@ -1,6 +1,5 @@
 import type {
   ColumnDef,
-  Constraint,
   CreateStmt,
   Node,
   PartitionBoundSpec,
@@ -115,7 +114,8 @@ function addConstraints(
   statement: CreateStmt,
   parents: readonly Relation[],
 ): void {
-  const elements = [...(statement.tableElts ?? []), ...(statement.constraints ?? [])];
+  const { tableElts = [], constraints = [] } = statement;
+  const elements = constraints.length === 0 ? tableElts : [...tableElts, ...constraints];
   const [parent] = parents;
   if (statement.partbound && parent) {
     attachPartition(catalog, parent, relation, statement.partbound);
@@ -136,18 +136,23 @@ function constraintsOfElement(node: Node): WrittenConstraint[] {
 
 /** In PostgreSQL's order, on which generated names depend. */
 function addInOrder(catalog: Catalog, relation: Relation, written: WrittenConstraint[]): void {
-  for (const isWanted of [isCheck, isNotNull, isIndexed, isForeignKey]) {
+  for (const rank of ['check', 'not null', 'indexed', 'foreign key'] as const) {
     for (const { constraint, place } of written) {
-      if (isWanted(constraint.contype)) addConstraint(catalog, relation, constraint, place);
+      if (RANKS[constraint.contype ?? ''] === rank) {
+        addConstraint(catalog, relation, constraint, place);
+      }
     }
   }
 }
 
-const isCheck = (contype: Constraint['contype']) => contype === 'CONSTR_CHECK';
-const isNotNull = (contype: Constraint['contype']) => contype === 'CONSTR_NOTNULL';
-const isForeignKey = (contype: Constraint['contype']) => contype === 'CONSTR_FOREIGN';
-const isIndexed = (contype: Constraint['contype']) =>
-  contype === 'CONSTR_PRIMARY' || contype === 'CONSTR_UNIQUE' || contype === 'CONSTR_EXCLUSION';
+const RANKS: Record<string, 'check' | 'not null' | 'indexed' | 'foreign key'> = {
+  CONSTR_CHECK: 'check',
+  CONSTR_NOTNULL: 'not null',
+  CONSTR_PRIMARY: 'indexed',
+  CONSTR_UNIQUE: 'indexed',
+  CONSTR_EXCLUSION: 'indexed',
+  CONSTR_FOREIGN: 'foreign key',
+};
 
 /** What `including` asks for, as PostgreSQL numbers it. */
 const INCLUDING = { constraints: 4, defaults: 8, generated: 16, identity: 32, indexes: 64 };

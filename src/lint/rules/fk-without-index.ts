@@ -48,23 +48,18 @@ function keyOfNew(at: StatementInContext, relation: object | undefined): ObjectK
 }
 
 function judgeAll(at: StatementInContext, table: ObjectKey, elements: Node[]): RuleFinding[] {
-  return elements.flatMap((element) =>
-    foreignKeysOf(element).flatMap(({ columns, constraint }) =>
-      judge(at, table, columns, constraint),
-    ),
-  );
-}
-
-/** Of a column that references another table, or of a table constraint. */
-function foreignKeysOf(element: Node): { columns: string[]; constraint: Constraint }[] {
-  const column = asKind(element, 'ColumnDef');
-  const constraints = column?.constraints ?? [element];
-  return constraints.flatMap((node) => {
-    const constraint = asKind(node, 'Constraint');
-    if (constraint?.contype !== 'CONSTR_FOREIGN') return [];
-    const columns = column ? [column.colname ?? ''] : stringsOf(constraint.fk_attrs);
-    return [{ columns, constraint }];
-  });
+  const found: RuleFinding[] = [];
+  for (const element of elements) {
+    // Of a column that references another table, or of a table constraint.
+    const column = asKind(element, 'ColumnDef');
+    for (const node of column?.constraints ?? [element]) {
+      const constraint = asKind(node, 'Constraint');
+      if (constraint?.contype !== 'CONSTR_FOREIGN') continue;
+      const columns = column ? [column.colname ?? ''] : stringsOf(constraint.fk_attrs);
+      found.push(judge(at, table, columns, constraint));
+    }
+  }
+  return found;
 }
 
 function judge(
@@ -72,19 +67,17 @@ function judge(
   table: ObjectKey,
   columns: string[],
   { pktable, location }: Constraint,
-): RuleFinding[] {
+): RuleFinding {
   const parent = keyOfRange(at, pktable);
   const named = listed(columns.map(quoteWhereNeeded));
-  return [
-    {
-      message: `no index of ${table} leads with ${named}: every delete in ${parent}, and every update of its key, reads all of ${table}`,
-      hint: `Create one, with "create index concurrently" where the table is in use: create index on ${table} (${columns.map(quoteWhereNeeded).join(', ')})`,
-      offset: offsetOf(at, location),
-      tables: [table],
-      evidence: 'model',
-      stillHolds: whileMissing(table, columns),
-    },
-  ];
+  return {
+    message: `no index of ${table} leads with ${named}: every delete in ${parent}, and every update of its key, reads all of ${table}`,
+    hint: `Create one, with "create index concurrently" where the table is in use: create index on ${table} (${columns.map(quoteWhereNeeded).join(', ')})`,
+    offset: offsetOf(at, location),
+    tables: [table],
+    evidence: 'model',
+    stillHolds: whileMissing(table, columns),
+  };
 }
 
 /** Made apart from the rule, so that it keeps no tree until the end. */

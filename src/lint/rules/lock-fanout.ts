@@ -1,5 +1,5 @@
 import { blockedBy, type LockTaken } from '../../impact/impact.ts';
-import { asKind } from '../../sql/tree.ts';
+import { asKind, kindOf } from '../../sql/tree.ts';
 import {
   evidenceOf,
   isFresh,
@@ -17,7 +17,7 @@ export const lockFanout: LintRule = {
   severity: 'info',
   summary: 'locks tables besides the one it names, or locks harder than it looks',
   check(at) {
-    if (isTold(at)) return [];
+    if (at.impact.locks.length === 0 || isTold(at)) return [];
     const others = at.impact.locks.filter((lock) => isFelt(at, lock) && !isOwn(at, lock));
     const locks = others.length > 0 ? others : hiddenLocks(at);
     const [strongest] = locks;
@@ -87,21 +87,22 @@ const ON_TABLE = new Set(['OBJECT_TRIGGER', 'OBJECT_POLICY', 'OBJECT_RULE']);
 
 /** Whether another rule tells of these locks already. */
 function isTold(at: StatementInContext): boolean {
-  if (TOLD.some((kind) => kind in at.tree)) return true;
-  if (asKind(at.tree, 'CreateStmt')?.partbound) return true;
+  const kind = kindOf(at.tree);
+  if (TOLD.has(kind)) return true;
+  if (kind === 'CreateStmt') return asKind(at.tree, kind)?.partbound !== undefined;
   // A new check, and a new `not null`.
-  if (/^[CO]$/.test(asKind(at.tree, 'AlterDomainStmt')?.subtype ?? '')) return true;
+  if (kind === 'AlterDomainStmt') return /^[CO]$/.test(asKind(at.tree, kind)?.subtype ?? '');
   const alter = asKind(at.tree, 'AlterTableStmt');
-  const hasDefault =
-    relationOf(at, keyOfRange(at, alter?.relation))?.defaultPartition !== undefined;
-  return (alter?.cmds ?? []).some((node) => {
+  if (alter === undefined) return false;
+  const hasDefault = relationOf(at, keyOfRange(at, alter.relation))?.defaultPartition !== undefined;
+  return (alter.cmds ?? []).some((node) => {
     const subtype = asKind(node, 'AlterTableCmd')?.subtype;
     if (subtype !== 'AT_DetachPartition') return subtype === 'AT_AttachPartition';
     return !hasDefault || asKind(asKind(node, 'AlterTableCmd')?.def, 'PartitionCmd')?.concurrent;
   });
 }
 
-const TOLD = ['IndexStmt', 'ReindexStmt', 'RefreshMatViewStmt', 'LockStmt'];
+const TOLD = new Set(['IndexStmt', 'ReindexStmt', 'RefreshMatViewStmt', 'LockStmt']);
 
 function hintFor(at: StatementInContext): string {
   if ('CreateTrigStmt' in at.tree || 'CreatePolicyStmt' in at.tree || 'ViewStmt' in at.tree) {

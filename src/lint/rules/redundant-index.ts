@@ -27,6 +27,7 @@ export const redundantIndex: LintRule = {
     const table = keyOfRange(at, statement?.relation);
     const relation = relationOf(at, table);
     if (statement === undefined || relation === undefined || isThere(at, table)) return [];
+    if (relation.indexes.size === 0) return [];
     const own = shapeOfIndex(statement.indexParams, {
       including: statement.indexIncludingParams,
       where: statement.whereClause,
@@ -69,11 +70,7 @@ function isThere(at: StatementInContext, table: string): boolean {
 
 /** Whether all that the second index does the first one does too. */
 function replaces(first: IndexShape, second: IndexShape): boolean {
-  const isPlain = (index: IndexShape) =>
-    !index.isPartial &&
-    index.method === undefined &&
-    index.orders === undefined &&
-    index.collations === undefined;
+  if (second.columns[0] === undefined || second.columns[0] !== first.columns[0]) return false;
   if (!isPlain(first) || !isPlain(second)) return false;
   const isPrefix = second.columns.every(
     (column, place) => column !== undefined && first.columns[place] === column,
@@ -81,6 +78,10 @@ function replaces(first: IndexShape, second: IndexShape): boolean {
   const hasMore = second.mentions.length > second.columns.length;
   if (!isPrefix || hasMore) return false;
   return !second.isUnique || (first.isUnique && first.columns.length === second.columns.length);
+}
+
+function isPlain({ isPartial, method, orders, collations }: IndexShape): boolean {
+  return !isPartial && method === undefined && orders === undefined && collations === undefined;
 }
 
 function isOfConstraint(
