@@ -11,6 +11,55 @@ import type { CopyRows, EncodedValue, StatementResult } from './driver.ts';
 /** A query of the driver, which can be settled from outside. */
 export type Settleable<T> = Promise<T> & { reject(error: Error): void; resolve(value: T): void };
 
+/**
+ * Tells of each statement of a simple-protocol message that is done. The driver asks a query whether it
+ * is simple when it sends it, and again at the end of each statement's answer.
+ */
+export function countAnswers(query: Settleable<unknown>, onAnswer: () => void): void {
+  const { options } = query as unknown as { options: object };
+  let isSent = false;
+  Object.defineProperty(options, 'simple', {
+    get: () => {
+      if (isSent) onAnswer();
+      isSent = true;
+      return true;
+    },
+  });
+}
+
+/**
+ * Says in which of the statements of one message an error is: where it has a position in that one,
+ * which is then counted from its own start, else in the first that is not answered.
+ */
+export function placeError(error: Error, texts: string[], answered: number): FailedStatement {
+  const { position } = error as { position?: string };
+  if (position === undefined) return Object.assign(error, { failedAt: answered });
+  let left = Number(position);
+  let failedAt = 0;
+  for (const text of texts.slice(0, -1)) {
+    const length = countCodePoints(text) + BETWEEN.length;
+    if (left <= length) break;
+    left -= length;
+    failedAt++;
+  }
+  return Object.assign(error, { failedAt, position: String(left) });
+}
+
+/** An error of a message that holds several statements. */
+export interface FailedStatement extends Error {
+  /** From 0. */
+  failedAt: number;
+}
+
+/** Stands between the statements of one message. */
+export const BETWEEN = ';\n';
+
+function countCodePoints(text: string): number {
+  let count = 0;
+  for (const _ of text) count++;
+  return count;
+}
+
 /** So many parameters the driver takes; the protocol counts to 65,535. */
 const MOST_OF_DRIVER = 65_533;
 

@@ -2,7 +2,14 @@ import type { Socket } from 'node:net';
 import type { Options } from 'postgres';
 import { EvdbError } from '../errors.ts';
 import { isConnectionLoss } from './connection-error.ts';
-import { makeQuery, runCopyIn, type Settleable } from './driver-query.ts';
+import {
+  BETWEEN,
+  countAnswers,
+  makeQuery,
+  placeError,
+  runCopyIn,
+  type Settleable,
+} from './driver-query.ts';
 import type { ConnectionOptions, HostAddress } from './options.ts';
 import type { NoticeListener, OpenSessionOptions, Row, ServerNotice } from './session.ts';
 import type { LastWords } from './socket.ts';
@@ -33,6 +40,7 @@ export interface Driver {
   /** Known once the first answer was read. */
   readonly backendKey: BackendKey | undefined;
   run(text: string): Promise<Row[]>;
+  runEach(texts: string[], onAnswer: (index: number) => void): Promise<Row[]>;
   query(text: string, values: EncodedValue[], prepare: boolean): Promise<StatementResult>;
   /** Nothing may be sent behind it before it is done. */
   copyIn(text: string, rows: CopyRows): Promise<void>;
@@ -102,11 +110,12 @@ export async function createDriver(
       return backendKey;
     },
     run: async (text) => {
-      const results = await connection.orLoss(simple(text), text);
+      const results = await connection.orLoss(simple(text), () => text);
       backendKey ??= backendOf(results);
       connection.confirm();
       return lastRows(results);
     },
+    runEach: (texts, onAnswer) => sendEach(texts, onAnswer, simple, connection),
     query: (text, values, prepare) => {
       if (connection.isClosed) return Promise.reject(lost(address, connection.lastWords()));
       return connection.orLoss(makeQuery(sql, text, values, prepare));
@@ -131,6 +140,22 @@ export async function createDriver(
       socket.destroy();
     },
   };
+}
+
+async function sendEach(
+  texts: string[],
+  onAnswer: (index: number) => void,
+  simple: (text: string) => Settleable<unknown>,
+  connection: ReturnType<typeof watchConnection>,
+): Promise<Row[]> {
+  const query = simple(texts.join(BETWEEN));
+  let answered = 0;
+  countAnswers(query, () => onAnswer(answered++));
+  try {
+    return lastRows(await connection.orLoss(query, () => texts[answered]));
+  } catch (error) {
+    throw placeError(error as Error, texts, answered);
+  }
 }
 
 async function makeReader(): Promise<MessageReader> {
@@ -207,7 +232,7 @@ function watchConnection(
   };
   socket.on('error', close).once('close', () => close());
   let lastWords: () => LastWords | undefined = () => undefined;
-  const texts: string[] = [];
+  const texts: RunningText[] = [];
   let hasAnswered = false;
   /**
    * Where the driver itself fails, while it writes a message or reads one, nobody knows any more which
@@ -243,9 +268,9 @@ function watchConnection(
       return isClosed;
     },
     close,
-    running: () => texts[0],
+    running: () => texts[0]?.(),
     /** @param text kept for as long as the query runs, where it is given */
-    orLoss: <T>(query: Settleable<T>, text?: string): Promise<T> => {
+    orLoss: <T>(query: Settleable<T>, text?: RunningText): Promise<T> => {
       pending.push(query);
       if (text !== undefined) endWith(query, texts, text);
       const { reject } = query;
@@ -260,8 +285,11 @@ function watchConnection(
   };
 }
 
+/** The text of the statement that is under way. */
+type RunningText = () => string | undefined;
+
 /** At once and not a tick later, because the driver reads the next answer before that. */
-function endWith<T>(query: Settleable<T>, texts: string[], text: string): void {
+function endWith<T>(query: Settleable<T>, texts: RunningText[], text: RunningText): void {
   texts.push(text);
   const { resolve, reject } = query;
   query.resolve = (value) => {

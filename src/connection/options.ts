@@ -105,10 +105,18 @@ const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
  * session that waits for another one, or works for an hour, must not be ended for it. `reset all`
  * brings them back.
  */
-export function liftTimeLimitsSql({ serverVersion }: Pick<SessionFacts, 'serverVersion'>): string {
+export function liftTimeLimitsSql(facts: Pick<SessionFacts, 'serverVersion'>): string {
+  return timeLimitStatements(facts)
+    .map((statement) => `${statement};`)
+    .join(' ');
+}
+
+export function timeLimitStatements({
+  serverVersion,
+}: Pick<SessionFacts, 'serverVersion'>): string[] {
   const names = ['idle_session_timeout', 'idle_in_transaction_session_timeout'];
   if (serverVersion >= 170000) names.push('transaction_timeout');
-  return names.map((name) => `set ${name} = 0;`).join(' ');
+  return names.map((name) => `set ${name} = 0`);
 }
 
 /** An expression that makes commits of the transaction, or of the session, wait for the disk. */

@@ -61,6 +61,12 @@ export interface Session {
    */
   run(text: string): Promise<Row[]>;
   /**
+   * The same for statements of which each is told when it is done. An error says in `failedAt` which one
+   * it is of, and its `position` counts from there. After an error those behind it do not run. The server
+   * reads the text of all of them before it runs the first, and may tell of them at the end only.
+   */
+  runEach(texts: string[], onAnswer: (index: number) => void): Promise<Row[]>;
+  /**
    * Runs one statement with parameters. A prepared one spares a round trip from its second run on,
    * and the driver prepares it again where the server has forgotten or invalidated it.
    */
@@ -251,6 +257,7 @@ function makeSession(opened: OpenedDriver): Session {
     },
     // the driver's own, so that no call passes through here
     run: driver.run,
+    runEach: driver.runEach,
     query: driver.query,
     copyIn: driver.copyIn,
     onNotice: driver.onNotice,

@@ -60,6 +60,7 @@ export async function applyStep(
     return { done: committed.then((durationMs) => ({ ...stepName(step), durationMs })) };
   }
   await context.previous;
+  context.cleanness.isClean = false;
   const durationMs = await applyStatements(step, context);
   return { done: Promise.resolve({ ...stepName(step), durationMs }) };
 }

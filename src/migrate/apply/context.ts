@@ -26,12 +26,18 @@ export interface ApplyContext {
   server: Promise<ServerIdentity | undefined>;
   /** Whether the target schema has to be created first. */
   createTarget: boolean;
+  cleanness: Cleanness;
   /** Settles when the step before is committed, and rejects with its failure. */
   previous: Promise<unknown>;
   provenance: Provenance;
   preflight: Preflight;
   onProgress: OnMigrationProgress;
   signal: AbortSignal | undefined;
+}
+
+/** Whether the session is sure to be as `resetSessionSql` left it. What may change it says so. */
+export interface Cleanness {
+  isClean: boolean;
 }
 
 export function stepName({ version, label, name }: MigrationStepName): MigrationStepName {

@@ -14,7 +14,7 @@ import {
 } from '../ledger/lock.ts';
 import { readProvenance, readServerIdentity } from '../ledger/provenance.ts';
 import { applySettings, DEFAULT_LOCK_WAIT_MS, ledgerKey, type MigrateOptions } from '../options.ts';
-import type { ApplyContext } from './context.ts';
+import type { ApplyContext, Cleanness } from './context.ts';
 import { createPreflight } from './observations.ts';
 import { type Observer, openObserver } from './observer.ts';
 import { listenToNotices, resetSessionSql } from './worker-session.ts';
@@ -39,8 +39,10 @@ export async function withRunner<T>(
     await worker.run(liftTimeLimitsSql(worker.facts));
     return await withLock(worker, options, async () => {
       const ledger = await ensureLedger(worker, options);
-      await worker.run(resetSessionSql(worker.facts));
-      return work(makeContext({ worker, observer, ledger, options }), ledger.rows);
+      const [row] = await worker.run(`${resetSessionSql(worker.facts)} ${RUNS_NOTHING_SQL}`);
+      const cleanness = { isClean: row?.runsNothing === true };
+      const context = makeContext({ worker, observer, ledger, options, cleanness });
+      return work(context, ledger.rows);
     });
   } finally {
     stopCancelling();
@@ -105,14 +107,20 @@ function isUpToDate({ exists, format }: Ledger): boolean {
   return exists && format === LEDGER_FORMAT;
 }
 
+/** Any statement may change the session where it sets off a trigger. */
+const RUNS_NOTHING_SQL =
+  'select not exists (select from pg_catalog.pg_event_trigger) as "runsNothing"';
+
 function makeContext(from: {
   worker: Session;
   observer: Observer;
   ledger: Ledger;
   options: MigrateOptions;
+  cleanness: Cleanness;
 }): ApplyContext {
-  const { worker, observer, ledger, options } = from;
+  const { worker, observer, ledger, options, cleanness } = from;
   return {
+    cleanness,
     worker,
     observer,
     key: ledgerKey(options),

@@ -1,6 +1,5 @@
 import { createSeenBlockers, type SeenBlockers } from '../../connection/blockers.ts';
 import { codeOf, isConnectionLoss } from '../../connection/connection-error.ts';
-import { synchronousSql } from '../../connection/options.ts';
 import { type Rung, withLockRetries } from '../../connection/retry.ts';
 import { openSession, type Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
@@ -10,16 +9,10 @@ import type { Statement } from '../../sql/statements.ts';
 import { commandLine } from '../../text/command-line.ts';
 import { batchesOf, unlessChanged } from '../files/batches.ts';
 import { statementError } from '../files/script-error.ts';
-import { type LedgerKey, targetExistsSql } from '../ledger/ledger.ts';
-import { acquireLock, retakeLockSql, runnerLock } from '../ledger/lock.ts';
+import type { LedgerKey } from '../ledger/ledger.ts';
+import { acquireLock, runnerLock } from '../ledger/lock.ts';
 import { readServerIdentity } from '../ledger/provenance.ts';
-import {
-  deleteMigrationSql,
-  insertHistorySql,
-  isRecordedSql,
-  notRecorded,
-  recordUpSql,
-} from '../ledger/record.ts';
+import { NOT_RECORDED, notRecorded, recordDownStatements, recordUpSql } from '../ledger/record.ts';
 import { fullName } from '../plan/plan.ts';
 import {
   END_READ_ONLY_SQL,
@@ -36,12 +29,12 @@ import {
   withBlockersWatched,
 } from './context.ts';
 import { describeFailure } from './failure.ts';
+import { createOutbox, createQuickCheck, type Part } from './messages.ts';
 import {
-  beginSql,
+  beginStatements,
   createLockLimit,
   NOT_THE_TARGET,
   resetSessionSql,
-  sendLimit,
   sendStatement,
   wrongTarget,
 } from './worker-session.ts';
@@ -103,6 +96,7 @@ async function attempt(
     context.signal?.throwIfAborted();
     return { committed: commit(step, transactionId, context, startedAt) };
   } catch (error) {
+    context.cleanness.isClean = false;
     if (!worker.isClosed) {
       await worker.run(`rollback; ${resetSessionSql(worker.facts)}`).catch(() => undefined);
     }
@@ -110,14 +104,14 @@ async function attempt(
   }
 }
 
-async function beginTransaction(
+function beginParts(
   step: MigrationStep,
   modes: TransactionModes,
   rung: Rung,
   context: ApplyContext,
-): Promise<void> {
-  const { key, settings, createTarget, worker } = context;
-  const sql = beginSql({
+): Part[] {
+  const { key, settings, createTarget, worker, cleanness } = context;
+  return beginStatements({
     facts: worker.facts,
     targetSchema: key.targetSchema,
     searchPath: settings.searchPath,
@@ -125,14 +119,8 @@ async function beginTransaction(
     modes,
     lockTimeoutMs: rung.lockTimeoutMs,
     statementTimeoutMs: step.script.directives.statementTimeoutMs ?? settings.statementTimeoutMs,
-  });
-  try {
-    await worker.run(sql);
-  } catch (error) {
-    throw codeOf(error) === NOT_THE_TARGET
-      ? wrongTarget(key.targetSchema, 'before', worker.facts)
-      : error;
-  }
+    isClean: cleanness.isClean,
+  }).map((text) => ({ text }));
 }
 
 /**
@@ -144,28 +132,56 @@ async function runStatements(
   rung: Rung,
   context: ApplyContext,
 ): Promise<string> {
-  const { worker } = context;
+  const { worker, cleanness } = context;
   const timeouts = lockTimeouts(rung, context.settings);
   const limit = createLockLimit(rung.lockTimeoutMs);
   const modes = await readTransactionModes(step);
-  let sent: Promise<unknown>[] = [beginTransaction(step, modes, rung, context)];
+  const isQuick = createQuickCheck();
+  const outbox = createOutbox(worker, outcomeOf(step, context));
+  let isPlain = modes.count === 0;
+  outbox.add(...beginParts(step, modes, rung, context));
+  let sent: Promise<unknown>[] = [];
   for (const { statements, rows, isLast } of batchesOf(step)) {
     context.signal?.throwIfAborted();
     for (const statement of statements) {
       if (statement.index < modes.count) continue;
-      const wanted = timeouts[classifyStatement(statement).lockClass];
-      sent.push(...sendLimit(worker, limit.before(wanted)));
-      sent.push(runStatement(statement, { ...step, rows }, context));
-      sent.push(...sendLimit(worker, limit.after(statement)));
+      outbox.add(...limit.before(timeouts[classifyStatement(statement).lockClass]));
+      if (rows === undefined && isQuick(statement)) {
+        context.notices.expect(statement, step.script);
+        outbox.add({ text: statement.text, statement });
+      } else {
+        isPlain = false;
+        cleanness.isClean = false;
+        sent.push(...outbox.send());
+        sent.push(runStatement(statement, { ...step, rows }, context));
+      }
+      outbox.add(...limit.after(statement));
     }
     if (isLast) break;
+    sent.push(...outbox.send());
     await firstFailure(sent);
     sent = [];
   }
-  if (modes.isReadOnly) sent.push(worker.run(END_READ_ONLY_SQL));
-  const recorded = recordStep(step, context);
-  await firstFailure([...sent, recorded]);
-  return recorded;
+  if (!isPlain) sent.push(...outbox.send(), ...endScript(modes, worker));
+  outbox.add(...recordParts(step, context));
+  const recorded = outbox.send();
+  await firstFailure([...sent, ...recorded]);
+  return recordedId((await recorded[0])?.[0]?.recorded, step, context);
+}
+
+/** How the parts of the messages that hold several are told of. */
+function outcomeOf(step: MigrationStep, context: ApplyContext) {
+  const startedAt = performance.now();
+  return {
+    onDone: (statement: Statement) => tellDone(statement, step, context, startedAt),
+    onError: (error: Error, { statement }: Partial<Part> = {}) => {
+      if (statement && !isConnectionLoss(error))
+        return statementError(error, step.script, statement);
+      return codeOf(error) === NOT_THE_TARGET
+        ? wrongTarget(context.key.targetSchema, 'before', context.worker.facts)
+        : error;
+    },
+  };
 }
 
 async function runStatement(
@@ -179,13 +195,17 @@ async function runStatement(
   } catch (error) {
     throw isConnectionLoss(error) ? error : statementError(error, step.script, statement);
   }
-  context.onProgress({
-    kind: 'statement',
-    step: stepName(step),
-    line: statement.line,
-    command: statement.command,
-    durationMs: performance.now() - startedAt,
-  });
+  tellDone(statement, step, context, startedAt);
+}
+
+function tellDone(
+  { line, command }: Statement,
+  step: MigrationStep,
+  { onProgress }: ApplyContext,
+  startedAt: number,
+): void {
+  const durationMs = performance.now() - startedAt;
+  onProgress({ kind: 'statement', step: stepName(step), line, command, durationMs });
 }
 
 /** Waits for all: those behind a failed statement fail too, because the transaction is aborted. */
@@ -195,9 +215,8 @@ async function firstFailure(sent: Promise<unknown>[]): Promise<void> {
   }
 }
 
-/** Writes the ledger in the same transaction and gives the transaction's id. */
-async function recordStep(step: MigrationStep, context: ApplyContext): Promise<string> {
-  const { worker, key } = context;
+/** Takes back what the statements of a script may have left in force. */
+function endScript({ isReadOnly }: TransactionModes, worker: Session): Promise<unknown>[] {
   // These count from the commit on, so the next transaction would be too late for them. The encoding
   // counts from the next message on.
   const ended = worker.run(`
@@ -207,28 +226,25 @@ set default_transaction_read_only = on;
 reset session authorization;
 reset role;
 ${KEEP_UTF8_SQL}`);
-  const recorded = worker.run(`
-${recordSql(step, context)}
-select
-    ${targetExistsSql(key.targetSchema)} as "targetExists",
-    ${retakeLockSql(runnerLock(key))} as "holdsLock",
-    pg_catalog.pg_current_xact_id()::text as "transactionId",
-    ${isRecordedSql(key, step.version, step.direction)} as "isRecorded",
-    ${synchronousSql(true)}`);
-  const [, [row]] = await Promise.all([ended, recorded]);
-  if (row?.targetExists !== true) throw wrongTarget(key.targetSchema, 'after', worker.facts);
-  if (row.holdsLock !== true) throw lockLost(step);
-  if (row.isRecorded !== true) throw notRecorded(key, fullName(step));
-  return row.transactionId as string;
+  return isReadOnly ? [worker.run(END_READ_ONLY_SQL), ended] : [ended];
 }
 
-function recordSql({ entry, ...step }: MigrationStep, { key, provenance }: ApplyContext): string {
-  if (entry) return recordUpSql(key, entry, provenance);
+/** Writes the ledger in the same transaction and gives the transaction's id. */
+function recordParts({ entry, ...step }: MigrationStep, { key, provenance }: ApplyContext): Part[] {
+  if (entry) return [{ text: recordUpSql(key, entry, provenance) }];
   const { version, label, name, script } = step;
   const { checksum } = script;
   const history = { action: 'down', version, label, name, checksum } as const;
-  const down = insertHistorySql(key, { ...history, durationMs: 'transaction' }, provenance);
-  return `${deleteMigrationSql(key, version)} ${down}`;
+  return recordDownStatements(key, history, provenance).map((text) => ({ text }));
+}
+
+/** @throws {EvdbError} TARGET_SCHEMA, LOCKED, LEDGER_DAMAGED where it must not be committed */
+function recordedId(recorded: unknown, step: MigrationStep, { key, worker }: ApplyContext): string {
+  if (recorded === NOT_RECORDED.target) throw wrongTarget(key.targetSchema, 'after', worker.facts);
+  if (recorded === NOT_RECORDED.lock) throw lockLost(step);
+  if (typeof recorded !== 'string' || recorded === NOT_RECORDED.ledger)
+    throw notRecorded(key, fullName(step));
+  return recorded;
 }
 
 function lockLost(step: MigrationStep): EvdbError {

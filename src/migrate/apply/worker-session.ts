@@ -1,4 +1,4 @@
-import { liftTimeLimitsSql } from '../../connection/options.ts';
+import { liftTimeLimitsSql, timeLimitStatements } from '../../connection/options.ts';
 import type { Session, SessionFacts } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 import { KEEP_UTF8_SQL, NAMES_ENCODING, quoteIdent, quoteLiteral } from '../../sql/quote.ts';
@@ -6,8 +6,9 @@ import type { Statement } from '../../sql/statements.ts';
 import { sliceRows } from '../files/batches.ts';
 import type { Script } from '../files/source.ts';
 import { displayPath } from '../files/version.ts';
-import { BEGIN_READ_ONLY_SQL, type TransactionModes } from '../plan/prepare.ts';
+import { BEGIN_READ_ONLY, type TransactionModes } from '../plan/prepare.ts';
 import type { OnMigrationProgress } from '../progress.ts';
+import type { Part } from './messages.ts';
 
 type ResetFacts = Pick<SessionFacts, 'canCheckClient' | 'serverVersion'>;
 
@@ -18,18 +19,24 @@ type ResetFacts = Pick<SessionFacts, 'canCheckClient' | 'serverVersion'>;
  * commit statement by statement. The last setting makes the server notice within seconds that a
  * killed runner is gone, instead of finishing its statement and keeping its locks until then.
  */
+function resetStatements(facts: ResetFacts): string[] {
+  return [
+    'reset session authorization',
+    'reset role',
+    'reset all',
+    'close all',
+    'deallocate all',
+    'discard sequences',
+    'discard temp',
+    'unlisten *',
+    ...timeLimitStatements(facts),
+    'set default_transaction_read_only = on',
+    ...(facts.canCheckClient ? ["set client_connection_check_interval = '2s'"] : []),
+  ];
+}
+
 function resetSql(facts: ResetFacts): string {
-  return `reset session authorization;
-reset role;
-reset all;
-close all;
-deallocate all;
-discard sequences;
-discard temp;
-unlisten *;
-${liftTimeLimitsSql(facts)}
-set default_transaction_read_only = on;
-${facts.canCheckClient ? "set client_connection_check_interval = '2s';" : ''}`;
+  return `${resetStatements(facts).join(';\n')};`;
 }
 
 /** The same as a transaction of its own, so that no later rollback brings the old settings back. */
@@ -54,6 +61,8 @@ interface TransactionSettings {
   modes?: TransactionModes | undefined;
   lockTimeoutMs: number;
   statementTimeoutMs: number | undefined;
+  /** Whether nothing can have changed the session since it was cleaned; default false. */
+  isClean?: boolean;
 }
 
 /**
@@ -62,19 +71,29 @@ interface TransactionSettings {
  * an aborted transaction, so that statements sent along with this message cannot run without one.
  * Where the target is not the current schema the cast at the end fails (22P02).
  */
-export function beginSql(settings: TransactionSettings): string {
-  const { modes } = settings;
-  return `begin isolation level ${modes?.isolation ?? 'read committed'}, read write${modes?.isDeferrable ? ', deferrable' : ''};
-${resetSql(settings.facts)}
-set local lock_timeout = ${settings.lockTimeoutMs};
-set local idle_in_transaction_session_timeout = '${IDLE_IN_TRANSACTION_TIMEOUT}';
-${settings.statementTimeoutMs === undefined ? '' : `set local statement_timeout = ${settings.statementTimeoutMs};`}
-${settings.createTarget ? `create schema if not exists ${quoteIdent(settings.targetSchema)};` : ''}
-set local search_path = ${searchPathSql(settings)};
-select (case when pg_catalog.current_schema() = ${quoteLiteral(settings.targetSchema)} then 'true' else 'the target is not the current schema' end)::boolean${modes?.isReadOnly ? `; ${BEGIN_READ_ONLY_SQL}` : ''}`;
+export function beginStatements(settings: TransactionSettings): string[] {
+  const { modes, statementTimeoutMs, createTarget, targetSchema } = settings;
+  const target = quoteLiteral(targetSchema);
+  return [
+    `begin isolation level ${modes?.isolation ?? 'read committed'}, read write${modes?.isDeferrable ? ', deferrable' : ''}`,
+    ...(settings.isClean ? [] : resetStatements(settings.facts)),
+    `set local lock_timeout = ${settings.lockTimeoutMs}`,
+    `set local idle_in_transaction_session_timeout = '${IDLE_IN_TRANSACTION_TIMEOUT}'`,
+    ...(statementTimeoutMs === undefined
+      ? []
+      : [`set local statement_timeout = ${statementTimeoutMs}`]),
+    ...(createTarget ? [`create schema if not exists ${quoteIdent(targetSchema)}`] : []),
+    `set local search_path = ${searchPathSql(settings)}`,
+    `select (case when pg_catalog.current_schema() = ${target} then 'true' else 'the target is not the current schema' end)::boolean`,
+    ...(modes?.isReadOnly ? BEGIN_READ_ONLY : []),
+  ];
 }
 
-/** What the cast at the end of `beginSql` fails with. */
+export function beginSql(settings: TransactionSettings): string {
+  return beginStatements(settings).join(';\n');
+}
+
+/** What the cast at the end of `beginStatements` fails with. */
 export const NOT_THE_TARGET = '22P02';
 
 /** The target first, so that everything unqualified lands there; pg_temp last, so that nothing is shadowed. */
@@ -217,10 +236,10 @@ export function limitLocksSql(limitMs: number, isLocal: boolean): string {
 
 /** Keeps the rule inside one transaction, whose statements have limits of different lengths. */
 interface LockLimit {
-  /** What is to be sent before the statement; empty where the limit is in force. */
-  before(limitMs: number): string;
-  /** What is to be sent behind the statement; empty where it does not change the limit. */
-  after(statement: Pick<Statement, 'command' | 'text'>): string;
+  /** What is to be sent before the statement; nothing where the limit is in force. */
+  before(limitMs: number): Part[];
+  /** What is to be sent behind the statement; nothing where it does not change the limit. */
+  after(statement: Pick<Statement, 'command' | 'text'>): Part[];
 }
 
 /** @param currentMs the limit with which the transaction begins */
@@ -229,18 +248,20 @@ export function createLockLimit(currentMs: number): LockLimit {
   let hasOwn = false;
   return {
     before: (limitMs) => {
-      if (current === limitMs) return '';
+      if (current === limitMs) return [];
       current = limitMs;
-      if (!hasOwn) return `set local lock_timeout = ${limitMs}`;
-      return `select ${limitSql(limitMs, `pg_catalog.current_setting('${OWN}', true)`, true)}`;
+      if (!hasOwn) return [{ text: `set local lock_timeout = ${limitMs}` }];
+      const own = `pg_catalog.current_setting('${OWN}', true)`;
+      return [{ text: `select ${limitSql(limitMs, own, true)}` }];
     },
     after: ({ command, text }) => {
       const isNamed = MAY_NAME_IT.has(command) && /lock_timeout/i.test(text);
-      if (!isNamed && !BRINGS_ANOTHER.has(command)) return '';
+      if (!isNamed && !BRINGS_ANOTHER.has(command)) return [];
       current = undefined;
-      if (!isNamed) return '';
+      if (!isNamed) return [];
       hasOwn = true;
-      return `select pg_catalog.set_config('${OWN}', pg_catalog.current_setting('lock_timeout'), true)`;
+      const set = "pg_catalog.current_setting('lock_timeout')";
+      return [{ text: `select pg_catalog.set_config('${OWN}', ${set}, true)` }];
     },
   };
 }
@@ -248,8 +269,3 @@ export function createLockLimit(currentMs: number): LockLimit {
 const MAY_NAME_IT = new Set(['set', 'select', 'do', 'call', 'with']);
 /** Behind these the limit is whatever it was once. */
 const BRINGS_ANOTHER = new Set(['reset', 'discard', 'rollback']);
-
-/** Sends what there is to send. */
-export function sendLimit(worker: Session, sql: string): Promise<unknown>[] {
-  return sql === '' ? [] : [worker.run(sql)];
-}

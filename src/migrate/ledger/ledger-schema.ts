@@ -3,10 +3,10 @@ import { withLockRetries } from '../../connection/retry.ts';
 import { describeUser, type Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts';
-import { ledgerFunctionsDdl } from './record.ts';
+import { dropOldFunctionsSql, ledgerFunctionsDdl } from './record.ts';
 
 /** Raised when the layout below changes; a ledger with a higher one belongs to a newer evdb. */
-export const LEDGER_FORMAT = 3;
+export const LEDGER_FORMAT = 4;
 
 const HISTORY_ACTIONS =
   "'up', 'down', 'failed', 'repaired', 'baseline', 'reset', 'adopted', 'resumed'";
@@ -152,6 +152,8 @@ alter table ${s}.history
     drop constraint if exists history_action_is_known,
     add constraint history_action_is_known check (action in (${HISTORY_ACTIONS}));
 ${format2Comments(s)}
+${dropOldFunctionsSql(s)}
+${ledgerFunctionsDdl(s)}
 update ${s}.ledger_format set format = ${LEDGER_FORMAT};`;
 }
 

@@ -7,7 +7,7 @@ import { commandLine } from '../../text/command-line.ts';
 import type { Script } from '../files/source.ts';
 import type { Version } from '../files/version.ts';
 import { LEDGER_FORMAT } from './ledger-schema.ts';
-import type { LedgerEntry } from './record.ts';
+import { type LedgerEntry, targetExistsSql } from './record.ts';
 
 /** Which ledger, and which copy of the schema in it. */
 export interface LedgerKey {
@@ -180,10 +180,6 @@ function parseRow(record: string): LedgerRow {
 async function readTargetExists(session: Session, key: LedgerKey): Promise<boolean> {
   const [row] = await session.run(`select ${targetExistsSql(key.targetSchema)} as "targetExists"`);
   return row?.targetExists === true;
-}
-
-export function targetExistsSql(targetSchema: string): string {
-  return `exists (select from pg_catalog.pg_namespace where nspname = ${quoteLiteral(targetSchema)})`;
 }
 
 interface StoredText {

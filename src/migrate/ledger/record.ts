@@ -1,9 +1,11 @@
+import { synchronousSql } from '../../connection/options.ts';
 import { withLockRetries } from '../../connection/retry.ts';
 import type { Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts';
 import type { Version } from '../files/version.ts';
 import type { LedgerKey } from './ledger.ts';
+import { retakeLockSql, runnerLock } from './lock.ts';
 import type { Provenance } from './provenance.ts';
 
 /** What a ledger row says of a migration. */
@@ -107,9 +109,14 @@ values (${quoteLiteral(key.targetSchema)}, ${entry.version}, ${literals(entry.up
 }
 
 export function deleteMigrationSql(key: LedgerKey, version: Version): string {
+  return `${deleteMigrationStatements(key, version).join(';\n')};`;
+}
+
+function deleteMigrationStatements(key: LedgerKey, version: Version): string[] {
   const s = quoteIdent(key.ledgerSchema);
-  return `delete from ${s}.migration_text where ${rowOf(key, version)};
-delete from ${s}.migration where ${rowOf(key, version)};`;
+  return ['migration_text', 'migration'].map(
+    (table) => `delete from ${s}.${table} where ${rowOf(key, version)}`,
+  );
 }
 
 export function deleteTargetSql(key: LedgerKey): string {
@@ -128,13 +135,17 @@ export function insertHistoriesSql(
   entries: HistoryEntry[],
   by: Provenance,
 ): string {
+  return `${insertHistoryStatement(key, entries, by)};`;
+}
+
+function insertHistoryStatement(key: LedgerKey, entries: HistoryEntry[], by: Provenance): string {
   const origin = literals(by.osUser, by.hostName, by.toolVersion, by.gitCommit, by.ciUrl);
   const rows = entries.map(
     (entry) =>
       `(${quoteLiteral(key.targetSchema)}, ${entry.version ?? 'null'}, ${literals(entry.label, entry.name, entry.action, entry.checksum, entry.error)}, ${durationSql(entry.durationMs)}, ${literals(entry.detail)}, ${origin})`,
   );
   return `insert into ${quoteIdent(key.ledgerSchema)}.history (target_schema, version, label, name, action, checksum, error, duration_ms, detail, os_user, host_name, tool_version, git_commit, ci_url)
-values ${rows.join(',\n')};`;
+values ${rows.join(',\n')}`;
 }
 
 function durationSql(durationMs: Duration | null | undefined): string {
@@ -148,14 +159,6 @@ function rowOf(key: LedgerKey, version: Version): string {
 
 function literals(...values: (string | null | undefined)[]): string {
   return values.map((value) => (value == null ? 'null' : quoteLiteral(value))).join(', ');
-}
-
-/** Whether the ledger says of a migration what this transaction has just written of it. */
-export function isRecordedSql(key: LedgerKey, version: Version, direction: 'up' | 'down'): string {
-  const row = `select from ${quoteIdent(key.ledgerSchema)}.migration where ${rowOf(key, version)}`;
-  return direction === 'up'
-    ? `exists (${row} and transaction_id = pg_catalog.pg_current_xact_id())`
-    : `not exists (${row})`;
 }
 
 /** Something on the server keeps the ledger from being written, such as a trigger. */
@@ -188,29 +191,42 @@ export async function writeLedger(
   );
 }
 
+/** What `record_up` gives in place of the transaction's id. */
+export const NOT_RECORDED = { target: 'target', lock: 'lock', ledger: 'ledger' } as const;
+
+const RECORD_UP_ARGUMENTS = {
+  p_target_schema: 'text',
+  p_version: 'bigint',
+  p_label: 'text',
+  p_name: 'text',
+  p_checksum: 'text',
+  p_token_checksum: 'text',
+  p_statements_total: 'integer',
+  p_up_text: 'text',
+  p_down_text: 'text',
+  p_os_user: 'text',
+  p_host_name: 'text',
+  p_tool_version: 'text',
+  p_git_commit: 'text',
+  p_ci_url: 'text',
+};
+
 /**
- * Writes the three rows of an applied migration. A function, because its plans are kept for the
- * session: planning three inserts anew cost every migration more than running them.
+ * Writes the three rows of an applied migration, and says whether it may be committed. A function,
+ * because its plans are kept for the session: planning these statements anew cost every migration
+ * more than running them. A text that is there already is of a row that somebody has deleted.
  */
 export function ledgerFunctionsDdl(s: string): string {
+  const names = Object.entries({
+    ...RECORD_UP_ARGUMENTS,
+    p_lock_class: 'integer',
+    p_lock_object: 'integer',
+  });
   return `
 create or replace function ${s}.record_up(
-    p_target_schema text,
-    p_version bigint,
-    p_label text,
-    p_name text,
-    p_checksum text,
-    p_token_checksum text,
-    p_statements_total integer,
-    p_up_text text,
-    p_down_text text,
-    p_os_user text,
-    p_host_name text,
-    p_tool_version text,
-    p_git_commit text,
-    p_ci_url text
+${names.map((argument) => `    ${argument.join(' ')}`).join(',\n')}
 )
-returns void
+returns text
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -226,6 +242,8 @@ begin
         p_target_schema, p_version, p_label, p_name, p_checksum, p_token_checksum,
         'applied', p_statements_total, p_statements_total, v_duration_ms
     );
+    delete from ${s}.migration_text
+    where target_schema = p_target_schema and version = p_version;
     insert into ${s}.migration_text (target_schema, version, up_text, down_text)
     values (p_target_schema, p_version, p_up_text, p_down_text);
     insert into ${s}.history (
@@ -236,16 +254,42 @@ begin
         p_target_schema, p_version, p_label, p_name, 'up', p_checksum, v_duration_ms,
         p_os_user, p_host_name, p_tool_version, p_git_commit, p_ci_url
     );
+    if not exists (select from pg_namespace where nspname = p_target_schema) then
+        return '${NOT_RECORDED.target}';
+    end if;
+    if not pg_try_advisory_lock(p_lock_class, p_lock_object) then
+        return '${NOT_RECORDED.lock}';
+    end if;
+    if not exists (
+        select
+        from ${s}.migration
+        where target_schema = p_target_schema
+            and version = p_version
+            and transaction_id = pg_current_xact_id()
+    ) then
+        return '${NOT_RECORDED.ledger}';
+    end if;
+    if current_setting('synchronous_commit') = 'off' then
+        perform set_config('synchronous_commit', 'on', true);
+    end if;
+    return pg_current_xact_id();
 end
 $$;
-comment on function ${s}.record_up(text, bigint, text, text, text, text, integer, text, text, text, text, text, text, text) is
-    'Writes what is known of a migration, in the transaction that applied it';`;
+comment on function ${s}.record_up(${names.map(([, type]) => type).join(', ')}) is
+    'Writes what is known of a migration, in the transaction that applied it; gives its id, or what is amiss';`;
 }
 
-/**
- * The call that records an applied migration; the server says how long its transaction took. A text
- * that is there already is of a row that somebody has deleted.
- */
+/** Whether the schema that is migrated is there. */
+export function targetExistsSql(targetSchema: string): string {
+  return `exists (select from pg_catalog.pg_namespace where nspname = ${quoteLiteral(targetSchema)})`;
+}
+
+/** The function that ledgers up to format 3 had in place of it. */
+export function dropOldFunctionsSql(s: string): string {
+  return `drop function if exists ${s}.record_up(${Object.values(RECORD_UP_ARGUMENTS).join(', ')});`;
+}
+
+/** The call that records an applied migration; the server says how long its transaction took. */
 export function recordUpSql(key: LedgerKey, entry: LedgerEntry, by: Provenance): string {
   const { version, label, name, checksum, tokenChecksum, statementsTotal } = entry;
   const { osUser, hostName, toolVersion, gitCommit, ciUrl } = by;
@@ -255,10 +299,29 @@ export function recordUpSql(key: LedgerKey, entry: LedgerEntry, by: Provenance):
     statementsTotal,
     ...[entry.upText, entry.downText].map(literal),
     ...[osUser, hostName, toolVersion, gitCommit, ciUrl].map(literal),
+    ...runnerLock(key),
   ];
-  const s = quoteIdent(key.ledgerSchema);
-  return `delete from ${s}.migration_text where target_schema = ${literal(key.targetSchema)} and version = ${version};
-select ${s}.record_up(${values.join(', ')});`;
+  return `select ${quoteIdent(key.ledgerSchema)}.record_up(${values.join(', ')}) as "recorded"`;
+}
+
+/** The same for what is taken back. */
+export function recordDownStatements(
+  key: LedgerKey,
+  entry: HistoryEntry & { version: Version },
+  by: Provenance,
+): string[] {
+  const { ledgerSchema, targetSchema } = key;
+  const isThere = `exists (select from ${quoteIdent(ledgerSchema)}.migration where ${rowOf(key, entry.version)})`;
+  return [
+    ...deleteMigrationStatements(key, entry.version),
+    insertHistoryStatement(key, [{ ...entry, durationMs: 'transaction' }], by),
+    `select case
+    when not ${targetExistsSql(targetSchema)} then '${NOT_RECORDED.target}'
+    when not ${retakeLockSql(runnerLock(key))} then '${NOT_RECORDED.lock}'
+    when ${isThere} then '${NOT_RECORDED.ledger}'
+    else pg_catalog.pg_current_xact_id()::text
+end as "recorded", ${synchronousSql(true)}`,
+  ];
 }
 
 function literal(value: string | null | undefined): string {

@@ -235,7 +235,7 @@ const ISOLATIONS = ['serializable', 'repeatable read', 'read committed', 'read u
  * What is read only must not keep the ledger from being written: a savepoint that is released gives
  * the right to write back.
  */
-export const BEGIN_READ_ONLY_SQL = 'savepoint evdb_read_only; set transaction read only';
+export const BEGIN_READ_ONLY = ['savepoint evdb_read_only', 'set transaction read only'];
 export const END_READ_ONLY_SQL = 'release savepoint evdb_read_only';
 
 /**
