@@ -356,11 +356,11 @@ begin
     -- others need, because each query and each call of a function costs a registration. Others come to the loops.
     if tg_op = 'INSERT' then
         select n.event_id,
-            n.status = 'confirmed'
+            not exists (select from new_rows offset 1)
+                and n.status = 'confirmed'
                 and n.hold_expires_at is null
                 and (select u.is_active from users u where u.id = n.user_id)
                 and not exists (select from registrations w where w.event_id = n.event_id and w.status = 'waitlist')
-                and not exists (select from new_rows offset 1)
         into v_event_id, v_is_plain
         from new_rows n;
 

@@ -8,6 +8,7 @@ import {
   readSeats,
   refusalOf,
   register,
+  smuggle,
 } from './event-schema-kit.ts';
 
 describe('direct statements', () => {
@@ -43,6 +44,38 @@ describe('direct statements', () => {
     expect(await seats()).toEqual([3, 0]);
     await sql`truncate registrations`;
     expect(await seats()).toEqual([0, 0]);
+  });
+
+  test('of one row are counted as those of many: waiters come first, and holds end', async ({
+    db,
+  }) => {
+    const { sql } = db;
+    const [ann = 0, bob = 0, cem = 0, dee = 0, eve = 0] = await addUsers(sql, 5);
+    const event = await addEvent(sql, { capacity: 3 });
+    const statuses = async () =>
+      sql`select user_id, status, hold_expires_at from registrations order by id`;
+    await sql`
+      insert into registrations (user_id, event_id, status, hold_expires_at)
+      values (${ann}, ${event}, 'confirmed', now() + interval '1 hour')`;
+    expect(await statuses()).toEqual([
+      { user_id: ann, status: 'confirmed', hold_expires_at: null },
+    ]);
+    await smuggle(sql, bob, event, 'waitlist');
+    await sql`insert into registrations (user_id, event_id) values (${cem}, ${event})`;
+    expect(await statuses()).toMatchObject([
+      { user_id: ann, status: 'confirmed' },
+      { user_id: bob, status: 'confirmed' },
+      { user_id: cem, status: 'confirmed' },
+    ]);
+    const full = { code: '23514', constraint_name: 'registrations_event_has_seats' };
+    const insert = (user: number) =>
+      sql`insert into registrations (user_id, event_id) values (${user}, ${event})`;
+    await expect(insert(dee)).rejects.toMatchObject(full);
+    await sql`delete from registrations where user_id = ${cem}`;
+    await smuggle(sql, eve, event, 'waitlist');
+    // The seat is the waiter's, although the newcomer's statement finds it free.
+    await expect(insert(dee)).rejects.toMatchObject(full);
+    expect(await readSeats(sql, event)).toMatchObject({ counter: 2, confirmed: 2 });
   });
 
   test('go with a deleted event and its creator stays out of it', async ({ db }) => {

@@ -88,6 +88,15 @@ describe('event schema', () => {
     expect(unpinned).toEqual([]);
   });
 
+  test('gives the triggers of events no long condition, which every count would copy', async ({
+    db,
+  }) => {
+    const rows = await db.sql`
+      select tgname from pg_trigger
+      where tgrelid = 'events'::regclass and octet_length(tgqual::text) > 1000`;
+    expect(rows).toEqual([]);
+  });
+
   test('goes down step by step to nothing, and each step up again restores the catalog', async ({
     emptyDb,
   }) => {
