@@ -53,6 +53,31 @@ const CLI_OUTPUT = {
 };
 
 /**
+ * What the packages that are inlined load of Node at once and a start does without: the driver is
+ * given a socket with TLS on it, and no command of evdb is a program of its own.
+ */
+const SPARED = {
+  name: 'spared-builtins',
+  transform(code, id) {
+    if (/node_modules[\\/]commander[\\/]lib[\\/]command\.js$/.test(id)) {
+      return spare(code, "const childProcess = require('node:child_process');");
+    }
+    if (/node_modules[\\/]postgres[\\/]src[\\/]connection\.js$/.test(id)) {
+      const withoutTls = spare(code, "import tls from 'tls'");
+      // The same is there without an import.
+      return spare(withoutTls, "import { performance } from 'perf_hooks'");
+    }
+    return null;
+  },
+};
+
+function spare(code, statement) {
+  if (!code.includes(statement))
+    throw new Error(`scripts/build.mjs expects a package to have: ${statement}`);
+  return code.replace(statement, '');
+}
+
+/**
  * Node reads a file byte by byte where it holds another character, and keeps it twice as large. What
  * is no string stands in comments, which are gone.
  */
@@ -148,7 +173,12 @@ async function bundleCli() {
     {
       input: { program },
       external: (id) => isPackage(id) && !INLINED.test(id),
-      plugins: [findChunks, { name: 'require-builtins', renderChunk: requireBuiltins }, AS_ASCII],
+      plugins: [
+        findChunks,
+        SPARED,
+        { name: 'require-builtins', renderChunk: requireBuiltins },
+        AS_ASCII,
+      ],
     },
     {
       dir: join(staging, 'cli'),

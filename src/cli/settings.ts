@@ -147,7 +147,8 @@ export async function loadDirectConnection(
   const asked: BeforeConnecting = typeof before === 'function' ? { check: before } : before;
   const { check, needsMigrations = false, mayCreate = false } = asked;
   check?.(config);
-  if (needsMigrations) {
+  // With a server that runs the command itself looks at them, before it connects.
+  if (needsMigrations && (config.migrationConnection ?? config.connection).kind === 'embedded') {
     const { requireMigrations } = await import('../migrate/plan/read.ts');
     requireMigrations({ directory: config.migrationsDir });
   }

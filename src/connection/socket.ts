@@ -4,7 +4,7 @@
  */
 
 import { connect, isIP, type Socket } from 'node:net';
-import { connect as connectTls, type ConnectionOptions as NodeTlsOptions } from 'node:tls';
+import type { ConnectionOptions as NodeTlsOptions } from 'node:tls';
 import { EvdbError } from '../errors.ts';
 import { readPlainFile } from '../file-system.ts';
 import type { ConnectionOptions, HostAddress } from './options.ts';
@@ -15,7 +15,7 @@ export async function openSocket(
   address: HostAddress,
   signal: AbortSignal | undefined,
 ): Promise<Socket> {
-  const secure = prepareTls(options, address);
+  const secure = await prepareTls(options, address);
   return secure(await connectSocket(address, options.connectTimeoutMs, signal), signal);
 }
 
@@ -73,9 +73,11 @@ type Secure = (socket: Socket, signal: AbortSignal | undefined) => Promise<Socke
  *
  * Source: PostgreSQL manual, "Message Flow", "SSL Session Encryption".
  */
-function prepareTls(options: ConnectionOptions, address: HostAddress): Secure {
+async function prepareTls(options: ConnectionOptions, address: HostAddress): Promise<Secure> {
   if (options.sslMode === 'disable' || address.host.startsWith('/')) return async (plain) => plain;
   const settings = tlsSettings(options, address);
+  // Only now, because loading it takes longer than connecting.
+  const { connect: connectTls } = await import('node:tls');
   const servername = isIP(address.host) ? {} : { servername: address.host };
   return async (plain, signal) => {
     const limit = { timeoutMs: options.connectTimeoutMs, signal };

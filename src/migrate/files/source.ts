@@ -151,6 +151,12 @@ export function readChecksum(path: string): string {
   return isPlain(bytes) ? sha256(bytes) : sha256(decode(bytes, path));
 }
 
+/** The same for a small file that can be read; undefined for another one. */
+export function readSmallChecksum(path: string): string | undefined {
+  const bytes = readSmall(path);
+  return bytes && isPlain(bytes) ? sha256(bytes) : undefined;
+}
+
 /** The checksum without comments and white space. */
 export function readTokenChecksum(path: string): string {
   const { text, large } = readScript(path);

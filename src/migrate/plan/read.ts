@@ -9,6 +9,7 @@ import {
   listMigrations,
   type MigrationFile,
   readChecksum,
+  readSmallChecksum,
   readTokenChecksum,
 } from '../files/source.ts';
 import { type Ledger, readLedger } from '../ledger/ledger.ts';
@@ -81,37 +82,65 @@ function foldersHint(directory: string): string | undefined {
 /**
  * Reads the ledger and compares the files with it.
  *
- * @param known checksums that were read already, by path
+ * @param ahead the reading of the checksums, where it has begun already
  */
 export async function readStanding(
   session: Session,
   options: MigrateOptions,
   files: MigrationFile[],
-  known?: Promise<Map<string, string>>,
+  ahead = readAhead(files),
 ): Promise<Standing> {
-  const ledger = await readLedger(session, ledgerKey(options));
-  const checksums = await known;
-  const checksumsOf = ({ upPath }: MigrationFile): FileChecksums => ({
-    checksum: checksums?.get(upPath) ?? readChecksum(upPath),
-    tokenChecksum: () => readTokenChecksum(upPath),
-  });
-  return { files, ledger, statuses: compareWithLedger(files, ledger.rows, checksumsOf) };
+  try {
+    const ledger = await readLedger(session, ledgerKey(options));
+    const checksums = await ahead.checksums;
+    const checksumsOf = ({ upPath }: MigrationFile): FileChecksums => ({
+      checksum: checksums.get(upPath) ?? readChecksum(upPath),
+      tokenChecksum: () => readTokenChecksum(upPath),
+    });
+    return { files, ledger, statuses: compareWithLedger(files, ledger.rows, checksumsOf) };
+  } finally {
+    ahead.stop();
+  }
+}
+
+/** Checksums that are read while a server is waited for. */
+export interface ReadAhead {
+  /** By path. */
+  checksums: Promise<Map<string, string>>;
+  stop(): void;
 }
 
 /** So many files are read before the connection gets its turn. */
-const SLICE = 50;
+const SLICE = 10;
 
-/** Reads the checksums while a connection is being made; ends early when `signal` aborts. */
-export async function readChecksums(
-  files: MigrationFile[],
-  signal: AbortSignal,
-): Promise<Map<string, string>> {
-  const checksums = new Map<string, string>();
-  for (let from = 0; from < files.length && !signal.aborted; from += SLICE) {
-    for (const { upPath } of files.slice(from, from + SLICE)) {
-      checksums.set(upPath, readChecksum(upPath));
+/**
+ * Reads the checksums of files beside other work.
+ *
+ * @param readsAll whether also large files are read, and one that cannot be read is an error;
+ *   default false: those are left out
+ */
+export function readAhead(files: MigrationFile[], { readsAll = false } = {}): ReadAhead {
+  let isOver = false;
+  const read = async () => {
+    const checksums = new Map<string, string>();
+    for (let from = 0; from < files.length; from += SLICE) {
+      // What is to be sent goes first.
+      await setImmediate();
+      if (isOver) break;
+      for (const { upPath } of files.slice(from, from + SLICE)) {
+        const checksum = readsAll ? readChecksum(upPath) : readSmallChecksum(upPath);
+        if (checksum !== undefined) checksums.set(upPath, checksum);
+      }
     }
-    await setImmediate();
-  }
-  return checksums;
+    return checksums;
+  };
+  const checksums = read();
+  // Whoever fails first, the other must not fail unheard.
+  checksums.catch(() => undefined);
+  return {
+    checksums,
+    stop: () => {
+      isOver = true;
+    },
+  };
 }

@@ -6,7 +6,7 @@ import { renderState } from '../../text/words.ts';
 import { displayPath, type Version } from '../files/version.ts';
 import { ledgerKey, type MigrateOptions } from '../options.ts';
 import type { MigrationState, MigrationStatus } from './compare.ts';
-import { readChecksums, readStanding, requireMigrations, withSession } from './read.ts';
+import { readAhead, readStanding, requireMigrations, withSession } from './read.ts';
 
 /** One line of the status. */
 export interface StatusEntry {
@@ -45,24 +45,18 @@ export interface MigrationsStatus {
  */
 export async function readStatus(options: MigrateOptions): Promise<MigrationsStatus> {
   const files = requireMigrations(options);
-  const reading = new AbortController();
-  const checksums = readChecksums(files, reading.signal);
-  // whoever fails first, the other must not fail unheard
-  checksums.catch(() => undefined);
-  try {
-    return await withSession(options, async (session) => {
-      const { ledger, statuses } = await readStanding(session, options, files, checksums);
-      const migrations = statuses.map(statusEntry);
-      return {
-        schema: ledgerKey(options).targetSchema,
-        hasLedger: ledger.exists,
-        migrations,
-        counts: countStates(migrations),
-      };
-    });
-  } finally {
-    reading.abort();
-  }
+  const ahead = readAhead(files, { readsAll: true });
+  const reading = withSession(options, async (session) => {
+    const { ledger, statuses } = await readStanding(session, options, files, ahead);
+    const migrations = statuses.map(statusEntry);
+    return {
+      schema: ledgerKey(options).targetSchema,
+      hasLedger: ledger.exists,
+      migrations,
+      counts: countStates(migrations),
+    };
+  });
+  return reading.finally(ahead.stop);
 }
 
 function statusEntry({ version, label, name, state, row, file }: MigrationStatus): StatusEntry {
