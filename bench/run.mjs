@@ -96,6 +96,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const results = join(root, 'bench/results');
 
 const options = readOptions();
+const chosen = BENCHMARKS.filter(isChosen);
+if (chosen.length === 0) throw new Error(`--only: nothing is called ${options.only}`);
 const kept = mkdtempSync(join(tmpdir(), 'evdb-bench-'));
 // The server of who is root belongs to an ordinary user, who has to get in.
 chmodSync(kept, 0o755);
@@ -122,16 +124,8 @@ function compared(folder) {
 }
 
 async function run() {
-  const chosen = BENCHMARKS.filter(isChosen);
-  if (chosen.length === 0) throw new Error(`--only: nothing is called ${options.only}`);
-  const { status } = spawnSync(
-    process.execPath,
-    ['scripts/build.mjs', '--if-stale', '--no-check'],
-    {
-      cwd: root,
-      stdio: 'inherit',
-    },
-  );
+  const build = ['scripts/build.mjs', '--if-stale', '--no-check'];
+  const { status } = spawnSync(process.execPath, build, { cwd: root, stdio: 'inherit' });
   if (status !== 0) return 1;
   rmSync(results, { recursive: true, force: true });
   mkdirSync(join(results, 'rounds'), { recursive: true });

@@ -31,26 +31,28 @@ const ROWS = {
     what: '`migrate status`, 1,000 applied',
     over: '`node -e 0`',
     target: 2.8,
-    limit: '2.3: Node and one query',
+    limit: '2.1: Node, `postgres` and one query',
   },
   '4 up': {
     row: 4,
     what: '`migrate up` with nothing to do, 1,000 applied',
     over: '`node -e 0`',
     target: 2.8,
-    limit: '2.3: Node and one query',
+    limit: '2.1: Node, `postgres` and one query',
   },
   '4 status, Node 24': {
     row: 4,
     what: '`migrate status`, 1,000 applied, Node 24',
     over: '`node -e 0`, Node 24',
     target: 2.2,
+    limit: '2.0: the same, compiled code kept',
   },
   '4 up, Node 24': {
     row: 4,
     what: '`migrate up` with nothing to do, 1,000 applied, Node 24',
     over: '`node -e 0`, Node 24',
     target: 2.2,
+    limit: '2.0: the same, compiled code kept',
   },
   5: {
     row: 5,
@@ -72,6 +74,7 @@ const ROWS = {
     over: "`pg`'s pool",
     target: 1.05,
     isFloor: true,
+    limit: '1.3: the smallest client that works',
   },
   '7 p99': {
     row: 7,
@@ -148,6 +151,7 @@ const ROWS = {
     what: 'start of the embedded server that is there already',
     target: 60,
     unit: 'ms',
+    limit: '32 ms: a server alone',
   },
 };
 

@@ -169,7 +169,7 @@ function renderNow(figure) {
 function renderMet({ missing, isMet }) {
   if (missing !== undefined) return `not measured: ${missing}`;
   if (isMet === undefined) return '';
-  return isMet ? 'yes' : 'NO';
+  return isMet ? 'yes' : 'no';
 }
 
 /** @param {Measured} measured */

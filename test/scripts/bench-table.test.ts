@@ -91,7 +91,7 @@ describe('the table of the benchmarks', () => {
     expect(table.renderFigures([first, second]).split('\n')).toEqual([
       '  #  what   over   target       now       rounds  met  limit',
       '-'.repeat(74),
-      '  1  up           ≤ 60 ms  1,235 ms               NO',
+      '  1  up           ≤ 60 ms  1,235 ms               no',
       '  4  start  node   ≤ 2.00      1.50  1.25 – 2.50  yes  1.0: node | nothing',
     ]);
   });
