@@ -120,19 +120,22 @@ class Exchange {
   /** Whether the server has taken the values, and works. */
   hasBegun = false;
   shape = NO_ROWS;
-  readonly rows: Record<string, unknown>[] = [];
+  rows: Record<string, unknown>[] | undefined = undefined;
   tag = NO_TAG;
   error: Record<string, string> | undefined = undefined;
 
   constructor(
-    statement: Pick<Exchange, 'text' | 'values' | 'prepare' | 'memory'>,
+    text: string,
+    values: readonly EncodedValue[],
+    prepare: boolean,
+    memory: TextMemory | undefined,
     resolve: (answer: StatementAnswer) => void,
     reject: (error: unknown) => void,
   ) {
-    this.text = statement.text;
-    this.values = statement.values;
-    this.prepare = statement.prepare;
-    this.memory = statement.memory;
+    this.text = text;
+    this.values = values;
+    this.prepare = prepare;
+    this.memory = memory;
     this.resolve = resolve;
     this.reject = reject;
   }
@@ -166,6 +169,8 @@ export class StatementChannel {
   readonly #codec: Codec;
   readonly #waiting: Exchange[] = [];
   #current: Exchange | undefined;
+  /** The last one; the next is often the same. */
+  #tag = NO_TAG;
   // Behind a pooler that keeps them to itself a name must not be another client's.
   readonly #prefix = `evdb_${randomBytes(6).toString('hex')}_`;
   #names = 0;
@@ -188,15 +193,14 @@ export class StatementChannel {
     memory: TextMemory,
   ): Promise<StatementAnswer> {
     return new Promise((resolve, reject) =>
-      this.#add(new Exchange({ text, values, prepare, memory }, resolve, reject)),
+      this.#add(new Exchange(text, values, prepare, memory, resolve, reject)),
     );
   }
 
   /** Runs text without parameters, several statements at will, and gives the last one's tag. */
   async run(text: string): Promise<string> {
-    const statement = { text, values: NO_VALUES, prepare: false, memory: undefined };
     const { command } = await new Promise<StatementAnswer>((resolve, reject) =>
-      this.#add(new Exchange(statement, resolve, reject)),
+      this.#add(new Exchange(text, NO_VALUES, false, undefined, resolve, reject)),
     );
     return command;
   }
@@ -271,10 +275,11 @@ export class StatementChannel {
     }
     switch (letter) {
       case 0x44: // DataRow
-        if (exchange.memory) exchange.rows.push(exchange.shape.readRow(bytes, at, end));
+        if (exchange.memory) addRow(exchange, exchange.shape.readRow(bytes, at, end));
         return;
       case 0x43: // CommandComplete
-        exchange.tag = readTag(bytes, at, end);
+        this.#tag = readTag(bytes, at, end, this.#tag);
+        exchange.tag = this.#tag;
         return;
       case 0x5a: // ReadyForQuery
         this.#finish(exchange, bytes[end - 1] === FAILED);
@@ -319,18 +324,18 @@ export class StatementChannel {
   }
 
   #finish(exchange: Exchange, hasFailed: boolean): void {
-    const { text, prepared, error } = exchange;
+    const { text, values, memory, prepared, error, resolve, reject } = exchange;
     if (error && prepared && !exchange.hasBegun && VOID_ROUTINES.has(error.routine ?? '')) {
       this.#prepared.delete(text);
       this.#void.push(prepared.name);
       // In a transaction that failed nothing can be tried again.
       if (!hasFailed) {
-        this.#send(new Exchange(exchange, exchange.resolve, exchange.reject));
+        this.#send(new Exchange(text, values, true, memory, resolve, reject));
         return;
       }
     }
-    if (error) exchange.reject(this.#line.toError(error));
-    else exchange.resolve(answerOf(exchange));
+    if (error) reject(this.#line.toError(error));
+    else resolve(answerOf(exchange));
     this.#next();
   }
 
@@ -354,7 +359,13 @@ export class StatementChannel {
   }
 }
 
-function answerOf({ rows, tag, shape }: Exchange): StatementAnswer {
+function addRow(exchange: Exchange, row: Record<string, unknown>): void {
+  // An empty array would make room for many.
+  if (exchange.rows) exchange.rows.push(row);
+  else exchange.rows = [row];
+}
+
+function answerOf({ rows = [], tag, shape }: Exchange): StatementAnswer {
   const { command, count } = tag;
   return { rows, rowCount: count ?? rows.length, command, fields: shape.fields };
 }

@@ -147,8 +147,12 @@ const ZERO = 0x30;
 const NINE = 0x39;
 const SPACE = 0x20;
 
-/** Of `INSERT 0 5` the last number counts. */
-export function readTag(bytes: Buffer, at: number, end: number): Tag {
+/**
+ * Of `INSERT 0 5` the last number counts.
+ *
+ * @param known is given back where it says the same
+ */
+export function readTag(bytes: Buffer, at: number, end: number, known: Tag): Tag {
   const start = at + HEAD_BYTES;
   let stop = end - 1;
   let count: number | undefined;
@@ -159,7 +163,14 @@ export function readTag(bytes: Buffer, at: number, end: number): Tag {
     count ??= readInteger(bytes, digit + 1, stop);
     stop = digit;
   }
+  if (count === known.count && isText(known.command, bytes, start, stop)) return known;
   return { command: bytes.toString('latin1', start, stop), count };
+}
+
+function isText(text: string, bytes: Buffer, start: number, end: number): boolean {
+  if (text.length !== end - start) return false;
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) !== bytes[start + i]) return false;
+  return true;
 }
 
 function isDigit(byte: number | undefined): boolean {

@@ -45,35 +45,40 @@ export class Checkouts {
     signal?.throwIfAborted();
     // Many callers may share one, such as that of a request: Node would take that for a leak.
     if (signal) setMaxListeners(0, signal);
-    const connection = this.#parts.connections.takeIdle();
-    return connection ? this.#checkedOut(connection, 0) : this.#wait(signal);
-  }
-
-  #wait(signal: AbortSignal | undefined): Promise<PooledConnection> {
     const { connections, settings } = this.#parts;
-    const startedAt = performance.now();
+    const idle = connections.takeIdle();
+    if (idle) return idle;
     const taken = connections.take({
       timeoutMillis: settings.acquireTimeoutMillis,
       signal,
       explainTimeout: this.#explainTimeout,
     });
     this.held.noteWaiting(taken);
-    return taken.then((connection) => this.#checkedOut(connection, performance.now() - startedAt));
+    return taken;
   }
 
-  #checkedOut(connection: PooledConnection, waitMs: number): PooledConnection {
+  /**
+   * Notes that somebody has what they acquired.
+   *
+   * @param since when they began to wait, if they did
+   * @returns the time
+   */
+  begin(connection: PooledConnection, since: number | undefined): number {
     const { metrics, tell } = this.#parts;
+    const now = performance.now();
+    const waitMs = since === undefined ? 0 : now - since;
     metrics.recordAcquire(waitMs);
     tell('acquire', () => ({ pid: connection.session.facts.pid, waitMs }));
-    return connection;
+    return now;
   }
 
   release(connection: PooledConnection, checkedOutAt: number): void {
     const { connections, metrics, tell } = this.#parts;
-    const useMs = performance.now() - checkedOutAt;
+    const now = performance.now();
+    const useMs = now - checkedOutAt;
     metrics.recordRelease(useMs);
     tell('release', () => ({ pid: connection.session.facts.pid, useMs }));
-    connections.release(connection);
+    connections.release(connection, now);
   }
 
   /** Gives a connection for as long as a callback runs, or until that is no longer waited for. */
@@ -83,8 +88,10 @@ export class Checkouts {
   ): Promise<T> {
     const { isTransaction, signal, timeoutMillis = 0 } = options;
     const caller = this.#parts.settings.leakThresholdMillis > 0 ? new Error() : undefined;
-    const connection = await this.acquire(signal);
-    const checkedOutAt = performance.now();
+    const askedAt = performance.now();
+    const taken = this.acquire(signal);
+    const connection = taken instanceof Promise ? await taken : taken;
+    const checkedOutAt = this.begin(connection, taken === connection ? undefined : askedAt);
     const end = abandonment(connection);
     const checkout = this.held.add({ connection, isTransaction, abandon: end.abandon });
     const leakTimer = caller && this.#watchLeak(connection, checkedOutAt, caller);

@@ -95,11 +95,11 @@ export class ConnectionSet {
   }
 
   /** Takes a connection back from a caller; it is cleaned first where that is needed. */
-  release(connection: PooledConnection): void {
-    connection.idleSince = performance.now();
+  release(connection: PooledConnection, now: number): void {
+    connection.idleSince = now;
     connection.restoreLimit();
     if (!connection.needsReset || connection.isDead) {
-      this.restore(connection);
+      this.restore(connection, now);
       return;
     }
     this.#options.reports.reset();
@@ -110,9 +110,9 @@ export class ConnectionSet {
   }
 
   /** Puts a connection that is clean where it is needed: to who waits first, or to the idle ones. */
-  restore(connection: PooledConnection): void {
+  restore(connection: PooledConnection, now = performance.now()): void {
     if (connection.isDead) this.#remove(connection, 'lost');
-    else if (performance.now() >= connection.expiresAt) this.retire(connection, 'lifetime');
+    else if (now >= connection.expiresAt) this.retire(connection, 'lifetime');
     else if (this.#giveToFirst(connection)) return;
     else if (this.#isClosed) this.retire(connection, 'closed');
     else this.#keepIdle(connection);

@@ -31,7 +31,7 @@ export async function probeHealth(
       await connection.probe(PROBE_MILLIS);
       latencyMs = performance.now() - startedAt;
     } finally {
-      connections.release(connection);
+      connections.release(connection, performance.now());
     }
   } catch (error) {
     failure = error as EvdbError;

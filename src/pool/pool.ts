@@ -123,8 +123,11 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
     const { signal, statementTimeoutMillis, onSend } = checkOptions(options, QUERY_OPTIONS);
     const statement = this.#runner.parse(text, params);
     this.#checkouts.held.refuseInTransaction();
-    const connection = await this.#checkouts.acquire(signal);
-    const checkedOutAt = performance.now();
+    const askedAt = performance.now();
+    const taken = this.#checkouts.acquire(signal);
+    const hasWaited = taken instanceof Promise;
+    const connection = hasWaited ? await taken : taken;
+    const checkedOutAt = this.#checkouts.begin(connection, hasWaited ? askedAt : undefined);
     try {
       if (statementTimeoutMillis !== undefined) {
         await connection.limitStatements(statementTimeoutMillis, false);

@@ -6,8 +6,9 @@ import {
 } from '../connection/connection-error.ts';
 import type { StatementAnswer, StatementSession } from '../connection/statement-session.ts';
 import { EvdbError } from '../errors.ts';
+import { controlledByHand } from './handle.ts';
 import type { PoolSettings } from './options.ts';
-import { isKeepable, type StatementFacts, TRACELESS } from './statement-cache.ts';
+import { CONTROL_TAGS, isKeepable, type StatementFacts, TRACELESS } from './statement-cache.ts';
 import type { PoolStatement } from './statement-runner.ts';
 
 /** How long the server gets to end a statement by itself before the connection is given up. */
@@ -37,6 +38,14 @@ export interface PooledConnectionOptions {
   /** Whether its statements may be prepared. */
   prepares: boolean;
 }
+
+/** Is told of each statement that came to its end: true, or the SQLSTATE or code of its failure. */
+export type StatementReport = (
+  connection: PooledConnection,
+  statement: PoolStatement,
+  durationMs: number,
+  outcome: true | string,
+) => void;
 
 /** One connection of the pool and what is known about it. */
 export class PooledConnection {
@@ -74,20 +83,26 @@ export class PooledConnection {
     this.#allowsExit = settings.allowExitOnIdle;
   }
 
-  async query({ text, values, facts }: PoolStatement): Promise<StatementAnswer> {
+  async query(statement: PoolStatement, report: StatementReport): Promise<StatementAnswer> {
+    const { text, values, facts } = statement;
     const prepare = this.#prepares && shouldPrepare(text, facts);
     // It may leave them even where it fails: an advisory lock survives a rollback.
     if (facts.leavesTraces) this.needsReset = true;
     const startedAt = this.#begin();
+    let outcome: true | string = true;
     try {
       const answer = await this.session.channel.query(text, values, prepare, facts);
       this.provenAt = performance.now();
-      if (!TRACELESS.has(answer.command)) this.#noteTrace(answer.command);
+      if (!TRACELESS.has(answer.command)) this.#noteTrace(answer.command, facts);
       return answer;
     } catch (error) {
-      throw this.#explain(error, startedAt);
+      const explained = this.#explain(error, startedAt);
+      outcome = sqlstateOf(explained);
+      throw explained;
     } finally {
-      this.#end();
+      const now = performance.now();
+      this.#end(now);
+      report(this, statement, now - startedAt, outcome);
     }
   }
 
@@ -101,7 +116,7 @@ export class PooledConnection {
     } catch (error) {
       throw this.#explain(error, startedAt);
     } finally {
-      this.#end();
+      this.#end(performance.now());
     }
   }
 
@@ -170,13 +185,18 @@ export class PooledConnection {
     return now;
   }
 
-  #end(): void {
+  #end(now: number): void {
     this.#running -= 1;
-    if (this.#running > 0) this.#deadlineAt = performance.now() + this.#limitMillis + GRACE_MILLIS;
+    if (this.#running > 0) this.#deadlineAt = now + this.#limitMillis + GRACE_MILLIS;
   }
 
-  #noteTrace(command: string): void {
+  #noteTrace(command: string, facts: StatementFacts): void {
     this.needsReset = true;
+    if (!facts.isTransactionControl && CONTROL_TAGS.has(command)) {
+      // The text hid it behind comments.
+      this.destroy();
+      throw controlledByHand('a statement');
+    }
     // It cannot be taken back: `deallocate all` would take what the driver prepared along.
     if (PREPARES_BY_HAND.test(command)) this.expiresAt = 0;
   }
@@ -193,6 +213,11 @@ export class PooledConnection {
     this.destroy();
     return this.#endedBy ?? lostWhileRunning(error);
   }
+}
+
+function sqlstateOf(error: unknown): string {
+  const { details, code } = error as EvdbError;
+  return typeof details?.sqlstate === 'string' ? details.sqlstate : (code ?? codeOf(error) ?? '');
 }
 
 function wantsPrimary({ options }: StatementSession): boolean {

@@ -1,18 +1,17 @@
-import { codeOf } from '../connection/connection-error.ts';
 import type { EncodedValue } from '../connection/driver.ts';
 import { copyUnsupported } from '../connection/statement-session.ts';
 import { EvdbError } from '../errors.ts';
 import { controlledByHand, type QueryResult } from './handle.ts';
 import type { PoolMetricsRecorder, Tell } from './metrics.ts';
 import type { PoolSettings } from './options.ts';
-import type { PooledConnection } from './pooled-connection.ts';
-import { CONTROL_TAGS, createStatementCache, type StatementFacts } from './statement-cache.ts';
+import type { PooledConnection, StatementReport } from './pooled-connection.ts';
+import { createStatementCache, type StatementFacts } from './statement-cache.ts';
 import { encodeParameters } from './values.ts';
 
 /** A statement, its parameters as they are sent, and what is known of its text. */
 export interface PoolStatement {
   text: string;
-  values: EncodedValue[];
+  values: readonly EncodedValue[];
   facts: StatementFacts;
 }
 
@@ -53,29 +52,11 @@ export function createStatementRunner({
     return { text, values: encodeParameters(text, params), facts };
   };
   const { slowQueryMillis } = settings;
-
-  const measured = async <T>(connection: PooledConnection, statement: PoolStatement) => {
-    const { text, facts } = statement;
-    const startedAt = performance.now();
-    let outcome: true | string = true;
-    try {
-      const result = await connection.query(statement);
-      if (!facts.isTransactionControl && CONTROL_TAGS.has(result.command)) {
-        // The text hid it behind comments.
-        connection.destroy();
-        throw controlledByHand('a statement');
-      }
-      return result as QueryResult<T>;
-    } catch (error) {
-      outcome = sqlstateOf(error);
-      throw error;
-    } finally {
-      const durationMs = performance.now() - startedAt;
-      metrics.recordOperation(durationMs, outcome);
-      if (slowQueryMillis > 0 && durationMs >= slowQueryMillis) {
-        metrics.recordSlowQuery();
-        tell('slowQuery', () => ({ pid: connection.session.facts.pid, text, durationMs }));
-      }
+  const report: StatementReport = (connection, { text }, durationMs, outcome) => {
+    metrics.recordOperation(durationMs, outcome);
+    if (slowQueryMillis > 0 && durationMs >= slowQueryMillis) {
+      metrics.recordSlowQuery();
+      tell('slowQuery', () => ({ pid: connection.session.facts.pid, text, durationMs }));
     }
   };
 
@@ -86,10 +67,11 @@ export function createStatementRunner({
       if (statement.facts.isTransactionControl) throw controlledByHand('a statement');
       return statement;
     },
-    run: (connection, statement, signal) =>
-      signal
-        ? cancellable(connection, signal, measured(connection, statement))
-        : measured(connection, statement),
+    run: <T>(connection: PooledConnection, statement: PoolStatement, signal?: AbortSignal) => {
+      // What the rows hold is the caller's word.
+      const answer = connection.query(statement, report) as Promise<QueryResult<T>>;
+      return signal ? cancellable(connection, signal, answer) : answer;
+    },
   };
 }
 
@@ -120,9 +102,4 @@ async function cancellable<T>(
   } finally {
     signal.removeEventListener('abort', abort);
   }
-}
-
-function sqlstateOf(error: unknown): string {
-  const { details, code } = error as EvdbError;
-  return typeof details?.sqlstate === 'string' ? details.sqlstate : (code ?? codeOf(error) ?? '');
 }

@@ -12,6 +12,8 @@ const MAX_PARAMETERS = 65_535;
 /** Bytes of a message that the server takes (1 GB), without the little that stands around values. */
 const MAX_MESSAGE_BYTES = 2 ** 30 - 2_000_000;
 
+const NONE: readonly EncodedValue[] = [];
+
 /** Characters of the longest text that JavaScript knows. */
 const MAX_TEXT_LENGTH = 2 ** 29 - 24;
 
@@ -42,8 +44,12 @@ class TypedValue {
  * @throws {EvdbError} USAGE for what has no value in SQL, such as functions, promises, maps and
  *   invalid dates, and for more than the protocol carries
  */
-export function encodeParameters(text: string, params: readonly unknown[]): EncodedValue[] {
+export function encodeParameters(
+  text: string,
+  params: readonly unknown[],
+): readonly EncodedValue[] {
   if (params.length > MAX_PARAMETERS) throw tooMany(params.length);
+  if (params.length === 0 && text.length * 3 <= MAX_MESSAGE_BYTES) return NONE;
   const values = new Array<EncodedValue>(params.length);
   let length = text.length;
   for (let i = 0; i < values.length; i++) {
