@@ -22,19 +22,26 @@ interface Locator {
 export function createLocator(text: string, start: Position = { line: 1, column: 1 }): Locator {
   let at = 0;
   let { line, column } = start;
+  let nextBreak = -1;
   return {
     locate(offsetUtf16) {
       const end = Math.min(offsetUtf16, text.length);
-      for (; at < end; at++) {
-        const code = text.charCodeAt(at);
-        if (code === 0x0a) {
-          line++;
-          column = 1;
-        } else if (!isTrailSurrogate(text, at)) column++;
+      if (nextBreak < at) nextBreak = findBreak(text, at);
+      while (nextBreak < end) {
+        line++;
+        column = 1;
+        at = nextBreak + 1;
+        nextBreak = findBreak(text, at);
       }
+      for (; at < end; at++) if (!isTrailSurrogate(text, at)) column++;
       return { line, column };
     },
   };
+}
+
+function findBreak(text: string, from: number): number {
+  const found = text.indexOf('\n', from);
+  return found < 0 ? text.length : found;
 }
 
 /**

@@ -1,4 +1,3 @@
-import { isAscii } from 'node:buffer';
 import { startOfRows } from './copy.ts';
 import { type Part, type PartStart, type Statement, splitPart } from './statements.ts';
 
@@ -236,15 +235,45 @@ function isEndMark(bytes: Buffer, at: number): boolean {
 }
 
 /** Length in UTF-16 units and line breaks of bytes that may begin or end within a character. */
-function measure(bytes: Buffer): { units: number; lines: number } {
+export function measure(bytes: Buffer): { units: number; lines: number } {
+  if (bytes.length < 16) return measureBytes(bytes);
+  const head = (4 - (bytes.byteOffset % 4)) % 4;
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset + head, (bytes.length - head) >> 2);
+  const { units, lines } = measureWords(words);
+  const ends = [bytes.subarray(0, head), bytes.subarray(head + 4 * words.length)].map(measureBytes);
+  return {
+    units: ends.reduce((sum, end) => sum + end.units, units),
+    lines: ends.reduce((sum, end) => sum + end.lines, lines),
+  };
+}
+
+/** Four bytes at once: half a gigabyte byte by byte takes seconds. */
+function measureWords(words: Uint32Array): { units: number; lines: number } {
+  let units = 4 * words.length;
+  let lines = 0;
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i] as number;
+    const other = word ^ 0x0a0a0a0a;
+    // The top bit of each byte that is zero, which is where a line break was.
+    const breaks = ~(((other & 0x7f7f7f7f) + 0x7f7f7f7f) | other | 0x7f7f7f7f);
+    if (breaks !== 0) lines += sumOfBytes((breaks >>> 7) & 0x01010101);
+    if ((word & 0x80808080) === 0) continue;
+    const top = (word >>> 7) & 0x01010101;
+    const second = (word >>> 6) & 0x01010101;
+    units -= sumOfBytes(top & ~second);
+    units += sumOfBytes(top & second & (word >>> 5) & (word >>> 4));
+  }
+  return { units, lines };
+}
+
+function sumOfBytes(word: number): number {
+  return Math.imul(word, 0x01010101) >>> 24;
+}
+
+function measureBytes(bytes: Buffer): { units: number; lines: number } {
   let units = bytes.length;
   let lines = 0;
-  if (isAscii(bytes)) {
-    for (let i = 0; i < bytes.length; i++) if (bytes[i] === LF) lines++;
-    return { units, lines };
-  }
-  for (let i = 0; i < bytes.length; i++) {
-    const byte = bytes[i] as number;
+  for (const byte of bytes) {
     if (byte === LF) lines++;
     // Continuations add nothing, and a lead of four bytes stands for two units.
     else if (byte >= 0x80 && byte < 0xc0) units--;

@@ -167,6 +167,9 @@ function* withSignal(rows: Iterable<Buffer>, signal: AbortSignal | undefined): G
 /** More of one file would hide what else is told. */
 const MOST_OF_A_FILE = 20;
 
+/** More than are sent before an answer is waited for. */
+const MOST_UNDER_WAY = 256;
+
 /** Tells what the server says while the statements of scripts run: `raise warning` and its like. */
 export interface Notices {
   /** The statement is about to be sent; what the server says while it runs is told as of its place. */
@@ -180,13 +183,14 @@ interface Place {
 
 /** @param worker whose own statements, which are evdb's, are not told of */
 export function listenToNotices(worker: Session, onProgress: OnMigrationProgress): Notices {
-  const places = new Map<string, Place>();
+  // A list and not a map by text: that would hash all of a large file, and keep it.
+  let recent: { text: string; place: Place }[] = [];
   const counts = new Map<string, number>();
   let last: Place | undefined;
   let current: string | undefined;
   worker.onNotice((notice, text) => {
     // A copy is not told apart from what was expected last.
-    const place = text === undefined ? last : places.get(text);
+    const place = text === undefined ? last : recent.findLast((one) => one.text === text)?.place;
     if (place === undefined) return;
     const count = (counts.get(place.file) ?? 0) + 1;
     counts.set(place.file, count);
@@ -201,10 +205,11 @@ export function listenToNotices(worker: Session, onProgress: OnMigrationProgress
   return {
     expect: ({ text, line }, { path }) => {
       // the texts of a file before cannot come any more
-      if (current !== path) places.clear();
+      if (current !== path) recent = [];
+      else if (recent.length >= 2 * MOST_UNDER_WAY) recent = recent.slice(-MOST_UNDER_WAY);
       current = path;
       last = { file: displayPath(path), line };
-      places.set(text, last);
+      recent.push({ text, place: last });
     },
   };
 }
