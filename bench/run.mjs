@@ -101,6 +101,9 @@ if (chosen.length === 0) throw new Error(`--only: nothing is called ${options.on
 const kept = mkdtempSync(join(tmpdir(), 'evdb-bench-'));
 // The server of who is root belongs to an ordinary user, who has to get in.
 chmodSync(kept, 0o755);
+/** A benchmark that is interrupted ends its server itself; then nothing more is started. */
+const interruption = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => interruption.abort());
 process.exitCode = await run();
 
 function readOptions() {
@@ -141,11 +144,13 @@ async function run() {
   };
   const outcomes = [];
   try {
-    for (const benchmark of chosen) outcomes.push(await measure(benchmark));
+    for (const benchmark of chosen) {
+      if (!interruption.signal.aborted) outcomes.push(await measure(benchmark));
+    }
   } finally {
     rmSync(kept, { recursive: true, force: true, maxRetries: 3 });
   }
-  return tell(conditions, outcomes);
+  return interruption.signal.aborted ? 130 : tell(conditions, outcomes);
 }
 
 /** @param {Benchmark} benchmark */
@@ -169,7 +174,7 @@ async function measure(benchmark) {
   const rounds = benchmark.rows || before !== undefined ? options.rounds : 1;
   for (let round = 1; round <= rounds; round++) {
     for (const [label, build] of builds) {
-      if (outcome.reasons[label] !== undefined) continue;
+      if (outcome.reasons[label] !== undefined || interruption.signal.aborted) continue;
       console.log(`\n=== ${benchmark.name}, round ${round} of ${rounds}, ${label} ===`);
       const turn = await runTurn(benchmark, { build, label, round });
       if ('reason' in turn) outcome.reasons[label] = turn.reason;
@@ -214,13 +219,16 @@ function runScript(args) {
       cwd: root,
       env: { ...BASE_ENV, ...chosenNode(), TMPDIR: kept },
       stdio: ['ignore', 'inherit', 'pipe'],
+      signal: interruption.signal,
     });
     let said = '';
     child.stderr.setEncoding('utf8').on('data', (text) => {
       said = (said + text).slice(-8000);
       process.stderr.write(text);
     });
-    child.once('error', fail);
+    child.once('error', (error) => {
+      if (!interruption.signal.aborted) fail(error);
+    });
     child.once('close', (exitCode, signal) => done({ exitCode: signal ?? exitCode, said }));
   });
 }
