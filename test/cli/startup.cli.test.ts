@@ -21,11 +21,11 @@ const EVERYWHERE = ['main', 'code-cache', 'program', 'core', 'rolldown-runtime',
 // more to load than so many kB, look first for an import at the top of a file that only some
 // commands need: the rules of lint once doubled what each command loads.
 test.for([
-  ['--version', 'version', 4],
-  ['--help', 'help', 350],
-  ['migrate status', 'status', 606],
-  ['migrate up', 'up', 780],
-  ['lint', 'lint', 950],
+  ['--version', 'version', 1],
+  ['--help', 'help', 275],
+  ['migrate status', 'status', 505],
+  ['migrate up', 'up', 660],
+  ['lint', 'lint', 820],
 ] as const)(
   'loads for `evdb %s` only the chunks that are made for it',
   async ([line, command, limitKb], { project, emptyDb }) => {
