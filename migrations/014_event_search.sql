@@ -408,9 +408,9 @@ declare
     -- Without words there is no rank, and a window is a page.
     v_window_size constant integer := case when v_query is null then p_limit else 500 end;
     v_at_points integer := 2147483647;
-    v_at_time timestamptz := '-infinity';
+    v_at_time timestamptz := timestamptz '-infinity';
     v_at_id integer := -2147483648;
-    v_start_time timestamptz := '-infinity';
+    v_start_time timestamptz := timestamptz '-infinity';
     v_start_id integer := -2147483648;
     v_end_time timestamptz;
     v_end_id integer;
