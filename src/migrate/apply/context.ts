@@ -11,7 +11,7 @@ import type { MigrationStep } from '../plan/prepare.ts';
 import type { MigrationStepName, OnMigrationProgress } from '../progress.ts';
 import { type Preflight, watchBlockers } from './observations.ts';
 import type { Observer } from './observer.ts';
-import type { Notices } from './worker-session.ts';
+import type { Cleanness, Notices } from './worker-session.ts';
 
 /** What applying needs beside the step. */
 export interface ApplyContext {
@@ -33,11 +33,6 @@ export interface ApplyContext {
   preflight: Preflight;
   onProgress: OnMigrationProgress;
   signal: AbortSignal | undefined;
-}
-
-/** Whether the session is sure to be as `resetSessionSql` left it. What may change it says so. */
-export interface Cleanness {
-  isClean: boolean;
 }
 
 export function stepName({ version, label, name }: MigrationStepName): MigrationStepName {

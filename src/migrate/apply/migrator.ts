@@ -13,7 +13,8 @@ import {
   withDiffs,
 } from '../plan/prepare.ts';
 import { readStanding, type Standing, withSession } from '../plan/read.ts';
-import type { MigrationDirection, MigrationPlanWarning, MigrationStepName } from '../progress.ts';
+import type { MigrationDirection, MigrationPlanWarning } from '../progress.ts';
+import { applyAhead, type Listener, quickStepsFrom } from './ahead.ts';
 import { applyStep, type MigrationStepResult } from './apply.ts';
 import { type ApplyContext, stepName } from './context.ts';
 import { withRunner } from './runner.ts';
@@ -185,55 +186,70 @@ async function selectOrExplain(
 }
 
 /**
- * Runs the steps in order, each sent while the one before commits; an error tells in
- * `details.completed` which were done before it.
+ * Runs the steps in order: those that are quick are sent ahead, the others each while the one before
+ * commits. An error tells in `details.completed` which were done before it.
  */
 export async function applySteps(
   steps: MigrationStep[],
   context: ApplyContext,
 ): Promise<MigrationResult['steps']> {
-  const completed: MigrationResult['steps'] = [];
+  const course = createCourse(steps.length, context);
   let { createTarget, previous } = context;
+  let aloneUntil = createTarget ? 1 : 0;
   try {
-    for (const [index, step] of steps.entries()) {
+    for (let index = 0; index < steps.length; index++) {
+      if (index >= aloneUntil) {
+        const { quick, isSafe } = await quickStepsFrom(steps, index, { ...context, previous });
+        const done = isSafe ? await applyAhead(quick, context, course) : 0;
+        index += done;
+        aloneUntil = isSafe ? index + 1 : index + quick.length;
+      }
+      const step = steps[index];
+      if (!step) break;
       if (context.signal?.aborted) await previous;
       context.signal?.throwIfAborted();
-      const { direction } = step;
-      tellStarted(
-        previous,
-        { direction, step: stepName(step), index, total: steps.length },
-        context,
+      // Not before the last one is done, so that what is told comes in order.
+      previous.then(
+        () => course.onStarted(step),
+        () => undefined,
       );
       const { done } = await applyStep(step, {
         ...context,
         previous,
-        createTarget: createTarget && direction === 'up',
+        createTarget: createTarget && step.direction === 'up',
       });
       createTarget = false;
-      previous = done.then((result) => {
-        completed.push({ ...result, direction });
-        const { durationMs } = result;
-        context.onProgress({ kind: 'step-done', direction, step: stepName(step), durationMs });
-      });
+      previous = done.then(({ durationMs }) => course.onDone(step, durationMs));
       // It is heard by the next step, or at the end.
       previous.catch(() => undefined);
     }
     await previous;
   } catch (error) {
-    if (error instanceof EvdbError) Object.assign(error.details, { completed });
+    if (error instanceof EvdbError) Object.assign(error.details, { completed: course.completed });
     throw error;
   }
-  return completed;
+  return course.completed;
 }
 
-/** Not before the last one is done, so that what is told comes in order. */
-function tellStarted(
-  previous: Promise<unknown>,
-  started: { direction: MigrationDirection; step: MigrationStepName; index: number; total: number },
+/** Tells of the steps as they run, and keeps those that are done. */
+function createCourse(
+  total: number,
   { onProgress }: ApplyContext,
-): void {
-  previous.then(
-    () => onProgress({ kind: 'step-started', ...started }),
-    () => undefined,
-  );
+): Listener & { completed: MigrationResult['steps'] } {
+  const completed: MigrationResult['steps'] = [];
+  let started = 0;
+  return {
+    completed,
+    onStarted: ({ direction, ...step }) => {
+      // One that failed when it was sent ahead runs again.
+      if (started > completed.length) return;
+      const index = started++;
+      onProgress({ kind: 'step-started', direction, step: stepName(step), index, total });
+    },
+    onDone: ({ direction, ...step }, durationMs) => {
+      const name = stepName(step);
+      completed.push({ ...name, durationMs, direction });
+      onProgress({ kind: 'step-done', direction, step: name, durationMs });
+    },
+  };
 }

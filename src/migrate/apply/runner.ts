@@ -14,10 +14,10 @@ import {
 } from '../ledger/lock.ts';
 import { readProvenance, readServerIdentity } from '../ledger/provenance.ts';
 import { applySettings, DEFAULT_LOCK_WAIT_MS, ledgerKey, type MigrateOptions } from '../options.ts';
-import type { ApplyContext, Cleanness } from './context.ts';
+import type { ApplyContext } from './context.ts';
 import { createPreflight } from './observations.ts';
 import { type Observer, openObserver } from './observer.ts';
-import { listenToNotices, resetSessionSql } from './worker-session.ts';
+import { type Cleanness, listenToNotices, makeClean } from './worker-session.ts';
 
 /**
  * Makes the session the one runner of its target while `work` goes on: no pooler in between, the
@@ -39,8 +39,8 @@ export async function withRunner<T>(
     await worker.run(liftTimeLimitsSql(worker.facts));
     return await withLock(worker, options, async () => {
       const ledger = await ensureLedger(worker, options);
-      const [row] = await worker.run(`${resetSessionSql(worker.facts)} ${RUNS_NOTHING_SQL}`);
-      const cleanness = { isClean: row?.runsNothing === true };
+      const cleanness = { isClean: false };
+      await makeClean(worker, cleanness);
       const context = makeContext({ worker, observer, ledger, options, cleanness });
       return work(context, ledger.rows);
     });
@@ -106,10 +106,6 @@ async function ensureLedger(worker: Session, options: MigrateOptions): Promise<L
 function isUpToDate({ exists, format }: Ledger): boolean {
   return exists && format === LEDGER_FORMAT;
 }
-
-/** Any statement may change the session where it sets off a trigger. */
-const RUNS_NOTHING_SQL =
-  'select not exists (select from pg_catalog.pg_event_trigger) as "runsNothing"';
 
 function makeContext(from: {
   worker: Session;

@@ -49,6 +49,24 @@ export function openSessionSql(facts: ResetFacts): string {
   return `begin;\n${resetSql(facts)}\nset default_transaction_read_only = off;\ncommit;`;
 }
 
+/** Whether the session is sure to be as `resetSessionSql` left it. What may change it says so. */
+export interface Cleanness {
+  isClean: boolean;
+}
+
+/** Any statement may change the session where it sets off a trigger. */
+const RUNS_NOTHING_SQL =
+  'select not exists (select from pg_catalog.pg_event_trigger) as "runsNothing"';
+
+/** Cleans the session where that is needed, and says whether quick statements leave it so. */
+export async function makeClean(worker: Session, cleanness: Cleanness): Promise<boolean> {
+  if (!cleanness.isClean) {
+    const [row] = await worker.run(`${resetSessionSql(worker.facts)} ${RUNS_NOTHING_SQL}`);
+    cleanness.isClean = row?.runsNothing === true;
+  }
+  return cleanness.isClean;
+}
+
 /** A runner that hangs inside a transaction must not hold its locks for longer. */
 const IDLE_IN_TRANSACTION_TIMEOUT = '30s';
 
@@ -63,17 +81,20 @@ interface TransactionSettings {
   statementTimeoutMs: number | undefined;
   /** Whether nothing can have changed the session since it was cleaned; default false. */
   isClean?: boolean;
+  /** An expression that has to be true beside; default: none. */
+  condition?: string | undefined;
 }
 
 /**
  * One message that opens a transaction, cleans the session and makes the settings. `begin` comes
  * first and says all that the session's own defaults could change: whatever fails behind it leaves
  * an aborted transaction, so that statements sent along with this message cannot run without one.
- * Where the target is not the current schema the cast at the end fails (22P02).
+ * Where the target is not the current schema, or `condition` is not true, the cast at the end fails (22P02).
  */
 export function beginStatements(settings: TransactionSettings): string[] {
   const { modes, statementTimeoutMs, createTarget, targetSchema } = settings;
-  const target = quoteLiteral(targetSchema);
+  const isTarget = `pg_catalog.current_schema() = ${quoteLiteral(targetSchema)}`;
+  const isReady = settings.condition ? `${isTarget} and ${settings.condition}` : isTarget;
   return [
     `begin isolation level ${modes?.isolation ?? 'read committed'}, read write${modes?.isDeferrable ? ', deferrable' : ''}`,
     ...(settings.isClean ? [] : resetStatements(settings.facts)),
@@ -84,7 +105,7 @@ export function beginStatements(settings: TransactionSettings): string[] {
       : [`set local statement_timeout = ${statementTimeoutMs}`]),
     ...(createTarget ? [`create schema if not exists ${quoteIdent(targetSchema)}`] : []),
     `set local search_path = ${searchPathSql(settings)}`,
-    `select (case when pg_catalog.current_schema() = ${target} then 'true' else 'the target is not the current schema' end)::boolean`,
+    `select (case when ${isReady} then 'true' else 'the target is not the current schema' end)::boolean`,
     ...(modes?.isReadOnly ? BEGIN_READ_ONLY : []),
   ];
 }

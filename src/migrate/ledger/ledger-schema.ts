@@ -6,7 +6,7 @@ import { quoteIdent, quoteLiteral } from '../../sql/quote.ts';
 import { dropOldFunctionsSql, ledgerFunctionsDdl } from './record.ts';
 
 /** Raised when the layout below changes; a ledger with a higher one belongs to a newer evdb. */
-export const LEDGER_FORMAT = 4;
+export const LEDGER_FORMAT = 5;
 
 const HISTORY_ACTIONS =
   "'up', 'down', 'failed', 'repaired', 'baseline', 'reset', 'adopted', 'resumed'";
@@ -79,6 +79,7 @@ create table if not exists ${s}.history (
     ci_url text,
     transaction_id xid8 not null default pg_catalog.pg_current_xact_id(),
     detail text,
+    run_id uuid,
     constraint history_pkey primary key (id),
     constraint history_action_is_known check (action in (${HISTORY_ACTIONS}))
 );
@@ -116,19 +117,20 @@ comment on column ${s}.migration.token_checksum is 'The same without comments an
 comment on column ${s}.migration.state is 'applied; applying or reverting: a no-transaction migration stopped half way';
 comment on column ${s}.migration.statements_done is 'How many statements have committed (no-transaction migrations)';
 comment on column ${s}.migration.transaction_id is 'Tells after a lost connection whether the commit happened (pg_xact_status)';
-${format2Comments(s)}
+${laterComments(s)}
 comment on table ${s}.migration_text is 'The scripts as they ran, for down --from-ledger and for diffs; may hold secrets, so only its owner may read it';
 comment on table ${s}.history is 'Append-only: every up, down, failure, repair, baseline and reset';
 comment on function ${s}.refuse_history_change() is 'Keeps the history append-only';`;
 }
 
-function format2Comments(s: string): string {
+function laterComments(s: string): string {
   return `comment on column ${s}.migration.applied_at is 'Null where it is not known when, as for an adopted migration';
 comment on column ${s}.migration.statement_started is 'Outside a transaction: the statement, from 1, that was begun and is not known to be done';
 comment on column ${s}.migration.statement_started_at is 'When statement_started was written, which is before the statement was sent';
 comment on column ${s}.migration.statement_checksums is 'While a no-transaction script runs: one for each of its statements, without comments and white space';
 comment on column ${s}.migration.origin is 'applied: evdb ran it; baseline, adopted:<tool>: it was there before';
-comment on column ${s}.history.detail is 'The reason that was given, or what exactly was done';`;
+comment on column ${s}.history.detail is 'The reason that was given, or what exactly was done';
+comment on column ${s}.history.run_id is 'One a run of evdb: tells it after a lost connection which of its migrations were committed';`;
 }
 
 /** Brings a ledger of any older format to the present one; new ledgers are made like this from the start. */
@@ -149,9 +151,10 @@ function upgradeLedgerSql(schema: string): string {
     alter column applied_at drop not null;
 alter table ${s}.history
     add column if not exists detail text,
+    add column if not exists run_id uuid,
     drop constraint if exists history_action_is_known,
     add constraint history_action_is_known check (action in (${HISTORY_ACTIONS}));
-${format2Comments(s)}
+${laterComments(s)}
 ${dropOldFunctionsSql(s)}
 ${ledgerFunctionsDdl(s)}
 update ${s}.ledger_format set format = ${LEDGER_FORMAT};`;

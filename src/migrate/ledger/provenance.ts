@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -7,6 +8,8 @@ import { maskUrlsIn } from '../../text/harmless.ts';
 
 /** Where a change came from; goes into the history with each entry. */
 export interface Provenance {
+  /** Of one run of evdb: tells its entries from those of others. */
+  runId: string;
   toolVersion: string;
   osUser?: string | undefined;
   hostName?: string | undefined;
@@ -20,6 +23,7 @@ export function readProvenance(
   env: NodeJS.ProcessEnv = process.env,
 ): Provenance {
   return {
+    runId: randomUUID(),
     toolVersion: readToolVersion(),
     osUser: readOsUser(env),
     hostName: hostname(),

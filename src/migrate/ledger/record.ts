@@ -139,12 +139,12 @@ export function insertHistoriesSql(
 }
 
 function insertHistoryStatement(key: LedgerKey, entries: HistoryEntry[], by: Provenance): string {
-  const origin = literals(by.osUser, by.hostName, by.toolVersion, by.gitCommit, by.ciUrl);
+  const origin = literals(by.osUser, by.hostName, by.toolVersion, by.gitCommit, by.ciUrl, by.runId);
   const rows = entries.map(
     (entry) =>
       `(${quoteLiteral(key.targetSchema)}, ${entry.version ?? 'null'}, ${literals(entry.label, entry.name, entry.action, entry.checksum, entry.error)}, ${durationSql(entry.durationMs)}, ${literals(entry.detail)}, ${origin})`,
   );
-  return `insert into ${quoteIdent(key.ledgerSchema)}.history (target_schema, version, label, name, action, checksum, error, duration_ms, detail, os_user, host_name, tool_version, git_commit, ci_url)
+  return `insert into ${quoteIdent(key.ledgerSchema)}.history (target_schema, version, label, name, action, checksum, error, duration_ms, detail, os_user, host_name, tool_version, git_commit, ci_url, run_id)
 values ${rows.join(',\n')}`;
 }
 
@@ -221,6 +221,7 @@ export function ledgerFunctionsDdl(s: string): string {
     ...RECORD_UP_ARGUMENTS,
     p_lock_class: 'integer',
     p_lock_object: 'integer',
+    p_run_id: 'uuid',
   });
   return `
 create or replace function ${s}.record_up(
@@ -248,12 +249,15 @@ begin
     values (p_target_schema, p_version, p_up_text, p_down_text);
     insert into ${s}.history (
         target_schema, version, label, name, action, checksum, duration_ms,
-        os_user, host_name, tool_version, git_commit, ci_url
+        os_user, host_name, tool_version, git_commit, ci_url, run_id
     )
     values (
         p_target_schema, p_version, p_label, p_name, 'up', p_checksum, v_duration_ms,
-        p_os_user, p_host_name, p_tool_version, p_git_commit, p_ci_url
+        p_os_user, p_host_name, p_tool_version, p_git_commit, p_ci_url, p_run_id
     );
+    if not found then
+        return '${NOT_RECORDED.ledger}';
+    end if;
     if not exists (select from pg_namespace where nspname = p_target_schema) then
         return '${NOT_RECORDED.target}';
     end if;
@@ -284,13 +288,39 @@ export function targetExistsSql(targetSchema: string): string {
   return `exists (select from pg_catalog.pg_namespace where nspname = ${quoteLiteral(targetSchema)})`;
 }
 
-/** The function that ledgers up to format 3 had in place of it. */
+/** The functions that ledgers up to format 4 had in place of it. */
 export function dropOldFunctionsSql(s: string): string {
-  return `drop function if exists ${s}.record_up(${Object.values(RECORD_UP_ARGUMENTS).join(', ')});`;
+  const upTo3 = Object.values(RECORD_UP_ARGUMENTS).join(', ');
+  return `drop function if exists ${s}.record_up(${upTo3});
+drop function if exists ${s}.record_up(${upTo3}, integer, integer);`;
 }
 
 /** The call that records an applied migration; the server says how long its transaction took. */
 export function recordUpSql(key: LedgerKey, entry: LedgerEntry, by: Provenance): string {
+  return `select ${recordUpCall(key, entry, by)} as "recorded"`;
+}
+
+/**
+ * The same for where the commit follows unseen: it fails where that must not be. The mark that it leaves
+ * for `isMarkedSql` goes with its transaction, and comes to stay with the commit.
+ */
+export function recordUpOrFailSql(key: LedgerKey, entry: LedgerEntry, by: Provenance): string {
+  const call = recordUpCall(key, entry, by);
+  return `select pg_catalog.set_config('${MARK}', ${markOf(entry, by)}, false) where ${call}::bigint > 0`;
+}
+
+/** Whether this one was the last in the session to be recorded, and is committed. */
+export function isMarkedSql(entry: LedgerEntry, by: Provenance): string {
+  return `pg_catalog.current_setting('${MARK}', true) = ${markOf(entry, by)}`;
+}
+
+const MARK = 'evdb.recorded';
+
+function markOf({ version }: LedgerEntry, { runId }: Provenance): string {
+  return quoteLiteral(`${runId} ${version}`);
+}
+
+function recordUpCall(key: LedgerKey, entry: LedgerEntry, by: Provenance): string {
   const { version, label, name, checksum, tokenChecksum, statementsTotal } = entry;
   const { osUser, hostName, toolVersion, gitCommit, ciUrl } = by;
   const values = [
@@ -300,8 +330,9 @@ export function recordUpSql(key: LedgerKey, entry: LedgerEntry, by: Provenance):
     ...[entry.upText, entry.downText].map(literal),
     ...[osUser, hostName, toolVersion, gitCommit, ciUrl].map(literal),
     ...runnerLock(key),
+    literal(by.runId),
   ];
-  return `select ${quoteIdent(key.ledgerSchema)}.record_up(${values.join(', ')}) as "recorded"`;
+  return `${quoteIdent(key.ledgerSchema)}.record_up(${values.join(', ')})`;
 }
 
 /** The same for what is taken back. */

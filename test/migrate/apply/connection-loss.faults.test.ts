@@ -138,7 +138,7 @@ test('says that it does not know where the server cannot be asked either', async
   expect(result.stderr).toContain('003_venues');
   expect(result.stderr).toContain('`evdb migrate status` tells');
   expect(JSON.parse(result.stdout)).toMatchObject({
-    error: { code: 'OUTCOME_UNKNOWN', details: { transactionId: expect.stringMatching(/^\d+$/) } },
+    error: { code: 'OUTCOME_UNKNOWN', details: { runId: expect.stringMatching(/^[\da-f-]{36}$/) } },
   });
   expect(await paced.state()).toEqual(ALL_APPLIED);
 });
