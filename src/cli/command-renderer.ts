@@ -48,19 +48,15 @@ interface Call {
   fixed: Given;
 }
 
-/**
- * Writes commands as the user has called evdb, with what they gave.
- *
- * @param build makes the program with all its commands
- */
+/** Writes commands as the user has called evdb, with what they gave. */
 export function createCommandRenderer(
-  build: () => Command,
+  program: Command,
   args: readonly string[],
   context: CliContext,
 ): CommandRenderer {
   let call: Call | undefined;
   return (command) => {
-    call ??= readCall(build(), args, context);
+    call ??= readCall(program, args, context);
     return renderCommand(command, call);
   };
 }

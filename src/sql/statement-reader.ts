@@ -33,7 +33,6 @@ export class StatementTooLong extends Error {
 /** Parts grow to this; small ones suit copies that follow each other closely. */
 const MAX_PART_BYTES = 512 * 1024;
 const MIN_PART_BYTES = 8 * 1024;
-const ROWS_BYTES = 128 * 1024;
 
 /**
  * Gives the same statements as `splitStatements` gives for the whole text, and holds no more of it
@@ -150,6 +149,7 @@ const END_MARK = '\\.';
 const BREAK_AND_MARK = `\n${END_MARK}`;
 const LF = 0x0a;
 const CR = 0x0d;
+const BACKSLASH = 0x5c;
 
 type ByteQueue = ReturnType<typeof createByteQueue>;
 
@@ -204,7 +204,8 @@ function createByteQueue(blocks: Iterator<Buffer>) {
 function* takeRows(bytes: ByteQueue): Generator<Buffer> {
   let isLineStart = true;
   for (;;) {
-    bytes.fill(ROWS_BYTES);
+    // Enough to tell an end mark; more would be copied together.
+    bytes.fill(END_MARK.length + 2);
     const pending = bytes.pending();
     if (isLineStart && isEndMark(pending, 0)) return;
     const end = findEndOfRows(pending, bytes.isEnd());
@@ -223,12 +224,13 @@ function findEndOfRows(pending: Buffer, isEnd: boolean): number {
     if (mayGoOn || isEndMark(pending, at + 1)) return at + 1;
     at = pending.indexOf(BREAK_AND_MARK, at + 1);
   }
-  // The break or the mark may be cut in two.
-  return isEnd ? pending.length : pending.length - 2;
+  // The mark may be cut in two.
+  const isCut = !isEnd && pending.at(-1) === BACKSLASH && pending.at(-2) === LF;
+  return isCut ? pending.length - 1 : pending.length;
 }
 
 function isEndMark(bytes: Buffer, at: number): boolean {
-  if (bytes[at] !== 0x5c || bytes[at + 1] !== 0x2e) return false;
+  if (bytes[at] !== BACKSLASH || bytes[at + 1] !== 0x2e) return false;
   const next = bytes[at + 2];
   if (next === undefined || next === LF) return true;
   return next === CR && (bytes[at + 3] === undefined || bytes[at + 3] === LF);

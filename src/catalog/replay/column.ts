@@ -140,6 +140,5 @@ export function addOwnedSequence(catalog: Catalog, relation: Relation, column: s
     relpersistence: relation.isTemporary ? 't' : relation.isUnlogged ? 'u' : 'p',
   });
   sequence.ownedBy = { table: relation.key, column };
-  relation.everLinked?.add(sequence);
   catalog.relations.set(key, sequence);
 }

@@ -12,6 +12,7 @@ import { locate } from '../../sql/position.ts';
 import { commandLine } from '../../text/command-line.ts';
 import { lackingCharacter } from '../files/file-errors.ts';
 import { ScriptError } from '../files/script-error.ts';
+import type { Script } from '../files/source.ts';
 import { insertHistorySql } from '../ledger/record.ts';
 import { fullName } from '../plan/plan.ts';
 import type { MigrationStep } from '../plan/prepare.ts';
@@ -175,6 +176,15 @@ function describeSeen({ tries, firstSeenAt, ...blocker }: SeenBlocker): string {
   return `${describeBlocker(blocker)} (seen ${often}, first at ${firstSeenAt.slice(11, 19)} UTC)`;
 }
 
+/** None where a large file was changed before its checksum was known. */
+function checksumOf(script: Script): { checksum?: string } {
+  try {
+    return { checksum: script.checksum };
+  } catch {
+    return {};
+  }
+}
+
 /** A failure that cannot be written down must not hide the failure itself. */
 async function recordFailure(
   error: unknown,
@@ -189,7 +199,7 @@ async function recordFailure(
       version,
       label,
       name,
-      checksum: script.checksum,
+      ...checksumOf(script),
       error: error instanceof Error ? error.message : String(error),
     },
     context.provenance,

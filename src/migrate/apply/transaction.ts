@@ -138,6 +138,8 @@ async function runStatements(
   let isPlain = modes.count === 0;
   outbox.add(...beginParts(step, modes, rung, context));
   let sent: Promise<unknown>[] = [];
+  // While the server works on one batch the next one is read.
+  let before: Sent = Promise.resolve([]);
   for (const { statements, rows, isLast } of batchesOf(step)) {
     context.signal?.throwIfAborted();
     for (const statement of statements) {
@@ -156,13 +158,19 @@ async function runStatements(
     }
     if (isLast) break;
     sent.push(...outbox.send());
-    await firstFailure(sent);
+    const batch = Promise.allSettled(sent);
     sent = [];
+    await firstFailure(before);
+    // Behind a copy nothing may be sent.
+    if (rows !== undefined) await firstFailure(batch);
+    before = batch;
   }
   if (!isPlain) sent.push(...outbox.send(), ...endScript(modes, worker));
   outbox.add(...recordParts(step, context));
   const recorded = outbox.send();
-  await firstFailure([...sent, ...recorded]);
+  const last = Promise.allSettled([...sent, ...recorded]);
+  await firstFailure(before);
+  await firstFailure(last);
   return recordedId((await recorded[0])?.[0]?.recorded, step, context);
 }
 
@@ -205,9 +213,12 @@ function tellDone(
   onProgress({ kind: 'statement', step: stepName(step), line, command, durationMs });
 }
 
+/** What was sent and is waited for later; a failure of it is nobody's until then. */
+type Sent = Promise<PromiseSettledResult<unknown>[]>;
+
 /** Waits for all: those behind a failed statement fail too, because the transaction is aborted. */
-async function firstFailure(sent: Promise<unknown>[]): Promise<void> {
-  for (const result of await Promise.allSettled(sent)) {
+async function firstFailure(sent: Sent): Promise<void> {
+  for (const result of await sent) {
     if (result.status === 'rejected') throw result.reason;
   }
 }

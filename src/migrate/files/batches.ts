@@ -1,12 +1,10 @@
-import { createHash } from 'node:crypto';
-import { EvdbError } from '../../errors.ts';
-import { createStatementReader } from '../../sql/statement-reader.ts';
 import type { Statement } from '../../sql/statements.ts';
-import { readLargeChecksum, readNormalised } from './checksum.ts';
-import { hashed, type LargeFile } from './scan.ts';
+import { createPrint, isSameFile, readNormalised } from './checksum.ts';
+import { fileChanged } from './file-errors.ts';
+import { createSummedReader, type LargeFile } from './scan.ts';
 import type { Script } from './source.ts';
 
-/** What is sent before an answer is waited for. */
+/** What is sent before an answer to the batch before is waited for. */
 interface Batch {
   statements: Statement[];
   /** Of the last statement, where that is a copy: behind it nothing may be sent. */
@@ -15,9 +13,9 @@ interface Batch {
   isLast: boolean;
 }
 
-/** So many statements are sent before an answer is waited for, and so much of a large file. */
+/** So many statements make a batch, and so much of a large file; two batches are under way at once. */
 const PIPELINE_DEPTH = 64;
-const PIPELINE_LENGTH = 1024 * 1024;
+const PIPELINE_LENGTH = 256 * 1024;
 
 /**
  * The statements of a script in the order and the company in which they are sent.
@@ -26,7 +24,7 @@ const PIPELINE_LENGTH = 1024 * 1024;
  */
 export function batchesOf(step: { script: Script; statements: Statement[] }): Iterable<Batch> {
   const { script, statements } = step;
-  return script.large ? readBatches(script, script.large) : sliceBatches(script.text, statements);
+  return script.large ? readBatches(script.large) : sliceBatches(script.text, statements);
 }
 
 function* sliceBatches(text: string, statements: Statement[]): Generator<Batch> {
@@ -41,9 +39,9 @@ function* sliceBatches(text: string, statements: Statement[]): Generator<Batch> 
   }
 }
 
-function* readBatches(script: Script, { filePath }: LargeFile): Generator<Batch> {
-  const sum = createHash('sha256');
-  const reader = createStatementReader(hashed(readNormalised(filePath), sum));
+function* readBatches({ filePath, print, sums }: LargeFile): Generator<Batch> {
+  const again = createPrint();
+  const reader = createSummedReader(filePath, again);
   let statements: Statement[] = [];
   let length = 0;
   for (let next = reader.next(); next; next = reader.next()) {
@@ -55,29 +53,25 @@ function* readBatches(script: Script, { filePath }: LargeFile): Generator<Batch>
     statements = [];
     length = 0;
   }
-  if (sum.digest('hex') !== script.checksum) throw fileChanged(script);
+  if (!isSameFile(print, again)) throw fileChanged(filePath);
+  sums.settle(reader.finish());
   yield { statements, isLast: true };
 }
 
 /** A file that is written to while it runs fails in any way; this tells the true one. */
 export function unlessChanged(error: unknown, { script }: { script: Script }): unknown {
-  return script.large && isChanged(script, script.large) ? fileChanged(script, error) : error;
+  const { large } = script;
+  return large && isChanged(large) ? fileChanged(large.filePath, error) : error;
 }
 
-function isChanged({ checksum }: Script, { filePath }: LargeFile): boolean {
+function isChanged({ filePath, print }: LargeFile): boolean {
+  const again = createPrint();
   try {
-    return readLargeChecksum(filePath) !== checksum;
+    for (const _ of readNormalised(filePath, again));
   } catch {
     return true;
   }
-}
-
-function fileChanged({ path }: Script, cause?: unknown): EvdbError {
-  return new EvdbError('FILE_CHANGED', `${path} was changed while it ran`, {
-    hint: 'Nothing of it stays. Run the command again when nobody writes to the file.',
-    cause,
-    details: { file: path },
-  });
+  return !isSameFile(print, again);
 }
 
 /** In UTF-16 units: enough that the number of messages does not count. */

@@ -1,14 +1,39 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { closeSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, readSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
 import { openPlainFile } from '../../file-system.ts';
 import { fileUnreadable, notUtf8, nulByte } from './file-errors.ts';
 
 /** The checksum that `readScript` gives, without holding the file. */
-export function readLargeChecksum(path: string): string {
+export function readLargeChecksum(path: string, print?: FilePrint): string {
   const sum = createHash('sha256');
-  for (const block of readNormalised(path)) sum.update(block);
+  for (const block of readNormalised(path, print)) sum.update(block);
   return sum.digest('hex');
+}
+
+/** What one reading of a whole file leaves, to tell whether another one saw the same bytes. */
+export interface FilePrint {
+  /** What the system said of the file when it was opened, and when all of it was read. */
+  opened: string;
+  ended: string;
+  /** Of the bytes; far faster than a checksum that nobody can forge. */
+  crc: number;
+}
+
+export function createPrint(): FilePrint {
+  return { opened: '', ended: '', crc: 0 };
+}
+
+/** Whether nobody wrote to the file from the beginning of one reading to the end of another one. */
+export function isSameFile(first: FilePrint, later: FilePrint): boolean {
+  return first.opened === later.ended && first.crc === later.crc;
+}
+
+// Not its number: another file in its place has another time, and some shares number them anew.
+function describe(file: number): string {
+  const { size, mtimeNs, ctimeNs } = fstatSync(file, { bigint: true });
+  return `${size} ${mtimeNs} ${ctimeNs}`;
 }
 
 const BLOCK_BYTES = 256 * 1024;
@@ -19,11 +44,13 @@ const LF = 0x0a;
  * The bytes of a file as `readScript` takes them: UTF-8 without byte order mark and with `\n` line
  * ends, checked on the way. No block ends within a character.
  *
+ * @param print is filled in on the way
  * @throws {EvdbError} FILE_UNREADABLE, NOT_UTF8, NUL_BYTE
  */
-export function* readNormalised(path: string): Generator<Buffer> {
+export function* readNormalised(path: string, print = createPrint()): Generator<Buffer> {
   const file = open(path);
   try {
+    print.opened = describe(file);
     let kept: Buffer = Buffer.alloc(0);
     for (let offset = 0; ; ) {
       const block = Buffer.allocUnsafe(kept.length + BLOCK_BYTES);
@@ -34,6 +61,8 @@ export function* readNormalised(path: string): Generator<Buffer> {
       const end = isLast ? bytes.length : endOfWhole(bytes);
       check(bytes.subarray(0, end), path, offset);
       const whole = bytes.subarray(offset === 0 && isMarked(bytes) ? 3 : 0, end);
+      print.crc = crc32(whole, print.crc);
+      if (isLast) print.ended = describe(file);
       if (whole.length > 0) yield withoutReturns(whole);
       if (isLast) return;
       kept = bytes.subarray(end);

@@ -4,20 +4,46 @@ import { classifyStatement } from '../../sql/kind.ts';
 import { countsForTokens, foldStatement } from '../../sql/lexical.ts';
 import { MAX_CHECKED_LENGTH } from '../../sql/parser.ts';
 import { locate, type Position } from '../../sql/position.ts';
-import { createStatementReader, StatementTooLong } from '../../sql/statement-reader.ts';
+import {
+  createStatementReader,
+  type StatementReader,
+  StatementTooLong,
+} from '../../sql/statement-reader.ts';
 import type { Statement } from '../../sql/statements.ts';
-import { readNormalised } from './checksum.ts';
+import {
+  createPrint,
+  type FilePrint,
+  isSameFile,
+  readLargeChecksum,
+  readNormalised,
+} from './checksum.ts';
+import { fileChanged } from './file-errors.ts';
 import { displayPath } from './version.ts';
 
 /** What is known of a file that is too large to be held in memory. */
 export interface LargeFile {
   filePath: string;
   statementsTotal: number;
-  tokenChecksum: string;
+  /** Of the reading that checked it; every later one has to give the same. */
+  print: FilePrint;
+  sums: LargeSums;
 }
 
+/**
+ * The checksums of a large file. They are for the ledger, and cost as much as the rest of reading it:
+ * whoever reads the file in any case settles them, and asked before they read it once more.
+ *
+ * @throws {EvdbError} FILE_CHANGED
+ */
+interface LargeSums {
+  readonly checksum: string;
+  readonly tokenChecksum: string;
+  settle(sums: Sums): void;
+}
+
+type Sums = Pick<LargeSums, 'checksum' | 'tokenChecksum'>;
+
 interface LargeScan {
-  checksum: string;
   /** What stands for the text, see `createOutline`. */
   outline: string;
   file: LargeFile;
@@ -37,14 +63,18 @@ const TURN = 500;
  * Reads a large file once, from its start to its end.
  *
  * @returns a generator that yields now and then, so that the caller can look around
- * @param refuse sees every text that holds a comment
+ * @param about.refuse sees every text that holds a comment
+ * @param about.settles whether the checksums are wanted in any case
  * @throws {EvdbError} FILE_UNREADABLE, NOT_UTF8, NUL_BYTE, SCRIPT_TOO_LONG, and what `refuse` throws
  */
-export function* scanLargeFile(path: string, refuse: RefuseText): Generator<void, LargeScan> {
-  const sum = createHash('sha256');
-  const tokens = createTokenSum();
+export function* scanLargeFile(
+  path: string,
+  { refuse, settles }: { refuse: RefuseText; settles: boolean },
+): Generator<void, LargeScan> {
+  const print = createPrint();
   const outline = createOutline();
-  const reader = createStatementReader(hashed(readNormalised(path), sum));
+  const summed = settles ? createSummedReader(path, print) : undefined;
+  const reader = summed ?? createStatementReader(readNormalised(path, print));
   let statementsTotal = 0;
   for (let done = 0; ; done++) {
     if (done % TURN === 0) yield;
@@ -53,12 +83,8 @@ export function* scanLargeFile(path: string, refuse: RefuseText): Generator<void
     const gap = reader.gap();
     refuseAround(gap, statement, { refuse, isBehind: statementsTotal > 0 });
     statementsTotal++;
-    if (countsForTokens(statement)) tokens.addStatement(statement.text);
     if (statement.copyData) {
-      for (const rows of reader.rows()) {
-        tokens.addRows(rows);
-        if (++done % TURN === 0) yield;
-      }
+      for (const _ of reader.rows()) if (++done % TURN === 0) yield;
     }
     outline.add(statement, gap);
   }
@@ -66,11 +92,68 @@ export function* scanLargeFile(path: string, refuse: RefuseText): Generator<void
   if (COMMENT.test(tail.text)) {
     refuse(tail.text, { firstLine: tail.line, isBehind: statementsTotal > 0 });
   }
+  const sums = createSums(path, print);
+  if (summed) sums.settle(summed.finish());
+  return { outline: outline.finish(), file: { filePath: path, statementsTotal, print, sums } };
+}
+
+function createSums(path: string, print: FilePrint): LargeSums {
+  let checksum: string | undefined;
+  let tokens: string | undefined;
+  function checked<T>(read: (again: FilePrint) => T): T {
+    const again = createPrint();
+    const result = read(again);
+    if (!isSameFile(print, again)) throw fileChanged(path);
+    return result;
+  }
   return {
-    checksum: sum.digest('hex'),
-    outline: outline.finish(),
-    file: { filePath: path, statementsTotal, tokenChecksum: tokens.finish() },
+    get checksum() {
+      checksum ??= checked((again) => readLargeChecksum(path, again));
+      return checksum;
+    },
+    get tokenChecksum() {
+      tokens ??= checked((again) => readSums(path, again)).tokenChecksum;
+      return tokens;
+    },
+    settle(sums) {
+      checksum = sums.checksum;
+      tokens = sums.tokenChecksum;
+    },
   };
+}
+
+function readSums(path: string, print: FilePrint): Sums {
+  const reader = createSummedReader(path, print);
+  while (reader.next());
+  return reader.finish();
+}
+
+/** Reads the statements of a large file, and adds up its checksums on the way. */
+export function createSummedReader(path: string, print: FilePrint) {
+  const sum = createHash('sha256');
+  const tokens = createTokenSum();
+  const reader = createStatementReader(hashed(readNormalised(path, print), sum));
+  let isCopy = false;
+  function* rows(): Generator<Buffer> {
+    for (const piece of reader.rows()) {
+      tokens.addRows(piece);
+      yield piece;
+    }
+  }
+  return {
+    ...reader,
+    next() {
+      // Rows that nobody wanted count too.
+      if (isCopy) for (const _ of rows());
+      const statement = reader.next();
+      isCopy = statement?.copyData != null;
+      if (statement && countsForTokens(statement)) tokens.addStatement(statement.text);
+      return statement;
+    },
+    rows,
+    /** Once `next` has given the last statement. */
+    finish: (): Sums => ({ checksum: sum.digest('hex'), tokenChecksum: tokens.finish() }),
+  } satisfies StatementReader & { finish(): Sums };
 }
 
 const COMMENT = /--|\/\*/;
@@ -98,7 +181,7 @@ function refuseAround(
 }
 
 /** The same blocks; `sum` has seen all of them when they end. */
-export function* hashed(
+function* hashed(
   blocks: Iterable<Buffer>,
   sum: { update(bytes: Buffer): unknown },
 ): Generator<Buffer> {

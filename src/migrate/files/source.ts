@@ -159,8 +159,8 @@ export function readSmallChecksum(path: string): string | undefined {
 
 /** The checksum without comments and white space. */
 export function readTokenChecksum(path: string): string {
-  const { text, large } = readScript(path);
-  return large?.tokenChecksum ?? tokenChecksum(text);
+  const { text, large } = readScript(path, { settles: true });
+  return large?.sums.tokenChecksum ?? tokenChecksum(text);
 }
 
 export interface ReadScriptOptions {
@@ -168,6 +168,8 @@ export interface ReadScriptOptions {
   foreign?: boolean | undefined;
   /** Whether the caller tells of directives below the first statement itself, as lint does. */
   tellsDirectives?: boolean | undefined;
+  /** Whether the checksums of a large file are wanted in any case. */
+  settles?: boolean | undefined;
 }
 
 /**
@@ -201,10 +203,19 @@ function* readInTurns(path: string, options: ReadScriptOptions = {}): Generator<
   const head = !small && isLarge(path) ? parseDirectives(readHeader(path), shown) : undefined;
   // The journal of a script without a transaction needs all of its statements.
   if (head && !head.noTransaction) {
-    const { outline, checksum, file } = yield* scanLargeFile(path, (text, part) =>
-      refuseMisread(text, { shown, part, options }),
-    );
-    return { path: shown, text: outline, checksum, directives: head, large: file };
+    const { outline, file } = yield* scanLargeFile(path, {
+      refuse: (text, part) => refuseMisread(text, { shown, part, options }),
+      settles: options.settles === true,
+    });
+    return {
+      path: shown,
+      text: outline,
+      get checksum() {
+        return file.sums.checksum;
+      },
+      directives: head,
+      large: file,
+    };
   }
   const text = decode(small ?? readBytes(path), path);
   refuseMisread(text, { shown, options });

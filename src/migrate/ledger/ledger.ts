@@ -240,14 +240,26 @@ export function ledgerEntry(
   const { up, statements, downText, limitBytes } = from;
   const keep = (text: string | null) =>
     text !== null && Buffer.byteLength(text) <= limitBytes ? text : null;
+  const about = { version, label, name, downText: keep(downText) };
+  if (up.large) {
+    const { statementsTotal, sums } = up.large;
+    return {
+      ...about,
+      statementsTotal,
+      upText: null,
+      get checksum() {
+        return sums.checksum;
+      },
+      get tokenChecksum() {
+        return sums.tokenChecksum;
+      },
+    };
+  }
   return {
-    version,
-    label,
-    name,
+    ...about,
     checksum: up.checksum,
-    tokenChecksum: up.large?.tokenChecksum ?? tokenChecksum(up.text, statements),
-    statementsTotal: up.large?.statementsTotal ?? statements.length,
-    upText: up.large ? null : keep(up.text),
-    downText: keep(downText),
+    tokenChecksum: tokenChecksum(up.text, statements),
+    statementsTotal: statements.length,
+    upText: keep(up.text),
   };
 }

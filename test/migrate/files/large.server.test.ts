@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { planLintFixes } from '../../../src/index.lint.ts';
@@ -188,6 +188,53 @@ describe('a large file', () => {
     });
     await expect(changed).rejects.toMatchObject({ code: 'FILE_CHANGED' });
     expect(await stage.relations()).toEqual([]);
+  });
+
+  test('is rolled back where other bytes of the same length and time take the place of its own', async ({
+    stage,
+  }) => {
+    const text = TABLE + rows();
+    await stage.migration('001_t', text);
+    const path = join(stage.options.directory, '001_t.sql');
+    const { atime, mtime } = statSync(path);
+    const changed = migrateUp({
+      ...stage.options,
+      onProgress: ({ kind }) => {
+        if (kind !== 'step-started') return;
+        writeFileSync(path, text.replace(ROW, ROW.replace('name', 'nama')));
+        utimesSync(path, atime, mtime);
+      },
+    });
+    await expect(changed).rejects.toMatchObject({ code: 'FILE_CHANGED' });
+    expect(await stage.relations()).toEqual([]);
+    // What was checked was never added up, and what is there now is something else.
+    expect(await stage.sql`select action, checksum from evdb.history`).toEqual([
+      { action: 'failed', checksum: null },
+    ]);
+  });
+
+  test('tells the place of a statement that fails while others are on their way', async ({
+    stage,
+  }) => {
+    const half = inserts();
+    const begin = `${TABLE}${half}`;
+    await stage.migration(
+      '001_t',
+      `${begin}insert into t\nvalues (1, 'é'), (1 / 0, 'x');\n${half}`,
+    );
+    const error = await failUp(stage.options);
+    const line = begin.split('\n').length;
+    expect(error).toMatchObject({ server: { sqlstate: '22012' }, location: { line, column: 1 } });
+    await stage.migration('001_t', `${begin}insert into t\nvalues (1, 'é'), (nothing);\n${half}`);
+    expect(await failUp(stage.options)).toMatchObject({
+      server: { sqlstate: '42703' },
+      location: { line: line + 1, column: 19 },
+    });
+    expect(await stage.relations()).toEqual([]);
+    const { checksum } = readScript(`${stage.options.directory}/001_t.sql`);
+    expect(await stage.sql`select checksum from evdb.history order by id desc limit 1`).toEqual([
+      { checksum },
+    ]);
   });
 
   test('without a transaction is held, and runs', async ({ stage }) => {
