@@ -77,19 +77,6 @@ function spare(code, statement) {
   return code.replace(statement, '');
 }
 
-/**
- * Node reads a file byte by byte where it holds another character, and keeps it twice as large. What
- * is no string stands in comments, which are gone.
- */
-const AS_ASCII = {
-  name: 'as-ascii',
-  renderChunk: (code) =>
-    code.replace(
-      /[\u0080-\uffff]/g,
-      (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-    ),
-};
-
 if (!process.argv.includes('--if-stale') || isStale()) {
   const startedAt = new Date();
   try {
@@ -156,7 +143,7 @@ function publishTypes() {
 /** What starts first alone, then all the rest, which that loads in its own way. */
 async function bundleCli() {
   await bundleInto(
-    { input: { main: join(root, 'src/cli/main.ts') }, external: isPackage, plugins: [AS_ASCII] },
+    { input: { main: join(root, 'src/cli/main.ts') }, external: isPackage },
     { ...CLI_OUTPUT, dir: join(staging, 'cli') },
   );
   const importer = 'module.exports = (specifier) => import(specifier);\n';
@@ -169,16 +156,11 @@ async function bundleCli() {
       if (!error) chunks = assignChunks(program, readGraph(this));
     },
   };
-  return bundleInto(
+  await bundleInto(
     {
       input: { program },
       external: (id) => isPackage(id) && !INLINED.test(id),
-      plugins: [
-        findChunks,
-        SPARED,
-        { name: 'require-builtins', renderChunk: requireBuiltins },
-        AS_ASCII,
-      ],
+      plugins: [findChunks, SPARED, { name: 'require-builtins', renderChunk: requireBuiltins }],
     },
     {
       dir: join(staging, 'cli'),
@@ -193,6 +175,23 @@ async function bundleCli() {
       },
     },
   );
+  for (const name of readdirSync(join(staging, 'cli'))) writeAsAscii(join(staging, 'cli', name));
+}
+
+/**
+ * The kept code counts on it, and Node keeps a file twice as large that holds another character. Done
+ * with the finished file, because the bundler writes characters out again. What is no string or
+ * pattern stands in comments, which are gone.
+ */
+function writeAsAscii(path) {
+  const code = readFileSync(path, 'utf8');
+  if (/\\[\u0080-\uffff]/.test(code))
+    throw new Error(`${path} has a backslash before such a character`);
+  const escaped = code.replace(
+    /[\u0080-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  if (escaped !== code) writeFileSync(path, escaped);
 }
 
 /** What a chunk can be called, those that most commands need first. */

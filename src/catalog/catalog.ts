@@ -158,10 +158,10 @@ export interface Relation {
   /** Keys of its indexes. */
   indexes: Set<ObjectKey>;
   /**
-   * All that have ever had a foreign key to it, so that not every table has to be asked; undefined
-   * where nobody has kept it.
+   * All that have ever had a foreign key to it, been owned by it, or had it among their dependents or
+   * children, so that not every relation has to be asked; undefined where nobody has kept it.
    */
-  everReferencedBy?: Set<Relation>;
+  everLinked?: Set<Relation>;
   /** Of a partition or child. */
   parent?: ObjectKey;
   /** Partitions and children. */

@@ -41,6 +41,7 @@ export function linkDependents(catalog: Catalog, view: Relation, query: unknown)
       if (isAll || prefixed?.has(name) || plain?.has(name)) used.add(name);
     }
     relation.dependents.add(view.key);
+    view.everLinked?.add(relation);
     view.reads.set(relation.key, used);
   }
 }

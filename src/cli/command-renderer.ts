@@ -48,15 +48,19 @@ interface Call {
   fixed: Given;
 }
 
-/** Writes commands as the user has called evdb, with what they gave. */
+/**
+ * Writes commands as the user has called evdb, with what they gave.
+ *
+ * @param build makes the program with all its commands
+ */
 export function createCommandRenderer(
-  program: Command,
+  build: () => Command,
   args: readonly string[],
   context: CliContext,
 ): CommandRenderer {
   let call: Call | undefined;
   return (command) => {
-    call ??= readCall(program, args, context);
+    call ??= readCall(build(), args, context);
     return renderCommand(command, call);
   };
 }

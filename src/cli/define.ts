@@ -38,7 +38,8 @@ export interface CommandSpec {
   description?: string;
   /** Such as `<name>`, with its description. */
   arguments?: [syntax: string, description: string][];
-  options?: Option[];
+  /** Made when the command is built: those of all commands would slow every start. */
+  options?: () => Option[];
   /** Command lines, without the leading `evdb`. */
   examples: string[];
   /** Whether it takes `--format`; its results then have a `pipeline`. */
@@ -94,7 +95,7 @@ function defineCommand(
   for (const [syntax, description] of spec.arguments ?? []) {
     command.addArgument(new Argument(syntax, description));
   }
-  for (const option of spec.options ?? []) command.addOption(option);
+  for (const option of spec.options?.() ?? []) command.addOption(option);
   command.addOption(new Option('--json', 'print the result as JSON'));
   for (const option of spec.hasFormats ? formatOptions() : []) command.addOption(option);
   command.addHelpText('after', renderExamples(spec.examples));

@@ -41,8 +41,10 @@ export async function runCli(
   failure: Promise<never> = new Promise(() => undefined),
 ): Promise<number> {
   const state: CliState = { exitCode: EXIT.done, command: '' };
-  const program = buildProgram(context, state);
-  const render = createCommandRenderer(program, args, context);
+  // npm's flags are held against those of every command.
+  const words = isRunByNpm(context.env) ? [] : args;
+  const program = buildProgram(context, state, words);
+  const render = createCommandRenderer(() => buildProgram(context, state), args, context);
   return withCommandRenderer(render, async () => {
     const exitCode = await runProgram();
     const lost = await context.lostOutput();
@@ -136,17 +138,34 @@ const COMMANDS: (CommandSpec | CommandGroup)[] = [
   CONFIG_COMMAND,
 ];
 
-/** The whole command line. Handlers are thin and load what they need when they run. */
-export function buildProgram(context: CliContext, state: CliState): Command {
+/**
+ * The command line. Handlers are thin and load what they need when they run.
+ *
+ * @param words where they begin with the name of a command, that one alone is in it
+ */
+export function buildProgram(
+  context: CliContext,
+  state: CliState,
+  words: readonly string[] = [],
+): Command {
   const program = new Command('evdb')
     .description('PostgreSQL migrations and operations that never leave anything half done')
     .option('-V, --version', 'print the version')
     .configureOutput({ writeOut: context.out, writeErr: context.err, outputError: () => undefined })
     .exitOverride()
     .addHelpText('after', HELP);
-  for (const entry of COMMANDS) addCommand(program, entry, { context, state });
+  for (const entry of wantedCommands(words)) addCommand(program, entry, { context, state });
   for (const command of program.commands) inheritSettings(command, program, state);
   return program;
+}
+
+/** The command that words begin with; all of them where that is help, or no command. */
+function wantedCommands([first, second]: readonly string[]): (CommandSpec | CommandGroup)[] {
+  const entry = COMMANDS.find(({ name }) => name === first);
+  if (entry === undefined) return COMMANDS;
+  if (!('commands' in entry)) return [entry];
+  const command = entry.commands.find(({ name }) => name === second);
+  return command === undefined ? COMMANDS : [{ ...entry, commands: [command] }];
 }
 
 const HELP = `

@@ -39,8 +39,8 @@ function print(called: Called, write: () => string): string {
     programPath: called.programPath ?? '/usr/local/bin/evdb',
     platform: called.platform ?? 'linux',
   };
-  const program = buildProgram(context, { exitCode: 0, command: '' });
-  return withCommandRenderer(createCommandRenderer(program, called.args, context), write);
+  const build = () => buildProgram(context, { exitCode: 0, command: '' });
+  return withCommandRenderer(createCommandRenderer(build, called.args, context), write);
 }
 
 const reset = () => sameCommand('migrate reset', { confirm: true });

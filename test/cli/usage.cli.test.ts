@@ -1,4 +1,7 @@
+import type { Command } from 'commander';
 import { expect } from 'vitest';
+import { processContext } from '../../src/cli/context.ts';
+import { buildProgram } from '../../src/cli/run.ts';
 import { test } from '../support/fixture.ts';
 import { runCli, startCli } from '../support/run-cli.ts';
 import { expectError, readContents } from './cli-kit.ts';
@@ -103,4 +106,39 @@ test('says nothing where the reader of its output goes away', async ({ project }
   const running = startCli(['migrate', '--help'], { cwd: project.dir });
   running.child.stdout?.destroy();
   expect(await running.result).toEqual({ code: 0, signal: null, stdout: '', stderr: '' });
+});
+
+const context = processContext(process);
+const build = (words: string[]) => buildProgram(context, { exitCode: 0, command: '' }, words);
+
+/** The help of every command that can run, by its path. */
+function helpOf(command: Command, path: string[] = []): Map<string, string> {
+  if (command.commands.length === 0) return new Map([[path.join(' '), command.helpInformation()]]);
+  return new Map(command.commands.flatMap((one) => [...helpOf(one, [...path, one.name()])]));
+}
+
+test('makes no command but the one that is named, and that one whole', () => {
+  const all = helpOf(build([]));
+  expect(all.size).toBeGreaterThan(50);
+  for (const [path, help] of all) {
+    expect([...helpOf(build([...path.split(' '), '--json']))]).toEqual([[path, help]]);
+  }
+});
+
+test.for([
+  ['help', 'migrate', 'up'],
+  ['migrate'],
+  ['migrate', '--help'],
+  ['migrate', 'help', 'up'],
+  ['migrate', 'upp'],
+  ['--json', 'migrate', 'up'],
+  ['constructor'],
+])('makes every command where the words are %j', (words) => {
+  expect(helpOf(build(words))).toEqual(helpOf(build([])));
+});
+
+test('writes a command of another group with what was given', async ({ project }) => {
+  const args = ['lint', '--strict', '--migrations-dir', 'nowhere'];
+  const { stderr } = await runCli(args, { cwd: project.dir });
+  expect(stderr).toContain("migrate create 'first table' --migrations-dir nowhere`");
 });

@@ -10,8 +10,8 @@ import { type Catalog, findRelation, type Relation, resolveKey } from '../catalo
 import { columnTypeOf } from '../column-type.ts';
 import { addColumn, addColumnConstraints, addOwnedSequence, collationOf } from './column.ts';
 import { addConstraint, addNotNull, notNullOf } from './constraint.ts';
-import { dropColumn, dropConstraint } from './drop.ts';
-import { replayIdentity, withDescendants } from './relation.ts';
+import { dropColumn, dropConstraint, dropOwnedSequences } from './drop.ts';
+import { addChild, replayIdentity, withDescendants } from './relation.ts';
 import { attachPartition, detachChild, inheritFrom } from './table.ts';
 
 /** `alter table`, and `alter type` and `alter index` where PostgreSQL's tree says the same of them. */
@@ -183,7 +183,8 @@ function retype(catalog: Catalog, table: Relation, type: readonly Node[] | undef
   for (const one of catalog.relations.values()) {
     if (one.kind === 'composite type') one.children.delete(table.key);
   }
-  if (type) findRelation(catalog, writtenNameOf(type))?.children.add(table.key);
+  const row = type && findRelation(catalog, writtenNameOf(type));
+  if (row) addChild(row, table);
 }
 
 function addColumnTo(
@@ -228,9 +229,7 @@ function dropIdentity(catalog: Catalog, relation: Relation, name: string): void 
   const column = relation.columns.get(name);
   if (column?.generated !== 'identity') return;
   Object.assign(column, { generated: undefined, hasDefault: false });
-  for (const { key, ownedBy } of catalog.relations.values()) {
-    if (ownedBy?.table === relation.key && ownedBy.column === name) catalog.relations.delete(key);
-  }
+  dropOwnedSequences(catalog, relation, name);
 }
 
 function validate(catalog: Catalog, relation: Relation, name: string): void {

@@ -140,5 +140,6 @@ export function addOwnedSequence(catalog: Catalog, relation: Relation, column: s
     relpersistence: relation.isTemporary ? 't' : relation.isUnlogged ? 'u' : 'p',
   });
   sequence.ownedBy = { table: relation.key, column };
+  relation.everLinked?.add(sequence);
   catalog.relations.set(key, sequence);
 }

@@ -142,7 +142,7 @@ export function copyForeignKey(
           label: 'fkey',
         });
   putConstraint(relation, { ...foreignKey, name }, isInherited);
-  catalog.relations.get(foreignKey.references ?? '')?.everReferencedBy?.add(relation);
+  catalog.relations.get(foreignKey.references ?? '')?.everLinked?.add(relation);
   if (relation.kind !== 'partitioned table') return;
   for (const child of relation.children) {
     const partition = catalog.relations.get(child);

@@ -89,11 +89,18 @@ function dropOne(catalog: Catalog, key: ObjectKey): void {
   for (const index of relation.indexes) catalog.indexes.delete(index);
   const parent = catalog.relations.get(relation.parent ?? '');
   if (parent) detachChild(catalog, parent, relation);
-  for (const other of catalog.relations.values()) {
+  for (const other of relation.everLinked ?? catalog.relations.values()) {
     other.dependents.delete(key);
     other.children.delete(key);
-    if (other.ownedBy?.table === key) catalog.relations.delete(other.key);
+    if (other.ownedBy?.table === key && isThere(catalog, other)) {
+      catalog.relations.delete(other.key);
+    }
   }
+}
+
+/** Whether it is still what its key means. */
+function isThere({ relations }: Catalog, one: Relation): boolean {
+  return relations.get(one.key) === one;
 }
 
 /** Takes a column of one table away, with its indexes, constraints and sequence. */
@@ -118,8 +125,14 @@ export function dropColumn(catalog: Catalog, relation: Relation, name: string): 
   for (const { relation: other, constraint } of referencesTo(catalog, relation.key)) {
     if (constraint.referencedColumns?.includes(name)) other.constraints.delete(constraint.name);
   }
-  for (const { key, ownedBy } of catalog.relations.values()) {
-    if (ownedBy?.table === relation.key && ownedBy.column === name) catalog.relations.delete(key);
+  dropOwnedSequences(catalog, relation, name);
+}
+
+/** Takes the sequences away that go with a column. */
+export function dropOwnedSequences(catalog: Catalog, relation: Relation, column: string): void {
+  for (const one of relation.everLinked ?? catalog.relations.values()) {
+    const isOwned = one.ownedBy?.table === relation.key && one.ownedBy.column === column;
+    if (isOwned && isThere(catalog, one)) catalog.relations.delete(one.key);
   }
 }
 

@@ -69,6 +69,12 @@ export function withDescendants({ relations }: Catalog, root: Relation): Relatio
   return [...found];
 }
 
+/** Makes a relation a child of another. */
+export function addChild(parent: Relation, child: Relation): void {
+  parent.children.add(child.key);
+  child.everLinked?.add(parent);
+}
+
 /** A foreign key and the table that has it. */
 export interface Reference {
   relation: Relation;
@@ -78,7 +84,7 @@ export interface Reference {
 /** The foreign keys that point at a table, its own among them. */
 export function referencesTo({ relations }: Catalog, key: ObjectKey): Reference[] {
   const found: Reference[] = [];
-  for (const relation of relations.get(key)?.everReferencedBy ?? relations.values()) {
+  for (const relation of relations.get(key)?.everLinked ?? relations.values()) {
     if (relations.get(relation.key) !== relation) continue;
     for (const constraint of relation.constraints.values()) {
       if (constraint.references === key) found.push({ relation, constraint });

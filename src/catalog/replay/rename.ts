@@ -131,7 +131,7 @@ function renameColumn(catalog: Catalog, relation: Relation, from: string, to: st
       constraint.referencedColumns = rename(constraint.referencedColumns ?? []);
     }
   }
-  for (const { ownedBy } of catalog.relations.values()) {
+  for (const { ownedBy } of relation.everLinked ?? catalog.relations.values()) {
     if (ownedBy?.table === relation.key && ownedBy.column === from) ownedBy.column = to;
   }
 }

@@ -148,6 +148,7 @@ function own(catalog: Catalog, key: string, options: readonly Node[] | undefined
     const table = name === undefined ? undefined : findRelation(catalog, { schema, name });
     delete sequence.ownedBy;
     if (table) sequence.ownedBy = { table: table.key, column };
+    table?.everLinked?.add(sequence);
   }
 }
 
@@ -205,10 +206,16 @@ const NOT_A_PLACE = new Set(['', '$user', TEMPORARY_SCHEMA, 'pg_catalog']);
 function replayView(catalog: Catalog, { view, query, aliases, replace }: ViewStmt): void {
   if (view === undefined) return;
   const { key } = newRelationName(catalog, view);
-  const existing = replace ? catalog.relations.get(key) : undefined;
+  const before = catalog.relations.get(key);
   const relation = createRelation(key, 'view', view);
-  relation.dependents = existing?.dependents ?? relation.dependents;
-  for (const other of existing ? catalog.relations.values() : []) other.dependents.delete(key);
+  if (before === undefined) relation.everLinked = new Set();
+  if (before !== undefined && replace) {
+    relation.dependents = before.dependents;
+    if (before.everLinked !== undefined) relation.everLinked = before.everLinked;
+    for (const other of before.everLinked ?? catalog.relations.values()) {
+      other.dependents.delete(key);
+    }
+  }
   catalog.relations.set(key, relation);
   fillColumns(catalog, relation, query, aliases);
   linkDependents(catalog, relation, query);
@@ -233,6 +240,7 @@ function replayInto(
   const { key } = newRelationName(catalog, into.rel);
   if (isOnlyIfMissing && catalog.relations.has(key)) return;
   const relation = createRelation(key, kind, into.rel);
+  if (!catalog.relations.has(key)) relation.everLinked = new Set();
   catalog.relations.set(key, relation);
   fillColumns(catalog, relation, query, into.colNames);
   if (kind === 'materialized view') linkDependents(catalog, relation, query);

@@ -23,7 +23,7 @@ import {
 } from './column.ts';
 import { addConstraint, addNotNull, constrainIndex, copyForeignKey } from './constraint.ts';
 import { addIndex, findAttachable, shapeOf } from './indexes.ts';
-import { copyColumn, createRelation, newRelationName } from './relation.ts';
+import { addChild, copyColumn, createRelation, newRelationName } from './relation.ts';
 
 /** `create table`, also of a foreign one. */
 export function replayTable(
@@ -40,7 +40,7 @@ export function replayTable(
   }
   const { partspec } = statement;
   const relation = createRelation(key, partspec ? 'partitioned table' : kind, statement.relation);
-  if (!isReplaced) relation.everReferencedBy = new Set();
+  if (!isReplaced) relation.everLinked = new Set();
   if (partspec) relation.partitionKey = partitionKeyOf(partspec);
   catalog.relations.set(key, relation);
   catalog.unfilled.add(key);
@@ -79,7 +79,7 @@ function addColumns(
     const row = catalog.relations.get(resolveKey(catalog, written, catalog.relations));
     if (row) copyColumns(row, relation);
     // What is done to the type with cascade is done to its tables.
-    row?.children.add(relation.key);
+    if (row) addChild(row, relation);
   }
   for (const node of tableElts ?? []) {
     const definition = asKind(node, 'ColumnDef');
@@ -222,7 +222,7 @@ function copyIndexes(catalog: Catalog, source: Relation, relation: Relation): vo
 
 /** Makes a table a child of another: it gets the checks and not-null constraints. */
 export function inheritFrom(catalog: Catalog, parent: Relation, child: Relation): void {
-  parent.children.add(child.key);
+  addChild(parent, child);
   child.parent ??= parent.key;
   for (const constraint of parent.constraints.values())
     inheritConstraint(catalog, constraint, child);

@@ -18,7 +18,7 @@ const CLEANUP: CommandSpec = {
   summary: 'remove audit entries that are older than so many days',
   description:
     'Drops months that have expired as a whole, one a transaction, then deletes what is left batch by batch. What is committed stays when it is interrupted; run it again for the rest. Exits 4 when others held the locks all the time.',
-  options: [
+  options: () => [
     new Option('--days <n>', 'entries stay for so many days')
       .argParser(parseWithin(1, 1_000_000))
       .makeOptionMandatory(),
@@ -41,7 +41,7 @@ const LOG: CommandSpec = {
   summary: 'show who changed what, the newest first',
   description:
     'Shows the entries of the audit log with each column before and after. With --watch it shows the last ones, then every new one as its transaction commits, until Ctrl-C; with --json one object a line.',
-  options: [
+  options: () => [
     new Option('--table <name>', 'only changes of this table'),
     new Option('--record <id>', 'only changes of the row with this id').argParser(
       parseWithin(1, 2_147_483_647),
@@ -69,7 +69,7 @@ const DIMENSIONS = ['day', 'table', 'operation', 'actor'];
 const SUMMARY: CommandSpec = {
   name: 'summary',
   summary: 'count audit entries by table, operation, actor and day',
-  options: [
+  options: () => [
     new Option('--by <list>', `a list of ${DIMENSIONS.join(', ')}`)
       .argParser(parseDimensions)
       .default(['table', 'operation', 'actor', 'day'], 'table,operation,actor,day'),

@@ -16,7 +16,7 @@ import {
 const PING: CommandSpec = {
   name: 'ping',
   summary: 'say whether the database answers, how fast, and as what',
-  options: connectionOptions(),
+  options: connectionOptions,
   examples: ['db ping', 'db ping --env staging'],
   run: handlePing,
 };
@@ -26,7 +26,7 @@ const WAIT: CommandSpec = {
   summary: 'wait until the database accepts connections',
   description:
     'Tries until the database accepts connections, and exits 4 where it does not in time. A refused password or a missing database ends the wait at once.',
-  options: [
+  options: () => [
     new Option('--timeout <duration>', 'how long to wait (default: 30s)').argParser(parseSeconds),
     ...connectionOptions(),
   ],
@@ -37,7 +37,7 @@ const WAIT: CommandSpec = {
 const CREATE: CommandSpec = {
   name: 'create',
   summary: 'create the configured database, unless it exists',
-  options: connectionOptions(),
+  options: connectionOptions,
   examples: ['db create', 'db create --url postgres://localhost/events'],
   run: handleCreate,
 };
@@ -47,7 +47,7 @@ const DROP: CommandSpec = {
   summary: 'drop the configured database with all its data',
   description:
     'Drops the configured database with all its data, where it exists. Refused where somebody is connected, unless --force ends their sessions, and always where the environment is protected.',
-  options: [
+  options: () => [
     new Option('--confirm', 'consent: without it nothing is changed'),
     new Option('--force', 'end the sessions that are connected'),
     ...connectionOptions(),
@@ -59,7 +59,7 @@ const DROP: CommandSpec = {
 const SIZES: CommandSpec = {
   name: 'sizes',
   summary: 'show how big the database, its schemas and its biggest tables are',
-  options: [
+  options: () => [
     new Option('--limit <n>', 'show so many tables at most (default: 10)').argParser(parseCount),
     ...reportOptions(),
     ...connectionOptions(),

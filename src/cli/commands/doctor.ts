@@ -10,7 +10,7 @@ export const DOCTOR_COMMAND: CommandSpec = {
   summary: 'examine the database: every check in one run',
   description:
     'Runs every check on one connection: connections, locks, vacuum, indexes, tables, sequences, replication, configuration, event schema, evdb. It changes nothing, waits for no lock and gives each check a second (the business rules, which look at every registration, 30). What this role may not see is unknown, never ok. Exits 3 when something is critical, with --fail-on also when something is a warning or unknown.',
-  options: [
+  options: () => [
     new Option(
       '--fail-on <status>',
       'exit 3 on this status beside critical: warning, unknown; several: again, or with commas',

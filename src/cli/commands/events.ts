@@ -28,7 +28,7 @@ function findOptions(): Option[] {
 const LIST: CommandSpec = {
   name: 'list',
   summary: 'list events, the soonest first',
-  options: findOptions(),
+  options: findOptions,
   examples: ['events list', 'events list --free --until 2026-12-31'],
   run: handler('handleList'),
 };
@@ -37,7 +37,7 @@ const SEARCH: CommandSpec = {
   name: 'search',
   summary: 'find events by words, the best first',
   arguments: [['<words...>', 'such as: jazz berlin, "jazz night", jazz or blues, jaz*']],
-  options: findOptions(),
+  options: findOptions,
   examples: ['events search jazz berlin', 'events search \'"jazz night"\' --past'],
   run: handler('handleSearch'),
 };
@@ -46,7 +46,7 @@ const SHOW: CommandSpec = {
   name: 'show',
   summary: 'show one event',
   arguments: [['<event>', 'id of the event']],
-  options: eventSchemaOptions(),
+  options: eventSchemaOptions,
   examples: ['events show 42'],
   run: handler('handleShow'),
 };
@@ -55,7 +55,7 @@ const STATS: CommandSpec = {
   name: 'stats',
   summary: 'count the seats and registrations of one event',
   arguments: [['<event>', 'id of the event']],
-  options: eventSchemaOptions(),
+  options: eventSchemaOptions,
   examples: ['events stats 42'],
   run: handler('handleStats'),
 };
@@ -71,7 +71,7 @@ const REGISTER: CommandSpec = {
   description:
     'Registers users for an event; several go in one batch that takes exactly the seats that are left. Exits 1 when any of them was refused; the others stay registered.',
   arguments: PEOPLE,
-  options: [
+  options: () => [
     new Option('--waitlist', 'wait where no seat is free'),
     new Option('--hold <duration>', 'hold the seat for so long instead of confirming it').argParser(
       parseSeconds,
@@ -88,7 +88,7 @@ const UNREGISTER: CommandSpec = {
   description:
     'Unregisters users from an event, one after the other. Exits 1 when any of them was refused; the others stay unregistered.',
   arguments: PEOPLE,
-  options: [
+  options: () => [
     new Option('--keep', 'keep the rows as cancelled instead of removing them'),
     ...eventSchemaOptions(),
   ],

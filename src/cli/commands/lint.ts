@@ -16,7 +16,7 @@ export const LINT_COMMAND: CommandSpec = {
   description:
     'Judges migrations by their text and by what the earlier ones left: locks, rewrites, scans, lost data, transactions. Reads files alone. Exits 3 when it finds an error; with --strict for warnings too.',
   arguments: [['[files...]', 'files or folders (default: the folder of the migrations)']],
-  options: [
+  options: () => [
     new Option('--strict', 'exit 3 for warnings too'),
     new Option('--verbose', 'also list what is for information only'),
     repeated('--rule <name>', 'only this rule; several: again, or with commas'),

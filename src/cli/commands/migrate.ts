@@ -20,7 +20,7 @@ const UP: CommandSpec = {
   summary: 'apply the pending migrations',
   description:
     'Applies the pending migrations in version order, each with its ledger row in a transaction of its own.',
-  options: [
+  options: () => [
     new Option('--to <version>', 'the last version to apply'),
     stepsOption('apply at most so many'),
     dryRun(),
@@ -36,7 +36,7 @@ const DOWN: CommandSpec = {
   name: 'down',
   summary: 'take back the newest migration, or more',
   description: 'Runs the down scripts of applied migrations, newest first; one by default.',
-  options: [
+  options: () => [
     new Option('--to <version>', 'leave this version as the last one applied; 0 leaves none'),
     stepsOption('take back so many (default: 1)'),
     dryRun(),
@@ -51,7 +51,7 @@ const DOWN: CommandSpec = {
 const REDO: CommandSpec = {
   name: 'redo',
   summary: 'take back the newest migration and apply it again',
-  options: [
+  options: () => [
     dryRun(),
     confirm('consent, needed where the environment is protected'),
     ...runOptions(),
@@ -63,7 +63,7 @@ const REDO: CommandSpec = {
 const STATUS: CommandSpec = {
   name: 'status',
   summary: 'show which migrations are applied',
-  options: [
+  options: () => [
     new Option('--check', 'exit 3 unless everything is applied and as it was'),
     new Option('--drift', 'say what was changed by hand, and exit 3 where something was'),
     new Option('--all', 'on a terminal: list every applied migration'),
@@ -78,7 +78,7 @@ const CREATE: CommandSpec = {
   name: 'create',
   summary: 'write the skeleton of a new migration',
   arguments: [['<name>', 'words that say what it does, such as "add venues"']],
-  options: [
+  options: () => [
     new Option('--sequential', 'number it one above the last').conflicts('timestamp'),
     new Option(
       '--timestamp',
@@ -98,7 +98,7 @@ const VALIDATE: CommandSpec = {
   summary: 'check the files, and the database against them',
   description:
     'Checks names, directives and syntax of every file, judges it as `evdb lint` does, and where a database is configured, holds the files against its ledger. Exits 3 when it finds an error; with --strict for warnings too.',
-  options: [
+  options: () => [
     new Option('--strict', 'exit 3 for warnings too'),
     new Option('--verbose', 'also list what is for information only'),
     new Option('--base <ref>', 'a git branch or commit whose migrations come before those here'),
@@ -120,7 +120,7 @@ const RESET: CommandSpec = {
   summary: 'drop everything in the schema and apply all migrations again',
   description:
     'Drops what lives in the target schema and no extension owns, forgets its ledger rows and applies all migrations again. The history stays.',
-  options: [confirm('consent: without it nothing is changed'), ...runOptions()],
+  options: () => [confirm('consent: without it nothing is changed'), ...runOptions()],
   examples: ['migrate reset --confirm'],
   run: handler('handleReset'),
 };
@@ -135,7 +135,7 @@ const ADOPT: CommandSpec = {
   summary: 'take over from another migration tool',
   description:
     "Reads another tool's files and tracking table, holds them against each other, writes evdb's files, and records what is applied in the ledger. No migration is run; the tool's own files and table stay as they are, and --undo takes everything back. See docs/adopt.md.",
-  options: [
+  options: () => [
     new Option('--from <tool>', 'the tool').choices(TOOLS),
     new Option('--from-dir <path>', 'its folder (default: where it usually is)'),
     new Option(
@@ -168,7 +168,7 @@ const PLAN: CommandSpec = {
   summary: 'show what up would do, and what others would feel of it',
   description:
     'Lists the pending migrations, and for each statement the locks it takes and what they block, what it rewrites, scans and builds, and how big those tables are. Reads only.',
-  options: [
+  options: () => [
     new Option('--to <version>', 'the last version to plan for'),
     stepsOption('plan at most so many'),
     new Option('--strict', 'fail when the database is ahead of the files'),
@@ -214,7 +214,7 @@ const REPAIR: CommandSpec = {
   description:
     'Takes over files that differ from what was applied only in comments or white space, and lists what somebody has to decide, each with the command for it (exit code 3). With a version it repairs that one: changed SQL is accepted and a file that is gone is forgotten, both with --confirm; --as settles what became of an interrupted statement. No migration is run; each repair is an entry in the history.',
   arguments: [['[version]', 'the one to repair (default: all that is safe)']],
-  options: [
+  options: () => [
     new Option('--confirm', 'consent to a repair that is right only where you know that it is'),
     new Option('--as <verdict>', 'the statement in which this version was interrupted')
       .choices(['done', 'not-done'])
@@ -237,7 +237,7 @@ const BASELINE: CommandSpec = {
   description:
     'Counts every file up to a version as applied, without running it. For a database that was made by other means, before the first `migrate up`.',
   arguments: [['<version>', 'the newest one whose objects the database holds already']],
-  options: [
+  options: () => [
     new Option(
       '--confirm',
       'consent, needed where the ledger has rows already, the schema is empty, or the environment is protected',

@@ -10,7 +10,7 @@ export const INIT_COMMAND: CommandSpec = {
   summary: 'copy the event schema, a config file and .env.example into this folder',
   description:
     'Copy the event schema, a config file and .env.example into this folder. What is there stays; beside migrations of its own the event schema is left out.',
-  options: [new Option('--empty', 'without the event schema')],
+  options: () => [new Option('--empty', 'without the event schema')],
   examples: ['init', 'init --empty'],
   run: handleInit,
 };
@@ -40,7 +40,7 @@ export const CONFIG_COMMAND: CommandSpec = {
   summary: 'show what is configured and where each value comes from',
   description:
     'Shows every setting that is in force and where it comes from: flags, environment, .env, config file, defaults. Secrets are masked.',
-  options: migrateOptions(),
+  options: migrateOptions,
   examples: ['config', 'config --env staging'],
   run: handleConfig,
 };

@@ -14,7 +14,7 @@ const CHECK: CommandSpec = {
   summary: 'look for data that breaks a rule of the event schema',
   description:
     'Looks for rows that break a rule in spite of constraints and triggers, and for guards that are gone. Changes nothing. Exits 3 when a rule is broken.',
-  options: [severity(), ...reportOptions(), ...eventSchemaOptions()],
+  options: () => [severity(), ...reportOptions(), ...eventSchemaOptions()],
   examples: ['rules check', 'rules check --severity error --json'],
   hasFormats: true,
   run: handler('handleRulesCheck'),
@@ -23,7 +23,7 @@ const CHECK: CommandSpec = {
 const LIST: CommandSpec = {
   name: 'list',
   summary: 'list the rules, and what mends each',
-  options: [...reportOptions(), ...eventSchemaOptions()],
+  options: () => [...reportOptions(), ...eventSchemaOptions()],
   examples: ['rules list'],
   run: handler('handleRulesList'),
 };
@@ -34,7 +34,7 @@ const REPAIR: CommandSpec = {
   description:
     'Repairs the broken rules that have a repair, each in a transaction of its own, and looks again. With --dry-run it does the same, shows every change and rolls it back. Exits 3 when a rule is still broken afterwards. Refused where the environment is protected.',
   arguments: [['[rule...]', 'only these rules (default: all that are broken)']],
-  options: [
+  options: () => [
     severity(),
     new Option('--dry-run', 'show what would change, and roll it back'),
     new Option('--confirm', 'consent: without it nothing is changed'),

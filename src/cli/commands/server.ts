@@ -13,7 +13,7 @@ const directory = () =>
 const START: CommandSpec = {
   name: 'start',
   summary: 'start the embedded PostgreSQL, and leave it running',
-  options: [
+  options: () => [
     new Option('--port <n>', 'port to listen on (default: the last one, or a free one)').argParser(
       parsePort,
     ),
@@ -27,7 +27,7 @@ const START: CommandSpec = {
 const STOP: CommandSpec = {
   name: 'stop',
   summary: 'stop the embedded PostgreSQL; its data stays',
-  options: [directory(), ...configOptions()],
+  options: () => [directory(), ...configOptions()],
   examples: ['server stop'],
   run: handleStop,
 };
@@ -35,7 +35,7 @@ const STOP: CommandSpec = {
 const STATUS: CommandSpec = {
   name: 'status',
   summary: 'show whether the embedded PostgreSQL runs, and where',
-  options: [directory(), ...configOptions()],
+  options: () => [directory(), ...configOptions()],
   examples: ['server status'],
   run: handleServerStatus,
 };
@@ -45,7 +45,7 @@ const URL: CommandSpec = {
   summary: 'print the URL of the embedded PostgreSQL, with its password',
   description:
     'Prints the URL of the running embedded PostgreSQL, with its password, for other programs. This is the one command that prints a password.',
-  options: [directory(), ...configOptions()],
+  options: () => [directory(), ...configOptions()],
   examples: ['server url'],
   run: handleUrl,
 };

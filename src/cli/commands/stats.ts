@@ -215,7 +215,7 @@ function commandOf(topic: StatsTopic): CommandSpec {
   return {
     name,
     summary,
-    options: [
+    options: () => [
       ...flags.map((flag) => FLAGS[flag]()),
       ...reportOptions(),
       watchOption(),
@@ -242,7 +242,7 @@ const UPDATE: CommandSpec = {
   summary: 'analyze every table, and say what became of each',
   description:
     'Analyzes one table after the other and waits for nobody: what is locked is skipped and listed. Exits 4 where only locks stood in the way, and 1 where a table failed or the role may not analyze it.',
-  options: [FLAGS.schema(), ...reportOptions(), ...connectionOptions()],
+  options: () => [FLAGS.schema(), ...reportOptions(), ...connectionOptions()],
   examples: ['stats update', 'stats update --schema public'],
   run: handleUpdate,
 };

@@ -160,8 +160,9 @@ async function runStatements(
     sent.push(...outbox.send());
     const batch = Promise.allSettled(sent);
     sent = [];
+    // Behind a copy nothing may be sent, not even a rollback.
+    if (rows !== undefined) await batch;
     await firstFailure(before);
-    // Behind a copy nothing may be sent.
     if (rows !== undefined) await firstFailure(batch);
     before = batch;
   }
