@@ -109,6 +109,8 @@ export async function applyAhead(
 interface Message {
   step: QuickStep;
   answer: Promise<unknown>;
+  /** Also before anybody has heard: several answers may come at once. */
+  isAnswered: boolean;
 }
 
 function sendStep(
@@ -118,12 +120,15 @@ function sendStep(
   context: ApplyContext,
 ): Message {
   const texts = textsOf(step, previous, context);
-  if (underWay.length === 0) expectNotices(step, context);
+  if (underWay.every(({ isAnswered }) => isAnswered)) expectNotices(step, context);
   const message: Message = {
     step,
+    isAnswered: false,
     answer: context.worker.runEach(texts, (index) => {
+      if (index < texts.length - 1) return;
+      message.isAnswered = true;
       // What the server says from now on is of the next one.
-      const next = index === texts.length - 1 && underWay[underWay.indexOf(message) + 1];
+      const next = underWay[underWay.indexOf(message) + 1];
       if (next) expectNotices(next.step, context);
     }),
   };

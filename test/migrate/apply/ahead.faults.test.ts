@@ -198,15 +198,40 @@ test('a backend that is ended amid them has applied what the report says', async
   await expectWhole(stage);
 });
 
-test('what the server says is told of the file that it is of', async ({ stage }) => {
+test('what the server says is told of the file that it is of, also where answers come together', async ({
+  stage,
+  onTestFinished,
+}) => {
+  await stage.sql`create table busy (id int primary key)`;
+  const holder = stage.openOther();
+  await holder.unsafe('begin; lock table busy in access exclusive mode');
   await stage.sql`create table t (id int)`;
   for (const label of NAMES) {
+    const waits = label === '001' ? 'create table w (id int references busy);' : '';
     await stage.migration(
       `${label}_t`,
-      `${tableOf(label)}\ncreate table if not exists t (id int);`,
+      `${tableOf(label)}\ncreate table if not exists t (id int);\n${waits}`,
     );
   }
-  await migrateUp(stage.options);
+  const proxy = await startProxy(stage.url);
+  onTestFinished(proxy.close);
+  const options = await stage.optionsFor(proxy.url);
+  const running = migrateUp({ ...options, lockTimeoutMs: 60_000 });
+  await expect
+    .poll(
+      () => stage.sql`
+        select from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'`,
+      { timeout: 20_000 },
+    )
+    .toHaveLength(1);
+  // the next ones are on their way by now
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  proxy.silence();
+  await holder.unsafe('rollback');
+  await expect.poll(() => stage.ledger(), { timeout: 20_000 }).toHaveLength(3);
+  proxy.restore();
+  await running;
   const notices = stage.heard.flatMap((one) => (one.kind === 'notice' ? [one] : []));
   expect(notices.map(({ file, line }) => `${file.slice(-9)}:${line}`)).toEqual(
     NAMES.map((label) => `${label}_t.sql:2`),
