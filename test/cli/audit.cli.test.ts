@@ -1,11 +1,7 @@
 import { describe, expect } from 'vitest';
-import {
-  addEvent,
-  addOldEntries,
-  addUsers,
-  readAges,
-  withOpenTransaction,
-} from '../event-schema/event-schema-kit.ts';
+import { addOldEntries, readAges } from '../event-schema/audit-kit.ts';
+import { withOpenTransaction } from '../event-schema/clients-kit.ts';
+import { addEvent, addUsers } from '../event-schema/event-schema-kit.ts';
 import { test as base } from '../support/fixture.ts';
 import { type CliResult, type RunningCli, runCli, startCli } from '../support/run-cli.ts';
 import { expectError, expectHint, expectNoStack, parseJson } from './cli-kit.ts';

@@ -1,5 +1,6 @@
 import { describe, expect } from 'vitest';
-import { addEvent, behindTriggers, listBroken } from '../event-schema/event-schema-kit.ts';
+import { addEvent } from '../event-schema/event-schema-kit.ts';
+import { behindTriggers, listBroken } from '../event-schema/rules-kit.ts';
 import { test as base } from '../support/fixture.ts';
 import { type CliResult, runCli } from '../support/run-cli.ts';
 import { expectError, expectHint, parseJson, test as withRole } from './cli-kit.ts';

@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
-import { addEvent, addUsers, only, useInOwnSession } from '../event-schema/event-schema-kit.ts';
+import { addEvent, addUsers, only } from '../event-schema/event-schema-kit.ts';
+import { useInOwnSession } from '../event-schema/index-usage-kit.ts';
 import { test } from '../support/sessions.ts';
 import { eventually } from '../support/waiting.ts';
 import { examine, findingOn } from './doctor-kit.ts';

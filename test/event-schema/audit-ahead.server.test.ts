@@ -1,13 +1,9 @@
 import { describe, expect } from 'vitest';
 import { closeSql, openSql } from '../support/databases.ts';
 import { test } from '../support/fixture.ts';
-import {
-  addUsers,
-  listPartitions,
-  partitionName,
-  runFiles,
-  withOpenTransaction,
-} from './event-schema-kit.ts';
+import { listPartitions, partitionName } from './audit-kit.ts';
+import { withOpenTransaction } from './clients-kit.ts';
+import { addUsers, runFiles } from './event-schema-kit.ts';
 
 describe('the audit triggers', () => {
   const secondAhead = async (sql: Parameters<typeof partitionName>[0]) => {

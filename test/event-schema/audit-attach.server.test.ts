@@ -1,7 +1,8 @@
 import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { test } from '../support/fixture.ts';
-import { only, readCatalog, runFiles, withOpenTransaction } from './event-schema-kit.ts';
+import { withOpenTransaction } from './clients-kit.ts';
+import { only, readCatalog, runFiles } from './event-schema-kit.ts';
 
 /** Makes a table that nobody audits yet. */
 async function addTickets(sql: postgres.Sql, key = 'id integer primary key'): Promise<void> {

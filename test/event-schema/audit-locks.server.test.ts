@@ -2,18 +2,9 @@ import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { closeSql, openSql } from '../support/databases.ts';
 import { test } from '../support/fixture.ts';
-import {
-  addEvent,
-  addOldEntries,
-  addUsers,
-  cleanUp,
-  listPartitions,
-  only,
-  readAges,
-  readSeats,
-  register,
-  withOpenTransaction,
-} from './event-schema-kit.ts';
+import { addOldEntries, cleanUp, listPartitions, readAges } from './audit-kit.ts';
+import { withOpenTransaction } from './clients-kit.ts';
+import { addEvent, addUsers, only, readSeats, register } from './event-schema-kit.ts';
 
 const busy = {
   code: '55P03',

@@ -1,16 +1,9 @@
 import { describe, expect } from 'vitest';
 import { closeSql, openSql } from '../support/databases.ts';
 import { test } from '../support/fixture.ts';
-import {
-  addEvent,
-  addUsers,
-  listPartitions,
-  listPlaces,
-  only,
-  partitionName,
-  register,
-  withOpenTransaction,
-} from './event-schema-kit.ts';
+import { listPartitions, listPlaces, partitionName } from './audit-kit.ts';
+import { withOpenTransaction } from './clients-kit.ts';
+import { addEvent, addUsers, only, register } from './event-schema-kit.ts';
 
 describe('ensure_audit_partitions', () => {
   test('finds this month and three more made by the migration, and makes no others twice', async ({

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { test } from '../support/fixture.ts';
-import { addEvent, addUsers, listPartitions, only, partitionName } from './event-schema-kit.ts';
+import { listPartitions, partitionName } from './audit-kit.ts';
+import { addEvent, addUsers, only } from './event-schema-kit.ts';
 
 /** Every way to take an entry away or to change one, on each table that holds entries. */
 async function attemptsOn(sql: postgres.Sql): Promise<string[]> {

@@ -1,7 +1,8 @@
 import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { test } from '../support/fixture.ts';
-import { addEvent, addOldEntries, addUsers, only, partitionName } from './event-schema-kit.ts';
+import { addOldEntries, partitionName } from './audit-kit.ts';
+import { addEvent, addUsers, only } from './event-schema-kit.ts';
 
 /** Changes one user as somebody, in a transaction of its own. */
 async function rename(sql: postgres.Sql, id: number, name: string, actor: string): Promise<void> {

@@ -1,14 +1,8 @@
 import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { test } from '../support/fixture.ts';
-import {
-  addOldEntries,
-  addUsers,
-  cleanUp,
-  listPartitions,
-  only,
-  readAges,
-} from './event-schema-kit.ts';
+import { addOldEntries, cleanUp, listPartitions, readAges } from './audit-kit.ts';
+import { addUsers, only } from './event-schema-kit.ts';
 
 /** An entry on either side of a bound that is `days` days ago, in one partition where it exists. */
 async function addAroundBound(sql: postgres.Sql, days: number): Promise<void> {

@@ -1,10 +1,10 @@
 import { describe, expect } from 'vitest';
 import { test } from '../support/fixture.ts';
+import { followEntries } from './audit-kit.ts';
 import {
   addEvent,
   addUsers,
   bcryptHash,
-  followEntries,
   only,
   register,
   registerBatch,

@@ -1,7 +1,8 @@
 import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { test } from '../support/fixture.ts';
-import { addEvent, addUsers, listBroken, only, readDetails, smuggle } from './event-schema-kit.ts';
+import { addEvent, addUsers, only } from './event-schema-kit.ts';
+import { listBroken, readDetails, smuggle } from './rules-kit.ts';
 
 class Undo extends Error {}
 

@@ -5,14 +5,13 @@ import {
   addEvent,
   addTrio,
   addUsers,
-  listBroken,
   only,
   readSeats,
   refusalOf,
   register,
-  smuggle,
   unregister,
 } from './event-schema-kit.ts';
+import { listBroken, smuggle } from './rules-kit.ts';
 
 async function repair(sql: postgres.Sql): Promise<unknown[]> {
   const rows = await sql`select * from repair_registration_counts()`;

@@ -1,16 +1,8 @@
 import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { test } from '../support/fixture.ts';
-import {
-  addEvent,
-  addTrio,
-  letEventPass,
-  listBroken,
-  only,
-  register,
-  smuggle,
-  unregister,
-} from './event-schema-kit.ts';
+import { addEvent, addTrio, letEventPass, only, register, unregister } from './event-schema-kit.ts';
+import { listBroken, smuggle } from './rules-kit.ts';
 
 async function join(sql: postgres.Sql, user: number, event: number): Promise<number> {
   const [row] = await sql<{ id: number }[]>`

@@ -4,16 +4,13 @@ import {
   addEvent,
   addTrio,
   addUsers,
-  behindTriggers,
   letEventPass,
-  listBroken,
   only,
-  readDetails,
   register,
   registerBatch,
-  smuggle,
   unregister,
 } from './event-schema-kit.ts';
+import { behindTriggers, listBroken, readDetails, smuggle } from './rules-kit.ts';
 
 describe('validate_business_rules', () => {
   test('has nothing to say about a healthy database', async ({ db }) => {

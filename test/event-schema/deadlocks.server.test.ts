@@ -1,17 +1,8 @@
 import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { type TestDatabase, test } from '../support/fixture.ts';
-import {
-  addEvent,
-  addUsers,
-  type Client,
-  listWrongSeats,
-  only,
-  outcomeOf,
-  register,
-  untilBlocked,
-  withClients,
-} from './event-schema-kit.ts';
+import { type Client, outcomeOf, untilBlocked, withClients } from './clients-kit.ts';
+import { addEvent, addUsers, listWrongSeats, only, register } from './event-schema-kit.ts';
 
 type Stage = Awaited<ReturnType<typeof stage>>;
 type Statement = (sql: postgres.Sql, on: Stage) => PromiseLike<unknown>;

@@ -2,21 +2,17 @@ import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { test } from '../support/fixture.ts';
 import { randomOf } from '../support/random.ts';
+import { listAuditGaps } from './audit-kit.ts';
+import { type Client, codeOf, outcomeOf, untilBlocked, withClients } from './clients-kit.ts';
 import {
   addEvent,
   addUsers,
-  type Client,
-  codeOf,
-  listAuditGaps,
   listBrokenInvariants,
   listStrandedSeats,
   only,
-  outcomeOf,
   register,
   registerBatch,
   unregister,
-  untilBlocked,
-  withClients,
 } from './event-schema-kit.ts';
 import {
   type Claim,

@@ -3,12 +3,9 @@ import { describe, expect } from 'vitest';
 import { openSql } from '../support/databases.ts';
 import { test } from '../support/fixture.ts';
 import { type Random, randomOf, seedsOf } from '../support/random.ts';
-import {
-  listAuditGaps,
-  listBrokenInvariants,
-  listStrandedSeats,
-  outcomeOf,
-} from './event-schema-kit.ts';
+import { listAuditGaps } from './audit-kit.ts';
+import { outcomeOf } from './clients-kit.ts';
+import { listBrokenInvariants, listStrandedSeats } from './event-schema-kit.ts';
 import {
   type Claim,
   castOf,

@@ -4,10 +4,10 @@
 import type postgres from 'postgres';
 import { closeSql, openSql } from '../support/databases.ts';
 import type { Random } from '../support/random.ts';
+import { codeOf } from './clients-kit.ts';
 import {
   addEvent,
   addUsers,
-  codeOf,
   only,
   type RegistrationResult,
   registerBatch,

@@ -2,17 +2,17 @@ import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { test } from '../support/fixture.ts';
 import { randomOf, seedsOf } from '../support/random.ts';
+import { listAuditGaps } from './audit-kit.ts';
+import { withClients } from './clients-kit.ts';
 import {
   addEvent,
   addUsers,
-  listAuditGaps,
   listBrokenInvariants,
   listStrandedSeats,
   only,
   type RegistrationResult,
   readSeats,
   register,
-  withClients,
 } from './event-schema-kit.ts';
 import {
   type Claim,

@@ -2,17 +2,10 @@ import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { test } from '../support/fixture.ts';
 import { randomOf, seedsOf } from '../support/random.ts';
-import { addEvent, addUsers, listAuditGaps, only } from './event-schema-kit.ts';
-import {
-  attempt,
-  countSeats,
-  eventCount,
-  listWaiters,
-  planSteps,
-  type State,
-  type Step,
-  userCount,
-} from './model-kit.ts';
+import { listAuditGaps } from './audit-kit.ts';
+import { addEvent, addUsers, only } from './event-schema-kit.ts';
+import { eventCount, planSteps, type Step, userCount } from './model-kit.ts';
+import { attempt, countSeats, listWaiters, type State } from './registration-model.ts';
 
 const capacity = 2;
 

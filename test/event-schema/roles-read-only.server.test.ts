@@ -4,15 +4,12 @@ import { closeSql, openSql } from '../support/databases.ts';
 import {
   addEvent,
   addUsers,
-  expectRefused,
   listMigrationNames,
   only,
-  quote,
-  readRights,
   register,
   runFiles,
-  test,
 } from './event-schema-kit.ts';
+import { expectRefused, quote, readRights, test } from './roles-kit.ts';
 
 describe('the read-only role', () => {
   test('reads everything but password hashes and the audit log, and writes nothing', async ({

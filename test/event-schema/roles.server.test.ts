@@ -3,15 +3,13 @@ import {
   addEvent,
   addUsers,
   bcryptHash,
-  expectRefused,
   only,
-  readRights,
   readSeats,
   register,
   registerBatch,
-  test,
   unregister,
 } from './event-schema-kit.ts';
+import { expectRefused, readRights, test } from './roles-kit.ts';
 
 describe('the application role', () => {
   test('adds and changes users and events, and finds them', async ({ db, roles }) => {

@@ -8,8 +8,8 @@ import {
   readSeats,
   refusalOf,
   register,
-  smuggle,
 } from './event-schema-kit.ts';
+import { smuggle } from './rules-kit.ts';
 
 describe('direct statements', () => {
   test('keep the counter right, whatever they do to registrations', async ({ db }) => {

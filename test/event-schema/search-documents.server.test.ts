@@ -1,14 +1,8 @@
 import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { test } from '../support/fixture.ts';
-import {
-  addEvent,
-  addHourlyEvents,
-  addUsers,
-  runFiles,
-  search,
-  searchTitles,
-} from './event-schema-kit.ts';
+import { addEvent, addUsers, runFiles } from './event-schema-kit.ts';
+import { addHourlyEvents, search, searchTitles } from './search-kit.ts';
 
 /** Events whose document is missing or not what their texts say, and documents without event. */
 async function listStale(sql: postgres.Sql): Promise<unknown[]> {

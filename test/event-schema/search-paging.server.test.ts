@@ -1,6 +1,6 @@
 import { describe, expect } from 'vitest';
 import { test } from '../support/fixture.ts';
-import { addHourlyEvents, pageThrough, search } from './event-schema-kit.ts';
+import { addHourlyEvents, pageThrough, search } from './search-kit.ts';
 
 describe('search_events: paging', () => {
   test('shows every match once, the best first within 500 soonest', async ({ db }) => {

@@ -2,7 +2,8 @@ import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { closeSql, openSql } from '../support/databases.ts';
 import { test } from '../support/fixture.ts';
-import { addHourlyEvents, runFiles, type SearchOptions, search } from './event-schema-kit.ts';
+import { runFiles } from './event-schema-kit.ts';
+import { addHourlyEvents, type SearchOptions, search } from './search-kit.ts';
 
 type Entries = Record<string, number>;
 

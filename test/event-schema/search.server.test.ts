@@ -1,14 +1,8 @@
 import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { test } from '../support/fixture.ts';
-import {
-  addEvent,
-  addUsers,
-  letEventPass,
-  register,
-  search,
-  searchTitles,
-} from './event-schema-kit.ts';
+import { addEvent, addUsers, letEventPass, register } from './event-schema-kit.ts';
+import { search, searchTitles } from './search-kit.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
 const inDays = (days: number): Date => new Date(Date.now() + days * dayMs);

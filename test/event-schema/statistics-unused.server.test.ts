@@ -1,6 +1,7 @@
 import { describe, expect } from 'vitest';
 import { test } from '../support/fixture.ts';
-import { addEvent, addUsers, useInOwnSession, waitForScans } from './event-schema-kit.ts';
+import { addEvent, addUsers } from './event-schema-kit.ts';
+import { useInOwnSession, waitForScans } from './index-usage-kit.ts';
 
 interface UnusedIndex {
   schemaname: string;

@@ -2,7 +2,8 @@ import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { closeSql, openSql } from '../support/databases.ts';
 import { test } from '../support/fixture.ts';
-import { addUsers, type IndexUsage, useInOwnSession, waitForScans } from './event-schema-kit.ts';
+import { addUsers } from './event-schema-kit.ts';
+import { type IndexUsage, useInOwnSession, waitForScans } from './index-usage-kit.ts';
 
 async function readUsage(sql: postgres.Sql, indexname: string): Promise<IndexUsage | undefined> {
   const [row] = await sql<

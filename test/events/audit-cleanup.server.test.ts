@@ -7,15 +7,9 @@ import {
   cleanUpAuditLog,
   previewAuditCleanup,
 } from '../../src/events/audit-cleanup.ts';
-import {
-  addEvent,
-  addOldEntries,
-  addUsers,
-  listPartitions,
-  listWrongCounters,
-  readAges,
-  withOpenTransaction,
-} from '../event-schema/event-schema-kit.ts';
+import { addOldEntries, listPartitions, readAges } from '../event-schema/audit-kit.ts';
+import { withOpenTransaction } from '../event-schema/clients-kit.ts';
+import { addEvent, addUsers, listWrongCounters } from '../event-schema/event-schema-kit.ts';
 import { closeSql, openSql } from '../support/databases.ts';
 import { test } from '../support/fixture.ts';
 import { inspect, write } from '../support/sessions.ts';

@@ -6,7 +6,8 @@ import { withInspection } from '../../src/connection/inspection.ts';
 import type { Session } from '../../src/connection/session.ts';
 import { type FollowAuditLogOptions, followAuditLog } from '../../src/events/audit-follow.ts';
 import type { AuditEntry } from '../../src/events/audit-log.ts';
-import { addUsers, test as base } from '../event-schema/event-schema-kit.ts';
+import { addUsers } from '../event-schema/event-schema-kit.ts';
+import { test as base } from '../event-schema/roles-kit.ts';
 import { closeSql, openSql } from '../support/databases.ts';
 import { connectionTo } from '../support/sessions.ts';
 

@@ -1,6 +1,7 @@
 import { describe, expect } from 'vitest';
 import { type AuditSummaryOptions, readAuditSummary } from '../../src/events/audit-log.ts';
-import { addEvent, addOldEntries, addUsers } from '../event-schema/event-schema-kit.ts';
+import { addOldEntries } from '../event-schema/audit-kit.ts';
+import { addEvent, addUsers } from '../event-schema/event-schema-kit.ts';
 import { test } from '../support/fixture.ts';
 import { inspect } from '../support/sessions.ts';
 

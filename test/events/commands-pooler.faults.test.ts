@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
-import { addEvent, addOldEntries, addUsers } from '../event-schema/event-schema-kit.ts';
+import { addOldEntries } from '../event-schema/audit-kit.ts';
+import { addEvent, addUsers } from '../event-schema/event-schema-kit.ts';
 import { closeSql, openSql } from '../support/databases.ts';
 import { test as base } from '../support/fixture.ts';
 import { startPgBouncer, whyNoPgBouncer } from '../support/pgbouncer.ts';

@@ -10,13 +10,8 @@ import {
   registerUsers,
   unregisterUsers,
 } from '../../src/events/register-users.ts';
-import {
-  addEvent,
-  addUsers,
-  letEventPass,
-  readSeats,
-  withOpenTransaction,
-} from '../event-schema/event-schema-kit.ts';
+import { withOpenTransaction } from '../event-schema/clients-kit.ts';
+import { addEvent, addUsers, letEventPass, readSeats } from '../event-schema/event-schema-kit.ts';
 import { test } from '../support/fixture.ts';
 import { inspect, write } from '../support/sessions.ts';
 

@@ -1,13 +1,7 @@
 import { describe, expect } from 'vitest';
 import { type RepairBusinessRulesOptions, repairBusinessRules } from '../../src/events/rules.ts';
-import {
-  addEvent,
-  addUsers,
-  behindTriggers,
-  listBroken,
-  listWrongCounters,
-  smuggle,
-} from '../event-schema/event-schema-kit.ts';
+import { addEvent, addUsers, listWrongCounters } from '../event-schema/event-schema-kit.ts';
+import { behindTriggers, listBroken, smuggle } from '../event-schema/rules-kit.ts';
 import { test } from '../support/fixture.ts';
 import { inspect, write } from '../support/sessions.ts';
 

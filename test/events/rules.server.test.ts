@@ -3,11 +3,11 @@ import { checkBusinessRules, listBusinessRules } from '../../src/events/rules.ts
 import {
   addEvent,
   addUsers,
-  behindTriggers,
   listMigrationNames,
   register,
   runFiles,
 } from '../event-schema/event-schema-kit.ts';
+import { behindTriggers } from '../event-schema/rules-kit.ts';
 import { test } from '../support/fixture.ts';
 import { inspect } from '../support/sessions.ts';
 

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { readCache } from '../../src/stats/cache.ts';
-import { useInOwnSession } from '../event-schema/event-schema-kit.ts';
+import { useInOwnSession } from '../event-schema/index-usage-kit.ts';
 import { inspect, test } from '../support/sessions.ts';
 import { eventually } from '../support/waiting.ts';
 

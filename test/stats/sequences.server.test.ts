@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { Session } from '../../src/connection/session.ts';
 import { readSequences } from '../../src/stats/sequences.ts';
-import { useInOwnSession } from '../event-schema/event-schema-kit.ts';
+import { useInOwnSession } from '../event-schema/index-usage-kit.ts';
 import { test as eventTest } from '../support/fixture.ts';
 import { inspect, test } from '../support/sessions.ts';
 import { eventually } from '../support/waiting.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { readTables } from '../../src/stats/tables.ts';
-import { useInOwnSession } from '../event-schema/event-schema-kit.ts';
+import { useInOwnSession } from '../event-schema/index-usage-kit.ts';
 import { test as eventTest } from '../support/fixture.ts';
 import { inspect, test } from '../support/sessions.ts';
 import { eventually } from '../support/waiting.ts';
