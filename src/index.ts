@@ -123,6 +123,13 @@ export type {
 export type { ResetSchemaOptions, ResetSchemaResult } from './migrate/repair/reset.ts';
 export { resetSchema } from './migrate/repair/reset.ts';
 export type {
+  RestoredFile,
+  RestoredMigration,
+  RestoreOptions,
+  RestoreResult,
+} from './migrate/repair/restore.ts';
+export { planMigrateRestore, restoreMigrations } from './migrate/repair/restore.ts';
+export type {
   PoolConnection,
   Queryable,
   QueryResult,

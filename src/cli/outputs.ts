@@ -27,6 +27,7 @@ import type { ImpactPlan } from '../migrate/preview/impact-plan.ts';
 import type { BaselineResult } from '../migrate/repair/baseline.ts';
 import type { MigrateRepairResult } from '../migrate/repair/repair.ts';
 import type { ResetSchemaResult } from '../migrate/repair/reset.ts';
+import type { RestoreResult } from '../migrate/repair/restore.ts';
 import type { StatsReport } from '../report/columns.ts';
 import type { ActivityRow } from '../stats/activity.ts';
 import type { CacheRow } from '../stats/cache.ts';
@@ -160,6 +161,7 @@ export interface Outputs {
   'migrate validate': Validated;
   'migrate repair': MigrateRepairResult & { dryRun: boolean };
   'migrate baseline': BaselineResult & { dryRun: boolean };
+  'migrate restore': RestoreResult & { dryRun: boolean };
   'migrate adopt': Adoption | (UndoneAdoption & { dryRun: boolean; undo: true });
   lint: Linted | LintFixed | { rules: LintRule[] } | { rule: string; page: string };
   'schema dump': (Structure & { sql: string }) | DumpFile;

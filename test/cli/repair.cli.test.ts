@@ -123,3 +123,25 @@ test('settles what became of an interrupted statement', async ({ project, emptyD
   expect(await runCli(['migrate', 'up'], options)).toMatchObject({ code: 0 });
   expect(await runCli(['migrate', 'status', '--check'], options)).toMatchObject({ code: 0 });
 });
+
+test('writes a lost file from the ledger, by the command that the failure names', async ({
+  applied: { evdb },
+}) => {
+  await evdb('repair', '002', '--confirm');
+  const failed = await evdb('up');
+  expectError(failed, 'MISSING_MIGRATION', 1);
+  const [, command = ''] = /`evdb migrate (restore [^`]*)`/.exec(failed.stderr) ?? [];
+  const dry = await evdb(...command.split(' '), '--dry-run', '--json');
+  const path = expect.stringMatching(/003_c\.sql$/);
+  expect(parseJson(dry)).toMatchObject({
+    dryRun: true,
+    migrations: [{ label: '003', files: [{ path, direction: 'up', outcome: 'written' }] }],
+  });
+  const restored = await evdb(...command.split(' '));
+  expect(restored).toMatchObject({ code: 0, stderr: '' });
+  expect(restored.stdout).toBe(
+    'wrote  migrations/003_c.sql\nnote: the ledger kept no down script of 003_c\n1 file from the ledger\n',
+  );
+  expect(await evdb('up')).toMatchObject({ code: 0 });
+  expect((await evdb('restore', '003')).stdout).toContain('nothing to do');
+});

@@ -248,9 +248,36 @@ const BASELINE: CommandSpec = {
   run: repairHandler('handleBaseline'),
 };
 
+const RESTORE: CommandSpec = {
+  name: 'restore',
+  summary: 'write lost files of applied migrations again',
+  description:
+    'Writes the up and down files of applied migrations from the texts that the ledger keeps (those up to 1 MiB). A file that is there is never replaced, and nothing changes in the database.',
+  arguments: [['<versions...>', 'those whose files are lost']],
+  options: () => [
+    new Option('--dry-run', 'say what would be written, and write nothing'),
+    ...migrateOptions(),
+  ],
+  examples: ['migrate restore 003'],
+  run: repairHandler('handleRestore'),
+};
+
 export const MIGRATE_COMMANDS: CommandGroup = {
   name: 'migrate',
   summary: 'apply, take back and look at migrations',
   examples: ['migrate plan', 'migrate up', 'migrate status'],
-  commands: [UP, PLAN, DOWN, REDO, STATUS, CREATE, VALIDATE, REPAIR, BASELINE, ADOPT, RESET],
+  commands: [
+    UP,
+    PLAN,
+    DOWN,
+    REDO,
+    STATUS,
+    CREATE,
+    VALIDATE,
+    REPAIR,
+    BASELINE,
+    RESTORE,
+    ADOPT,
+    RESET,
+  ],
 };

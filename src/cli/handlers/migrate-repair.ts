@@ -4,6 +4,7 @@ import { renderAdoption, renderUndoneAdoption } from '../../adopt/report.ts';
 import { EvdbError } from '../../errors.ts';
 import type { MigrateOptions } from '../../migrate/options.ts';
 import { renderBaseline, renderRepair } from '../../migrate/repair/repair-plan.ts';
+import { renderRestore } from '../../migrate/repair/restore.ts';
 import { sameCommand } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT, ROLLING_BACK_MIGRATIONS, withStop } from '../exit-codes.ts';
@@ -45,6 +46,18 @@ export async function handleBaseline(input: CommandInput): Promise<CommandResult
     run({ ...options, version, confirm, reason, signal }),
   );
   return { data: { dryRun, ...result }, text: renderBaseline(result, { style, dryRun }) };
+}
+
+export async function handleRestore(input: CommandInput): Promise<CommandResult> {
+  const { planMigrateRestore, restoreMigrations } = await import('../../migrate/repair/restore.ts');
+  const { args, context, style } = input;
+  const { options } = await loadMigrateOptions(input);
+  const dryRun = input.flags.dryRun === true;
+  const run = dryRun ? planMigrateRestore : restoreMigrations;
+  const result = await withStop(context, ROLLING_BACK_MIGRATIONS, (signal) =>
+    run({ ...options, versions: args, signal }),
+  );
+  return { data: { dryRun, ...result }, text: renderRestore(result, { style, dryRun }) };
 }
 
 /** On a terminal a long list is cut to what one screen shows. */

@@ -2,7 +2,7 @@ import type { Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 import { listMigrations, type MigrationFile } from '../files/source.ts';
 import type { MigrateOptions } from '../options.ts';
-import type { MigrationStatus } from '../plan/compare.ts';
+import { type MigrationStatus, restoreCommand } from '../plan/compare.ts';
 import { type PlanDownOptions, type PlanUpOptions, planDown, planUp } from '../plan/plan.ts';
 import { requireMigrations } from '../plan/read.ts';
 import {
@@ -124,7 +124,7 @@ function selectDown(options: PlanDownOptions): Select {
 const selectRedo: Select = ({ statuses }) => {
   const down = planDown(statuses, { steps: 1 });
   const again = down.migrations.filter(({ file }) => file !== undefined);
-  if (again.length < down.migrations.length) throw noFileToRedo();
+  if (again.length < down.migrations.length) throw noFileToRedo(down.migrations);
   return [down, { direction: 'up', migrations: again.map(asPending), warnings: [] }];
 };
 
@@ -133,9 +133,9 @@ function asPending({ row: _, ...status }: MigrationStatus): MigrationStatus {
   return { ...status, state: 'pending' };
 }
 
-function noFileToRedo(): EvdbError {
+function noFileToRedo(migrations: MigrationStatus[]): EvdbError {
   return new EvdbError('MISSING_MIGRATION', 'the newest applied migration has no file here', {
-    hint: 'Bring the file back from version control.',
+    hint: `Bring the file back from version control, or from the ledger: ${restoreCommand(migrations)}`,
   });
 }
 

@@ -106,7 +106,8 @@ export function makeFolder(directory: string): void {
   }
 }
 
-function writeNew(path: string, text: string): void {
+/** Writes a file that must not be there yet. */
+export function writeNew(path: string, text: string): void {
   try {
     writeFileWhole(path, text, { isNew: true });
   } catch (cause) {

@@ -112,6 +112,26 @@ function parseFileName(fileName: string, directory: string) {
   return { version, label: digits, name: isDown ? name.slice(0, -DOWN.length) : name, isDown };
 }
 
+/** The version of a migration's file, up or down; undefined for other files. */
+export function versionOfFile(fileName: string): Version | undefined {
+  const digits = FILE_NAME.exec(fileName)?.[1];
+  return digits === undefined ? undefined : parseVersion(digits);
+}
+
+/**
+ * What the files of a migration are called.
+ *
+ * @throws {EvdbError} INVALID_NAME where no file could be called so, such as `../x`
+ */
+export function fileNamesOf({ label, name }: { label: string; name: string }): {
+  up: string;
+  down: string;
+} {
+  const up = `${label}_${name}.sql`;
+  parseFileName(up, '.');
+  return { up, down: `${label}_${name}${DOWN}.sql` };
+}
+
 /** Names that only one tool gives. */
 function ofOtherTool(fileName: string): string {
   return /^[VUBR][\d._]*__/.test(fileName)

@@ -94,3 +94,8 @@ export function repairCommand(
   const isOne = first !== undefined && others.length === 0;
   return commandLine('migrate repair', flags, isOne ? { args: [first.label] } : {});
 }
+
+/** The command line that writes the files of these again. */
+export function restoreCommand(missing: { label: string }[]): string {
+  return commandLine('migrate restore', {}, { args: missing.map(({ label }) => label) });
+}

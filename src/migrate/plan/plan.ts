@@ -2,7 +2,7 @@ import { EvdbError } from '../../errors.ts';
 import { commandLine } from '../../text/command-line.ts';
 import { compareVersions, isVersion, parseVersion, type Version } from '../files/version.ts';
 import type { MigrationDirection, MigrationPlanWarning } from '../progress.ts';
-import { isApplied, type MigrationStatus, repairCommand } from './compare.ts';
+import { isApplied, type MigrationStatus, repairCommand, restoreCommand } from './compare.ts';
 
 /** Which migrations to run, in this order; nothing has been read or checked of their scripts. */
 export interface Selection {
@@ -171,7 +171,7 @@ function refuseDamage(statuses: MigrationStatus[], target: Version | undefined):
     'MISSING_MIGRATION',
     `${listNames(missing.map(fullName))} ${missing.length === 1 ? 'is' : 'are'} applied, but the file is gone`,
     {
-      hint: `Bring the file back from version control. To take the migration back without it: \`${commandLine('migrate down', { 'from-ledger': true })}\`. To forget it: \`${repairCommand(missing)}\`.`,
+      hint: `Bring the file back from version control, or from the ledger: \`${restoreCommand(missing)}\`. To roll the migration back without it: \`${commandLine('migrate down', { 'from-ledger': true })}\`. To forget it: \`${repairCommand(missing)}\`.`,
       details: { versions: missing.map(({ version }) => version) },
     },
   );
