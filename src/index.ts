@@ -25,6 +25,8 @@ export type { InspectionOptions, WritingOptions } from './connection/inspection.
 export { withInspection, withWriting } from './connection/inspection.ts';
 export type { ConnectionOptions, HostAddress, SslMode } from './connection/options.ts';
 export type { NoticeListener, Session, SessionFacts } from './connection/session.ts';
+export type { ListedServer } from './embedded/registry.ts';
+export { listEmbeddedServers, stopEmbeddedServers } from './embedded/registry.ts';
 export type { EnsuredEmbeddedServer, EnsureEmbeddedServerOptions } from './embedded/server.ts';
 export { ensureEmbeddedServer } from './embedded/server.ts';
 export type { EmbeddedServerStatus, StopEmbeddedServerResult } from './embedded/stop.ts';

@@ -5,6 +5,7 @@ import type { DatabaseSession } from '../database/database.ts';
 import type { DatabasePing } from '../database/ping.ts';
 import type { DatabaseSizeRow } from '../database/sizes.ts';
 import type { DoctorCheckStatus, DoctorReport } from '../doctor/doctor.ts';
+import type { ListedServer } from '../embedded/registry.ts';
 import type { EmbeddedServerStatus } from '../embedded/stop.ts';
 import type { AuditCleanupPreview, AuditCleanupResult } from '../events/audit-cleanup.ts';
 import type { AuditEntry, AuditLogPage, AuditSummaryRow } from '../events/audit-log.ts';
@@ -210,7 +211,8 @@ export interface Outputs {
     version: string;
     dataDirectory: string;
   };
-  'server stop': { stopped: boolean; pid: number | null };
+  'server stop': { stopped: boolean; pid: number | null } | { servers: ListedServer[] };
+  'server list': { servers: ListedServer[] };
   'server status': EmbeddedServerStatus;
   'server url': { url: string };
 }

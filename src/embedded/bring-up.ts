@@ -8,6 +8,7 @@ import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { ensureUsableBinaries, type UsableBinaries } from './binaries.ts';
 import { diskFull, fileError, SQLSTATE_DISK_FULL } from './disk.ts';
 import { chooseHome, findHome, initialiseCluster } from './home.ts';
+import { registerServer } from './registry.ts';
 import { chooseRunAs, findDataOwner, giveToFolderOwner, type RunAs } from './run-as.ts';
 import {
   connectionTo,
@@ -40,11 +41,13 @@ export async function bringUpServer(
   const alive = existing ? await findSettledPostmaster(dataDirectory, options) : undefined;
   if (alive) requirePort(options.port, alive.port);
   if (!existing) await initialise(options, home, runAs);
-  const { pid, port } = alive ?? (await start(options, home, runAs));
+  const postmaster = alive ?? (await start(options, home, runAs));
+  const { pid, port } = postmaster;
   const connection = connectionTo(home, port, database);
   const { oid, serverVersion: version } = await ensureDatabase(connection, signal);
   const databases = { ...readState(directory)?.databases, [database]: oid };
   recordState(directory, { home, version, port, platform: process.platform, databases });
+  registerServer({ directory, home, version }, postmaster);
   return {
     connection,
     url: embeddedServerUrl(connection),

@@ -137,6 +137,11 @@ export function isPidInUse(pid: number): boolean {
   }
 }
 
+/** Whether a process is proven to be the server of a data folder, which may be gone meanwhile. */
+export function isServerProcess(pid: number, dataDirectory: string): boolean {
+  return isPidInUse(pid) && (askProc(pid, dataDirectory) ?? askPs(pid, dataDirectory)) === true;
+}
+
 function isPostmasterOf({ pid, startedAtSeconds }: Postmaster, dataDirectory: string): boolean {
   if (!isPidInUse(pid)) return false;
   const proven = askProc(pid, dataDirectory) ?? askPs(pid, dataDirectory);

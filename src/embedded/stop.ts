@@ -8,7 +8,7 @@ import { renderTime } from '../text/units.ts';
 import { findHome } from './home.ts';
 import { logPathOf } from './launch.ts';
 import { withServerLock } from './lock.ts';
-import { dataDirectoryOf, findPostmaster, readState } from './running.ts';
+import { dataDirectoryOf, findPostmaster, isServerProcess, readState } from './running.ts';
 
 /** Whether a server ran that was stopped. */
 export interface StopEmbeddedServerResult {
@@ -40,18 +40,32 @@ export async function stopEmbeddedServer({
 }
 
 async function stop(directory: string): Promise<StopEmbeddedServerResult> {
-  const deadline = Date.now() + STOP_DEADLINE_MS;
   const home = findHome(directory);
   const dataDirectory = home && dataDirectoryOf(home);
   const postmaster = dataDirectory && findPostmaster(dataDirectory);
   if (!dataDirectory || !postmaster) return { stopped: false, pid: undefined };
   const { pid } = postmaster;
+  await stopProcess(pid, dataDirectory, () => findPostmaster(dataDirectory)?.pid === pid);
+  return { stopped: true, pid };
+}
+
+/**
+ * Stops a server, and waits for its end.
+ *
+ * @param isAlive default: whether the process is still proven to be the server of that data folder
+ * @throws {EvdbError} EMBEDDED_STOP_FAILED, PERMISSION_DENIED
+ */
+export async function stopProcess(
+  pid: number,
+  dataDirectory: string,
+  isAlive: () => boolean = () => isServerProcess(pid, dataDirectory),
+): Promise<void> {
+  const deadline = Date.now() + STOP_DEADLINE_MS;
   await requestStop(pid, dataDirectory);
-  while (findPostmaster(dataDirectory)?.pid === pid) {
+  while (isAlive()) {
     if (Date.now() > deadline) throw stopFailed(`the embedded server (pid ${pid}) does not end`);
     await delay(POLL_MS);
   }
-  return { stopped: true, pid };
 }
 
 /** A fast shutdown, which does not wait for sessions to end by themselves. */

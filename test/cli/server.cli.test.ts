@@ -1,4 +1,4 @@
-import { chmod, readdir, writeFile } from 'node:fs/promises';
+import { chmod, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { closeSql, openSql } from '../support/databases.ts';
@@ -195,4 +195,72 @@ test('refuses a port that is taken, and names it', async ({
   const result = await evdb(['server', 'start', '--port', port]);
   expectError(result, 'PORT_TAKEN', 1);
   expect(result.stderr).toContain(port);
+});
+
+test('lists the servers of all projects from anywhere, and stops them', async ({
+  embedded: { dir, evdb },
+  project,
+}) => {
+  const state = { XDG_STATE_HOME: join(dir, 'state') };
+  const elsewhere = await project.write('elsewhere/README', '').then(() => join(dir, 'elsewhere'));
+  const away = (args: string[]) => runCli(args, { cwd: elsewhere, env: state });
+  expect((await away(['server', 'list'])).stdout).toMatch(/^no embedded server was started/);
+  expect((await away(['server', 'stop', '--all'])).stdout).toBe(
+    'none is running: nothing to stop\n',
+  );
+
+  const { pid, port } = parseJson(await evdb(['server', 'start', '--json'], state));
+  const directory = join(await realpath(dir), '.evdb');
+  const listed = await away(['server', 'list', '--json']);
+  expect(parseJson(listed)).toMatchObject({
+    servers: [{ directory, hasDirectory: true, running: true, pid, port }],
+  });
+  expect(listed.stdout).not.toContain('password');
+  expect((await away(['server', 'list'])).stdout).toContain(` running  ${port}  ${pid} `);
+
+  const stopped = await away(['server', 'stop', '--all']);
+  expect(stopped.stdout).toBe(
+    `stopped PostgreSQL (pid ${pid}) of ${directory}\ntheir data stays\n`,
+  );
+  expect((await evdb(['server', 'status'])).stdout).toMatch(/^state +stopped$/m);
+  expect(parseJson(await away(['server', 'list', '--json']))).toMatchObject({
+    servers: [{ directory, running: false }],
+  });
+});
+
+test('finds a server whose folder is gone, and forgets one that left nothing', async ({
+  embedded: { dir, evdb },
+}) => {
+  const state = { XDG_STATE_HOME: join(dir, 'state') };
+  const { pid } = parseJson(await evdb(['server', 'start', '--json'], state));
+  await rm(join(dir, '.evdb'), { recursive: true, force: true });
+  expect(parseJson(await evdb(['server', 'list', '--json'], state))).toMatchObject({
+    servers: [{ hasDirectory: false, running: true, pid }],
+  });
+  expect((await evdb(['server', 'list'], state)).stdout).toContain('the folder is gone');
+  expect(await evdb(['server', 'stop', '--all'], state)).toMatchObject({ code: 0, stderr: '' });
+  expect(parseJson(await evdb(['server', 'list', '--json'], state))).toMatchObject({ servers: [] });
+});
+
+test('leaves a process alone that has the pid of a server that ended', async ({
+  embedded: { dir, evdb },
+}) => {
+  const state = { XDG_STATE_HOME: join(dir, 'state') };
+  await evdb(['server', 'start'], state);
+  await evdb(['server', 'stop'], state);
+  const folder = join(dir, 'state/evdb/servers');
+  const [name = ''] = await readdir(folder);
+  const entry = JSON.parse(await readFile(join(folder, name), 'utf8'));
+  await writeFile(join(folder, name), JSON.stringify({ ...entry, pid: process.pid }));
+  expect(parseJson(await evdb(['server', 'list', '--json'], state))).toMatchObject({
+    servers: [{ running: false }],
+  });
+  await writeFile(join(folder, name), '{"directory": 1');
+  expect(parseJson(await evdb(['server', 'list', '--json'], state))).toMatchObject({ servers: [] });
+});
+
+test('starts where nothing can be remembered', async ({ embedded: { dir, evdb } }) => {
+  await writeFile(join(dir, 'state'), '');
+  const started = await evdb(['server', 'start'], { XDG_STATE_HOME: join(dir, 'state') });
+  expect(started).toMatchObject({ code: 0, stderr: expect.not.stringContaining('error') });
 });

@@ -27,8 +27,12 @@ const START: CommandSpec = {
 const STOP: CommandSpec = {
   name: 'stop',
   summary: 'stop the embedded PostgreSQL; its data stays',
-  options: () => [directory(), ...configOptions()],
-  examples: ['server stop'],
+  options: () => [
+    new Option('--all', 'stop every one that `server list` shows running'),
+    directory(),
+    ...configOptions(),
+  ],
+  examples: ['server stop', 'server stop --all'],
   run: handleStop,
 };
 
@@ -38,6 +42,15 @@ const STATUS: CommandSpec = {
   options: () => [directory(), ...configOptions()],
   examples: ['server status'],
   run: handleServerStatus,
+};
+
+const LIST: CommandSpec = {
+  name: 'list',
+  summary: 'list the embedded servers of all projects of this user',
+  description:
+    'Lists the embedded servers that this user has started on this machine, wherever their projects are, also those whose folder is gone.',
+  examples: ['server list', 'server stop --all'],
+  run: handleList,
 };
 
 const URL: CommandSpec = {
@@ -54,7 +67,7 @@ export const SERVER_COMMANDS: CommandGroup = {
   name: 'server',
   summary: 'manage the embedded PostgreSQL of this project',
   examples: ['server start', 'server url'],
-  commands: [START, STOP, STATUS, URL],
+  commands: [START, STOP, STATUS, LIST, URL],
 };
 
 function parsePort(text: string): number {
@@ -78,7 +91,14 @@ async function handleStart(input: CommandInput): Promise<CommandResult> {
   };
 }
 
+async function handleList({ style, context }: CommandInput): Promise<CommandResult> {
+  const { listEmbeddedServers, renderServers } = await import('../../embedded/registry.ts');
+  const servers = listEmbeddedServers();
+  return { data: { servers }, text: renderServers(servers, style, await loadTable(context)) };
+}
+
 async function handleStop(input: CommandInput): Promise<CommandResult> {
+  if (input.flags.all === true) return stopAll();
   const { stopEmbeddedServer } = await import('../../embedded/stop.ts');
   const { stopped, pid } = await stopEmbeddedServer({ directory: await readDirectory(input) });
   return {
@@ -87,6 +107,19 @@ async function handleStop(input: CommandInput): Promise<CommandResult> {
       ? `stopped PostgreSQL (pid ${pid}); its data stays`
       : 'not running: nothing to stop',
   };
+}
+
+async function stopAll(): Promise<CommandResult> {
+  const { stopEmbeddedServers } = await import('../../embedded/registry.ts');
+  const servers = await stopEmbeddedServers();
+  const lines = servers.map(
+    ({ pid, directory }) => `stopped PostgreSQL (pid ${pid}) of ${directory}`,
+  );
+  const text = [
+    ...lines,
+    lines.length > 0 ? 'their data stays' : 'none is running: nothing to stop',
+  ];
+  return { data: { servers }, text: text.join('\n') };
 }
 
 async function handleServerStatus(input: CommandInput): Promise<CommandResult> {
