@@ -284,3 +284,38 @@ test('does not wait for a table that is held, and says that it estimates', async
   });
   expect((await runCli(['db', 'sizes'], options)).stdout).not.toContain('warning');
 });
+
+test('lets up create the database, by the command that its failure names', async ({
+  named: { name, evdb },
+  project,
+}) => {
+  await project.migration('001_a', 'create table a (id integer);');
+  const failed = await evdb('migrate', 'up', '--verbose');
+  expectError(failed, 'DATABASE_MISSING', 1);
+  const [, command = ''] = /`evdb (migrate up [^`]*)`/.exec(failed.stderr) ?? [];
+  expect(command).toBe('migrate up --verbose --create-database');
+  const up = await evdb(...command.split(' '));
+  expect(up.stderr).toContain(`created database "${name}"\n`);
+  expect(up).toMatchObject({ code: 0, stdout: expect.stringContaining('applied 1 migration') });
+  const again = await evdb('migrate', 'up', '--create-database');
+  expect(again).toMatchObject({ code: 0, stderr: '' });
+});
+
+test('creates no database for a folder without migrations or a dry run', async ({
+  named: { evdb },
+  project,
+}) => {
+  await project.write('migrations/README.md', '');
+  expectError(await evdb('migrate', 'up', '--create-database'), 'MIGRATIONS_DIR_EMPTY', 2);
+  await project.migration('001_a', 'create table a (id integer);');
+  expectError(await evdb('migrate', 'up', '--create-database', '--dry-run'), 'USAGE', 2);
+  expect((await evdb('db', 'ping')).stderr).toContain('DATABASE_MISSING');
+});
+
+test('says that a role may not create the database', async ({ named, role, project }) => {
+  await project.migration('001_a', 'create table a (id integer);');
+  const env = { EVDB_URL: withDatabase(role.url, named.name) };
+  const up = await runCli(['migrate', 'up', '--create-database'], { cwd: project.dir, env });
+  expectError(up, 'PERMISSION_DENIED', 1);
+  expect(up.stderr).not.toContain(new URL(role.url).password);
+});

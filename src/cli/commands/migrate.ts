@@ -26,6 +26,9 @@ const UP: CommandSpec = {
     dryRun(),
     new Option('--strict', 'fail when the database is ahead of the files'),
     new Option('--out-of-order', 'also apply migrations older than the newest applied one'),
+    new Option('--create-database', 'create the database where it does not exist').conflicts(
+      'dryRun',
+    ),
     ...runOptions(),
   ],
   examples: ['migrate up', 'migrate up --to 003', 'migrate up --dry-run --verbose'],

@@ -1,6 +1,7 @@
 import { relative } from 'node:path';
 import type { Config } from '../../config/resolve.ts';
 import { EvdbError } from '../../errors.ts';
+import type { MigrateUpOptions } from '../../migrate/apply/commands.ts';
 import type { MigrationResult } from '../../migrate/apply/migrator.ts';
 import { renderSummary } from '../../migrate/apply/report.ts';
 import type { ReadLossesOptions, RollbackLoss } from '../../migrate/checks/losses.ts';
@@ -9,7 +10,7 @@ import type { Budget, BudgetVerdict } from '../../migrate/preview/budget.ts';
 import type { ImpactPlan } from '../../migrate/preview/impact-plan.ts';
 import type { PlanImpactOptions } from '../../migrate/preview/plan-impact.ts';
 import type { OnMigrationProgress } from '../../migrate/progress.ts';
-import { sameCommand } from '../../text/command-line.ts';
+import { commandLine, sameCommand } from '../../text/command-line.ts';
 import { loadStyle } from '../context.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT, ROLLING_BACK_MIGRATIONS, withStop } from '../exit-codes.ts';
@@ -24,7 +25,6 @@ import {
 } from '../settings.ts';
 
 export async function handleUp(input: CommandInput): Promise<CommandResult> {
-  const { migrateUp } = await import('../../migrate/apply/commands.ts');
   const { to, steps, strict, outOfOrder } = input.flags as Record<string, never>;
   const { options } = await loadMigrateOptions(input, {
     needsMigrations: true,
@@ -33,8 +33,34 @@ export async function handleUp(input: CommandInput): Promise<CommandResult> {
   return planOrRun(
     input,
     { ...options, to, steps, strict, outOfOrder },
-    { command: 'up', run: migrateUp },
+    { command: 'up', run: (all) => upWithDatabase(input, all) },
   );
+}
+
+/** `up` on a database that may not exist yet: makes it where that was asked for. */
+async function upWithDatabase(
+  { flags, context }: CommandInput,
+  options: MigrateUpOptions,
+): Promise<MigrationResult> {
+  const { migrateUp } = await import('../../migrate/apply/commands.ts');
+  try {
+    return await migrateUp(options);
+  } catch (error) {
+    if (!(error instanceof EvdbError) || error.code !== 'DATABASE_MISSING') throw error;
+    if (flags.createDatabase !== true) throw offerToCreate(error);
+    const { ensureDatabase } = await import('../../database/database.ts');
+    const { database, created } = await ensureDatabase(options.connection);
+    if (created) context.err(`created database "${database}"\n`);
+    return migrateUp(options);
+  }
+}
+
+function offerToCreate({ code, message, details, cause }: EvdbError): EvdbError {
+  return new EvdbError(code, message, {
+    hint: `Create it with \`${commandLine('db create')}\`, or in the same step with \`${sameCommand('migrate up', { 'create-database': true })}\`. To see where its name comes from: \`${commandLine('config')}\`.`,
+    details,
+    cause,
+  });
 }
 
 export async function handleDown(input: CommandInput): Promise<CommandResult> {
