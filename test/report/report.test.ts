@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { renderError } from '../../src/cli/run.ts';
+import { renderError } from '../../src/cli/output.ts';
 import { EvdbError } from '../../src/errors.ts';
 import type { MigrationResult } from '../../src/migrate/apply/migrator.ts';
 import { renderStepDone, renderSummary, renderWarning } from '../../src/migrate/apply/report.ts';

@@ -12,6 +12,9 @@ const handler = handlersOf(() => import('../handlers/migrate.ts'));
 const checkHandler = handlersOf(() => import('../handlers/migrate-checks.ts'));
 const repairHandler = handlersOf(() => import('../handlers/migrate-repair.ts'));
 
+const up = handler('handleUp');
+const watchUp = handlersOf(() => import('../handlers/migrate-watch.ts'))('handleUpWatch');
+
 const dryRun = () => new Option('--dry-run', 'say what would be done, and do nothing');
 const confirm = (description: string) => new Option('--confirm', description);
 
@@ -29,10 +32,14 @@ const UP: CommandSpec = {
     new Option('--create-database', 'create the database where it does not exist').conflicts(
       'dryRun',
     ),
+    new Option(
+      '--watch',
+      'for development: apply what is saved, and roll the newest one back first when it changed',
+    ).conflicts(['dryRun', 'json', 'to', 'steps']),
     ...runOptions(),
   ],
   examples: ['migrate up', 'migrate up --to 003', 'migrate up --dry-run --verbose'],
-  run: handler('handleUp'),
+  run: (input) => (input.flags.watch ? watchUp(input) : up(input)),
 };
 
 const DOWN: CommandSpec = {

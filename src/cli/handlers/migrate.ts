@@ -38,7 +38,7 @@ export async function handleUp(input: CommandInput): Promise<CommandResult> {
 }
 
 /** `up` on a database that may not exist yet: makes it where that was asked for. */
-async function upWithDatabase(
+export async function upWithDatabase(
   { flags, context }: CommandInput,
   options: MigrateUpOptions,
 ): Promise<MigrationResult> {
@@ -161,7 +161,8 @@ async function findLosses(
   return { losses, text };
 }
 
-async function runWithProgress<Options extends MigrateOptions>(
+/** Runs what applies or rolls back migrations, and tells of it while it does. */
+export async function runWithProgress<Options extends MigrateOptions>(
   input: CommandInput,
   options: Options,
   run: (options: Options) => Promise<MigrationResult>,
