@@ -34,6 +34,17 @@ export function packagePath(...parts: string[]): string {
 }
 
 /**
+ * The version of evdb, from its own package.json.
+ *
+ * @example
+ * console.log(`migrated with evdb ${readToolVersion()}`);
+ */
+export function readToolVersion(): string {
+  return (JSON.parse(readFileSync(packagePath('package.json'), 'utf8')) as { version: string })
+    .version;
+}
+
+/**
  * Opens a file for reading where it is a regular one, or a link to one. A pipe or a device may never
  * end, and waiting for who writes into it would be no better.
  *

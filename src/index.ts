@@ -32,6 +32,7 @@ export { ensureEmbeddedServer } from './embedded/server.ts';
 export type { EmbeddedServerStatus, StopEmbeddedServerResult } from './embedded/stop.ts';
 export { hasEmbeddedServer, readEmbeddedServer, stopEmbeddedServer } from './embedded/stop.ts';
 export { EvdbError, type EvdbErrorCode, type EvdbErrorOptions } from './errors.ts';
+export { readToolVersion } from './file-system.ts';
 export type { Finding, FindingLocation, SuppressedFinding } from './finding.ts';
 export type { LockMode } from './impact/impact.ts';
 export type { MigrationStepResult } from './migrate/apply/apply.ts';
@@ -58,17 +59,14 @@ export type {
   ValidationResult,
 } from './migrate/checks/validate.ts';
 export { validateMigrations } from './migrate/checks/validate.ts';
-export type {
-  CreatedMigration,
-  CreateMigrationOptions,
-  InitProjectResult,
-} from './migrate/files/create.ts';
-export { createMigration, initProject } from './migrate/files/create.ts';
+export type { CreatedMigration, CreateMigrationOptions } from './migrate/files/create.ts';
+export { createMigration } from './migrate/files/create.ts';
+export type { InitOptions, InitProjectResult } from './migrate/files/init.ts';
+export { holdsOwnMigrations, initProject } from './migrate/files/init.ts';
 export type { ScriptLocation, ServerErrorReport } from './migrate/files/script-error.ts';
 export { ScriptError } from './migrate/files/script-error.ts';
 export type { MigrationFile } from './migrate/files/source.ts';
 export type { Version } from './migrate/files/version.ts';
-export { readToolVersion } from './migrate/ledger/provenance.ts';
 export { type MigrateOptions, migrateOptionsOf } from './migrate/options.ts';
 export type { MigrationState } from './migrate/plan/compare.ts';
 export type {

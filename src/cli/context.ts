@@ -1,6 +1,8 @@
+import { isatty } from 'node:tty';
 import type { ReportRenderOptions } from '../report/render-report.ts';
 import { PLAIN, type Style, type TableRenderer } from '../report/table.ts';
 import { printable, SIGNALS } from './output.ts';
+import type { Asking } from './prompts.ts';
 
 /** All that a command knows of the world: tests pass their own. */
 export interface CliContext {
@@ -19,6 +21,8 @@ export interface CliContext {
   lostOutput(): Promise<Error | undefined>;
   /** Whether a person sees the progress. */
   isInteractive: boolean;
+  /** Whom to ask; undefined where nobody sits at a terminal. */
+  asking?: Asking | undefined;
   /** Whether results go to a terminal. */
   isOutTerminal: boolean;
   /** Of the terminal that shows the results; of files and pipes only what COLUMNS asks for. */
@@ -34,6 +38,7 @@ export interface CliContext {
 /** The context of a real process. */
 export function processContext(proc: NodeJS.Process): CliContext {
   const { env, stdout, stderr } = proc;
+  const isInteractive = stderr.isTTY === true && !env.CI && env.TERM !== 'dumb';
   const lost: LostOutput = {};
   noteLostOutput(stdout, lost);
   // Where there is nobody to tell, there is nothing to be done.
@@ -49,7 +54,11 @@ export function processContext(proc: NodeJS.Process): CliContext {
     outVerbatim: (text) => void stdout.write(text),
     err: (text) => void stderr.write(printable(text, errColour)),
     lostOutput: () => flush(stdout, lost),
-    isInteractive: stderr.isTTY === true && !env.CI && env.TERM !== 'dumb',
+    isInteractive,
+    // Making `proc.stdin` takes a while, so it is made for a question alone.
+    get asking() {
+      return isInteractive && isatty(0) ? { input: proc.stdin, output: stderr } : undefined;
+    },
     isOutTerminal: stdout.isTTY === true,
     outSize: () => ({ columns: stdout.columns ?? readColumns(env), rows: stdout.rows }),
     outColour,

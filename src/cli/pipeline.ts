@@ -81,7 +81,7 @@ export async function givePipelines(
 ): Promise<void> {
   const [{ renderPipeline }, { readToolVersion }] = await Promise.all([
     import('../report/pipeline-formats.ts'),
-    import('../migrate/ledger/provenance.ts'),
+    import('../file-system.ts'),
   ]);
   const place = findPlace(context, readToolVersion());
   const shown = printableStrings(report);

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { test } from '../support/fixture.ts';
 import { runCli } from '../support/run-cli.ts';
+import { createTerminal } from '../support/terminal.ts';
 import { expectError, parseJson } from './cli-kit.ts';
 
 const bundled = fileURLToPath(new URL('../../migrations/', import.meta.url));
@@ -122,4 +123,110 @@ test('writes no second config file beside one that is there', async ({ project }
   await runCli(['init'], { cwd: project.dir });
   const { stdout } = await runCli(['config'], { cwd: project.dir });
   expect(stdout).toMatch(/^schema +tenant +evdb\.config\.json$/m);
+});
+
+const ENTER = '\r';
+const DOWN = '\u001b[B';
+const CTRL_C = '\u0003';
+
+test('asks on a terminal what no flag says, and ends with the next command', async ({
+  project: { dir, write },
+}) => {
+  await write('package.json', '{\n\t"name": "shop",\n\t"scripts": { "db:up": "mine" }\n}');
+  const terminal = createTerminal({ columns: 80, rows: 24 }, { cwd: dir });
+  const ended = terminal.run('init');
+  await terminal.answer('What do you start with?', ENTER);
+  await terminal.answer('Add npm scripts to package.json?', ENTER);
+  await terminal.answer('Write a pipeline that checks the migrations?', DOWN, ENTER);
+  expect(await ended).toBe(0);
+  expect(terminal.written()).toBe(
+    [
+      'created  evdb.config.mjs',
+      'created  .env.example',
+      'created  .github/workflows/migrations.yml',
+      'changed  package.json (scripts that call evdb)',
+      "Next: evdb migrate create 'first table'\n",
+    ].join('\n'),
+  );
+  const text = await readFile(join(dir, 'package.json'), 'utf8');
+  expect(text).toMatch(/^\t"scripts": \{\n\t\t"db:up": "mine",\n/m);
+  expect(JSON.parse(text).scripts).toMatchObject({ 'db:up': 'mine', 'db:new': expect.any(String) });
+});
+
+test('asks for the tool, and leads on to its migrations', async ({ project: { dir } }) => {
+  const terminal = createTerminal({ columns: 80, rows: 24 }, { cwd: dir });
+  const ended = terminal.run('init', '--ci', 'none', '--npm-scripts');
+  await terminal.answer('What do you start with?', DOWN, DOWN, ENTER);
+  await terminal.answer('Which tool?', DOWN, DOWN, ENTER);
+  expect(await ended).toBe(0);
+  expect(terminal.written()).toContain('Next: evdb migrate adopt --from goose --dry-run\n');
+});
+
+test('offers no event schema beside migrations of the project', async ({ project }) => {
+  await project.migration('001_own', 'create table own ();');
+  const terminal = createTerminal({ columns: 80, rows: 24 }, { cwd: project.dir });
+  const ended = terminal.run('init', '--ci', 'none', '--npm-scripts');
+  await terminal.answer('What do you start with?', ENTER);
+  expect(await ended).toBe(0);
+  expect(terminal.stderr()).not.toContain('The event schema');
+});
+
+test('writes nothing where the questions are ended', async ({ project: { dir } }) => {
+  const terminal = createTerminal({ columns: 80, rows: 24 }, { cwd: dir });
+  const ended = terminal.run('init');
+  await terminal.answer('What do you start with?', ENTER);
+  await terminal.answer('Add npm scripts to package.json?', CTRL_C);
+  expect(await ended).toBe(130);
+  expect(terminal.stderr()).toContain('INTERRUPTED');
+  expect(await readdir(dir)).toEqual(['package.json']);
+});
+
+test('asks nothing with --yes, and takes the same as flags', async ({ project }) => {
+  const terminal = createTerminal({ columns: 80, rows: 24 }, { cwd: project.dir });
+  expect(await terminal.run('init', '--yes', '--from', 'dbmate', '--ci', 'gitlab')).toBe(0);
+  expect(terminal.written()).toContain('created  .gitlab-ci.yml\n');
+  expect(await readdir(join(project.dir, 'migrations'))).toEqual([]);
+  await project.write('.gitlab-ci.yml', 'stages: [test]\n');
+  expect(await terminal.run('init', '--yes', '--ci', 'gitlab')).toBe(0);
+  expect(terminal.written()).toContain('To use .gitlab/migrations.gitlab-ci.yml, include it');
+  expect(await readFile(join(project.dir, '.gitlab-ci.yml'), 'utf8')).toBe('stages: [test]\n');
+  const both = await runCli(['init', '--empty', '--event-schema'], { cwd: project.dir });
+  expectError(both, 'USAGE', 2);
+});
+
+test('writes nothing beside a package.json that is broken', async ({ project }) => {
+  await project.write('package.json', '{ "name": ');
+  const result = await runCli(['init', '--npm-scripts'], { cwd: project.dir });
+  expectError(result, 'FILE_UNREADABLE', 1);
+  expect(await readdir(project.dir)).toEqual(['package.json']);
+});
+
+test('writes pipelines whose commands pass for a project that is sound', async ({ project }) => {
+  await project.migration('001_own', 'create table own (id bigint);', 'drop table own;');
+  for (const ci of ['github', 'gitlab']) {
+    await runCli(['init', '--ci', ci], { cwd: project.dir });
+  }
+  const files = ['.github/workflows/migrations.yml', '.gitlab-ci.yml'];
+  const texts = await Promise.all(files.map((file) => readFile(join(project.dir, file), 'utf8')));
+  const lines = texts.join('').matchAll(/npx --yes evdb@([\w.-]+) (.*)$/gm);
+  const commands = [...lines].map(([, version, command = '']) => {
+    expect(version).toMatch(/^\d+\.\d+\.\d+/);
+    return command.replace(/ --base \S+/, '');
+  });
+  expect(commands).toHaveLength(6);
+  for (const command of new Set(commands)) {
+    const result = await runCli(command.split(' '), { cwd: project.dir, env: { CI: 'true' } });
+    expect(result).toMatchObject({ code: 0 });
+  }
+  await runCli(['server', 'stop'], { cwd: project.dir });
+});
+
+test('has an own first migration judged', async ({ project }) => {
+  await runCli(['init', '--empty'], { cwd: project.dir });
+  await project.migration(
+    '001_own',
+    'create table a (id bigint primary key); create table b (a_id bigint references a);',
+  );
+  const { stdout } = await runCli(['lint'], { cwd: project.dir });
+  expect(stdout).toContain('fk-without-index');
 });

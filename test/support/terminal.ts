@@ -1,3 +1,5 @@
+import { PassThrough, Writable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import type { CliContext } from '../../src/cli/context.ts';
 import { runCli as runInProcess } from '../../src/cli/run.ts';
 
@@ -12,6 +14,8 @@ export interface Terminal {
   /** What stands on the terminal after the program has ended. */
   left(): string;
   stderr(): string;
+  /** Waits until a question is asked on stderr, and answers with these keys. */
+  answer(question: string, ...keys: string[]): Promise<void>;
   resize(columns: number, rows: number): void;
   /** As Ctrl-C does. */
   interrupt(): void;
@@ -25,11 +29,16 @@ const HOME = '\u001b[H';
 /** Makes a terminal without colours for commands that run in this process. */
 export function createTerminal(
   size: { columns: number; rows: number },
-  { cwd, url }: { cwd: string; url: string },
+  { cwd, url }: { cwd: string; url?: string },
 ): Terminal {
   let text = '';
   let stderr = '';
   let interrupt = () => {};
+  const keyboard = new PassThrough();
+  const tell = (part: string) => {
+    stderr += part;
+    for (const look of [...watchers]) look();
+  };
   const watchers = new Set<() => void>();
   const current = { ...size };
   const lastFrame = () => text.slice(0, endOfScreen(text)).split(HOME).at(-1) ?? '';
@@ -38,14 +47,19 @@ export function createTerminal(
     for (const look of [...watchers]) look();
   };
   const context: CliContext = {
-    env: { EVDB_URL: url, PATH: '/usr/local/bin' },
+    env: { ...(url !== undefined && { EVDB_URL: url }), PATH: '/usr/local/bin' },
     programPath: '/usr/local/bin/evdb',
     platform: 'linux',
     cwd,
     out: show,
     outVerbatim: show,
-    err: (part) => {
-      stderr += part;
+    err: tell,
+    asking: {
+      input: keyboard,
+      output: Object.assign(
+        new Writable({ write: (part, _, done) => done(void tell(String(part))) }),
+        current,
+      ),
     },
     lostOutput: () => Promise.resolve(undefined),
     isInteractive: true,
@@ -67,19 +81,30 @@ export function createTerminal(
     screen: () => withoutSequences(lastFrame()),
     left: () => withoutSequences(text.split(SCREEN.leave).at(-1) ?? ''),
     stderr: () => stderr,
+    answer: async (question, ...keys) => {
+      await waitFor(watchers, () => withoutSequences(stderr).includes(question));
+      for (const key of keys) {
+        keyboard.write(key);
+        // As a person types: one key, then the next.
+        await setImmediate();
+      }
+    },
     resize: (columns, rows) => Object.assign(current, { columns, rows }),
     interrupt: () => interrupt(),
-    shows: (wanted) =>
-      new Promise((resolve) => {
-        const look = () => {
-          if (!withoutSequences(lastFrame()).includes(wanted)) return;
-          watchers.delete(look);
-          resolve();
-        };
-        watchers.add(look);
-        look();
-      }),
+    shows: (wanted) => waitFor(watchers, () => withoutSequences(lastFrame()).includes(wanted)),
   };
+}
+
+function waitFor(watchers: Set<() => void>, isThere: () => boolean): Promise<void> {
+  return new Promise((resolve) => {
+    const look = () => {
+      if (!isThere()) return;
+      watchers.delete(look);
+      resolve();
+    };
+    watchers.add(look);
+    look();
+  });
 }
 
 function endOfScreen(text: string): number {

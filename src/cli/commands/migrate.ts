@@ -135,7 +135,8 @@ const RESET: CommandSpec = {
   run: handler('handleReset'),
 };
 
-const TOOLS = [
+/** Those that `migrate adopt` takes over from. */
+export const ADOPTABLE_TOOLS = [
   ...['dbmate', 'golang-migrate', 'goose', 'flyway'],
   ...['node-pg-migrate', 'sqlx', 'graphile-migrate', 'prisma', 'diesel', 'pairs'],
 ];
@@ -146,7 +147,7 @@ const ADOPT: CommandSpec = {
   description:
     "Reads another tool's files and tracking table, holds them against each other, writes evdb's files, and records what is applied in the ledger. No migration is run; the tool's own files and table stay as they are, and --undo takes everything back. See docs/adopt.md.",
   options: () => [
-    new Option('--from <tool>', 'the tool').choices(TOOLS),
+    new Option('--from <tool>', 'the tool').choices(ADOPTABLE_TOOLS),
     new Option('--from-dir <path>', 'its folder (default: where it usually is)'),
     new Option(
       '--table <name>',

@@ -1,38 +1,31 @@
 import { Option } from 'commander';
-import { commandLine } from '../../text/command-line.ts';
 import { loadTable } from '../context.ts';
-import type { CommandInput, CommandResult, CommandSpec } from '../define.ts';
+import { type CommandInput, type CommandResult, type CommandSpec, handlersOf } from '../define.ts';
 import { migrateOptions } from '../options.ts';
 import { loadConfig } from '../settings.ts';
+import { ADOPTABLE_TOOLS } from './migrate.ts';
 
 export const INIT_COMMAND: CommandSpec = {
   name: 'init',
-  summary: 'copy the event schema, a config file and .env.example into this folder',
+  summary: 'set a project up: a config file, and the event schema where it is wanted',
   description:
-    'Copy the event schema, a config file and .env.example into this folder. What is there stays; beside migrations of its own the event schema is left out.',
-  options: () => [new Option('--empty', 'without the event schema')],
-  examples: ['init', 'init --empty'],
-  run: handleInit,
-};
-
-async function handleInit({ context, flags }: CommandInput): Promise<CommandResult> {
-  const { initProject } = await import('../../migrate/files/create.ts');
-  const result = initProject(context.cwd, { empty: flags.empty === true });
-  const lines = [
-    ...result.created.map((path) => `created  ${path}`),
-    ...result.kept.map((path) => `kept     ${path} (was there already)`),
-    ...(result.eventSchema === 'notCopied'
-      ? ['The event schema was not copied: migrations/ holds migrations of its own']
-      : []),
-    `Next: ${NEXT[result.eventSchema]()}`,
-  ];
-  return { data: result, text: lines.join('\n') };
-}
-
-const NEXT = {
-  copied: () => commandLine('migrate up', { embedded: true }),
-  leftOut: () => commandLine('migrate create', {}, { args: ['first table'] }),
-  notCopied: () => commandLine('migrate validate'),
+    'Writes a config file and .env.example into this folder, and the event schema unless it is to be left out. On a terminal it asks for what no flag says. What is there stays; beside migrations of the project the event schema is left out.',
+  options: () => [
+    new Option('--empty', 'for migrations of your own').conflicts(['eventSchema', 'from']),
+    new Option('--event-schema', 'with the event schema').conflicts('from'),
+    new Option('--from <tool>', 'take over the migrations of another tool').choices(
+      ADOPTABLE_TOOLS,
+    ),
+    new Option('--npm-scripts', 'add scripts that call evdb to package.json'),
+    new Option('--ci <system>', 'write a pipeline that checks the migrations').choices([
+      'github',
+      'gitlab',
+      'none',
+    ]),
+    new Option('-y, --yes', 'ask nothing: without a flag the event schema comes along'),
+  ],
+  examples: ['init', 'init --empty --ci github', 'init --event-schema --yes'],
+  run: handlersOf(() => import('../handlers/init.ts'))('handleInit'),
 };
 
 export const CONFIG_COMMAND: CommandSpec = {

@@ -1,9 +1,9 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EvdbError } from '../../errors.ts';
 import { packagePath, writeFileWhole } from '../../file-system.ts';
 import { sameCommand } from '../../text/command-line.ts';
-import { listMigrations, type MigrationFile, STRUCTURE_FILE } from './source.ts';
+import { listMigrations, type MigrationFile } from './source.ts';
 import { compareVersions, MAX_VERSION_DIGITS, parseVersion } from './version.ts';
 
 /** What a new migration is called, and how its skeleton looks. */
@@ -129,90 +129,4 @@ export function cannotWrite(path: string, cause: unknown): EvdbError {
     hint: 'Check the permissions and the space of the folder.',
     cause,
   });
-}
-
-interface InitOptions {
-  /** Leaves the event schema out; default false. */
-  empty?: boolean;
-}
-
-/** What `initProject` wrote and what it left, by paths relative to the project. */
-export interface InitProjectResult {
-  /** Relative to the project folder. */
-  created: string[];
-  /** What was there already and stays as it was. */
-  kept: string[];
-  /**
-   * What became of the event schema: `copied`, `leftOut` as asked, or `notCopied` because the
-   * folder holds migrations of its own, whose versions would collide with it.
-   */
-  eventSchema: 'copied' | 'leftOut' | 'notCopied';
-}
-
-const CONFIG_FILE = /^(evdb\.config\.\w+|\.evdbrc)$/;
-
-/**
- * Copies the event schema, a config file and `.env.example` into a project. What is there stays.
- * Beside migrations of the project's own only the last two are written.
- *
- * @param projectDir absolute path of a folder that exists
- * @throws {EvdbError} FILE_UNREADABLE when a file cannot be written
- * @example initProject(process.cwd(), { empty: true }).created // ['evdb.config.mjs', '.env.example']
- */
-export function initProject(
-  projectDir: string,
-  { empty = false }: InitOptions = {},
-): InitProjectResult {
-  const target = join(projectDir, 'migrations');
-  makeFolder(target);
-  const schemaFiles = listSchemaFiles();
-  const eventSchema = empty
-    ? 'leftOut'
-    : holdsForeignMigrations(target, schemaFiles)
-      ? 'notCopied'
-      : 'copied';
-  // A second config file would hide the first one, or be hidden by it.
-  const config = readdirSync(projectDir).find((name) => CONFIG_FILE.test(name));
-  const copies: [from: string, to: string][] = [
-    ...(eventSchema === 'copied' ? schemaFiles : []).map((name): [string, string] => [
-      join('migrations', name),
-      join('migrations', name),
-    ]),
-    [join('templates', 'evdb.config.js'), config ?? 'evdb.config.mjs'],
-    [join('templates', 'env.example'), '.env.example'],
-  ];
-  // All is read before the first is written: half a project would be worse than none.
-  const files = copies.map(([from, to]) => ({
-    to,
-    content: readFileSync(packagePath(from)),
-  }));
-  const result: InitProjectResult = { created: [], kept: [], eventSchema };
-  for (const { to, content } of files) {
-    const isNew = writeMissing(join(projectDir, to), content);
-    (isNew ? result.created : result.kept).push(to);
-  }
-  return result;
-}
-
-function listSchemaFiles(): string[] {
-  return readdirSync(packagePath('migrations'))
-    .filter((name) => /^\d+_.*\.sql$/.test(name))
-    .sort();
-}
-
-/** Whether the file was written; false where one is there already. */
-function writeMissing(path: string, content: Uint8Array): boolean {
-  if (existsSync(path)) return false;
-  try {
-    writeFileWhole(path, content, { isNew: true });
-    return true;
-  } catch (cause) {
-    throw cannotWrite(path, cause);
-  }
-}
-
-function holdsForeignMigrations(target: string, schemaFiles: string[]): boolean {
-  return readdirSync(target).some(
-    (name) => name.endsWith('.sql') && name !== STRUCTURE_FILE && !schemaFiles.includes(name),
-  );
 }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { Asked } from '../../connection/session.ts';
-import { packagePath } from '../../file-system.ts';
+import { readToolVersion } from '../../file-system.ts';
 import { maskUrlsIn } from '../../text/harmless.ts';
 
 /** Where a change came from; goes into the history with each entry. */
@@ -30,17 +30,6 @@ export function readProvenance(
     gitCommit: env.GITHUB_SHA ?? env.CI_COMMIT_SHA ?? env.GIT_COMMIT ?? readGitCommit(directory),
     ciUrl: readCiUrl(env),
   };
-}
-
-/**
- * The version of evdb, from its own package.json.
- *
- * @example
- * console.log(`migrated with evdb ${readToolVersion()}`);
- */
-export function readToolVersion(): string {
-  return (JSON.parse(readFileSync(packagePath('package.json'), 'utf8')) as { version: string })
-    .version;
 }
 
 function readOsUser(env: NodeJS.ProcessEnv): string | undefined {

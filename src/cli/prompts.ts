@@ -1,0 +1,56 @@
+import type { Readable, Writable } from 'node:stream';
+import { EvdbError } from '../errors.ts';
+import type { CliContext } from './context.ts';
+
+/** Where a person can be asked: what they type, and where the question stands. */
+export interface Asking {
+  input: Readable;
+  /** Not stdout, which may be read by a program. */
+  output: Writable;
+}
+
+/** One of the answers to choose from. */
+export interface Choice<T> {
+  value: T;
+  label: string;
+  hint?: string | undefined;
+}
+
+/** Questions to a person; each throws INTERRUPTED on Ctrl-C, and nothing has been done then. */
+export interface Prompts {
+  select<T extends string>(message: string, choices: Choice<T>[], initial?: T): Promise<T>;
+  confirm(message: string, initial: boolean): Promise<boolean>;
+  /** @param expected what has to be typed, letter by letter */
+  typed(message: string, expected: string): Promise<void>;
+}
+
+/** The questions of a terminal; undefined where nobody sits at one. */
+export async function loadPrompts(context: CliContext): Promise<Prompts | undefined> {
+  if (context.asking === undefined) return undefined;
+  // Loaded by the commands alone that ask.
+  const clack = await import('@clack/prompts');
+  const streams = { ...context.asking };
+  const answered = <T>(answer: T): Exclude<T, symbol> => {
+    if (clack.isCancel(answer)) {
+      throw new EvdbError('INTERRUPTED', 'cancelled before anything was done');
+    }
+    return answer as Exclude<T, symbol>;
+  };
+  return {
+    select: async (message, choices, initial) => {
+      const options = choices.map(({ value, label, hint }) => ({
+        ...{ value: value as string, label },
+        ...(hint !== undefined && { hint }),
+      }));
+      const answer = await clack.select({ message, options, initialValue: initial, ...streams });
+      return answered(answer) as (typeof choices)[number]['value'];
+    },
+    confirm: async (message, initial) =>
+      answered(await clack.confirm({ message, initialValue: initial, ...streams })),
+    typed: async (message, expected) => {
+      const validate = (value = '') =>
+        value === expected ? undefined : `It has to be "${expected}". Ctrl-C ends this.`;
+      answered(await clack.text({ message, validate, ...streams }));
+    },
+  };
+}

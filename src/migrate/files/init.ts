@@ -1,0 +1,170 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { EvdbError } from '../../errors.ts';
+import { packagePath, readToolVersion, writeFileWhole } from '../../file-system.ts';
+import { cannotWrite, makeFolder } from './create.ts';
+import { STRUCTURE_FILE } from './source.ts';
+
+/** What is put into a project beside a config file and `.env.example`. */
+export interface InitOptions {
+  /** Leaves the event schema out; default false. */
+  empty?: boolean | undefined;
+  /** Adds scripts that call evdb to `package.json`, where there is one; default false. */
+  npmScripts?: boolean | undefined;
+  /** Writes a pipeline that checks the migrations; default none. */
+  pipeline?: 'github' | 'gitlab' | undefined;
+}
+
+/** What `initProject` wrote and what it left, by paths relative to the project. */
+export interface InitProjectResult {
+  created: string[];
+  /** What was there and got more: `package.json`. */
+  changed: string[];
+  /** What was there already and stays as it was. */
+  kept: string[];
+  /**
+   * What became of the event schema: `copied`, `leftOut` as asked, or `notCopied` because the
+   * folder holds migrations of its own, whose versions would collide with it.
+   */
+  eventSchema: 'copied' | 'leftOut' | 'notCopied';
+}
+
+const CONFIG_FILE = /^(evdb\.config\.\w+|\.evdbrc)$/;
+
+const SCRIPTS = {
+  'db:new': 'evdb migrate create',
+  'db:up': 'evdb migrate up',
+  'db:status': 'evdb migrate status',
+  'db:check': 'evdb migrate validate',
+};
+
+interface NewFile {
+  to: string;
+  content: string | Uint8Array;
+}
+
+/**
+ * Sets a project up: a config file and `.env.example`, the event schema unless it is to be left out,
+ * and what is asked for beside them. What is there stays. Beside migrations of the project's own the
+ * event schema is left out.
+ *
+ * @param projectDir absolute path of a folder that exists
+ * @throws {EvdbError} FILE_UNREADABLE when a file cannot be written, or `package.json` is no JSON
+ * @example initProject(process.cwd(), { empty: true }).created // ['evdb.config.mjs', '.env.example']
+ */
+export function initProject(projectDir: string, options: InitOptions = {}): InitProjectResult {
+  const scripts = options.npmScripts ? addScripts(projectDir) : undefined;
+  makeFolder(join(projectDir, 'migrations'));
+  const eventSchema = options.empty
+    ? 'leftOut'
+    : holdsOwnMigrations(projectDir)
+      ? 'notCopied'
+      : 'copied';
+  // All is read before the first is written: half a project would be worse than none.
+  const files = [
+    ...(eventSchema === 'copied' ? listSchemaFiles() : []).map((name) =>
+      fromPackage(join('migrations', name), join('migrations', name)),
+    ),
+    fromPackage(join('templates', 'evdb.config.js'), findConfig(projectDir) ?? 'evdb.config.mjs'),
+    fromPackage(join('templates', 'env.example'), '.env.example'),
+    ...pipelineFile(projectDir, options),
+  ];
+  const result: InitProjectResult = { created: [], changed: [], kept: [], eventSchema };
+  for (const { to, content } of files) {
+    const isNew = writeMissing(join(projectDir, to), content);
+    (isNew ? result.created : result.kept).push(to);
+  }
+  if (scripts !== undefined) {
+    writeChecked(join(projectDir, PACKAGE_FILE), scripts);
+    result.changed.push(PACKAGE_FILE);
+  }
+  return result;
+}
+
+/**
+ * Whether `migrations/` holds migrations that are not the event schema's.
+ *
+ * @param projectDir absolute path
+ * @example
+ * const options = { empty: holdsOwnMigrations(process.cwd()) };
+ */
+export function holdsOwnMigrations(projectDir: string): boolean {
+  const target = join(projectDir, 'migrations');
+  const schemaFiles = listSchemaFiles();
+  return (
+    existsSync(target) &&
+    readdirSync(target).some(
+      (name) => name.endsWith('.sql') && name !== STRUCTURE_FILE && !schemaFiles.includes(name),
+    )
+  );
+}
+
+function listSchemaFiles(): string[] {
+  return readdirSync(packagePath('migrations'))
+    .filter((name) => /^\d+_.*\.sql$/.test(name))
+    .sort();
+}
+
+function fromPackage(from: string, to: string): NewFile {
+  return { to, content: readFileSync(packagePath(from)) };
+}
+
+/** A second config file would hide the first one, or be hidden by it. */
+function findConfig(projectDir: string): string | undefined {
+  return readdirSync(projectDir).find((name) => CONFIG_FILE.test(name));
+}
+
+/** GitLab reads one file only: beside that of the project ours is one to include. */
+function pipelineFile(projectDir: string, { pipeline }: InitOptions): NewFile[] {
+  if (pipeline === undefined) return [];
+  const template = pipeline === 'github' ? 'github-workflow.yml' : 'gitlab-ci.yml';
+  const text = readFileSync(packagePath('templates', template), 'utf8');
+  const content = text.replaceAll('{{version}}', readToolVersion());
+  const isTaken = existsSync(join(projectDir, '.gitlab-ci.yml'));
+  const gitlab = isTaken ? GITLAB_INCLUDED : '.gitlab-ci.yml';
+  return [{ to: pipeline === 'github' ? '.github/workflows/migrations.yml' : gitlab, content }];
+}
+
+/** Where the pipeline goes that `.gitlab-ci.yml` has to include. */
+const GITLAB_INCLUDED = '.gitlab/migrations.gitlab-ci.yml';
+
+const PACKAGE_FILE = 'package.json';
+
+/** The text of `package.json` with our scripts; undefined where there is none, or nothing to add. */
+function addScripts(projectDir: string): string | undefined {
+  const path = join(projectDir, PACKAGE_FILE);
+  if (!existsSync(path)) return undefined;
+  const text = readFileSync(path, 'utf8');
+  let found: { scripts?: Record<string, string> };
+  try {
+    found = JSON.parse(text);
+  } catch (cause) {
+    throw new EvdbError('FILE_UNREADABLE', `${path} is not valid JSON`, {
+      hint: 'Nothing was written. Correct it, or leave the scripts out.',
+      cause,
+    });
+  }
+  const scripts = { ...SCRIPTS, ...found.scripts };
+  if (Object.keys(scripts).length === Object.keys(found.scripts ?? {}).length) return undefined;
+  // Those that were there first, in their order.
+  const merged = { ...found, scripts: { ...found.scripts, ...scripts } };
+  const indent = /^[\t ]+/m.exec(text)?.[0] ?? '  ';
+  const end = text.endsWith('\n') ? '\n' : '';
+  return JSON.stringify(merged, null, indent) + end;
+}
+
+/** Whether the file was written; false where one is there already. */
+function writeMissing(path: string, content: string | Uint8Array): boolean {
+  if (existsSync(path)) return false;
+  makeFolder(dirname(path));
+  writeChecked(path, content, { isNew: true });
+  return true;
+}
+
+function writeChecked(path: string, content: string | Uint8Array, how = { isNew: false }): void {
+  try {
+    writeFileWhole(path, content, how);
+  } catch (cause) {
+    throw cannotWrite(path, cause);
+  }
+}
