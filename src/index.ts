@@ -98,6 +98,7 @@ export type {
 } from './migrate/preview/impact-plan.ts';
 export { type PlanImpactOptions, planImpact } from './migrate/preview/plan-impact.ts';
 export type {
+  DroppedObjects,
   IndexBuildProgress,
   LockHolder,
   MigrationDirection,

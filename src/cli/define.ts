@@ -5,6 +5,7 @@ import { type CliContext, loadStyle } from './context.ts';
 import { readNpmFlags } from './npm-flags.ts';
 import { toJson } from './output.ts';
 import { formatOptions, givePipelines, isForPipeline, type ReportFile } from './pipeline.ts';
+import { runWithConsent } from './prompts.ts';
 
 /** What a command gives back: the same result as data and as text. */
 export interface CommandResult {
@@ -106,7 +107,7 @@ function defineCommand(
     if (format === 'json') flags.json = true;
     const style = await loadStyle(context.outColour && !flags.json && !isForPipeline(format));
     const args = command.processedArgs.filter((arg) => arg !== undefined).flat() as string[];
-    const result = await spec.run({ context, args, flags, style });
+    const result = await runWithConsent(spec.run, { context, args, flags, style });
     await giveResult(result, { flags, command: state.command, context });
     state.exitCode = result.exitCode ?? 0;
   });

@@ -1,6 +1,11 @@
 import type { Ora } from 'ora';
 import { type BlockedSessions, describeBlocker } from '../connection/blockers.ts';
-import { renderNotice, renderStepDone, renderWarning } from '../migrate/apply/report.ts';
+import {
+  renderDropped,
+  renderNotice,
+  renderStepDone,
+  renderWarning,
+} from '../migrate/apply/report.ts';
 import type {
   IndexBuildProgress,
   LockHolder,
@@ -53,6 +58,8 @@ export async function createProgress(options: Options): Promise<ProgressPrinter>
       } else if (progress.kind === 'notice') {
         const isTold = verbose || ALWAYS_TOLD.has(progress.severity);
         if (isTold) say(renderNotice(progress, errStyle));
+      } else if (progress.kind === 'dropped') {
+        if (!json) context.out(`${renderDropped(progress.objects, style)}\n`);
       } else if (progress.kind === 'step-done') {
         spinner.stop();
         if (!json) context.out(`${renderStepDone(progress, style)}\n`);

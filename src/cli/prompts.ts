@@ -1,6 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import { EvdbError } from '../errors.ts';
 import type { CliContext } from './context.ts';
+import type { CommandInput, CommandResult, CommandSpec } from './define.ts';
 
 /** Where a person can be asked: what they type, and where the question stands. */
 export interface Asking {
@@ -53,4 +54,30 @@ export async function loadPrompts(context: CliContext): Promise<Prompts | undefi
       answered(await clack.text({ message, validate, ...streams }));
     },
   };
+}
+
+/**
+ * Runs a command, and where it needs a consent that no flag gave, asks for it and runs it again. A
+ * command that cannot be undone asks for a name to be typed, which it gives as `details.typed`.
+ *
+ * @throws {EvdbError} CONFIRM_REQUIRED where nobody can be asked, or the answer is no
+ */
+export async function runWithConsent(
+  run: CommandSpec['run'],
+  input: CommandInput,
+): Promise<CommandResult> {
+  try {
+    return await run(input);
+  } catch (error) {
+    const { context, flags } = input;
+    const isAsked = error instanceof EvdbError && error.code === 'CONFIRM_REQUIRED';
+    if (!isAsked || flags.confirm === true || flags.json === true) throw error;
+    const prompts = await loadPrompts(context);
+    if (!prompts) throw error;
+    context.err(`${error.message}\n`);
+    const { typed } = error.details;
+    if (typeof typed === 'string') await prompts.typed(`To go on, type: ${typed}`, typed);
+    else if (!(await prompts.confirm('Go on?', false))) throw error;
+    return run({ ...input, flags: { ...flags, confirm: true } });
+  }
 }

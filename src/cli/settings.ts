@@ -273,3 +273,9 @@ export function describeDatabase({ connection, migrationConnection }: Config): s
   });
   return `database "${database}" on ${places.join(', ')}`;
 }
+
+/** The name of that database, to be typed by whoever means to lose what is in it. */
+export function databaseName({ connection, migrationConnection }: Config): string {
+  const used = migrationConnection ?? connection;
+  return used.kind === 'embedded' ? 'evdb' : used.options.database;
+}

@@ -14,6 +14,8 @@ export type MigrationProgress =
       index: number;
       total: number;
     }
+  /** What `reset` dropped in the schema, once that is committed. */
+  | { kind: 'dropped'; objects: DroppedObjects[] }
   /** A no-transaction script that had stopped half way goes on behind what is done of it. */
   | { kind: 'resumed'; step: MigrationStepName; statementsDone: number; statementsTotal: number }
   | {
@@ -65,6 +67,13 @@ export type MigrationProgress =
       durationMs: number;
     }
   | { kind: 'warning'; warning: MigrationPlanWarning };
+
+/** How many objects of one kind `reset` dropped. */
+export interface DroppedObjects {
+  /** In PostgreSQL's words, such as `table` or `materialized view`. */
+  type: string;
+  count: number;
+}
 
 /** Whether a script applies a migration or rolls it back. */
 export type MigrationDirection = 'up' | 'down';

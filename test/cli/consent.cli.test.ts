@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { expect } from 'vitest';
 import { test as base } from '../support/fixture.ts';
 import { pasteCommand, runCli } from '../support/run-cli.ts';
+import { createTerminal } from '../support/terminal.ts';
 import { type Applied, applyAll, expectError, expectHint } from './cli-kit.ts';
 
 /** `applied`: two migrations are applied, and the environment `production` is protected. */
@@ -137,4 +138,56 @@ test('prints a reset that hits nothing where the variable was for one call', asy
   expectError(pasted, 'CONFIG_INVALID', 2);
   expect(pasted.stderr).toContain('--url');
   expect(await applied.contents()).toEqual(before);
+});
+
+const ENTER = '\r';
+
+test('asks on a terminal for the name of the database before a reset, and says what it dropped', async ({
+  applied: _,
+  project: { dir },
+  emptyDb: { sql, url },
+}) => {
+  await sql`create view v as select 1 as one`;
+  const terminal = createTerminal({ columns: 80, rows: 24 }, { cwd: dir, url });
+  const ended = terminal.run('migrate', 'reset');
+  const name = new URL(url).pathname.slice(1);
+  await terminal.answer(`To go on, type: ${name}`, 'other', ENTER);
+  await terminal.answer(`It has to be "${name}"`, ...'\u007f'.repeat(5), name, ENTER);
+  expect(await ended).toBe(0);
+  expect(terminal.stderr()).toContain('reset drops everything in schema "public"');
+  expect(terminal.written()).toMatch(/^dropped {4}2 tables, 1 view\n(applied .*\n){2}applied 2 mi/);
+});
+
+test('drops no database whose name is not typed, and asks nobody with --json', async ({
+  applied: _,
+  project: { dir },
+  emptyDb: { sql, url },
+}) => {
+  const terminal = createTerminal({ columns: 80, rows: 24 }, { cwd: dir, url });
+  const ended = terminal.run('db', 'drop');
+  await terminal.answer('To go on, type: ', '\u0003');
+  expect(await ended).toBe(130);
+  expect(await terminal.run('migrate', 'reset', '--json')).toBe(2);
+  expect(
+    await sql`select count(*)::int as tables from pg_tables where schemaname = 'public'`,
+  ).toEqual([{ tables: 2 }]);
+});
+
+test('asks on a terminal before it rolls back what is protected', async ({
+  applied: _,
+  project: { dir },
+  emptyDb: { sql, url },
+}) => {
+  const terminal = createTerminal({ columns: 80, rows: 24 }, { cwd: dir, url });
+  const down = ['migrate', 'down', '--env', 'production'];
+  const refused = terminal.run(...down);
+  await terminal.answer('Go on?', ENTER);
+  expect(await refused).toBe(2);
+  expect(terminal.stderr()).toContain('CONFIRM_REQUIRED');
+  const agreed = createTerminal({ columns: 80, rows: 24 }, { cwd: dir, url });
+  const ended = agreed.run(...down);
+  await agreed.answer('Go on?', 'y');
+  expect(await ended).toBe(0);
+  const rows = await sql`select version::int from evdb.migration`;
+  expect(rows).toEqual([{ version: 1 }]);
 });

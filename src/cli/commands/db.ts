@@ -7,6 +7,7 @@ import { loadRenderOptions, loadTable } from '../context.ts';
 import type { CommandGroup, CommandInput, CommandResult, CommandSpec } from '../define.ts';
 import { connectionOptions, parseCount, parseSeconds, reportOptions } from '../options.ts';
 import {
+  databaseName,
   describeDatabase,
   environmentName,
   loadConnection,
@@ -138,6 +139,7 @@ function requireDropConsent({ flags }: CommandInput, config: Config): void {
   if (flags.confirm) return;
   throw new EvdbError('CONFIRM_REQUIRED', `this drops ${name}, all its schemas and all its data`, {
     hint: `Nothing was changed. When that is meant: ${sameCommand('db drop', { confirm: true })}`,
+    details: { typed: databaseName(config) },
   });
 }
 

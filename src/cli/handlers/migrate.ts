@@ -16,6 +16,7 @@ import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT, ROLLING_BACK_MIGRATIONS, withStop } from '../exit-codes.ts';
 import { createProgress } from '../progress.ts';
 import {
+  databaseName,
   describeTarget,
   embeddedDirectory,
   environmentName,
@@ -105,6 +106,7 @@ function requireResetConsent({ flags }: CommandInput, config: Config): void {
   if (flags.confirm) return;
   throw new EvdbError('CONFIRM_REQUIRED', `reset drops everything in ${describeTarget(config)}`, {
     hint: `Nothing was changed. When that is meant: ${sameCommand('migrate reset', { confirm: true })}`,
+    details: { typed: databaseName(config) },
   });
 }
 

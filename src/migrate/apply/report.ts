@@ -1,6 +1,7 @@
 import { renderDiff, type Style } from '../../report/table.ts';
 import { renderCount, renderDuration } from '../../text/units.ts';
 import type {
+  DroppedObjects,
   MigrationDirection,
   MigrationPlanWarning,
   MigrationProgress,
@@ -21,6 +22,12 @@ export function renderStepDone(
 ): string {
   const verb = direction === 'up' ? style.good('applied  ') : style.warn('took back');
   return `${verb}  ${step.label}_${step.name}  ${style.dim(renderDuration(durationMs))}`;
+}
+
+/** What `reset` dropped: `dropped    4 tables, 2 functions`. */
+export function renderDropped(objects: DroppedObjects[], style: Style): string {
+  const parts = objects.map(({ type, count }) => renderCount(count, type));
+  return `${style.warn('dropped  ')}  ${parts.join(', ') || 'nothing: the schema was empty'}`;
 }
 
 const NOTHING = {

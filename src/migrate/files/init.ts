@@ -31,13 +31,6 @@ export interface InitProjectResult {
 
 const CONFIG_FILE = /^(evdb\.config\.\w+|\.evdbrc)$/;
 
-const SCRIPTS = {
-  'db:new': 'evdb migrate create',
-  'db:up': 'evdb migrate up',
-  'db:status': 'evdb migrate status',
-  'db:check': 'evdb migrate validate',
-};
-
 interface NewFile {
   to: string;
   content: string | Uint8Array;
@@ -144,7 +137,8 @@ function addScripts(projectDir: string): string | undefined {
       cause,
     });
   }
-  const scripts = { ...SCRIPTS, ...found.scripts };
+  const ours = JSON.parse(readFileSync(packagePath('templates', 'scripts.json'), 'utf8'));
+  const scripts: Record<string, string> = { ...ours, ...found.scripts };
   if (Object.keys(scripts).length === Object.keys(found.scripts ?? {}).length) return undefined;
   // Those that were there first, in their order.
   const merged = { ...found, scripts: { ...found.scripts, ...scripts } };

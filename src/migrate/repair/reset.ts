@@ -15,6 +15,7 @@ import { compareWithLedger } from '../plan/compare.ts';
 import { planUp } from '../plan/plan.ts';
 import { type MigrationStep, prepareSteps } from '../plan/prepare.ts';
 import { requireMigrations, withSession } from '../plan/read.ts';
+import type { DroppedObjects } from '../progress.ts';
 import { dropDefaultPrivilegesSql, type Outside, readOutside } from './reset-outside.ts';
 
 const DEPENDENT_OBJECTS = '2BP01';
@@ -29,6 +30,8 @@ export interface ResetSchemaOptions extends MigrateOptions {
 export interface ResetSchemaResult extends MigrationResult {
   /** How many migrations the ledger held for this target. */
   forgotten: number;
+  /** What was in the schema: objects that stand alone, not the indexes and columns of tables. */
+  dropped: DroppedObjects[];
   /** What stood outside of the schema, was dropped too, and is made again: such as `extension citext`. */
   alsoDropped: string[];
 }
@@ -60,13 +63,15 @@ export async function resetSchema(options: ResetSchemaOptions): Promise<ResetSch
     );
     tellWarnings(warnings, options);
     return withRunner(worker, options, async (context, rows) => {
-      await dropContents(context, outside);
+      const dropped = await dropContents(context, outside);
+      context.onProgress({ kind: 'dropped', objects: dropped });
       const applied = await applySteps(steps, context).catch((error: unknown) => {
         throw afterDrop(error, targetSchema);
       });
       return {
         schema: targetSchema,
         forgotten: rows.length,
+        dropped,
         alsoDropped: outside.along,
         steps: applied,
         pending: [],
@@ -107,15 +112,16 @@ function afterDrop(error: unknown, schema: string): unknown {
 async function dropContents(
   { worker, key, settings, provenance, signal }: ApplyContext,
   outside: Outside,
-): Promise<void> {
+): Promise<DroppedObjects[]> {
   const { targetSchema } = key;
-  await withLockRetries(
+  return withLockRetries(
     async ({ lockTimeoutMs }) => {
       try {
         await worker.run(
           `${resetSessionSql(worker.facts)} begin isolation level read committed, read write; set local lock_timeout = ${lockTimeoutMs};`,
         );
         await worker.run(rememberOutsideSql(targetSchema));
+        const dropped = await worker.run(countContentsSql(targetSchema));
         await worker.run(dropContentsSql(targetSchema));
         const lost = await worker.run(lostOutsideSql(targetSchema));
         if (lost.length > 0)
@@ -128,6 +134,7 @@ async function dropContents(
         await worker.run(
           `${deleteTargetSql(key)} ${insertHistorySql(key, { action: 'reset' }, provenance)} commit;`,
         );
+        return dropped.map(({ type, count }) => ({ type: String(type), count: Number(count) }));
       } catch (error) {
         if (!worker.isClosed) await worker.run('rollback').catch(() => undefined);
         throw error;
@@ -247,20 +254,12 @@ order by 1`;
 }
 
 /**
- * Drops what the schema contains and no extension owns. The schema itself stays, with its owner,
- * privileges and comment. Everything in a schema depends on its namespace, so pg_depend lists it:
- * extensions too, which stay, and parts such as an identity column's sequence, which PostgreSQL
- * drops with the whole only. (A partitioned table is an internal part of itself.)
+ * What the schema contains and no extension owns. Everything in a schema depends on its namespace, so
+ * pg_depend lists it: extensions too, which stay, and parts such as an identity column's sequence,
+ * which PostgreSQL drops with the whole only. (A partitioned table is an internal part of itself.)
  */
-function dropContentsSql(targetSchema: string): string {
-  return `do $evdb$
-declare
-    v_object record;
-    v_identity record;
-begin
-    for v_object in
-        select d.classid, d.objid
-        from pg_catalog.pg_depend as d
+function contentsSql(targetSchema: string): string {
+  return `pg_catalog.pg_depend as d
         join pg_catalog.pg_namespace as n on n.oid = d.refobjid
         where d.refclassid = 'pg_catalog.pg_namespace'::regclass
             and d.deptype = 'n'
@@ -272,7 +271,31 @@ begin
                 where e.classid = d.classid
                     and e.objid = d.objid
                     and (e.deptype = 'e' or e.deptype = 'i' and e.refobjid <> e.objid)
-            )
+            )`;
+}
+
+/** How many of each type there are, tables first, then as many. */
+function countContentsSql(targetSchema: string): string {
+  return `select i.type as "type", count(*)::integer as "count"
+from (
+    select d.classid, d.objid
+    from ${contentsSql(targetSchema)}
+) as o
+cross join lateral pg_catalog.pg_identify_object(o.classid, o.objid, 0) as i
+group by i.type
+order by i.type <> 'table', count(*) desc, i.type`;
+}
+
+/** Drops the contents. The schema itself stays, with its owner, privileges and comment. */
+function dropContentsSql(targetSchema: string): string {
+  return `do $evdb$
+declare
+    v_object record;
+    v_identity record;
+begin
+    for v_object in
+        select d.classid, d.objid
+        from ${contentsSql(targetSchema)}
     loop
         select i.type, i.identity
         into v_identity
