@@ -160,7 +160,12 @@ async function bundleCli() {
     {
       input: { program },
       external: (id) => isPackage(id) && !INLINED.test(id),
-      plugins: [findChunks, SPARED, { name: 'require-builtins', renderChunk: requireBuiltins }],
+      plugins: [
+        findChunks,
+        SPARED,
+        { name: 'require-builtins', renderChunk: requireBuiltins },
+        { name: 'load-builtins-late', renderChunk: loadBuiltinsLate },
+      ],
     },
     {
       dir: join(staging, 'cli'),
@@ -265,6 +270,27 @@ function requireBuiltins(code) {
       (_, _quote, name) => `new Promise((resolve) => resolve(require("${name}")))`,
     )
     .replace(/(?<![\w.$])import\(/g, 'require("./import.cjs")(');
+}
+
+/**
+ * What Node has not loaded itself, such as `node:zlib`, takes a millisecond or two, and most commands
+ * use few of what their files import: each is loaded when it is used first. So is the clock, which
+ * Node 20 has in a module of its own.
+ */
+function loadBuiltinsLate(code) {
+  const imported = /^let (node_(?!fs\b|path\b)\w+) = (require\("node:[\w/]+"\));$/gm;
+  let late = code;
+  for (const [statement, name, load] of code.matchAll(imported)) {
+    if (new RegExp(`^${name} = `, 'm').test(code))
+      throw new Error(`scripts/build.mjs does not know how to load late: ${statement}`);
+    late = late
+      .replaceAll(new RegExp(`\\b${name}\\.`, 'g'), `(${name}()).`)
+      .replace(
+        statement,
+        `let ${name}_loaded;\nconst ${name} = () => (${name}_loaded ??= ${load});`,
+      );
+  }
+  return late.replaceAll('performance.now()', '(process.uptime() * 1000)');
 }
 
 /**

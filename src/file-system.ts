@@ -51,8 +51,7 @@ export function readToolVersion(): string {
  * @throws the system's error; one with the code ENOTFILE for a pipe, a device or a socket
  */
 export function openPlainFile(path: string): number {
-  // Without this flag opening a pipe waits for who writes into it; Windows has none.
-  const file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  const file = openWithoutWaiting(path);
   const stats = fstatSync(file);
   if (stats.isFile()) return file;
   closeSync(file);
@@ -60,6 +59,14 @@ export function openPlainFile(path: string): number {
     ? ['EISDIR', 'a folder']
     : ['ENOTFILE', 'no regular file'];
   throw Object.assign(new Error(`${path} is ${what}`), { code, path });
+}
+
+// Without the second flag opening a pipe waits for who writes into it; Windows has none.
+const READ_WITHOUT_WAITING = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+
+/** Opens whatever stands there for reading. */
+export function openWithoutWaiting(path: string): number {
+  return openSync(path, READ_WITHOUT_WAITING);
 }
 
 /**

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
+import { cachedDataVersionTag, setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
 
 /** Rises when the layout of the files changes. */
@@ -22,7 +22,7 @@ const FORMAT = 1;
 /** So many files are kept: one for each command that is used, on each version of Node. */
 const MAX_FILES = 24;
 /** V8 drops code that was not used for a while, so a long run would leave little of it. */
-const MAX_RUN_MS = 10_000;
+const MAX_RUN_S = 10;
 /** What the build puts in the place of `import`, which Node knows only in what it loads itself. */
 const IMPORTER = './import.cjs';
 /**
@@ -32,6 +32,8 @@ const IMPORTER = './import.cjs';
 export const GROUPS: ReadonlySet<string> = new Set([
   ...['migrate', 'schema', 'stats', 'db', 'rules', 'audit', 'events', 'server'],
 ]);
+
+const PARSER = 'libpg-query';
 
 /** A chunk that was loaded, with the code that V8 has made of it. */
 interface Chunk {
@@ -58,11 +60,15 @@ interface CachedCall {
 export function loadCached(path: string, call: CachedCall): unknown {
   const require = createRequire(path);
   const file = cacheFileOf(call);
-  if (file === undefined) return require(path);
+  if (file === undefined) {
+    // Nobody here sees what is loaded then.
+    tuneForParser();
+    return require(path);
+  }
   const kept = readCache(file);
   const chunks: Chunk[] = [];
   process.once('exit', (code) => {
-    const isWorth = chunks.some(({ isKept }) => !isKept) && performance.now() < MAX_RUN_MS;
+    const isWorth = chunks.some(({ isKept }) => !isKept) && process.uptime() < MAX_RUN_S;
     if (isWorth && (code === 0 || code === 3)) writeCache(file, chunks);
   });
   const modules = new Map<string, { exports: unknown }>();
@@ -77,10 +83,11 @@ export function loadCached(path: string, call: CachedCall): unknown {
     return module.exports;
   };
   const isChunk = (id: string) => id.startsWith('./') && id !== IMPORTER;
-  const requireFrom = Object.assign(
-    (id: string) => (isChunk(id) ? load(join(dirname(path), id)) : require(id)),
-    require,
-  );
+  const requireFrom = Object.assign((id: string) => {
+    if (isChunk(id)) return load(join(dirname(path), id));
+    if (id === PARSER) tuneForParser();
+    return require(id);
+  }, require);
   return load(path);
 }
 
@@ -107,13 +114,13 @@ function compile(path: string, kept: Map<string, Buffer>): Chunk {
   const source = readFileSync(path);
   const hashed = hash('sha256', source, 'hex');
   const cachedData = kept.get(hashed);
-  const script = new Script(
-    `(function (exports, require, module, __filename, __dirname) {${source.toString('latin1')}\n})`,
-    { filename: path, cachedData },
-  );
+  const text = `(function (exports, require, module, __filename, __dirname) {${source.toString('latin1')}\n})`;
+  const script = untuned(() => new Script(text, { filename: path, cachedData }));
   const isKept = cachedData !== undefined && script.cachedDataRejected !== true;
   return { script, hash: hashed, isKept };
 }
+
+const LINE_END = 0x0a;
 
 /** Of the text in front of it, in a cache file: V8 itself does not notice damage. */
 const HASH_LENGTH = 64;
@@ -129,7 +136,7 @@ function readCache(path: string): Map<string, Buffer> {
     const bytes = readFileSync(file);
     const body = bytes.subarray(HASH_LENGTH);
     if (hash('sha256', body, 'hex') !== bytes.toString('latin1', 0, HASH_LENGTH)) return kept;
-    let at = body.indexOf('\n') + 1;
+    let at = body.indexOf(LINE_END) + 1;
     for (const [hashed, length] of JSON.parse(body.toString('latin1', 0, at)) as [
       string,
       number,
@@ -158,7 +165,9 @@ function writeCache(path: string, chunks: Chunk[]): void {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     assertPrivate(lstatSync(folder));
-    const parts = chunks.map((chunk) => [chunk.hash, chunk.script.createCachedData()] as const);
+    const parts = untuned(() =>
+      chunks.map((chunk) => [chunk.hash, chunk.script.createCachedData()] as const),
+    );
     const head = JSON.stringify(parts.map(([hashed, data]) => [hashed, data.length]));
     const body = Buffer.concat([Buffer.from(`${head}\n`), ...parts.map(([, data]) => data)]);
     const whole = Buffer.concat([Buffer.from(hash('sha256', body, 'hex')), body]);
@@ -189,16 +198,38 @@ function removeQuietly(path: string): void {
   }
 }
 
+/** For each flag what takes it back. Most of the parser never runs: what does is compiled when it is called. */
+const PARSER_FLAGS = [
+  ['--wasm-lazy-compilation', '--no-wasm-lazy-compilation'],
+  ['--wasm-lazy-validation', '--no-wasm-lazy-validation'],
+  // each alone still leaves the other way to the optimising compiler
+  ['--no-wasm-tier-up', '--wasm-tier-up'],
+  ['--no-wasm-dynamic-tiering', '--wasm-dynamic-tiering'],
+] as const;
+
+/** The flags that were set for the parser, and changed something; undefined while it is not loaded. */
+let tuned: (typeof PARSER_FLAGS)[number][] | undefined;
+
 /**
  * Keeps V8 from optimising the SQL parser, which is WebAssembly: compiling it costs more time and
  * some 100 MB more memory than parsing thousands of scripts can gain. A process-wide setting, so
- * it is the command line's to make, not the library's.
+ * it is the command line's to make, not the library's. Not before the parser is needed: code that was
+ * kept counts for the flags that it was made with, Node's own of its own modules too.
  */
-export function tuneForParser(): void {
-  // Most of the parser never runs: what does is compiled when it is called for the first time.
-  setFlagsFromString('--wasm-lazy-compilation');
-  setFlagsFromString('--wasm-lazy-validation');
-  // each alone still leaves the other way to the optimising compiler
-  setFlagsFromString('--no-wasm-tier-up');
-  setFlagsFromString('--no-wasm-dynamic-tiering');
+function tuneForParser(): void {
+  tuned ??= PARSER_FLAGS.filter(([flag]) => {
+    const before = cachedDataVersionTag();
+    setFlagsFromString(flag);
+    return cachedDataVersionTag() !== before;
+  });
+}
+
+/** Does what depends on the flags as it would be done without the parser. */
+function untuned<T>(work: () => T): T {
+  for (const [, back] of tuned ?? []) setFlagsFromString(back);
+  try {
+    return work();
+  } finally {
+    for (const [flag] of tuned ?? []) setFlagsFromString(flag);
+  }
 }

@@ -13,9 +13,7 @@ if (isVersionRequest(args)) process.stdout.write(`${version}\n`);
 else void start();
 
 async function start(): Promise<void> {
-  const { loadCached, tuneForParser } = await import('./code-cache.ts');
-  // Before anything is loaded: kept code counts for the flags that it was made with.
-  tuneForParser();
+  const { loadCached } = await import('./code-cache.ts');
   const program = loadCached(join(import.meta.dirname, 'program.cjs'), { args, version });
   await (program as typeof import('./program.ts')).runProcess(process);
 }

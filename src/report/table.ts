@@ -20,18 +20,19 @@ export type TableRenderer = (columns: Column[], rows: Cell[][], style: Style) =>
  */
 export function renderTable(columns: Column[], rows: Cell[][], style: Style): string {
   const widths = columns.map(({ title }, index) => widestOf(title, rows, index));
-  const line = (cells: Cell[]) =>
-    cells
-      .map(({ text, colour }, index) => {
-        const width = widths[index] ?? 0;
-        const isRight = columns[index]?.align === 'right';
-        const isLast = index === cells.length - 1;
-        const padding = ' '.repeat(width - displayWidth(text));
-        const padded = isRight ? padding + text : isLast ? text : text + padding;
-        return colour ? style[colour](padded) : padded;
-      })
-      .join('  ')
-      .trimEnd();
+  // One text grows, because an array of cells for each line is as much garbage as the table.
+  const line = (cells: Cell[]) => {
+    let said = '';
+    cells.forEach(({ text, colour }, index) => {
+      const isRight = columns[index]?.align === 'right';
+      const isLast = index === cells.length - 1;
+      const padding =
+        isLast && !isRight ? '' : ' '.repeat((widths[index] ?? 0) - displayWidth(text));
+      const padded = isRight ? padding + text : text + padding;
+      said += (index === 0 ? '' : '  ') + (colour ? style[colour](padded) : padded);
+    });
+    return said.trimEnd();
+  };
   const head = line(columns.map(({ title }) => ({ text: title, colour: 'bold' })));
   return [head, ...rows.map(line)].join('\n');
 }

@@ -4,7 +4,7 @@ import { closeSync, readdirSync, readSync, statSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { EvdbError } from '../../errors.ts';
-import { openPlainFile, readPlainFile } from '../../file-system.ts';
+import { openWithoutWaiting, readPlainFile } from '../../file-system.ts';
 import { tokenChecksum } from '../../sql/lexical.ts';
 import { commandLine } from '../../text/command-line.ts';
 import { readLargeChecksum } from './checksum.ts';
@@ -68,21 +68,30 @@ export function listMigrations(directory: string): MigrationFile[] {
     const path = prefix + fileName;
     const earlier = isDown ? downs.get(version)?.path : ups.get(version)?.upPath;
     if (earlier) throw duplicate(version, earlier, path);
-    if (isDown) downs.set(version, { path, name });
-    else ups.set(version, { version, label, name, upPath: path });
+    if (isDown) {
+      downs.set(version, { path, name });
+      continue;
+    }
+    // Names come sorted, so that the way back is known; to add it later makes each object anew.
+    const downPath = downs.get(version)?.path;
+    const up = { version, label, name, upPath: path };
+    ups.set(version, downPath === undefined ? up : { ...up, downPath });
   }
-  for (const [version, down] of downs) {
+  downs.forEach((down, version) => {
     const up = ups.get(version);
     if (!up || up.name !== down.name) throw downWithoutUp(down.path, up);
-    up.downPath = down.path;
-  }
+    up.downPath ??= down.path;
+  });
   return [...ups.values()].sort((a, b) => compareVersions(a.version, b.version));
 }
 
 function readFileNames(directory: string): string[] {
   try {
     return readdirSync(directory).filter(
-      (name) => /\.sql$/i.test(name) && !LITTER.test(name) && name !== STRUCTURE_FILE,
+      (name) =>
+        (name.endsWith('.sql') || /\.sql$/i.test(name)) &&
+        !(name.startsWith('.') && LITTER.test(name)) &&
+        name !== STRUCTURE_FILE,
     );
   } catch (cause) {
     throw new EvdbError('MIGRATIONS_DIR_MISSING', `there is no folder ${displayPath(directory)}`, {
@@ -282,13 +291,17 @@ export function scriptFromText(path: string, text: string): Script {
 /** Shared, because reading a thousand small files into buffers of their own keeps the collector busy. */
 const SMALL = Buffer.allocUnsafe(64 * 1024);
 
-/** The bytes of a file that fits, valid until the next call; undefined where `readBytes` has to tell. */
+/**
+ * The bytes of a file that fits, valid until the next call; undefined where `readBytes` has to tell. To ask
+ * the system what kind of file it is would take as long as opening it.
+ */
 function readSmall(path: string): Buffer | undefined {
   let file: number | undefined;
   try {
-    file = openPlainFile(path);
-    const length = readSync(file, SMALL);
-    return length < SMALL.length ? SMALL.subarray(0, length) : undefined;
+    file = openWithoutWaiting(path);
+    // From its beginning, which a pipe and a terminal refuse; other devices give nothing, or too much.
+    const length = readSync(file, SMALL, 0, SMALL.length, 0);
+    return length > 0 && length < SMALL.length ? SMALL.subarray(0, length) : undefined;
   } catch {
     return undefined;
   } finally {

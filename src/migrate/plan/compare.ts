@@ -47,8 +47,10 @@ export function compareWithLedger(
   rows: LedgerRow[],
   checksumsOf: (file: MigrationFile) => FileChecksums,
 ): MigrationStatus[] {
-  const rowByVersion = new Map(rows.map((row) => [row.version, row]));
-  const fileByVersion = new Map(files.map((file) => [file.version, file]));
+  const rowByVersion = new Map<Version, LedgerRow>();
+  for (const row of rows) rowByVersion.set(row.version, row);
+  const fileByVersion = new Map<Version, MigrationFile>();
+  for (const file of files) fileByVersion.set(file.version, file);
   const newestFile = files.at(-1)?.version ?? '0';
   const newestRow = rows.at(-1)?.version ?? '0';
   const versions = [...new Set([...fileByVersion.keys(), ...rowByVersion.keys()])];

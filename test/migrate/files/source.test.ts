@@ -1,9 +1,24 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { listMigrations, readChecksum, readScript } from '../../../src/migrate/files/source.ts';
+import {
+  listMigrations,
+  readChecksum,
+  readScript,
+  readSmallChecksum,
+} from '../../../src/migrate/files/source.ts';
 
 let directory = '';
 beforeEach(() => {
@@ -158,5 +173,39 @@ describe('readScript', () => {
     expect(() => readScript(join(directory, '001_a.sql'))).toThrow(
       expect.objectContaining({ code: 'FILE_UNREADABLE' }),
     );
+  });
+});
+
+describe('what is no file', () => {
+  it.skipIf(process.platform === 'win32').each([
+    ['an empty pipe', ''],
+    ['a pipe that somebody writes into', 'select 1;'],
+  ])('%s is not read', (_, written) => {
+    const path = join(directory, '001_a.sql');
+    execFileSync('mkfifo', [path]);
+    const pipe = openSync(path, 'r+');
+    try {
+      if (written !== '') writeSync(pipe, written);
+      expect(readSmallChecksum(path)).toBeUndefined();
+      expect(() => readChecksum(path)).toThrow(/is no regular file/);
+      expect(() => readScript(path)).toThrow(/is no regular file/);
+    } finally {
+      closeSync(pipe);
+    }
+  });
+
+  it.skipIf(process.platform === 'win32').each(['/dev/null', '/dev/zero', '/dev/urandom'])(
+    '%s is not read',
+    (device) => {
+      const path = join(directory, '001_a.sql');
+      symlinkSync(device, path);
+      expect(readSmallChecksum(path)).toBeUndefined();
+      expect(() => readChecksum(path)).toThrow(/is no regular file/);
+    },
+  );
+
+  it('an empty file has the checksum of no text', () => {
+    const none = createHash('sha256').digest('hex');
+    expect(readChecksum(write('001_a.sql', ''))).toBe(none);
   });
 });
