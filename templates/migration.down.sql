@@ -1,2 +1,2 @@
--- Takes back: {{name}}
+-- Rolls back: {{name}}
 

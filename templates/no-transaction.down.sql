@@ -1,3 +1,3 @@
 -- evdb: no-transaction
--- Takes back: {{name}}
+-- Rolls back: {{name}}
 

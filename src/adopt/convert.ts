@@ -107,7 +107,7 @@ function doubt({ line }: Statement, message: string): AdoptionFinding {
   return adoptionFinding({
     severity: 'warning',
     message: `${message} (line ${line} of the new file)`,
-    hint: `It matters for a new database. Put a mended file of that name into the new folder before adopting: it is then taken as it is. Later, a repair accepts a mended one: ${commandLine('migrate repair', { help: true })}`,
+    hint: `It matters for a new database. Put a corrected file of that name into the new folder before adopting: it is then taken as it is. Later, a repair accepts a mended one: ${commandLine('migrate repair', { help: true })}`,
   });
 }
 

@@ -172,7 +172,7 @@ function convert({ up, down }: ForeignMigration, { adapter, ownTable }: PlacingI
       adoptionFinding({
         severity: 'warning',
         message: `${said}, is left out: ${tool} ran what stands on both sides of it`,
-        hint: 'A new database gets both too. Put a mended file of that name into the new folder before adopting, if it should not.',
+        hint: 'A new database gets both too. Put a corrected file of that name into the new folder before adopting, if it should not.',
       }),
     );
   }

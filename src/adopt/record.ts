@@ -235,7 +235,7 @@ function requireConfirm({ hasMigrated }: { hasMigrated: boolean }, options: Undo
     'CONFIRM_REQUIRED',
     'evdb has migrated since it adopted, and the other tool does not know of it',
     {
-      hint: `Nothing was changed. Take back what evdb applied (\`${commandLine('migrate down')}\`), or tell the other tool by hand; then: ${sameCommand('migrate adopt', { undo: true, confirm: true })}`,
+      hint: `Nothing was changed. Roll back what evdb applied (\`${commandLine('migrate down')}\`), or tell the other tool by hand; then: ${sameCommand('migrate adopt', { undo: true, confirm: true })}`,
     },
   );
 }

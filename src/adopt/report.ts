@@ -104,7 +104,7 @@ function lintFrom({ adopted }: AdoptionResult, startAfter: string | undefined): 
   ];
 }
 
-/** What undoing an adoption took back, and what stays. */
+/** What undoing an adoption removed, and what stays. */
 export function renderUndoneAdoption(
   { forgotten, removed, kept, schema }: UndoneAdoption,
   { style, dryRun }: AdoptionRenderOptions,

@@ -75,7 +75,7 @@ export async function createProgress(options: Options): Promise<ProgressPrinter>
 const ALWAYS_TOLD = new Set(['WARNING', 'INFO']);
 
 function stepText(progress: Extract<MigrationProgress, { kind: 'step-started' }>): string {
-  const verb = progress.direction === 'up' ? 'applying' : 'taking back';
+  const verb = progress.direction === 'up' ? 'applying' : 'rolling back';
   return `${verb} ${nameOf(progress.step)} (${progress.index + 1} of ${progress.total})`;
 }
 

@@ -257,7 +257,7 @@ function reportExpired(expired: readonly DoctorIgnore[]): Examined {
       ...{ code: check, severity: 'warning' },
       message: `ignoring ${what} ended on ${until} (${reason})`,
       objects: [object === undefined ? of : `${of}:${object}`],
-      fix: 'Mend it, or renew the entry of doctor.ignore in the config file.',
+      fix: 'Repair it, or renew the entry of doctor.ignore in the config file.',
     };
   });
   const summary = 'entries of doctor.ignore that ended';

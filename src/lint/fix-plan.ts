@@ -16,7 +16,7 @@ interface Inverse {
 
 const NO_TRANSACTION = '-- evdb: no-transaction\n';
 
-const NOTHING = '-- There is nothing to take back.\nselect 1;\n';
+const NOTHING = '-- There is nothing to roll back.\nselect 1;\n';
 
 /** Undefined where nothing tells: an index without a name, a command that cannot be undone. */
 function inverseOf(tree: Node): Inverse | undefined {
@@ -198,7 +198,7 @@ function refusalOf(
     if (!isIndependent(tree, later)) return 'later statements of the file may rest on it';
     const inverse = inverseOf(tree);
     if (down === undefined) continue;
-    if (inverse === undefined) return 'nothing tells how its down script would take it back';
+    if (inverse === undefined) return 'nothing tells how its down script would roll it back';
     const undoing = statementsDropping(down, inverse.drops);
     if (undoing.length > 1 || (undoing.length === 1 && down.statements.length === 1)) {
       return 'its down script has to be split by hand';

@@ -29,7 +29,7 @@ export interface Scratch {
 /**
  * Makes a scratch database, empty or with the structure of another one, lends a session on it, and
  * drops it whatever happens. Everything that proves something on a server begins here: what
- * migrations make (`readStructureOf`), what they take back (`proveDowns`), what they lock (a trace).
+ * migrations make (`readStructureOf`), what they roll back (`proveDowns`), what they lock (a trace).
  *
  * @throws {EvdbError} those of `withScratchDatabase` and `copyStructure`, and whatever `work` throws
  * @example

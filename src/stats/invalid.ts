@@ -134,7 +134,7 @@ export const INVALID_VIEW: ReportView<InvalidObjectRow> = {
     { header: 'problem', value: (row) => row.problem, tone: toneOf },
     { header: 'size', value: (row) => row.sizeBytes, unit: 'bytes', priority: 4 },
     { header: 'being built', value: buildOf, priority: 2 },
-    { header: 'to mend it', value: (row) => row.fixSql, priority: 1 },
+    { header: 'fix', value: (row) => row.fixSql, priority: 1 },
   ],
   empty: () => 'every index is valid and every constraint is validated',
 };

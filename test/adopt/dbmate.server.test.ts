@@ -181,7 +181,7 @@ test('leaves out what has no file any more, and says so', async ({ adoption }) =
 });
 
 describe('undoing', () => {
-  test('takes back rows and files, and leaves the rest as it was', async ({ adoption }) => {
+  test('removes rows and files, and leaves the rest as it was', async ({ adoption }) => {
     await applyTwo(adoption);
     await adoption.write('db/migrations/20240103000000_next.sql', NEXT);
     const before = await adoption.contents();

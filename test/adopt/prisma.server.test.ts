@@ -91,7 +91,7 @@ test('refuses what was started and has neither finished nor been rolled back', a
   });
 });
 
-test('takes what was rolled back as pending, and what was tried again as applied', async ({
+test('counts what was rolled back as pending, and what was tried again as applied', async ({
   migrated,
 }) => {
   for (const name of ['20240103000000_later', '20240104000000_again']) {

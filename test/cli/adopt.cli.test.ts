@@ -29,7 +29,7 @@ const test = base.extend<{ migrated: Migrated }>({
   },
 });
 
-test('looks, takes over, goes on and takes back', async ({ migrated: { dir, evdb } }) => {
+test('looks, takes over, goes on and rolls back', async ({ migrated: { dir, evdb } }) => {
   const look = await evdb('adopt', '--from', 'dbmate', '--dry-run');
   expect(look.stdout).toMatch(/^would adopt {2}001_a {2}from db\/migrations\/001_a\.sql$/m);
   expect(look.stdout).toMatch(/^pending {6}003_c {2}/m);

@@ -73,7 +73,7 @@ test('takes no notice of files that are no SQL', async ({ project, emptyDb }) =>
   await project.write('migrations/README.md', 'How we write migrations.');
   const env = { EVDB_URL: emptyDb.url };
   const { code, stdout } = await runCli(['migrate', 'up'], { cwd: project.dir, env });
-  expect(stdout).toContain('applied    001_good');
+  expect(stdout).toContain('applied      001_good');
   expect(code).toBe(0);
 });
 
@@ -177,7 +177,7 @@ test('shows where a statement failed and what PostgreSQL says, and keeps what ra
   const env = { EVDB_URL: emptyDb.url };
   const result = await runCli(['migrate', 'up'], { cwd: project.dir, env });
   expect(result.code).toBe(1);
-  expect(result.stdout).toMatch(/^applied {4}001_users {2}\S.*\n$/);
+  expect(result.stdout).toMatch(/^applied {6}001_users {2}\S.*\n$/);
   expect(result.stderr).toMatch(
     /^error MIGRATION_FAILED {2}migrations\/002_fill\.sql:3:3: duplicate key value/m,
   );

@@ -66,7 +66,7 @@ test('warns of a file that changed in comments and white space, and goes on', as
   const { code, stdout, stderr } = await applied.evdb('migrate', 'up');
   expect(stderr).toMatch(/^warning {2}002_events differs .* only in comments or white space/);
   expect(stderr).toContain('+-- Events.');
-  expect(stdout).toContain('applied    005_tags');
+  expect(stdout).toContain('applied      005_tags');
   expect(code).toBe(0);
 });
 
@@ -87,7 +87,7 @@ test('refuses a new migration that is older than the newest applied one', async 
 test('applies an older migration where that is asked for', async ({ applied }) => {
   await applied.project.migration('003_late', 'create table late (id integer);');
   const { code, stdout } = await applied.evdb('migrate', 'up', '--out-of-order');
-  expect(stdout).toContain('applied    003_late');
+  expect(stdout).toContain('applied      003_late');
   expect(code).toBe(0);
 });
 
@@ -127,7 +127,7 @@ test.for(['abc', '-1', '1.5', '', '9'.repeat(30)])(
   },
 );
 
-test('refuses to take back to a version that is not applied', async ({ applied }) => {
+test('refuses to roll back to a version that is not applied', async ({ applied }) => {
   const before = await readContents(applied.db.sql);
   const result = await applied.evdb('migrate', 'down', '--to', '3');
   expectError(result, 'UNKNOWN_VERSION', 2);
@@ -141,7 +141,7 @@ test('refuses a target and a number of steps together', async ({ applied }) => {
   expect(result.stderr).toContain('--to and --steps exclude each other');
 });
 
-test('refuses to take back a migration without a down script, also those above it', async ({
+test('refuses to roll back a migration without a down script, also those above it', async ({
   applied,
 }) => {
   await applied.remove('002_events.down.sql');

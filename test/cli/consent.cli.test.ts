@@ -45,7 +45,7 @@ test('resets with --confirm', async ({ applied, emptyDb }) => {
   await emptyDb.sql`insert into users values (1)`;
   await emptyDb.sql`create table stray (id integer)`;
   const { code, stdout } = await applied.evdb('migrate', 'reset', '--confirm');
-  expect(stdout).toMatch(/applied {4}001_users.*\napplied {4}002_events/);
+  expect(stdout).toMatch(/applied {6}001_users.*\napplied {6}002_events/);
   expect(code).toBe(0);
   expect(await emptyDb.sql`select to_regclass('stray') as stray`).toEqual([{ stray: null }]);
   expect(await emptyDb.sql`select * from users`).toEqual([]);
@@ -86,7 +86,7 @@ test.for(['down', 'redo'])(
     expect(await applied.contents()).toEqual(before);
 
     const confirmed = await applied.evdb('migrate', command, '--env', 'production', '--confirm');
-    expect(confirmed.stdout).toContain('took back  002_events');
+    expect(confirmed.stdout).toContain('rolled back  002_events');
     expect(confirmed.code).toBe(0);
   },
 );
@@ -94,13 +94,13 @@ test.for(['down', 'redo'])(
 test('asks nothing before up, also where it is protected', async ({ applied, project }) => {
   await project.migration('003_venues', 'create table venues (id integer);');
   const { code, stdout } = await applied.evdb('migrate', 'up', '--env', 'production');
-  expect(stdout).toContain('applied    003_venues');
+  expect(stdout).toContain('applied      003_venues');
   expect(code).toBe(0);
 });
 
 test.for(['down', 'redo'])('asks nothing before %s elsewhere', async (command, { applied }) => {
   const { code, stdout } = await applied.evdb('migrate', command);
-  expect(stdout).toContain('took back  002_events');
+  expect(stdout).toContain('rolled back  002_events');
   expect(code).toBe(0);
 });
 
@@ -155,7 +155,7 @@ test('asks on a terminal for the name of the database before a reset, and says w
   await terminal.answer(`It has to be "${name}"`, ...'\u007f'.repeat(5), name, ENTER);
   expect(await ended).toBe(0);
   expect(terminal.stderr()).toContain('reset drops everything in schema "public"');
-  expect(terminal.written()).toMatch(/^dropped {4}2 tables, 1 view\n(applied .*\n){2}applied 2 mi/);
+  expect(terminal.written()).toMatch(/^dropped {6}2 tables, 1 view\n(applied .*\n){2}applied 2 mi/);
 });
 
 test('drops no database whose name is not typed, and asks nobody with --json', async ({

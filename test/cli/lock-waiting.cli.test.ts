@@ -56,7 +56,7 @@ test('tells the phases of a concurrent build, and for whom it waits', async ({
   await closeSql(writer);
   expect(await running.result).toMatchObject({
     code: 0,
-    stdout: expect.stringMatching(/^applied {4}001_a /),
+    stdout: expect.stringMatching(/^applied {6}001_a /),
   });
 });
 

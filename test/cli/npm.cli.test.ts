@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, inject } from 'vitest';
 import { test as base } from '../support/fixture.ts';
@@ -76,7 +76,7 @@ test('works as documented, word by word', async ({ npm: { npmRunMigrate, dir } }
   expect(validate.stdout).toContain('EMPTY_FILE');
   expect(validate.code).toBe(3);
   const down = await npmRunMigrate('down');
-  expect(down.stdout).toContain('took back  002_events');
+  expect(down.stdout).toContain('rolled back  002_events');
   expect(down.code).toBe(0);
 });
 
@@ -182,7 +182,7 @@ test('refuses every flag that npm keeps, says how to pass it, and does nothing',
 
 test('gets every flag behind two dashes', async ({ npm: { npmRunMigrate, dir }, emptyDb }) => {
   const up = await npmRunMigrate('--', 'up', '--to', '001', '--verbose');
-  expect(up.stdout).toContain('applied    001_users');
+  expect(up.stdout).toContain('applied      001_users');
   expect(up.stderr).toContain('001_users:1  ');
   expect(await emptyDb.sql`select label from evdb.migration`).toEqual([{ label: '001' }]);
   const create = await npmRunMigrate('--', 'create', 'x', '--no-transaction');
@@ -211,4 +211,18 @@ test('is named as npm called it in a command that can be pasted', async ({
   const env = { ...npmEnvironment(dir), EVDB_URL: emptyDb.url };
   expect(await pasteCommand(printed, { cwd: dir, env })).toMatchObject({ code: 0 });
   expect(await emptyDb.sql`select * from "a $(b)".users`).toEqual([]);
+});
+
+test('leaves to npx the --yes that was given to npx', async ({ npm: { dir } }) => {
+  const env = { ...npmEnvironment(dir), npm_config_yes: 'true' };
+  const line = `node "${inject('evdbBin')}" init --empty`;
+  const packageFile = JSON.parse(await readFile(join(dir, 'package.json'), 'utf8'));
+  await writeFile(
+    join(dir, 'package.json'),
+    JSON.stringify({ ...packageFile, scripts: { set: line } }),
+  );
+  expect(await runNpm(['run', 'set'], dir, env)).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('created  evdb.config.mjs'),
+  });
 });

@@ -78,7 +78,7 @@ test('exits 3 on a check where an applied file changed', async ({ applied }) => 
 test('lists what it applied on stdout, and sums it up', async ({ applied: { evdb } }) => {
   const { stdout, stderr } = await evdb(['migrate', 'up']);
   expect(stdout).toMatch(
-    /^applied {4}003_venues {2}[\d.]+ (µs|ms|s)\napplied 1 migration in [\d.]+ (ms|s) \(schema public\)\n$/,
+    /^applied {6}003_venues {2}[\d.]+ (µs|ms|s)\napplied 1 migration in [\d.]+ (ms|s) \(schema public\)\n$/,
   );
   expect(stderr).toBe('');
 });
@@ -106,12 +106,12 @@ test('says what is pending behind the version that was asked for', async ({
   });
 });
 
-test('warns once of what cannot be taken back', async ({ applied: { project, evdb } }) => {
+test('warns once of what cannot be rolled back', async ({ applied: { project, evdb } }) => {
   await project.migration('004_a', 'create table a ();');
   await project.migration('005_b', 'create table b ();', '-- to be written\n');
   await project.migration('006_c', '-- evdb: irreversible data goes\ncreate table c ();');
   const said =
-    'warning  004_a and 1 more cannot be taken back: their down scripts are missing or empty\n';
+    'warning  004_a and 1 more cannot be rolled back: their down scripts are missing or empty\n';
   expect((await evdb(['migrate', 'up', '--dry-run'])).stderr).toBe(said);
   expect((await evdb(['migrate', 'up'])).stderr).toBe(said);
   expect((await evdb(['migrate', 'up'])).stderr).toBe('');

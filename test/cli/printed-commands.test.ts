@@ -85,7 +85,7 @@ describe('the rule catches', () => {
     "hint: 'Run `evdb migrate up` again.'",
     "hint: 'When that is meant: evdb db drop --confirm'",
     ['hint: `evdb ', '{command} --confirm`'].join('$'),
-    'hint: `Take it back, then run \\`up\\` again.`',
+    'hint: `Roll it back, then run \\`up\\` again.`',
     "hint: 'Run `migrate down` first.'",
     "hint: 'select pg_terminate_backend(<pid>);'",
     ['hint: `createdb ', '{name}`'].join('$'),

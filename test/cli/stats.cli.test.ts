@@ -97,7 +97,7 @@ test('is seen like this on terminals of 200, 80 and 40 columns', async ({ emptyD
   };
   expect(await seen(200)).toMatchInlineSnapshot(`
     "┌─────────────────────────────────────┬──────────────┬───────────────────────────┬──────┬──────┬────────┬───────────────────┬───────────────┬───────────────┬──────────────────────────────────────────┐
-    │ table                               │ columns      │ constraint                │ size │ rows │ writes │ refers to         │ deletes there │ updates there │ to mend it                               │
+    │ table                               │ columns      │ constraint                │ size │ rows │ writes │ refers to         │ deletes there │ updates there │ fix                                      │
     ├─────────────────────────────────────┼──────────────┼───────────────────────────┼──────┼──────┼────────┼───────────────────┼───────────────┼───────────────┼──────────────────────────────────────────┤
     │ public.public_performances_of_plays │ organiser_id │ performances_organiser_fk │  0 B │    - │      0 │ public.organisers │             0 │             0 │ create index concurrently on public.pub… │
     └─────────────────────────────────────┴──────────────┴───────────────────────────┴──────┴──────┴────────┴───────────────────┴───────────────┴───────────────┴──────────────────────────────────────────┘
@@ -106,7 +106,7 @@ test('is seen like this on terminals of 200, 80 and 40 columns', async ({ emptyD
     counted since …"
   `);
   expect(await seen(80)).toMatchInlineSnapshot(`
-    "table                          columns       size  to mend it
+    "table                          columns       size  fix
     public.public_perfo…_of_plays  organiser_id   0 B  create index concurrently on…
     … 6 columns hidden (constraint, rows, writes, refers to, deletes there, updates
     there), texts cut: --full shows all
@@ -118,8 +118,8 @@ test('is seen like this on terminals of 200, 80 and 40 columns', async ({ emptyD
     public.public…_plays  organiser_id   0 B
     … 7 columns hidden (constraint, rows,
     writes, refers to, deletes there,
-    updates there, to mend it), texts cut:
-    --full shows all
+    updates there, fix), texts cut: --full
+    shows all
 
     counted since …"
   `);

@@ -89,7 +89,7 @@ test('keeps what was applied where the server is restarted amid a run', async ({
   const sql = openSql(server.url, 1);
   await sql`select pg_advisory_lock(1)`;
   const running = startCli(['migrate', 'up'], options);
-  await running.printed('applied    001_users');
+  await running.printed('applied      001_users');
   await server.stop();
   await closeSql(sql);
   const { code, stderr } = await running.result;

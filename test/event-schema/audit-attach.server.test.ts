@@ -194,7 +194,7 @@ describe('attach_audit', () => {
 });
 
 describe('detach_audit', () => {
-  test('takes back what attach_audit made, and keeps the entries', async ({ db }) => {
+  test('removes what attach_audit made, and keeps the entries', async ({ db }) => {
     const { sql } = db;
     await addTickets(sql);
     const before = await readCatalog(sql, 'public');

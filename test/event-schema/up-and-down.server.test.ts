@@ -34,7 +34,7 @@ describe('the event schema', () => {
     expect(await readCatalog(stage.sql)).toEqual(first);
   });
 
-  test('is the same after each migration was taken back and applied again', async ({ stage }) => {
+  test('is the same after each migration was rolled back and applied again', async ({ stage }) => {
     const options = eventOptions(stage);
     for (const _ of files) {
       await migrateUp({ ...options, steps: 1 });

@@ -220,7 +220,7 @@ describe('a cleanup while people register', () => {
       while (!isDone) {
         const user = users[randomInt(users.length)] ?? 0;
         const event = events[randomInt(events.length)] ?? 0;
-        // Registering or taking it back: each that succeeds is one entry, promotions aside.
+        // Registering or cancelling it: each that succeeds is one entry, promotions aside.
         const name = randomInt(2) ? 'safe_event_registration' : 'safe_event_unregistration';
         await clients`select ${clients(name)}(${user}, ${event})`;
         calls += 1;

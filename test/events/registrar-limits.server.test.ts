@@ -74,7 +74,7 @@ describe('closing a registrar', () => {
     });
   });
 
-  test('takes back what the pool has not sent, and sends it never', async ({ db }) => {
+  test('withdraws what the pool has not sent, and sends it never', async ({ db }) => {
     const [ann = 0, bob = 0] = await addUsers(db.sql, 2);
     const event = await addEvent(db.sql);
     await withPool(

@@ -5,7 +5,7 @@ import { outcomeOf, faultsTest as test } from './pool-kit.ts';
 type Handle = Parameters<Parameters<DatabasePool['withConnection']>[0]>[0];
 type Tx = Parameters<Parameters<DatabasePool['withTransaction']>[0]>[0];
 
-test('takes back what a callback wrote that throws, and throws its very error', async ({
+test('rolls back what a callback wrote that throws, and throws its very error', async ({
   stage,
 }) => {
   const pool = stage.pool({ max: 1 });
@@ -165,7 +165,7 @@ test('does not call a commit done that the server made a rollback', async ({ sta
   expect(await stage.kept()).toEqual([]);
 });
 
-test('takes back a savepoint alone, also where its error is caught', async ({ stage }) => {
+test('rolls back a savepoint alone, also where its error is caught', async ({ stage }) => {
   const pool = stage.pool({ max: 1 });
   await pool.withTransaction(async (tx) => {
     await tx.query(`insert into kept values (1, 'a')`);

@@ -36,7 +36,7 @@ test('takes an aborted caller out of the queue, and serves the others', async ({
   expect(await stage.kept()).toEqual([]);
 });
 
-test('takes back a transaction that is aborted, in a query or between two', async ({ stage }) => {
+test('rolls back a transaction that is aborted, in a query or between two', async ({ stage }) => {
   const pool = stage.pool({ max: 1 });
   for (const text of ['select pg_sleep(60)', undefined]) {
     const controller = new AbortController();

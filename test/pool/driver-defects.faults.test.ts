@@ -16,7 +16,7 @@ test('keeps a transaction apart from a hundred queued queries (#1189)', async ({
   );
   const transaction = pool.withTransaction(async (tx) => {
     await tx.query(`insert into kept values (1, 'a')`);
-    throw Object.assign(new Error('take it back'), { code: 'undo' });
+    throw Object.assign(new Error('roll it back'), { code: 'undo' });
   });
   const later = Array.from({ length: 20 }, (_, id) =>
     pool.query('insert into kept values ($1, $2)', [id + 2, 'later']),

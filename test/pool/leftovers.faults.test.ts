@@ -34,7 +34,7 @@ test('gives nobody what another left on a connection', async ({ stage }) => {
   ]);
 });
 
-test('takes back the lock of a statement that failed after it took it', async ({ stage }) => {
+test('releases the lock of a statement that failed after it took it', async ({ stage }) => {
   const pool = stage.pool({ max: 1 });
   const failing = 'select pg_advisory_lock(42), 1 / (pg_backend_pid() * 0)';
   expect(await outcomeOf(pool.query(failing))).toBe('QUERY_FAILED');

@@ -7,7 +7,7 @@ const add = (tx: Transaction, id: number) => tx.query('insert into t values ($1)
 const breakIt = (tx: Transaction) => tx.query('select 1 / (pg_backend_pid() * 0)');
 const IDS = `select coalesce(array_agg(id order by id), '{}') as ids from t`;
 
-test('keeps what succeeded, and takes back what failed, however deep', async ({ stage }) => {
+test('keeps what succeeded, and rolls back what failed, however deep', async ({ stage }) => {
   const pool = stage.pool({ max: 1 });
   await pool.query('create table t (id integer)');
   const given = await pool.withTransaction(async (tx) => {
@@ -112,7 +112,7 @@ test('waits in a savepoint for what its callback does not await', async ({ stage
   expect((await pool.query(IDS)).rows).toEqual([{ ids: [1] }]);
 });
 
-test('does not let a statement beside a savepoint be taken back with it', async ({ stage }) => {
+test('does not let a statement beside a savepoint be rolled back with it', async ({ stage }) => {
   const pool = stage.pool({ max: 1 });
   await pool.query('create table t (id integer)');
   const work = pool.withTransaction(async (tx) => {

@@ -199,7 +199,7 @@ test('tries again also where the application wrapped the error, and not where it
   expect(pool.metrics().transactionRetries).toBe(2);
 });
 
-test('takes back what a signal interrupts, before it begins too', async ({ stage }) => {
+test('rolls back what a signal interrupts, before it begins too', async ({ stage }) => {
   const pool = stage.pool({ max: 1 });
   await pool.query('create table t (id integer)');
   const reason = new Error('gone');

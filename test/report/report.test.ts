@@ -90,7 +90,7 @@ describe('a run', () => {
     expect(renderSummary(result(), 'up')).toBe('nothing to apply: everything is applied');
     expect(renderSummary(result('up'), 'up')).toBe('applied 1 migration in 1.2 s (schema public)');
     expect(renderSummary(result('down', 'up', 'up'), 'redo')).toBe(
-      'took back 1 migration, applied 2 migrations in 1.2 s (schema public)',
+      'rolled back 1 migration, applied 2 migrations in 1.2 s (schema public)',
     );
   });
 
@@ -109,8 +109,8 @@ describe('a run', () => {
 
   it('shows each step when it is done', () => {
     const done = { step, durationMs: 12 };
-    expect(renderStepDone({ ...done, direction: 'up' }, PLAIN)).toBe('applied    001_a  12 ms');
-    expect(renderStepDone({ ...done, direction: 'down' }, PLAIN)).toBe('took back  001_a  12 ms');
+    expect(renderStepDone({ ...done, direction: 'up' }, PLAIN)).toBe('applied      001_a  12 ms');
+    expect(renderStepDone({ ...done, direction: 'down' }, PLAIN)).toBe('rolled back  001_a  12 ms');
   });
 
   it('shows a warning with its difference in colours', () => {

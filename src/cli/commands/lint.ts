@@ -25,7 +25,10 @@ export const LINT_COMMAND: CommandSpec = {
       '--server-version <major>',
       'the oldest server they are for (default: 14)',
     ).argParser(parseMajor),
-    new Option('--fix', 'edit what can surely be mended, in migrations that are not applied'),
+    new Option(
+      '--fix',
+      'edit what can be fixed with certainty, in migrations that are not applied',
+    ),
     new Option('--dry-run', 'with --fix: show the edits and write nothing'),
     new Option('--list-rules', 'list the rules'),
     new Option('--explain <rule>', 'print the page about a rule'),

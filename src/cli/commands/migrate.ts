@@ -44,11 +44,11 @@ const UP: CommandSpec = {
 
 const DOWN: CommandSpec = {
   name: 'down',
-  summary: 'take back the newest migration, or more',
+  summary: 'roll back the newest migration, or more',
   description: 'Runs the down scripts of applied migrations, newest first; one by default.',
   options: () => [
     new Option('--to <version>', 'leave this version as the last one applied; 0 leaves none'),
-    stepsOption('take back so many (default: 1)'),
+    stepsOption('roll back so many (default: 1)'),
     dryRun(),
     new Option('--from-ledger', 'run the down scripts that the ledger kept instead of the files'),
     confirm('consent, needed where the environment is protected'),
@@ -60,7 +60,7 @@ const DOWN: CommandSpec = {
 
 const REDO: CommandSpec = {
   name: 'redo',
-  summary: 'take back the newest migration and apply it again',
+  summary: 'roll back the newest migration and apply it again',
   options: () => [
     dryRun(),
     confirm('consent, needed where the environment is protected'),
@@ -145,7 +145,7 @@ const ADOPT: CommandSpec = {
   name: 'adopt',
   summary: 'take over from another migration tool',
   description:
-    "Reads another tool's files and tracking table, holds them against each other, writes evdb's files, and records what is applied in the ledger. No migration is run; the tool's own files and table stay as they are, and --undo takes everything back. See docs/adopt.md.",
+    "Reads another tool's files and tracking table, holds them against each other, writes evdb's files, and records what is applied in the ledger. No migration is run; the tool's own files and table stay as they are, and --undo rolls everything back. See docs/adopt.md.",
   options: () => [
     new Option('--from <tool>', 'the tool').choices(ADOPTABLE_TOOLS),
     new Option('--from-dir <path>', 'its folder (default: where it usually is)'),
@@ -154,7 +154,7 @@ const ADOPT: CommandSpec = {
       'its tracking table, as name or schema.name (default: its usual one)',
     ),
     new Option('--write-to <path>', "evdb's folder (default: migrations, or what is configured)"),
-    new Option('--undo', 'take back what adopting wrote'),
+    new Option('--undo', 'undo what adopting wrote'),
     new Option('--dry-run', 'say what would be done, and do nothing'),
     new Option('--all', 'on a terminal: list every migration'),
     new Option(
@@ -176,7 +176,7 @@ const ADOPT: CommandSpec = {
 
 const PLAN: CommandSpec = {
   name: 'plan',
-  summary: 'show what up would do, and what others would feel of it',
+  summary: 'show what up would do, and how it would affect other sessions',
   description:
     'Lists the pending migrations, and for each statement the locks it takes and what they block, what it rewrites, scans and builds, and how big those tables are. Reads only.',
   options: () => [
@@ -192,12 +192,12 @@ const PLAN: CommandSpec = {
     ).conflicts(['trace', 'traceEmbedded']),
     new Option(
       '--budget <limits>',
-      'exit 3 where more is felt, such as rewrite-rows=100k,access-exclusive=500ms',
+      'exit 3 where a limit is exceeded, such as rewrite-rows=100k,access-exclusive=500ms',
     ),
     new Option('--confirm', 'consent to --trace-on-target where the environment is protected'),
     new Option('--lock-timeout <duration>', 'how long a statement may wait for table locks'),
     new Option('--statement-timeout <duration>', 'how long a statement may run'),
-    new Option('--verbose', 'show every statement, also those that nobody else feels'),
+    new Option('--verbose', 'show every statement, also those without effect on other sessions'),
     ...migrateOptions(),
   ],
   examples: [
@@ -275,7 +275,7 @@ const RESTORE: CommandSpec = {
 
 export const MIGRATE_COMMANDS: CommandGroup = {
   name: 'migrate',
-  summary: 'apply, take back and look at migrations',
+  summary: 'apply, roll back and look at migrations',
   examples: ['migrate plan', 'migrate up', 'migrate status'],
   commands: [
     UP,

@@ -22,7 +22,7 @@ const CHECK: CommandSpec = {
 
 const LIST: CommandSpec = {
   name: 'list',
-  summary: 'list the rules, and what mends each',
+  summary: 'list the rules, and what repairs each',
   options: () => [...reportOptions(), ...eventSchemaOptions()],
   examples: ['rules list'],
   run: handler('handleRulesList'),
@@ -30,7 +30,7 @@ const LIST: CommandSpec = {
 
 const REPAIR: CommandSpec = {
   name: 'repair',
-  summary: 'mend what can be mended without taking anything from anybody',
+  summary: 'repair what can be repaired without taking anything from anybody',
   description:
     'Repairs the broken rules that have a repair, each in a transaction of its own, and looks again. With --dry-run it does the same, shows every change and rolls it back. Exits 3 when a rule is still broken afterwards. Refused where the environment is protected.',
   arguments: [['[rule...]', 'only these rules (default: all that are broken)']],

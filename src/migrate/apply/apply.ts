@@ -241,7 +241,7 @@ function undecided(statement: Statement, step: MigrationStep): ScriptError {
     `${fullName(step)} stopped in its statement ${index + 1} of ${total} (${label}), and whether that was done cannot be known`,
     { script: step.script, line, column },
     {
-      hint: `${whyUndecided(command)} Look at the database. Where it is done: \`${repair('done')}\`; where it has to run again: \`${repair('not-done')}\`; or take the migration back: \`${commandLine('migrate down')}\`.`,
+      hint: `${whyUndecided(command)} Look at the database. Where it is done: \`${repair('done')}\`; where it has to run again: \`${repair('not-done')}\`; or roll the migration back: \`${commandLine('migrate down')}\`.`,
     },
   );
   const { version } = step;
@@ -320,7 +320,7 @@ function refuseTemporaryObjects(step: MigrationStep, done: Statement[], parser: 
     'INCOMPLETE_MIGRATION',
     `${fullName(step)} stopped half way, and what its statement ${made.index + 1} made was temporary and is gone`,
     {
-      hint: `Take it back with \`${commandLine('migrate down')}\`, which runs its down script, and apply it again with \`${commandLine('migrate up')}\`.`,
+      hint: `Roll it back with \`${commandLine('migrate down')}\`, which runs its down script, and apply it again with \`${commandLine('migrate up')}\`.`,
       details: { version: step.version, file: step.script.path, line: made.line },
     },
   );

@@ -64,7 +64,7 @@ export async function planMigrateDown(options: MigrateDownOptions): Promise<Migr
 }
 
 /**
- * Takes applied migrations back, newest first, each in a transaction of its own; one by default.
+ * Rolls applied migrations back, newest first, each in a transaction of its own; one by default.
  *
  * @throws {EvdbError} MISSING_DOWN, IRREVERSIBLE, and those of `migrateUp`
  * @example
@@ -128,7 +128,7 @@ const selectRedo: Select = ({ statuses }) => {
   return [down, { direction: 'up', migrations: again.map(asPending), warnings: [] }];
 };
 
-/** What was taken back starts from its beginning, even where it had stopped half way. */
+/** What was rolled back starts from its beginning, even where it had stopped half way. */
 function asPending({ row: _, ...status }: MigrationStatus): MigrationStatus {
   return { ...status, state: 'pending' };
 }

@@ -103,10 +103,10 @@ function withAdvice(error: ScriptError, step: MigrationStep): ScriptError {
   const { code, message, location, excerpt, server, cause } = error;
   const mend = needsNoTransaction(error, step)
     ? 'PostgreSQL refuses this inside a transaction: write the line `-- evdb: no-transaction` at the top of the file'
-    : 'Mend the file';
+    : 'Correct the file';
   const hint = step.isTransactional
-    ? `Nothing of ${fullName(step)} was ${step.direction === 'up' ? 'applied' : 'taken back'}; what ran before it stays. ${mend} and run the command again.`
-    : `${fullName(step)} runs outside a transaction: the statements before this one are committed and do not run again. Mend this one and run the command again: it goes on here.${step.direction === 'up' ? ` \`${commandLine('migrate down')}\` takes them back with its down script.` : ''}`;
+    ? `Nothing of ${fullName(step)} was ${step.direction === 'up' ? 'applied' : 'rolled back'}; what ran before it stays. ${mend} and run the command again.`
+    : `${fullName(step)} runs outside a transaction: the statements before this one are committed and do not run again. Correct this one and run the command again: it goes on here.${step.direction === 'up' ? ` \`${commandLine('migrate down')}\` rolls them back with its down script.` : ''}`;
   const place = { script: step.script, ...location, excerpt };
   return new ScriptError(code, message, place, { hint, cause, ...(server && { server }) });
 }
@@ -130,7 +130,7 @@ function needsNoTransaction(
 
 function connectionLost(cause: unknown, step: MigrationStep): EvdbError {
   const name = fullName(step);
-  const verb = step.direction === 'up' ? 'applied' : 'taken back';
+  const verb = step.direction === 'up' ? 'applied' : 'rolled back';
   if (step.isTransactional) {
     return new EvdbError(
       'CONNECTION_LOST',

@@ -47,11 +47,11 @@ export async function resolveOutcome(
   const fate = committed > 0 ? 'committed' : rest;
   if (fate === 'unknown') return { index, error: outcomeUnknown(steps, loss, context) };
   const { direction } = steps[index] as MigrationStep;
-  const verb = DONE[direction];
+  const { yes, no } = STANDING[direction];
   const said = {
-    committed: `the server says that it was ${verb}`,
-    aborted: `the server says that it was rolled back, nothing was ${verb}`,
-    elsewhere: `the server that answers now was promoted since, and there nothing was ${verb}`,
+    committed: `the server says that the commit succeeded: it is ${yes}`,
+    aborted: `the server says that the transaction was rolled back: it is ${no}`,
+    elsewhere: `the server that answers now was promoted since, and there it is ${no}`,
   };
   const error = new EvdbError(
     'CONNECTION_LOST',
@@ -65,7 +65,11 @@ export async function resolveOutcome(
   return { index, error };
 }
 
-const DONE = { up: 'applied', down: 'taken back' };
+/** Where a migration stands when its transaction committed, and when it did not. */
+const STANDING = {
+  up: { yes: 'applied', no: 'not applied' },
+  down: { yes: 'no longer applied', no: 'still applied' },
+};
 
 function outcomeUnknown(
   steps: MigrationStep[],
@@ -75,11 +79,11 @@ function outcomeUnknown(
   const [first, ...others] = steps as [MigrationStep, ...MigrationStep[]];
   const [names, they] =
     others.length === 0
-      ? [fullName(first), 'it was']
-      : [`${fullName(first)} and ${others.length} more behind it`, 'they were'];
+      ? [fullName(first), 'it is']
+      : [`${fullName(first)} and ${others.length} more behind it`, 'they are'];
   return new EvdbError(
     'OUTCOME_UNKNOWN',
-    `the connection was lost while ${names} committed, and the server cannot be asked whether ${they} ${DONE[first.direction]}`,
+    `the connection was lost while ${names} committed, and the server cannot be asked whether ${they} ${STANDING[first.direction].yes}`,
     {
       hint: `${others.length === 0 ? 'It is' : 'Each is'} either whole or not there at all. When the server is back, \`${commandLine('migrate status')}\` tells.`,
       cause,

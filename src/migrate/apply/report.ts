@@ -9,9 +9,9 @@ import type {
 } from '../progress.ts';
 import type { MigrationResult } from './migrator.ts';
 
-const DONE: Record<MigrationDirection, string> = { up: 'applied', down: 'took back' };
+const DONE: Record<MigrationDirection, string> = { up: 'applied', down: 'rolled back' };
 
-/** One finished step: `applied    001_create_users_table  12 ms`. */
+/** One finished step: `applied      001_create_users_table  12 ms`. */
 export function renderStepDone(
   {
     direction,
@@ -20,19 +20,19 @@ export function renderStepDone(
   }: { direction: MigrationDirection; step: MigrationStepName; durationMs: number },
   style: Style,
 ): string {
-  const verb = direction === 'up' ? style.good('applied  ') : style.warn('took back');
+  const verb = direction === 'up' ? style.good('applied    ') : style.warn('rolled back');
   return `${verb}  ${step.label}_${step.name}  ${style.dim(renderDuration(durationMs))}`;
 }
 
-/** What `reset` dropped: `dropped    4 tables, 2 functions`. */
+/** What `reset` dropped: `dropped      4 tables, 2 functions`. */
 export function renderDropped(objects: DroppedObjects[], style: Style): string {
   const parts = objects.map(({ type, count }) => renderCount(count, type));
-  return `${style.warn('dropped  ')}  ${parts.join(', ') || 'nothing: the schema was empty'}`;
+  return `${style.warn('dropped    ')}  ${parts.join(', ') || 'nothing: the schema was empty'}`;
 }
 
 const NOTHING = {
   up: 'nothing to apply: everything is applied',
-  down: 'nothing to take back',
+  down: 'nothing to roll back',
   redo: 'nothing to redo: no migration is applied',
   reset: 'nothing to apply',
 };

@@ -112,7 +112,7 @@ function misplacedFinding(misplaced: Misplaced, at: Compared): ValidationFinding
     severity: 'error',
     code: reason === 'collision' ? 'VERSION_COLLISION' : 'BEHIND_BASE',
     message: `${script.fileName} ${says[reason]}`,
-    hint: `Rename it: ${commands} (where it is applied already, take it back first: ${commandLine('migrate down')})`,
+    hint: `Rename it: ${commands} (where it is applied already, roll it back first: ${commandLine('migrate down')})`,
     location: { file: displayPath(join(at.directory, script.fileName)), line: 1, column: 1 },
     objects: [],
     details: { renames },

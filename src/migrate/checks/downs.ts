@@ -178,8 +178,8 @@ function findingsOf(
   const { direction, error, missing = [] } = proof.failure;
   const what = {
     up: 'does not run in a scratch database, so nothing behind it was proven',
-    down: 'cannot be taken back',
-    'up again': 'cannot be applied again after it was taken back',
+    down: 'cannot be rolled back',
+    'up again': 'cannot be applied again after it was rolled back',
   }[direction];
   const finding = findingOf(error as EvdbError);
   return [

@@ -168,7 +168,7 @@ function settle(planned: PlannedUnit[], run: LintOptions): LintFixPlan {
   const failed = written.find(({ unit, files }) => isUnclean(unit, files, judged));
   if (failed !== undefined) {
     const { unit } = failed;
-    const reason = 'the edit would not mend it';
+    const reason = 'the edit would not fix it';
     const left = (unit.plan?.fixed ?? []).map((one) => leftOf(unit, one, reason));
     const rest = planned.map((one) =>
       one === unit ? { ...one, plan: undefined, left: [...one.left, ...left], versions: [] } : one,

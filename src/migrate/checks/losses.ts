@@ -17,7 +17,7 @@ import { ledgerKey } from '../options.ts';
 import type { MigrationStep } from '../plan/prepare.ts';
 import { withSession } from '../plan/read.ts';
 
-/** Something that taking back would lose. */
+/** Something that rolling back would lose. */
 export interface RollbackLoss {
   /** `rows` are truncated or deleted, the others dropped. */
   kind: 'table' | 'column' | 'rows' | 'unknown';

@@ -213,7 +213,7 @@ export function renderFixes(
     ({ code, reason, location }) =>
       `${style.warn('left alone')}  ${location.file}:${location.line}: ${code}: ${reason}`,
   );
-  const done = isDry ? 'could be mended' : 'mended';
+  const done = isDry ? 'could be fixed' : 'fixed';
   return [
     ...changes,
     ...kept,

@@ -32,7 +32,7 @@ export interface PlanUpOptions {
 export interface PlanDownOptions {
   /** The version to leave as the last one applied; `0` leaves none. */
   to?: string | undefined;
-  /** How many to take back; default 1. */
+  /** How many to roll back; default 1. */
   steps?: number | undefined;
 }
 
@@ -59,8 +59,8 @@ export function planUp(statuses: MigrationStatus[], options: PlanUpOptions = {})
 }
 
 /**
- * Decides what `down` takes back, newest first. Pure. A migration that stopped half way can be
- * taken back too: that is the way out.
+ * Decides what `down` rolls back, newest first. Pure. A migration that stopped half way can be
+ * rolled back too: that is the way out.
  *
  * @throws {EvdbError} USAGE, UNKNOWN_VERSION
  */
@@ -186,7 +186,7 @@ function goesOn({ row, version, file }: MigrationStatus, target: Version | undef
 function incompleteMigration(status: MigrationStatus): EvdbError {
   const { statementsDone = 0, statementsTotal = 0, state = 'applying' } = status.row ?? {};
   const isReverting = state === 'reverting';
-  const verb = isReverting ? 'taking back' : 'applying';
+  const verb = isReverting ? 'rolling back' : 'applying';
   return new EvdbError(
     'INCOMPLETE_MIGRATION',
     `${verb} ${fullName(status)} stopped at statement ${Math.min(statementsDone + 1, statementsTotal)} of ${statementsTotal}; the ${statementsDone} before it are committed`,
@@ -201,8 +201,8 @@ function wayOn({ file }: MigrationStatus, isReverting: boolean): string {
   const [up, down] = [commandLine('migrate up'), commandLine('migrate down')];
   if (isReverting) return `\`${down}\` goes on with it; after that \`${up}\` applies it again.`;
   return file === undefined
-    ? `Its file is not here: bring it back and run \`${up}\`, which goes on with it, or take it back with \`${commandLine('migrate down', { 'from-ledger': true })}\`.`
-    : `\`${up}\` goes on with it, \`${down}\` takes it back. The history table of the ledger holds the error.`;
+    ? `Its file is not here: bring it back and run \`${up}\`, which goes on with it, or roll it back with \`${commandLine('migrate down', { 'from-ledger': true })}\`.`
+    : `\`${up}\` goes on with it, \`${down}\` rolls it back. The history table of the ledger holds the error.`;
 }
 
 function refuseOutOfOrder(

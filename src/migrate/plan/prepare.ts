@@ -94,7 +94,7 @@ function warnOfNoWayBack(
     {
       code: 'NO_WAY_BACK',
       ...(others.length === 0 && { version: first.version }),
-      message: `${fullName(first)}${more} cannot be taken back: ${others.length === 0 ? 'its down script is' : 'their down scripts are'} missing or empty`,
+      message: `${fullName(first)}${more} cannot be rolled back: ${others.length === 0 ? 'its down script is' : 'their down scripts are'} missing or empty`,
     },
   ];
 }
@@ -163,7 +163,7 @@ function refuseIrreversible(status: MigrationStatus, up: Script): void {
   if (up.directives.irreversible === undefined) return;
   throw new EvdbError(
     'IRREVERSIBLE',
-    `${fullName(status)} cannot be taken back: ${up.directives.irreversible}`,
+    `${fullName(status)} cannot be rolled back: ${up.directives.irreversible}`,
     {
       hint: 'Write a new migration that goes forward.',
       details: { version: status.version, reason: up.directives.irreversible },
@@ -180,7 +180,7 @@ function refuseProblems(
   if (first) {
     const more =
       others.length > 0 ? ` (and ${others.length} more: ${commandLine('migrate validate')})` : '';
-    const { hint = 'Nothing was run. Mend the file and run the command again.' } = first;
+    const { hint = 'Nothing was run. Correct the file and run the command again.' } = first;
     throw new ScriptError(first.code, first.message + more, { script, ...first }, { hint });
   }
   return problems.map((problem) => ({
@@ -321,7 +321,7 @@ export function withDiffs(
 }
 
 /**
- * Reads the down scripts that the ledger kept, so that an older build can take back what a newer
+ * Reads the down scripts that the ledger kept, so that an older build can roll back what a newer
  * one applied.
  *
  * @throws {EvdbError} MISSING_DOWN, IRREVERSIBLE (while the returned function runs)

@@ -64,7 +64,7 @@ function changedStatement(
     {
       hint:
         at.index < at.statementsDone
-          ? `Put its old text back: what has run cannot be changed, only what comes after it. Where that is not possible, \`${commandLine('migrate down')}\` takes the migration back with its down script.`
+          ? `Put its old text back: what has run cannot be changed, only what comes after it. Where that is not possible, \`${commandLine('migrate down')}\` rolls the migration back with its down script.`
           : `Put its old text back, so that evdb can find out whether it is done; or settle that first: ${commandLine('migrate repair', { as: 'not-done' }, { args: [status.label] })}`,
     },
   );
@@ -84,7 +84,7 @@ function withoutJournal(status: MigrationStatus): EvdbError {
     'INCOMPLETE_MIGRATION',
     `${fullName(status)} stopped half way with an older evdb, which did not write down what had run`,
     {
-      hint: `Take it back with \`${commandLine('migrate down')}\`, which runs its down script, and apply it again with \`${commandLine('migrate up')}\`.`,
+      hint: `Roll it back with \`${commandLine('migrate down')}\`, which runs its down script, and apply it again with \`${commandLine('migrate up')}\`.`,
       details: { version: status.version },
     },
   );

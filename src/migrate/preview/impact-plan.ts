@@ -11,7 +11,7 @@ import type {
 import type { PendingMigration } from '../plan/plan.ts';
 import type { MigrationDirection, MigrationPlanWarning, MigrationStepName } from '../progress.ts';
 
-/** What would run, and what others would feel of it. */
+/** What would run, and how it would affect other sessions. */
 export interface ImpactPlan {
   /** The PostgreSQL schema that is migrated. */
   schema: string;

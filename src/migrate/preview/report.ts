@@ -91,7 +91,7 @@ function renderHead(
 
 function hiddenNote(hidden: number, shown: number): string {
   const which = shown === 0 ? renderCount(hidden, 'statement') : `${hidden} more`;
-  return `${which} that nobody else feels (--verbose shows all)`;
+  return `${which} without effect on other sessions (--verbose shows all)`;
 }
 
 /** Whether others feel it more than what came before, or nobody can tell. */

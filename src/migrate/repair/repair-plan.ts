@@ -160,7 +160,7 @@ function riskOf(status: MigrationStatus, action: RepairAction): string | null {
   if (action === 'forget') {
     const again = status.file
       ? 'and the next migrate up runs its file again'
-      : 'and migrate down can no longer take it back';
+      : 'and migrate down can no longer roll it back';
     return `what ${name} made stays in the database, ${again}`;
   }
   return status.state === 'changed'
@@ -230,10 +230,10 @@ function describeIncomplete(
   ];
   const takeBack = {
     command: commandLine('migrate down'),
-    meaning: 'take back what it did, with its down script',
+    meaning: 'roll back what it did, with its down script',
   };
   return {
-    message: `${isReverting ? 'taking back' : 'applying'} ${fullName(status)} stopped at statement ${Math.min(statementsDone + 1, statementsTotal)} of ${statementsTotal}`,
+    message: `${isReverting ? 'rolling back' : 'applying'} ${fullName(status)} stopped at statement ${Math.min(statementsDone + 1, statementsTotal)} of ${statementsTotal}`,
     choices: [
       goOn,
       ...(statementStarted == null ? [] : settle),

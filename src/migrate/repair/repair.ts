@@ -129,7 +129,7 @@ async function write(
 
 /**
  * Settles what evdb could not find out: whether the statement in which a no-transaction migration
- * was interrupted is done. The next `up`, or `down` where it was being taken back, goes on behind
+ * was interrupted is done. The next `up`, or `down` where it was being rolled back, goes on behind
  * it, or runs it again.
  *
  * @param context of a runner, which holds the lock (`withRunner`)

@@ -105,7 +105,7 @@ function prepareAll(
 function afterDrop(error: unknown, schema: string): unknown {
   if (!(error instanceof EvdbError)) return error;
   return error.addHint(
-    `What was in schema "${schema}" was dropped before. When this is mended: ${commandLine('migrate up')}`,
+    `What was in schema "${schema}" was dropped before. Once this is corrected: ${commandLine('migrate up')}`,
   );
 }
 

@@ -190,7 +190,9 @@ test('a backend that is ended amid them has applied what the report says', async
     .toHaveLength(1);
   const error = await running;
   expect(error.code).toBe('CONNECTION_LOST');
-  expect(error.message).toContain('003_t committed; the server says that it was rolled back');
+  expect(error.message).toContain(
+    '003_t committed; the server says that the transaction was rolled back: it is not applied',
+  );
   expect(error.details).toMatchObject({ commit: 'aborted' });
   expect(error.details.completed).toHaveLength(2);
   await holder.unsafe('rollback');

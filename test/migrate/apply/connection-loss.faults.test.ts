@@ -81,7 +81,7 @@ test('says that it was applied where the answer to the commit was lost', async (
   const result = await runCli(['migrate', 'up'], options);
   expectError(result, 'CONNECTION_LOST', 4);
   expect(result.stderr).toContain(
-    'the connection was lost while 003_venues committed; the server says that it was applied',
+    'the connection was lost while 003_venues committed; the server says that the commit succeeded: it is applied',
   );
   const history = await paced.db.sql`
     select label, action from evdb.history order by id desc limit 1`;
@@ -102,12 +102,12 @@ test('says that it was rolled back where the commit itself was lost', async ({
   const options = { cwd: paced.dir, env: { EVDB_URL: proxy.url } };
   const result = await runCli(['migrate', 'up'], options);
   expectError(result, 'CONNECTION_LOST', 4);
-  expect(result.stderr).toContain('it was rolled back, nothing was applied');
+  expect(result.stderr).toContain('the transaction was rolled back: it is not applied');
   expect(await paced.state()).toEqual(before);
   await expectNextUpFinishes(paced);
 });
 
-test('says that it was taken back where the answer to the commit of down was lost', async ({
+test('says that it was rolled back where the answer to the commit of down was lost', async ({
   paced,
   onTestFinished,
 }) => {
@@ -118,7 +118,9 @@ test('says that it was taken back where the answer to the commit of down was los
   const options = { cwd: paced.dir, env: { EVDB_URL: proxy.url } };
   const result = await runCli(['migrate', 'down'], options);
   expectError(result, 'CONNECTION_LOST', 4);
-  expect(result.stderr).toContain('002_events committed; the server says that it was taken back');
+  expect(result.stderr).toContain(
+    '002_events committed; the server says that the commit succeeded: it is no longer applied',
+  );
   expect(await paced.state()).toEqual(FIRST_APPLIED);
 });
 

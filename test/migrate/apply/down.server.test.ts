@@ -9,7 +9,7 @@ async function applyThree(stage: MigrateStage): Promise<void> {
 }
 
 describe('down', () => {
-  test('takes the newest one back', async ({ stage }) => {
+  test('rolls the newest one back', async ({ stage }) => {
     await applyThree(stage);
     const { steps } = await migrateDown(stage.options);
     expect(steps).toMatchObject([{ direction: 'down', version: '10', label: '10', name: 'ten' }]);
@@ -78,7 +78,7 @@ describe('down', () => {
     await expect(migrateDown(stage.options)).rejects.toMatchObject({
       code: 'MIGRATION_FAILED',
       location: { file: expect.stringMatching(/10_ten\.down\.sql$/), line: 2, column: 1 },
-      hint: expect.stringContaining('Nothing of 10_ten was taken back'),
+      hint: expect.stringContaining('Nothing of 10_ten was rolled back'),
     });
     expect(await stage.relations()).toEqual(['ten']);
     expect(await stage.ledger()).toHaveLength(3);
@@ -113,7 +113,7 @@ describe('down', () => {
     for (const fromLedger of [false, true]) {
       await expect(migrateDown({ ...stage.options, fromLedger })).rejects.toMatchObject({
         code: 'IRREVERSIBLE',
-        message: '001_a cannot be taken back: the rows are merged',
+        message: '001_a cannot be rolled back: the rows are merged',
       });
     }
     expect(await stage.relations()).toEqual(['a']);
@@ -163,7 +163,7 @@ describe('down from the ledger', () => {
     ]);
   });
 
-  test('takes back what a newer build applied, from an older one', async ({ stage }) => {
+  test('rolls back what a newer build applied, from an older one', async ({ stage }) => {
     await applyThree(stage);
     await stage.remove('10_ten');
     await expect(migrateDown(stage.options)).rejects.toMatchObject({
@@ -213,7 +213,7 @@ describe('down from the ledger', () => {
 });
 
 describe('redo', () => {
-  test('takes the newest one back and applies its file again', async ({ stage }) => {
+  test('rolls the newest one back and applies its file again', async ({ stage }) => {
     await applyThree(stage);
     await stage.migration(
       '10_ten',
@@ -232,7 +232,7 @@ describe('redo', () => {
     expect(await migrateUp(stage.options)).toMatchObject({ steps: [], warnings: [] });
   });
 
-  test('takes nothing back where the file cannot be applied', async ({ stage }) => {
+  test('rolls nothing back where the file cannot be applied', async ({ stage }) => {
     await applyThree(stage);
     await stage.migration('10_ten', 'create tabel x;', 'alter table ten rename to two;');
     await expect(migrateRedo(stage.options)).rejects.toMatchObject({ code: 'SYNTAX_ERROR' });

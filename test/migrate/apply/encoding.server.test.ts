@@ -61,7 +61,7 @@ describe.each(Object.entries(WORDS))('a database in %s', (encoding, { word, name
   const up = `-- ${word}\ncreate table "${name}" as select '${word}'::text as t;\ncomment on table "${name}" is '${word} '' \\';`;
   const down = `create table public.left_behind as select '${word}'::text as t; -- ${word}\ndrop table "${name}";`;
 
-  test('keeps a script as it is written, and takes it back from there', async ({
+  test('keeps a script as it is written, and rolls it back from there', async ({
     stage,
     admin,
   }) => {

@@ -171,8 +171,8 @@ for (const hasIt of [false, true]) {
     const { code, stderr } = await up.result;
     expect(stderr).toContain(
       hasIt
-        ? 'the connection was lost while 002_b committed; the server says that it was applied'
-        : 'the server that answers now was promoted since, and there nothing was applied',
+        ? 'the connection was lost while 002_b committed; the server says that the commit succeeded: it is applied'
+        : 'the server that answers now was promoted since, and there it is not applied',
     );
     expect(code).toBe(4);
     const again = startCli(['migrate', 'up'], {

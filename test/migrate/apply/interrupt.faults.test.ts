@@ -29,7 +29,7 @@ test.for(['SIGINT', 'SIGTERM'] as const)(
     await paced.isInTheMiddle();
     running.child.kill(signal);
     await expectInterrupted(running);
-    expect(running.output.stdout).toMatch(/^applied {4}001_users/);
+    expect(running.output.stdout).toMatch(/^applied {6}001_users/);
     await expectCleanRestart(paced);
   },
 );

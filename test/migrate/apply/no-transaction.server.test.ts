@@ -84,7 +84,7 @@ describe('a migration without a transaction', () => {
     expect(await stage.relations()).toEqual(['a']);
   });
 
-  test('that failed is taken back by its down script, and applied again', async ({ stage }) => {
+  test('that failed is rolled back by its down script, and applied again', async ({ stage }) => {
     await interrupt(stage, 'drop table a; drop table if exists b;');
     await migrateDown(stage.options);
     expect(await stage.ledger()).toEqual([]);
@@ -107,7 +107,7 @@ describe('a migration without a transaction', () => {
     expect(await stage.ledger()).toEqual(['001 reverting']);
     await expect(migrateUp(stage.options)).rejects.toMatchObject({
       code: 'INCOMPLETE_MIGRATION',
-      message: 'taking back 001_a stopped at statement 2 of 3; the 1 before it are committed',
+      message: 'rolling back 001_a stopped at statement 2 of 3; the 1 before it are committed',
     });
     await stage.migration(
       '001_a',

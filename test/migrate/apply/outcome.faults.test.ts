@@ -44,11 +44,15 @@ test('what a run recorded is committed, and what stands behind it is not', async
   const runId = await applyTwo(stage);
   expect(await outcomeOf(stage, runId)).toMatchObject({
     ...{ index: 1, code: 'CONNECTION_LOST', commit: 'committed' },
-    message: expect.stringContaining('002_t committed; the server says that it was applied'),
+    message: expect.stringContaining(
+      '002_t committed; the server says that the commit succeeded: it is applied',
+    ),
   });
   expect(await outcomeOf(stage, runId, STEPS.slice(2))).toMatchObject({
     ...{ index: 0, code: 'CONNECTION_LOST', commit: 'aborted' },
-    message: expect.stringContaining('003_t committed; the server says that it was rolled back'),
+    message: expect.stringContaining(
+      '003_t committed; the server says that the transaction was rolled back: it is not applied',
+    ),
   });
 });
 
@@ -57,7 +61,7 @@ test('the same migration recorded by another run is not this one', async ({ stag
   expect(await outcomeOf(stage, randomUUID())).toMatchObject({ index: 0, commit: 'aborted' });
 });
 
-test('what another runner has taken back since was committed all the same', async ({ stage }) => {
+test('what another runner has rolled back since was committed all the same', async ({ stage }) => {
   const runId = await applyTwo(stage);
   await stage.sql`delete from evdb.migration`;
   expect(await outcomeOf(stage, runId)).toMatchObject({ index: 1, commit: 'committed' });

@@ -38,7 +38,7 @@ test('finishes with the next up what a kill -9 cut short, with nobody’s help',
 
   await paced.speedUp();
   const next = await paced.evdb('migrate', 'up');
-  expect(next.stdout).toMatch(/^applied {4}002_events.*\napplied {4}003_venues/);
+  expect(next.stdout).toMatch(/^applied {6}002_events.*\napplied {6}003_venues/);
   expect(next.code).toBe(0);
   expect(await paced.state()).toEqual(ALL_APPLIED);
   expect(await paced.locks()).toBe(0);
@@ -69,7 +69,7 @@ test('goes on after a kill -9 amid a script without a transaction where that sto
 
   await paced.speedUp();
   const next = await paced.evdb('migrate', 'up');
-  expect(next.stdout).toMatch(/^applied {4}002_events.*\napplied {4}003_venues/);
+  expect(next.stdout).toMatch(/^applied {6}002_events.*\napplied {6}003_venues/);
   expect(next.code).toBe(0);
   expect(await paced.state()).toEqual(ALL_APPLIED);
 });
@@ -93,6 +93,6 @@ test('waits for another runner, says for whom, and finds the work done', async (
   await paced.speedUp();
   expect((await first.result).stderr).toContain('canceling statement due to user request');
   const { code, stdout } = await second.result;
-  expect(stdout).toMatch(/^applied {4}002_events.*\napplied {4}003_venues/);
+  expect(stdout).toMatch(/^applied {6}002_events.*\napplied {6}003_venues/);
   expect(code).toBe(0);
 });

@@ -122,7 +122,7 @@ describe('a script that stopped half way', () => {
     });
   });
 
-  test('is not gone on with below a target, nor by up where it was being taken back', async ({
+  test('is not gone on with below a target, nor by up where it was being rolled back', async ({
     stage,
   }) => {
     await stage.migration('001_z', 'select 1;');
@@ -144,7 +144,7 @@ describe('a script that stopped half way', () => {
     });
   });
 
-  test('goes on with being taken back, behind what has run of that', async ({ stage }) => {
+  test('goes on with being rolled back, behind what has run of that', async ({ stage }) => {
     await stage.migration(
       '001_a',
       'create table a (); create table b ();',

@@ -60,7 +60,7 @@ describe('a large file', () => {
     ['rows', rows],
     ['inserts', inserts],
   ] as const)(
-    'is applied, kept by its checksums alone, and taken back: %s',
+    'is applied, kept by its checksums alone, and rolled back: %s',
     async ([, make], { stage }) => {
       const text = `${TABLE}${make()}\r\nupdate t set id = id + 1; -- end`;
       await stage.migration('001_t', text, 'drop table t;');

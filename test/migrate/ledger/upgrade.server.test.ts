@@ -121,7 +121,7 @@ test('a role that may not upgrade the ledger is told what its owner has to run',
   expect(await stage.ledger()).toEqual(['001 applied', '002 applied']);
 });
 
-test('what stopped half way in format 1 can only be taken back', async ({ stage }) => {
+test('what stopped half way in format 1 can only be rolled back', async ({ stage }) => {
   await applyWithFormat1(stage);
   await stage.sql`update evdb.migration set state = 'applying', statements_done = 0`;
   await stage.migration('001_a', '-- evdb: no-transaction\nselect 1;\n', 'drop table a;\n');

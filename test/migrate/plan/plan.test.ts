@@ -107,7 +107,7 @@ describe('planDown', () => {
     expect(codeOf(() => planDown([], { to: '1' }))).toBe('UNKNOWN_VERSION');
   });
 
-  it('takes back what has no file, what is ahead, and what stopped half way', () => {
+  it('rolls back what has no file, what is ahead, and what stopped half way', () => {
     const odd = statuses('1 missing', '2 incomplete', '3 ahead');
     expect(labels(planDown(odd, { to: '0' }))).toEqual(['3', '2', '1']);
   });

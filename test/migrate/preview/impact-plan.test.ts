@@ -102,7 +102,7 @@ Would run 1 migration in schema public, each in a transaction of its own:
           SHARE ROW EXCLUSIVE  blocks writes of public.users (size not known) (referenced table)
           rewrites             public.events and its 5 indexes: default gen_random_uuid()
           reads every row      public.events: check constraint (events_check)
-        1 more that nobody else feels (--verbose shows all)
+        1 more without effect on other sessions (--verbose shows all)
 Nothing was changed.`);
   });
 

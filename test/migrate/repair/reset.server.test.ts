@@ -191,7 +191,7 @@ describe('reset', () => {
     });
   });
 
-  test('takes back default privileges that the migrations give in the schema, and no others', async ({
+  test('revokes default privileges that the migrations give in the schema, and no others', async ({
     stage,
   }) => {
     const { name } = await stage.createRole();
