@@ -77,17 +77,24 @@ export function loadCached(path: string, call: CachedCall): unknown {
     if (known) return known.exports;
     const module = { exports: {} };
     modules.set(at, module);
-    const chunk = compile(at, kept);
+    const folder = dirname(at);
+    const isOurs = folder === dirname(path);
+    // The build writes ASCII; what is a package's may be anything.
+    const chunk = compile(at, isOurs ? 'latin1' : 'utf8', kept);
     chunks.push(chunk);
-    chunk.script.runInThisContext()(module.exports, requireFrom, module, at, dirname(at));
+    // A package finds what it depends on from where it is itself.
+    const requireFrom = requireIn(folder, isOurs ? require : createRequire(at));
+    chunk.script.runInThisContext()(module.exports, requireFrom, module, at, folder);
     return module.exports;
   };
-  const isChunk = (id: string) => id.startsWith('./') && id !== IMPORTER;
-  const requireFrom = Object.assign((id: string) => {
-    if (isChunk(id)) return load(join(dirname(path), id));
-    if (id === PARSER) tuneForParser();
-    return require(id);
-  }, require);
+  // The parser's glue is as large as a command: it is loaded like a chunk, and kept with them.
+  const requireIn = (folder: string, base: NodeJS.Require) =>
+    Object.assign((id: string) => {
+      if (id.startsWith('./') && id !== IMPORTER) return load(join(folder, id));
+      if (id !== PARSER) return base(id);
+      tuneForParser();
+      return load(base.resolve(PARSER));
+    }, base);
   return load(path);
 }
 
@@ -110,11 +117,12 @@ function commandOf([first = '', second = '']: readonly string[]): string | undef
   return words.every((word) => /^[a-z-]{1,20}$/.test(word)) ? words.join('-') : undefined;
 }
 
-function compile(path: string, kept: Map<string, Buffer>): Chunk {
+function compile(path: string, encoding: BufferEncoding, kept: Map<string, Buffer>): Chunk {
   const source = readFileSync(path);
   const hashed = hash('sha256', source, 'hex');
   const cachedData = kept.get(hashed);
-  const text = `(function (exports, require, module, __filename, __dirname) {${source.toString('latin1')}\n})`;
+  const code = source.toString(encoding);
+  const text = `(function (exports, require, module, __filename, __dirname) {${code}\n})`;
   const script = untuned(() => new Script(text, { filename: path, cachedData }));
   const isKept = cachedData !== undefined && script.cachedDataRejected !== true;
   return { script, hash: hashed, isKept };

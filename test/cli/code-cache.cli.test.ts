@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   chmod,
   chown,
@@ -11,6 +12,7 @@ import {
   utimes,
   writeFile,
 } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, inject } from 'vitest';
@@ -77,6 +79,60 @@ test('uses the kept code of a command for which V8 gets other flags on the way',
   expect(await inodeOf(path)).toBe(inode);
 });
 
+/** A program of the test's own, to be changed. */
+async function copyProgram(dir: string): Promise<string> {
+  const copy = join(dir, 'evdb-copy');
+  const installed = dirname(dirname(inject('evdbBin')));
+  for (const part of ['bin', 'dist/cli', 'package.json', 'templates']) {
+    await cp(join(installed, part), join(copy, part), { recursive: true });
+  }
+  return copy;
+}
+
+/** The hashes of the sources whose code a file has. */
+async function listSources(path: string): Promise<string[]> {
+  const [head = ''] = (await readFile(path, 'latin1')).slice(64).split('\n');
+  return (JSON.parse(head) as [string, number][]).map(([hashed]) => hashed);
+}
+
+test('keeps the code of the parser too, and reads what was made of another one anew', async ({
+  project: { dir },
+}) => {
+  await mkdir(join(dir, 'migrations'));
+  await writeFile(join(dir, 'migrations/001_a.sql'), 'create table ä (id bigint primary ky);\n');
+  const copy = await copyProgram(dir);
+  const parser = join(copy, 'node_modules/libpg-query');
+  // Where only the parser finds it, as some package managers have it.
+  const types = join(parser, 'node_modules/@pgsql/types');
+  const resolve = createRequire(inject('evdbBin')).resolve;
+  await cp(dirname(dirname(resolve('libpg-query'))), parser, { recursive: true });
+  await cp(dirname(resolve('@pgsql/types')), types, { recursive: true });
+  const env = { PATH: process.env.PATH, XDG_CACHE_HOME: dir };
+  const node = process.env.EVDB_TEST_NODE || process.execPath;
+  // Finds an error, so no code is kept of it; with the file mended it is.
+  const lint = (args: string[] = []) =>
+    run(node, [join(copy, 'bin/evdb.js'), 'lint', ...args], { env, cwd: dir }).catch(
+      (error: { stdout: string }) => error,
+    );
+  expect((await lint()).stdout).toContain('syntax error at or near "ky"');
+  await writeFile(join(dir, 'migrations/001_a.sql'), 'create table ä (id bigint primary key);\n');
+  await lint();
+  const [path = ''] = await listKept(dir);
+  const glue = join(parser, 'wasm/index.cjs');
+  const source = await readFile(glue, 'utf8');
+  const hashOf = (text: string) => createHash('sha256').update(text).digest('hex');
+  const before = await listSources(path);
+  expect(before).toContain(hashOf(source));
+  expect(before).toContain(hashOf(await readFile(join(parser, 'wasm/libpg-query.js'), 'utf8')));
+  // As another version of the package: characters beyond ASCII, and another answer.
+  const other = source.replaceAll('SqlError(message,', "SqlError('» ' + message,");
+  const loud = other.replaceAll(/^( +)message,$/gm, "$1message: '» ' + message,");
+  expect(loud).not.toBe(other);
+  await writeFile(glue, loud);
+  await writeFile(join(dir, 'migrations/001_a.sql'), 'create table ä (id bigint primary ky);\n');
+  expect((await lint()).stdout).toContain('» syntax error at or near "ky"');
+});
+
 const DAMAGES: Record<string, (bytes: Buffer) => Buffer> = {
   'one bit of the code': (bytes) => {
     const at = Math.floor(bytes.length * 0.7);
@@ -112,11 +168,7 @@ test.for(Object.entries(DAMAGES))(
 test('runs a program that was changed as it is now, be it as long as before', async ({
   project: { dir },
 }) => {
-  const copy = join(dir, 'evdb-copy');
-  const installed = dirname(dirname(inject('evdbBin')));
-  for (const part of ['bin', 'dist/cli', 'package.json', 'templates']) {
-    await cp(join(installed, part), join(copy, part), { recursive: true });
-  }
+  const copy = await copyProgram(dir);
   const env = { PATH: process.env.PATH, XDG_CACHE_HOME: dir };
   const node = process.env.EVDB_TEST_NODE || process.execPath;
   const start = () => run(node, [join(copy, 'bin/evdb.js'), '--help'], { env });
