@@ -12,13 +12,7 @@ import { type Directives, parseDirectives, refuseMisplacedDirectives } from './d
 import { fileUnreadable, notUtf8, nulByte, tooLong } from './file-errors.ts';
 import { refuseForeignMarkers } from './foreign-markers.ts';
 import { type LargeFile, readHeader, scanLargeFile } from './scan.ts';
-import {
-  compareVersions,
-  displayPath,
-  MAX_VERSION_DIGITS,
-  parseVersion,
-  type Version,
-} from './version.ts';
+import { compareVersions, displayPath, MAX_VERSION_DIGITS, type Version } from './version.ts';
 
 /** A migration as the folder listing shows it; nothing is read yet. */
 export interface MigrationFile {
@@ -48,7 +42,8 @@ export const LARGE_FILE_BYTES = 8 * 1024 * 1024;
 const LITTER = /^\.[_#]/;
 /** A dump that may stand beside the migrations; see `evdb schema dump`. */
 export const STRUCTURE_FILE = 'structure.sql';
-const FILE_NAME = /^(\d+)_([A-Za-z0-9][A-Za-z0-9_.-]*)\.sql$/;
+/** The digits as they stand there, as `parseVersion` gives them, and the name. */
+const FILE_NAME = /^(0*(\d+))_([A-Za-z0-9][A-Za-z0-9_.-]*)\.sql$/;
 const DOWN = '.down';
 
 /**
@@ -68,19 +63,13 @@ export function listMigrations(directory: string): MigrationFile[] {
     const path = prefix + fileName;
     const earlier = isDown ? downs.get(version)?.path : ups.get(version)?.upPath;
     if (earlier) throw duplicate(version, earlier, path);
-    if (isDown) {
-      downs.set(version, { path, name });
-      continue;
-    }
-    // Names come sorted, so that the way back is known; to add it later makes each object anew.
-    const downPath = downs.get(version)?.path;
-    const up = { version, label, name, upPath: path };
-    ups.set(version, downPath === undefined ? up : { ...up, downPath });
+    if (isDown) downs.set(version, { path, name });
+    else ups.set(version, { version, label, name, upPath: path });
   }
   downs.forEach((down, version) => {
     const up = ups.get(version);
     if (!up || up.name !== down.name) throw downWithoutUp(down.path, up);
-    up.downPath ??= down.path;
+    up.downPath = down.path;
   });
   return [...ups.values()].sort((a, b) => compareVersions(a.version, b.version));
 }
@@ -88,10 +77,7 @@ export function listMigrations(directory: string): MigrationFile[] {
 function readFileNames(directory: string): string[] {
   try {
     return readdirSync(directory).filter(
-      (name) =>
-        (name.endsWith('.sql') || /\.sql$/i.test(name)) &&
-        !(name.startsWith('.') && LITTER.test(name)) &&
-        name !== STRUCTURE_FILE,
+      (name) => /\.sql$/i.test(name) && !LITTER.test(name) && name !== STRUCTURE_FILE,
     );
   } catch (cause) {
     throw new EvdbError('MIGRATIONS_DIR_MISSING', `there is no folder ${displayPath(directory)}`, {
@@ -104,8 +90,7 @@ function readFileNames(directory: string): string[] {
 
 function parseFileName(fileName: string, directory: string) {
   const match = FILE_NAME.exec(fileName);
-  const digits = match?.[1] ?? '';
-  const version = parseVersion(digits);
+  const version = match?.[2] ?? '';
   if (!match || version.length > MAX_VERSION_DIGITS) {
     throw new EvdbError(
       'INVALID_NAME',
@@ -116,15 +101,19 @@ function parseFileName(fileName: string, directory: string) {
       },
     );
   }
-  const name = match[2] ?? '';
+  const name = match[3] ?? '';
   const isDown = name.endsWith(DOWN);
-  return { version, label: digits, name: isDown ? name.slice(0, -DOWN.length) : name, isDown };
+  return {
+    version,
+    label: match[1] ?? '',
+    name: isDown ? name.slice(0, -DOWN.length) : name,
+    isDown,
+  };
 }
 
 /** The version of a migration's file, up or down; undefined for other files. */
 export function versionOfFile(fileName: string): Version | undefined {
-  const digits = FILE_NAME.exec(fileName)?.[1];
-  return digits === undefined ? undefined : parseVersion(digits);
+  return FILE_NAME.exec(fileName)?.[2];
 }
 
 /**

@@ -8,13 +8,7 @@ export const MAX_VERSION_DIGITS = 18;
 
 /** The canonical form: `001` and `1` are the same version. */
 export function parseVersion(digits: string): Version {
-  let zeros = 0;
-  while (digits[zeros] === '0' && isDigit(digits[zeros + 1])) zeros++;
-  return digits.slice(zeros);
-}
-
-function isDigit(character = ''): boolean {
-  return character >= '0' && character <= '9';
+  return digits.replace(/^0+(?=\d)/, '');
 }
 
 /** Sorts as numbers do; takes canonical versions. */
