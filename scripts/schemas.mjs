@@ -11,11 +11,12 @@ const DRAFT = 'http://json-schema.org/draft-07/schema#';
 const WATCHED = /^(stats (?!update$)|audit log$)/;
 
 const { schema: outputs } = generate('src/cli/outputs.ts', ['Outputs', 'Envelope', 'ErrorOutput']);
-const { schema: config } = generate('src/config/file.ts', ['ConfigFileInput']);
+const { schema: config } = generate('src/config/define.ts', ['ConfigFileInput']);
 const files = new Map([
   [
     'config-file.json',
-    give('What a config file of evdb may hold', refer('ConfigFileInput'), config),
+    // Unlike what commands print it is written by people, whom an editor tells of a wrong key.
+    give('What a config file of evdb may hold', refer('ConfigFileInput'), config, (all) => all),
   ],
   ...Object.entries(outputs.Outputs.properties).map(([command, data]) => [
     `${command.replaceAll(' ', '-')}.json`,
@@ -36,6 +37,8 @@ function generate(path, types) {
     topRef: true,
     jsDoc: 'extended',
     sortProps: false,
+    // a function stands in JavaScript alone
+    functions: 'hide',
     skipTypeCheck: true,
     encodeRefs: false,
   });
@@ -100,10 +103,10 @@ function joined(head, headRequired, { properties, required = [] }, headWins = fa
   };
 }
 
-function give(title, schema, definitions) {
-  const body = open({ $schema: DRAFT, title, ...schema });
+function give(title, schema, definitions, widen = open) {
+  const body = widen({ $schema: DRAFT, title, ...schema });
   const used = new Map();
-  collect(body, definitions, used);
+  collect(body, definitions, used, widen);
   if (used.size > 0) {
     const sorted = [...used].sort(([a], [b]) => (a < b ? -1 : 1));
     body.definitions = Object.fromEntries(sorted);
@@ -121,16 +124,16 @@ function open(value) {
   return Object.fromEntries(entries.map(([key, entry]) => [key, open(entry)]));
 }
 
-function collect(value, definitions, used) {
+function collect(value, definitions, used, widen) {
   if (typeof value !== 'object' || value === null) return;
   if (typeof value.$ref === 'string') {
     const name = value.$ref.slice('#/definitions/'.length);
     if (!used.has(name)) {
-      used.set(name, open(definitions[name]));
-      collect(used.get(name), definitions, used);
+      used.set(name, widen(definitions[name]));
+      collect(used.get(name), definitions, used, widen);
     }
   }
-  for (const entry of Object.values(value)) collect(entry, definitions, used);
+  for (const entry of Object.values(value)) collect(entry, definitions, used, widen);
 }
 
 function write() {

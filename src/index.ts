@@ -12,7 +12,7 @@ export type { DatabaseManagerOptions, OnPendingMigrations } from './application/
 export { DatabaseManager, databaseManager } from './application/manager.ts';
 export type { ObjectKey } from './catalog/catalog.ts';
 export type { EmbeddedConnection, ServerConnection } from './config/connection.ts';
-export type { ConfigFileInput } from './config/file.ts';
+export { type ConfigFileInput, defineConfig } from './config/define.ts';
 export { assertConnectionConfigured, type SettingFlags } from './config/layers.ts';
 export type { Config, ConfigEntry, ConfigFlags, ResolveConfigInput } from './config/resolve.ts';
 export { resolveConfig } from './config/resolve.ts';
@@ -23,7 +23,13 @@ export { QueryError } from './connection/connection-error.ts';
 export type { CopyRows, EncodedValue, StatementResult } from './connection/driver.ts';
 export type { InspectionOptions, WritingOptions } from './connection/inspection.ts';
 export { withInspection, withWriting } from './connection/inspection.ts';
-export type { ConnectionOptions, HostAddress, SslMode } from './connection/options.ts';
+export type {
+  ConnectionOptions,
+  HostAddress,
+  PasswordFunction,
+  PasswordTarget,
+  SslMode,
+} from './connection/options.ts';
 export type { NoticeListener, Session, SessionFacts } from './connection/session.ts';
 export type { ListedServer } from './embedded/registry.ts';
 export { listEmbeddedServers, stopEmbeddedServers } from './embedded/registry.ts';
@@ -61,7 +67,7 @@ export type {
 export { validateMigrations } from './migrate/checks/validate.ts';
 export type { CreatedMigration, CreateMigrationOptions } from './migrate/files/create.ts';
 export { createMigration } from './migrate/files/create.ts';
-export type { InitOptions, InitProjectResult } from './migrate/files/init.ts';
+export type { ConfigFormat, InitOptions, InitProjectResult } from './migrate/files/init.ts';
 export { holdsOwnMigrations, initProject } from './migrate/files/init.ts';
 export type { ScriptLocation, ServerErrorReport } from './migrate/files/script-error.ts';
 export { ScriptError } from './migrate/files/script-error.ts';

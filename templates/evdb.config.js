@@ -11,6 +11,10 @@ export default {
   // Migrations connect here instead: past a pooler, or as the role that owns the tables.
   // migrationUrl: 'postgres://owner@localhost:5432/events',
 
+  // Prints the password, where what names the database has none; asked anew for each connection.
+  // Here a function does too: password: async ({ host, port, user }) => token,
+  // passwordCommand: 'aws rds generate-db-auth-token --hostname "$PGHOST" --port "$PGPORT" --username "$PGUSER"',
+
   // Where the SQL files are, relative to this file.
   migrationsDir: 'migrations',
 

@@ -1,4 +1,4 @@
-import type { ConnectionOptions } from '../connection/options.ts';
+import type { ConnectionOptions, PasswordFunction } from '../connection/options.ts';
 import { EvdbError } from '../errors.ts';
 import { type Environment, findVariable, readVariable } from './environment.ts';
 import { type FoundSetting, findSetting, type Layer, RANK } from './layers.ts';
@@ -38,7 +38,12 @@ export async function resolveConnections(
   const choice = chooseConnection(layers, environment, embeddedFlag);
   const migration = chooseMigrationConnection(layers, choice);
   const isOnlyMigration = choice.rank === RANK.none && migration.choice !== undefined;
-  const main = await resolveMain((isOnlyMigration && migration.choice) || choice, environment);
+  const secret = findSecret(layers);
+  const main = await resolveMain(
+    (isOnlyMigration && migration.choice) || choice,
+    environment,
+    secret,
+  );
   const unused = renderUnusedSources(choice, layers, environment);
   const warnings = [...unused, ...migration.warnings, ...main.warnings];
   if (migration.choice === undefined) return { ...main, warnings };
@@ -48,6 +53,7 @@ export async function resolveConnections(
     'migrationUrl',
     migration.choice,
     environment,
+    secret,
   );
   return {
     connection: main.connection,
@@ -60,6 +66,7 @@ export async function resolveConnections(
 async function resolveMain(
   choice: ConnectionChoice,
   environment: Environment,
+  secret: Secret | undefined,
 ): Promise<ResolvedConnections> {
   if (choice.kind === 'embedded') {
     return {
@@ -70,7 +77,13 @@ async function resolveMain(
   }
   // On demand: without a server a command needs none of what reads URLs.
   const { resolveServer } = await import('./libpq.ts');
-  const { options, ...rest } = await resolveServer('connection', 'url', choice, environment);
+  const { options, ...rest } = await resolveServer(
+    'connection',
+    'url',
+    choice,
+    environment,
+    secret,
+  );
   return { connection: { kind: 'server', options }, ...rest };
 }
 
@@ -164,6 +177,62 @@ function chooseMigrationConnection(
   if (choice.kind === 'url') return { choice, warnings: [] };
   throw new EvdbError('CONFIG_INVALID', `${found.source}: a migration URL names a server`, {
     hint: 'Use url for the embedded PostgreSQL, and leave out the migration URL.',
+  });
+}
+
+/** A password that stands beside what names the database, or how to get one. */
+export interface Secret {
+  password: string | PasswordFunction;
+  source: string;
+}
+
+/**
+ * Finds what gives the password where that which names the database has none.
+ *
+ * @throws EvdbError `CONFIG_INVALID` where one place has both, or `.env` a command: that file holds
+ *   data, and nobody expects it to run something
+ */
+function findSecret(layers: readonly Layer[]): Secret | undefined {
+  for (const layer of layers) {
+    const password = layer.find('password');
+    const command = layer.find('passwordCommand');
+    if (password && command) throw twice(password, command);
+    if (password) return { password: password.raw as Secret['password'], source: password.source };
+    if (command?.rank === RANK.dotenv) throw commandInDotenv(command);
+    if (command) return fromCommand(command);
+  }
+  return undefined;
+}
+
+function fromCommand({ raw, source, baseDir, rank }: FoundSetting): Secret {
+  const inFile = rank >= RANK.fileEnvironment ? `${source} passwordCommand` : source;
+  const command = raw as string | readonly string[];
+  return {
+    source: inFile,
+    password: async (target) => {
+      const { runPasswordCommand } = await import('./password-command.ts');
+      return runPasswordCommand({ command, cwd: baseDir, source: inFile }, target);
+    },
+  };
+}
+
+function twice(password: FoundSetting, command: FoundSetting): EvdbError {
+  const where =
+    password.source === command.source
+      ? password.source
+      : `${password.source} and ${command.source}`;
+  return new EvdbError(
+    'CONFIG_INVALID',
+    `${where}: password and passwordCommand exclude each other`,
+    {
+      hint: 'Leave out one of them.',
+    },
+  );
+}
+
+function commandInDotenv({ source }: FoundSetting): EvdbError {
+  return new EvdbError('CONFIG_INVALID', `${source}: a .env file cannot name a command to run`, {
+    hint: 'Put passwordCommand into the config file, or EVDB_PASSWORD_COMMAND into the environment.',
   });
 }
 

@@ -4,6 +4,7 @@ export interface DoctorIgnoreInput {
   check: string;
   /** What the finding is about; `*` stands for any text. Default: all that the check finds. */
   object?: string | null | undefined;
+  /** Why it is accepted. */
   reason: string;
   /** The last day on which it holds: `2027-03-31`. Default: for ever. */
   until?: string | Date | null | undefined;
@@ -11,6 +12,7 @@ export interface DoctorIgnoreInput {
 
 /** The key `doctor` of a config file. */
 export interface DoctorSettingsInput {
+  /** Findings that somebody has looked at and accepts. */
   ignore?: readonly DoctorIgnoreInput[] | null | undefined;
 }
 

@@ -45,7 +45,7 @@ export function findVariable(environment: Environment, name: string): FoundVaria
  *
  * @param real the environment, which comes before the lines of the file
  * @returns no variables where there is no such file
- * @throws {EvdbError} CONFIG_INVALID where it may not be read
+ * @throws {EvdbError} CONFIG_INVALID where it may not be read, or a variable of evdb's is written wrongly
  */
 export async function readDotenv(
   directory: string,
@@ -64,8 +64,10 @@ export async function readDotenv(
       cause: error,
     });
   }
+  text = text.replace(/^\uFEFF/, '');
+  refuseBroken(text, path);
   const { parseEnv } = await import('node:util');
-  const parsed = parseEnv(hideLiteralDollars(text.replace(/^\uFEFF/, '')));
+  const parsed = parseEnv(listAssignments(text));
   const { variables, unknown } = expandVariables(parsed, real);
   return { variables, warnings: [...unknown].flatMap(([name, missing]) => tell(name, missing)) };
 }
@@ -80,6 +82,34 @@ function tell(name: string, missing: string[]): string[] {
   );
 }
 
+/**
+ * Node passes over what it cannot read, and evdb would go on to another database. A name alone is no
+ * mistake: Docker takes its value from outside, and a shell exports what was set before.
+ */
+function refuseBroken(text: string, path: string): void {
+  const refuse = (at: number, what: string, hint: string) => {
+    const lines = text.slice(0, at).split('\n');
+    const place = `${path}:${lines.length}:${(lines.at(-1)?.length ?? 0) + 1}`;
+    throw new EvdbError('CONFIG_INVALID', `${place} ${what}`, { hint });
+  };
+  if (text.includes('\0')) refuse(text.indexOf('\0'), 'is not UTF-8', 'Save the file as UTF-8.');
+  const rest = text.replace(LINE, (line, start: string, value: string, at: number) => {
+    const name = /[\w.-]+(?=[ \t]*=)/.exec(start)?.[0] ?? '';
+    const quote = /^["'`]/.exec(value)?.[0];
+    if (quote && OWN.test(name) && !(value.length > 1 && value.endsWith(quote))) {
+      refuse(at + start.length, `has a quote that is not closed, for ${name}`, CLOSE);
+    }
+    return line.replace(/[^\n]/g, '#');
+  });
+  for (const { 0: all, 1: name = '', index } of rest.matchAll(NO_EQUALS)) {
+    if (!OWN.test(name)) continue;
+    refuse(index + all.length, `has no "=" behind ${name}`, `Write ${name}=value.`);
+  }
+}
+
+const CLOSE = 'Close it, or put the value into quotes of another kind.';
+const NO_EQUALS = /^[ \t]*(?:export[ \t]+)?([A-Z][A-Z0-9_]*)(?!\w)(?=[^\S\r\n]*[^\s=#])/gm;
+
 /** An assignment of `.env`, as Node and others read it. */
 const LINE =
   /^([ \t]*(?:export[ \t]+)?[\w.-]+[ \t]*=[ \t]*)('(?:\\'|[^'])*'|"(?:\\"|[^"])*"|`(?:\\`|[^`])*`|[^#\r\n]*)/gm;
@@ -87,17 +117,19 @@ const LINE =
 const LITERAL_DOLLAR = '\uFDD0';
 
 /**
- * Hides the `$` that mean themselves: those in single quotes and those behind a backslash.
+ * Takes the assignments alone, because Node 20 puts a line without one in front of the next name, and
+ * hides the `$` that mean themselves: those in single quotes and those behind a backslash.
  *
  * @returns the text of `.env`, for the parser and then for `expandVariables`
  */
-function hideLiteralDollars(text: string): string {
-  return text.replace(LINE, (_, start: string, value: string) => {
+function listAssignments(text: string): string {
+  const lines = [...text.matchAll(LINE)].map(([, start = '', value = '']) => {
     const hidden = value.startsWith("'")
       ? value.replaceAll('$', LITERAL_DOLLAR)
       : value.replaceAll('\\$', LITERAL_DOLLAR);
     return start + hidden;
   });
+  return lines.join('\n');
 }
 
 /**

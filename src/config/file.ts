@@ -2,69 +2,14 @@ import { basename, extname } from 'node:path';
 import { EvdbError } from '../errors.ts';
 import { readPlainFile, whyUnreadable } from '../file-system.ts';
 import { commandLine } from '../text/command-line.ts';
-import { maskUrlsIn } from '../text/harmless.ts';
 import { renderSuggestion } from '../text/words.ts';
-import {
-  checkDoctorSettings,
-  type DoctorSettings,
-  type DoctorSettingsInput,
-} from './doctor-settings.ts';
+import { checkDoctorSettings, type DoctorSettings } from './doctor-settings.ts';
 import { SETTING_KINDS, type SettingKey } from './layers.ts';
-import {
-  checkLintSettings,
-  type LintFileSettings,
-  type LintSettingsInput,
-} from './lint-settings.ts';
+import { checkLintSettings, type LintFileSettings } from './lint-settings.ts';
 import { CONFIG_NAMES } from './project.ts';
 
 /** Values of a config file or of one of its environments, of the right types. */
 export type FileSettings = Partial<Record<SettingKey, unknown>>;
-
-type Text = string | null | undefined;
-/** Text such as `500ms`, `2s` or `10min`, or milliseconds as a number. */
-type Duration = string | number | null | undefined;
-
-/** Settings as a config file may write them; what is null, undefined or empty is not set. */
-export interface SettingsInput {
-  /** The database, such as `postgres://app@localhost:5432/events`; `embedded:` is the server that evdb brings. */
-  url?: Text;
-  /** Where migrations connect instead: past a pooler, or as the role that owns the tables. */
-  migrationUrl?: Text;
-  /** The folder of the SQL files, relative to the config file. Default `migrations`. */
-  migrationsDir?: Text;
-  /** The PostgreSQL schema that migrations work in. Default `public`. */
-  schema?: Text;
-  /** The PostgreSQL schema of evdb's own tables. Default `evdb`. */
-  ledgerSchema?: Text;
-  /** Further schemas that migrations find without a prefix, such as one for extensions. */
-  searchPath?: readonly string[] | null | undefined;
-  /** Refuses `reset`, and asks for `--confirm` where something is rolled back. Default false. */
-  protected?: boolean | null | undefined;
-  /** How long to wait while another runner migrates. Default `60s`. */
-  lockWait?: Duration;
-  /** How long to wait for a table lock at a time. Default: a ladder of short ones. */
-  lockTimeout?: Duration;
-  /** How long to go on asking for table locks, pauses included. Default: as long as the ladder. */
-  lockWaitBudget?: Duration;
-  /** How long a statement that changes data waits for a row. Default `10s`. */
-  dataLockTimeout?: Duration;
-  /** How long a single statement may run. Default: what the server says. */
-  statementTimeout?: Duration;
-  /** Up to which size the ledger keeps the text of a migration: text such as `1MB`, or bytes. Default 1 MiB. */
-  storedTextLimit?: string | number | null | undefined;
-  /** What `evdb migrate plan` is held against, such as `rewrite-rows=100k,access-exclusive=500ms`. */
-  budget?: Text;
-}
-
-/** What a config file exports, for editors: `@type {import('evdb').ConfigFileInput}`. */
-export interface ConfigFileInput extends SettingsInput {
-  /** Settings that `--env <name>` or `EVDB_ENV` puts over the others. */
-  environments?: Readonly<Record<string, SettingsInput>> | null | undefined;
-  /** What `evdb doctor` does not count. */
-  doctor?: DoctorSettingsInput | null | undefined;
-  /** How `evdb lint` judges migrations. */
-  lint?: LintSettingsInput | null | undefined;
-}
 
 /** A checked config file. */
 export interface ConfigFile {
@@ -119,24 +64,29 @@ const LOADERS: ReadonlyMap<string, (path: string) => unknown> = new Map([
   ['.js', loadModule],
   ['.mjs', loadModule],
   ['.cjs', loadModule],
+  ['.ts', loadModule],
+  ['.mts', loadModule],
+  ['.cts', loadModule],
   ['.json', loadJson],
   ['.yaml', loadYaml],
   ['.yml', loadYaml],
   ['', loadYaml],
 ]);
 
-function loadJson(path: string): unknown {
+async function loadJson(path: string): Promise<unknown> {
   const text = readText(path);
   try {
     return JSON.parse(text);
   } catch {
+    const { findJsonError } = await import('./json-place.ts');
+    const { line, column } = findJsonError(text);
     const hint = 'JSON has no comments, no trailing commas, and double quotes around every name.';
-    throw notReadable(path, 'is not valid JSON', hint);
+    throw notReadable(`${path}:${line}:${column}`, 'is not valid JSON', hint);
   }
 }
 
-function loadPackageKey(path: string): unknown {
-  const value = loadJson(path);
+async function loadPackageKey(path: string): Promise<unknown> {
+  const value = await loadJson(path);
   if (typeof value === 'object' && value !== null && 'evdb' in value) return value.evdb;
   throw notReadable(
     path,
@@ -160,73 +110,10 @@ async function loadYaml(path: string): Promise<unknown> {
   }
 }
 
-/** A config that asks something of the network should not take longer. */
-const LOAD_TIMEOUT_MS = 10_000;
-
 async function loadModule(path: string): Promise<unknown> {
   readText(path);
-  const { pathToFileURL } = await import('node:url');
-  let value: unknown;
-  try {
-    value = await inTime(importDefault(pathToFileURL(path).href), path);
-    // Getters run now, where what they throw has a file to be blamed on.
-    value = snapshot(value);
-  } catch (error) {
-    if (error instanceof EvdbError) throw error;
-    if (error instanceof SyntaxError) {
-      throw notReadable(path, 'is not valid JavaScript', `To see where, run: node --check ${path}`);
-    }
-    const message = error instanceof Error ? error.message : String(error);
-    const hint = `To see where, run: node ${path}`;
-    throw notReadable(path, `cannot be loaded: ${maskUrlsIn(message)}`, hint);
-  }
-  if (value === NO_DEFAULT) {
-    throw notReadable(path, 'has no default export', 'Write: export default { … }');
-  }
-  return value;
-}
-
-const NO_DEFAULT = Symbol('no default export');
-
-async function importDefault(url: string): Promise<unknown> {
-  const module: { default?: unknown } = await import(url);
-  return 'default' in module ? await module.default : NO_DEFAULT;
-}
-
-async function inTime<T>(work: Promise<T>, path: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      const seconds = LOAD_TIMEOUT_MS / 1000;
-      const hint = 'A config file may wait for something, but not for long. What does it await?';
-      reject(notReadable(path, `was not loaded within ${seconds} s`, hint));
-    }, LOAD_TIMEOUT_MS);
-  });
-  // What is rejected after the time is up, nobody waits for any more.
-  work.catch(() => undefined);
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** A copy without getters. A promise in it is a mistake that is told of, and must not end the process. */
-function snapshot(value: unknown, copies = new Map<object, unknown>()): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  const known = copies.get(value);
-  if (known !== undefined) return known;
-  if (value instanceof Promise) {
-    value.catch(() => undefined);
-    return value;
-  }
-  const copy: Record<string, unknown> | unknown[] = Array.isArray(value) ? [] : {};
-  copies.set(value, copy);
-  for (const key of Object.keys(value)) {
-    const entry = snapshot((value as Record<string, unknown>)[key], copies);
-    Object.defineProperty(copy, key, { value: entry, enumerable: true });
-  }
-  return copy;
+  const { loadModule: load } = await import('./load-module.ts');
+  return load(path);
 }
 
 function readText(path: string): string {
@@ -324,6 +211,8 @@ function isSettingKey(key: string): key is SettingKey {
 const TYPE_OF_KIND = {
   string: 'a string',
   list: 'a list of strings',
+  secret: 'a string or a function that gives one',
+  command: 'a command: a string, or a list of strings',
   boolean: 'true or false',
   duration: 'a duration such as "2s", or milliseconds',
   size: 'a size such as "1MB", or bytes',
@@ -331,10 +220,15 @@ const TYPE_OF_KIND = {
 
 function fitsKind(value: unknown, kind: keyof typeof TYPE_OF_KIND): boolean {
   if (kind === 'boolean') return typeof value === 'boolean';
-  if (kind === 'list') {
-    return Array.isArray(value) && value.every((item) => typeof item === 'string');
+  if (kind === 'list' || (kind === 'command' && Array.isArray(value))) {
+    const isList = Array.isArray(value) && value.every((item) => typeof item === 'string');
+    return isList && (kind === 'list' || Boolean(value[0]));
   }
-  return typeof value === 'string' || (kind !== 'string' && typeof value === 'number');
+  if (kind === 'secret' && typeof value === 'function') return true;
+  return (
+    typeof value === 'string' ||
+    ((kind === 'duration' || kind === 'size') && typeof value === 'number')
+  );
 }
 
 /** What is absent, null or empty counts as not set, so `url: process.env.SHOP_URL` may be. */

@@ -1,12 +1,15 @@
 import { EvdbError } from '../errors.ts';
+import type { SettingsInput } from './define.ts';
 import { type Environment, readVariable, type Variables } from './environment.ts';
-import type { FileSettings, SettingsInput } from './file.ts';
+import type { FileSettings } from './file.ts';
 import type { Config } from './resolve.ts';
 
 /** Every setting, by its key in the config file, with the kind of value it takes. */
 export const SETTING_KINDS = {
   url: 'string',
   migrationUrl: 'string',
+  password: 'secret',
+  passwordCommand: 'command',
   migrationsDir: 'string',
   schema: 'string',
   ledgerSchema: 'string',
@@ -25,7 +28,11 @@ export type SettingKey = keyof SettingsInput;
 
 /** Settings as they come from the command line, or from a program: strings or values. */
 export type SettingFlags = {
-  [key in Exclude<SettingKey, 'protected'>]?: string | number | readonly string[] | undefined;
+  [key in Exclude<SettingKey, 'protected' | 'password' | 'passwordCommand'>]?:
+    | string
+    | number
+    | readonly string[]
+    | undefined;
 };
 
 /** The order of the sources; the lowest number wins. */

@@ -1,6 +1,6 @@
 import type { ConnectionOptions } from '../connection/options.ts';
 import { MASK, maskUrl } from '../text/harmless.ts';
-import type { ConnectionChoice } from './connection.ts';
+import type { ConnectionChoice, Secret } from './connection.ts';
 import { type Environment, findVariable } from './environment.ts';
 import {
   type ParameterSet,
@@ -23,6 +23,7 @@ interface ResolvedServer {
  *
  * @param prefix how the entries are called, such as `connection`
  * @param urlKey how the entry of the URL is called
+ * @param secret the password where the source has none; comes before what libpq would fill in
  * @throws EvdbError `CONFIG_INVALID` for what cannot be used; no message holds a password
  */
 export async function resolveServer(
@@ -30,8 +31,9 @@ export async function resolveServer(
   urlKey: string,
   choice: ConnectionChoice,
   environment: Environment,
+  secret: Secret | undefined,
 ): Promise<ResolvedServer> {
-  const complete = await completeChoice(choice, environment);
+  const complete = await completeChoice(choice, environment, secret);
   const { url, source } = choice;
   const entries: ConfigEntry[] = [{ key: prefix, value: 'server', source }];
   if (url !== undefined) entries.push({ key: urlKey, value: maskUrl(url.trim()), source });
@@ -45,14 +47,16 @@ export async function resolveServer(
 async function completeChoice(
   choice: ConnectionChoice,
   environment: Environment,
+  secret: Secret | undefined,
 ): Promise<CompleteConnection> {
-  if (choice.kind === 'libpq-variables') return completeConnection(new Map(), environment);
+  const given = { secret, environment };
+  if (choice.kind === 'libpq-variables') return completeConnection(new Map(), given);
   if (choice.kind === 'db-variables') {
-    return completeConnection(readDbVariables(environment), environment, 'localhost');
+    return completeConnection(readDbVariables(environment), given, 'localhost');
   }
-  const given = parseUrlParameters(choice.url ?? '', choice.source);
-  const { parameters, warnings } = selectParameters(given, choice.source);
-  const complete = await completeConnection(parameters, environment);
+  const inUrl = parseUrlParameters(choice.url ?? '', choice.source);
+  const { parameters, warnings } = selectParameters(inUrl, choice.source);
+  const complete = await completeConnection(parameters, given);
   return { ...complete, warnings: [...warnings, ...complete.warnings] };
 }
 
@@ -124,10 +128,12 @@ interface CompleteConnection {
  */
 async function completeConnection(
   given: ParameterSet,
-  environment: Environment,
+  { environment, secret }: { environment: Environment; secret: Secret | undefined },
   defaultHost?: string,
 ): Promise<CompleteConnection> {
   const parameters: ParameterSet = new Map(given);
+  const chosen = parameters.has('password') ? undefined : secret;
+  if (chosen) parameters.set('password', { value: MASK, source: chosen.source });
   const warnings = await addService(parameters, environment);
   const variables = readLibpqVariables(environment);
   fillGaps(parameters, variables.parameters);
@@ -140,6 +146,7 @@ async function completeConnection(
     applicationName: 'evdb',
     connectTimeoutMs: 10_000,
     ...planConnectionOptions(parameters),
+    ...(chosen && { password: chosen.password }),
   };
   warnings.push(...variables.warnings);
   if (options.password === undefined) {

@@ -15,6 +15,9 @@ export const CONFIG_NAMES = [
   'evdb.config.yaml',
   'evdb.config.yml',
   '.evdbrc',
+  'evdb.config.ts',
+  'evdb.config.mts',
+  'evdb.config.cts',
 ] as const;
 
 /** Where evdb works. */

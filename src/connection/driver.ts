@@ -329,7 +329,7 @@ function driverOptions(
     port: address.port,
     database: options.database,
     username: options.user,
-    password: options.password ?? '',
+    password: typeof options.password === 'string' ? options.password : '',
     // the socket is handed over with TLS on it
     ssl: false,
     max: 1,

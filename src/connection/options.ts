@@ -15,14 +15,27 @@ export interface HostAddress {
  */
 export type SslMode = 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
 
+/** What a password is for: tokens of hosted databases hold for one host and one user. */
+export interface PasswordTarget {
+  host: string;
+  port: number;
+  user: string;
+  database: string;
+  /** Aborted where nobody waits for the password any more. */
+  signal: AbortSignal;
+}
+
+/** Gives the password of one connection; asked anew for each, so that a token may expire. */
+export type PasswordFunction = (target: PasswordTarget) => string | Promise<string>;
+
 /** Everything needed to open one connection; `resolveConfig` and `parseConnectionUrl` make it. */
 export interface ConnectionOptions {
   /** Tried in order until one answers and fits `targetSessionAttrs`. */
   hosts: HostAddress[];
   database: string;
   user: string;
-  /** Default none. */
-  password?: string | undefined;
+  /** Text, or a function that is asked for each connection; default none. */
+  password?: string | PasswordFunction | undefined;
   /** Default `prefer`, as libpq does. */
   sslMode: SslMode;
   /** Path of a PEM file. */
@@ -76,7 +89,8 @@ export function completeOptions(given: Partial<ConnectionOptions>): ConnectionOp
     });
   }
   // The driver would throw where nobody can catch it.
-  if (password !== undefined && password !== null && typeof password !== 'string') {
+  const isPassword = typeof password === 'string' || typeof password === 'function';
+  if (password !== undefined && password !== null && !isPassword) {
     throw new EvdbError('CONFIG_INVALID', `the password is a ${typeof password}, not a text`, {
       hint: 'Put it in quotes, or turn it into a text.',
     });

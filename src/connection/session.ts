@@ -162,7 +162,9 @@ export async function openDriver(
     for (const address of options.hosts) {
       try {
         signal?.throwIfAborted();
-        const driver = await createDriver(options, address, opening);
+        const isAsked = typeof options.password === 'function';
+        const login = isAsked ? await askPassword(options, address, signal) : options;
+        const driver = await createDriver(login, address, opening);
         const facts = await readFacts(driver, options, address, signal);
         if (fits(facts, round)) {
           if (!opening.keepsTimeLimits) liftTimeLimits(driver, facts);
@@ -172,11 +174,22 @@ export async function openDriver(
         failure = wrongKind(address, wanted);
       } catch (error) {
         if (signal?.aborted) throw signal.reason;
+        // No other host gives one.
+        if (error instanceof EvdbError && error.code === 'PASSWORD_UNAVAILABLE') throw error;
         failure = connectError(error, options, address);
       }
     }
   }
   throw failure;
+}
+
+async function askPassword(
+  options: ConnectionOptions,
+  address: HostAddress,
+  signal: AbortSignal | undefined,
+): Promise<ConnectionOptions> {
+  const { withPassword } = await import('./password.ts');
+  return withPassword(options, address, signal);
 }
 
 /** Nothing waits for the answer: what is sent behind it runs behind it. */

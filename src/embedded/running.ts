@@ -14,7 +14,7 @@ interface RunningServer {
   dataDirectory: string;
   /** Such as `18.4`. */
   version: string;
-  connection: ConnectionOptions;
+  connection: EmbeddedConnectionOptions;
 }
 
 export const EMBEDDED_USER = 'postgres';
@@ -45,8 +45,15 @@ export function findRunningServer(
   };
 }
 
+/** Its password is known: it stands in a file beside the data. */
+export type EmbeddedConnectionOptions = ConnectionOptions & { password?: string | undefined };
+
 /** @throws {EvdbError} PERMISSION_DENIED when the password belongs to another user */
-export function connectionTo(home: string, port: number, database: string): ConnectionOptions {
+export function connectionTo(
+  home: string,
+  port: number,
+  database: string,
+): EmbeddedConnectionOptions {
   return {
     hosts: [{ host: '127.0.0.1', port }],
     database,
@@ -252,7 +259,7 @@ function isStateFile(value: unknown): value is ServerState {
 }
 
 /** The URL of a connection, with its password: for programs and psql, never for a log. */
-export function embeddedServerUrl(connection: ConnectionOptions): string {
+export function embeddedServerUrl(connection: EmbeddedConnectionOptions): string {
   const { hosts, user, password = '', database } = connection;
   const [address] = hosts;
   const login = `${encodeURIComponent(user)}:${encodeURIComponent(password)}`;

@@ -1,5 +1,9 @@
-import type { ConnectionOptions } from '../connection/options.ts';
-import { embeddedServerUrl, findRunningServer, requirePort } from './running.ts';
+import {
+  type EmbeddedConnectionOptions,
+  embeddedServerUrl,
+  findRunningServer,
+  requirePort,
+} from './running.ts';
 
 /** Where the embedded server has its data, and how it is set up when it is started. */
 export interface EnsureEmbeddedServerOptions {
@@ -21,7 +25,7 @@ export interface EnsureEmbeddedServerOptions {
 
 /** An embedded server that runs, and how it came to. */
 export interface EnsuredEmbeddedServer {
-  connection: ConnectionOptions;
+  connection: EmbeddedConnectionOptions;
   /** Whether this call started it. */
   started: boolean;
   /** Whether this call made the cluster. */

@@ -1,5 +1,6 @@
 import type { PeerCertificate } from 'node:tls';
 import type { Variables } from '../config/environment.ts';
+import type { PasswordFunction } from '../connection/options.ts';
 import { EvdbError, type EvdbErrorCode } from '../errors.ts';
 import { renderSuggestion } from '../text/words.ts';
 
@@ -36,8 +37,8 @@ export interface PoolOptions {
   database?: string | undefined;
   /** Default: that of the connection string. */
   user?: string | undefined;
-  /** Default: that of the connection string. */
-  password?: string | undefined;
+  /** Text, or a function that is asked for each connection; default: that of the connection string. */
+  password?: string | PasswordFunction | undefined;
   /** Default: what the connection string says. */
   ssl?: PoolSsl | undefined;
   /** Shown in pg_stat_activity; default `evdb`. */
@@ -172,6 +173,7 @@ export function resolvePoolSettings(options: PoolOptions) {
   for (const key of TEXTS) {
     const value = options[key];
     if (value === undefined || value === null || typeof value === 'string') continue;
+    if (key === 'password' && typeof value === 'function') continue;
     throw new EvdbError(
       'CONFIG_INVALID',
       `the pool's option ${key} is a ${typeof value}, not a text`,

@@ -1,5 +1,7 @@
 // What tests of the command line expect of every command, and a project and a role to run it with.
 
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import type postgres from 'postgres';
 import { expect } from 'vitest';
 import type { EvdbErrorCode } from '../../src/errors.ts';
@@ -14,6 +16,15 @@ export function expectError(result: CliResult, code: EvdbErrorCode, exitCode: nu
   expect(result.stderr).toMatch(new RegExp(`^error ${code}  \\S`, 'm'));
   expect(result).toMatchObject({ code: exitCode, stdout: '' });
   expectNoStack(result);
+}
+
+/** Whether a Node takes types away by itself, as it says. */
+export async function canRunTypes(node: string): Promise<boolean> {
+  const { stdout } = await promisify(execFile)(node, [
+    '-p',
+    'Boolean(process.features.typescript)',
+  ]);
+  return stdout.trim() === 'true';
 }
 
 /** Expects that the error says what to do next. */

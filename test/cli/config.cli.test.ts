@@ -1,9 +1,9 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect } from 'vitest';
+import { expect, inject } from 'vitest';
 import { test } from '../support/fixture.ts';
 import { runCli } from '../support/run-cli.ts';
-import { expectError, parseJson } from './cli-kit.ts';
+import { canRunTypes, expectError, parseJson } from './cli-kit.ts';
 
 const PASSWORD = 'S3cret/w@rd';
 const ENCODED = encodeURIComponent(PASSWORD);
@@ -99,4 +99,83 @@ test('ends whatever a config file leaves open, and does not wait for one that ne
       /error CONFIG_INVALID .*evdb\.config\.mjs was not loaded within 10 s/,
     ),
   });
+});
+
+const BROKEN: [name: string, text: string, place: string][] = [
+  ['evdb.config.mjs', "export default {\n  url: 's3cret,\n};\n", '2:8'],
+  ['evdb.config.js', "export default {\n  url: 's3cret,\n};\n", '2:8'],
+  ['evdb.config.cjs', 'module.exports = {\n  url: "s3cret" "x",\n};\n', '2:17'],
+  ['evdb.config.mjs', 'const url = "s3cret";\nexport default { url: urls };\n', '2:23'],
+  ['evdb.config.json', '{\n  "url": "s3cret",\n}\n', '3:1'],
+  ['evdb.config.yaml', 'schema: a\n  url: s3cret\n', '2:6'],
+  ['.env', 'A=1\nEVDB_URL postgres://a:s3cret@h/d\n', '2:9'],
+];
+
+test.for(BROKEN)('says where %s is wrong, without its text', async (broken, { project }) => {
+  const [name, text, place] = broken;
+  const path = await project.write(name, text);
+  const result = await runCli(['migrate', 'status'], { cwd: project.dir });
+  expectError(result, 'CONFIG_INVALID', 2);
+  expect(result.stderr).toContain(`${path}:${place} `);
+  expect(result.stderr).not.toContain('s3cret');
+});
+
+test('reads a module in a package that does not name its type, and says nothing of it', async ({
+  project,
+}) => {
+  await project.write('package.json', '{ "name": "shop" }');
+  await project.write('evdb.config.js', 'export default { schema: "app" };');
+  const run = () => runCli(['config'], { cwd: project.dir });
+  expect(await run()).toMatchObject({ code: 0, stderr: '' });
+  await project.write('package.json', '{ "name": "shop", "type": "commonjs" }');
+  const result = await run();
+  expectError(result, 'CONFIG_INVALID', 2);
+  expect(result.stderr).toMatch(/evdb\.config\.js:1:1 is an ES module, and package\.json says/);
+  expect(result.stderr).toMatch(/hint: Call it evdb\.config\.mjs\.\n$/);
+});
+
+test('blames no config file for what it imports', async ({ project }) => {
+  const imported = await project.write('database.mjs', 'export const url = "s3cret;\n');
+  await project.write('evdb.config.mjs', 'export { url as default } from "./database.mjs";\n');
+  const result = await runCli(['config'], { cwd: project.dir });
+  expectError(result, 'CONFIG_INVALID', 2);
+  expect(result.stderr).toMatch(/evdb\.config\.mjs, or a file that it imports, is not valid/);
+  expect(result.stderr).not.toContain('s3cret');
+  expect(result.stderr).not.toContain(imported);
+});
+
+test('reads a config in TypeScript where Node runs it, and else says what to do', async ({
+  project,
+}) => {
+  const text = `import { type ConfigFileInput, defineConfig } from 'evdb';
+const environments: ConfigFileInput['environments'] = { staging: { schema: 'stage' } };
+export default defineConfig({ schema: 'app' as const, environments });
+`;
+  const path = await project.write('evdb.config.ts', text);
+  const evdb = join(inject('evdbBin'), '../..');
+  await mkdir(join(project.dir, 'node_modules'));
+  await symlink(evdb, join(project.dir, 'node_modules/evdb'));
+  const run = () => runCli(['config', '--env', 'staging'], { cwd: project.dir });
+  const result = await run();
+  const node = process.env.EVDB_TEST_NODE || process.execPath;
+  if (!(await canRunTypes(node))) {
+    expectError(result, 'CONFIG_INVALID', 2);
+    expect(result.stderr).toMatch(
+      /evdb\.config\.ts is TypeScript, which Node v\d+\.\S+ does not run/,
+    );
+    expect(result.stderr).toContain('Node 22.18 or later');
+    return;
+  }
+  expect(result).toMatchObject({ code: 0 });
+  expect(result.stdout).toMatch(/^schema +stage +evdb\.config\.ts environments\.staging$/m);
+  await project.write(
+    'evdb.config.ts',
+    'const a: number = 1;\nexport default {\n  url: "s3cret,\n};',
+  );
+  expectError(await run(), 'CONFIG_INVALID', 2);
+  expect((await run()).stderr).toContain(`${path}:3:8 is not valid TypeScript`);
+  await project.write('evdb.config.ts', 'export default {};\nenum S3cret { A }\n');
+  const { stderr } = await run();
+  expect(stderr).toContain(`${path}:2:1 holds TypeScript that is more than types`);
+  expect(stderr).not.toContain('S3cret');
 });

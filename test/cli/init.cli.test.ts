@@ -5,7 +5,7 @@ import { expect } from 'vitest';
 import { test } from '../support/fixture.ts';
 import { runCli } from '../support/run-cli.ts';
 import { createTerminal } from '../support/terminal.ts';
-import { expectError, parseJson } from './cli-kit.ts';
+import { canRunTypes, expectError, parseJson } from './cli-kit.ts';
 
 const bundled = fileURLToPath(new URL('../../migrations/', import.meta.url));
 
@@ -116,6 +116,30 @@ test('writes a config file that Node reads without a warning, whatever package.j
   await runCli(['init'], { cwd: project.dir });
   const { stderr } = await runCli(['config'], { cwd: project.dir });
   expect(stderr).toBe('');
+});
+
+test.for([
+  ['ts', 'evdb.config.mts', /^import type \{ ConfigFileInput \} from 'evdb';$/m],
+  ['json', 'evdb.config.json', /"\$schema": "\.\/node_modules\/evdb\/schemas\/config-file\.json"/],
+  [
+    'yaml',
+    'evdb.config.yaml',
+    /^# yaml-language-server: \$schema=\.\/node_modules\/evdb\/schemas\//,
+  ],
+] as const)('writes the config file in %s', async ([format, name, head], { project }) => {
+  const init = ['init', '--empty', '--yes', '--config-format', format];
+  expect(await runCli(init, { cwd: project.dir })).toMatchObject({ code: 0 });
+  const text = await readFile(join(project.dir, name), 'utf8');
+  expect(text).toMatch(head);
+  const [, schema] = /\.\/node_modules\/evdb\/(schemas\/[\w-]+\.json)/.exec(text) ?? [];
+  if (format !== 'ts')
+    await readFile(join(fileURLToPath(import.meta.url), '../../..', schema ?? ''));
+  const node = process.env.EVDB_TEST_NODE || process.execPath;
+  if (format === 'ts' && !(await canRunTypes(node))) return;
+  const result = await runCli(['config', '--env', 'production'], { cwd: project.dir });
+  expect(result).toMatchObject({ code: 0, stderr: '' });
+  expect(result.stdout).toMatch(/^protected +true/m);
+  expect(result.stdout).toContain(name);
 });
 
 test('writes no second config file beside one that is there', async ({ project }) => {

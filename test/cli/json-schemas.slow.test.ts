@@ -67,6 +67,22 @@ describe('the schemas of --json', () => {
     const doctor = { ignore: [{ check: 'locks', reason: 'known' }] };
     const environments = { staging: { url: 'postgres://h/d', protected: true } };
     expect(check({ schema: 'app', lockTimeout: '2s', doctor, environments })).toBe(true);
+    const secret = { password: 'a', environments: { a: { passwordCommand: ['b'] } } };
+    expect(check({ $schema: './x.json', ...secret })).toBe(true);
     expect(check({ schema: 1 })).toBe(false);
+    expect(check({ shcema: 'app' })).toBe(false);
+    expect(check({ environments: { staging: { environments: {} } } })).toBe(false);
+  });
+
+  it('explain every key of the config', () => {
+    const text = readFileSync(new URL('config-file.json', folder), 'utf8');
+    const { definitions } = JSON.parse(text) as {
+      definitions: Record<string, { properties?: Record<string, { description?: string }> }>;
+    };
+    const keys = Object.entries(definitions).flatMap(([type, { properties = {} }]) =>
+      Object.entries(properties).map(([key, one]) => [`${type}.${key}`, one.description]),
+    );
+    expect(keys.length).toBeGreaterThan(20);
+    expect(keys.filter(([, description]) => !description)).toEqual([]);
   });
 });

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chownSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { type ConfigFileInput, defineConfig } from '../../src/config/define.ts';
 import { type Config, type ConfigFlags, resolveConfig } from '../../src/config/resolve.ts';
 import { useConfigProject } from './config-kit.ts';
 
@@ -19,6 +20,8 @@ describe('finding the config file', () => {
     ['evdb.config.mjs', 'export default { schema: "app" };'],
     ['evdb.config.mjs', 'export default Promise.resolve({ schema: "app" });'],
     ['evdb.config.cjs', 'module.exports = { schema: "app" };'],
+    ['evdb.config.ts', 'export default { schema: "app" as string };'],
+    ['evdb.config.mts', 'const schema: string = "app"; export default { schema };'],
     ['evdb.config.json', '\uFEFF{ "schema": "app" }'],
     ['evdb.config.yaml', 'schema: app\n'],
     ['evdb.config.yml', 'schema: app\n'],
@@ -169,7 +172,6 @@ describe('finding the config file', () => {
   });
 
   it.each([
-    ['evdb.config.ts', 'export default { url: "postgres://h/d" }'],
     ['evdb.config.toml', 'url = "postgres://h/d"'],
     ['package.json', '{ "evdb": { "url": "postgres://h/d" }, }'],
   ])('refuses %s, which it cannot read, instead of going on without', async (name, text) => {
@@ -289,6 +291,13 @@ describe('what a config file holds', () => {
     await expect(resolve()).rejects.toMatchObject({
       message: expect.stringContaining(`${path}:2:`),
     });
+  });
+
+  it('may be made by defineConfig, and name its JSON schema', async () => {
+    const config: ConfigFileInput = { $schema: './config-file.json', schema: 'app' };
+    expect(defineConfig(config)).toBe(config);
+    write('evdb.config.json', JSON.stringify(config));
+    expect(await resolve()).toMatchObject({ schema: 'app', warnings: [] });
   });
 });
 

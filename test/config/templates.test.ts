@@ -26,6 +26,22 @@ it('ships a config file that is valid as it is and changes no default', async ()
   expect(withoutFile).toHaveLength(withFile.length);
 });
 
+it.each(['json', 'yaml'])('ships a config file in %s that says the same', async (format) => {
+  const read = (from: string) => readFileSync(join(root, 'templates', from), 'utf8');
+  const js = write('evdb.config.mjs', read('evdb.config.js'));
+  const {
+    configFile: _,
+    entries: __,
+    ...expected
+  } = await resolve({ flags: { env: 'production' } });
+  rmSync(js);
+  write(`evdb.config.${format}`, read(`evdb.config.${format}`));
+  const { configFile, entries, ...config } = await resolve({ flags: { env: 'production' } });
+  expect(configFile).toContain(format);
+  expect(config).toEqual(expected);
+  expect(entries.length).toBeGreaterThan(0);
+});
+
 it('ships a config file whose commented settings are valid too, and that names all of them', async () => {
   const template = readFileSync(join(root, 'templates/evdb.config.js'), 'utf8');
   write('evdb.config.js', uncomment(template, /^( {2})\/\/ (?=\w+: )/gm));

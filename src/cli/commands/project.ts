@@ -17,6 +17,12 @@ export const INIT_COMMAND: CommandSpec = {
       ADOPTABLE_TOOLS,
     ),
     new Option('--npm-scripts', 'add scripts that call evdb to package.json'),
+    new Option('--config-format <format>', 'the language of the config file; default js').choices([
+      'js',
+      'ts',
+      'json',
+      'yaml',
+    ]),
     new Option('--ci <system>', 'write a pipeline that checks the migrations').choices([
       'github',
       'gitlab',

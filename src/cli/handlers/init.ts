@@ -27,7 +27,12 @@ export async function handleInit({ context, flags }: CommandInput): Promise<Comm
   const prompts = asksNothing ? undefined : await loadPrompts(context);
   const answers = prompts ? await ask(prompts, context, flags) : answersOf(flags);
   const { start, npmScripts, pipeline } = answers;
-  const result = initProject(context.cwd, { empty: start !== 'eventSchema', npmScripts, pipeline });
+  const result = initProject(context.cwd, {
+    empty: start !== 'eventSchema',
+    npmScripts,
+    pipeline,
+    configFormat: flags.configFormat as InitOptions['configFormat'],
+  });
   return { data: result, text: describe(result, answers) };
 }
 

@@ -11,9 +11,14 @@ export interface InitOptions {
   empty?: boolean | undefined;
   /** Adds scripts that call evdb to `package.json`, where there is one; default false. */
   npmScripts?: boolean | undefined;
+  /** The language of the config file; default `js`, as `evdb.config.mjs`. */
+  configFormat?: ConfigFormat | undefined;
   /** Writes a pipeline that checks the migrations; default none. */
   pipeline?: 'github' | 'gitlab' | undefined;
 }
+
+/** `ts` needs Node 22.18 or later; `json` and `yaml` name the JSON schema for editors. */
+export type ConfigFormat = 'js' | 'ts' | 'json' | 'yaml';
 
 /** What `initProject` wrote and what it left, by paths relative to the project. */
 export interface InitProjectResult {
@@ -58,7 +63,7 @@ export function initProject(projectDir: string, options: InitOptions = {}): Init
     ...(eventSchema === 'copied' ? listSchemaFiles() : []).map((name) =>
       fromPackage(join('migrations', name), join('migrations', name)),
     ),
-    fromPackage(join('templates', 'evdb.config.js'), findConfig(projectDir) ?? 'evdb.config.mjs'),
+    configFile(projectDir, options.configFormat),
     fromPackage(join('templates', 'env.example'), '.env.example'),
     ...pipelineFile(projectDir, options),
   ];
@@ -105,6 +110,26 @@ function fromPackage(from: string, to: string): NewFile {
 /** A second config file would hide the first one, or be hidden by it. */
 function findConfig(projectDir: string): string | undefined {
   return readdirSync(projectDir).find((name) => CONFIG_FILE.test(name));
+}
+
+/** A module by its name: what `package.json` says of the others nobody has to change. */
+const CONFIG_NAMES = {
+  js: 'evdb.config.mjs',
+  ts: 'evdb.config.mts',
+  json: 'evdb.config.json',
+  yaml: 'evdb.config.yaml',
+} as const;
+
+function configFile(projectDir: string, format: ConfigFormat = 'js'): NewFile {
+  const to = findConfig(projectDir) ?? CONFIG_NAMES[format];
+  if (format !== 'ts') return fromPackage(join('templates', `evdb.config.${format}`), to);
+  const text = readFileSync(packagePath('templates', 'evdb.config.js'), 'utf8');
+  // Types alone, which Node takes away: evdb need not be installed in the project.
+  const typed = text
+    .replace(/^\/\*\* @type .*\n/m, '')
+    .replace('export default {', "import type { ConfigFileInput } from 'evdb';\n\nexport default {")
+    .replace(/\};\n$/, '} satisfies ConfigFileInput;\n');
+  return { to, content: typed };
 }
 
 /** GitLab reads one file only: beside that of the project ours is one to include. */
