@@ -182,8 +182,8 @@ const PARAMETER_OF_VARIABLE: ReadonlyMap<string, string> = new Map([
   ['PGCONNECT_TIMEOUT', 'connect_timeout'],
   ['PGTARGETSESSIONATTRS', 'target_session_attrs'],
   ['PGAPPNAME', 'application_name'],
-  // Not supported; named here so that asking for them is refused.
   ['PGCHANNELBINDING', 'channel_binding'],
+  // Not supported; named here so that asking for them is refused.
   ['PGREQUIREAUTH', 'require_auth'],
   ['PGGSSENCMODE', 'gssencmode'],
   ['PGSSLCRL', 'sslcrl'],

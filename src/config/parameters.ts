@@ -46,7 +46,7 @@ export function selectParameters(
 const USED = new Set(
   (
     'host hostaddr port dbname user password passfile service sslmode sslrootcert sslcert sslkey ' +
-    'application_name fallback_application_name connect_timeout options target_session_attrs'
+    'channel_binding application_name fallback_application_name connect_timeout options target_session_attrs'
   ).split(' '),
 );
 
@@ -82,15 +82,11 @@ const WITHOUT_EFFECT: ReadonlyMap<string, RegExp> = new Map([
   ['ssl_min_protocol_version', /^TLSv1(\.[12])?$/i],
 ]);
 
-const VERIFY_INSTEAD =
-  'Take it out, or write channel_binding=prefer, and use sslmode=verify-full, which proves the server by its certificate.';
-
 /**
  * Parameters of libpq that ask for a protection which evdb cannot give, with what to do instead: going
  * on without it would be weaker than what was asked for.
  */
 const PROTECTIONS: ReadonlyMap<string, { asks: RegExp; hint: string }> = new Map([
-  ['channel_binding', { asks: /^require$/, hint: VERIFY_INSTEAD }],
   [
     'require_auth',
     {
@@ -195,7 +191,11 @@ function planTls(parameters: ParameterSet): Partial<ConnectionOptions> {
   // full check with them.
   const isSystem = rootCert === 'system';
   if (isSystem && sslMode !== undefined) parseChoice('sslmode', sslMode, ['verify-full']);
+  const binding = parameters.get('channel_binding');
   return {
+    ...(binding !== undefined && {
+      channelBinding: parseChoice('channel_binding', binding, CHANNEL_BINDINGS),
+    }),
     ...(sslMode !== undefined && { sslMode: parseChoice('sslmode', sslMode, SSL_MODES) }),
     ...(isSystem && { sslMode: 'verify-full' as const }),
     ...(rootCert !== undefined && !isSystem && { sslRootCert: rootCert }),
@@ -205,6 +205,9 @@ function planTls(parameters: ParameterSet): Partial<ConnectionOptions> {
 }
 
 const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
+
+/** The other two ask for nothing, and are dropped before. */
+const CHANNEL_BINDINGS = ['require'] as const;
 
 const SESSION_ATTRS = [
   'any',

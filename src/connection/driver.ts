@@ -84,7 +84,7 @@ export async function createDriver(
 ): Promise<Driver> {
   const { openSocket, hearLastWords } = await import('./socket.ts');
   const reader = handsOver ? await makeReader() : undefined;
-  const opened = openSocket(options, address, signal);
+  const opened = bind(openSocket(options, address, signal), options, { signal, parameters });
   const [{ default: postgres }, socket] = await Promise.all([import('postgres'), opened]);
   const connection = watchConnection(socket, onClose, () => {
     if (reader) socket.on('data', reader.read);
@@ -140,6 +140,20 @@ export async function createDriver(
       socket.destroy();
     },
   };
+}
+
+/** Logs in before the driver does, where it could not. */
+function bind(
+  opened: Promise<Socket>,
+  options: ConnectionOptions,
+  { signal, parameters }: OpenSessionOptions,
+): Promise<Socket> {
+  if (options.channelBinding !== 'require') return opened;
+  return opened.then(async (socket) => {
+    const { logInBound } = await import('./channel-binding.ts');
+    const session = sessionParameters(options, parameters);
+    return logInBound(socket, { options, parameters: session, signal });
+  });
 }
 
 async function sendEach(
@@ -344,11 +358,19 @@ function driverOptions(
     fetch_types: false,
     publications: 'alltables',
     target_session_attrs: undefined,
-    connection: {
-      application_name: options.applicationName,
-      ...(options.backendOptions ? { options: options.backendOptions } : {}),
-      ...parameters,
-    },
+    connection: sessionParameters(options, parameters),
+  };
+}
+
+/** What a session begins with, beside user and database. */
+function sessionParameters(
+  options: ConnectionOptions,
+  parameters: OpenSessionOptions['parameters'],
+): Record<string, string> {
+  return {
+    application_name: options.applicationName,
+    ...(options.backendOptions ? { options: options.backendOptions } : {}),
+    ...parameters,
   };
 }
 

@@ -38,6 +38,11 @@ export interface ConnectionOptions {
   password?: string | PasswordFunction | undefined;
   /** Default `prefer`, as libpq does. */
   sslMode: SslMode;
+  /**
+   * `require` logs in only where the proof of the password holds for the server's certificate too
+   * (SCRAM-SHA-256-PLUS); default: without.
+   */
+  channelBinding?: 'require' | undefined;
   /** Path of a PEM file. */
   sslRootCert?: string | undefined;
   /** Path of the client's certificate; default none. */

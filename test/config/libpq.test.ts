@@ -101,12 +101,17 @@ describe('the libpq variables', () => {
 
   it.each([
     ['PGREQUIREAUTH', 'scram-sha-256'],
-    ['PGCHANNELBINDING', 'require'],
+    ['PGGSSENCMODE', 'require'],
   ])('that ask for a protection which evdb cannot give are refused: %s', async (name, value) => {
     await expect(resolveServer({ PGHOST: 'h', [name]: value })).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
       message: expect.stringContaining(`environment ${name}: evdb cannot do`),
     });
+  });
+
+  it('ask for channel binding', async () => {
+    const { options } = await resolveServer({ PGHOST: 'h', PGCHANNELBINDING: 'require' });
+    expect(options.channelBinding).toBe('require');
   });
 
   it('with a wrong value are refused by name', async () => {

@@ -185,7 +185,7 @@ describe('the parameters of a URL', () => {
   });
 
   it.each([
-    ...['channel_binding=require', 'require_auth=scram-sha-256', 'requirepeer=postgres'],
+    ...['require_auth=scram-sha-256', 'requirepeer=postgres'],
     ...['gssencmode=require', 'sslcertmode=require', 'sslcrl=/a', 'sslcrldir=/a'],
     ...['ssl_min_protocol_version=TLSv1.3'],
   ])('refuses %s, which libpq enforces and evdb cannot', (parameter) => {
@@ -197,6 +197,18 @@ describe('the parameters of a URL', () => {
         message: `.env DATABASE_URL: evdb cannot do what ${name} asks for`,
         hint: expect.stringContaining('Take it out'),
       }),
+    );
+  });
+
+  it('takes channel_binding=require over, and refuses what it does not know', () => {
+    const url = 'postgres://h/d?channel_binding=require';
+    expect(parseConnectionUrl(url)).toMatchObject({
+      options: { channelBinding: 'require' },
+      warnings: [],
+    });
+    expect(parseConnectionUrl('postgres://h/d').options).not.toHaveProperty('channelBinding');
+    expect(() => parseConnectionUrl(`${url}d`)).toThrow(
+      expect.objectContaining({ code: 'CONFIG_INVALID' }),
     );
   });
 

@@ -1,15 +1,10 @@
-import { execFile } from 'node:child_process';
-import { chmod, chown, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { expect } from 'vitest';
 import { DatabasePool } from '../../src/pool/pool.ts';
 import { closeSql, openSql } from '../support/databases.ts';
 import { test as base } from '../support/fixture.ts';
 import { startOwnServer, whyNoOwnServer } from '../support/own-server.ts';
+import { turnOnTls, whyNoOpenssl } from '../support/tls.ts';
 import { failureOf, POLL } from '../support/waiting.ts';
-
-const run = promisify(execFile);
 
 interface TlsServer {
   url: string;
@@ -25,38 +20,12 @@ const test = base.extend<{ server: TlsServer }>({
     try {
       const url = new URL(server.url);
       url.search = '';
-      await use({ url: url.href, certificate: await turnOn(url.href, server.dataDirectory) });
+      await use({ url: url.href, certificate: await turnOnTls(url.href, server.dataDirectory) });
     } finally {
       await server.remove();
     }
   },
 });
-
-function whyNoOpenssl(): Promise<string | undefined> {
-  return run('openssl', ['version']).then(
-    () => undefined,
-    () => 'openssl is not on the PATH',
-  );
-}
-
-async function turnOn(url: string, dataDirectory: string): Promise<string> {
-  const key = join(dataDirectory, 'server.key');
-  const certificate = join(dataDirectory, 'server.crt');
-  const request = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2'];
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
-  await run('openssl', [...request, ...subject, '-keyout', key, '-out', certificate]);
-  const { uid, gid } = await stat(dataDirectory);
-  for (const path of [key, certificate]) {
-    await chmod(path, 0o600);
-    await chown(path, uid, gid);
-  }
-  const sql = openSql(url, 1);
-  await sql`alter system set ssl = on`;
-  await sql`select pg_reload_conf()`;
-  await expect.poll(async () => (await sql`show ssl`)[0]?.ssl, POLL).toBe('on');
-  await closeSql(sql);
-  return readFile(certificate, 'utf8');
-}
 
 const ENCRYPTED = 'select ssl from pg_stat_ssl where pid = pg_backend_pid()';
 
