@@ -184,9 +184,7 @@ test('says that the kind of a certificate has no binding', async ({ server }) =>
 test('waits for no server that says nothing, and hears one that goes away', async () => {
   const sockets: Socket[] = [];
   let isSilent = true;
-  const folder = await mkdtemp(join(tmpdir(), 'evdb-test-tls-'));
-  const { key, certificate } = await makeCertificate(folder);
-  const pair = { key: await readFile(key), cert: await readFile(certificate) };
+  const pair = await makePair();
   const silent = createServer((socket) => {
     sockets.push(socket.on('error', () => undefined));
     socket.once('data', () => {
@@ -208,14 +206,57 @@ test('waits for no server that says nothing, and hears one that goes away', asyn
   expect(await failureOf(open(5_000))).toMatchObject({ code: 'CONNECTION_LOST' });
   for (const socket of sockets) socket.destroy();
   await new Promise((resolve) => silent.close(resolve));
-  await rm(folder, { recursive: true });
 });
 
-/** Ends TLS with a certificate of its own, and speaks TLS with the server. */
-async function standBetween(serverPort: number) {
+test('takes answers in any pieces, and is told wherever the connection breaks', async ({
+  server,
+}) => {
+  // With the key of the server itself nothing of the binding is lost on the way.
+  const pair = {
+    key: await readFile(join(server.dataDirectory, 'server.key')),
+    cert: await readFile(join(server.dataDirectory, 'server.crt')),
+  };
+  const port = Number(new URL(server.url).port);
+  let passed = 0;
+  let limit = Number.POSITIVE_INFINITY;
+  const between = await standBetween(port, pair, (chunk, client) => {
+    for (const byte of chunk) {
+      if (++passed > limit) return void client.destroy();
+      client.write(Buffer.from([byte]));
+    }
+  });
+  try {
+    expect(await ask(server.bound({}, between))).toMatchObject({ ssl: true });
+    // One that is cut before the server was ready for statements.
+    for (limit = 0; limit < 700; limit += limit < 160 ? 7 : 29) {
+      passed = 0;
+      const failure = await ask(server.bound({}, between)).catch((error: unknown) => error);
+      if (!(failure instanceof Error)) break;
+      expect(failure).toMatchObject({ code: 'CONNECTION_LOST' });
+    }
+    expect(limit).toBeGreaterThan(300);
+  } finally {
+    await between.close();
+  }
+});
+
+type Relay = (chunk: Buffer, client: TLSSocket) => void;
+
+async function makePair(): Promise<{ key: Buffer; cert: Buffer }> {
   const folder = await mkdtemp(join(tmpdir(), 'evdb-test-tls-'));
   const { key, certificate } = await makeCertificate(folder);
   const pair = { key: await readFile(key), cert: await readFile(certificate) };
+  await rm(folder, { recursive: true });
+  return pair;
+}
+
+/** Ends TLS with a certificate, by default of its own, and speaks TLS with the server. */
+async function standBetween(
+  serverPort: number,
+  given?: { key: Buffer; cert: Buffer },
+  relay: Relay = (chunk, client) => void client.write(chunk),
+) {
+  const pair = given ?? (await makePair());
   const sockets: Socket[] = [];
   const server = createServer((client) => {
     const upstream = connect(serverPort, '127.0.0.1');
@@ -224,13 +265,17 @@ async function standBetween(serverPort: number) {
       upstream.on('error', () => undefined),
     );
     client.once('data', (request) => upstream.write(request));
+    client.once('close', () => upstream.destroy());
+    upstream.once('close', () => client.destroy());
     upstream.once('data', (answer) => {
       const secure = connectTls({ socket: upstream, rejectUnauthorized: false });
       secure.on('error', () => client.destroy());
       client.write(answer);
       const decrypted = new TLSSocket(client, { isServer: true, ...pair });
       decrypted.on('error', () => upstream.destroy());
-      decrypted.pipe(secure).pipe(decrypted);
+      decrypted.on('data', (chunk: Buffer) => secure.write(chunk));
+      secure.on('data', (chunk: Buffer) => relay(chunk, decrypted));
+      secure.on('end', () => decrypted.end());
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -239,7 +284,6 @@ async function standBetween(serverPort: number) {
     close: async () => {
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => server.close(resolve));
-      await rm(folder, { recursive: true });
     },
   };
 }
