@@ -1,5 +1,5 @@
 // Whether what looks at a database costs the same a table however many there are: `schema dump`, `schema
-// diff`, `doctor` and `stats`.
+// diff`, `types`, `doctor` and `stats`.
 // Usage: node bench/many-tables.mjs [--rounds 3] [--files 1000,4000,10000] (--files is the number of tables)
 import { join } from 'node:path';
 import { readArguments } from './support/arguments.mjs';
@@ -18,6 +18,7 @@ const sizes = [...new Set(files)].sort((a, b) => a - b);
 const COMMANDS = {
   'schema dump': (dump) => ['schema', 'dump', '--file', dump],
   'schema diff': (dump) => ['schema', 'diff', '--from', `file:${dump}`, '--to', 'live'],
+  types: (dump) => ['types', '--out', `${dump}.ts`],
   doctor: () => ['doctor'],
   'stats tables': () => ['stats', 'tables'],
   'stats indexes': () => ['stats', 'indexes'],

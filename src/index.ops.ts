@@ -65,3 +65,6 @@ export type { Structure, StructureKind, StructureObject } from './structure/stru
 export { withoutPartitions } from './structure/structure.ts';
 export type { StructureFileCheck, StructureFileResult } from './structure/structure-file.ts';
 export { checkStructureFile, writeStructureFile } from './structure/structure-file.ts';
+export type { GeneratedTypes, GenerateTypesOptions, TypesSource } from './typescript/generate.ts';
+export { generateTypes } from './typescript/generate.ts';
+export type { TypesStyle } from './typescript/render.ts';

@@ -48,6 +48,8 @@ import type { UnusedIndexRow } from '../stats/unused.ts';
 import type { UpdateStatisticsRow } from '../stats/update.ts';
 import type { VacuumReport } from '../stats/vacuum.ts';
 import type { Structure } from '../structure/structure.ts';
+import type { GeneratedTypes } from '../typescript/generate.ts';
+import type { TypesFileResult } from '../typescript/report.ts';
 
 /** What every document begins with. */
 export interface Envelope {
@@ -135,6 +137,10 @@ interface DumpFile {
   diff?: string;
 }
 
+interface TypesFile extends TypesFileResult {
+  findings: Finding<{ diff?: string }>[];
+}
+
 interface DoctorOutput extends DoctorReport {
   /** Which statuses make the exit code 3. */
   failOn: DoctorCheckStatus[];
@@ -168,6 +174,7 @@ export interface Outputs {
   lint: Linted | LintFixed | { rules: LintRule[] } | { rule: string; page: string };
   'schema dump': (Structure & { sql: string }) | DumpFile;
   'schema diff': Difference;
+  types: GeneratedTypes | TypesFile;
   'stats indexes': StatsReport<IndexRow>;
   'stats unused': StatsReport<UnusedIndexRow>;
   'stats duplicates': StatsReport<DuplicateIndexRow>;

@@ -13,6 +13,7 @@ import { RULES_COMMANDS } from './commands/rules.ts';
 import { SCHEMA_COMMANDS } from './commands/schema.ts';
 import { SERVER_COMMANDS } from './commands/server.ts';
 import { STATS_COMMANDS } from './commands/stats.ts';
+import { TYPES_COMMAND } from './commands/typescript.ts';
 import { type CliContext, loadStyle } from './context.ts';
 import {
   addCommand,
@@ -125,6 +126,7 @@ const COMMANDS: (CommandSpec | CommandGroup)[] = [
   MIGRATE_COMMANDS,
   LINT_COMMAND,
   SCHEMA_COMMANDS,
+  TYPES_COMMAND,
   STATS_COMMANDS,
   DOCTOR_COMMAND,
   DB_COMMANDS,

@@ -18,18 +18,23 @@ export interface StructureFileCheck {
 /**
  * Compares a file with the text of a structure. Line endings make no difference.
  *
+ * @param source what the diff calls the text
  * @throws {EvdbError} FILE_UNREADABLE
  * @example
  * const structure = await readDatabaseStructure(connection);
  * const check = await checkStructureFile('structure.sql', renderStructure(structure));
  */
-export async function checkStructureFile(path: string, text: string): Promise<StructureFileCheck> {
+export async function checkStructureFile(
+  path: string,
+  text: string,
+  source = 'the database',
+): Promise<StructureFileCheck> {
   const held = readHeld(path);
   if (held === undefined) return { path, state: 'missing' };
   if (held.replaceAll('\r\n', '\n') === text) return { path, state: 'same' };
   const title = relative(process.cwd(), path);
   const { createTwoFilesPatch } = await import('diff');
-  const diff = createTwoFilesPatch(title, 'the database', held, text, '', '', { context: 3 });
+  const diff = createTwoFilesPatch(title, source, held, text, '', '', { context: 3 });
   return { path, state: 'different', diff };
 }
 

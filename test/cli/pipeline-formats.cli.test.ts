@@ -40,6 +40,7 @@ const COMMANDS: [command: string, ...args: string[]][] = [
   ['migrate status', 'migrate', 'status', '--check'],
   ['doctor', 'doctor', '--fail-on', 'warning'],
   ['rules check', 'rules', 'check'],
+  ['types', 'types', '--out', 'db.ts', '--check'],
 ];
 
 const CHECKS: Record<string, FormatCheck> = {

@@ -6,7 +6,7 @@ export type Rule = (files: SourceFile[]) => string[];
 const library = [
   ...['sql/', 'connection/', 'embedded/', 'scratch/', 'config/', 'catalog/', 'impact/', 'lint/'],
   ...['trace/', 'migrate/', 'structure/', 'adopt/', 'stats/', 'doctor/', 'database/', 'events/'],
-  ...['report/', 'pool/', 'application/'],
+  ...['report/', 'pool/', 'application/', 'typescript/'],
 ];
 
 /** What the command line leaves to those who work. */
@@ -47,6 +47,9 @@ const rooms: Record<string, { values: string[]; types?: string[] }> = {
   'migrate/repair': { values: below('migrate/repair') },
   adopt: { values: ['sql/', 'connection/', 'migrate/', 'report/'] },
   pool: { values: ['sql/quote.ts', 'connection/', 'config/', 'embedded/'] },
+  typescript: {
+    values: ['connection/', 'migrate/checks/', 'structure/', 'pool/values.ts', 'report/'],
+  },
   application: { values: ['pool/', 'migrate/', 'connection/', 'config/'] },
   stats: { values: ['sql/', 'connection/', 'report/'] },
   events: { values: ['sql/', 'connection/', 'config/', 'pool/', 'report/'] },

@@ -122,9 +122,7 @@ export function readStructureOf(
     case 'live':
       return withSession(options, (session) => readStructure(session, scopeOf(options)));
     case 'migrations':
-      return inScratch(options, (scratch) =>
-        runFiles(scratch, requireMigrations(options), options),
-      );
+      return withMigrationsRun(options, (scratch) => readStructure(scratch, scopeOf(options)));
     case 'applied':
       return withSession(options, (target) =>
         inScratch(options, (scratch) => runApplied(scratch, target, options)),
@@ -155,10 +153,32 @@ function inScratch(
   });
 }
 
+/** What running the migrations of a folder needs. */
+export interface MigrationsRunOptions extends Omit<StructureSourceOptions, 'connection'> {
+  /** The database whose server is used; default: the embedded one. */
+  connection?: StructureSourceOptions['connection'] | undefined;
+}
+
+/**
+ * Runs all migrations of the folder in a scratch database, lends a session on it, and drops it.
+ *
+ * @throws {EvdbError} REPLAY_FAILED, and those of `withScratchDatabase` and `requireMigrations`
+ */
+export function withMigrationsRun<T>(
+  options: MigrationsRunOptions,
+  work: (scratch: Session) => Promise<T>,
+): Promise<T> {
+  const files = requireMigrations(options);
+  return withScratch({ ...options, beside: options.connection }, async ({ session }) => {
+    await runFiles(session, files, options);
+    return work(session);
+  });
+}
+
 async function runFiles(
   scratch: Session,
   files: MigrationFile[],
-  options: StructureSourceOptions,
+  options: MigrationsRunOptions,
 ): Promise<void> {
   for (const file of files) {
     try {

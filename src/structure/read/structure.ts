@@ -104,7 +104,7 @@ export async function readStructure(
   const version = session.facts.serverVersion;
   const context = { scope: { schemas, exceptSchemas }, version };
   try {
-    const results = await runAgain(session, [
+    const results = await runInSnapshot(session, [
       ...QUERIES.map((query) => query.sql(context)),
       ...[COMMENTS, PRIVILEGES, FOREIGN_PRIVILEGES(context), EXTENSION_TIES],
       ...[DEPENDENCIES, STAND_INS, UNSAID_NAMES, ROLES],
@@ -132,15 +132,20 @@ export async function readStructure(
 const TRIES = 3;
 
 /**
- * The functions that word definitions look at the catalogs of the moment, not of the snapshot: what
- * was dropped meanwhile is an internal error to them.
+ * The rows of queries on the catalogs, sent in one go, in one snapshot. The functions that word
+ * definitions look at the catalogs of the moment, not of the snapshot: what was dropped meanwhile
+ * is an internal error to them, and read again.
  */
-async function runAgain(session: Session, queries: string[], tries = TRIES): Promise<Row[][]> {
+export async function runInSnapshot(
+  session: Session,
+  queries: string[],
+  tries = TRIES,
+): Promise<Row[][]> {
   try {
     return await runAll(session, queries);
   } catch (error) {
     if (codeOf(error) !== INTERNAL_ERROR || tries === 1) throw error;
-    return runAgain(session, queries, tries - 1);
+    return runInSnapshot(session, queries, tries - 1);
   }
 }
 
