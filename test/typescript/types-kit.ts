@@ -177,7 +177,7 @@ const db = new Kysely<Database>({
     pool: new pg.Pool({ connectionString: process.env['DATABASE_URL'] }),
   }),
 });
-const kay: UsersInsert = { name: 'Kay', email: 'kay@example.com', password_hash: 'x'.repeat(60) };
+const kay: UsersInsert = { name: 'Kay', email: 'kay@example.com', password_hash: '$2b$12$' + 'x'.repeat(53) };
 const user = await db
   .insertInto('users')
   .values(kay)
