@@ -41,10 +41,10 @@ test('refuses options that do not exist, with the name that may be meant', () =>
   new DatabaseManager({ migrations: 'ignore', migrationsDir: 'x', max: 2 });
 });
 
-test('refuses a password that is no text, before anything is asked of the server', async ({
+test('refuses a password that is neither text nor function, before anything is asked of the server', async ({
   stage,
 }) => {
-  for (const password of [123, { a: 1 }, () => 'x']) {
+  for (const password of [123, { a: 1 }, true]) {
     expect(made({ connectionString: stage.url, password })).toMatchObject({
       code: 'CONFIG_INVALID',
       message: expect.stringContaining('password'),
