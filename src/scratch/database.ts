@@ -122,7 +122,8 @@ async function makeEmbedded(
     const text = `no scratch database can be made: ${message}`;
     throw new EvdbError('SCRATCH_UNAVAILABLE', text, { hint, cause });
   }
-  onProgress?.(`${message}: the scratch database is made on the embedded PostgreSQL`);
+  const reason = options.beside ? `${message}: ` : '';
+  onProgress?.(`${reason}the scratch database is made on the embedded PostgreSQL`);
   const { ensureEmbeddedServer } = await import('../embedded/server.ts');
   const server = await ensureEmbeddedServer({ directory: embeddedDirectory, onProgress, signal });
   if (server.started) {

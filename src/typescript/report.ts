@@ -13,6 +13,7 @@ export interface TypesFileResult extends Omit<GeneratedTypes, 'code'> {
 }
 
 const SOURCES = { live: 'the database', migrations: 'the migrations' };
+const GIVE = { live: 'the database gives', migrations: 'the migrations give' };
 
 /** So many lines of a diff tell what it is about. */
 const DIFF_LINES = 40;
@@ -31,7 +32,7 @@ export function renderTypesFile(result: TypesFileResult, style: Style): string {
       return `${style.bad('missing')}  ${file}: write it with \`${writeCommand()}\``;
     default:
       return [
-        `${style.bad('different')}  ${file} is not what ${SOURCES[source]} gives (- file, + ${SOURCES[source]}):`,
+        `${style.bad('different')}  ${file} is not what ${GIVE[source]} (- file, + ${SOURCES[source]}):`,
         ...(diff ? [shorten(renderDiff(diff, style))] : []),
         `Write it again with \`${writeCommand()}\``,
       ].join('\n');
@@ -67,7 +68,7 @@ export function findingsOfTypes(result: TypesFileResult): Finding<{ diff?: strin
   const { file, state, source, diff } = result;
   if (state !== 'different' && state !== 'missing') return [];
   const message =
-    state === 'missing' ? `${file} is missing` : `${file} is not what ${SOURCES[source]} gives`;
+    state === 'missing' ? `${file} is missing` : `${file} is not what ${GIVE[source]}`;
   return [
     {
       ...{ code: 'types', severity: 'error', message, objects: [] },

@@ -78,6 +78,13 @@ test('takes the migrations on the embedded server where the configured one does 
     const first = await types();
     expect(first).toMatchObject({ code: 0, stdout: 'wrote  db.ts  1 table\n' });
     expect(first.stderr).toMatch(/^warning .*: the types are those of the migrations$/m);
+    expect(first.stderr).not.toContain('no database is configured');
+    expect(await types().then(({ stdout }) => stdout)).toContain('nothing to do');
+    const check = await runCli(['types', '--out', 'none.ts', '--check'], { cwd: project.dir });
+    expect(check).toMatchObject({
+      code: 3,
+      stdout: expect.stringMatching(/^missing {2}none\.ts: /),
+    });
     const again = await runCli(['types', '--out', 'db.ts'], { cwd: project.dir });
     expect(again).toMatchObject({ code: 0, stdout: 'db.ts is up to date: nothing to do\n' });
     expect(again.stderr).toContain(
