@@ -1,7 +1,6 @@
-// Writes docs/api.md from the docstrings of what the entries export (src/index*.ts).
-// Usage: node scripts/api.mjs [--check]
+// Makes docs/reference/api.md from the docstrings of what the entries export (src/index*.ts), for docs.mjs.
 // test/api.slow.test.ts holds the page, the docstrings, and that the examples compile.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
@@ -11,7 +10,6 @@ const ts = createRequire(
 )('typescript');
 
 const root = fileURLToPath(new URL('../', import.meta.url));
-const page = `${root}docs/api.md`;
 
 /** What an example may use without making it. */
 const GIVEN = `
@@ -46,22 +44,6 @@ const ABOUT = {
   'evdb/ops': 'Statistics, doctor, databases and structures.',
   'evdb/lint': 'The linter.',
 };
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) main();
-
-function main() {
-  const api = readApi();
-  const problems = findProblems(api);
-  const text = renderApi(api);
-  if (!process.argv.includes('--check')) {
-    writeFileSync(page, text);
-    console.log(`wrote docs/api.md: ${api.map((entry) => entry.names.length).join(' + ')} names`);
-  } else if (readFileSync(page, 'utf8') !== text) {
-    problems.push('docs/api.md is not what the docstrings say: npm run api');
-  }
-  for (const problem of problems) console.error(problem);
-  if (problems.length > 0) process.exitCode = 1;
-}
 
 /**
  * What each entry exports.
@@ -320,7 +302,7 @@ export function renderApi(api) {
   const anchors = anchorsOf(api);
   const parts = [
     '# The library',
-    'Written from the docstrings by `npm run api`; change those.',
+    'Written from the docstrings by `npm run docs`; change those.',
     `Each entry is an ES module and CommonJS, with types for both. Whichever a process loads, there is one class
 \`EvdbError\` and one \`databaseManager\`. Errors that evdb throws on purpose are \`EvdbError\` with a \`code\`, see
 [errors.md](errors.md). Names that end in \`Ms\` and \`Millis\` are in milliseconds, those in \`Bytes\` in bytes.`,

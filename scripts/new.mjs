@@ -86,11 +86,12 @@ function newCommand(name) {
   change(findExporter('Outputs'), /^export interface Outputs \{\n[\s\S]*?(?=^\})/m, (all) => {
     return `${all}  '${name}': { migrationsDir: string };\n`;
   });
-  change('README.md', /^\| `evdb .*\n(?!\| `evdb )/m, (row) => {
-    return `${row}| \`evdb ${name}\` | shows where the files are: [${name}.md](docs/${name}.md) |\n`;
+  change('docs/README.md', /^## What the commands do\n\n(- .*\n)+/m, (list) => {
+    return `${list}- [evdb ${name}](${name}.md): shows where the files are.\n`;
   });
   return () => {
     run(join(root, 'scripts/schemas.mjs'), []);
+    run(join(root, 'scripts/docs.mjs'), []);
     created.push(`schemas/${name}.json`);
   };
 }

@@ -1,104 +1,104 @@
 /**
- * Every way evdb can fail on purpose. The code is stable and documented in docs/errors.md;
+ * Every way evdb can fail on purpose. The code is stable and documented in docs/reference/errors.md;
  * messages may change, so match on the code.
  */
 export type EvdbErrorCode =
   // how evdb was called
-  | 'USAGE'
-  | 'CONFIG_INVALID'
-  | 'NOT_CONFIGURED'
-  | 'CONFIRM_REQUIRED'
-  | 'PROTECTED_ENVIRONMENT'
-  | 'FILE_EXISTS'
+  | 'USAGE' // the command line is not valid; also a flag that npm kept to itself
+  | 'CONFIG_INVALID' // a setting has a value that is not valid
+  | 'NOT_CONFIGURED' // no database is configured, or the embedded one was never made
+  | 'CONFIRM_REQUIRED' // the command cannot know that this is right, and `--confirm` is missing
+  | 'PROTECTED_ENVIRONMENT' // the environment does not allow this at all
+  | 'FILE_EXISTS' // a file is there already; evdb never overwrites
   // the migration files
-  | 'MIGRATIONS_DIR_MISSING'
-  | 'MIGRATIONS_DIR_EMPTY'
-  | 'FILE_UNREADABLE'
-  | 'OUTPUT_LOST'
-  | 'INVALID_NAME'
-  | 'DUPLICATE_VERSION'
-  | 'NOT_UTF8'
-  | 'NUL_BYTE'
-  | 'EMPTY_FILE'
-  | 'DIRECTIVE_INVALID'
-  | 'FOREIGN_MARKER'
-  | 'SYNTAX_ERROR'
-  | 'PSQL_COMMAND'
-  | 'TRANSACTION_CONTROL'
-  | 'NEEDS_NO_TRANSACTION'
-  | 'COPY_UNSUPPORTED'
-  | 'COPY_UNTERMINATED'
-  | 'SCRIPT_TOO_LONG'
-  | 'FILE_CHANGED'
-  | 'DOWN_WITHOUT_UP'
-  | 'GIT_FAILED'
+  | 'MIGRATIONS_DIR_MISSING' // there is no migrations folder
+  | 'MIGRATIONS_DIR_EMPTY' // the migrations folder holds no migration
+  | 'FILE_UNREADABLE' // a file cannot be read or written
+  | 'OUTPUT_LOST' // the command ran, and its results could not be written to stdout
+  | 'INVALID_NAME' // a file name, or the name for a new migration, is not valid
+  | 'DUPLICATE_VERSION' // two files have the same version
+  | 'NOT_UTF8' // a file is not UTF-8
+  | 'NUL_BYTE' // a file holds a NUL byte
+  | 'EMPTY_FILE' // a file holds no statement
+  | 'DIRECTIVE_INVALID' // a `-- evdb:` line is not known, or its value is not valid
+  | 'FOREIGN_MARKER' // a file holds a marker of another tool, such as `-- migrate:down`
+  | 'SYNTAX_ERROR' // PostgreSQL's grammar refuses a statement
+  | 'PSQL_COMMAND' // a file holds a command of psql, such as `\i`
+  | 'TRANSACTION_CONTROL' // a file, or a statement on a pool, begins or ends transactions itself
+  | 'NEEDS_NO_TRANSACTION' // a statement cannot run inside a transaction: add the directive
+  | 'COPY_UNSUPPORTED' // `copy … to stdout`, or binary rows in the file
+  | 'COPY_UNTERMINATED' // the rows of a `copy … from stdin` do not end with a line `\.`
+  | 'SCRIPT_TOO_LONG' // a statement above 256 MB, or a no-transaction script above 512 MB
+  | 'FILE_CHANGED' // a large file was changed while it ran; it was rolled back
+  | 'DOWN_WITHOUT_UP' // a down script belongs to no migration
+  | 'GIT_FAILED' // git does not know the base of `--base`, or is not installed
   // files against the ledger
-  | 'CHANGED_MIGRATION'
-  | 'MISSING_MIGRATION'
-  | 'OUT_OF_ORDER'
-  | 'LEDGER_AHEAD'
-  | 'UNKNOWN_VERSION'
-  | 'MISSING_DOWN'
-  | 'IRREVERSIBLE'
-  | 'INCOMPLETE_MIGRATION'
-  | 'LEDGER_TOO_NEW'
-  | 'LEDGER_DAMAGED'
-  | 'ADOPTION_REFUSED'
+  | 'CHANGED_MIGRATION' // the SQL of an applied file, or of a statement that has run, changed
+  | 'MISSING_MIGRATION' // the file of an applied migration is missing
+  | 'OUT_OF_ORDER' // a pending file is older than the newest applied one
+  | 'LEDGER_AHEAD' // the database is ahead of the files, and `--strict` was given
+  | 'UNKNOWN_VERSION' // `--to` names a version that does not exist, or is not applied
+  | 'MISSING_DOWN' // there is no down script
+  | 'IRREVERSIBLE' // the migration says that there is no way back
+  | 'INCOMPLETE_MIGRATION' // a no-transaction migration stopped half way and cannot continue by itself
+  | 'LEDGER_TOO_NEW' // a newer evdb wrote the ledger
+  | 'LEDGER_DAMAGED' // a table of the ledger is missing, or something keeps it from being written
+  | 'ADOPTION_REFUSED' // another tool's files or table cannot be taken over; the error lists every reason
   // applying
-  | 'MIGRATION_FAILED'
-  | 'TARGET_SCHEMA'
-  | 'LOCKED'
-  | 'LOCK_TIMEOUT'
-  | 'OUTCOME_UNKNOWN'
-  | 'RESET_BLOCKED'
-  | 'SCRATCH_UNAVAILABLE'
-  | 'REPLAY_FAILED'
-  | 'INTERRUPTED'
+  | 'MIGRATION_FAILED' // PostgreSQL refused a statement; file, line, column and SQLSTATE are given
+  | 'TARGET_SCHEMA' // the target schema cannot be used, or a migration removed it
+  | 'LOCKED' // another runner is at work
+  | 'LOCK_TIMEOUT' // the locks could not be acquired in time; the message names who blocked, and how often
+  | 'OUTCOME_UNKNOWN' // the connection was lost during commit, and the server cannot be asked
+  | 'RESET_BLOCKED' // something outside the schema depends on what is in it
+  | 'SCRATCH_UNAVAILABLE' // no scratch database can be made: the role may not create databases
+  | 'REPLAY_FAILED' // migrations, or a dump, do not run in a scratch database
+  | 'INTERRUPTED' // Ctrl-C; what was under way was rolled back
   // the connection
-  | 'CONNECTION_REFUSED'
-  | 'CONNECTION_LOST'
-  | 'CONNECT_TIMEOUT'
-  | 'UNKNOWN_HOST'
-  | 'AUTHENTICATION_FAILED'
-  | 'PASSWORD_UNAVAILABLE'
-  | 'DATABASE_MISSING'
-  | 'TOO_MANY_CONNECTIONS'
-  | 'SERVER_STARTING'
-  | 'TLS_FAILED'
-  | 'PERMISSION_DENIED'
-  | 'READ_ONLY'
-  | 'POOLER_DETECTED'
-  | 'DATABASE_IN_USE'
-  | 'SERVER_UNSUPPORTED'
-  | 'QUERY_FAILED'
+  | 'CONNECTION_REFUSED' // nothing accepts connections there
+  | 'CONNECTION_LOST' // the connection was lost
+  | 'CONNECT_TIMEOUT' // the server did not answer in time
+  | 'UNKNOWN_HOST' // the host name cannot be looked up
+  | 'AUTHENTICATION_FAILED' // user or password was refused
+  | 'PASSWORD_UNAVAILABLE' // the command or function for the password gave none
+  | 'DATABASE_MISSING' // the database does not exist
+  | 'TOO_MANY_CONNECTIONS' // the server has no free connection
+  | 'SERVER_STARTING' // the server is starting up or shutting down
+  | 'TLS_FAILED' // client and server could not agree on TLS
+  | 'PERMISSION_DENIED' // a privilege is missing; the hint has the statement that grants it
+  | 'READ_ONLY' // a standby, or a connection that may not write
+  | 'POOLER_DETECTED' // there is a pooler in transaction mode between evdb and the server
+  | 'DATABASE_IN_USE' // somebody is connected to the database that is to be dropped
+  | 'SERVER_UNSUPPORTED' // the server is older than PostgreSQL 14
+  | 'QUERY_FAILED' // the server refused a statement of evdb's own
   // the application's database
-  | 'NOT_INITIALIZED'
-  | 'MIGRATIONS_PENDING'
+  | 'NOT_INITIALIZED' // the database manager is used before `initialize`
+  | 'MIGRATIONS_PENDING' // the application refuses to start on a database that lacks migrations
   // the pool
-  | 'ACQUIRE_TIMEOUT'
-  | 'POOL_CLOSED'
-  | 'POOL_NESTED'
-  | 'CONNECTION_RETURNED'
-  | 'STATEMENT_TIMEOUT'
-  | 'TRANSACTION_ROLLED_BACK'
-  | 'TRANSACTION_TIMEOUT'
+  | 'ACQUIRE_TIMEOUT' // no connection of the pool was free in time
+  | 'POOL_CLOSED' // the pool is used after it was closed
+  | 'POOL_NESTED' // the pool is used inside one of its own transactions
+  | 'CONNECTION_RETURNED' // a connection or a transaction is used after its callback ended
+  | 'STATEMENT_TIMEOUT' // the server did not answer in time; whether it did the work is unknown
+  | 'TRANSACTION_ROLLED_BACK' // commit found the transaction aborted: a failed statement went unnoticed
+  | 'TRANSACTION_TIMEOUT' // a transaction took longer than its `timeoutMillis`
   // the event schema
-  | 'EVENT_SCHEMA_MISSING'
-  | 'EVENT_MISSING'
+  | 'EVENT_SCHEMA_MISSING' // the schema does not hold the event schema, or one that is too old
+  | 'EVENT_MISSING' // the event does not exist
   // registering people
-  | 'REGISTRAR_FULL'
-  | 'REGISTRAR_CLOSED'
-  | 'UNKNOWN_ANSWER'
+  | 'REGISTRAR_FULL' // more registrations wait than the registrar may keep
+  | 'REGISTRAR_CLOSED' // the registrar is closed; the call was not sent
+  | 'UNKNOWN_ANSWER' // a registration function returned something that evdb does not know
   // the embedded server
-  | 'EMBEDDED_UNAVAILABLE'
-  | 'EMBEDDED_START_FAILED'
-  | 'EMBEDDED_STOP_FAILED'
-  | 'EMBEDDED_VERSION_MISMATCH'
-  | 'PORT_TAKEN'
-  | 'DISK_FULL'
-  | 'DISK_READ_ONLY'
+  | 'EMBEDDED_UNAVAILABLE' // the embedded binaries are not installed
+  | 'EMBEDDED_START_FAILED' // the embedded server did not start; the end of its log is shown
+  | 'EMBEDDED_STOP_FAILED' // the embedded server did not stop
+  | 'EMBEDDED_VERSION_MISMATCH' // the data folder belongs to another major version
+  | 'PORT_TAKEN' // the port that was asked for is taken
+  | 'DISK_FULL' // there is no space left
+  | 'DISK_READ_ONLY' // the folder cannot be written
   // a fault in evdb itself
-  | 'INTERNAL';
+  | 'INTERNAL'; // a fault in evdb itself
 
 /** What an error may say beside its code and message. */
 export interface EvdbErrorOptions {

@@ -5,7 +5,7 @@ import type { EvdbErrorCode } from '../src/errors.ts';
 
 const source = readFileSync('src/errors.ts', 'utf8');
 const codes = [...source.matchAll(/^ {2}\| '([A-Z_0-9]+)'/gm)].map((match) => match[1] ?? '');
-const docs = readFileSync('docs/errors.md', 'utf8');
+const docs = readFileSync('docs/reference/errors.md', 'utf8');
 const documented = [...docs.matchAll(/^\| `([A-Z_0-9]+)` *\| (\d+) *\|/gm)];
 
 describe('the error codes', () => {

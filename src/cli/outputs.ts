@@ -66,7 +66,7 @@ export interface Envelope {
 export interface ErrorOutput extends Envelope {
   ok: false;
   error: {
-    /** One of docs/errors.md; new ones may come. */
+    /** One of docs/reference/errors.md; new ones may come. */
     code: string;
     message: string;
     hint?: string;

@@ -46,7 +46,8 @@ test(
     expect(read('docs/doctor.md')).toContain('| `notify-queue` ');
     const command = run('scripts/new.mjs', 'command', 'where-from');
     expect(command).toMatchObject({ code: 0, stderr: '' });
-    expect(read('README.md')).toContain('[where-from.md](docs/where-from.md)');
+    expect(read('docs/README.md')).toContain('[evdb where-from](where-from.md)');
+    expect(read('docs/reference/cli.md')).toContain('## evdb where-from\n');
     passes('node_modules/typescript/bin/tsc', '-p', 'tsconfig.json');
     passes('node_modules/@biomejs/biome/bin/biome', 'check', '--error-on-warnings', 'src', 'test');
     passes('node_modules/knip/bin/knip.js');
