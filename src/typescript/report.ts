@@ -15,7 +15,7 @@ export interface TypesFileResult extends Omit<GeneratedTypes, 'code'> {
 const SOURCES = { live: 'the database', migrations: 'the migrations' };
 const GIVE = { live: 'the database gives', migrations: 'the migrations give' };
 
-/** So many lines of a diff tell what it is about. */
+/** As many lines of a diff as it takes to tell what it is about. */
 const DIFF_LINES = 40;
 
 /** One line, and under it the beginning of the diff where there is one. */

@@ -15,17 +15,18 @@ const until = () => new Option('--until <time>', 'until before this time').argPa
 
 const CLEANUP: CommandSpec = {
   name: 'cleanup',
-  summary: 'remove audit entries that are older than so many days',
+  summary: 'remove audit entries older than a number of days',
   description:
     'Drops months that have expired as a whole, one a transaction, then deletes what is left batch by batch. What is committed stays when it is interrupted; run it again for the rest. Exits 4 when others held the locks all the time.',
   options: () => [
-    new Option('--days <n>', 'entries stay for so many days')
+    new Option('--days <n>', 'how many days entries are kept')
       .argParser(parseWithin(1, 1_000_000))
       .makeOptionMandatory(),
     new Option('--dry-run', 'say what would be removed, and remove nothing'),
-    new Option('--batch <n>', 'delete so many entries in a transaction (default: 2000)').argParser(
-      parseWithin(1, 1_000_000),
-    ),
+    new Option(
+      '--batch <n>',
+      'how many entries to delete in a transaction (default: 2000)',
+    ).argParser(parseWithin(1, 1_000_000)),
     new Option('--max-duration <duration>', 'begin no further step after this time').argParser(
       parseDurationAboveZero,
     ),
@@ -49,7 +50,7 @@ const LOG: CommandSpec = {
     new Option('--actor <name>', 'only changes by this user of the application'),
     since(),
     until(),
-    new Option('--limit <n>', 'so many entries at most')
+    new Option('--limit <n>', 'show at most this many entries')
       .argParser(parseWithin(1, 100_000))
       .default(20),
     new Option('--before <cursor>', 'the next page: what the page before names').conflicts('watch'),
@@ -75,7 +76,7 @@ const SUMMARY: CommandSpec = {
       .default(['table', 'operation', 'actor', 'day'], 'table,operation,actor,day'),
     since(),
     until(),
-    new Option('--limit <n>', 'so many rows at most')
+    new Option('--limit <n>', 'show at most this many rows')
       .argParser(parseWithin(1, 100_000))
       .default(1000),
     ...reportOptions(),

@@ -61,7 +61,7 @@ const SIZES: CommandSpec = {
   name: 'sizes',
   summary: 'show how big the database, its schemas and its biggest tables are',
   options: () => [
-    new Option('--limit <n>', 'show so many tables at most (default: 10)').argParser(parseCount),
+    new Option('--limit <n>', 'how many tables to show (default: 10)').argParser(parseCount),
     ...reportOptions(),
     ...connectionOptions(),
   ],

@@ -18,7 +18,9 @@ function findOptions(): Option[] {
     new Option('--location <words>', 'words that the location has to have'),
     new Option('--inactive', 'also events that are inactive'),
     new Option('--free', 'only events with free seats'),
-    new Option('--limit <n>', 'so many events at most').argParser(parseWithin(1, 100)).default(20),
+    new Option('--limit <n>', 'show at most this many events')
+      .argParser(parseWithin(1, 100))
+      .default(20),
     new Option('--after <cursor>', 'the next page: what the page before names'),
     ...reportOptions(),
     ...eventSchemaOptions(),

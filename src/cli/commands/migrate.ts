@@ -25,7 +25,7 @@ const UP: CommandSpec = {
     'Applies the pending migrations in version order, each with its ledger row in a transaction of its own.',
   options: () => [
     new Option('--to <version>', 'the last version to apply'),
-    stepsOption('apply at most so many'),
+    stepsOption('apply at most this many migrations'),
     dryRun(),
     new Option('--strict', 'fail when the database is ahead of the files'),
     new Option('--out-of-order', 'also apply migrations older than the newest applied one'),
@@ -48,7 +48,7 @@ const DOWN: CommandSpec = {
   description: 'Runs the down scripts of applied migrations, newest first; one by default.',
   options: () => [
     new Option('--to <version>', 'leave this version as the last one applied; 0 leaves none'),
-    stepsOption('roll back so many (default: 1)'),
+    stepsOption('how many migrations to roll back (default: 1)'),
     dryRun(),
     new Option('--from-ledger', 'run the down scripts that the ledger kept instead of the files'),
     confirm('consent, needed where the environment is protected'),
@@ -181,7 +181,7 @@ const PLAN: CommandSpec = {
     'Lists the pending migrations, and for each statement the locks it takes and what they block, what it rewrites, scans and builds, and how big those tables are. Reads only.',
   options: () => [
     new Option('--to <version>', 'the last version to plan for'),
-    stepsOption('plan at most so many'),
+    stepsOption('plan at most this many migrations'),
     new Option('--strict', 'fail when the database is ahead of the files'),
     new Option('--out-of-order', 'also plan migrations older than the newest applied one'),
     new Option('--trace', 'try the statements in a scratch database beside the target'),

@@ -228,7 +228,7 @@ function commandOf(topic: StatsTopic): CommandSpec {
 
 const FLAGS: Record<TopicFlag, () => Option> = {
   schema: () => new Option('--schema <name>', 'only this schema (default: all)'),
-  limit: () => new Option('--limit <n>', 'show so many rows at most').argParser(parseCount),
+  limit: () => new Option('--limit <n>', 'show at most this many rows').argParser(parseCount),
   all: () => new Option('--all', 'also sessions that do nothing'),
   minAge: () =>
     new Option(
