@@ -30,7 +30,7 @@ describe.each(LINT_RULES.map((rule) => [rule.name, rule] as const))(
         'Example',
         'Instead',
         'What is exempt',
-        'When it is meant',
+        'When it is intentional',
       ]);
       expect(good.length).toBeGreaterThan(0);
     });
