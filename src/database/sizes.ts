@@ -54,13 +54,16 @@ export async function readDatabaseSizes(
   return { rows: rows as DatabaseSizeRow[], countedSince: null, notes };
 }
 
-/** Both functions wait for a lock on the table. */
+/**
+ * Both functions wait for a lock on the table. What all databases share, such as pg_authid, belongs to none
+ * of them, and does not count in the size of a database.
+ */
 const MEASURED = `
     select c.oid, c.relnamespace, c.relname, c.relkind,
         pg_catalog.pg_table_size(c.oid)::float8 as table_bytes,
         pg_catalog.pg_indexes_size(c.oid)::float8 as index_bytes
     from pg_catalog.pg_class as c
-    where c.relkind in ('r', 'm')`;
+    where c.relkind in ('r', 'm') and not c.relisshared`;
 
 const ESTIMATED = `
     select c.oid, c.relnamespace, c.relname, c.relkind,
@@ -71,7 +74,7 @@ const ESTIMATED = `
     left join pg_catalog.pg_class as t on t.oid = c.reltoastrelid
     left join index_pages as i on i.indrelid = c.oid
     left join index_pages as ti on ti.indrelid = t.oid
-    where c.relkind in ('r', 'm')`;
+    where c.relkind in ('r', 'm') and not c.relisshared`;
 
 function sizesSql(relations: string, limit: number): string {
   return `
@@ -112,7 +115,7 @@ sizes as (
     )
 )
 select s.kind, s.schema, s.name, s.total as "totalBytes", s.table_bytes as "tableBytes",
-    s.index_bytes as "indexBytes", s.total / nullif(w.bytes, 0) as "share"
+    s.index_bytes as "indexBytes", least(s.total / nullif(w.bytes, 0), 1) as "share"
 from sizes as s cross join whole as w
 order by s.part, s.total desc, s.schema, s.name`;
 }

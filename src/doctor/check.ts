@@ -105,5 +105,5 @@ export function warningsOf(notes: readonly ReportNote[]): DoctorFinding[] {
 }
 
 function told(severity: 'warning' | 'unknown', { text, hint }: ReportNote): DoctorFinding {
-  return { severity, message: text, objects: [], ...(hint !== undefined && { fix: hint }) };
+  return { severity, message: text, objects: [], ...(hint !== undefined && { hint }) };
 }

@@ -215,25 +215,26 @@ function explainFailure(
   const isOver =
     session.isClosed || (error instanceof EvdbError && error.code === 'CONNECTION_LOST');
   if (!(error instanceof EvdbError) || isOver) throw error;
-  const unknown = (message: string, fix: string | undefined): DoctorFinding => ({
+  const unknown = (message: string, more: { fix?: string; hint?: string }): DoctorFinding => ({
     ...{ severity: 'unknown', message, objects: [] },
-    ...(fix !== undefined && { fix }),
+    ...more,
   });
   switch (codeOf(cause)) {
     case '57014':
       return unknown(
         `it takes longer than ${renderLimit(timeoutMs)} and was cancelled`,
-        command && commandLine(command),
+        command === undefined ? {} : { fix: commandLine(command) },
       );
     case '55P03':
-      return unknown('somebody holds a lock on what it reads', commandLine('stats locks'));
+      return unknown('somebody holds a lock on what it reads', {
+        fix: commandLine('stats locks'),
+      });
     case '42501':
-      return unknown(
-        error.message,
-        error.hint ?? `Let the owner grant it to ${quoteIdent(session.facts.user)}.`,
-      );
+      return unknown(error.message, {
+        hint: error.hint ?? `Let the owner grant it to ${quoteIdent(session.facts.user)}.`,
+      });
     default:
-      return unknown(error.message, error.hint);
+      return unknown(error.message, error.hint === undefined ? {} : { hint: error.hint });
   }
 }
 
@@ -257,7 +258,7 @@ function reportExpired(expired: readonly DoctorIgnore[]): Examined {
       ...{ code: check, severity: 'warning' },
       message: `ignoring ${what} ended on ${until} (${reason})`,
       objects: [object === undefined ? of : `${of}:${object}`],
-      fix: 'Repair it, or renew the entry of doctor.ignore in the config file.',
+      hint: 'Repair it, or renew the entry of doctor.ignore in the config file.',
     };
   });
   const summary = 'entries of doctor.ignore that ended';

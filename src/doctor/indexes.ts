@@ -1,5 +1,5 @@
 import { type DuplicateIndexRow, readDuplicateIndexes } from '../stats/duplicates.ts';
-import { type InvalidObjectRow, readInvalidObjects } from '../stats/invalid.ts';
+import { type InvalidObjectRow, readInvalidObjects, renderFix } from '../stats/invalid.ts';
 import {
   type MissingForeignKeyIndexRow,
   readMissingForeignKeyIndexes,
@@ -20,16 +20,24 @@ const REASONS: Record<InvalidObjectRow['problem'], string> = {
   'not-enforced': 'is not enforced: rows may break it',
 };
 
+function fixOf(row: InvalidObjectRow): { fix?: string } {
+  const fix = renderFix(row);
+  return fix === null ? {} : { fix };
+}
+
 /** Indexes that nobody can use and nobody is building. */
 export function judgeInvalidIndexes(rows: InvalidObjectRow[]): DoctorFinding[] {
   return rows
     .filter(({ kind, build }) => kind === 'index' && build === null)
-    .map(({ schema, table, name, problem, fixSql }) => ({
-      severity: 'warning',
-      message: `index ${schema}.${name} of ${table} ${REASONS[problem]}`,
-      objects: [`${schema}.${name}`],
-      ...(fixSql !== null && { fix: fixSql }),
-    }));
+    .map((row) => {
+      const { schema, table, name, problem } = row;
+      return {
+        severity: 'warning',
+        message: `index ${schema}.${name} of ${table} ${REASONS[problem]}`,
+        objects: [`${schema}.${name}`],
+        ...fixOf(row),
+      };
+    });
 }
 
 export const INVALID_INDEXES: DoctorCheck = {
@@ -145,12 +153,15 @@ export const MISSING_FK_INDEXES: DoctorCheck = {
 export function judgeUnvalidatedConstraints(rows: InvalidObjectRow[]): DoctorFinding[] {
   return rows
     .filter(({ kind, problem }) => kind === 'constraint' && problem === 'not-validated')
-    .map(({ schema, table, name, problem, fixSql }) => ({
-      severity: 'warning',
-      message: `constraint ${name} of ${schema}.${table} ${REASONS[problem]}`,
-      objects: [`${schema}.${table}.${name}`],
-      ...(fixSql !== null && { fix: fixSql }),
-    }));
+    .map((row) => {
+      const { schema, table, name, problem } = row;
+      return {
+        severity: 'warning',
+        message: `constraint ${name} of ${schema}.${table} ${REASONS[problem]}`,
+        objects: [`${schema}.${table}.${name}`],
+        ...fixOf(row),
+      };
+    });
 }
 
 export const UNVALIDATED_CONSTRAINTS: DoctorCheck = {

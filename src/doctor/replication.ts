@@ -61,12 +61,12 @@ export const REPLICATION_SLOTS: DoctorCheck = {
 const LAG_MS = { warning: 30 * SECOND_MS, error: 5 * MINUTE_MS };
 const LAG_BYTES = { warning: GIB / 4, error: 4 * GIB };
 
-/** Standbys of this server, or this one itself, that are behind or do not stream. */
+/** Standbys and subscribers of this server, or this one itself, that are behind or do not stream. */
 export function judgeLag(rows: ReplicationRow[]): DoctorFinding[] {
   return rows
-    .filter(({ kind, isHidden }) => kind !== 'slot' && !isHidden)
+    .filter(({ kind, isHidden }) => kind !== 'slot' && kind !== 'backup' && !isHidden)
     .flatMap(({ kind, name, state, lagMs, lagBytes }): DoctorFinding[] => {
-      const who = kind === 'receiver' ? `this standby (of ${name})` : `standby ${name}`;
+      const who = kind === 'receiver' ? `this standby (of ${name})` : `${kind} ${name}`;
       const [ms, bytes] = [lagMs ?? 0, lagBytes ?? 0];
       const found = [severityOf(ms, LAG_MS), severityOf(bytes, LAG_BYTES)];
       const severity = found.find((one) => one === 'error') ?? found.find(Boolean);
@@ -74,8 +74,8 @@ export function judgeLag(rows: ReplicationRow[]): DoctorFinding[] {
         const message = `${who} is ${renderBytes(bytes)}${ms > 0 ? ` and ${renderAge(ms)}` : ''} behind`;
         return [{ severity, message, objects: [name] }];
       }
-      // A base backup is no standby, and one that catches up is judged by its lag.
-      if (state === 'streaming' || state === 'backup' || state === 'catchup') return [];
+      // One that catches up is judged by its lag.
+      if (state === 'streaming' || state === 'catchup') return [];
       const message = `${who} is in state ${state}`;
       return [{ severity: 'warning', message, objects: [name] }];
     });

@@ -94,7 +94,7 @@ function renderCheck(
 const LABEL = 2 + 2 + 'critical'.length + 1;
 
 function renderFinding(
-  { severity, message, fix }: Finding,
+  { severity, message, hint, fix }: Finding,
   ofCheck: DoctorCheckStatus,
   { style, width = Number.POSITIVE_INFINITY }: DoctorRenderOptions,
 ): string[] {
@@ -102,11 +102,13 @@ function renderFinding(
   const status = STATUSES[severity];
   const [symbol, colour] = SYMBOLS[status];
   const lines = hang(`${status === ofCheck ? '' : `${symbol} `}${message}`, INDENT, width);
-  const fixes = fix === undefined ? [] : hang(`fix: ${fix}`, `${INDENT}  `, width);
+  const advice = Object.entries({ hint, fix }).flatMap(([name, text]) =>
+    text === undefined ? [] : hang(`${name}: ${text}`, `${INDENT}  `, width),
+  );
   return [
     ...(status === ofCheck ? lines : lines.map((line) => style[colour](line))),
-    ...fixes.map((line) =>
-      line.replace(/^( +)fix:/, (_, blanks) => `${blanks}${style.bold('fix:')}`),
+    ...advice.map((line) =>
+      line.replace(/^( +)(fix:|hint:)/, (_, blanks, name) => `${blanks}${style.bold(name)}`),
     ),
   ];
 }
@@ -123,7 +125,10 @@ function renderMarkdown({ checks, findings }: DoctorReport): string {
   const rows = checks.flatMap(({ group, check, status, summary }) => {
     const found = findings
       .filter(({ code }) => code === check)
-      .map(({ severity, message, fix = '-' }) => [STATUSES[severity], message, fix] as const);
+      .map(({ severity, message, hint, fix }) => {
+        const advice = [hint, fix].filter((part) => part !== undefined).join(' ');
+        return [STATUSES[severity], message, advice || '-'] as const;
+      });
     return (found.length === 0 ? [[status, summary, '-'] as const] : found).map(
       ([word, reason, fix]) =>
         [group, check, `${SYMBOLS[word][0]} ${word}`, reason, fix].map((text) => ({
@@ -132,6 +137,15 @@ function renderMarkdown({ checks, findings }: DoctorReport): string {
     );
   });
   return `## Doctor\n\n${renderMarkdownTable(columns, rows)}`;
+}
+
+/** What to do, in one text: first what has to be known, then what can be run. */
+function adviceOf({ hint, fix }: Finding): string | undefined {
+  const parts = [
+    ...(hint === undefined ? [] : [hint]),
+    ...(fix === undefined ? [] : [`fix: ${fix}`]),
+  ];
+  return parts.length === 0 ? undefined : parts.join(' ');
 }
 
 function renderCounts(report: DoctorReport, style: Style | undefined): string {
@@ -164,13 +178,14 @@ export function pipelineOfDoctor(
       ...(status === 'skipped' && { skipped: summary }),
     })),
     findings: report.findings.map((finding) => {
-      const { code, severity, message, fix } = finding;
+      const { code, severity, message } = finding;
+      const hint = adviceOf(finding);
       return {
         ...finding,
         check: code,
         severity: failOn.includes(STATUSES[severity]) ? 'error' : severity,
         message: severity === 'unknown' ? `unknown: ${message}` : message,
-        ...(fix !== undefined && { hint: `fix: ${fix}` }),
+        ...(hint !== undefined && { hint }),
       };
     }),
     summary: `${renderCount(report.checks.length, 'check')}: ${Object.entries(report.counts)

@@ -115,7 +115,7 @@ function judgeDefault({
       severity: 'warning',
       message: `about ${defaultRows} rows of ${schema}.${table} lie in its default partition ${defaultPartition}`,
       objects: [`${schema}.${table}`],
-      fix: 'Move them out before the partition that they belong in is made: with them it cannot be.',
+      hint: 'Move them out before the partition that they belong in is made: with them it cannot be.',
     },
   ];
 }
@@ -156,12 +156,52 @@ export function judgeSequences(rows: SequenceRow[]): DoctorFinding[] {
         severity,
         message: `sequence ${schema}.${sequence} is at ${renderPercent(usedPercent ?? 0)} of ${end} (${limit})${days}`,
         objects: [`${schema}.${sequence}`],
-        ...(limitedBy !== 'sequence' && {
-          fix: `Change ${limitedBy} to bigint (a new column, filled in batches and swapped in, does not lock the table for long).`,
-        }),
+        ...wayOut(row),
       },
     ];
   });
+}
+
+/** The columns come first: a sequence that is ahead of its column only moves the error. */
+function wayOut({ schema, sequence, type, columns, increment, limit, limitedBy }: SequenceRow): {
+  hint?: string;
+  fix?: string;
+} {
+  const name = `${quoteIdent(schema)}.${quoteIdent(sequence)}`;
+  const isRising = !increment.startsWith('-');
+  const isOwn = limitedBy === 'sequence';
+  const typeLimit = LIMITS[type]?.[isRising ? 1 : 0];
+  const narrow = columns.filter((column) => NARROW.has(column.type)).map(columnName);
+  const toChange = [...new Set(isOwn ? narrow : [limitedBy, ...narrow])];
+  if (isOwn && limit !== typeLimit) {
+    return { fix: `alter sequence ${name} no ${isRising ? 'maxvalue' : 'minvalue'};` };
+  }
+  if (isOwn && type === 'bigint') {
+    return {
+      hint: `No type holds more. Where old numbers are free again: alter sequence ${name} cycle;`,
+    };
+  }
+  return {
+    ...(toChange.length > 0 && {
+      hint: `Change ${toChange.join(', ')} to bigint first: a new column, filled in batches and swapped in, does not lock the table for long.`,
+    }),
+    ...(type !== 'bigint' && { fix: `alter sequence ${name} as bigint;` }),
+  };
+}
+
+const NARROW = new Set(['smallint', 'integer']);
+
+/** The lowest and the highest number of a sequence's type. */
+const LIMITS: Record<string, [string, string]> = {
+  smallint: ['-32768', '32767'],
+  integer: ['-2147483648', '2147483647'],
+  bigint: ['-9223372036854775808', '9223372036854775807'],
+};
+
+function columnName({ schema, table, column }: SequenceRow['columns'][number]): string {
+  return [schema, table, column]
+    .map((name) => (/^[a-z_][a-z0-9_]*$/.test(name) ? name : quoteIdent(name)))
+    .join('.');
 }
 
 function severityOfSequence({

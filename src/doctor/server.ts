@@ -177,7 +177,7 @@ const HIDDEN: DoctorFinding = {
   severity: 'unknown',
   message: 'the settings are hidden from this role',
   objects: [],
-  fix: 'Let an administrator grant pg_read_all_settings to it.',
+  hint: 'Let an administrator grant pg_read_all_settings to it.',
 };
 
 /** Settings that somebody changed, and that wait for a restart to hold. */
@@ -186,7 +186,7 @@ function judgePendingRestart(names: string[]): DoctorFinding[] {
     severity: 'warning',
     message: `${name} was changed in the configuration and waits for a restart`,
     objects: [name],
-    fix: 'Restart the server at a quiet time, or take the change back: the next crash applies it.',
+    hint: 'Restart the server at a quiet time, or undo the change: the next crash applies it.',
   }));
 }
 

@@ -39,6 +39,17 @@ export interface InvalidObjectRow {
   build: IndexBuild | null;
   /** Null while it is built, and where no single statement helps. */
   fixSql: string | null;
+  /** Finds the rows on which `fixSql` fails for as long as they stay; null where no rows make it fail. */
+  violationsSql: string | null;
+}
+
+/** What to do about it, in one line that can be pasted; null where no single statement helps. */
+export function renderFix({ fixSql, violationsSql, kind }: InvalidObjectRow): string | null {
+  if (fixSql === null || violationsSql === null) return fixSql;
+  // A build that fails once more leaves one more invalid index.
+  return kind === 'index'
+    ? `${violationsSql} -- resolve these duplicates first, else it fails again; then: ${fixSql}`
+    : `${fixSql} -- fails while rows break it, which this finds: ${violationsSql}`;
 }
 
 /**
@@ -56,16 +67,19 @@ export async function readInvalidObjects(
   await requireSchema(session, options);
   // First the builds: one that ends in between is then not taken for an index nobody builds.
   const builds = await readBuilds(session);
-  const columns = await findCatalogColumns(session, ['pg_constraint.conenforced']);
+  const columns = await findCatalogColumns(session, [
+    'pg_constraint.conenforced',
+    'pg_index.indnullsnotdistinct',
+  ]);
   const found = (await runWithoutWaiting(session, options, (precision) =>
-    render(options, precision, columns.size > 0),
+    render(options, precision, columns),
   )) as unknown as (InvalidObjectRow & { oid: number; tableOid: number })[];
   const rows = found.map(({ oid, tableOid, ...row }): InvalidObjectRow => {
     const isIndex = row.kind === 'index' && row.problem !== 'parts-missing';
     const build = isIndex
       ? (builds.running.find((one) => one.isOf(oid, tableOid))?.build ?? null)
       : null;
-    return { ...row, build, fixSql: build ? null : row.fixSql };
+    return build ? { ...row, build, fixSql: null, violationsSql: null } : { ...row, build };
   });
   return { rows, countedSince: null, notes: hiddenNotes(builds.hidden, rows) };
 }
@@ -82,7 +96,12 @@ function hiddenNotes(hidden: number, rows: InvalidObjectRow[]): ReportNote[] {
   ];
 }
 
-function render(options: StatsOptions, precision: StatsPrecision, hasEnforced: boolean): string {
+function render(
+  options: StatsOptions,
+  precision: StatsPrecision,
+  columns: ReadonlySet<string>,
+): string {
+  const hasEnforced = columns.has('pg_constraint.conenforced');
   const definition = (deparse: string, ...oids: string[]) =>
     precision === 'estimate'
       ? 'null::text'
@@ -100,6 +119,9 @@ function render(options: StatsOptions, precision: StatsPrecision, hasEnforced: b
         then pg_catalog.format('drop index concurrently %I.%I;', n.nspname, c.relname)
       else pg_catalog.format('reindex index concurrently %I.%I;', n.nspname, c.relname)
     end as "fixSql",
+    case when i.indisunique and c.relkind = 'i' and i.indislive and c.relname !~ '_cc(new|old)[0-9]*$'
+      then ${definition(renderDuplicates(columns), 'i.indexrelid', 'i.indrelid')}
+    end as "violationsSql",
     c.oid::bigint::float8 as "oid", t.oid::bigint::float8 as "tableOid"
   from pg_catalog.pg_index i
   join pg_catalog.pg_class c on c.oid = i.indexrelid
@@ -116,6 +138,7 @@ function render(options: StatsOptions, precision: StatsPrecision, hasEnforced: b
         case when x.conrelid = 0 then 'domain' else 'table' end,
         n.nspname, coalesce(t.relname, y.typname), x.conname)
     end,
+    ${definition(VIOLATIONS, 'x.conrelid', 'x.confrelid')},
     x.oid::bigint::float8, x.conrelid::bigint::float8
   from pg_catalog.pg_constraint x
   left join pg_catalog.pg_class t on t.oid = x.conrelid
@@ -124,6 +147,38 @@ function render(options: StatsOptions, precision: StatsPrecision, hasEnforced: b
   where not x.convalidated and x.conparentid = 0 and ${renderScope('n', options)}
   order by 1 desc, 2, 3, 4`;
 }
+
+/** The values that a unique index would hold twice. */
+function renderDuplicates(columns: ReadonlySet<string>): string {
+  const key = 'pg_catalog.pg_get_indexdef(i.indexrelid, k.number, true)';
+  const nulls = columns.has('pg_index.indnullsnotdistinct') ? 'i.indnullsnotdistinct' : 'false';
+  return `(select pg_catalog.format('select %1$s, count(*) from %2$I.%3$I%4$s group by %1$s having count(*) > 1;',
+      pg_catalog.string_agg(${key}, ', ' order by k.number), n.nspname, t.relname,
+      coalesce(' where ' || nullif(pg_catalog.concat_ws(' and ',
+        pg_catalog.pg_get_expr(i.indpred, i.indrelid),
+        case when not ${nulls}
+          then pg_catalog.string_agg(${key} || ' is not null', ' and ' order by k.number) end), ''), ''))
+    from pg_catalog.generate_series(1, i.indnkeyatts) as k (number))`;
+}
+
+/** The rows that break a constraint of a table. */
+const VIOLATIONS = `case x.contype
+      when 'c' then pg_catalog.format('select * from %I.%I where not %s;', n.nspname, t.relname,
+        pg_catalog.pg_get_expr(x.conbin, x.conrelid))
+      when 'n' then (select pg_catalog.format('select * from %I.%I where %I is null;', n.nspname, t.relname, a.attname)
+        from pg_catalog.pg_attribute a where a.attrelid = x.conrelid and a.attnum = x.conkey[1])
+      when 'f' then (
+        select pg_catalog.format('select * from %I.%I as c where %s and not exists (select from %s as p where %s);',
+          n.nspname, t.relname,
+          pg_catalog.string_agg(pg_catalog.format('c.%I is not null', a.attname), ' and ' order by k.place),
+          (select pg_catalog.format('%I.%I', fn.nspname, ft.relname) from pg_catalog.pg_class ft
+            join pg_catalog.pg_namespace fn on fn.oid = ft.relnamespace where ft.oid = x.confrelid),
+          pg_catalog.string_agg(pg_catalog.format('p.%I = c.%I', f.attname, a.attname), ' and ' order by k.place))
+        from pg_catalog.unnest(x.conkey) with ordinality as k (own, place)
+        join pg_catalog.unnest(x.confkey) with ordinality as r (referred, place) on r.place = k.place
+        join pg_catalog.pg_attribute a on a.attrelid = x.conrelid and a.attnum = k.own
+        join pg_catalog.pg_attribute f on f.attrelid = x.confrelid and f.attnum = r.referred)
+    end`;
 
 export const INVALID_VIEW: ReportView<InvalidObjectRow> = {
   title: 'Invalid indexes and constraints',
@@ -134,7 +189,7 @@ export const INVALID_VIEW: ReportView<InvalidObjectRow> = {
     { header: 'problem', value: (row) => row.problem, tone: toneOf },
     { header: 'size', value: (row) => row.sizeBytes, unit: 'bytes', priority: 4 },
     { header: 'being built', value: buildOf, priority: 2 },
-    { header: 'fix', value: (row) => row.fixSql, priority: 1 },
+    { header: 'fix', value: renderFix, priority: 1 },
   ],
   empty: () => 'every index is valid and every constraint is validated',
 };

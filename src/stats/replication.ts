@@ -3,10 +3,11 @@ import type { Session } from '../connection/session.ts';
 import type { ReportNote, ReportView, StatsReport, Tone } from '../report/columns.ts';
 import { hiddenNote } from './catalog-queries.ts';
 
-/** A slot, a server that streams from this one, or the stream that this standby receives. */
+/** A slot, whoever streams from this server, or the stream that this standby receives. */
 export interface ReplicationRow {
-  kind: 'slot' | 'standby' | 'receiver';
-  /** Of the slot, of the standby's application, or of the host that sends. */
+  /** `subscriber`: a subscription or another reader of a logical slot; `backup`: a base backup under way. */
+  kind: 'slot' | 'standby' | 'subscriber' | 'backup' | 'receiver';
+  /** Of the slot, of the application that streams (a subscription has its own name there), or of the host that sends. */
   name: string;
   /** Such as `streaming`, `active`, `inactive`, `lost`; null where it is hidden. */
   state: string | null;
@@ -44,14 +45,12 @@ export interface ReplicationRow {
 export async function readReplication(session: Session): Promise<StatsReport<ReplicationRow>> {
   const columns = await listColumns(session, 'pg_catalog.pg_replication_slots');
   const slots = await session.run(renderSlots(columns));
-  const standbys = await session.run(STANDBYS);
+  const senders = await session.run(SENDERS);
   const receivers = session.facts.isInRecovery ? await session.run(RECEIVER) : [];
-  const rows = [...receivers, ...standbys, ...slots] as unknown as ReplicationRow[];
+  const rows = [...receivers, ...senders, ...slots] as unknown as ReplicationRow[];
   const notes: ReportNote[] = [];
   if (rows.some(({ isHidden }) => isHidden)) {
-    notes.push(
-      hiddenNote('states and positions of standbys and receivers are', session.facts.user),
-    );
+    notes.push(hiddenNote('states and positions of what streams are', session.facts.user));
   }
   if (session.facts.isInRecovery && receivers.length === 0) {
     notes.push({
@@ -97,16 +96,19 @@ from pg_catalog.pg_replication_slots as s
 order by s.active, "retainedBytes" desc nulls last, s.slot_name`;
 }
 
-/** The state of a walsender is null only where it is hidden. */
-const STANDBYS = `
+/**
+ * The state of a walsender is null only where it is hidden. A logical slot in use is what tells a
+ * subscription from a standby; everybody may see slots.
+ */
+const SENDERS = `
 select
-    'standby' as "kind",
+    case when l.active_pid is not null then 'subscriber' when r.state = 'backup' then 'backup' else 'standby' end as "kind",
     coalesce(nullif(r.application_name, ''), 'pid ' || r.pid) as "name",
     r.state as "state",
     r.state = 'streaming' as "isActive",
     r.state is null as "isHidden",
     r.sync_state as "type",
-    null::text as "database",
+    l.database::text as "database",
     r.pid as "pid",
     coalesce(pg_catalog.host(r.client_addr), case when r.client_port = -1 then 'local socket' end) as "client",
     null::float8 as "retainedBytes",
@@ -116,6 +118,7 @@ select
     null::timestamptz as "inactiveSince",
     pg_catalog.age(r.backend_xmin)::float8 as "snapshotAge"
 from pg_catalog.pg_stat_replication as r
+left join pg_catalog.pg_replication_slots as l on l.active_pid = r.pid and l.slot_type = 'logical'
 order by "lagBytes" desc nulls last, "name"`;
 
 /** An idle primary sends nothing new, so age alone is no lag while all that came is replayed. */
@@ -173,5 +176,5 @@ export const REPLICATION_VIEW: ReportView<ReplicationRow> = {
   empty: ({ notes }) =>
     notes.length > 0
       ? 'no slot, and no server streams from or to this one'
-      : 'no replication slot, and no standby streams from this server',
+      : 'no replication slot, and nothing streams from this server',
 };

@@ -1,6 +1,7 @@
 import { codeOf } from '../connection/connection-error.ts';
 import type { Session } from '../connection/session.ts';
 import type { ReportNote, ReportView, StatsReport, Tone } from '../report/columns.ts';
+import { quoteIdent } from '../sql/quote.ts';
 import { commandLine } from '../text/command-line.ts';
 import { DAY_MS, renderCount } from '../text/units.ts';
 import {
@@ -27,7 +28,7 @@ export interface SequenceRow {
   sequence: string;
   columns: SequenceColumn[];
   type: string;
-  /** Whole numbers beyond 2^53 are possible, so these are text. Null: never used, or unknown. */
+  /** Whole numbers beyond 2^53 are possible, so these are text. Null: none since it was made or restarted, or unknown. */
   lastValue: string | null;
   increment: string;
   /** The last number that fits everywhere. */
@@ -35,8 +36,13 @@ export interface SequenceRow {
   /** What runs out first: `sequence`, or the column's name with schema and table. */
   limitedBy: string;
   isCycling: boolean;
-  /** False where this role may not see the last value, or a lock hides it. */
+  /** False where the last value cannot be read. */
   isKnown: boolean;
+  /**
+   * Why it cannot: this role lacks the privilege, another session holds a lock, or the sequence is unlogged
+   * and this is a standby. Null where it can.
+   */
+  unknownBecause: 'privilege' | 'lock' | 'standby' | null;
   /** 0 to 100, more where numbers are already too large; null where it is unknown. */
   usedPercent: number | null;
   /** Numbers left; null where it is unknown. */
@@ -47,7 +53,14 @@ export interface SequenceRow {
   daysLeft: number | null;
 }
 
-type Found = Omit<SequenceRow, 'perDay' | 'daysLeft'> & { inserts: number; used: number };
+/** `first` is the number that the sequence counts from, and `start` the one that it began with. */
+type Found = Omit<SequenceRow, 'perDay' | 'daysLeft'> & {
+  inserts: number;
+  used: number;
+  first: string;
+  start: string;
+  mayRead: boolean;
+};
 
 /**
  * Every sequence with its runway, the fullest first: against its own maximum, the type of each
@@ -62,16 +75,21 @@ export async function readSequences(
   options: StatsOptions = {},
 ): Promise<StatsReport<SequenceRow>> {
   await requireSchema(session, options);
-  const found = await readFound(session, options);
+  const found = await withPositions(session, await readFound(session, options));
   const age = await readCounterAge(session);
-  const rows = found.map(({ inserts, used, ...row }): SequenceRow => {
+  const rows = found.map(({ inserts, used, ...full }): SequenceRow => {
+    const { first: _first, start: _start, mayRead: _mayRead, ...row } = full;
     const perDay = rateOf(age, Number(row.increment), inserts, used);
     const remaining = row.remaining === null ? null : Number(row.remaining);
     const isEndless = row.isCycling && row.limitedBy === 'sequence';
     const hasRunway = perDay !== null && remaining !== null && !isEndless;
     return { ...row, perDay, daysLeft: hasRunway ? Math.max(remaining, 0) / perDay : null };
   });
-  return { rows, countedSince: age.countedSince, notes: [...age.notes, ...hiddenNotes(rows)] };
+  return {
+    rows,
+    countedSince: age.countedSince,
+    notes: [...age.notes, ...unknownNotes(session, rows)],
+  };
 }
 
 /** Reading the last value takes a lock that `alter sequence` and `drop` refuse: then without values. */
@@ -96,16 +114,102 @@ function rateOf(
   return (taken * DAY_MS) / ageMs;
 }
 
-function hiddenNotes(rows: SequenceRow[]): ReportNote[] {
-  const hidden = rows.filter(({ isKnown }) => !isKnown).length;
-  if (hidden === 0) return [];
-  return [
-    {
+/** So many sequences are asked in one statement. */
+const AT_ONCE = 500;
+
+/**
+ * The server tells the last value of a sequence only where it has given a number since it was made or
+ * restarted: `restart with` and `setval(…, false)` may have put it just before its end. The sequence
+ * itself tells where it stands.
+ */
+async function withPositions(session: Session, found: Found[]): Promise<Found[]> {
+  const silent = found.filter(({ isKnown, lastValue }) => isKnown && lastValue === null);
+  if (silent.length === 0) return found;
+  const placed = new Map<Found, Found>();
+  for (let from = 0; from < silent.length; from += AT_ONCE) {
+    const some = silent.slice(from, from + AT_ONCE);
+    const next = await readNext(session, some);
+    for (const row of some) placed.set(row, place(row, next.get(row)));
+  }
+  const rows = found.map((row) => placed.get(row) ?? row);
+  return rows.sort((a, b) => fullness(b) - fullness(a));
+}
+
+/** What is unknown comes first. */
+function fullness({ usedPercent }: Found): number {
+  return usedPercent ?? Number.MAX_VALUE;
+}
+
+/** The numbers that come next, by sequence; none where a lock or a drop came in between. */
+async function readNext(session: Session, rows: Found[]): Promise<Map<Found, string>> {
+  const asked = rows.flatMap(({ schema, sequence, mayRead }, index) => {
+    const name = `${quoteIdent(schema)}.${quoteIdent(sequence)}`;
+    return mayRead ? [`select ${index} as "index", last_value::text as "next" from ${name}`] : [];
+  });
+  const next = new Map<Found, string>();
+  if (asked.length === 0) return next;
+  try {
+    for (const row of await session.run(asked.join(' union all '))) {
+      next.set(rows[Number(row.index)] as Found, String(row.next));
+    }
+  } catch (error) {
+    // lock_not_available, undefined_table
+    if (!['55P03', '42P01'].includes(codeOf(error) ?? '')) throw error;
+  }
+  return next;
+}
+
+function place(row: Found, next: string | undefined): Found {
+  if (next === undefined) {
+    const unknownBecause = row.mayRead ? 'lock' : 'privilege';
+    return { ...row, isKnown: false, unknownBecause, usedPercent: null, remaining: null };
+  }
+  const first = BigInt(row.first);
+  const isRising = BigInt(row.increment) > 0n;
+  const distance = (to: string) => (isRising ? BigInt(to) - first : first - BigInt(to));
+  const room = distance(row.limit) + 1n;
+  const used = distance(next);
+  const remaining = room > used ? room - used : 0n;
+  return {
+    ...row,
+    usedPercent: (100 * Number(used)) / Math.max(Number(room), 1),
+    remaining: String(remaining),
+    used: Number(used - distance(row.start)),
+  };
+}
+
+function unknownNotes(session: Session, rows: SequenceRow[]): ReportNote[] {
+  const unknown = (reason: SequenceRow['unknownBecause']) =>
+    rows.filter(({ unknownBecause }) => unknownBecause === reason);
+  const [hidden, locked, unlogged] = [unknown('privilege'), unknown('lock'), unknown('standby')];
+  const last = (count: number) =>
+    `the last value of ${renderCount(count, 'sequence is', 'sequences are')}`;
+  const notes: ReportNote[] = [];
+  if (hidden.length > 0) {
+    const { user } = session.facts;
+    const schemas = [...new Set(hidden.map(({ schema }) => schema))].map(quoteIdent);
+    notes.push({
       level: 'unknown',
-      text: `the last value of ${renderCount(hidden, 'sequence is', 'sequences are')} hidden from this role, or locked`,
-      hint: `Grant select on all sequences of the schema to the role; \`${commandLine('stats locks')}\` shows who locks.`,
-    },
-  ];
+      text: `${last(hidden.length)} hidden from ${user}`,
+      hint: `Let their owner run: grant select on all sequences in schema ${schemas.join(', ')} to ${quoteIdent(user)};`,
+    });
+  }
+  if (locked.length > 0) {
+    notes.push({
+      level: 'unknown',
+      text: `${last(locked.length)} not read, because another session holds a lock`,
+      hint: `\`${commandLine('stats locks')}\` shows who.`,
+    });
+  }
+  if (unlogged.length > 0) {
+    const which = renderCount(unlogged.length, 'unlogged sequence is', 'unlogged sequences are');
+    notes.push({
+      level: 'unknown',
+      text: `the last value of ${which} not on this standby: they are not replicated`,
+      hint: 'Ask the primary.',
+    });
+  }
+  return notes;
 }
 
 /** Renders the query behind `readSequences`; `estimate` reads no last value, and so waits for nothing. */
@@ -126,12 +230,14 @@ function renderSequences(options: StatsOptions, precision: StatsPrecision): stri
     from typed c group by c.sequence_oid
   ),
   valued as materialized (
-    select s.*, v.is_known, case when v.is_known then ${lastValue(precision)} end as last_value
+    select s.*, v.why, v.is_known, case when v.is_known then ${lastValue(precision)} end as last_value
     from sequences s
-    cross join lateral (select ${precision === 'exact'}
-      and s.oid not in (select l.oid from locked l)
-      and not (s.relpersistence = 'u' and pg_catalog.pg_is_in_recovery())
-      and pg_catalog.has_sequence_privilege(s.oid, 'select,usage') as is_known offset 0) v
+    cross join lateral (select w.why, w.why is null as is_known
+      from (select case
+        when ${precision === 'estimate'} or s.oid in (select l.oid from locked l) then 'lock'
+        when s.relpersistence = 'u' and pg_catalog.pg_is_in_recovery() then 'standby'
+        when not pg_catalog.has_sequence_privilege(s.oid, 'select,usage') then 'privilege' end as why
+        offset 0) w offset 0) v
   ),
   limited as (
     select v.*, n.name,
@@ -150,7 +256,9 @@ function renderSequences(options: StatsOptions, precision: StatsPrecision): stri
     pg_catalog.format_type(m.seqtypid, null) as "type", m.last_value::text as "lastValue",
     m.seqincrement::text as "increment", m.limit_value::text as "limit",
     case when m.is_narrowed then m.name else 'sequence' end as "limitedBy",
-    m.seqcycle as "isCycling", m.is_known as "isKnown",
+    m.seqcycle as "isCycling", m.is_known as "isKnown", m.why as "unknownBecause",
+    case when m.seqincrement > 0 then m.seqmin else m.seqmax end::text as "first",
+    m.seqstart::text as "start", pg_catalog.has_sequence_privilege(m.oid, 'select') as "mayRead",
     case when m.is_known then 100 * m.used / greatest(m.room, 1) end::float8 as "usedPercent",
     case when m.is_known then greatest(m.room - m.used, 0) end::text as "remaining",
     coalesce(i.inserts, 0)::float8 as "inserts",

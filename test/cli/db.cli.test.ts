@@ -266,6 +266,12 @@ test('shows how big the database, its schemas and its biggest tables are', async
     { name: 'big', totalBytes: size?.bytes },
   ]);
   expect((await evdb('--markdown')).stdout).toContain('| table | public.odd \\| name |');
+
+  // What all databases share, such as pg_authid, is a part of none.
+  const sum = (kind: string) =>
+    rows.filter((row) => row.kind === kind).reduce((total, row) => total + row.totalBytes, 0);
+  expect(sum('schema')).toBeGreaterThan(0);
+  expect(sum('schema')).toBeLessThanOrEqual(sum('database'));
 });
 
 test('does not wait for a table that is held, and says that it estimates', async ({

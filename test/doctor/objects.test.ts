@@ -32,6 +32,7 @@ describe('sequence-runway', () => {
     limitedBy: 'public.events.id',
     isCycling: false,
     isKnown: true,
+    unknownBecause: null,
     usedPercent: 0,
     remaining: '5',
     perDay: null,
@@ -62,9 +63,38 @@ describe('sequence-runway', () => {
       {
         object: 'public.events_id_seq',
         reason: expect.stringContaining('95.0 % of what public.events.id can hold (2147483647)'),
-        fix: expect.stringContaining('Change public.events.id to bigint'),
+        hint: expect.stringContaining('Change public.events.id to bigint first'),
+        fix: null,
       },
     ]);
+  });
+
+  const owner = { schema: 'public', table: 'T', column: 'id', type: 'integer' };
+  it.each([
+    [
+      { type: 'integer' },
+      /^Change public.events.id to .*\| alter sequence "public"."events_id_seq" as bigint;$/,
+    ],
+    [
+      { type: 'integer', limitedBy: 'sequence', columns: [{ ...owner, role: 'owner' as const }] },
+      /^Change public\."T"\.id to bigint .*\| alter sequence "public"\."events_id_seq" as bigint;$/,
+    ],
+    [
+      { type: 'integer', limitedBy: 'sequence' },
+      /^alter sequence "public"\."events_id_seq" as bigint;$/,
+    ],
+    [
+      { limitedBy: 'sequence', limit: '1000' },
+      /^alter sequence "public"\."events_id_seq" no maxvalue;$/,
+    ],
+    [
+      { limitedBy: 'sequence', limit: '-1000', increment: '-1' },
+      /^alter sequence "public"\."events_id_seq" no minvalue;$/,
+    ],
+    [{ limitedBy: 'sequence', limit: '9223372036854775807' }, /^No type holds more/],
+  ])('says how to go on with %j', (facts, expected) => {
+    const [finding] = judgeSequences([sequence({ usedPercent: 95, ...facts })]);
+    expect([finding?.hint, finding?.fix].filter(Boolean).join(' | ')).toMatch(expected);
   });
 });
 
@@ -218,6 +248,7 @@ describe('indexes', () => {
       isSizeEstimated: false,
       build: null,
       fixSql: 'reindex index concurrently public.events_idx;',
+      violationsSql: null,
       ...facts,
     });
     const build = {} as NonNullable<InvalidObjectRow['build']>;

@@ -213,6 +213,6 @@ test('runs every check on an empty database and on the event schema, also for a 
   const unknown = toldChecks(plain).find(({ check }) => check === 'idle-in-transaction');
   expect(unknown).toMatchObject({
     status: 'unknown',
-    findings: [{ fix: expect.stringContaining('grant pg_read_all_stats') }],
+    findings: [{ hint: expect.stringContaining('grant pg_read_all_stats') }],
   });
 });

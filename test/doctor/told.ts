@@ -4,8 +4,9 @@ import type { SuppressedFinding } from '../../src/finding.ts';
 
 /** Findings in the words of doctor: their status, what they are about, why, and what mends it. */
 export function told(findings: readonly DoctorFinding[]) {
-  return findings.map(({ severity, objects: [object = null], message, fix = null }) => ({
+  return findings.map(({ severity, objects: [object = null], message, hint, fix = null }) => ({
     ...{ status: STATUSES[severity], object, reason: message, fix },
+    ...(hint !== undefined && { hint }),
   }));
 }
 

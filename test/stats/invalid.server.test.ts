@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { readInvalidObjects } from '../../src/stats/invalid.ts';
+import { type InvalidObjectRow, readInvalidObjects, renderFix } from '../../src/stats/invalid.ts';
 import { inspect, test } from '../support/sessions.ts';
 import { eventually } from '../support/waiting.ts';
 
@@ -23,12 +23,32 @@ test('finds an index that a failed build left, and nothing once it is mended', a
       definition: 'CREATE UNIQUE INDEX "I ""z""" ON "S ""x"""."T y" USING btree (a)',
       build: null,
       fixSql: 'reindex index concurrently "S ""x"""."I ""z""";',
+      violationsSql:
+        'select a, count(*) from "S ""x"""."T y" where a is not null group by a having count(*) > 1;',
     },
   ]);
   expect(notes).toEqual([]);
+  expect(await sql.unsafe(rows[0]?.violationsSql ?? '')).toMatchObject([{ a: 1, count: '2' }]);
   await sql.unsafe('delete from "S ""x"""."T y" where b = 2');
   await sql.unsafe(rows[0]?.fixSql ?? '');
   expect((await inspect(url, readInvalidObjects)).rows).toEqual([]);
+});
+
+test('finds the duplicates of a unique index on expressions, on a part of the rows', async ({
+  emptyDb,
+}) => {
+  const { sql, url } = emptyDb;
+  await sql.unsafe(`create table t (a text, b int, c int);
+    insert into t values ('A', 1, 1), ('a', 1, 1), ('b', 2, 1), ('b', 3, 1), ('n', null, 1), ('n', null, 1)`);
+  const build =
+    'create unique index concurrently i on t (lower(a), (b / 10), c) include (b) where c = 1 or c = 2';
+  await expect(sql.unsafe(build)).rejects.toMatchObject({ code: '23505' });
+  const { rows } = await inspect(url, readInvalidObjects);
+  const found = await sql.unsafe(rows[0]?.violationsSql ?? '');
+  expect(found.map(({ lower, count }) => `${lower} ${count}`).sort()).toEqual(['a 2', 'b 2']);
+  expect(renderFix(rows[0] as InvalidObjectRow)).toBe(
+    `${rows[0]?.violationsSql} -- resolve these duplicates first, else it fails again; then: reindex index concurrently public.i;`,
+  );
 });
 
 test('tells an index that is not read from one that a reindex left behind', async ({ emptyDb }) => {
@@ -98,6 +118,21 @@ test('finds constraints that were not validated, on tables and domains', async (
   expect(rows).toHaveLength(3);
   for (const { fixSql } of rows) await sql.unsafe(fixSql ?? '');
   expect((await inspect(url, readInvalidObjects)).rows).toEqual([]);
+});
+
+test('finds the rows that keep constraints from being validated', async ({ emptyDb }) => {
+  const { sql, url } = emptyDb;
+  await sql.unsafe(`create table p (x int, "Y" int, primary key (x, "Y")); insert into p values (1, 1);
+    create table t (id int, x int, "Y" int);
+    insert into t values (1, 1, 1), (2, 1, 2), (3, null, 2), (-4, null, null);
+    alter table t add constraint positive check (id > 0) not valid;
+    alter table t add constraint refers foreign key (x, "Y") references p not valid`);
+  const { rows } = await inspect(url, readInvalidObjects);
+  const found: Record<string, unknown[]> = {};
+  for (const { name, violationsSql } of rows) {
+    found[name] = (await sql.unsafe(violationsSql ?? '')).map(({ id }) => id);
+  }
+  expect(found).toEqual({ positive: [-4], refers: [2] });
 });
 
 test('tells a constraint that is not enforced, where the server has such', async ({ emptyDb }) => {

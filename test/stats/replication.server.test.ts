@@ -1,10 +1,21 @@
 import type postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ReplicationRow, readReplication } from '../../src/stats/replication.ts';
+import { readSequences } from '../../src/stats/sequences.ts';
 import { closeSql, openSql, withLogin } from '../support/databases.ts';
 import { type SpecialServer, specialServers } from '../support/own-server.ts';
 import { inspect } from '../support/sessions.ts';
 import { eventually } from '../support/waiting.ts';
+
+function inDatabase(url: string, name: string): string {
+  return Object.assign(new URL(url), { pathname: `/${name}` }).href;
+}
+
+/** As libpq reads it. */
+function connectionString(url: string): string {
+  const { hostname, port, username, password, pathname } = new URL(url);
+  return `host=${hostname} port=${port} user=${username} password=${password} dbname=${pathname.slice(1)}`;
+}
 
 const byName = (rows: ReplicationRow[], name: string) => rows.find((row) => row.name === name);
 
@@ -96,6 +107,53 @@ describe('a primary and its standby', () => {
         },
       ]);
     }
+  });
+
+  test('tell a subscription from a standby', async () => {
+    await sql`create publication everything for all tables`;
+    await sql`create database other`;
+    const other = openSql(inDatabase(primary.url, 'other'), 1);
+    // On the same server the slot has to be there before: creating it would wait for the subscription itself.
+    await sql`select pg_create_logical_replication_slot('mirror', 'pgoutput')`;
+    await other.unsafe(`create table events (id int);
+      create subscription mirror connection '${connectionString(primary.url)}' publication everything
+      with (create_slot = false, copy_data = false)`);
+    const row = await eventually(async () => {
+      const { rows } = await inspect(primary.url, readReplication);
+      return rows.find(({ kind, name }) => kind === 'subscriber' && name === 'mirror');
+    });
+    expect(row).toMatchObject({ database: 'evdb', isHidden: false, client: '127.0.0.1' });
+    const { rows } = await inspect(primary.url, readReplication);
+    expect(rows.map(({ kind, name }) => `${kind} ${name}`).sort()).toEqual([
+      'slot mirror',
+      'standby follower',
+      'subscriber mirror',
+    ]);
+    await other.unsafe('drop subscription mirror');
+    await closeSql(other);
+    await sql`drop publication everything`;
+  });
+
+  test('leave unlogged sequences to the primary', async () => {
+    await sql.unsafe('create unlogged table fast (id serial); insert into fast default values');
+    const [version] = await sql`select current_setting('server_version_num')::int as num`;
+    const { rows, notes } = await eventually(async () => {
+      const report = await inspect(standby.url, readSequences);
+      return report.rows.length > 0 ? report : undefined;
+    });
+    // Before 15 a sequence is logged whatever its table is.
+    if (version?.num < 150000) {
+      expect(rows).toMatchObject([{ isKnown: true }]);
+      return;
+    }
+    expect(rows).toMatchObject([{ sequence: 'fast_id_seq', unknownBecause: 'standby' }]);
+    expect(notes).toContainEqual({
+      level: 'unknown',
+      text: 'the last value of 1 unlogged sequence is not on this standby: they are not replicated',
+      hint: 'Ask the primary.',
+    });
+    expect((await inspect(primary.url, readSequences)).rows).toMatchObject([{ isKnown: true }]);
+    await sql`drop table fast`;
   });
 
   test('show what an unused slot retains', async () => {

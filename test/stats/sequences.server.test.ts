@@ -114,8 +114,46 @@ test('says unknown where the role may not see the last value', async ({ emptyDb,
     { sequence: 'shown', isKnown: true, usedPercent: 100, remaining: '0' },
   ]);
   expect(notes).toMatchObject([
-    { level: 'unknown', text: expect.stringMatching(/^the last value of 1 sequence is hidden/) },
+    {
+      level: 'unknown',
+      text: expect.stringMatching(/^the last value of 1 sequence is hidden from /),
+      hint: expect.stringMatching(
+        /^Let .*: grant select on all sequences in schema "public" to ".*";$/,
+      ),
+    },
   ]);
+});
+
+test('knows where a sequence stands that has given no number since it was restarted', async ({
+  emptyDb,
+  live,
+}) => {
+  const { sql, url } = emptyDb;
+  await sql.unsafe(`
+    create sequence "By set" maxvalue 100; select setval('"By set"', 54, false);
+    create sequence by_restart maxvalue 100; alter sequence by_restart restart with 54;
+    create sequence down increment -1 minvalue -100 maxvalue -1; alter sequence down restart with -54;
+    create sequence fresh maxvalue 100;
+    create sequence at_the_end; select setval('at_the_end', 9223372036854775807, false);
+    create sequence late minvalue 1 start 51 maxvalue 100;
+    grant usage on schema public to public; grant usage on sequence fresh to public`);
+  const rows = await find(url);
+  expect(rows['By set']).toMatchObject({ lastValue: null, usedPercent: 53, remaining: '47' });
+  expect(rows.by_restart).toMatchObject({ lastValue: null, usedPercent: 53, remaining: '47' });
+  expect(rows.down).toMatchObject({ lastValue: null, usedPercent: 53, remaining: '47' });
+  expect(rows.fresh).toMatchObject({ lastValue: null, usedPercent: 0, remaining: '100' });
+  expect(rows.at_the_end).toMatchObject({ remaining: '1' });
+  expect(rows.late).toMatchObject({ usedPercent: 50, remaining: '50' });
+  const { rows: sorted } = await inspect(url, readSequences);
+  expect(sorted.at(0)?.sequence).toBe('at_the_end');
+  expect(sorted.at(-1)?.sequence).toBe('fresh');
+  const { rows: plain } = await inspect(live.plainUrl, readSequences);
+  // With usage alone the number that comes next cannot be read.
+  expect(plain.find(({ sequence }) => sequence === 'fresh')).toMatchObject({
+    isKnown: false,
+    unknownBecause: 'privilege',
+    usedPercent: null,
+  });
 });
 
 test('does not wait for a sequence that is being altered', async ({ emptyDb, sessions }) => {
@@ -124,7 +162,11 @@ test('does not wait for a sequence that is being altered', async ({ emptyDb, ses
   const holder = sessions.open(url);
   await holder.unsafe('begin; alter sequence altered increment 2');
   const rows = await find(url);
-  expect(rows.altered).toMatchObject({ isKnown: false, usedPercent: null });
+  expect(rows.altered).toMatchObject({
+    isKnown: false,
+    unknownBecause: 'lock',
+    usedPercent: null,
+  });
   expect(rows.free).toMatchObject({ isKnown: true, usedPercent: 0 });
   await holder.unsafe('rollback');
   expect((await find(url)).altered).toMatchObject({ isKnown: true });

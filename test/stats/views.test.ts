@@ -90,7 +90,7 @@ describe('an empty report', () => {
     [render(CONNECTIONS_VIEW, {}), 'nobody else is connected'],
     [render(QUERIES_VIEW, {}), 'no statement was counted in this database yet'],
     [render(QUERIES_VIEW, { notes: [unknown] }), 'no statements can be shown'],
-    [render(REPLICATION_VIEW, {}), 'no replication slot, and no standby streams from this server'],
+    [render(REPLICATION_VIEW, {}), 'no replication slot, and nothing streams from this server'],
     [render(REPLICATION_VIEW, { notes: [unknown] }), 'no slot, and no server streams'],
   ])('says what it means: %s', (text, expected) => {
     expect(text).toContain(expected);
