@@ -188,7 +188,10 @@ export function renderError(error: EvdbError & Located, style: Style): string {
   return lines.join('\n');
 }
 
-/** Further lines are set in: what others wrote must not look like a line of ours. */
+/**
+ * Further lines are set in: what others wrote must not look like a line of ours. Its lines belong
+ * together, and are masked so.
+ */
 function indent(text: string, columns: number): string {
-  return text.replaceAll('\n', `\n${' '.repeat(columns)}`);
+  return maskSecrets(text).replaceAll('\n', `\n${' '.repeat(columns)}`);
 }

@@ -21,18 +21,58 @@ const BEFORE_SECRET =
  * @example maskSecrets("alter role app password $$x$$ login") // "alter role app password '***' login"
  */
 export function maskSecrets(text: string): string {
+  const masked = maskFound(text, findSecrets(text), { start: 0, end: text.length });
+  return masked.includes('://') ? maskUrlsIn(masked) : masked;
+}
+
+/**
+ * A part of a text around `at`, in two halves, without the secrets of the whole: what a secret stands behind
+ * may be on a line before.
+ */
+export function maskAround(
+  text: string,
+  at: number,
+  { start, end }: { start: number; end: number },
+): [before: string, behind: string] {
+  const from = Math.max(0, start - CONTEXT_CHARACTERS);
+  const around = text.slice(from, end);
+  const secrets = findSecrets(around);
+  const before = maskFound(around, secrets, { start: start - from, end: at - from });
+  // One that the cut goes through stands in the first half.
+  const uncut = secrets.map((one) => (one.start < at - from ? { ...one, shown: '' } : one));
+  return [before, maskFound(around, uncut, { start: at - from, end: end - from })];
+}
+
+const CONTEXT_CHARACTERS = 2_000;
+
+function maskFound(
+  text: string,
+  secrets: Secret[],
+  { start, end }: { start: number; end: number },
+): string {
   let masked = '';
+  let from = start;
+  for (const secret of secrets) {
+    if (secret.end <= from || secret.start >= end) continue;
+    masked += text.slice(from, Math.max(from, secret.start)) + secret.shown;
+    from = secret.end;
+  }
+  return masked + text.slice(from, Math.max(from, end));
+}
+
+/** In order, and none inside of another. */
+function findSecrets(text: string): Secret[] {
+  const found: Secret[] = [];
   let from = 0;
   for (const match of text.matchAll(BEFORE_SECRET)) {
     const after = match.index + match[0].length;
     if (after < from) continue;
     const secret = findSecret(text, after);
     if (secret === undefined) continue;
-    masked += text.slice(from, secret.start) + secret.shown;
+    found.push(secret);
     from = secret.end;
   }
-  masked += text.slice(from);
-  return masked.includes('://') ? maskUrlsIn(masked) : masked;
+  return found;
 }
 
 /** As `maskSecrets` for a text in lines that belong together by chance only, such as a table. */

@@ -1,4 +1,5 @@
 import { renderCharacter } from '../text/width.ts';
+import { maskAround } from './mask.ts';
 
 /** A place in a file as editors show it. */
 export interface Position {
@@ -112,7 +113,7 @@ export function offsetOfPosition(text: string, { line, column }: Position): numb
  * Shows one line of a text with its number and a caret below a column. Tabs become spaces,
  * characters that would disturb a terminal become visible ones, and a long line is cut around
  * the caret. Wide characters count two columns, which is an approximation for emoji that are
- * joined from several.
+ * joined from several. Secrets are masked, also where the line does not say that it holds one.
  *
  * @param line from 1; past the end it means the last line
  * @param column from 1, in code points; past the end it means the end of the line
@@ -132,16 +133,23 @@ export function renderExcerpt(
   const { start, end, number } = lineRange(text, line);
   const caret = start + offsetOfCodePoint(text.slice(start, end), column - 1);
   const maxColumns = options.maxColumns ?? 96;
-  const before = takeColumns(readBackwards(text, caret, start), Math.ceil(maxColumns * 0.6));
-  const after = takeColumns(readForwards(text, caret, end), maxColumns - before.columns);
-  const left = renderLine(before.characters.reverse(), before.isCut ? '…' : '');
-  const whole = renderLine(after.characters, left.shown, left.columns);
+  const [left, right] = maskAround(text, caret, {
+    start: Math.max(start, caret - READ_CHARACTERS),
+    end: Math.min(end, caret + READ_CHARACTERS),
+  });
+  const before = takeColumns(readBackwards(left), Math.ceil(maxColumns * 0.6));
+  const after = takeColumns(readForwards(right), maxColumns - before.columns);
+  const shown = renderLine(before.characters.reverse(), before.isCut ? '…' : '');
+  const whole = renderLine(after.characters, shown.shown, shown.columns);
   const gutter = String(number + (options.firstLine ?? 1) - 1);
   return (
     `  ${gutter} | ${whole.shown}${after.isCut ? '…' : ''}\n` +
-    `  ${' '.repeat(gutter.length)} | ${' '.repeat(left.columns)}^`
+    `  ${' '.repeat(gutter.length)} | ${' '.repeat(shown.columns)}^`
   );
 }
+
+/** Of a line on each side of the caret: more than is shown, whatever is masked in it. */
+const READ_CHARACTERS = 2_000;
 
 // A line without its break, and its number: the last one where there are fewer.
 function lineRange(text: string, line: number): { start: number; end: number; number: number } {
@@ -158,16 +166,16 @@ function lineRange(text: string, line: number): { start: number; end: number; nu
   return { start, end, number };
 }
 
-function* readForwards(text: string, from: number, end: number): Generator<string> {
-  for (let at = from; at < end; ) {
+function* readForwards(text: string): Generator<string> {
+  for (let at = 0; at < text.length; ) {
     const next = at + (isTrailSurrogate(text, at + 1) ? 2 : 1);
     yield text.slice(at, next);
     at = next;
   }
 }
 
-function* readBackwards(text: string, from: number, start: number): Generator<string> {
-  for (let at = from; at > start; ) {
+function* readBackwards(text: string): Generator<string> {
+  for (let at = text.length; at > 0; ) {
     const next = at - (isTrailSurrogate(text, at - 1) ? 2 : 1);
     yield text.slice(next, at);
     at = next;

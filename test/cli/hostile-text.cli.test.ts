@@ -3,9 +3,10 @@ import { openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, inject } from 'vitest';
+import { runnerLock } from '../../src/migrate/ledger/lock.ts';
 import { closeSql, openSql } from '../support/databases.ts';
-import { test } from '../support/fixture.ts';
 import { runCli, scrubEnvironment } from '../support/run-cli.ts';
+import { test } from '../support/sessions.ts';
 import { expectError } from './cli-kit.ts';
 
 const SECRET = 'Super5ecret99';
@@ -84,6 +85,91 @@ test('shows what other sessions run without its passwords', async ({ project, em
       where query like 'select pg_sleep(30)%' and datname = current_database()`;
     await closeSql(other);
   }
+});
+
+/** Each way to write a password, as somebody else's statement. */
+const SPELLED = [
+  `alter role r password'${SECRET}'`,
+  `alter role r password $$${SECRET}$$`,
+  `alter role r password U&'${SECRET}'`,
+  `alter role r password /* why */ '${SECRET}'`,
+  `alter role r password -- why\n  '${SECRET}'`,
+  `alter role r password 'first'\n  '${SECRET}'`,
+  `create user mapping for r server s options ("password" '${SECRET}')`,
+  `create subscription s connection 'host=h password=${SECRET}' publication p`,
+  `select dblink_connect('postgres://app:${SECRET}@db/shop')`,
+];
+
+test('prints no password of sessions that are in the way, whichever way it is written', async ({
+  project,
+  emptyDb,
+  sessions,
+}) => {
+  await emptyDb.sql`create table busy (id int)`;
+  await project.migration('001_a', 'alter table busy add column n int;', 'select 1;');
+  const runner = runnerLock({ ledgerSchema: 'evdb', targetSchema: 'public' });
+  const sleeping = SPELLED.map(async (text, index) => {
+    const other = sessions.open(emptyDb.url);
+    await other.unsafe('begin; lock table busy in access share mode');
+    await other`select pg_try_advisory_lock(${runner[0]}::int, ${runner[1]}::int)`;
+    await other.unsafe(`select ${index} as in_the_way /*\n${text} */`).simple();
+  });
+  await Promise.all(sleeping);
+  const options = { cwd: project.dir, env: { EVDB_URL: emptyDb.url } };
+  const check = async (...words: string[]) => {
+    const { stdout, stderr } = await runCli(words, options);
+    expect({ words, text: stdout + stderr }).toEqual({
+      words,
+      text: expect.not.stringContaining(SECRET),
+    });
+    return stdout + stderr;
+  };
+  for (const format of [[], ['--json']]) {
+    expect(await check('migrate', 'up', '--lock-wait', '0s', ...format)).toContain('in_the_way');
+    expect(await check('stats', 'activity', ...format)).toContain('in_the_way');
+    await check('stats', 'locks', ...format);
+    await check('stats', 'connections', ...format);
+    await check('doctor', ...format);
+  }
+  await emptyDb.sql`
+    select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and pid <> pg_backend_pid()`;
+}, 120_000);
+
+test('prints no password of sessions whose locks a migration waits for', async ({
+  project,
+  emptyDb,
+  sessions,
+}) => {
+  await emptyDb.sql`create table busy (id int)`;
+  await project.migration('001_a', 'alter table busy add column n int;', 'select 1;');
+  for (const [index, text] of SPELLED.entries()) {
+    const other = sessions.open(emptyDb.url);
+    await other.unsafe('begin; lock table busy in access share mode');
+    await other.unsafe(`select ${index} as in_the_way /*\n${text} */`).simple();
+  }
+  const options = { cwd: project.dir, env: { EVDB_URL: emptyDb.url } };
+  const words = ['migrate', 'up', '--lock-timeout', '1s', '--lock-wait-budget', '1s', '--json'];
+  const { code, stdout, stderr } = await runCli(words, options);
+  expect(code).toBe(4);
+  expect(stdout).toContain('in_the_way');
+  expect(stderr).toContain('in_the_way');
+  expect(stdout + stderr).not.toContain(SECRET);
+});
+
+test('prints no password of a line that does not say that it is one', async ({
+  project,
+  emptyDb,
+}) => {
+  await project.migration('001_a', `create role evdb_x4 password\n  '${SECRET}' nonsense;`, '');
+  const options = { cwd: project.dir, env: { EVDB_URL: emptyDb.url } };
+  const { stdout, stderr } = await runCli(['migrate', 'up', '--json'], options);
+  expect(stderr).toContain(`2 |   '***' nonsense\n    |         ^`);
+  expect(stdout + stderr).not.toContain(SECRET);
+  const where = `do $$ begin execute E'create role evdb_x5 password\\n''${SECRET}'' in role nobody_'; end $$;`;
+  await project.migration('001_a', where, '');
+  const failed = await runCli(['migrate', 'up', '--json'], options);
+  expect(failed.stderr).toContain('where: SQL statement');
+  expect(failed.stdout + failed.stderr).not.toContain(SECRET);
 });
 
 test.skipIf(process.platform !== 'linux')(

@@ -37,6 +37,23 @@ describe('offsetOfCodePoint', () => {
 });
 
 describe('renderExcerpt', () => {
+  it.each([
+    ["create role r password 'hidden' bogus", 1, 33, "create role r password '***' bogus", 29],
+    ["create role r password\n  'hidden' bogus", 2, 12, "  '***' bogus", 8],
+    ["create role r password -- why\n\t\n'hidden'\n'goes on' x", 4, 11, "'***' x", 6],
+    ['create role r password $$\nhidden\n$$ bogus', 3, 4, "'***' bogus", 6],
+    ["create role r password 'hidden'", 1, 24, "create role r password '***'", 23],
+    ["create role r password 'hidden'", 1, 27, "create role r password '***'", 28],
+  ])(
+    'masks the secret in %j, and keeps the caret in its place',
+    (text, line, column, shown, at) => {
+      expect(renderExcerpt(text, line, column).split('\n')).toEqual([
+        `  ${line} | ${shown}`,
+        `    | ${' '.repeat(at)}^`,
+      ]);
+    },
+  );
+
   const caretUnder = (excerpt: string) => {
     const [line = '', caret = ''] = excerpt.split('\n');
     return line.slice(caret.indexOf('^'));
