@@ -206,7 +206,7 @@ function removeQuietly(path: string): void {
   }
 }
 
-/** For each flag what takes it back. Most of the parser never runs: what does is compiled when it is called. */
+/** For each flag the one that undoes it. Most of the parser never runs: what does is compiled when it is called. */
 const PARSER_FLAGS = [
   ['--wasm-lazy-compilation', '--no-wasm-lazy-compilation'],
   ['--wasm-lazy-validation', '--no-wasm-lazy-validation'],

@@ -150,7 +150,7 @@ class Lane {
   #isRunning = false;
   #isHurried = false;
   #stopWaiting: (() => void) | undefined;
-  /** Takes the statement back that waits for a connection. */
+  /** Withdraws the statement that waits for a connection. */
   #taker: AbortController | undefined;
 
   /** @param onIdle is told that the lane has no calls any more, and may be forgotten */

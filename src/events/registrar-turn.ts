@@ -46,7 +46,7 @@ export interface RegistrarPool extends Queryable {
   metrics(): { max: number };
 }
 
-/** How a statement is taken back while it waits for a connection, and who is told when it goes out. */
+/** How a statement is withdrawn while it waits for a connection, and who is told when it goes out. */
 export interface Sending {
   signal: AbortSignal;
   onSend: () => void;

@@ -259,8 +259,8 @@ function abandon(
     if (call.state === 'queued') reject(call, registrarClosed());
     if (call.state === 'sent') reject(call, outcomeUnknown(call));
   }
-  // The lanes take back what the pool has not sent, and the pool says so at once. One that knows
-  // nothing of taking back may have sent it.
+  // The lanes withdraw what the pool has not sent, and the pool says so at once. A pool that cannot
+  // withdraw may have sent it.
   setImmediate(() => {
     for (const call of [...pending]) reject(call, outcomeUnknown(call));
   });

@@ -6,7 +6,7 @@ import { asKind, stringsOf, visitObjects } from '../sql/tree.ts';
 import type { RawFinding } from './finding.ts';
 import type { Edit, Fix } from './rule.ts';
 
-/** What takes a moved statement back. */
+/** The statement of the down script that undoes one that was moved. */
 interface Inverse {
   /** The whole down script. */
   text: string;

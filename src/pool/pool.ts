@@ -151,7 +151,7 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
 
   /**
    * Gives one connection for as long as the callback runs: for settings, advisory locks and
-   * temporary tables, all of which are taken back afterwards.
+   * temporary tables, all of which are reset afterwards.
    */
   withConnection<T>(
     work: (connection: PoolConnection) => Promise<T>,

@@ -24,7 +24,7 @@ const READ_ONLY = '25006';
 const QUERY_CANCELED = '57014';
 
 /**
- * Takes back what a caller may have left. Not `discard all`, which would forget the statements
+ * Resets what a caller may have left. Not `discard all`, which would forget the statements
  * that the driver believes prepared. `rollback` comes first: everything else would fail in an
  * aborted transaction.
  */
@@ -197,7 +197,7 @@ export class PooledConnection {
       this.destroy();
       throw controlledByHand('a statement');
     }
-    // It cannot be taken back: `deallocate all` would take what the driver prepared along.
+    // It cannot be undone: `deallocate all` would take what the driver prepared along.
     if (PREPARES_BY_HAND.test(command)) this.expiresAt = 0;
   }
 

@@ -96,7 +96,7 @@ class TransactionScope {
   readonly #pending = new Set<Promise<unknown>>();
   readonly #end = { isReached: false };
   #depth = 0;
-  /** What failed first and was not taken back by a savepoint. */
+  /** What failed first and was not rolled back to a savepoint. */
   failure: unknown;
   /** Why a statement was not even sent. */
   refusal: EvdbError | undefined;
