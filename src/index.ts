@@ -108,6 +108,7 @@ export type {
   IndexBuildProgress,
   LockHolder,
   MigrationDirection,
+  MigrationNotice,
   MigrationPlanWarning,
   MigrationProgress,
   MigrationStepName,

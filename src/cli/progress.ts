@@ -2,6 +2,7 @@ import type { Ora } from 'ora';
 import { type BlockedSessions, describeBlocker } from '../connection/blockers.ts';
 import {
   renderDropped,
+  renderLeftOut,
   renderNotice,
   renderStepDone,
   renderWarning,
@@ -56,8 +57,7 @@ export async function createProgress(options: Options): Promise<ProgressPrinter>
         spinner.tell('');
         if (verbose) say(errStyle.dim(describeStatement(progress)));
       } else if (progress.kind === 'notice') {
-        const isTold = verbose || ALWAYS_TOLD.has(progress.severity);
-        if (isTold) say(renderNotice(progress, errStyle));
+        say(renderNotice(progress.notice, errStyle));
       } else if (progress.kind === 'dropped') {
         if (!json) context.out(`${renderDropped(progress.objects, style)}\n`);
       } else if (progress.kind === 'step-done') {
@@ -70,9 +70,6 @@ export async function createProgress(options: Options): Promise<ProgressPrinter>
     },
   };
 }
-
-/** What the server says unasked is for whoever wants to know all; INFO is only sent where it was asked for. */
-const ALWAYS_TOLD = new Set(['WARNING', 'INFO']);
 
 function stepText(progress: Extract<MigrationProgress, { kind: 'step-started' }>): string {
   const verb = progress.direction === 'up' ? 'applying' : 'rolling back';
@@ -96,6 +93,8 @@ function describe(
       const who = progress.holders.map(describeBlocker).join('; ') || 'another runner';
       return `waiting for ${who} (${renderDuration(progress.waitedMs)})`;
     }
+    case 'notices-left-out':
+      return renderLeftOut(progress);
     case 'resumed':
       return `${nameOf(progress.step)} goes on where it stopped: ${progress.statementsDone} of its ${progress.statementsTotal} statements are done`;
     case 'in-the-way':

@@ -1,6 +1,8 @@
 import { maskSecrets } from '../sql/mask.ts';
+import { quoteLiteral } from '../sql/quote.ts';
 import { renderAge } from '../text/units.ts';
-import type { Asked, Row } from './session.ts';
+import { liftTimeLimitsSql } from './options.ts';
+import type { Asked, Row, Session } from './session.ts';
 
 /** A session that stands in the way. */
 export interface Blocker {
@@ -15,15 +17,16 @@ export interface Blocker {
   query: string | null;
 }
 
-/** What `a`, a row of pg_stat_activity, runs: in one line, and as much of it as is worth to be sent. */
-export const SHOWN_QUERY_SQL = `pg_catalog.left(pg_catalog.regexp_replace(a.query, '\\s+', ' ', 'g'), 1000)`;
+/** What `a`, a row of pg_stat_activity, runs: as much of it as is worth to be sent. */
+export const SHOWN_QUERY_SQL = 'pg_catalog.left(a.query, 1000)';
 
 /** Of a statement as a message shows it. */
 const SHOWN_CHARACTERS = 120;
 
-/** A row with a query as it may be shown: short, and without its secrets. */
+/** A row with a query as it may be shown: in one line, short, and without its secrets, which a comment may stand before. */
 export function withShownQuery<T extends { query: string | null }>(row: T): T {
-  const query = row.query && maskSecrets(row.query).slice(0, SHOWN_CHARACTERS);
+  const query =
+    row.query && maskSecrets(row.query).trim().replace(/\s+/g, ' ').slice(0, SHOWN_CHARACTERS);
   return { ...row, query };
 }
 
@@ -106,20 +109,59 @@ export function terminateSql(blockers: readonly Pick<Blocker, 'pid'>[]): string 
 /** The longest name that a session can have, in bytes. */
 const LONGEST_NAME = 63;
 
-/** The name of a runner's session while it leaves others alone; the number first, as names are cut. */
-export function waitingName(nextTry: number, migration: string): string {
-  const name = Buffer.from(`evdb waits for try ${nextTry} of ${migration}`);
-  return name
+/** Who holds the runner's lock, and does not get the locks of its work. */
+interface Retrying {
+  worker: Session;
+  /** Such as the name of the migration. */
+  work: string;
+}
+
+/** SQL that names the session after a try, in its transaction; the number first, as names are cut. */
+export function nameTrySql(attempt: number, work: string): string {
+  return `set local application_name = ${quoteLiteral(cutName(`evdb is at try ${attempt} of ${work}`))}`;
+}
+
+function cutName(name: string): string {
+  return Buffer.from(name)
     .subarray(0, LONGEST_NAME)
     .toString('utf8')
     .replace(/\ufffd+$/, '');
 }
 
-const WAITING_NAME = /^evdb waits for try (\d+) of (.+)$/;
+/** Lets others see during a pause between two tries that the session waits on purpose, and for what. */
+export function restUnderName({ worker, work }: Retrying) {
+  return (nextTry: number, pause: () => Promise<void>): Promise<void> =>
+    underName(worker, `evdb waits for try ${nextTry} of ${work}`, pause);
+}
 
-/** Whether it is a runner that waits on purpose: nothing is wrong with it. */
-export function isWaitingRunner({ application }: Pick<Blocker, 'application'>): boolean {
-  return WAITING_NAME.test(application ?? '');
+/** The same for a try that has no transaction of its own, or several; the first one needs no name. */
+export function tryUnderName<T>(
+  { worker, work }: Retrying,
+  attempt: number,
+  run: () => Promise<T>,
+): Promise<T> {
+  return attempt === 1 ? run() : underName(worker, `evdb is at try ${attempt} of ${work}`, run);
+}
+
+async function underName<T>(worker: Session, name: string, work: () => Promise<T>): Promise<T> {
+  const [before] = await worker.run(`${liftTimeLimitsSql(worker.facts)}
+select pg_catalog.current_setting('application_name') as "name",
+    pg_catalog.set_config('application_name', ${quoteLiteral(cutName(name))}, false)`);
+  try {
+    return await work();
+  } finally {
+    if (!worker.isClosed) {
+      const old = quoteLiteral(String(before?.name ?? ''));
+      await worker.run(`set application_name = ${old}`).catch(() => undefined);
+    }
+  }
+}
+
+const RETRYING_NAME = /^evdb (waits for|is at) try (\d+) of (.+)$/;
+
+/** Whether it is a runner that tries again and again on purpose: nothing is wrong with it. */
+export function isRetryingRunner({ application }: Pick<Blocker, 'application'>): boolean {
+  return RETRYING_NAME.test(application ?? '');
 }
 
 /**
@@ -132,10 +174,10 @@ export function isWaitingRunner({ application }: Pick<Blocker, 'application'>): 
  */
 export function describeBlocker(blocker: Blocker): string {
   if (blocker.pid === 0) return 'a prepared transaction (see pg_prepared_xacts)';
-  const [, nextTry, migration] = WAITING_NAME.exec(blocker.application ?? '') ?? [];
-  if (migration !== undefined) {
+  const [, doing, attempt, work] = RETRYING_NAME.exec(blocker.application ?? '') ?? [];
+  if (work !== undefined) {
     const who = ['evdb', [blocker.user, blocker.client].filter(Boolean).join('@')];
-    return `pid ${blocker.pid} (${who.filter(Boolean).join(', ')}) waits for its next try of ${migration} (try ${nextTry})`;
+    return `pid ${blocker.pid} (${who.filter(Boolean).join(', ')}) ${doing} try ${attempt} of ${work}`;
   }
   const who = [
     blocker.application,

@@ -210,18 +210,18 @@ export interface RetryOptions extends Pick<RetryPolicy, 'rest' | 'signal'> {
 
 /**
  * Calls `attempt` once a rung until it succeeds; the last failure is thrown. There is no try
- * without a timeout at the end.
+ * without a timeout at the end. Tries are counted from 1.
  *
  * @param onRetry called before each pause
  * @throws the signal's reason where it aborts in a pause
  */
 export function withLockRetries<T>(
-  attempt: (rung: Rung) => Promise<T>,
+  attempt: (rung: Rung, count: number) => Promise<T>,
   { ladder = LADDER, budgetMs, isHopeless, onRetry, rest, signal }: RetryOptions = {},
 ): Promise<T> {
   const rungOf = (count: number) => ladder[(count - 1) % ladder.length] as Rung;
   let waitedMs = 0;
-  return retry((count) => attempt(rungOf(count)), {
+  return retry((count) => attempt(rungOf(count), count), {
     isWorthARetry: (error) => !isHopeless?.() && isLockFailure(error),
     pauseAfter: (failures) => {
       waitedMs += rungOf(failures).lockTimeoutMs;

@@ -47,18 +47,14 @@ export type MigrationProgress =
       waitedMs: number;
       blockers: Blocker[];
     }
-  /** What the server said while the statement ran; of each file the first twenty. */
+  /** What the server said while a statement ran; of each migration and level the first fifty. */
+  | { kind: 'notice'; notice: MigrationNotice }
+  /** How many of them were not told, once the step is done or has failed. */
   | {
-      kind: 'notice';
-      /** As shown to people. */
-      file: string;
-      line: number;
-      /** As PostgreSQL names it: `WARNING`, `NOTICE`, `INFO`. */
-      severity: string;
-      sqlstate?: string | undefined;
-      message: string;
-      detail?: string | undefined;
-      hint?: string | undefined;
+      kind: 'notices-left-out';
+      direction: MigrationDirection;
+      step: MigrationStepName;
+      count: number;
     }
   | {
       kind: 'step-done';
@@ -67,6 +63,20 @@ export type MigrationProgress =
       durationMs: number;
     }
   | { kind: 'warning'; warning: MigrationPlanWarning };
+
+/** What the server said while a statement of a migration ran: `raise notice`, or that a table exists already. */
+export interface MigrationNotice extends MigrationStepName {
+  direction: MigrationDirection;
+  /** Where the statement stands; the file as shown to people, or `ledger:…` for a script kept there. */
+  location: { file: string; line: number; column: number };
+  /** As PostgreSQL names it: `WARNING`, `NOTICE`, `INFO`, `LOG`, `DEBUG`. */
+  severity: string;
+  sqlstate?: string;
+  /** Texts are without secrets, and cut after 2000 characters. */
+  message: string;
+  detail?: string;
+  hint?: string;
+}
 
 /** How many objects of one kind `reset` dropped. */
 export interface DroppedObjects {

@@ -110,8 +110,7 @@ test('warns once of what cannot be rolled back', async ({ applied: { project, ev
   await project.migration('004_a', 'create table a ();');
   await project.migration('005_b', 'create table b ();', '-- to be written\n');
   await project.migration('006_c', '-- evdb: irreversible data goes\ncreate table c ();');
-  const said =
-    'warning  004_a and 1 more cannot be rolled back: their down scripts are missing or empty\n';
+  const said = 'warning  004_a (no down script), 005_b (empty down script) cannot be rolled back\n';
   expect((await evdb(['migrate', 'up', '--dry-run'])).stderr).toBe(said);
   expect((await evdb(['migrate', 'up'])).stderr).toBe(said);
   expect((await evdb(['migrate', 'up'])).stderr).toBe('');
@@ -187,14 +186,15 @@ test('keeps colours out of JSON', async ({ applied: { evdb } }) => {
   expect(stdout).not.toContain(ESCAPE);
 });
 
-test('prints warnings of the server, and no notices', async ({ applied: { project, evdb } }) => {
+test('prints what the server says on stderr', async ({ applied: { project, evdb } }) => {
   await project.migration(
     '004_loud',
     "do $$ begin raise warning 'so loud'; raise notice 'so soft'; end $$;",
   );
   const { stdout, stderr } = await evdb(['migrate', 'up']);
   expect(stderr).toContain('so loud');
-  expect(stdout + stderr).not.toContain('so soft');
+  expect(stderr).toContain('so soft');
+  expect(stdout).not.toContain('so ');
 });
 
 test('finishes a migration where nobody reads what it says any more', async ({

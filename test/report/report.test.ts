@@ -83,6 +83,8 @@ describe('a run', () => {
     steps: directions.map((direction) => ({ ...step, direction, durationMs: 1 })),
     pending: [],
     warnings: [],
+    notices: [],
+    noticesLeftOut: 0,
     durationMs: 1234,
   });
 

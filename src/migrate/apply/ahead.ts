@@ -14,7 +14,7 @@ import {
 import { describeFailure } from './failure.ts';
 import { createQuickCheck } from './messages.ts';
 import { resolveOutcome } from './outcome.ts';
-import { beginStatements, createLockLimit, makeClean, resetSessionSql } from './worker-session.ts';
+import { beginStatements, createLockLimit, makeClean, rollBack } from './worker-session.ts';
 
 /*
  * Sends migrations ahead, each one message with its commit in it, so that the server always has the
@@ -137,8 +137,9 @@ function sendStep(
   return message;
 }
 
-function expectNotices({ statements, script }: QuickStep, { notices }: ApplyContext): void {
-  for (const statement of statements) notices.expect(statement, script);
+function expectNotices(step: QuickStep, { notices }: ApplyContext): void {
+  notices.startTry(step);
+  for (const statement of step.statements) notices.expect(statement);
 }
 
 function textsOf(
@@ -204,7 +205,7 @@ async function settle(
   context: ApplyContext,
   listener: Listener,
 ): Promise<number> {
-  const { worker, signal } = context;
+  const { signal } = context;
   const seen = createSeenBlockers();
   await Promise.allSettled(underWay.map(({ answer }) => answer));
   const steps = underWay.map(({ step }) => step);
@@ -217,10 +218,7 @@ async function settle(
     }
     throw await describeFailure(outcome, { step: steps[index] as QuickStep, context, seen });
   }
-  context.cleanness.isClean = false;
-  if (!worker.isClosed) {
-    await worker.run(`rollback; ${resetSessionSql(worker.facts)}`).catch(() => undefined);
-  }
+  await rollBack(context);
   if (signal?.aborted) {
     throw await describeFailure(error, { step: steps[0] as QuickStep, context, seen });
   }

@@ -86,7 +86,7 @@ export async function planMigrateRedo(options: MigrateOptions): Promise<Migratio
 }
 
 /**
- * Takes the newest applied migration back and applies its file again, under one lock. Both
+ * Rolls the newest applied migration back and applies its file again, under one lock. Both
  * scripts are checked before the first one runs.
  *
  * @throws {EvdbError} those of `migrateUp` and `migrateDown`

@@ -1,17 +1,16 @@
-import { type SeenBlockers, waitingName } from '../../connection/blockers.ts';
-import { liftTimeLimitsSql } from '../../connection/options.ts';
+import { restUnderName, type SeenBlockers } from '../../connection/blockers.ts';
 import { type FailedTry, LADDER, type Rung } from '../../connection/retry.ts';
 import type { Session } from '../../connection/session.ts';
-import { quoteLiteral } from '../../sql/quote.ts';
 import type { LedgerKey } from '../ledger/ledger.ts';
 import type { Provenance, ServerIdentity } from '../ledger/provenance.ts';
 import type { ApplySettings } from '../options.ts';
 import { fullName } from '../plan/plan.ts';
 import type { MigrationStep } from '../plan/prepare.ts';
 import type { MigrationStepName, OnMigrationProgress } from '../progress.ts';
+import type { Notices } from './notices.ts';
 import { type Preflight, watchBlockers } from './observations.ts';
 import type { Observer } from './observer.ts';
-import type { Cleanness, Notices } from './worker-session.ts';
+import type { Cleanness } from './worker-session.ts';
 
 /** What applying needs beside the step. */
 export interface ApplyContext {
@@ -66,30 +65,8 @@ export function retryOptions(step: MigrationStep, context: ApplyContext, seen: S
         ...failed,
         blockers: seen.last,
       }),
-    rest: (nextTry: number, pause: () => Promise<void>) =>
-      restUnderName(step, nextTry, pause, context),
+    rest: restUnderName({ worker: context.worker, work: fullName(step) }),
   };
-}
-
-/** Lets others see that the session waits on purpose, and what it waits for. */
-async function restUnderName(
-  step: MigrationStep,
-  nextTry: number,
-  pause: () => Promise<void>,
-  { worker }: ApplyContext,
-): Promise<void> {
-  const waiting = quoteLiteral(waitingName(nextTry, fullName(step)));
-  const [before] = await worker.run(`${liftTimeLimitsSql(worker.facts)}
-select pg_catalog.current_setting('application_name') as "name",
-    pg_catalog.set_config('application_name', ${waiting}, false)`);
-  try {
-    await pause();
-  } finally {
-    if (!worker.isClosed) {
-      const name = quoteLiteral(String(before?.name ?? ''));
-      await worker.run(`set application_name = ${name}`).catch(() => undefined);
-    }
-  }
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { SeenBlockers } from '../../connection/blockers.ts';
+import { type SeenBlockers, tryUnderName } from '../../connection/blockers.ts';
 import { isConnectionLoss } from '../../connection/connection-error.ts';
 import { synchronousSql } from '../../connection/options.ts';
 import { LADDER, type Rung, withLockRetries } from '../../connection/retry.ts';
@@ -53,10 +53,17 @@ export async function runInTransaction(
   step: MigrationStep,
   { context, seen }: { context: ApplyContext; seen: SeenBlockers },
 ): Promise<void> {
-  await withLockRetries((rung) => attemptInTransaction(statement, step, { rung, context, seen }), {
-    ...retryOptions(step, context, seen),
-  });
+  const retrying = { worker: context.worker, work: fullName(step) };
+  await withLockRetries(
+    (rung, count) =>
+      tryUnderName(retrying, count, () =>
+        attemptInTransaction(statement, step, { rung, context, seen }),
+      ),
+    retryOptions(step, context, seen),
+  );
 }
+
+const END_STATEMENT_SQL = `set constraints all immediate; ${KEEP_UTF8_SQL}`;
 
 async function attemptInTransaction(
   statement: Statement,
@@ -73,7 +80,8 @@ set local idle_in_transaction_session_timeout = '30s';`);
     const work = () => sendStatement(statement, step, { worker, signal, notices });
     await withBlockersWatched(work, { step, ...at, lockTimeoutMs });
     // What is deferred counts as part of the statement, and runs as whoever ran that.
-    await worker.run(`set constraints all immediate; ${KEEP_UTF8_SQL}`);
+    notices.expectDeferred(END_STATEMENT_SQL);
+    await worker.run(END_STATEMENT_SQL);
   } catch (error) {
     if (!worker.isClosed) await worker.run('rollback').catch(() => undefined);
     throw isConnectionLoss(error) ? error : statementError(error, step.script, statement);
@@ -132,9 +140,13 @@ export async function runAlone(
   // has to be finalized: they have one try.
   const hasOneTry = lone.kind === 'unknown' || lone.kind === 'detach';
   const left = { behind: false };
+  const retrying = { worker: context.worker, work: fullName(step) };
   try {
     await withLockRetries(
-      (rung) => attemptAlone(statement, step, { rung, lone, left, ...running }),
+      (rung, count) =>
+        tryUnderName(retrying, count, () =>
+          attemptAlone(statement, step, { rung, lone, left, ...running }),
+        ),
       {
         ...retryOptions(step, context, seen),
         ...(hasOneTry && { ladder: [LONGEST_RUNG], budgetMs: undefined }),

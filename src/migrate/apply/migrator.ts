@@ -13,10 +13,11 @@ import {
   withDiffs,
 } from '../plan/prepare.ts';
 import { readStanding, type Standing, withSession } from '../plan/read.ts';
-import type { MigrationDirection, MigrationPlanWarning } from '../progress.ts';
+import type { MigrationDirection, MigrationNotice, MigrationPlanWarning } from '../progress.ts';
 import { applyAhead, type Listener, quickStepsFrom } from './ahead.ts';
 import { applyStep, type MigrationStepResult } from './apply.ts';
 import { type ApplyContext, stepName } from './context.ts';
+import type { Notices } from './notices.ts';
 import { withRunner } from './runner.ts';
 
 /** What would run, in this order. */
@@ -35,6 +36,10 @@ export interface MigrationResult {
   /** What stays pending because a target or a number of steps left it out. */
   pending: PendingMigration[];
   warnings: MigrationPlanWarning[];
+  /** What the server said while they ran; of each migration and level the first fifty. */
+  notices: MigrationNotice[];
+  /** How many more there were. */
+  noticesLeftOut: number;
   durationMs: number;
 }
 
@@ -81,18 +86,25 @@ export function runMigrations(
     const first = await makePlan(worker, options, files, select).catch(waitIfIncomplete);
     const isDone = first?.plan.steps.length === 0;
     if (isDone) tellWarnings(first.plan.warnings, options);
-    const { steps, pending, warnings } = isDone
-      ? { ...first.plan, steps: [] }
+    const { pending, warnings, ...ran } = isDone
+      ? { ...first.plan, ...NOTHING_RAN }
       : await runLocked(worker, options, files, { select, first });
     return {
       schema: ledgerKey(options).targetSchema,
-      steps,
+      steps: ran.steps,
       pending,
       warnings,
+      notices: ran.notices,
+      noticesLeftOut: ran.noticesLeftOut,
       durationMs: performance.now() - startedAt,
     };
   });
 }
+
+/** What applying steps gives. */
+type Ran = Pick<MigrationResult, 'steps' | 'notices' | 'noticesLeftOut'>;
+
+const NOTHING_RAN: Ran = { steps: [], notices: [], noticesLeftOut: 0 };
 
 /** What looks interrupted may be at work in another session: only the lock tells them apart. */
 function waitIfIncomplete(error: unknown): undefined {
@@ -106,13 +118,13 @@ function runLocked(
   options: RunOptions,
   files: MigrationFile[],
   { select, first }: { select: Select; first: Planned | undefined },
-): Promise<Pick<MigrationResult, 'steps' | 'pending' | 'warnings'>> {
+): Promise<Ran & Pick<MigrationResult, 'pending' | 'warnings'>> {
   return withRunner(worker, options, async (context, rows) => {
     const isUnchanged = JSON.stringify(rows) === JSON.stringify(first?.rows);
     const { plan } = first && isUnchanged ? first : await makePlan(worker, options, files, select);
     tellWarnings(plan.warnings, options);
     const { pending, warnings } = plan;
-    return { steps: await applySteps(plan.steps, context), pending, warnings };
+    return { ...(await applySteps(plan.steps, context)), pending, warnings };
   });
 }
 
@@ -187,12 +199,11 @@ async function selectOrExplain(
 
 /**
  * Runs the steps in order: those that are quick are sent ahead, the others each while the one before
- * commits. An error tells in `details.completed` which were done before it.
+ * commits. An error tells in `details.completed` which were done before it, and in `details.notices` what
+ * the server said.
  */
-export async function applySteps(
-  steps: MigrationStep[],
-  context: ApplyContext,
-): Promise<MigrationResult['steps']> {
+export async function applySteps(steps: MigrationStep[], context: ApplyContext): Promise<Ran> {
+  const { notices } = context;
   const course = createCourse(steps.length, context);
   let { createTarget, previous } = context;
   let aloneUntil = createTarget ? 1 : 0;
@@ -225,16 +236,25 @@ export async function applySteps(
     }
     await previous;
   } catch (error) {
-    if (error instanceof EvdbError) Object.assign(error.details, { completed: course.completed });
+    for (const step of steps) notices.end(step);
+    if (error instanceof EvdbError) Object.assign(error.details, toldOf(course, notices));
     throw error;
   }
-  return course.completed;
+  return { steps: course.completed, notices: notices.told, noticesLeftOut: notices.untold };
+}
+
+function toldOf({ completed }: { completed: Ran['steps'] }, { told, untold }: Notices) {
+  return {
+    completed,
+    ...(told.length > 0 && { notices: told }),
+    ...(untold > 0 && { noticesLeftOut: untold }),
+  };
 }
 
 /** Tells of the steps as they run, and keeps those that are done. */
 function createCourse(
   total: number,
-  { onProgress }: ApplyContext,
+  { onProgress, notices }: ApplyContext,
 ): Listener & { completed: MigrationResult['steps'] } {
   const completed: MigrationResult['steps'] = [];
   let started = 0;
@@ -249,6 +269,7 @@ function createCourse(
     onDone: ({ direction, ...step }, durationMs) => {
       const name = stepName(step);
       completed.push({ ...name, durationMs, direction });
+      notices.end({ direction, ...step });
       onProgress({ kind: 'step-done', direction, step: name, durationMs });
     },
   };

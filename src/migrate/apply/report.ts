@@ -3,6 +3,7 @@ import { renderCount, renderDuration } from '../../text/units.ts';
 import type {
   DroppedObjects,
   MigrationDirection,
+  MigrationNotice,
   MigrationPlanWarning,
   MigrationProgress,
   MigrationStepName,
@@ -67,21 +68,27 @@ export function renderWarning({ message, diff }: MigrationPlanWarning, style: St
   return diff ? `${head}\n${renderDiff(diff, style)}` : head;
 }
 
-/** What the server said while a statement ran. */
+/** What the server said while a statement ran; its further lines are indented. */
 export function renderNotice(
-  { file, line, severity, message, detail, hint }: Extract<MigrationProgress, { kind: 'notice' }>,
+  { location, severity, message, detail, hint }: MigrationNotice,
   style: Style,
 ): string {
+  const { file, line, column } = location;
   const paint = severity === 'WARNING' ? style.warn : style.dim;
-  const head = `${paint(severity.toLowerCase())}  ${file}:${line}  ${inOneLine(message)}`;
+  const head = `${paint(severity.toLowerCase())}  ${file}:${line}:${column}  ${indented(message)}`;
   const more = Object.entries({ detail, hint }).filter(([, text]) => text);
-  return [head, ...more.map(([name, text]) => `  ${name}: ${inOneLine(text ?? '')}`)].join('\n');
+  return [head, ...more.map(([name, text]) => `  ${name}: ${indented(text ?? '')}`)].join('\n');
 }
 
-/** Without what moves the cursor; and in one line, because a pipeline takes orders from their beginnings. */
-function inOneLine(text: string): string {
-  return text.replaceAll(/\p{Cc}|[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu, (character) => {
-    const code = character.charCodeAt(0);
-    return code < 0x20 ? String.fromCharCode(0x2400 + code) : '\ufffd';
-  });
+function indented(text: string): string {
+  return text.trimEnd().replaceAll(/\r\n|[\r\n]/g, '\n  ');
+}
+
+/** `004_fill: 99,950 more notices of the server are not shown`. */
+export function renderLeftOut({
+  step,
+  count,
+}: Extract<MigrationProgress, { kind: 'notices-left-out' }>): string {
+  const what = renderCount(count, 'more notice', 'more notices');
+  return `${step.label}_${step.name}: ${what} of the server ${count === 1 ? 'is' : 'are'} not shown`;
 }

@@ -15,9 +15,10 @@ import {
 import { readProvenance, readServerIdentity } from '../ledger/provenance.ts';
 import { applySettings, DEFAULT_LOCK_WAIT_MS, ledgerKey, type MigrateOptions } from '../options.ts';
 import type { ApplyContext } from './context.ts';
+import { listenToNotices } from './notices.ts';
 import { createPreflight } from './observations.ts';
 import { type Observer, openObserver } from './observer.ts';
-import { type Cleanness, listenToNotices, makeClean } from './worker-session.ts';
+import { type Cleanness, makeClean } from './worker-session.ts';
 
 /**
  * Makes the session the one runner of its target while `work` goes on: no pooler in between, the

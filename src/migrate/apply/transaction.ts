@@ -1,7 +1,6 @@
-import { createSeenBlockers, type SeenBlockers } from '../../connection/blockers.ts';
+import { createSeenBlockers, nameTrySql, type SeenBlockers } from '../../connection/blockers.ts';
 import { codeOf, isConnectionLoss } from '../../connection/connection-error.ts';
 import { type Rung, withLockRetries } from '../../connection/retry.ts';
-import type { Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 import { classifyStatement } from '../../sql/kind.ts';
 import { KEEP_UTF8_SQL } from '../../sql/quote.ts';
@@ -31,7 +30,7 @@ import {
   beginStatements,
   createLockLimit,
   NOT_THE_TARGET,
-  resetSessionSql,
+  rollBack,
   sendStatement,
   wrongTarget,
 } from './worker-session.ts';
@@ -58,10 +57,13 @@ export async function applyInTransaction(
     isPreviousLost = true;
   });
   try {
-    return await withLockRetries((rung) => attempt(step, rung, context, seen), {
-      ...retryOptions(step, context, seen),
-      isHopeless: () => isPreviousLost,
-    });
+    return await withLockRetries(
+      (rung, count) => attempt(step, { ...rung, count }, context, seen),
+      {
+        ...retryOptions(step, context, seen),
+        isHopeless: () => isPreviousLost,
+      },
+    );
   } catch (error) {
     // Where the step before did not commit, that is what happened.
     await context.previous;
@@ -70,13 +72,16 @@ export async function applyInTransaction(
   }
 }
 
+/** A rung, and which try it is. */
+type Try = Rung & { count: number };
+
 async function attempt(
   step: MigrationStep,
-  rung: Rung,
+  rung: Try,
   context: ApplyContext,
   seen: SeenBlockers,
 ): Promise<Committing> {
-  const { worker, previous } = context;
+  const { previous } = context;
   let startedAt = performance.now();
   const setClock = () => {
     startedAt = performance.now();
@@ -93,10 +98,7 @@ async function attempt(
     context.signal?.throwIfAborted();
     return { committed: commit(step, transactionId, context, startedAt) };
   } catch (error) {
-    context.cleanness.isClean = false;
-    if (!worker.isClosed) {
-      await worker.run(`rollback; ${resetSessionSql(worker.facts)}`).catch(() => undefined);
-    }
+    await rollBack(context);
     throw error;
   }
 }
@@ -104,7 +106,7 @@ async function attempt(
 function beginParts(
   step: MigrationStep,
   modes: TransactionModes,
-  rung: Rung,
+  { lockTimeoutMs, count }: Try,
   context: ApplyContext,
 ): Part[] {
   const { key, settings, createTarget, worker, cleanness } = context;
@@ -114,9 +116,10 @@ function beginParts(
     searchPath: settings.searchPath,
     createTarget,
     modes,
-    lockTimeoutMs: rung.lockTimeoutMs,
+    lockTimeoutMs,
     statementTimeoutMs: step.script.directives.statementTimeoutMs ?? settings.statementTimeoutMs,
     isClean: cleanness.isClean,
+    nameSql: count > 1 ? nameTrySql(count, fullName(step)) : undefined,
   }).map((text) => ({ text }));
 }
 
@@ -126,10 +129,11 @@ function beginParts(
  */
 async function runStatements(
   step: MigrationStep,
-  rung: Rung,
+  rung: Try,
   context: ApplyContext,
 ): Promise<string> {
   const { worker, cleanness } = context;
+  context.notices.startTry(step);
   const timeouts = lockTimeouts(rung, context.settings);
   const limit = createLockLimit(rung.lockTimeoutMs);
   const modes = await readTransactionModes(step);
@@ -146,7 +150,7 @@ async function runStatements(
       if (statement.index < modes.count) continue;
       outbox.add(...limit.before(timeouts[classifyStatement(statement).lockClass]));
       if (rows === undefined && isQuick(statement)) {
-        context.notices.expect(statement, step.script);
+        context.notices.expect(statement);
         outbox.add({ text: statement.text, statement });
       } else {
         isPlain = false;
@@ -166,7 +170,7 @@ async function runStatements(
     if (rows !== undefined) await firstFailure(batch);
     before = batch;
   }
-  if (!isPlain) sent.push(...outbox.send(), ...endScript(modes, worker));
+  if (!isPlain) sent.push(...outbox.send(), ...endScript(modes, context));
   outbox.add(...recordParts(step, context));
   const recorded = outbox.send();
   const last = Promise.allSettled([...sent, ...recorded]);
@@ -224,17 +228,23 @@ async function firstFailure(sent: Sent): Promise<void> {
   }
 }
 
-/** Takes back what the statements of a script may have left in force. */
-function endScript({ isReadOnly }: TransactionModes, worker: Session): Promise<unknown>[] {
-  // These count from the commit on, so the next transaction would be too late for them. The encoding
-  // counts from the next message on.
-  const ended = worker.run(`
+// These count from the commit on, so the next transaction would be too late for them. The encoding
+// counts from the next message on.
+const END_SCRIPT_SQL = `
 set constraints all immediate;
 unlisten *;
 set default_transaction_read_only = on;
 reset session authorization;
 reset role;
-${KEEP_UTF8_SQL}`);
+${KEEP_UTF8_SQL}`;
+
+/** Resets what the statements of a script may have left in force. */
+function endScript(
+  { isReadOnly }: TransactionModes,
+  { worker, notices }: ApplyContext,
+): Promise<unknown>[] {
+  notices.expectDeferred(END_SCRIPT_SQL);
+  const ended = worker.run(END_SCRIPT_SQL);
   return isReadOnly ? [worker.run(END_READ_ONLY_SQL), ended] : [ended];
 }
 

@@ -5,15 +5,14 @@ import { KEEP_UTF8_SQL, NAMES_ENCODING, quoteIdent, quoteLiteral } from '../../s
 import type { Statement } from '../../sql/statements.ts';
 import { sliceRows } from '../files/batches.ts';
 import type { Script } from '../files/source.ts';
-import { displayPath } from '../files/version.ts';
 import { BEGIN_READ_ONLY, type TransactionModes } from '../plan/prepare.ts';
-import type { OnMigrationProgress } from '../progress.ts';
 import type { Part } from './messages.ts';
+import type { Notices } from './notices.ts';
 
 type ResetFacts = Pick<SessionFacts, 'canCheckClient' | 'serverVersion'>;
 
 /**
- * Takes back what a migration may have left in the session. Not `discard all`: that would drop
+ * Resets what a migration may have left in the session. Not `discard all`: that would drop
  * the runner's lock. Outside a transaction that says otherwise the session only reads: a cancel
  * can hit the message of `beginSql` before it begins, and what was sent along with that would
  * commit statement by statement. The last setting makes the server notice within seconds that a
@@ -67,6 +66,14 @@ export async function makeClean(worker: Session, cleanness: Cleanness): Promise<
   return cleanness.isClean;
 }
 
+/** Rolls back what failed, and cleans the session behind it. */
+export async function rollBack(at: { worker: Session; cleanness: Cleanness }): Promise<void> {
+  const { worker, cleanness } = at;
+  cleanness.isClean = false;
+  if (worker.isClosed) return;
+  await worker.run(`rollback; ${resetSessionSql(worker.facts)}`).catch(() => undefined);
+}
+
 /** A runner that hangs inside a transaction must not hold its locks for longer. */
 const IDLE_IN_TRANSACTION_TIMEOUT = '30s';
 
@@ -81,6 +88,8 @@ interface TransactionSettings {
   statementTimeoutMs: number | undefined;
   /** Whether nothing can have changed the session since it was cleaned; default false. */
   isClean?: boolean;
+  /** Names the session for the time of the transaction; default: nothing does. */
+  nameSql?: string | undefined;
   /** An expression that has to be true beside; default: none. */
   condition?: string | undefined;
 }
@@ -98,6 +107,7 @@ export function beginStatements(settings: TransactionSettings): string[] {
   return [
     `begin isolation level ${modes?.isolation ?? 'read committed'}, read write${modes?.isDeferrable ? ', deferrable' : ''}`,
     ...(settings.isClean ? [] : resetStatements(settings.facts)),
+    ...(settings.nameSql === undefined ? [] : [settings.nameSql]),
     `set local lock_timeout = ${settings.lockTimeoutMs}`,
     `set local idle_in_transaction_session_timeout = '${IDLE_IN_TRANSACTION_TIMEOUT}'`,
     ...(statementTimeoutMs === undefined
@@ -152,7 +162,7 @@ const BRING_LIMITS_BACK = new Set(['reset', 'discard']);
  * What resets a setting that is evdb's own affair. The encoding of what is sent is: a script is
  * read as UTF-8, whatever it says of itself as dumps do.
  */
-function takeBackSql({ command, text }: Statement, { facts }: Session): string {
+function keepOursSql({ command, text }: Statement, { facts }: Session): string {
   const limits = BRING_LIMITS_BACK.has(command) ? liftTimeLimitsSql(facts) : '';
   return `${limits}${NAMES_ENCODING.test(text) ? KEEP_UTF8_SQL : ''}`;
 }
@@ -169,11 +179,11 @@ export async function sendStatement(
   { worker, signal, notices }: Sending,
 ): Promise<void> {
   const { text, copyData } = statement;
-  notices?.expect(statement, script);
+  notices?.expect(statement);
   if (copyData === null) {
     const done = worker.run(text);
-    const takeBack = takeBackSql(statement, worker);
-    await (takeBack === '' ? done : Promise.all([done, worker.run(takeBack)]));
+    const restored = keepOursSql(statement, worker);
+    await (restored === '' ? done : Promise.all([done, worker.run(restored)]));
   } else await worker.copyIn(text, withSignal(rows ?? sliceRows(script.text, copyData), signal));
 }
 
@@ -183,56 +193,6 @@ function* withSignal(rows: Iterable<Buffer>, signal: AbortSignal | undefined): G
     signal?.throwIfAborted();
     yield piece;
   }
-}
-
-/** More of one file would hide what else is told. */
-const MOST_OF_A_FILE = 20;
-
-/** More than are sent before an answer is waited for. */
-const MOST_UNDER_WAY = 256;
-
-/** Tells what the server says while the statements of scripts run: `raise warning` and its like. */
-export interface Notices {
-  /** The statement is about to be sent; what the server says while it runs is told as of its place. */
-  expect(statement: Pick<Statement, 'text' | 'line'>, script: Pick<Script, 'path'>): void;
-}
-
-interface Place {
-  file: string;
-  line: number;
-}
-
-/** @param worker whose own statements, which are evdb's, are not told of */
-export function listenToNotices(worker: Session, onProgress: OnMigrationProgress): Notices {
-  // A list and not a map by text: that would hash all of a large file, and keep it.
-  let recent: { text: string; place: Place }[] = [];
-  const counts = new Map<string, number>();
-  let last: Place | undefined;
-  let current: string | undefined;
-  worker.onNotice((notice, text) => {
-    // A copy is not told apart from what was expected last.
-    const place = text === undefined ? last : recent.findLast((one) => one.text === text)?.place;
-    if (place === undefined) return;
-    const count = (counts.get(place.file) ?? 0) + 1;
-    counts.set(place.file, count);
-    if (count > MOST_OF_A_FILE + 1) return;
-    const { severity, code, message, detail, hint } = notice;
-    const isLast = count > MOST_OF_A_FILE;
-    const said = isLast
-      ? { severity: 'WARNING', message: 'what else the server says of this file is not shown' }
-      : { severity, message, ...{ sqlstate: code, detail, hint } };
-    onProgress({ kind: 'notice', ...place, ...said });
-  });
-  return {
-    expect: ({ text, line }, { path }) => {
-      // the texts of a file before cannot come any more
-      if (current !== path) recent = [];
-      else if (recent.length >= 2 * MOST_UNDER_WAY) recent = recent.slice(-MOST_UNDER_WAY);
-      current = path;
-      last = { file: displayPath(path), line };
-      recent.push({ text, place: last });
-    },
-  };
 }
 
 /*

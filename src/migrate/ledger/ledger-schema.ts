@@ -1,3 +1,4 @@
+import { restUnderName } from '../../connection/blockers.ts';
 import { codeOf } from '../../connection/connection-error.ts';
 import { withLockRetries } from '../../connection/retry.ts';
 import { describeUser, type Session } from '../../connection/session.ts';
@@ -227,7 +228,10 @@ export async function upgradeLedger(
 ): Promise<void> {
   const sql = upgradeLedgerSql(schema);
   try {
-    await withLockRetries(({ lockTimeoutMs }) => attempt(session, sql, lockTimeoutMs), { signal });
+    await withLockRetries(({ lockTimeoutMs }) => attempt(session, sql, lockTimeoutMs), {
+      signal,
+      rest: restUnderName({ worker: session, work: 'the upgrade of the ledger' }),
+    });
   } catch (error) {
     throw codeOf(error) === '42501' ? denied(session, schema, error) : error;
   }

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Blocker,
   describeBlocker,
-  isWaitingRunner,
+  isRetryingRunner,
   listLockHolders,
   terminateSql,
 } from '../../connection/blockers.ts';
@@ -78,7 +78,7 @@ export async function releaseAllLocks(session: Session): Promise<void> {
   await session.run('select pg_catalog.pg_advisory_unlock_all()');
 }
 
-/** An expression that is true where this session has the lock, or could take it back. */
+/** An expression that is true where this session has the lock, or could take it again. */
 export function retakeLockSql([classId, objectId]: LockId): string {
   return `pg_catalog.pg_try_advisory_lock(${classId}, ${objectId})`;
 }
@@ -90,14 +90,14 @@ async function tryLock(session: Session, id: LockId): Promise<boolean> {
 
 async function lockedError(session: Session, id: LockId, waitedMs: number): Promise<EvdbError> {
   const holders = await listLockHolders(session, id);
-  const isSound = holders.some(isWaitingRunner);
+  const isSound = holders.some(isRetryingRunner);
   const end = isSound ? '' : terminateSql(holders);
   const who = holders.map(describeBlocker).join('; ') || 'a session that has just ended';
   return new EvdbError(
     'LOCKED',
     `another runner is at work: ${who} (waited ${renderDuration(waitedMs)})`,
     {
-      hint: `Try again when it is done; --lock-wait waits longer.${isSound ? ' It is sound: it leaves others alone for a while, as it did not get its locks.' : ''}${end === '' ? '' : ` Where it hangs, end it: ${end}`}`,
+      hint: `Try again when it is done; --lock-wait waits longer.${isSound ? ' Nothing is wrong with it: it could not acquire its locks, and tries again after a pause.' : ''}${end === '' ? '' : ` Where it hangs, end it: ${end}`}`,
       details: { holders, waitedMs },
     },
   );

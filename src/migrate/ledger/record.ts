@@ -1,3 +1,4 @@
+import { restUnderName } from '../../connection/blockers.ts';
 import { synchronousSql } from '../../connection/options.ts';
 import { withLockRetries } from '../../connection/retry.ts';
 import type { Session } from '../../connection/session.ts';
@@ -187,7 +188,7 @@ export async function writeLedger(
         throw error;
       }
     },
-    { signal },
+    { signal, rest: restUnderName({ worker, work: 'a change of the ledger' }) },
   );
 }
 
@@ -335,7 +336,7 @@ function recordUpCall(key: LedgerKey, entry: LedgerEntry, by: Provenance): strin
   return `${quoteIdent(key.ledgerSchema)}.record_up(${values.join(', ')})`;
 }
 
-/** The same for what is taken back. */
+/** The same for what is rolled back. */
 export function recordDownStatements(
   key: LedgerKey,
   entry: HistoryEntry & { version: Version },

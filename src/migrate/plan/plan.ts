@@ -240,7 +240,8 @@ export function fullName({ label, name }: { label: string; name: string }): stri
   return `${label}_${name}`;
 }
 
-function listNames(names: string[], most = 5): string {
+/** The first ones, and how many more there are. */
+export function listNames(names: string[], most = 5): string {
   const shown = names.slice(0, most).join(', ');
   return names.length > most ? `${shown} and ${names.length - most} more` : shown;
 }

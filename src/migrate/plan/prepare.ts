@@ -1,5 +1,6 @@
 import type { Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
+import { maskSecrets } from '../../sql/mask.ts';
 import { GRAMMAR_MAJOR, loadSqlParser, type SqlParser } from '../../sql/parser.ts';
 import { type Statement, splitStatements } from '../../sql/statements.ts';
 import { asKind } from '../../sql/tree.ts';
@@ -20,7 +21,7 @@ import { ledgerKey, type MigrateOptions } from '../options.ts';
 import type { MigrationDirection, MigrationPlanWarning } from '../progress.ts';
 import { checkStatements, type ScriptProblem } from './check.ts';
 import type { MigrationStatus } from './compare.ts';
-import { fullName, type Selection } from './plan.ts';
+import { fullName, listNames, type Selection } from './plan.ts';
 import { type ResumePoint, readResumePoint } from './resume-point.ts';
 
 /** One migration, read and checked, ready to run. */
@@ -81,20 +82,22 @@ function warnOfNoWayBack(
   steps: MigrationStep[],
   migrations: MigrationStatus[],
 ): MigrationPlanWarning[] {
-  const without = steps.filter(({ script, entry }, index) => {
-    if (script.directives.irreversible !== undefined) return false;
-    if (migrations[index]?.file?.downPath === undefined) return true;
-    const downText = entry?.downText ?? null;
-    return downText !== null && splitStatements(downText).length === 0;
+  const without = steps.flatMap((step, index) => {
+    if (step.script.directives.irreversible !== undefined) return [];
+    const { version } = step;
+    if (migrations[index]?.file?.downPath === undefined)
+      return [{ version, name: `${fullName(step)} (no down script)` }];
+    const downText = step.entry?.downText ?? null;
+    if (downText === null || splitStatements(downText).length > 0) return [];
+    return [{ version, name: `${fullName(step)} (empty down script)` }];
   });
   const [first, ...others] = without;
   if (!first) return [];
-  const more = others.length === 0 ? '' : ` and ${others.length} more`;
   return [
     {
       code: 'NO_WAY_BACK',
       ...(others.length === 0 && { version: first.version }),
-      message: `${fullName(first)}${more} cannot be rolled back: ${others.length === 0 ? 'its down script is' : 'their down scripts are'} missing or empty`,
+      message: `${listNames(without.map(({ name }) => name))} cannot be rolled back`,
     },
   ];
 }
@@ -303,7 +306,9 @@ export async function readDiffs(
     const title = `${fullName({ label, name })}, as applied`;
     diffs.set(
       version,
-      createTwoFilesPatch(title, now.path, applied, now.text, '', '', { context: 2 }),
+      createTwoFilesPatch(title, now.path, maskSecrets(applied), maskSecrets(now.text), '', '', {
+        context: 2,
+      }),
     );
   }
   return diffs;

@@ -1,3 +1,4 @@
+import { restUnderName } from '../../connection/blockers.ts';
 import { codeOf } from '../../connection/connection-error.ts';
 import { withLockRetries } from '../../connection/retry.ts';
 import type { Session } from '../../connection/session.ts';
@@ -73,7 +74,7 @@ export async function resetSchema(options: ResetSchemaOptions): Promise<ResetSch
         forgotten: rows.length,
         dropped,
         alsoDropped: outside.along,
-        steps: applied,
+        ...applied,
         pending: [],
         warnings,
         durationMs: performance.now() - startedAt,
@@ -140,7 +141,11 @@ async function dropContents(
         throw error;
       }
     },
-    { signal, budgetMs: settings.lockWaitBudgetMs },
+    {
+      signal,
+      budgetMs: settings.lockWaitBudgetMs,
+      rest: restUnderName({ worker, work: `the reset of schema ${targetSchema}` }),
+    },
   );
 }
 

@@ -235,7 +235,13 @@ test('what the server says is told of the file that it is of, also where answers
   proxy.restore();
   await running;
   const notices = stage.heard.flatMap((one) => (one.kind === 'notice' ? [one] : []));
-  expect(notices.map(({ file, line }) => `${file.slice(-9)}:${line}`)).toEqual(
-    NAMES.map((label) => `${label}_t.sql:2`),
-  );
+  expect(
+    notices.map(
+      ({
+        notice: {
+          location: { file, line },
+        },
+      }) => `${file.slice(-9)}:${line}`,
+    ),
+  ).toEqual(NAMES.map((label) => `${label}_t.sql:2`));
 });

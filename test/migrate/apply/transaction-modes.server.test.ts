@@ -117,12 +117,39 @@ test('says of a runner between two tries that it waits for the next one', async 
   let second: Error & { hint?: string };
   do {
     second = await failureOf(migrateUp({ ...stage.options, lockWaitMs: 0 }));
-  } while (!second.message.includes('waits for its next try'));
+  } while (!second.message.includes('waits for try'));
   expect(second.message).toMatch(
-    /another runner is at work: pid \d+ \(evdb, .*\) waits for its next try of 001_a \(try \d\)/,
+    /another runner is at work: pid \d+ \(evdb, .*\) waits for try \d of 001_a/,
   );
   expect(second.hint).not.toContain('pg_terminate_backend');
   await other`rollback`;
   await run;
   expect(await names()).toEqual([]);
 });
+
+for (const [where, header] of [
+  ['in a transaction', ''],
+  ['without one', '-- evdb: no-transaction\n'],
+]) {
+  test(`says of a runner in a further try which one it is, ${where}`, async ({ stage }) => {
+    await stage.sql`create table a (id integer)`;
+    await stage.migration('001_a', `${header}alter table a add b integer;`);
+    const other = stage.openOther();
+    await other`begin; lock table a in access share mode`.simple();
+    const run = migrateUp({ ...stage.options, lockTimeoutMs: 5000 });
+    run.catch(() => undefined);
+    await untilHeard(stage.heard, 'retry');
+    let second: Error & { hint?: string };
+    do {
+      second = await failureOf(migrateUp({ ...stage.options, lockWaitMs: 0 }));
+    } while (!second.message.includes('is at try'));
+    expect(second.message).toMatch(/: pid \d+ \(evdb, .*\) is at try 2 of 001_a \(waited/);
+    expect(second.hint).not.toContain('pg_terminate_backend');
+    await other`rollback`;
+    await run;
+    const left = await stage.sql`
+      select from pg_stat_activity
+      where datname = current_database() and application_name like 'evdb is at%'`;
+    expect(left).toEqual([]);
+  });
+}
