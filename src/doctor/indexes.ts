@@ -20,9 +20,14 @@ const REASONS: Record<InvalidObjectRow['problem'], string> = {
   'not-enforced': 'is not enforced: rows may break it',
 };
 
-function fixOf(row: InvalidObjectRow): { fix?: string } {
+function wayOut(row: InvalidObjectRow): { fix?: string; hint?: string } {
   const fix = renderFix(row);
-  return fix === null ? {} : { fix };
+  if (fix !== null) return { fix };
+  return row.problem === 'parts-missing'
+    ? {
+        hint: 'Create the index on each partition that lacks it, and attach it: alter index … attach partition …',
+      }
+    : {};
 }
 
 /** Indexes that nobody can use and nobody is building. */
@@ -35,7 +40,7 @@ export function judgeInvalidIndexes(rows: InvalidObjectRow[]): DoctorFinding[] {
         severity: 'warning',
         message: `index ${schema}.${name} of ${table} ${REASONS[problem]}`,
         objects: [`${schema}.${name}`],
-        ...fixOf(row),
+        ...wayOut(row),
       };
     });
 }
@@ -159,7 +164,7 @@ export function judgeUnvalidatedConstraints(rows: InvalidObjectRow[]): DoctorFin
         severity: 'warning',
         message: `constraint ${name} of ${schema}.${table} ${REASONS[problem]}`,
         objects: [`${schema}.${table}.${name}`],
-        ...fixOf(row),
+        ...wayOut(row),
       };
     });
 }

@@ -34,7 +34,11 @@ export function judgeSlots(rows: ReplicationRow[]): DoctorFinding[] {
           severity: isBad ? 'error' : 'warning',
           message: `slot ${name} is ${isActive ? 'behind' : 'inactive'} and keeps ${renderBytes(retained)} of WAL${soon}`,
           objects: [name],
-          ...(!isActive && { fix: `${dropSlot(name)} -- unless its reader comes back` }),
+          ...(isActive
+            ? {
+                hint: 'Find out why its reader is slow; max_slot_wal_keep_size limits what a slot keeps.',
+              }
+            : { fix: `${dropSlot(name)} -- unless its reader comes back` }),
         },
       ];
     });
@@ -72,14 +76,18 @@ export function judgeLag(rows: ReplicationRow[]): DoctorFinding[] {
       const severity = found.find((one) => one === 'error') ?? found.find(Boolean);
       if (severity !== undefined) {
         const message = `${who} is ${renderBytes(bytes)}${ms > 0 ? ` and ${renderAge(ms)}` : ''} behind`;
-        return [{ severity, message, objects: [name] }];
+        return [{ severity, message, objects: [name], hint: SLOW_READER }];
       }
       // One that catches up is judged by its lag.
       if (state === 'streaming' || state === 'catchup') return [];
       const message = `${who} is in state ${state}`;
-      return [{ severity: 'warning', message, objects: [name] }];
+      return [{ severity: 'warning', message, objects: [name], hint: LOOK_INTO_LOG }];
     });
 }
+
+const SLOW_READER =
+  'On the side that is behind look for long queries that hold up replay, a slow disk or a slow network.';
+const LOOK_INTO_LOG = 'The log of the other side says why it does not stream.';
 
 export const REPLICATION_LAG: DoctorCheck = {
   name: 'replication-lag',
