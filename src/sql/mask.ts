@@ -109,11 +109,12 @@ function toTheEnd(text: string, start: number): Secret {
   return { start, end: text.length, shown: MASK };
 }
 
-/** Behind white space and comments. */
+/** Behind white space, also as an escape string writes it, and comments. */
 function skipGap(text: string, from: number): number {
   let at = from;
   for (;;) {
     if (/\s/.test(text[at] ?? '')) at++;
+    else if (/^\\[nrtfv]/.test(text.slice(at, at + 2))) at += 2;
     else if (text.startsWith('/*', at)) at = endOrAll(text, endOfBlockComment(text, at));
     else if (text.startsWith('--', at)) at = endOfLine(text, at);
     else return at;

@@ -6,7 +6,7 @@ import { parseJson } from './cli-kit.ts';
 
 const SAYING = `do $$ begin
   raise notice 'a note';
-  raise warning E'skipped 12 rows\n::error::\x1b[2J' using detail = 'of 20', hint = 'password ''hidden''';
+  raise warning E'skipped 12 rows\\n::error::\\x1b[2J' using detail = 'of 20', hint = 'password ''hidden''';
 end $$;
   drop table if exists nothing;
 create table if not exists a ();
@@ -70,7 +70,7 @@ test('tells fifty notices of a migration and all of its warnings, and how many m
   expect(lines.slice(49)).toEqual([
     'notice  migrations/001_a.sql:1:1  number 50',
     'warning  migrations/001_a.sql:1:1  at last',
-    '001_a: 19950 more notices of the server are not shown',
+    '001_a: 19,950 more notices of the server are not shown',
     'notice  migrations/002_b.sql:1:1  of b',
   ]);
   const { notices, noticesLeftOut } = parseJson(up);

@@ -299,6 +299,6 @@ test('business-rules finds broken data, and is skipped where there is no event s
   plain.pathname = `/${db.name}`;
   expect(await examine(plain.href, 'business-rules')).toMatchObject({
     status: 'unknown',
-    findings: [{ fix: expect.stringContaining('grant_read_only_access') }],
+    findings: [{ hint: expect.stringContaining('grant_read_only_access') }],
   });
 });

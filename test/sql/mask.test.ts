@@ -24,6 +24,7 @@ describe('maskSecrets', () => {
     `do $$ begin execute 'create user x password ' || quote_literal('${SECRET}'); end $$`,
     `create user x password '${SECRET}`,
     `create user x password 'it''s ${SECRET}'`,
+    `execute E'create user x password\\n\\t''${SECRET}'' login'`,
     `{"password": "${SECRET}", "name": "x"}`,
     `select set_secret(secret => '${SECRET}')`,
     `select set_secret(api_key := '${SECRET}')`,

@@ -75,7 +75,6 @@ async function applyStatements(step: MigrationStep, context: ApplyContext): Prom
   const seen = createSeenBlockers();
   tellWhoIsInTheWay(step, context);
   try {
-    context.notices.startTry(step);
     await prepareSession(step, context);
     const from = step.resume
       ? await takeUp(step, step.resume, { context, seen })

@@ -72,6 +72,7 @@ async function attemptInTransaction(
 ): Promise<void> {
   const { worker, settings, signal, notices } = at.context;
   const lockTimeoutMs = lockTimeouts(at.rung, settings)[classifyStatement(statement).lockClass];
+  notices.startTry(step);
   // Its answer comes before the statement is sent, which must never run without it.
   await worker.run(`begin isolation level read committed, read write;
 select ${limitLocksSql(lockTimeoutMs, true)};
@@ -167,6 +168,7 @@ async function attemptAlone(
   const { context, rung, lone, left } = running;
   const { worker, settings } = context;
   const { isConcurrently, lockClass } = classifyStatement(statement);
+  context.notices.startTry(step);
   // A concurrent build waits for old transactions on purpose and blocks nobody while it does.
   const lockTimeoutMs = isConcurrently ? 0 : lockTimeouts(rung, settings)[lockClass];
   const send = () => sendStatement(statement, step, context);

@@ -22,7 +22,7 @@ const MOST_UNDER_WAY = 256;
 
 /** Tells of what the server says about the statements of scripts; of evdb's own it tells nothing. */
 export interface Notices {
-  /** From now on the server speaks of this step, whose script begins, or begins anew. */
+  /** From now on the server speaks of this step: its script, or a statement of it, begins or begins anew. */
   startTry(step: MigrationStep): void;
   /** This text is about to be sent; what the server says while it runs is told as of this place. */
   expect(statement: Pick<Statement, 'text' | 'line' | 'column'>): void;
