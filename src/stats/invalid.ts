@@ -162,12 +162,13 @@ function renderDuplicates(columns: ReadonlySet<string>): string {
 }
 
 /** The rows that break a constraint of a table. */
-const VIOLATIONS = `case x.contype
-      when 'c' then pg_catalog.format('select * from %I.%I where not %s;', n.nspname, t.relname,
+const VIOLATIONS = `case
+      when x.conrelid = 0 then null
+      when x.contype = 'c' then pg_catalog.format('select * from %I.%I where not %s;', n.nspname, t.relname,
         pg_catalog.pg_get_expr(x.conbin, x.conrelid))
-      when 'n' then (select pg_catalog.format('select * from %I.%I where %I is null;', n.nspname, t.relname, a.attname)
+      when x.contype = 'n' then (select pg_catalog.format('select * from %I.%I where %I is null;', n.nspname, t.relname, a.attname)
         from pg_catalog.pg_attribute a where a.attrelid = x.conrelid and a.attnum = x.conkey[1])
-      when 'f' then (
+      when x.contype = 'f' then (
         select pg_catalog.format('select * from %I.%I as c where %s and not exists (select from %s as p where %s);',
           n.nspname, t.relname,
           pg_catalog.string_agg(pg_catalog.format('c.%I is not null', a.attname), ' and ' order by k.place),

@@ -163,7 +163,7 @@ test('prints no password of a line that does not say that it is one', async ({
   await project.migration('001_a', `create role evdb_x4 password\n  '${SECRET}' nonsense;`, '');
   const options = { cwd: project.dir, env: { EVDB_URL: emptyDb.url } };
   const { stdout, stderr } = await runCli(['migrate', 'up', '--json'], options);
-  expect(stderr).toContain(`2 |   '***' nonsense\n    |         ^`);
+  expect(stderr).toContain(`2 |   '***' nonsense;\n    |         ^`);
   expect(stdout + stderr).not.toContain(SECRET);
   const where = `do $$ begin execute E'create role evdb_x5 password\\n''${SECRET}'' in role nobody_'; end $$;`;
   await project.migration('001_a', where, '');

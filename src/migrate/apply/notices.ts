@@ -70,6 +70,15 @@ export function listenToNotices(worker: Session, onProgress: OnMigrationProgress
     told.push(notice);
     onProgress({ kind: 'notice', notice });
   });
+  const end: Notices['end'] = (step) => {
+    const heard = heardOf.get(keyOf(step));
+    heardOf.delete(keyOf(step));
+    if (!heard?.untold) return;
+    untold += heard.untold;
+    const { direction, version, label, name } = heard.step;
+    const about = { direction, step: { version, label, name } };
+    onProgress({ kind: 'notices-left-out', ...about, count: heard.untold });
+  };
   return {
     told,
     get untold() {
@@ -77,6 +86,8 @@ export function listenToNotices(worker: Session, onProgress: OnMigrationProgress
     },
     startTry: (step) => {
       const key = keyOf(step);
+      // The one before is being committed: nothing more comes of it.
+      if (current && keyOf(current.step) !== key) end(current.step);
       current = heardOf.get(key) ?? newHeard(step);
       current.repeats = [...current.told];
       heardOf.set(key, current);
@@ -91,15 +102,7 @@ export function listenToNotices(worker: Session, onProgress: OnMigrationProgress
     expectDeferred: (text) => {
       if (last) recent.push({ text, place: last });
     },
-    end: (step) => {
-      const heard = heardOf.get(keyOf(step));
-      heardOf.delete(keyOf(step));
-      if (!heard?.untold) return;
-      untold += heard.untold;
-      const { direction, version, label, name } = heard.step;
-      const about = { direction, step: { version, label, name } };
-      onProgress({ kind: 'notices-left-out', ...about, count: heard.untold });
-    },
+    end,
   };
 }
 
