@@ -64,7 +64,10 @@ async function loadProgram() {
     await bundle.close();
     const load = (name) => import(pathToFileURL(join(made, name)).href);
     const [{ buildProgram }, { exitCodeFor }] = [await load('run.mjs'), await load('codes.mjs')];
-    const program = buildProgram({ out() {}, err() {} }, { exitCode: 0, command: '' });
+    const program = buildProgram(
+      { out() {}, err() {}, outSize: () => ({}) },
+      { exitCode: 0, command: '' },
+    );
     return { program, exitCodeFor };
   } finally {
     rmSync(made, { recursive: true, force: true });

@@ -1,6 +1,7 @@
 import { isatty } from 'node:tty';
 import type { ReportRenderOptions } from '../report/render-report.ts';
 import { PLAIN, type Style, type TableRenderer } from '../report/table.ts';
+import { fitText } from '../text/wrap.ts';
 import { printable, SIGNALS } from './output.ts';
 import type { Asking } from './prompts.ts';
 
@@ -11,8 +12,10 @@ export interface CliContext {
   /** The file that was called, such as `/usr/local/bin/evdb`. */
   programPath: string;
   platform: NodeJS.Platform;
-  /** Results as text, made fit to be shown. */
+  /** Results as text, made fit to be shown: in lines of the terminal's width. */
   out(text: string): void;
+  /** The same for what was asked for as wide as it is. */
+  outWide(text: string): void;
   /** Results as they are: data, and what a format has made fit already. */
   outVerbatim(text: string): void;
   /** Everything else, made fit to be shown. */
@@ -45,14 +48,17 @@ export function processContext(proc: NodeJS.Process): CliContext {
   noteLostOutput(stderr, {});
   const outColour = wantsColour(env, stdout.isTTY);
   const errColour = wantsColour(env, stderr.isTTY);
+  const outSize = () => ({ columns: stdout.columns ?? readColumns(env), rows: stdout.rows });
   return {
     env,
     cwd: proc.cwd(),
     programPath: proc.argv[1] ?? '',
     platform: proc.platform,
-    out: (text) => void stdout.write(printable(text, outColour)),
+    out: (text) => void stdout.write(fitText(printable(text, outColour), outSize().columns)),
+    outWide: (text) => void stdout.write(printable(text, outColour)),
     outVerbatim: (text) => void stdout.write(text),
-    err: (text) => void stderr.write(printable(text, errColour)),
+    err: (text) =>
+      void stderr.write(fitText(printable(text, errColour), stderr.columns ?? readColumns(env))),
     lostOutput: () => flush(stdout, lost),
     isInteractive,
     // Making `proc.stdin` takes a while, so it is made for a question alone.
@@ -60,7 +66,7 @@ export function processContext(proc: NodeJS.Process): CliContext {
       return isInteractive && isatty(0) ? { input: proc.stdin, output: stderr } : undefined;
     },
     isOutTerminal: stdout.isTTY === true,
-    outSize: () => ({ columns: stdout.columns ?? readColumns(env), rows: stdout.rows }),
+    outSize,
     outColour,
     errColour,
     onInterrupt: (callback) => onSignals(proc, callback),
@@ -142,8 +148,18 @@ export async function loadStyle(isColoured: boolean): Promise<Style> {
   };
 }
 
-/** Boxes for people, plain columns for logs and files. */
-export async function loadTable({ isOutTerminal }: CliContext): Promise<TableRenderer | undefined> {
+/** Boxes for people, plain columns for logs and files; never wider than the terminal. */
+export async function loadTable(context: CliContext): Promise<TableRenderer | undefined> {
+  const { columns: width } = context.outSize();
+  if (width === undefined) return undefined;
+  const [{ fitTable }, table] = await Promise.all([
+    import('../report/fit-table.ts'),
+    loadBoxes(context),
+  ]);
+  return (columns, rows, style) => fitTable(columns, rows, style, { width, table });
+}
+
+async function loadBoxes({ isOutTerminal }: CliContext): Promise<TableRenderer | undefined> {
   if (!isOutTerminal) return undefined;
   const { renderTerminalTable } = await import('../report/terminal-table.ts');
   return renderTerminalTable;
@@ -160,7 +176,7 @@ export async function loadRenderOptions({
   style: Style;
 }): Promise<() => ReportRenderOptions> {
   if (flags.markdown) return () => ({ style, format: 'markdown' });
-  const table = await loadTable(context);
+  const table = await loadBoxes(context);
   return () => ({
     style,
     width: context.outSize().columns,

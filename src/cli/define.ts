@@ -1,6 +1,7 @@
-import { Argument, type Command, Option } from 'commander';
+import { Argument, type Command, Help, type HelpConfiguration, Option } from 'commander';
 import type { PipelineReport } from '../report/pipeline.ts';
 import type { Style } from '../report/table.ts';
+import { wrapWords } from '../text/wrap.ts';
 import { type CliContext, loadStyle } from './context.ts';
 import { readNpmFlags } from './npm-flags.ts';
 import { toJson } from './output.ts';
@@ -128,9 +129,27 @@ async function giveResult(
     context.outVerbatim(toJson({ command, exitCode, data, isLine: isStream, isVerbatim }));
   } else if (!isStream && text !== '') {
     if (isVerbatim) context.outVerbatim(`${text}\n`);
+    else if (flags.full || flags.markdown) context.outWide(`${text}\n`);
     else context.out(`${text}\n`);
   }
 }
+
+/** Beside a term, a description has at least this room, or it stands below the term. */
+const LEAST_BESIDE = 32;
+const BELOW = '      ';
+
+/** How help is laid out: as wide as the terminal, and readable on a narrow one. */
+export const HELP_LAYOUT: HelpConfiguration = {
+  minWidthToWrap: LEAST_BESIDE,
+  formatItem(term, termWidth, description, helper) {
+    const { helpWidth = 80 } = helper;
+    if (description === '' || helpWidth - termWidth - 4 >= LEAST_BESIDE) {
+      return Help.prototype.formatItem.call(helper, term, termWidth, description, helper);
+    }
+    const lines = wrapWords(description, helpWidth - BELOW.length);
+    return [`  ${term}`, ...lines.map((line) => `${BELOW}${line}`)].join('\n');
+  },
+};
 
 function renderExamples(examples: string[]): string {
   const title = examples.length === 1 ? 'Example' : 'Examples';

@@ -15,7 +15,7 @@ import type {
   OnMigrationProgress,
 } from '../migrate/progress.ts';
 import type { Style } from '../report/table.ts';
-import { renderCount, renderDuration } from '../text/units.ts';
+import { renderCount, renderDuration, renderNumber } from '../text/units.ts';
 import { type CliContext, loadStyle } from './context.ts';
 import { printable } from './output.ts';
 
@@ -91,7 +91,9 @@ function describe(
       return renderWarning(progress.warning, style);
     case 'lock-wait': {
       const who = progress.holders.map(describeBlocker).join('; ') || 'another runner';
-      return `waiting for ${who} (${renderDuration(progress.waitedMs)})`;
+      // The first word comes before anybody has waited.
+      const since = progress.waitedMs < 1000 ? '' : ` (${renderDuration(progress.waitedMs)})`;
+      return `waiting for ${who}${since}`;
     }
     case 'notices-left-out':
       return renderLeftOut(progress);
@@ -122,8 +124,9 @@ function describeStatement(told: Extract<MigrationProgress, { kind: 'statement' 
 function describeBuild({ phase, unit, done, total, lockerPid }: IndexBuildProgress): string {
   const who = lockerPid === null ? '' : `, now for pid ${lockerPid}`;
   if (unit === null) return `${phase}${who}`;
-  if (unit === 'transactions') return `${phase}, ${done} of ${total} done${who}`;
-  return `${phase}, ${Math.floor((100 * done) / total)} % of ${total} ${unit}`;
+  if (unit === 'transactions')
+    return `${phase}, ${renderNumber(done)} of ${renderNumber(total)} done${who}`;
+  return `${phase}, ${Math.floor((100 * done) / total)} % of ${renderNumber(total)} ${unit}`;
 }
 
 function describeHolder({ tables, ...blocker }: LockHolder): string {

@@ -21,6 +21,7 @@ import {
   type CommandGroup,
   type CommandSpec,
   commandPath,
+  HELP_LAYOUT,
 } from './define.ts';
 import { EXIT, exitCodeFor } from './exit-codes.ts';
 import { isJsonByNpm, isRunByNpm, npmWithDashes } from './npm-flags.ts';
@@ -150,7 +151,13 @@ export function buildProgram(
   const program = new Command('evdb')
     .description('PostgreSQL migrations and operations that never leave anything half done')
     .option('-V, --version', 'print the version')
-    .configureOutput({ writeOut: context.out, writeErr: context.err, outputError: () => undefined })
+    .configureHelp(HELP_LAYOUT)
+    .configureOutput({
+      getOutHelpWidth: () => context.outSize().columns ?? 80,
+      writeOut: context.out,
+      writeErr: context.err,
+      outputError: () => undefined,
+    })
     .exitOverride()
     .addHelpText('after', HELP);
   for (const entry of wantedCommands(words)) addCommand(program, entry, { context, state });
@@ -171,8 +178,7 @@ const HELP = `
 Example:
   $ evdb migrate up --embedded
 
-Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 a check found something,
-4 temporary (try again), 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 a check found something, 4 temporary (try again), 130 interrupted.
 `;
 
 /** commander passes these on only to commands that are made after they were set. */

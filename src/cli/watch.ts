@@ -4,6 +4,7 @@ import type { ConnectionOptions } from '../connection/options.ts';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { renderDuration, renderTime } from '../text/units.ts';
+import { fitText } from '../text/wrap.ts';
 import type { CliContext } from './context.ts';
 import type { CommandInput, CommandResult } from './define.ts';
 import { EXIT, exitCodeFor, isInterrupted, withStop } from './exit-codes.ts';
@@ -137,10 +138,12 @@ function createScreen(
   const draw = (warning: string[]) => {
     if (hasEnded) return;
     const every = style.dim(`every ${renderDuration(intervalMs)}  ${renderClock()}`);
+    const { columns, rows } = context.outSize();
     const head = [`${style.bold(`evdb ${command}`)}  ${every}`, ...warning, ''];
-    const lines = [...head, ...(last?.text.split('\n') ?? [])];
-    const shown = cutLines(lines, context.outSize().rows ?? lines.length);
-    const text = shown.map((line) => printable(line) + CLEAR_LINE).join('\r\n');
+    const lines = fitText([...head, ...(last ? [last.text] : [])].join('\n'), columns).split('\n');
+    const shown = cutLines(lines, rows ?? lines.length);
+    // In front of the line: behind one that is full the cursor stands on its last character.
+    const text = shown.map((line) => CLEAR_LINE + printable(line)).join('\r\n');
     // in one piece, and over what is there: a cleared screen would flicker
     context.outVerbatim(`${isEntered ? '' : ENTER}${HOME}${text}${CLEAR_BELOW}`);
     isEntered = true;
@@ -163,7 +166,7 @@ function createScreen(
 function cutLines(lines: string[], height: number): string[] {
   if (lines.length <= height) return lines;
   const shown = lines.slice(0, Math.max(1, height - 1));
-  return [...shown, `… ${lines.length - shown.length} more lines: a higher terminal shows them`];
+  return [...shown, `… ${lines.length - shown.length} more lines need a taller terminal`];
 }
 
 function renderClock(): string {

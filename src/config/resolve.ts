@@ -206,7 +206,11 @@ export function renderConfig(
   style: Style,
   table: TableRenderer = renderTable,
 ): string {
-  const columns = [{ title: 'Setting' }, { title: 'Value' }, { title: 'Source' }];
+  const columns = [
+    { title: 'setting' },
+    { title: 'value', text: 'wraps' as const },
+    { title: 'source', text: 'wraps' as const },
+  ];
   return table(columns, entries.map(renderRow), style);
 }
 

@@ -186,7 +186,8 @@ export function describeBlocker(blocker: Blocker): string {
       .filter(Boolean)
       .join(' '),
   ].filter(Boolean);
-  const query = blocker.query ? `: ${blocker.query}` : '';
+  // Its semicolon would stand beside that of the sentence.
+  const query = blocker.query ? `: ${blocker.query.replace(/[;\s]+$/, '')}` : '';
   const facts = who.length > 0 ? ` (${who.join(', ')})` : '';
   return `pid ${blocker.pid}${facts}${query}`;
 }

@@ -145,7 +145,7 @@ export function renderPing(
     { text: name },
     { text, ...(colour && { colour }) },
   ]);
-  return table([{ title: 'Database' }, { title: ping.database }], cells, style);
+  return table([{ title: 'database' }, { title: ping.database, text: 'wraps' }], cells, style);
 }
 
 function describeState({ isInRecovery, isReadOnly }: DatabasePing): string {

@@ -130,7 +130,7 @@ export const SIZES_VIEW: ReportView<DatabaseSizeRow> = {
     },
     { header: 'size', unit: 'bytes', value: (row) => row.totalBytes },
     { header: 'of all', unit: 'ratio', value: (row) => row.share, priority: 3 },
-    { header: 'rows', unit: 'bytes', value: (row) => row.tableBytes, priority: 1 },
+    { header: 'data', unit: 'bytes', value: (row) => row.tableBytes, priority: 1 },
     { header: 'indexes', unit: 'bytes', value: (row) => row.indexBytes, priority: 2 },
   ],
   empty: () => 'the database has no size',

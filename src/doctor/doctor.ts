@@ -4,6 +4,7 @@ import { EvdbError } from '../errors.ts';
 import type { Finding, SuppressedFinding } from '../finding.ts';
 import { quoteIdent } from '../sql/quote.ts';
 import { commandLine } from '../text/command-line.ts';
+import { renderCount } from '../text/units.ts';
 import {
   type CheckContext,
   type DoctorCheck,
@@ -201,7 +202,7 @@ function summarise(
   if (all.length === 0) return summary;
   if (findings.length === 0) return 'all that was found is ignored';
   const [first] = findings;
-  return findings.length === 1 && first ? first.message : `${findings.length} findings`;
+  return findings.length === 1 && first ? first.message : renderCount(findings.length, 'finding');
 }
 
 /** What the server refused is unknown; a fault in evdb, or a lost connection, ends the run. */

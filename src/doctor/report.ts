@@ -4,7 +4,7 @@ import type { PipelineReport } from '../report/pipeline.ts';
 import { renderMarkdownTable } from '../report/render-report.ts';
 import type { Style } from '../report/table.ts';
 import { renderCount } from '../text/units.ts';
-import { wrapWords } from '../text/width.ts';
+import { fitText } from '../text/wrap.ts';
 import { STATUSES } from './check.ts';
 import type { DoctorCheckReport, DoctorCheckStatus, DoctorReport } from './doctor.ts';
 
@@ -41,8 +41,10 @@ const INDENT = '    ';
  */
 export function renderDoctor(report: DoctorReport, options: DoctorRenderOptions): string {
   const { style, format = 'text' } = options;
-  const body = format === 'markdown' ? renderMarkdown(report) : renderGroups(report, options);
-  return `${body}\n\n${renderCounts(report, format === 'markdown' ? undefined : style)}`;
+  if (format === 'markdown')
+    return `${renderMarkdown(report)}\n\n${renderCounts(report, undefined)}`;
+  const text = `${renderGroups(report, options)}\n\n${renderCounts(report, style)}`;
+  return fitText(text, options.width);
 }
 
 function renderGroups(report: DoctorReport, options: DoctorRenderOptions): string {
@@ -65,7 +67,7 @@ function renderCheck(
   report: DoctorReport,
   options: DoctorRenderOptions,
 ): string[] {
-  const { style, width = Number.POSITIVE_INFINITY, full = false } = options;
+  const { style, full = false } = options;
   const findings = report.findings.filter(({ code }) => code === check);
   const ignored = report.suppressed.filter(({ code }) => code === check);
   const isFine = status === 'ok' || status === 'skipped';
@@ -77,47 +79,31 @@ function renderCheck(
   const shown = full ? findings : findings.slice(0, SHOWN_FINDINGS);
   const hidden = findings.length - shown.length;
   const head = `${check}${facts === '' ? '' : `: ${facts}`}`;
-  const [first = '', ...further] = wrapWords(head, width - LABEL);
   return [
-    `  ${renderStatus(status, style)} ${first}`,
-    ...further.map((line) => `${' '.repeat(LABEL)}${line}`),
+    `  ${renderStatus(status, style)} ${head}`,
     ...shown.flatMap((finding) => renderFinding(finding, status, options)),
     ...(hidden > 0 ? [style.dim(`${INDENT}… and ${hidden} more: --full shows all`)] : []),
     ...ignored.flatMap(({ message, reason, until }) => {
       const text = `ignored${until == null ? '' : ` until ${until}`} (${reason}): ${message}`;
-      return hang(text, INDENT, width).map((line) => style.dim(line));
+      return style.dim(INDENT + oneLine(text));
     }),
   ];
 }
 
-/** Two blanks, the symbol, a blank, the word, a blank. */
-const LABEL = 2 + 2 + 'critical'.length + 1;
-
 function renderFinding(
   { severity, message, hint, fix }: Finding,
   ofCheck: DoctorCheckStatus,
-  { style, width = Number.POSITIVE_INFINITY }: DoctorRenderOptions,
+  { style }: DoctorRenderOptions,
 ): string[] {
   // Said only where a check found different things.
   const status = STATUSES[severity];
   const [symbol, colour] = SYMBOLS[status];
-  const lines = hang(`${status === ofCheck ? '' : `${symbol} `}${message}`, INDENT, width);
+  const isSame = status === ofCheck;
+  const line = `${INDENT}${isSame ? '' : `${symbol} `}${oneLine(message)}`;
   const advice = Object.entries({ hint, fix }).flatMap(([name, text]) =>
-    text === undefined ? [] : hang(`${name}: ${text}`, `${INDENT}  `, width),
+    text === undefined ? [] : [`${INDENT}  ${style.bold(`${name}:`)} ${oneLine(text)}`],
   );
-  return [
-    ...(status === ofCheck ? lines : lines.map((line) => style[colour](line))),
-    ...advice.map((line) =>
-      line.replace(/^( +)(fix:|hint:)/, (_, blanks, name) => `${blanks}${style.bold(name)}`),
-    ),
-  ];
-}
-
-function hang(text: string, indent: string, width: number): string[] {
-  const room = Math.max(20, width - indent.length - 2);
-  return wrapWords(oneLine(text), room).map(
-    (line, index) => `${indent}${index === 0 ? '' : '  '}${line}`,
-  );
+  return [isSame ? line : style[colour](line), ...advice];
 }
 
 function renderMarkdown({ checks, findings }: DoctorReport): string {
@@ -155,7 +141,8 @@ function renderCounts(report: DoctorReport, style: Style | undefined): string {
   const parts = order
     .filter((status) => counts[status] > 0)
     .map((status) => {
-      const text = `${counts[status]} ${status}`;
+      const text =
+        status === 'warning' ? renderCount(counts[status], status) : `${counts[status]} ${status}`;
       return style && status !== 'skipped' ? style[SYMBOLS[status][1]](text) : text;
     });
   const end = ignored === 0 ? '' : `; ${renderCount(ignored, 'finding')} ignored`;

@@ -2,7 +2,7 @@ import { quoteIdent } from '../sql/quote.ts';
 import { type PartitionedTableRow, readPartitions } from '../stats/partitions.ts';
 import { readSequences, type SequenceRow } from '../stats/sequences.ts';
 import { readVacuum, type VacuumRow } from '../stats/vacuum.ts';
-import { renderCount, renderPercent } from '../text/units.ts';
+import { renderCount, renderNumber, renderPercent } from '../text/units.ts';
 import {
   type DoctorCheck,
   type DoctorFinding,
@@ -65,7 +65,7 @@ export const WRAPAROUND: DoctorCheck = {
     const left = Math.min(...rows.map((row) => row.xidsLeft ?? Number.POSITIVE_INFINITY));
     return {
       findings: [...judgeWraparound(rows), ...unknownsOf(notes)],
-      summary: `${Math.floor(left / 1_000_000)} million transactions are left at least`,
+      summary: `at least ${renderNumber(Math.floor(left / 1_000_000))} million transactions are left`,
     };
   },
 };

@@ -2,7 +2,13 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileWhole } from '../file-system.ts';
-import { type Cell, renderTable, type Style, type TableRenderer } from '../report/table.ts';
+import {
+  type Cell,
+  type Column,
+  renderTable,
+  type Style,
+  type TableRenderer,
+} from '../report/table.ts';
 import { renderTime } from '../text/units.ts';
 import { dataDirectoryOf, findPostmaster, isServerProcess, type Postmaster } from './running.ts';
 import { stopEmbeddedServer, stopProcess } from './stop.ts';
@@ -162,10 +168,14 @@ export function renderServers(
       hasDirectory ? { text: '-' } : { text: 'the folder is gone', colour: 'warn' },
     ];
   });
-  const titles = ['folder', 'state', 'port', 'pid', 'version', 'since', 'note'];
-  return table(
-    titles.map((title) => ({ title })),
-    rows,
-    style,
-  );
+  const columns: Column[] = [
+    { title: 'folder', text: 'wraps' },
+    { title: 'state' },
+    { title: 'port', priority: 1 },
+    { title: 'pid', priority: 4 },
+    { title: 'version', priority: 3 },
+    { title: 'since', priority: 2 },
+    { title: 'note', text: 'wraps' },
+  ];
+  return table(columns, rows, style);
 }

@@ -194,5 +194,5 @@ export function renderServer(
       { text: name },
       { text: value ?? '', ...(colour && { colour }) },
     ]);
-  return table([{ title: 'Embedded' }, { title: 'PostgreSQL' }], cells, style);
+  return table([{ title: 'embedded' }, { title: 'PostgreSQL', text: 'wraps' }], cells, style);
 }

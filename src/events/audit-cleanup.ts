@@ -4,6 +4,7 @@ import { isConflict, withConflictRetries } from '../connection/retry.ts';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import type { StatsReport } from '../report/columns.ts';
+import { renderCount } from '../text/units.ts';
 import { type EventSchemaTarget, onEventSchema, type SchemaNeed } from './event-schema.ts';
 
 /** A partition that was dropped with all that it held. */
@@ -238,7 +239,7 @@ function withDone(
   signal: AbortSignal | undefined,
 ): unknown {
   const { partitions, droppedEntries, deletedEntries } = done;
-  const said = `${partitions.length} partitions with ${droppedEntries} entries were dropped and ${deletedEntries} entries deleted before`;
+  const said = `${renderCount(partitions.length, 'partition')} with ${renderCount(droppedEntries, 'entry', 'entries')} dropped and ${renderCount(deletedEntries, 'entry', 'entries')} deleted before`;
   if (signal?.aborted) {
     return new EvdbError(
       'INTERRUPTED',

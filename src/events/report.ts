@@ -9,7 +9,13 @@ import {
 import type { PipelineReport } from '../report/pipeline.ts';
 import type { Style } from '../report/table.ts';
 import { commandLine } from '../text/command-line.ts';
-import { renderBytes, renderCount, renderDuration, renderTime } from '../text/units.ts';
+import {
+  renderBytes,
+  renderCount,
+  renderDuration,
+  renderNumber,
+  renderTime,
+} from '../text/units.ts';
 import type {
   AuditCleanupPreview,
   AuditCleanupProgress,
@@ -88,7 +94,10 @@ export function renderEvent(event: EventDetails, style: Style): string {
       ['when', renderTime(event.dateTime.toISOString())],
       ['where', renderValue(event.location, 'text')],
       ['state', stateOf(event.isActive, event.dateTime)],
-      ['seats', `${currentRegistrations} taken and ${heldSeats} held of ${capacity}`],
+      [
+        'seats',
+        `${renderNumber(currentRegistrations)} taken and ${renderNumber(heldSeats)} held of ${renderNumber(capacity)}`,
+      ],
       ['created by', oneLine(by)],
       ['created', renderTime(event.createdAt.toISOString())],
       ['updated', renderTime(event.updatedAt.toISOString())],
@@ -106,13 +115,19 @@ export function renderEventSeats(seats: EventSeats, style: Style): string {
       ['event', `${id}  ${oneLine(title)}`],
       ['when', renderTime(dateTime.toISOString())],
       ['state', stateOf(isActive, dateTime)],
-      ['seats', `${numbers.capacity}${numbers.isFull ? `, ${style.warn('full')}` : ''}`],
-      ['free', String(numbers.availableSpots)],
-      ['confirmed', String(numbers.confirmed)],
-      ['pending', `${numbers.pending} (${numbers.heldSeats} hold a seat)`],
-      ['waiting', String(numbers.waitlist)],
-      ['cancelled', String(numbers.cancelled)],
-      ['registrations', String(numbers.total)],
+      [
+        'seats',
+        `${renderNumber(numbers.capacity)}${numbers.isFull ? `, ${style.warn('full')}` : ''}`,
+      ],
+      ['free', renderNumber(numbers.availableSpots)],
+      ['confirmed', renderNumber(numbers.confirmed)],
+      [
+        'pending',
+        `${renderNumber(numbers.pending)} (${renderCount(numbers.heldSeats, 'holds a seat', 'hold a seat')})`,
+      ],
+      ['waiting', renderNumber(numbers.waitlist)],
+      ['cancelled', renderNumber(numbers.cancelled)],
+      ['registrations', renderNumber(numbers.total)],
     ],
     style,
   );
@@ -127,7 +142,7 @@ function renderFields(fields: [name: string, text: string][], style: Style): str
 export function renderRegistrations(report: RegistrationReport, style: Style): string {
   const { results, succeeded, refused, eventId } = report;
   const lines = results.map((one) => renderOutcome(one, style));
-  const count = `event ${eventId}: ${succeeded} done, ${refused} refused`;
+  const count = `event ${eventId}: ${renderNumber(succeeded)} done, ${renderNumber(refused)} refused`;
   return results.length > 1 ? [...lines, count].join('\n') : lines.join('\n');
 }
 
@@ -155,6 +170,7 @@ export const VIOLATIONS_VIEW: ReportView<BusinessRuleViolation> = {
       header: 'samples',
       value: ({ details }) => details.sampleIds.join(', ') || null,
       priority: 1,
+      text: 'wraps',
     },
   ],
   empty: () => 'no rule is broken',
@@ -165,7 +181,7 @@ export const RULES_VIEW: ReportView<BusinessRule> = {
   columns: [
     { header: 'rule', value: ({ rule }) => rule },
     { header: 'severity', value: ({ severity }) => severity, tone: (row) => TONES[row.severity] },
-    { header: 'a violation is', value: ({ description }) => description },
+    { header: 'a violation is', value: ({ description }) => description, text: 'wraps' },
     { header: 'repair', value: ({ repair }) => repair, priority: 1 },
   ],
   empty: () => 'there are no rules',
@@ -191,7 +207,9 @@ export function renderRepairs(
   const lines = repairs.map((repair) => renderRepair(repair, dryRun, style));
   if (repairs.length === 0) lines.push('nothing to repair');
   if (remaining.length > 0) {
-    const names = remaining.map(({ code, details }) => `${code} (${details.count})`).join(', ');
+    const names = remaining
+      .map(({ code, details }) => `${code} (${renderNumber(details.count)})`)
+      .join(', ');
     lines.push(style.warn(`${dryRun ? 'Would still be' : 'Still'} broken: ${names}`));
   }
   if (dryRun) lines.push('Nothing was changed (--dry-run).');
@@ -206,7 +224,7 @@ function renderRepair(repair: BusinessRuleRepair, dryRun: boolean, style: Style)
     ...renderChanges(entry, style).map((line) => `  ${line}`),
   ]);
   return [
-    `${verb}  ${rules.join(', ')}: ${changed} ${unit} by ${repair.repair}()`,
+    `${verb}  ${rules.join(', ')}: ${renderCount(changed, unit.replace(/s$/, ''), unit)} by ${repair.repair}()`,
     ...notes.map((note) => `  ${oneLine(note)}`),
     ...shown,
     ...(changes.length === 100 ? ['  … and perhaps more: the audit log has them all'] : []),
@@ -238,7 +256,7 @@ export function pipelineOfRules(
     summary:
       rows.length === 0
         ? `${renderCount(names.size, 'rule')} checked: none is broken`
-        : `${renderCount(names.size, 'rule')} checked: ${rows.length} broken`,
+        : `${renderCount(names.size, 'rule')} checked: ${renderNumber(rows.length)} broken`,
   };
 }
 
@@ -256,15 +274,19 @@ export function previewView(days: number): ReportView<AuditCleanupPreview> {
   };
 }
 
+function countEntries(count: number): string {
+  return renderCount(count, 'entry', 'entries');
+}
+
 /** One line of progress, for stderr. */
 export function renderCleanupProgress(progress: AuditCleanupProgress): string {
   switch (progress.kind) {
     case 'dropped': {
       const { partition, entries, freedBytes } = progress.partition;
-      return `dropped ${oneLine(partition)}: ${entries} entries, ${renderBytes(freedBytes)}`;
+      return `dropped ${oneLine(partition)}: ${countEntries(entries)}, ${renderBytes(freedBytes)}`;
     }
     case 'deleted':
-      return `deleted ${progress.done.deletedEntries} entries so far`;
+      return `deleted ${countEntries(progress.done.deletedEntries)} so far`;
     case 'blocked':
       return `waiting for locks (try ${progress.attempt} of ${progress.attempts}): ${oneLine(progress.reason)}`;
   }
@@ -277,8 +299,8 @@ export function renderCleanup(result: AuditCleanupResult, style: Style): string 
   const done = isNothing
     ? `nothing removed: no entry is older than ${renderCount(days, 'day')}`
     : [
-        `dropped ${renderCount(partitions.length, 'partition')} with ${droppedEntries} entries`,
-        `deleted ${deletedEntries} entries`,
+        `dropped ${renderCount(partitions.length, 'partition')} with ${countEntries(droppedEntries)}`,
+        `deleted ${countEntries(deletedEntries)}`,
         `freed ${renderBytes(freedBytes)} in ${renderDuration(durationMs)}`,
       ].join(', ');
   if (result.stoppedBy === 'max-duration') {

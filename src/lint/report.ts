@@ -3,6 +3,7 @@ import { type PipelineReport, promoted } from '../report/pipeline.ts';
 import { PLAIN, type Style } from '../report/table.ts';
 import { commandLine } from '../text/command-line.ts';
 import { renderCount } from '../text/units.ts';
+import { wrapWords } from '../text/wrap.ts';
 import type { LintReport } from './engine.ts';
 import type { LintFinding } from './finding.ts';
 import type { Severity } from './rule.ts';
@@ -53,6 +54,41 @@ function renderFinding(finding: LintFinding, isExplained: boolean, style: Style)
     ...(fix === undefined ? [] : [style.dim(`  --fix can ${fix}`)]),
     ...(isExplained ? [style.dim(`  more: ${commandLine('lint', { explain: code })}`)] : []),
   ].join('\n');
+}
+
+/**
+ * The page about a rule for a terminal: without what marks its examples for tests, and its paragraphs
+ * as wide as the terminal.
+ *
+ * @param width in columns; default: lines end where they do in the file
+ */
+export function renderRulePage(page: string, width?: number): string {
+  const blocks = page.trimEnd().split(/\n(?=```)|(?<=\n```)\n/);
+  return blocks
+    .map((block) => {
+      const [, language, file] = /^```(\w*)[^\n]*?(\d\w*\.sql)?(?=\n)/.exec(block) ?? [];
+      if (language === undefined) return width === undefined ? block : reflow(block, width);
+      const head = `\`\`\`${language}${file === undefined ? '' : `\n-- ${file}`}`;
+      return head + block.slice(block.indexOf('\n'));
+    })
+    .join('\n');
+}
+
+/** Paragraphs and items of lists in new lines; headings and tables stay as they are. */
+function reflow(text: string, width: number): string {
+  const joined = text.replace(/(?<=\S)\n *(?=[^\s#|-])/g, (found, at: number) => {
+    const line = text.slice(text.lastIndexOf('\n', at - 1) + 1, at);
+    return /^[#|]/.test(line) ? found : ' ';
+  });
+  return joined
+    .split('\n')
+    .flatMap((line) => {
+      if (line.startsWith('|')) return [line];
+      const indent = line.startsWith('- ') ? '  ' : '';
+      const [first = '', ...further] = wrapWords(line, width - indent.length);
+      return [first, ...further.map((more) => indent + more)];
+    })
+    .join('\n');
 }
 
 /** A rule as a list shows it. */

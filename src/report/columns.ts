@@ -16,11 +16,18 @@ export type Tone = 'good' | 'warning' | 'critical' | 'muted';
 export interface ReportColumn<T> {
   header: string;
   /** `percent` takes 0 to 100, `ratio` 0 to 1, `bytes` and `ms` whole or fractional numbers. */
-  value: (row: T) => string | number | boolean | Date | null;
+  value: (row: T, at?: number, rows?: T[]) => string | number | boolean | Date | null;
   /** Default `text`. */
   unit?: Unit;
   /** A narrow terminal drops the highest first; 0, the default, is never dropped. */
   priority?: number;
+  /**
+   * What becomes of a text that is too long: `cuts`, the default, takes a part away, `wraps` goes on
+   * in the next line, for sentences and commands, and `whole` is never narrower.
+   */
+  text?: 'cuts' | 'wraps' | 'whole';
+  /** What most rows say, such as `yes`; where all of them do, the column goes first. */
+  usual?: string;
   tone?: (row: T) => Tone | undefined;
 }
 
@@ -68,10 +75,10 @@ export function renderValue(value: Value, unit: Unit): string {
 /** Control characters, also those that turn the direction of writing, would act on the terminal. */
 const ACTING = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu;
 
-/** The text on one line, harmless to terminals; blanks at its start stay, as they indent a tree. */
+/** The text on one line, harmless to terminals; the lines of a tree at its start stay. */
 export function oneLine(text: string): string {
-  const indent = /^ *(?=\S)/.exec(text)?.[0] ?? '';
-  const line = text.replace(/\s+/gu, ' ').trim();
+  const indent = /^[ │├└─]*(?=\S)/.exec(text)?.[0] ?? '';
+  const line = text.slice(indent.length).replace(/\s+/gu, ' ').trim();
   return indent + line.replace(ACTING, (found) => `\\u{${found.codePointAt(0)?.toString(16)}}`);
 }
 

@@ -4,9 +4,16 @@ import { displayWidth } from '../text/width.ts';
 export interface Column {
   title: string;
   align?: 'right';
+  /** What becomes of a text that is too long for its column; default `whole`: it is never narrower. */
+  text?: 'cuts' | 'wraps' | 'whole';
+  /** How little it matters: a narrow terminal drops the highest first; 0, the default, stays. */
+  priority?: number;
+  /** What a cell of it mostly says; a column that says nothing else is the first to go. */
+  usual?: string;
 }
 
 export interface Cell {
+  /** May have several lines. */
   text: string;
   colour?: keyof Style;
 }
@@ -33,14 +40,31 @@ export function renderTable(columns: Column[], rows: Cell[][], style: Style): st
     });
     return said.trimEnd();
   };
+  const lines = (cells: Cell[]) =>
+    cells.some(({ text }) => text.includes('\n'))
+      ? linesOf(cells).map(line).join('\n')
+      : line(cells);
   const head = line(columns.map(({ title }) => ({ text: title, colour: 'bold' })));
-  return [head, ...rows.map(line)].join('\n');
+  return [head, ...rows.map(lines)].join('\n');
+}
+
+/** A row whose cells have several lines as that many rows. */
+function linesOf(cells: Cell[]): Cell[][] {
+  const parts = cells.map(({ text }) => text.split('\n'));
+  const height = Math.max(...parts.map((part) => part.length));
+  return Array.from({ length: height }, (_, at) =>
+    cells.map((cell, index) => ({ ...cell, text: parts[index]?.[at] ?? '' })),
+  );
 }
 
 /** How wide a column has to be. A loop, because there may be more rows than a call takes arguments. */
 export function widestOf(title: string, rows: Cell[][], index: number): number {
   let width = displayWidth(title);
-  for (const row of rows) width = Math.max(width, displayWidth(row[index]?.text ?? ''));
+  for (const row of rows) {
+    const text = row[index]?.text ?? '';
+    if (!text.includes('\n')) width = Math.max(width, displayWidth(text));
+    else for (const line of text.split('\n')) width = Math.max(width, displayWidth(line));
+  }
   return width;
 }
 

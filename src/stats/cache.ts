@@ -1,6 +1,6 @@
 import type { Session } from '../connection/session.ts';
 import type { ReportNote, ReportView, StatsReport } from '../report/columns.ts';
-import { renderPercent } from '../text/units.ts';
+import { renderNumber, renderPercent } from '../text/units.ts';
 import { readCounterAge } from './counted-since.ts';
 
 /** How often a block was found in shared buffers. */
@@ -61,7 +61,7 @@ function notesOn(rows: CacheRow[]): ReportNote[] {
   return [
     {
       level: 'info',
-      text: `ratios of fewer than ${MEANINGFUL_ACCESSES} accesses are shown in brackets: they mean nothing yet`,
+      text: `ratios of fewer than ${renderNumber(MEANINGFUL_ACCESSES)} accesses are shown in brackets: they mean nothing yet`,
     },
   ];
 }

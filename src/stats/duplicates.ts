@@ -269,9 +269,9 @@ export const DUPLICATES_VIEW: ReportView<DuplicateIndexRow> = {
     { header: 'size', value: (row) => row.sizeBytes, unit: 'bytes' },
     { header: 'scans', value: (row) => row.scans, unit: 'count', priority: 5 },
     { header: 'kind', value: (row) => row.kind, priority: 3 },
-    { header: 'why', value: (row) => row.reason, priority: 2 },
-    { header: 'to drop it', value: (row) => row.dropSql, priority: 1 },
-    { header: 'to make it again', value: (row) => row.revertSql, priority: 6 },
+    { header: 'why', value: (row) => row.reason, priority: 2, text: 'wraps' },
+    { header: 'to drop it', value: (row) => row.dropSql, text: 'wraps' },
+    { header: 'to make it again', value: (row) => row.revertSql, priority: 6, text: 'wraps' },
   ],
   empty: () => 'no index does what another one does',
 };

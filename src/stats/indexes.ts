@@ -134,6 +134,7 @@ export const INDEXES_VIEW: ReportView<IndexRow> = {
       value: (row) => row.isValid,
       unit: 'flag',
       priority: 6,
+      usual: 'yes',
       tone: (row) => (row.isValid ? undefined : 'critical'),
     },
     { header: 'definition', value: (row) => row.definition, priority: 7 },

@@ -190,7 +190,7 @@ export const INVALID_VIEW: ReportView<InvalidObjectRow> = {
     { header: 'problem', value: (row) => row.problem, tone: toneOf },
     { header: 'size', value: (row) => row.sizeBytes, unit: 'bytes', priority: 4 },
     { header: 'being built', value: buildOf, priority: 2 },
-    { header: 'fix', value: renderFix, priority: 1 },
+    { header: 'fix', value: renderFix, text: 'wraps' },
   ],
   empty: () => 'every index is valid and every constraint is validated',
 };

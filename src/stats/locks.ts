@@ -268,11 +268,27 @@ function describe(id: string, { sessions, prepared }: LockFacts) {
   };
 }
 
-/** `4711`, `└── 4712`, `└──── 4713 (queued)`: without blanks in front, which tables take away. */
-function renderPlace({ depth, pid, gid, isQueued, isRepeated }: LockRow): string {
-  const branch = depth === 0 ? '' : `└${'──'.repeat(depth)} `;
+/** `4711`, `├── 4712`, `│   └── 4713 (queued)`: each below what it waits for. */
+function renderPlace(row: LockRow, at = 0, rows: LockRow[] = [row]): string {
+  const { pid, gid, isQueued, isRepeated } = row;
+  const branch = drawBranch(rows, at);
   const name = pid === 0 ? `prepared ${gid ?? ''}`.trim() : String(pid);
   return `${branch}${name}${isQueued ? ' (queued)' : ''}${isRepeated ? ' (again)' : ''}`;
+}
+
+/** The lines of a tree in front of a row: whether another one follows below the same, at each depth. */
+function drawBranch(rows: LockRow[], at: number): string {
+  const depth = rows[at]?.depth ?? 0;
+  const goesOn = (level: number) => {
+    const next = rows.slice(at + 1).find((row) => row.depth <= level);
+    return next?.depth === level;
+  };
+  const lines = Array.from({ length: depth }, (_, index) => {
+    const level = index + 1;
+    if (level === depth) return goesOn(level) ? '├── ' : '└── ';
+    return goesOn(level) ? '│   ' : '    ';
+  });
+  return lines.join('');
 }
 
 export const LOCKS_VIEW: ReportView<LockRow> = {
@@ -281,6 +297,7 @@ export const LOCKS_VIEW: ReportView<LockRow> = {
     {
       header: 'session',
       value: renderPlace,
+      text: 'whole',
       tone: (row) => (row.depth === 0 ? 'critical' : row.isRepeated ? 'muted' : undefined),
     },
     { header: 'waits', unit: 'ms', value: (row) => row.waitMs },
@@ -288,18 +305,14 @@ export const LOCKS_VIEW: ReportView<LockRow> = {
       header: 'blocks',
       unit: 'count',
       value: (row) => (row.blockedCount > 0 ? row.blockedCount : null),
-      priority: 3,
+      priority: 5,
     },
-    { header: 'user', value: (row) => row.user, priority: 5 },
-    { header: 'application', value: (row) => row.application, priority: 6 },
-    { header: 'state', value: (row) => row.state, priority: 4 },
-    { header: 'transaction', unit: 'ms', value: (row) => row.transactionMs, priority: 2 },
-    {
-      header: 'wants',
-      value: (row) => row.wantedMode,
-      priority: 1,
-    },
-    { header: 'on', value: (row) => row.object },
+    { header: 'user', value: (row) => row.user, priority: 6 },
+    { header: 'application', value: (row) => row.application, priority: 2 },
+    { header: 'state', value: (row) => row.state, priority: 4, usual: 'active' },
+    { header: 'transaction', unit: 'ms', value: (row) => row.transactionMs, priority: 7 },
+    { header: 'wants', value: (row) => row.wantedMode, priority: 3 },
+    { header: 'on', value: (row) => row.object, priority: 1 },
     {
       header: 'statement',
       value: (row) => (row.isHidden ? '(hidden)' : row.statement),

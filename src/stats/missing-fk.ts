@@ -172,7 +172,7 @@ export const MISSING_FK_VIEW: ReportView<MissingForeignKeyIndexRow> = {
     },
     { header: 'deletes there', value: (row) => row.referencedDeletes, unit: 'count', priority: 3 },
     { header: 'updates there', value: (row) => row.referencedUpdates, unit: 'count', priority: 7 },
-    { header: 'fix', value: (row) => row.fixSql, priority: 1 },
+    { header: 'fix', value: (row) => row.fixSql, text: 'wraps' },
   ],
   empty: () => 'every foreign key has a fitting index',
 };

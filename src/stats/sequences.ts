@@ -363,8 +363,8 @@ export const SEQUENCES_VIEW: ReportView<SequenceRow> = {
   columns: [
     { header: 'sequence', value: (row) => `${row.schema}.${row.sequence}` },
     { header: 'used', value: (row) => row.usedPercent, unit: 'percent', tone: toneOf },
-    { header: 'last value', value: (row) => row.lastValue, priority: 3 },
-    { header: 'limit', value: (row) => row.limit, priority: 2 },
+    { header: 'last value', value: (row) => row.lastValue, unit: 'count', priority: 3 },
+    { header: 'limit', value: (row) => row.limit, unit: 'count', priority: 2 },
     { header: 'limited by', value: (row) => row.limitedBy, priority: 4 },
     { header: 'fills', value: fillsOf, priority: 5 },
     { header: 'a day', value: (row) => row.perDay, unit: 'count', priority: 6 },

@@ -199,9 +199,15 @@ export const UNUSED_VIEW: ReportView<UnusedIndexRow> = {
     { header: 'size', value: (row) => row.sizeBytes, unit: 'bytes' },
     { header: 'table scans', value: (row) => row.tableScans, unit: 'count', priority: 4 },
     { header: 'table writes', value: (row) => row.tableWrites, unit: 'count', priority: 2 },
-    { header: 'caveat', value: (row) => row.caveat, priority: 5, tone: () => 'warning' },
-    { header: 'to drop it', value: (row) => row.dropSql, priority: 1 },
-    { header: 'to make it again', value: (row) => row.revertSql, priority: 6 },
+    {
+      header: 'caveat',
+      value: (row) => row.caveat,
+      priority: 1,
+      text: 'wraps',
+      tone: () => 'warning',
+    },
+    { header: 'to drop it', value: (row) => row.dropSql, text: 'wraps' },
+    { header: 'to make it again', value: (row) => row.revertSql, priority: 6, text: 'wraps' },
   ],
   empty: (report) =>
     report.notes.some(({ level }) => level === 'unknown')

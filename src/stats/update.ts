@@ -201,7 +201,7 @@ export const UPDATE_VIEW: ReportView<UpdateStatisticsRow> = {
     { header: 'table', value: (row) => `${row.schema}.${row.table}` },
     { header: 'outcome', value: (row) => renderState(row.outcome), tone: toneOf },
     { header: 'time', value: (row) => row.durationMs, unit: 'ms', priority: 2 },
-    { header: 'why', value: (row) => row.reason, priority: 1 },
+    { header: 'why', value: (row) => row.reason, priority: 1, text: 'wraps' },
   ],
   empty: () => 'there are no tables',
 };

@@ -26,14 +26,25 @@ interface Extra {
   without?: readonly string[];
 }
 
-const renderers = new AsyncLocalStorage<CommandRenderer>();
+interface Rendering {
+  render: CommandRenderer;
+  /** What was written so far. */
+  written: Set<string>;
+}
+
+const renderings = new AsyncLocalStorage<Rendering>();
 
 /**
  * While `work` runs, every command in a hint, a fix or a report is written by `render`. The command
  * line uses it, because only there is known how evdb was called and with which options.
  */
 export function withCommandRenderer<T>(render: CommandRenderer, work: () => T): T {
-  return renderers.run(render, work);
+  return renderings.run({ render, written: new Set() }, work);
+}
+
+/** The commands that were written so far: they stay in one piece where a text is broken into lines. */
+export function writtenCommands(): Iterable<string> {
+  return renderings.getStore()?.written ?? [];
 }
 
 /**
@@ -60,7 +71,11 @@ export function sameCommand(path: string, flags: PrintedFlags = {}, extra: Extra
 }
 
 function render(command: PrintedCommand): string {
-  return (renderers.getStore() ?? renderPlainly)(command);
+  const rendering = renderings.getStore();
+  if (!rendering) return renderPlainly(command);
+  const text = rendering.render(command);
+  rendering.written.add(text);
+  return text;
 }
 
 function renderPlainly({ path, args = [], flags }: PrintedCommand): string {

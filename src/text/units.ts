@@ -58,9 +58,11 @@ export function renderPercent(percent: number): string {
 export function renderDuration(durationMs: number): string {
   if (durationMs < 0) return `-${renderDuration(-durationMs)}`;
   if (durationMs === 0) return '0 ms';
-  if (durationMs < 1) return `${Math.round(durationMs * 1000)} µs`;
-  if (durationMs < SECOND_MS) return `${Math.round(durationMs)} ms`;
-  if (durationMs < MINUTE_MS) return `${(durationMs / SECOND_MS).toFixed(1)} s`;
+  if (durationMs < 0.0005) return '<1 µs';
+  // What would round to 1000 of a unit is one of the next.
+  if (durationMs < 0.9995) return `${Math.round(durationMs * 1000)} µs`;
+  if (durationMs < SECOND_MS - 0.5) return `${Math.round(durationMs)} ms`;
+  if (durationMs < MINUTE_MS - 50) return `${(durationMs / SECOND_MS).toFixed(1)} s`;
   if (durationMs < HOUR_MS - 500) {
     const seconds = Math.round(durationMs / SECOND_MS);
     return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;

@@ -48,7 +48,7 @@ export function cutToWidth(text: string, width: number): string {
 }
 
 /** As much of the beginning as fits. */
-function takeFirst(text: string, width: number): string {
+export function takeFirst(text: string, width: number): string {
   if (NARROW.test(text)) return text.slice(0, width);
   return listFitting(graphemes(text), width).join('');
 }
@@ -70,22 +70,6 @@ function listFitting(characters: Iterable<string>, width: number): string[] {
     kept.push(character);
   }
   return kept;
-}
-
-/** Breaks the text between words into lines of at most `width` columns; a longer word stays whole. */
-export function wrapWords(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    const longer = line === '' ? word : `${line} ${word}`;
-    if (line !== '' && displayWidth(longer) > width) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = longer;
-    }
-  }
-  return [...lines, line];
 }
 
 const TAB_STOP = 4;

@@ -41,7 +41,7 @@ const NOWHERE = 'postgres://app:S3cret%2Fw@127.0.0.1:1/app';
 test('pings the database and says what answered', async ({ emptyDb, project }) => {
   const env = { EVDB_URL: emptyDb.url };
   const { code, stdout, stderr } = await runCli(['db', 'ping'], { cwd: project.dir, env });
-  expect(stdout).toMatch(new RegExp(`^Database +${emptyDb.name}$`, 'm'));
+  expect(stdout).toMatch(new RegExp(`^database +${emptyDb.name}$`, 'm'));
   expect(stdout).toMatch(/^answers in +[\d.]+ (µs|ms)$/m);
   expect(stdout).toMatch(/^version +PostgreSQL \d+/m);
   expect(stdout).toMatch(/^state +primary$/m);

@@ -96,30 +96,40 @@ test('is seen like this on terminals of 200, 80 and 40 columns', async ({ emptyD
     return terminal.written().replace(/counted since[\s\S]*/, 'counted since …');
   };
   expect(await seen(200)).toMatchInlineSnapshot(`
-    "┌─────────────────────────────────────┬──────────────┬───────────────────────────┬──────┬──────┬────────┬───────────────────┬───────────────┬───────────────┬──────────────────────────────────────────┐
-    │ table                               │ columns      │ constraint                │ size │ rows │ writes │ refers to         │ deletes there │ updates there │ fix                                      │
-    ├─────────────────────────────────────┼──────────────┼───────────────────────────┼──────┼──────┼────────┼───────────────────┼───────────────┼───────────────┼──────────────────────────────────────────┤
-    │ public.public_performances_of_plays │ organiser_id │ performances_organiser_fk │  0 B │    - │      0 │ public.organisers │             0 │             0 │ create index concurrently on public.pub… │
-    └─────────────────────────────────────┴──────────────┴───────────────────────────┴──────┴──────┴────────┴───────────────────┴───────────────┴───────────────┴──────────────────────────────────────────┘
-    … texts cut: --full shows all
+    "┌─────────────────────────────────────┬──────────────┬───────────────────────────┬──────┬────────┬───────────────────┬───────────────┬───────────────┬─────────────────────────────────────┐
+    │ table                               │ columns      │ constraint                │ size │ writes │ refers to         │ deletes there │ updates there │ fix                                 │
+    ├─────────────────────────────────────┼──────────────┼───────────────────────────┼──────┼────────┼───────────────────┼───────────────┼───────────────┼─────────────────────────────────────┤
+    │ public.public_performances_of_plays │ organiser_id │ performances_organiser_fk │  0 B │      0 │ public.organisers │             0 │             0 │ create index concurrently on        │
+    │                                     │              │                           │      │        │                   │               │               │ public.public_performances_of_plays │
+    │                                     │              │                           │      │        │                   │               │               │ (organiser_id);                     │
+    └─────────────────────────────────────┴──────────────┴───────────────────────────┴──────┴────────┴───────────────────┴───────────────┴───────────────┴─────────────────────────────────────┘
 
     counted since …"
   `);
   expect(await seen(80)).toMatchInlineSnapshot(`
-    "table                          columns       size  fix
-    public.public_perfo…_of_plays  organiser_id   0 B  create index concurrently on…
-    … 6 columns hidden (constraint, rows, writes, refers to, deletes there, updates
+    "table                    columns       size  fix
+    public.public_p…f_plays  organiser_id   0 B  create index concurrently on
+                                                 public.public_performances_of_plays
+                                                 (organiser_id);
+    … 5 columns hidden (constraint, writes, refers to, deletes there, updates
     there), texts cut: --full shows all
 
     counted since …"
   `);
   expect(await seen(40)).toMatchInlineSnapshot(`
-    "table                 columns       size
-    public.public…_plays  organiser_id   0 B
-    … 7 columns hidden (constraint, rows,
-    writes, refers to, deletes there,
-    updates there, fix), texts cut: --full
-    shows all
+    "table
+      public.public_performances_of_plays
+    columns        organiser_id
+    constraint     performances_organiser_fk
+    size           0 B
+    writes         0
+    refers to      public.organisers
+    deletes there  0
+    updates there  0
+    fix
+      create index concurrently on
+      public.public_performances_of_plays
+      (organiser_id);
 
     counted since …"
   `);

@@ -55,7 +55,7 @@ test('redraws in place on a terminal, and gives it back on Ctrl-C', async ({
 test('fits the terminal, also when that changes its size', async ({ emptyDb, project }) => {
   const terminal = createTerminal({ columns: 40, rows: 6 }, { cwd: project.dir, url: emptyDb.url });
   const ended = terminal.run('stats', 'cache', '--watch', '200ms');
-  await terminal.shows('a higher terminal shows them');
+  await terminal.shows('need a taller terminal');
   const small = terminal.screen().split('\n');
   expect(small).toHaveLength(6);
   expect(small[0]).toMatch(/^evdb stats cache {2}every 200 ms {2}\d{4}-/);
@@ -63,7 +63,7 @@ test('fits the terminal, also when that changes its size', async ({ emptyDb, pro
   for (const line of small.slice(1)) expect(displayWidth(line)).toBeLessThanOrEqual(60);
   terminal.resize(120, 60);
   await terminal.shows('┌');
-  expect(terminal.screen()).not.toContain('a higher terminal');
+  expect(terminal.screen()).not.toContain('taller terminal');
   terminal.interrupt();
   expect(await ended).toBe(130);
 });

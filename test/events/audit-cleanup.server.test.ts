@@ -159,7 +159,7 @@ describe('cleanUpAuditLog', () => {
     const interrupted = cleanUp(url, { days: 90, onProgress }, controller.signal);
     await expect(interrupted).rejects.toMatchObject({
       code: 'INTERRUPTED',
-      message: expect.stringContaining('1 partitions with 6 entries were dropped'),
+      message: expect.stringContaining('1 partition with 6 entries dropped'),
       details: { done: { droppedEntries: 6, deletedEntries: 0 } },
     });
     expect((await readAges(sql)).length).toBe(5);

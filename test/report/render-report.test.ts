@@ -10,7 +10,7 @@ import { renderReport } from '../../src/report/render-report.ts';
 import { PLAIN, type Style } from '../../src/report/table.ts';
 import { renderTerminalTable } from '../../src/report/terminal-table.ts';
 import { renderBytes, renderDuration } from '../../src/text/units.ts';
-import { cutToWidth, displayWidth, wrapWords } from '../../src/text/width.ts';
+import { cutToWidth, displayWidth } from '../../src/text/width.ts';
 
 interface IndexFacts {
   table: string;
@@ -80,10 +80,10 @@ describe('a report', () => {
   });
 
   it('cuts a long name a little before it leaves out a column', () => {
-    expect(draw(80)).toMatchInlineSnapshot(`
-      "table          index                        size      scans  last use
-      registrations  registrations_ev…atus_idx   12 MB  1,234,567  2026-11-22 14:03:05
-      users          利用者の索引               8.0 kB          0  -
+    expect(draw(90)).toMatchInlineSnapshot(`
+      "table          index                                  size      scans  last use
+      registrations  registrations_event_id_…_status_idx   12 MB  1,234,567  2026-11-22 14:03:05
+      users          利用者の索引                         8.0 kB          0  -
       … texts cut: --full shows all"
     `);
   });
@@ -107,11 +107,70 @@ describe('a report', () => {
     `);
   });
 
+  it('first leaves out what says nothing, without a word about it', () => {
+    const quiet = ROWS.map((row) => ({ ...row, scans: 0, lastUse: null }));
+    const columns = VIEW.columns.map((column) =>
+      column.header === 'scans' ? { ...column, usual: '0' } : column,
+    );
+    const drawn = renderReport(report(quiet), { ...VIEW, columns }, { style: PLAIN, width: 66 });
+    expect(drawn).toMatchInlineSnapshot(`
+      "table          index                                        size
+      registrations  registrations_event_id_user_id_status_idx   12 MB
+      users          利用者の索引                               8.0 kB"
+    `);
+  });
+
+  it('gives the room of what went to a smaller column that had to go before', () => {
+    const columns = [
+      ...VIEW.columns.slice(1, 3),
+      { header: 'scans', unit: 'count' as const, value: () => 7, priority: 3 },
+      { header: 'definition', value: () => 'create index on '.repeat(4), priority: 2 },
+    ];
+    const drawn = renderReport(report(ROWS), { ...VIEW, columns }, { style: PLAIN, width: 52 });
+    expect(drawn).toMatchInlineSnapshot(`
+      "index                                    size  scans
+      registrations_event_id_u…d_status_idx   12 MB      7
+      利用者の索引                           8.0 kB      7
+      … 1 column hidden (definition), texts cut: --full
+      shows all"
+    `);
+  });
+
+  it('goes on in the next line where a sentence is too long, and tears no word', () => {
+    const fix = 'create index concurrently registrations_user_id_idx on registrations (user_id);';
+    const columns = [...VIEW.columns, { header: 'fix', value: () => fix, text: 'wraps' as const }];
+    const view = { ...VIEW, columns };
+    for (const width of [120, 80, 60]) {
+      const drawn = renderReport(report(ROWS.slice(0, 1)), view, {
+        style: PLAIN,
+        width,
+        table: renderTerminalTable,
+      });
+      expect(widthOf(drawn)).toBeLessThanOrEqual(width);
+      for (const word of fix.split(' ')) expect(drawn).toContain(word);
+    }
+    expect(renderReport(report(ROWS), view, { style: PLAIN, width: 66 })).toMatchInlineSnapshot(`
+      "index                              size  fix
+      registrations_event_…status_idx   12 MB  create index concurrently
+                                               registrations_user_id_idx
+                                               on registrations
+                                               (user_id);
+      利用者の索引                     8.0 kB  create index concurrently
+                                               registrations_user_id_idx
+                                               on registrations
+                                               (user_id);
+      … 3 columns hidden (table, scans, last use), texts cut: --full
+      shows all"
+    `);
+  });
+
   it('puts one value on a line where not even that fits', () => {
     const view = { ...VIEW, columns: VIEW.columns.map((column) => ({ ...column, priority: 0 })) };
     expect(renderReport(report(ROWS), view, { style: PLAIN, width: 40 })).toMatchInlineSnapshot(`
       "table     registrations
-      index     registrations_event_…tatus_idx
+      index
+        registrations_event_id_user_id_status_
+        idx
       size      12 MB
       scans     1,234,567
       last use  2026-11-22 14:03:05
@@ -119,8 +178,7 @@ describe('a report', () => {
       table     users
       index     利用者の索引
       size      8.0 kB
-      scans     0
-      last use  -"
+      scans     0"
     `);
   });
 
@@ -319,11 +377,5 @@ describe('the width of a text', () => {
     expect(cutToWidth('東京都庁東京都庁', 10)).toBe('東京都…庁');
     expect(cutToWidth('東京都庁', 6)).toBe('東京…');
     expect(cutToWidth('👩‍👩‍👧👩‍👩‍👧', 3)).toBe('👩‍👩‍👧…');
-  });
-
-  it('decides where lines break', () => {
-    expect(wrapWords('one two three', 7)).toEqual(['one two', 'three']);
-    expect(wrapWords('one extraordinarily two', 7)).toEqual(['one', 'extraordinarily', 'two']);
-    expect(wrapWords('one two', Number.POSITIVE_INFINITY)).toEqual(['one two']);
   });
 });

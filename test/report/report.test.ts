@@ -159,10 +159,10 @@ describe('a status', () => {
     const entries = [entry('001', 'applied'), entry('002', 'changed'), entry('3', 'pending')];
     const time = renderTime(appliedAt);
     expect(renderStatus(status(entries), { style: PLAIN })).toBe(
-      `version  name  state    applied              duration
-001      m     applied  ${time}      7 ms
-002      m     changed  ${time}      7 ms
-3        m     pending  -                           -
+      `version  name  state    applied              took
+001      m     applied  ${time}  7 ms
+002      m     changed  ${time}  7 ms
+3        m     pending  -                       -
 
 3 migrations in schema public: 1 applied, 1 pending, 1 changed
 changed: the SQL of the file differs from what was applied`,
@@ -173,7 +173,7 @@ changed: the SQL of the file differs from what was applied`,
     const progress = { statementsDone: 1, statementsTotal: 3 };
     const incomplete = { ...entry('001', 'incomplete'), appliedAt: null, progress };
     expect(renderStatus(status([incomplete]), { style: PLAIN })).toContain(
-      '001      m     incomplete (1 of 3)  -               -\n',
+      '001      m     incomplete (1 of 3)  -           -\n',
     );
   });
 

@@ -2,6 +2,7 @@ import { PassThrough, Writable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import type { CliContext } from '../../src/cli/context.ts';
 import { runCli as runInProcess } from '../../src/cli/run.ts';
+import { fitText } from '../../src/text/wrap.ts';
 
 /** A terminal that keeps what is written on it. */
 export interface Terminal {
@@ -51,9 +52,10 @@ export function createTerminal(
     programPath: '/usr/local/bin/evdb',
     platform: 'linux',
     cwd,
-    out: show,
+    out: (part) => show(fitText(part, current.columns)),
+    outWide: show,
     outVerbatim: show,
-    err: tell,
+    err: (part) => tell(fitText(part, current.columns)),
     asking: {
       input: keyboard,
       output: Object.assign(

@@ -4,7 +4,7 @@ import type { Config } from '../../config/resolve.ts';
 import { EvdbError } from '../../errors.ts';
 import { assertKnownLintRules } from '../../lint/choice.ts';
 import type { LintReport } from '../../lint/engine.ts';
-import { renderLint, renderLintRules } from '../../lint/report.ts';
+import { renderLint, renderLintRules, renderRulePage } from '../../lint/report.ts';
 import { LINT_RULES } from '../../lint/rules.ts';
 import { lintMigrations, readLintRulePage } from '../../migrate/checks/lint.ts';
 import type { LintFixPlan } from '../../migrate/checks/lint-fix.ts';
@@ -15,7 +15,8 @@ import { findConnection, lintOptionsOf, loadConfig, migrateSettings } from '../s
 
 export async function handleLint(input: CommandInput): Promise<CommandResult> {
   const { context, flags } = input;
-  if (typeof flags.explain === 'string') return explainRule(flags.explain);
+  if (typeof flags.explain === 'string')
+    return explainRule(flags.explain, context.outSize().columns);
   if (flags.listRules || asksForRules(input)) return listRules(input);
   const config = await loadConfig(input);
   if (flags.fix) return fixMigrations(input, config);
@@ -55,11 +56,11 @@ function listRules({ style }: CommandInput): CommandResult {
   return { data: { rules }, text: renderLintRules(rules, style) };
 }
 
-async function explainRule(rule: string): Promise<CommandResult> {
+async function explainRule(rule: string, width: number | undefined): Promise<CommandResult> {
   const names = LINT_RULES.map(({ name }) => name);
   assertKnownLintRules([rule], names, { source: '--explain', code: 'USAGE' });
   const page = readLintRulePage(rule);
-  return { data: { rule, page }, text: page.trimEnd() };
+  return { data: { rule, page }, text: renderRulePage(page, width) };
 }
 
 /** `evdb lint --fix`: plans the edits, writes them unless asked not to, and lints again. */

@@ -129,17 +129,19 @@ export function renderStatus(status: MigrationsStatus, options: StatusRenderOpti
   const shown = status.migrations.filter((entry) => !hidden.has(entry));
   const columns = [
     { title: 'version' },
-    { title: 'name' },
+    { title: 'name', text: 'cuts' as const },
     { title: 'state' },
-    { title: 'applied' },
-    { title: 'duration', align: 'right' as const },
+    { title: 'applied', priority: 1 },
+    { title: 'took', align: 'right' as const, priority: 2 },
   ];
+  const drawn = table(columns, shown.map(renderRow), style);
   const parts = [
     hidden.size > 0
       ? style.dim(`… ${hidden.size} earlier ones are applied (--all shows them)`)
       : '',
-    table(columns, shown.map(renderRow), style),
-    ...(table === renderTable ? [''] : []),
+    drawn,
+    // A box ends by itself.
+    ...(drawn.endsWith('┘') ? [] : ['']),
     renderCounts(status),
     ...Object.entries(MEANINGS)
       .filter(([state]) => status.counts[state as MigrationState] > 0)

@@ -2,7 +2,7 @@ import { oneLine } from '../../report/columns.ts';
 import { fence, type PipelineReport } from '../../report/pipeline.ts';
 import { PLAIN, type Style } from '../../report/table.ts';
 import { renderCount, renderDuration } from '../../text/units.ts';
-import { wrapWords } from '../../text/width.ts';
+import { wrapWords } from '../../text/wrap.ts';
 import type { BudgetFinding, BudgetVerdict } from './budget.ts';
 import type { ImpactPlan, ImpactTableFacts, StatementImpact, StepImpact } from './impact-plan.ts';
 import { type Effect, lockLabel, statementEffects } from './statement-effects.ts';
