@@ -63,7 +63,7 @@ describe('the lock tree as people see it', () => {
     for (const place of [
       '4711 ',
       '└── 4712 ',
-      '└──── 4713 (queued)',
+      '    └── 4713 (queued)',
       'prepared payment 1',
       '└── 4712 (again)',
       '(hidden)',
@@ -74,10 +74,26 @@ describe('the lock tree as people see it', () => {
     }
   });
 
-  it('keeps the session, the wait and the object on a terminal of 40 columns', () => {
+  it('keeps the tree and the waits on a terminal of 40 columns', () => {
     const text = render(LOCKS_VIEW, { rows: chain }, 40);
-    expect(text).toMatch(/^└──── 4713 .* 3\.0 s {2}row \(0,1\)/m);
+    expect(text).toMatch(/^ {4}└── 4713 \(queued\) {2}3\.0 s {2}SHARE$/m);
     expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(40);
+  });
+});
+
+describe('a lock tree of several branches', () => {
+  it('has a line down to the last of each branch', () => {
+    const rows = [0, 1, 2, 2, 1, 2, 0].map((depth, index) => lock({ depth, pid: index + 1 }));
+    const drawn = render(LOCKS_VIEW, { rows }).split('\n').slice(1);
+    expect(drawn.map((line) => line.split(/(?<=\d) /)[0])).toEqual([
+      '1',
+      '├── 2',
+      '│   ├── 3',
+      '│   └── 4',
+      '└── 5',
+      '    └── 6',
+      '7',
+    ]);
   });
 });
 
