@@ -212,7 +212,7 @@ function renderSchemas() {
       const link = `[\`${name.replace(/\.json$/, '')}\`](../../schemas/${name})`;
       return [link, [...keys].map(code).join(', ')];
     });
-  return table(['schema', 'keys beside the envelope'], rows);
+  return table(['schema', 'keys in addition to the envelope'], rows);
 }
 
 function readSchema(name) {

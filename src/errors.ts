@@ -6,10 +6,10 @@ export type EvdbErrorCode =
   // how evdb was called
   | 'USAGE' // the command line is not valid; also a flag that npm kept to itself
   | 'CONFIG_INVALID' // a setting has a value that is not valid
-  | 'NOT_CONFIGURED' // no database is configured, or the embedded one was never made
+  | 'NOT_CONFIGURED' // no database is configured, or the embedded one was never created
   | 'CONFIRM_REQUIRED' // the command cannot know that this is right, and `--confirm` is missing
   | 'PROTECTED_ENVIRONMENT' // the environment does not allow this at all
-  | 'FILE_EXISTS' // a file is there already; evdb never overwrites
+  | 'FILE_EXISTS' // a file already exists; evdb never overwrites
   // the migration files
   | 'MIGRATIONS_DIR_MISSING' // there is no migrations folder
   | 'MIGRATIONS_DIR_EMPTY' // the migrations folder holds no migration
@@ -40,20 +40,20 @@ export type EvdbErrorCode =
   | 'UNKNOWN_VERSION' // `--to` names a version that does not exist, or is not applied
   | 'MISSING_DOWN' // there is no down script
   | 'IRREVERSIBLE' // the migration says that there is no way back
-  | 'INCOMPLETE_MIGRATION' // a no-transaction migration stopped half way and cannot continue by itself
+  | 'INCOMPLETE_MIGRATION' // a no-transaction migration stopped halfway and cannot continue by itself
   | 'LEDGER_TOO_NEW' // a newer evdb wrote the ledger
   | 'LEDGER_DAMAGED' // a table of the ledger is missing, or something keeps it from being written
   | 'ADOPTION_REFUSED' // another tool's files or table cannot be taken over; the error lists every reason
   // applying
   | 'MIGRATION_FAILED' // PostgreSQL refused a statement; file, line, column and SQLSTATE are given
   | 'TARGET_SCHEMA' // the target schema cannot be used, or a migration removed it
-  | 'LOCKED' // another runner is at work
+  | 'LOCKED' // another runner is working
   | 'LOCK_TIMEOUT' // the locks could not be acquired in time; the message names who blocked, and how often
   | 'OUTCOME_UNKNOWN' // the connection was lost during commit, and the server cannot be asked
   | 'RESET_BLOCKED' // something outside the schema depends on what is in it
   | 'SCRATCH_UNAVAILABLE' // no scratch database can be made: the role may not create databases
   | 'REPLAY_FAILED' // migrations, or a dump, do not run in a scratch database
-  | 'INTERRUPTED' // Ctrl-C; what was under way was rolled back
+  | 'INTERRUPTED' // Ctrl-C; what was running was rolled back
   // the connection
   | 'CONNECTION_REFUSED' // nothing accepts connections there
   | 'CONNECTION_LOST' // the connection was lost
@@ -68,7 +68,7 @@ export type EvdbErrorCode =
   | 'PERMISSION_DENIED' // a privilege is missing; the hint has the statement that grants it
   | 'READ_ONLY' // a standby, or a connection that may not write
   | 'POOLER_DETECTED' // there is a pooler in transaction mode between evdb and the server
-  | 'DATABASE_IN_USE' // somebody is connected to the database that is to be dropped
+  | 'DATABASE_IN_USE' // sessions are connected to the database to drop
   | 'SERVER_UNSUPPORTED' // the server is older than PostgreSQL 14
   | 'QUERY_FAILED' // the server refused a statement of evdb's own
   // the application's database
@@ -94,24 +94,24 @@ export type EvdbErrorCode =
   | 'EMBEDDED_START_FAILED' // the embedded server did not start; the end of its log is shown
   | 'EMBEDDED_STOP_FAILED' // the embedded server did not stop
   | 'EMBEDDED_VERSION_MISMATCH' // the data folder belongs to another major version
-  | 'PORT_TAKEN' // the port that was asked for is taken
+  | 'PORT_TAKEN' // the requested port is taken
   | 'DISK_FULL' // there is no space left
   | 'DISK_READ_ONLY' // the folder cannot be written
-  // a fault in evdb itself
-  | 'INTERNAL'; // a fault in evdb itself
+  // a bug in evdb
+  | 'INTERNAL'; // a bug in evdb
 
-/** What an error may say beside its code and message. */
+/** What an error may say in addition to its code and message. */
 export interface EvdbErrorOptions {
   /** What to do next, as one or two sentences without the code. */
   hint?: string | undefined;
-  /** The error behind it; default none. */
+  /** The underlying error; default none. */
   cause?: unknown;
   /** Facts for programs: printed as they are by `--json`, never holding a secret. */
   details?: Record<string, unknown> | undefined;
 }
 
 /**
- * The one class of error that evdb throws on purpose.
+ * The class of all errors that evdb throws on purpose.
  *
  * @example
  * try { await migrateUp(options) } catch (error) {
@@ -131,7 +131,7 @@ export class EvdbError extends Error {
     this.details = options.details ?? {};
   }
 
-  /** Adds what only a caller knows, as one or two sentences, behind the hint. */
+  /** Adds what only a caller knows, as one or two sentences, after the hint. */
   addHint(text: string): this {
     const hint = this.hint === undefined ? text : `${this.hint} ${text}`;
     return Object.assign(this, { hint });

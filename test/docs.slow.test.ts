@@ -26,9 +26,14 @@ function proseOf(path: string): string {
     .replace(/`[^`\n]*`/g, (code) => code.replaceAll('](', '] ('));
 }
 
+const knownAnchors = new Map<string, Set<string>>();
+
 /** As pages of GitHub name their headings. */
 function anchorsOf(path: string): Set<string> {
+  const known = knownAnchors.get(path);
+  if (known) return known;
   const anchors = new Set<string>();
+  knownAnchors.set(path, anchors);
   for (const [, title = ''] of proseOf(path).matchAll(/^#+ (.+)$/gm)) {
     const words = title.toLowerCase().replace(/\]\([^)]*\)/g, '');
     const anchor = words.replace(/[^\p{L}\p{N}_ -]/gu, '').replaceAll(' ', '-');

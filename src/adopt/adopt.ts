@@ -17,16 +17,16 @@ import { type AdoptionPlan, planAdoption } from './plan.ts';
 import type { PlannedFile, PlannedMigration } from './plan-migration.ts';
 import { adoptionSql } from './record.ts';
 
-/** `directory` is the folder that evdb uses from then on, and where the new files are written. */
+/** `directory` is the folder that evdb uses from then on; the new files are written there. */
 export interface AdoptOptions extends MigrateOptions {
   from: AdoptableTool;
   /** The project; default: the working folder. */
   root?: string | undefined;
-  /** The other tool's folder; default: where it usually is. */
+  /** The other tool's folder; default: its usual one. */
   fromDirectory?: string | undefined;
-  /** Its table, `name` or `schema.name`; default: what it is usually called. */
+  /** Its table, `name` or `schema.name`; default: its usual name. */
   table?: string | undefined;
-  /** Why; goes into the history. */
+  /** The reason; recorded in the history. */
   reason?: string | undefined;
 }
 
@@ -35,12 +35,12 @@ export interface AdoptedMigration {
   version: Version;
   label: string;
   name: string;
-  /** What the other tool calls it, and its file, relative to the project. */
+  /** The other tool's name for it, and its file, relative to the project. */
   key: string;
   file: string;
-  /** ISO 8601; null where it is pending, or the tool keeps no times. */
+  /** ISO 8601; null if it is pending, or the tool keeps no times. */
   appliedAt: string | null;
-  /** How the file was compared with what was applied; null where it is pending. */
+  /** How the file was compared with what was applied; null if it is pending. */
   verifiedBy: 'checksum' | 'name' | null;
 }
 
@@ -48,7 +48,7 @@ export interface AdoptedMigration {
 export interface AdoptionResult {
   tool: AdoptableTool;
   schema: string;
-  /** The tool's table, null where it has none; and both folders, relative to the project. */
+  /** The tool's table, null if it has none; and both folders, relative to the project. */
   table: string | null;
   fromDirectory: string;
   directory: string;
@@ -78,9 +78,9 @@ export async function planMigrateAdopt(options: AdoptOptions): Promise<AdoptionR
 }
 
 /**
- * Takes over what another tool applied. Its files become files of evdb, and what its table says is
- * applied becomes applied in the ledger. No migration is run, and neither its files nor its table
- * are changed. New files are written before the ledger, and go again where that fails.
+ * Takes over what another tool applied. Converts its files into evdb's, and records in the ledger
+ * what its table says is applied. Runs no migration, and changes neither its files nor its table.
+ * New files are written before the ledger, and removed if writing the ledger fails.
  *
  * @throws {EvdbError} ADOPTION_REFUSED with all reasons in `details.findings`,
  *   MIGRATIONS_DIR_MISSING, USAGE, FILE_EXISTS, PERMISSION_DENIED, those of `migrateUp`, and of

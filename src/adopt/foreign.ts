@@ -15,9 +15,9 @@ export type AdoptableTool =
   | 'diesel'
   | 'pairs';
 
-/** Something about the other tool's files or table that somebody should know. */
+/** Something unusual about the other tool's files or table. */
 export interface AdoptionFinding extends Finding {
-  /** Errors keep the adoption from happening. */
+  /** Errors prevent the adoption. */
   severity: 'error' | 'warning' | 'info';
 }
 

@@ -39,7 +39,7 @@ export interface PlannedMigration {
   version: Version;
   label: string;
   name: string;
-  /** What the other tool calls it. */
+  /** The other tool's name for it. */
   key: string;
   /** The other tool's file. */
   path: string;

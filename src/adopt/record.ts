@@ -99,27 +99,27 @@ function makeRecord(
   };
 }
 
-/** Which adoption is undone, and what is said about it in the history. */
+/** Which adoption is undone, and what the history says about it. */
 export interface UndoAdoptionOptions extends MigrateOptions {
-  /** Default: whatever tool was adopted. */
+  /** Default: any adopted tool. */
   from?: AdoptableTool | undefined;
   /** Consent to undo although evdb has migrated since. */
   confirm?: boolean | undefined;
-  /** Why; goes into the history. */
+  /** The reason; recorded in the history. */
   reason?: string | undefined;
 }
 
 /**
- * What undoing an adoption removed, rows of the ledger and files, and which files stay because
- * somebody has changed them since.
+ * What undoing an adoption removed, ledger rows and files, and which files it kept because they
+ * have been changed since.
  */
 export interface UndoneAdoption {
   schema: string;
-  /** What the ledger no longer holds. */
+  /** What the ledger no longer contains. */
   forgotten: { version: string; label: string; name: string }[];
   /** Names of files that adopting wrote and that were, or would be, removed. */
   removed: string[];
-  /** Names of files that adopting wrote and somebody changed since: they stay. */
+  /** Names of files that adopting wrote and that have been changed since: they are kept. */
   kept: string[];
 }
 
@@ -135,10 +135,10 @@ export function planUndoAdoption(options: UndoAdoptionOptions): Promise<UndoneAd
 }
 
 /**
- * Undoes what `adoptMigrations` wrote: the ledger's rows, and the files that are still as it
- * wrote them. The other tool's table and files were never changed, so it goes on where it was.
+ * Undoes what `adoptMigrations` wrote: the ledger's rows, and the files that have not been changed
+ * since. The other tool's table and files were never changed, so it continues where it was.
  *
- * @throws {EvdbError} CONFIRM_REQUIRED where evdb has migrated since: the other tool does not know
+ * @throws {EvdbError} CONFIRM_REQUIRED if evdb has migrated since: the other tool does not know
  * @example
  * const { removed } = await undoAdoption({ ...options, confirm: true });
  */

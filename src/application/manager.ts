@@ -10,12 +10,12 @@ import { DatabasePool } from '../pool/pool.ts';
 import { commandLine } from '../text/command-line.ts';
 
 /**
- * What `initialize` does about migrations: `up` applies the pending ones, `refuse` fails while
- * there are any, `ignore` does not look.
+ * What `initialize` does about migrations: `up` applies the pending ones, `refuse` fails if there
+ * are any, `ignore` does not check.
  */
 export type OnPendingMigrations = 'up' | 'refuse' | 'ignore';
 
-/** The options of the pool, and what is to be done about migrations before it is used. */
+/** The options of the pool, and what to do about migrations before it is used. */
 export interface DatabaseManagerOptions extends PoolOptions {
   /** Default `ignore`. */
   migrations?: OnPendingMigrations | undefined;
@@ -26,9 +26,9 @@ export interface DatabaseManagerOptions extends PoolOptions {
 const CHOICES: readonly unknown[] = ['up', 'refuse', 'ignore'];
 
 /**
- * The database of an application: one pool, and what has to be true before it is used.
+ * The database of an application: a pool, and the conditions that must hold before it is used.
  *
- * @throws {EvdbError} CONFIG_INVALID where `migrations` is none of the three words
+ * @throws {EvdbError} CONFIG_INVALID if `migrations` is not one of the three words
  * @example
  * const manager = new DatabaseManager({ migrations: 'refuse', max: 20 });
  * await manager.initialize();
@@ -55,11 +55,11 @@ export class DatabaseManager {
   }
 
   /**
-   * Sees to the migrations, connects, and opens `min` connections. Whoever calls it meanwhile or
-   * again gets the same pool; after a failure it can be called again.
+   * Handles the migrations, connects, and opens `min` connections. A call that comes meanwhile or
+   * later gets the same pool; after a failure you can call it again.
    *
-   * @throws {EvdbError} MIGRATIONS_PENDING with `refuse`; why it cannot connect, as `pingDatabase`;
-   *   with `up` what `migrateUp` throws
+   * @throws {EvdbError} MIGRATIONS_PENDING with `refuse`; the reason it cannot connect, as in
+   *   `pingDatabase`; with `up` what `migrateUp` throws
    */
   initialize(): Promise<DatabasePool> {
     this.#initializing ??= this.#initialize().catch((error) => {
@@ -95,7 +95,7 @@ export class DatabaseManager {
   }
 
   /**
-   * Closes the pool, as `DatabasePool.close`; the manager can be initialized again.
+   * Closes the pool, like `DatabasePool.close`; the manager can be initialized again.
    *
    * @param options.timeoutMillis default 10,000
    */

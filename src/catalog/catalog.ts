@@ -1,7 +1,7 @@
 import type { Node } from '@pgsql/types';
 import type { WrittenName } from '../sql/tree.ts';
 
-/** `schema.name`, quoted where SQL needs it: unique, and ready to be shown. */
+/** `schema.name`, quoted if SQL needs it: unique, and ready to be shown. */
 export type ObjectKey = string;
 
 export function objectKey(schema: string, name: string): ObjectKey {

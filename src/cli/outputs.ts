@@ -55,7 +55,7 @@ import type { TypesFileResult } from '../typescript/report.ts';
 export interface Envelope {
   /** Rises when a shape changes in a way that breaks its readers. */
   formatVersion: 1;
-  /** Such as `migrate up`; empty where none was found on the command line. */
+  /** Such as `migrate up`; empty if there was none on the command line. */
   command: string;
   /** Whether the exit code is 0. */
   ok: boolean;
@@ -66,7 +66,7 @@ export interface Envelope {
 export interface ErrorOutput extends Envelope {
   ok: false;
   error: {
-    /** One of docs/reference/errors.md; new ones may come. */
+    /** One of docs/reference/errors.md; more may be added. */
     code: string;
     message: string;
     hint?: string;
@@ -83,14 +83,14 @@ interface Planned extends ImpactPlan {
   dryRun: true;
   /** What `down` or `redo` would lose. */
   losses?: RollbackLoss[];
-  /** What the plan is held against. */
+  /** The limits that the plan is checked against. */
   budget?: Budget;
-  /** What exceeds the budget, and what nobody can tell. */
+  /** What exceeds the budget, and what is unknown. */
   findings?: Finding<BudgetDetails>[];
 }
 
 interface Status extends MigrationsStatus {
-  /** What is not applied as it stands here, and with `--drift` what was changed by hand. */
+  /** What is not applied as in the files, and with `--drift` what was changed by hand. */
   findings: (Finding | Finding<DriftDetails>)[];
   drift?: StructureComparison;
 }
@@ -111,9 +111,9 @@ interface Validated extends Omit<ValidationResult, 'suppressed'> {
 
 interface LintFixed extends Linted {
   dryRun: boolean;
-  /** How many findings the edits mend. */
+  /** How many findings the edits fix. */
   fixed: number;
-  /** What has to be mended by hand, and why. */
+  /** What has to be fixed by hand, and why. */
   left: { code: string; reason: string; location: FindingLocation }[];
   written: { file: string; isNew: boolean }[];
 }
@@ -142,7 +142,7 @@ interface TypesFile extends TypesFileResult {
 }
 
 interface DoctorOutput extends DoctorReport {
-  /** Which statuses make the exit code 3. */
+  /** Which statuses set the exit code 3. */
   failOn: DoctorCheckStatus[];
 }
 

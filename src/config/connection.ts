@@ -4,13 +4,13 @@ import { type Environment, findVariable, readVariable } from './environment.ts';
 import { type FoundSetting, findSetting, type Layer, RANK } from './layers.ts';
 import type { ConfigEntry } from './resolve.ts';
 
-/** A server that somebody named. */
+/** A server that was configured. */
 export interface ServerConnection {
   kind: 'server';
   options: ConnectionOptions;
 }
 
-/** The embedded PostgreSQL; `implicit` where nobody asked for it and nothing else is configured. */
+/** The embedded PostgreSQL; `implicit` if it was not asked for and nothing else is configured. */
 export interface EmbeddedConnection {
   kind: 'embedded';
   implicit: boolean;

@@ -1,18 +1,18 @@
-/** One entry of `doctor.ignore`: a finding that somebody has looked at and accepts. */
+/** One entry of `doctor.ignore`: a finding that you have looked at and accept. */
 export interface DoctorIgnoreInput {
   /** Name of a check. */
   check: string;
-  /** What the finding is about; `*` stands for any text. Default: all that the check finds. */
+  /** The object of the finding; `*` matches any text. Default: all findings of the check. */
   object?: string | null | undefined;
   /** Why it is accepted. */
   reason: string;
-  /** The last day on which it holds: `2027-03-31`. Default: for ever. */
+  /** The last day on which it applies: `2027-03-31`. Default: no end. */
   until?: string | Date | null | undefined;
 }
 
 /** The key `doctor` of a config file. */
 export interface DoctorSettingsInput {
-  /** Findings that somebody has looked at and accepts. */
+  /** Findings that you have looked at and accept. */
   ignore?: readonly DoctorIgnoreInput[] | null | undefined;
 }
 

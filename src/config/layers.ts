@@ -148,7 +148,7 @@ export function findSetting(layers: readonly Layer[], key: SettingKey): FoundSet
 }
 
 /**
- * Refuses the implicit embedded PostgreSQL where a forgotten connection string would look like
+ * Refuses the implicit embedded PostgreSQL if a forgotten connection string would look like
  * success: in a pipeline (`CI`) and in production (`NODE_ENV=production`). Commands that need a
  * database call it first; `CI=false` counts as not set.
  *

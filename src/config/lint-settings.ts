@@ -1,26 +1,26 @@
 import { parseDuration } from '../text/units.ts';
 import { renderSuggestion } from '../text/words.ts';
 
-/** What a rule's findings count as; `off` looks for none. */
+/** The severity of a rule's findings; `off` disables the rule. */
 export type LintSeverityInput = 'error' | 'warning' | 'info' | 'off';
 
 /** The key `lint` of a config file. */
 export interface LintSettingsInput {
   /** By the name of a rule. */
   rules?: Readonly<Record<string, LintSeverityInput>> | null | undefined;
-  /** By the name of a group; a rule's own entry counts before that of its group. */
+  /** By the name of a group; a rule's own entry takes precedence over that of its group. */
   groups?: Readonly<Record<string, LintSeverityInput>> | null | undefined;
-  /** Migrations up to this version are left alone. */
+  /** Migrations up to this version are not linted. */
   startAfter?: string | number | null | undefined;
   /** Tables with fewer rows turn findings about locks into information; default: none. */
   smallTableRows?: number | null | undefined;
   /** The oldest major version that the migrations are for; default 14. */
   serverVersion?: number | string | null | undefined;
-  /** What a migration may raise lock_timeout to; default 10s. */
+  /** The highest lock_timeout that a migration may set; default 10s. */
   maxLockTimeout?: string | number | null | undefined;
 }
 
-/** The same, checked. Whether there are such rules, `evdb lint` knows. */
+/** The same, checked. `evdb lint` checks whether such rules exist. */
 export interface LintFileSettings {
   rules: Record<string, LintSeverityInput>;
   groups: Record<string, LintSeverityInput>;
@@ -106,7 +106,7 @@ function readCount(value: unknown): number | undefined {
 /**
  * Reads `14`, as in server_version_num.
  *
- * @returns undefined for what is no major version that evdb knows
+ * @returns undefined if it is not a major version that evdb knows
  * @example
  * const serverVersion = parseServerVersion('14'); // 140000
  */

@@ -14,7 +14,7 @@ import type { LintFileSettings } from './lint-settings.ts';
 import { findProject } from './project.ts';
 import { parseSettings, type Settings } from './values.ts';
 
-/** What the command line says; a program may pass the same. */
+/** The command line's settings; a program may pass the same. */
 export interface ConfigFlags extends SettingFlags {
   /** Use the embedded PostgreSQL. */
   embedded?: boolean | undefined;
@@ -33,22 +33,25 @@ export interface ConfigEntry {
   source: string;
 }
 
-/** Everything that evdb can be told, checked and complete. */
+/** All settings of evdb, checked and complete. */
 export interface Config extends Settings {
   connection: ServerConnection | EmbeddedConnection;
-  /** Migrations run on this one where it is set: past a pooler, or as another role. */
+  /** If set, migrations use this one: around a pooler, or as another role. */
   migrationConnection?: ServerConnection;
-  /** Absolute; the folder of the nearest config file or `package.json`, else the working folder. */
+  /**
+   * Absolute; the folder of the nearest config file or `package.json`, otherwise the working
+   * folder.
+   */
   projectDir: string;
   /** Absolute path of the config file that was read. */
   configFile?: string;
   /** Name of the chosen entry of `environments`. */
   environment?: string;
-  /** What `evdb doctor` does not count; only the config file can say so. */
+  /** Findings that `evdb doctor` does not count; only the config file can set them. */
   doctor: DoctorSettings;
   /** How migrations are judged; only the config file can say so. */
   lint: LintFileSettings;
-  /** What somebody should know, one sentence each, without secrets. */
+  /** Warnings, one sentence each, without secrets. */
   warnings: string[];
   /** Each value with its source, for `evdb config`; secrets are masked. */
   entries: ConfigEntry[];
@@ -58,7 +61,7 @@ export interface Config extends Settings {
 export interface ResolveConfigInput {
   /** Default none. */
   flags?: ConfigFlags;
-  /** What messages call `flags.url` where a program gave it; default `flag --url`. */
+  /** What messages call `flags.url` if a program passed it; default `flag --url`. */
   urlSource?: string;
   /** Default `process.env`. */
   env?: Variables;
@@ -67,28 +70,29 @@ export interface ResolveConfigInput {
 }
 
 /**
- * Finds out what is in force. Every setting is taken from the first of these that has it:
+ * Finds the settings in effect. Each one is taken from the first of these sources that has it:
  *
  * 1. flags (`--schema`)
  * 2. the environment (`EVDB_SCHEMA`)
- * 3. `.env` beside the config file or `package.json`; a variable that the environment has, even
- *    an empty one, hides that of `.env`
- * 4. the config file: the entry of `environments` that `--env` or `EVDB_ENV` names, then the top
+ * 3. `.env` next to the config file or `package.json`; a variable of the environment, even an
+ *    empty one, hides that of `.env`
+ * 4. the config file: the entry of `environments` that `--env` or `EVDB_ENV` names, then its top
+ *    level
  * 5. defaults
  *
- * The database is named by one source as a whole, in the same order; within 2 and 3 `EVDB_URL`
- * comes before `DATABASE_URL`, and that before the set `DB_HOST DB_PORT DB_NAME DB_USER
- * DB_PASSWORD DB_SSL`, which counts where `DB_HOST` or `DB_NAME` is set. What that source leaves
- * out is filled as libpq does: service, `PGHOST` and its like, defaults, password file. These
- * libpq variables name the database on their own only where nothing else does, also not the
- * config file. A migration URL counts only from the same source or a stronger one. With nothing
- * at all it is the embedded PostgreSQL, `implicit: true`; a command that needs a database then
- * asks `assertConnectionConfigured`.
+ * A single source names the whole database, in the same order. Within 2 and 3 `EVDB_URL` takes
+ * precedence over `DATABASE_URL`, and that over the set `DB_HOST DB_PORT DB_NAME DB_USER
+ * DB_PASSWORD DB_SSL`, which counts if `DB_HOST` or `DB_NAME` is set. What that source leaves out
+ * is filled in as in libpq: service, `PGHOST` and so on, defaults, password file. These libpq
+ * variables name the database themselves only if nothing else does, not even the config file. A
+ * migration URL counts only from the same source or a stronger one. If nothing names a database,
+ * it is the embedded PostgreSQL, `implicit: true`; a command that needs a database then calls
+ * `assertConnectionConfigured`.
  *
- * Reads files, changes nothing, also not `process.env`, and opens no connection.
+ * Reads files, changes nothing, not even `process.env`, and opens no connection.
  *
- * @throws EvdbError `CONFIG_INVALID` for what cannot be used, `USAGE` for flags that exclude each
- *   other; no message holds a password
+ * @throws EvdbError `CONFIG_INVALID` for an invalid setting, `USAGE` for flags that exclude each
+ *   other; no message contains a password
  * @example
  * const config = await resolveConfig({ flags: { url: 'postgres://app@localhost/shop' } });
  * config.connection // { kind: 'server', options: { hosts: [{ host: 'localhost', port: 5432 }], … } }

@@ -2,9 +2,9 @@ import type { ConnectionOptions } from '../connection/options.ts';
 import { EvdbError } from '../errors.ts';
 import { planConnectionOptions, selectParameters } from './parameters.ts';
 
-/** What `parseConnectionUrl` found. */
+/** The result of `parseConnectionUrl`. */
 export interface ParsedConnectionUrl {
-  /** Only what the URL says, over `base`; `resolveConfig` fills the rest as libpq does. */
+  /** Only what the URL says, over `base`; `resolveConfig` fills in the rest like libpq. */
   options: Partial<ConnectionOptions>;
   /** One sentence for each parameter that has no effect, naming it. */
   warnings: string[];
@@ -15,14 +15,15 @@ export interface ParsedConnectionUrl {
 }
 
 /**
- * Reads a connection URL as libpq does: several hosts, percent-encoding, IPv6, sockets
- * (`postgres:///db?host=/run/postgresql`), parameters. Those of other tools (`schema`,
- * `pgbouncer`, …) are dropped with a warning, as a server would refuse them.
+ * Reads a connection URL like libpq: several hosts, percent-encoding, IPv6, sockets
+ * (`postgres:///db?host=/run/postgresql`), parameters. Those of other tools (`schema`, `pgbouncer`,
+ * …) are dropped with a warning, because a server would refuse them.
  *
  * @param url a `postgres://` or `postgresql://` URL, or libpq's `host=… dbname=…` form
- * @param base what holds where the URL says nothing; default nothing
+ * @param base what applies if the URL says nothing; default nothing
  * @param source where the URL comes from, for messages; default `connection URL`
- * @throws EvdbError `CONFIG_INVALID`; the message never holds a part of the URL that could be secret
+ * @throws EvdbError `CONFIG_INVALID`; the message never contains a part of the URL that could be
+ *   secret
  * @example
  * parseConnectionUrl('postgres://app@a,b:5433/shop?connect_timeout=3').options
  * // { hosts: [{host: 'a', port: 5432}, {host: 'b', port: 5433}], user: 'app', … }

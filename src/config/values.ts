@@ -10,7 +10,7 @@ export interface Settings {
   migrationsDir: string;
   /** The target of migrations; default `public`. */
   schema: string;
-  /** Where the ledger lives; default `evdb`. */
+  /** PostgreSQL schema of the ledger; default `evdb`. */
   ledgerSchema: string;
   /** What follows the target in the search path of a migration; default nothing. */
   searchPath: string[];

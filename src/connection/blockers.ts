@@ -4,15 +4,15 @@ import { renderAge } from '../text/units.ts';
 import { liftTimeLimitsSql } from './options.ts';
 import type { Asked, Row, Session } from './session.ts';
 
-/** A session that stands in the way. */
+/** A session that blocks. */
 export interface Blocker {
-  /** 0 for a prepared transaction, which no session has. */
+  /** 0 for a prepared transaction, which has no session. */
   pid: number;
   user: string | null;
   application: string | null;
   client: string | null;
   state: string | null;
-  /** Age of its transaction, or of its session where it has none. */
+  /** Age of its transaction, or of its session if it has none. */
   sinceMs: number | null;
   query: string | null;
 }
@@ -68,7 +68,7 @@ where l.locktype = 'advisory'
   return rows.map(asBlocker);
 }
 
-/** Sessions that wait because a backend stands in front of them, holding a lock or queueing for one. */
+/** Sessions that wait because a backend is ahead of them, holding a lock or queueing for one. */
 export interface BlockedSessions {
   count: number;
   /** How long the first of them has been waiting. */
@@ -192,7 +192,7 @@ export function describeBlocker(blocker: Blocker): string {
   return `pid ${blocker.pid}${facts}${query}`;
 }
 
-/** Somebody who stood in the way, and how often. */
+/** A session that blocked, and how often. */
 export interface SeenBlocker extends Blocker {
   /** In how many tries it was seen. */
   tries: number;

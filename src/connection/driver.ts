@@ -21,17 +21,17 @@ export interface BackendKey {
   secret: number;
 }
 
-/** What one statement gave: its rows, and beside them what the server said about it. */
+/** The result of one statement: its rows, and what else the server said about it. */
 export interface StatementResult extends Array<Row> {
   count: number | null;
   command: string | null;
   columns: readonly { name: string; type: number }[];
 }
 
-/** A value in the server's text format; an object gives it with `toString`. */
+/** A value in the server's text format; an object provides it with `toString`. */
 export type EncodedValue = string | null | { toString(): string };
 
-/** The rows of a copy, as they stand in a file, in pieces of any size. */
+/** The rows of a copy, as in a file, in pieces of any size. */
 export type CopyRows = AsyncIterable<Buffer | string> | Iterable<Buffer | string>;
 
 /** One instance of the driver over one socket: it cannot reconnect, queue for others or pipeline. */

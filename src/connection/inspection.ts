@@ -18,7 +18,7 @@ const LOCK_TIMEOUT_MS = 50;
  * Runs work on a session that cannot write, does not wait for locks, and resolves no name by
  * accident: the search path is empty, so that every name is qualified.
  *
- * @throws {EvdbError} as `pingDatabase`, and QueryError where a statement is refused
+ * @throws {EvdbError} as `pingDatabase`, and QueryError if a statement is refused
  * @example
  * const counts = await withInspection(connection, (session) =>
  *   session.run('select count(*) as n from public.users'),
@@ -103,7 +103,9 @@ export async function withAbortableSession<T>(
 
 /** Limits of a session that writes. */
 export interface WritingOptions {
-  /** How long a statement may wait for a lock, in ms; default 10,000. Not behind a pooler. */
+  /**
+   * How long a statement may wait for a lock, in ms; default 10,000. Has no effect behind a pooler.
+   */
   lockTimeoutMs?: number | undefined;
   /** Cancels the statement that runs and throws its reason; default: nothing does. */
   signal?: AbortSignal | undefined;
@@ -113,9 +115,10 @@ export interface WritingOptions {
 const CANCEL_DEADLINE_MS = 5_000;
 
 /**
- * Runs work on a session of its own that may write. Names have to be qualified: the search path is
- * empty. Behind a pooler nothing is set. When the signal aborts, what runs is cancelled, so that the server rolls it back at once,
- * and the work hears of that as the statement's error (57014).
+ * Runs work on a separate session that may write. Names have to be qualified: the search path is
+ * empty. Behind a pooler nothing is set. When the signal aborts, the running statement is
+ * cancelled, so that the server rolls it back at once, and the work gets that as the statement's
+ * error (57014).
  *
  * @throws {EvdbError} as `pingDatabase`
  * @example

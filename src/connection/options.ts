@@ -15,31 +15,31 @@ export interface HostAddress {
  */
 export type SslMode = 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
 
-/** What a password is for: tokens of hosted databases hold for one host and one user. */
+/** What a password is for: tokens of hosted databases are valid for one host and one user. */
 export interface PasswordTarget {
   host: string;
   port: number;
   user: string;
   database: string;
-  /** Aborted where nobody waits for the password any more. */
+  /** Aborted when the password is no longer needed. */
   signal: AbortSignal;
 }
 
-/** Gives the password of one connection; asked anew for each, so that a token may expire. */
+/** Returns the password of one connection; called for each, so that a token may expire. */
 export type PasswordFunction = (target: PasswordTarget) => string | Promise<string>;
 
-/** Everything needed to open one connection; `resolveConfig` and `parseConnectionUrl` make it. */
+/** Everything needed to open one connection; `resolveConfig` and `parseConnectionUrl` create it. */
 export interface ConnectionOptions {
   /** Tried in order until one answers and fits `targetSessionAttrs`. */
   hosts: HostAddress[];
   database: string;
   user: string;
-  /** Text, or a function that is asked for each connection; default none. */
+  /** Text, or a function that is called for each connection; default none. */
   password?: string | PasswordFunction | undefined;
   /** Default `prefer`, as libpq does. */
   sslMode: SslMode;
   /**
-   * `require` logs in only where the proof of the password holds for the server's certificate too
+   * `require` logs in only if the proof of the password also covers the server's certificate
    * (SCRAM-SHA-256-PLUS); default: without.
    */
   channelBinding?: 'require' | undefined;
@@ -49,14 +49,14 @@ export interface ConnectionOptions {
   sslCert?: string | undefined;
   /** Path of its key; default none. */
   sslKey?: string | undefined;
-  /** The same as PEM text, for programs that hold it; comes before the files. */
+  /** The same as PEM text, for programs that have it; takes precedence over the files. */
   tls?:
     | {
         ca?: string | Buffer | undefined;
         cert?: string | Buffer | undefined;
         key?: string | Buffer | undefined;
         passphrase?: string | undefined;
-        /** The name that the certificate has to bear, where it is not that of the host. */
+        /** The name that the certificate has to have, if it is not that of the host. */
         servername?: string | undefined;
         /** Judges the certificate's name in place of Node. */
         checkServerIdentity?:

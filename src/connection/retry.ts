@@ -190,7 +190,7 @@ export const LADDER: readonly Rung[] = [
 const PAUSE_BETWEEN_LADDERS_MS = 30_000;
 
 export interface FailedTry extends Failed {
-  /** Null where a budget says when the tries end. */
+  /** Null if a budget says when the tries end. */
   attempts: number | null;
   /** What went into waiting for locks and into pauses so far. */
   waitedMs: number;

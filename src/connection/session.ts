@@ -15,20 +15,20 @@ import {
   liftTimeLimitsSql,
 } from './options.ts';
 
-/** What the server says of itself when a session begins. */
+/** What the server reports when a session begins. */
 export interface SessionFacts {
   pid: number;
   /** As in server_version_num: 180004 is 18.4. */
   serverVersion: number;
-  /** The role in force, whose privileges count: `alter role … set role` makes it another one. */
+  /** The effective role, whose privileges count: `alter role … set role` can change it. */
   user: string;
-  /** Who logged in. */
+  /** The role that logged in. */
   sessionUser: string;
   isInRecovery: boolean;
   isReadOnly: boolean;
-  /** Whether it can look out for a lost client while it works; elsewhere than on Linux not all can. */
+  /** Whether it can detect a lost client while it works; not all servers outside Linux can. */
   canCheckClient: boolean;
-  /** Whether a pooler stands between: it hands out keys of its own instead of the server's. */
+  /** Whether there is a pooler in between: it gives out its own keys instead of the server's. */
   isPooled: boolean;
 }
 
@@ -42,7 +42,7 @@ export interface ServerNotice {
   hint?: string;
 }
 
-/** Is told what the server says; `statement` is the text under way, where `run` sent it. */
+/** Called with the server's messages; `statement` is the running text, if `run` sent it. */
 export type NoticeListener = (notice: ServerNotice, statement: string | undefined) => void;
 
 export type Row = Record<string, unknown>;
@@ -50,7 +50,7 @@ export type Row = Record<string, unknown>;
 /** What can be asked something. */
 export type Asked = Pick<Session, 'run'>;
 
-/** One connection of its own. A session that lost its socket stays lost: it never reconnects. */
+/** One separate connection. A session that lost its socket stays lost: it never reconnects. */
 export interface Session {
   readonly facts: SessionFacts;
   readonly options: ConnectionOptions;
@@ -61,31 +61,32 @@ export interface Session {
    */
   run(text: string): Promise<Row[]>;
   /**
-   * The same for statements of which each is told when it is done. An error says in `failedAt` which one
-   * it is of, and its `position` counts from there. After an error those behind it do not run. The server
-   * reads the text of all of them before it runs the first, and may tell of them at the end only.
+   * The same for several statements, with a call when each is done. An error has the index of its
+   * statement in `failedAt`, and its `position` counts from there. After an error the remaining
+   * statements do not run. The server reads the text of all of them before it runs the first, and
+   * may only report them at the end.
    */
   runEach(texts: string[], onAnswer: (index: number) => void): Promise<Row[]>;
   /**
-   * Runs one statement with parameters. A prepared one spares a round trip from its second run on,
-   * and the driver prepares it again where the server has forgotten or invalidated it.
+   * Runs one statement with parameters. A prepared one saves a round trip from its second run on,
+   * and the driver prepares it again if the server has forgotten or invalidated it.
    */
   query(text: string, values: EncodedValue[], prepare: boolean): Promise<StatementResult>;
   /**
-   * Runs a `copy … from stdin` with these rows. Send nothing behind it before it is done. Where the
-   * rows throw, the copy fails on the server too, and what they threw is thrown.
+   * Runs a `copy … from stdin` with these rows. Send nothing else before it is done. If the rows
+   * throw, the copy fails on the server too, and their error is thrown.
    */
   copyIn(text: string, rows: CopyRows): Promise<void>;
-  /** Tells of notices from now on, in place of whom they were told before. */
+  /** Passes notices to this listener from now on, instead of the previous one. */
   onNotice(listener: NoticeListener): void;
   /**
-   * Asks the server, on a connection of its own, to cancel what this session runs. The request can
+   * Asks the server, on a separate connection, to cancel what this session runs. The request can
    * arrive late and hit the next statement: close the session afterwards.
    */
   cancel(): Promise<void>;
   /**
-   * Ends the connection; at once when `force` is set, whatever is running. With `cancel` too the
-   * server is asked to end that: by itself it would notice only when it has something to say.
+   * Ends the connection; at once if `force` is set, whatever is running. With `cancel` the server
+   * is also asked to end that: by itself it would only notice when it has something to send.
    */
   close(options?: { force?: boolean; cancel?: boolean }): Promise<void>;
   /** Whether the connection keeps the process alive; default true. */

@@ -34,7 +34,7 @@ export interface Codec {
   write: WriteValue;
 }
 
-/** What one statement gave. */
+/** The result of one statement. */
 export interface StatementAnswer {
   rows: Record<string, unknown>[];
   /** Rows that were returned or changed; 0 for statements that do neither. */
@@ -50,7 +50,7 @@ export interface TextMemory {
   shape?: RowShape | undefined;
 }
 
-/** One connection of its own. A session that lost its socket stays lost: it never reconnects. */
+/** One separate connection. A session that lost its socket stays lost: it never reconnects. */
 export interface StatementSession
   extends Pick<Session, 'facts' | 'options' | 'isClosed' | 'close' | 'keepAlive'> {
   readonly facts: SessionFacts;

@@ -5,12 +5,12 @@ import { EvdbError } from '../errors.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { sameCommand } from '../text/command-line.ts';
 
-/** Somebody who is connected to a database. */
+/** A session that is connected to a database. */
 export interface DatabaseSession {
   pid: number;
   user: string | null;
   application: string;
-  /** Null for a Unix socket, and where the role may not see it. */
+  /** Null for a Unix socket, and if the role may not see it. */
   client: string | null;
 }
 
@@ -19,11 +19,10 @@ const OWN = ['postgres', 'template1'];
 const NOT_OURS: ReadonlySet<string> = new Set([...OWN, 'template0']);
 
 /**
- * Creates the configured database unless it exists. It is like the server's `template1`, and
+ * Creates the configured database unless it exists. It is a copy of the server's `template1`, and
  * belongs to the user who connects.
  *
- * @throws {EvdbError} PERMISSION_DENIED where the role may not create databases; as
- *   `pingDatabase`
+ * @throws {EvdbError} PERMISSION_DENIED if the role may not create databases; as `pingDatabase`
  * @example
  * const { created } = await ensureDatabase(connection);
  */
@@ -47,17 +46,17 @@ export async function ensureDatabase(
 
 /** The consent that dropping a database needs. */
 export interface DropDatabaseOptions {
-  /** Must be true: what is dropped is gone. */
+  /** Must be true: a dropped database cannot be restored. */
   confirm: boolean;
-  /** Ends the sessions that are connected. Default false: they make it fail. */
+  /** Ends connected sessions. Default false: they make it fail. */
   force?: boolean | undefined;
 }
 
 /**
- * Drops the configured database where it exists, with all that is in it.
+ * Drops the configured database if it exists, with all its data.
  *
  * @throws {EvdbError} CONFIRM_REQUIRED; USAGE for the server's own databases; DATABASE_IN_USE,
- *   which names who is connected; PERMISSION_DENIED; as `pingDatabase`
+ *   which names the connected sessions; PERMISSION_DENIED; as `pingDatabase`
  * @example
  * const { dropped } = await dropDatabase(connection, { confirm: true });
  */

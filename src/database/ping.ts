@@ -7,7 +7,7 @@ import { EvdbError } from '../errors.ts';
 import { type Cell, renderTable, type Style, type TableRenderer } from '../report/table.ts';
 import { renderDuration, renderTime } from '../text/units.ts';
 
-/** What one answer of a database tells. */
+/** The answer of a database. */
 export interface DatabasePing {
   database: string;
   user: string;
@@ -17,9 +17,9 @@ export interface DatabasePing {
   /** Whether transactions are read-only unless they say otherwise; always so on a standby. */
   isReadOnly: boolean;
   isSuperuser: boolean;
-  /** Such as `TLSv1.3`; null where the server sees a connection without TLS. */
+  /** Such as `TLSv1.3`; null if the server sees a connection without TLS. */
   tls: string | null;
-  /** Whether a pooler stands between: the rest is then said of its connection to the server. */
+  /** Whether there is a pooler in between: then the rest describes its connection to the server. */
   isPooled: boolean;
   startedAt: Date;
   /** From the first packet to the first answer: network, TLS and login. */
@@ -38,7 +38,7 @@ select
     pg_catalog.pg_postmaster_start_time() as "startedAt"`;
 
 /**
- * Connects, asks and says what answered, and how fast.
+ * Connects, sends a query and says what answered, and how fast.
  *
  * @throws {EvdbError} CONFIG_INVALID, CONNECTION_REFUSED, UNKNOWN_HOST, CONNECT_TIMEOUT,
  *   AUTHENTICATION_FAILED, DATABASE_MISSING, TOO_MANY_CONNECTIONS, SERVER_STARTING, TLS_FAILED,
@@ -77,7 +77,7 @@ export interface WaitForDatabaseOptions {
   timeoutMs?: number | undefined;
   /** Ends the waiting; default: nothing does. */
   signal?: AbortSignal | undefined;
-  /** Hears of each try that failed. */
+  /** Called for each failed try. */
   onRetry?: ((error: EvdbError, againInMs: number) => void) | undefined;
 }
 
@@ -85,10 +85,11 @@ export interface WaitForDatabaseOptions {
 const PAUSES = { firstMs: 100, longestMs: 2_000 };
 
 /**
- * Tries again and again until the database answers. A password that is refused or a database that
- * does not exist ends the wait at once.
+ * Tries until the database answers. If the password is refused or the database does not exist, the
+ * wait ends at once.
  *
- * @throws {EvdbError} CONNECT_TIMEOUT with the last failure as its cause; else as `pingDatabase`
+ * @throws {EvdbError} CONNECT_TIMEOUT with the last failure as its cause; otherwise as
+ *   `pingDatabase`
  * @example await waitForDatabase(connection, { timeoutMs: 60_000 })
  */
 export async function waitForDatabase(

@@ -11,7 +11,7 @@ export interface DatabaseSizeRow {
   /** Of the database or the relation; null for a schema. */
   name: string | null;
   totalBytes: number;
-  /** Rows with what is stored out of line; null for the database. */
+  /** Rows including out-of-line storage; null for the database. */
   tableBytes: number | null;
   /** Null for the database. */
   indexBytes: number | null;
@@ -21,16 +21,16 @@ export interface DatabaseSizeRow {
 
 /** How many relations are shown. */
 export interface ReadDatabaseSizesOptions {
-  /** How many relations at most, the biggest first; default 10. */
+  /** The highest number of relations, the biggest first; default 10. */
   limit?: number | undefined;
 }
 
 /**
- * Reads how big the database is, and what in it. Where somebody holds a table exclusively the sizes
- * are those of the last vacuum or analyze, and a note says so.
+ * Reads the size of the database and its contents. If a table is locked exclusively, the sizes are
+ * those of the last vacuum or analyze, and a note says so.
  *
- * @param session one of `withInspection`
- * @throws {EvdbError} QueryError where the server refuses a statement
+ * @param session from `withInspection`
+ * @throws {EvdbError} QueryError if the server refuses a statement
  * @example
  * const { rows, notes } = await withInspection(connection, (session) => readDatabaseSizes(session));
  */

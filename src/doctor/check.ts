@@ -16,12 +16,13 @@ export const CHECK_GROUPS = [
   'evdb',
 ] as const;
 
-/** What a check of doctor is about. */
+/** The topic of a doctor check. */
 export type DoctorCheckGroup = (typeof CHECK_GROUPS)[number];
 
 /**
- * What a check says: a finding without its code, which is the name of the check. `objects` holds what
- * it is about, as `--ignore check:object` names it, and nothing where it is about the whole check.
+ * What a check reports: a finding without its code, which is the name of the check. `objects` has
+ * what it is about, as `--ignore check:object` names it, and is empty if it is about the whole
+ * check.
  */
 export interface DoctorFinding extends Omit<Finding, 'code'> {
   /** `unknown`: this role may not see it, or it could not be read in time. */
@@ -51,14 +52,14 @@ export function severityOf(
   return value >= warning ? 'warning' : undefined;
 }
 
-/** What a check gives. */
+/** The result of a check. */
 export interface DoctorExamination {
   findings: DoctorFinding[];
-  /** What was seen, for people: `12 of 97 connections are taken`. */
+  /** A summary for people: `12 of 97 connections are taken`. */
   summary: string;
   /** Whether an input is an estimate, because of a lock. */
   isEstimated?: boolean;
-  /** Set where there is nothing to examine, such as no event schema. */
+  /** Set if there is nothing to examine, such as no event schema. */
   isSkipped?: boolean;
 }
 
@@ -72,7 +73,7 @@ export interface CheckContext {
   readMigrationCounts?: (() => Promise<MigrationCounts>) | undefined;
 }
 
-/** How many migrations are in each state, as `readStatus` says. */
+/** How many migrations are in each state, as in `readStatus`. */
 export interface MigrationCounts {
   counts: Readonly<Record<string, number>>;
 }
@@ -84,7 +85,7 @@ export interface DoctorCheck {
   group: DoctorCheckGroup;
   /** The command that examines the same without the time limit, such as `stats locks`. */
   command?: string;
-  /** How long a statement of it may run, in ms, where it has to look at every row; default 1000. */
+  /** How long each of its statements may run, in ms, if it has to read every row; default 1000. */
   timeoutMs?: number;
   examine(session: Session, context: CheckContext): Promise<DoctorExamination>;
 }

@@ -37,30 +37,33 @@ import { AUTOVACUUM, DEAD_ROWS, STALE_STATISTICS } from './vacuum.ts';
 /** `skipped`: there is nothing to examine, such as no event schema. */
 export type DoctorCheckStatus = 'ok' | 'warning' | 'critical' | 'unknown' | 'skipped';
 
-/** What one check came to. */
+/** The result of one check. */
 export interface DoctorCheckReport {
   check: string;
   group: DoctorCheckGroup;
   /** The worst of its findings: critical (of an error), warning, unknown, ok. */
   status: DoctorCheckStatus;
-  /** What was seen where nothing is wrong, why nothing was examined, else how much was found. */
+  /**
+   * A summary if nothing is wrong, the reason if nothing was examined, otherwise the number of
+   * findings.
+   */
   summary: string;
-  /** Whether an input is an estimate, because somebody holds a lock. */
+  /** Whether an input is an estimate, because of a lock. */
   isEstimated: boolean;
   durationMs: number;
 }
 
-/** What every check came to, and how many came to what. */
+/** The results of all checks, and how many there are of each status. */
 export interface DoctorReport {
   checks: DoctorCheckReport[];
   counts: Record<DoctorCheckStatus, number>;
-  /** What was found, check by check. */
+  /** The findings, check by check. */
   findings: Finding[];
-  /** What `ignore` says is known. */
+  /** Findings that `ignore` accepts. */
   suppressed: SuppressedFinding[];
 }
 
-/** Which checks run, and what they may take. */
+/** Which checks run, and their limits. */
 export interface DoctorOptions {
   /** The PostgreSQL schema that the event schema may be in; default `public`. */
   schema?: string | undefined;
@@ -68,10 +71,10 @@ export interface DoctorOptions {
   only?: readonly string[] | undefined;
   /** Findings that do not count. */
   ignore?: readonly DoctorIgnore[] | undefined;
-  /** Tells where the migrations stand, as `readStatus` does; default: nobody knows the files. */
+  /** Returns the state of the migrations, like `readStatus`; default: the files are unknown. */
   readMigrationCounts?: (() => Promise<MigrationCounts>) | undefined;
   /**
-   * How long each statement may run, in ms; default 1000, and more for checks that look at every row.
+   * How long each statement may run, in ms; default 1000, and more for checks that read every row.
    */
   checkTimeoutMs?: number | undefined;
   /** Default: the time of the call. */
@@ -81,11 +84,11 @@ export interface DoctorOptions {
 }
 
 /**
- * Runs all checks one after the other on one session. None waits for a lock, no statement takes
- * longer than its time, and a check that fails leaves the others alone: it counts as unknown.
+ * Runs all checks one after the other on one session. None waits for a lock, no statement exceeds
+ * its time limit, and if a check fails, the others still run: it counts as unknown.
  *
- * @param session one of `withInspection`
- * @throws {EvdbError} USAGE for a name of a check that there is not; CONNECTION_LOST
+ * @param session from `withInspection`
+ * @throws {EvdbError} USAGE for a check that does not exist; CONNECTION_LOST
  * @example
  * const { counts } = await withInspection(connection, (session) => runDoctor(session));
  * if (counts.critical > 0) process.exitCode = 3;

@@ -2,14 +2,14 @@ import { EvdbError } from '../errors.ts';
 import type { Finding } from '../finding.ts';
 import { CHECK_GROUPS, type DoctorCheck } from './check.ts';
 
-/** A finding that somebody has looked at and accepts. */
+/** A finding that you have looked at and accept. */
 export interface DoctorIgnore {
   /** Name of a check. */
   check: string;
-  /** What the finding is about; `*` stands for any text. Default: all that the check finds. */
+  /** The object of the finding; `*` matches any text. Default: all findings of the check. */
   object?: string | undefined;
   reason: string;
-  /** The last day on which it holds, as `2027-03-31` (UTC). Default: for ever. */
+  /** The last day on which it applies, as `2027-03-31` (UTC). Default: no end. */
   until?: string | undefined;
 }
 

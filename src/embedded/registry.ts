@@ -28,7 +28,7 @@ interface Registered {
 export interface ListedServer {
   /** The `.evdb` folder that it belongs to. */
   directory: string;
-  /** False where the folder was removed or moved, and the server outlived that. */
+  /** False if the folder was removed or moved while the server kept running. */
   hasDirectory: boolean;
   running: boolean;
   /** Only while it runs. */
@@ -74,9 +74,9 @@ export function registerServer(
 
 /**
  * Lists the embedded servers that this user has started on this machine and whose data, or process,
- * is still there; those that run first. Forgets the others.
+ * still exists; running ones first. Forgets the others.
  *
- * @throws {EvdbError} PERMISSION_DENIED where a data folder may not be looked into
+ * @throws {EvdbError} PERMISSION_DENIED if a data folder cannot be read
  * @example
  * const running = listEmbeddedServers().filter((server) => server.running);
  */

@@ -5,19 +5,19 @@ import {
   requirePort,
 } from './running.ts';
 
-/** Where the embedded server has its data, and how it is set up when it is started. */
+/** Where the embedded server keeps its data, and how it is set up when it is started. */
 export interface EnsureEmbeddedServerOptions {
-  /** The folder for the server's files, by convention `.evdb` beside the migrations. */
+  /** The folder for the server's files, by convention `.evdb` next to the migrations. */
   directory: string;
   /** PostgreSQL binaries to use; default: the optional dependency of evdb (PostgreSQL 18). */
   binariesDir?: string | undefined;
-  /** Server settings for a start, such as `{ fsync: 'off' }`; a server that runs keeps its own. */
+  /** Server settings for a start, such as `{ fsync: 'off' }`; a running server keeps its own. */
   settings?: Record<string, string | number | boolean> | undefined;
-  /** Created where it is missing. Default `evdb`. */
+  /** Created if it is missing. Default `evdb`. */
   database?: string | undefined;
   /** A port that must be had; default: the last one, or a free one. */
   port?: number | undefined;
-  /** Is told what takes a while; default: nobody is. */
+  /** Called when something takes a while; default none. */
   onProgress?: ((message: string) => void) | undefined;
   /** Ends the waiting; default: nothing does. */
   signal?: AbortSignal | undefined;
@@ -28,7 +28,7 @@ export interface EnsuredEmbeddedServer {
   connection: EmbeddedConnectionOptions;
   /** Whether this call started it. */
   started: boolean;
-  /** Whether this call made the cluster. */
+  /** Whether this call created the cluster. */
   initialised: boolean;
   dataDirectory: string;
   port: number;
@@ -40,13 +40,12 @@ export interface EnsuredEmbeddedServer {
 }
 
 /**
- * Makes sure that the embedded server of a folder runs and has the database; makes the cluster
- * and starts the server where needed. The server outlives this process. Callers in several
- * processes share one server.
+ * Makes sure that the embedded server of a folder runs and has the database; creates the cluster
+ * and starts the server if needed. The server outlives this process. Callers in several processes
+ * share one server.
  *
  * @throws {EvdbError} EMBEDDED_UNAVAILABLE, EMBEDDED_START_FAILED, EMBEDDED_VERSION_MISMATCH,
  *   PORT_TAKEN, DISK_FULL, DISK_READ_ONLY, PERMISSION_DENIED
- *
  * @example
  * const { connection } = await ensureEmbeddedServer({ directory: '.evdb' });
  * const pong = await pingDatabase(connection);

@@ -101,29 +101,29 @@ function stopFailed(message: string): EvdbError {
 }
 
 /**
- * What is known about the embedded server of a folder. What needs a server that runs is undefined
- * while it does not.
+ * What is known about the embedded server of a folder. Fields that need a running server are
+ * undefined while it is stopped.
  */
 export interface EmbeddedServerStatus {
   running: boolean;
   /** Only while it runs. */
   pid: number | undefined;
-  /** While it runs its port, else the one that is tried first at the next start. */
+  /** While it runs its port, otherwise the one that the next start tries first. */
   port: number | undefined;
   /** Of the server that ran last, such as `18.4`. */
   version: string | undefined;
-  /** Undefined while there is no cluster yet. */
+  /** Undefined if there is no cluster yet. */
   dataDirectory: string | undefined;
-  /** What the data folder takes on disk, write-ahead log included. */
+  /** The size of the data folder on disk, including the write-ahead log. */
   dataBytes: number | undefined;
   logPath: string;
   startedAt: Date | undefined;
 }
 
 /**
- * Whether the embedded server of a folder was ever made, running or not; changes nothing.
+ * Whether the embedded server of a folder was ever created, running or not; changes nothing.
  *
- * @param options.directory the `.evdb` folder; it need not exist
+ * @param options.directory the `.evdb` folder; it does not have to exist
  * @example
  * const isThere = hasEmbeddedServer({ directory: '.evdb' });
  */
@@ -132,10 +132,10 @@ export function hasEmbeddedServer({ directory }: { directory: string }): boolean
 }
 
 /**
- * Says what is known about the embedded server of a folder; changes nothing.
+ * Returns what is known about the embedded server of a folder; changes nothing.
  *
- * @param options.directory the `.evdb` folder; it need not exist
- * @throws {EvdbError} PERMISSION_DENIED when the server is another user's
+ * @param options.directory the `.evdb` folder; it does not have to exist
+ * @throws {EvdbError} PERMISSION_DENIED if the server is another user's
  * @example
  * const { running, port } = await readEmbeddedServer({ directory: '.evdb' });
  */

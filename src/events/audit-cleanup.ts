@@ -19,44 +19,44 @@ export interface AuditCleanupDone {
   partitions: DroppedAuditPartition[];
   /** Entries that went with partitions. */
   droppedEntries: number;
-  /** Entries that were deleted one by one, where the limit falls into a month. */
+  /** Entries that were deleted one by one, because the limit is within their month. */
   deletedEntries: number;
-  /** Given back to the operating system, which deleting does not do. */
+  /** Given back to the operating system; deleting does not do that. */
   freedBytes: number;
 }
 
-/** What a cleanup did, and why it stopped before its end where it did. */
+/** What a cleanup did, and why it stopped early, if it did. */
 export interface AuditCleanupResult extends AuditCleanupDone {
   days: number;
   /** Whether nothing expired is left. */
   isFinished: boolean;
   /** Why it is not finished. */
   stoppedBy: 'max-duration' | 'locks' | null;
-  /** Who was in the way, as the server tells it, where `stoppedBy` is `locks`. */
+  /** Which sessions blocked it, in the server's words, if `stoppedBy` is `locks`. */
   blockedBy: string | null;
   durationMs: number;
 }
 
 /**
- * What a cleanup did just now: a partition it dropped, entries it deleted, or a lock that it did
- * not get.
+ * The latest step of a cleanup: a dropped partition, deleted entries, or a lock that it could not
+ * acquire.
  */
 export type AuditCleanupProgress =
   | { kind: 'dropped'; partition: DroppedAuditPartition; done: AuditCleanupDone }
   | { kind: 'deleted'; entries: number; done: AuditCleanupDone }
   | { kind: 'blocked'; attempt: number; attempts: number; reason: string };
 
-/** What is removed, and how long that may take. */
+/** What to remove, and how long that may take. */
 export interface AuditCleanupOptions extends EventSchemaTarget {
   /** Entries stay for so many days of 24 hours; a whole number from 1. */
   days: number;
-  /** How many entries a transaction deletes at most; default 2000. */
+  /** The highest number of entries that a transaction deletes; default 2000. */
   batchSize?: number | undefined;
   /** No further step begins after so many ms; default: until all is done. */
   maxDurationMs?: number | undefined;
-  /** Is told what was dropped or deleted; default: nobody is. */
+  /** Called with what was dropped or deleted; default none. */
   onProgress?: ((progress: AuditCleanupProgress) => void) | undefined;
-  /** Stops after what runs; what was committed stays. Default: nothing stops it. */
+  /** Stops after the running step; committed steps remain. Default none. */
   signal?: AbortSignal | undefined;
 }
 
@@ -72,12 +72,13 @@ const NEED: SchemaNeed = {
 const DEFAULT_BATCH_SIZE = 2_000;
 
 /**
- * Removes the entries of the audit log that are older than so many days: drops months that have
- * expired as a whole, one a transaction, then deletes what is left batch by batch. Between two
- * steps it rests as long as the step took, and longer after a drop, so that others hardly notice.
+ * Removes the entries of the audit log that are older than a number of days: first drops months
+ * that have expired completely, one per transaction, then deletes the rest batch by batch. Between
+ * two steps it pauses as long as the step took, and longer after a drop, so that others hardly
+ * notice.
  *
- * It can be interrupted, run again and run twice at once: what is committed is done, and the rest
- * is found again. Locks that others hold are asked for again and again, then left to the next run.
+ * It can be interrupted, repeated and run twice at once: committed steps are done, and the rest is
+ * found again. Locks that others hold are tried repeatedly, then left to the next run.
  *
  * @throws {EvdbError} USAGE; INTERRUPTED with what was done in `details` when the signal aborts;
  *   EVENT_SCHEMA_MISSING, PERMISSION_DENIED, with the same details
@@ -276,7 +277,7 @@ const PREVIEW_NEED: SchemaNeed = {
 /**
  * Says what `cleanUpAuditLog` would remove; changes nothing.
  *
- * @throws {EvdbError} USAGE for days that are no whole number from 1, and EVENT_SCHEMA_MISSING,
+ * @throws {EvdbError} USAGE if the days are not a whole number from 1 up, and EVENT_SCHEMA_MISSING,
  *   PERMISSION_DENIED
  * @example
  * const { rows, notes } = await withInspection(connection, (session) => previewAuditCleanup(session, { days: 90 }));

@@ -9,11 +9,11 @@ import {
   type SchemaNeed,
 } from './event-schema.ts';
 
-/** Which entries are followed, and how often is looked. */
+/** Which entries are followed, and how often to poll. */
 export interface FollowAuditLogOptions extends EventSchemaTarget, AuditFilter {
-  /** How many entries that are there already come first; default 20, 0 for none. */
+  /** How many existing entries come first; default 20, 0 for none. */
   limit?: number | undefined;
-  /** Pause between two looks, in ms; default 1000. */
+  /** Pause between two polls, in ms; default 1000. */
   intervalMs?: number | undefined;
   /** Ends the following; default: nothing does. */
   signal?: AbortSignal | undefined;
@@ -21,25 +21,25 @@ export interface FollowAuditLogOptions extends EventSchemaTarget, AuditFilter {
 
 const NEED: SchemaNeed = { functions: { audit_log_changes: [] }, access: 'audit' };
 
-/** Looks at the audit log again and again, on whatever session there is. */
+/** Polls the audit log, on any session. */
 export interface AuditFollower {
   /**
-   * Gives the last entries the first time, and then those of the transactions that have committed
-   * since the look before. A look that fails can be made again, also on another session.
+   * Returns the last entries the first time, and then those of the transactions that have committed
+   * since the previous poll. A failed poll can be repeated, also on another session.
    *
-   * @throws {EvdbError} READ_ONLY on a standby, which does not know what transactions are open;
+   * @throws {EvdbError} READ_ONLY on a standby, which does not know which transactions are open;
    *   POOLER_DETECTED; those of `onEventSchema`
    */
   look(session: Session): Promise<AuditEntry[]>;
 }
 
 /**
- * Follows the audit log so that each entry is given exactly once.
+ * Follows the audit log so that each entry is returned exactly once.
  *
- * Ids and times are handed out while transactions run, so what commits later may lie before what was
- * read. Hence a look asks for neither: it takes the entries of those transactions that the snapshot
- * of the look before did not see and its own does. From what time on to look for them is told by
- * `TransactionHorizon`.
+ * IDs and times are assigned while transactions run, so entries that commit later may come before
+ * those already read. Therefore a poll uses neither: it takes the entries of those transactions
+ * that the previous poll's snapshot did not see and its own does. `TransactionHorizon` tells from
+ * what time on to look for them.
  *
  * @example
  * const follower = createAuditFollower({ table: 'events' });
@@ -66,9 +66,9 @@ export function createAuditFollower(options: FollowAuditLogOptions = {}): AuditF
 }
 
 /**
- * Gives the last entries, then new ones as their transactions commit, until the signal aborts.
+ * Yields the last entries, then new ones as their transactions commit, until the signal aborts.
  *
- * @param session of its own; it is in a transaction during each look
+ * @param session a separate one; it is in a transaction during each poll
  * @throws {EvdbError} as `AuditFollower.look`
  * @example
  * for await (const entries of followAuditLog(session, { table: 'events' })) console.log(entries);

@@ -3,7 +3,7 @@ import { EvdbError } from '../errors.ts';
 import type { StatsReport } from '../report/columns.ts';
 import { type EventSchemaTarget, onEventSchema, type SchemaNeed } from './event-schema.ts';
 
-/** Which entries; all that are given have to fit. */
+/** Which entries; all given conditions must match. */
 export interface AuditFilter {
   table?: string | undefined;
   /** Primary key of the row. */
@@ -17,17 +17,17 @@ export interface AuditFilter {
 
 /** Which entries are read, and how many. */
 export interface ReadAuditLogOptions extends EventSchemaTarget, AuditFilter {
-  /** How many entries at most, from 1; default 20. */
+  /** The highest number of entries, from 1; default 20. */
   limit?: number | undefined;
   /** `next` of the page before. */
   before?: string | undefined;
 }
 
-/** A page of the audit log; `next` is where the following one begins, null at the end. */
+/** A page of the audit log; `next` is where the next one begins, null at the end. */
 export interface AuditLogPage {
   /** The newest first. */
   rows: AuditEntry[];
-  /** Asks for the next page, which has older entries; null on the last one. */
+  /** Requests the next page, which has older entries; null on the last one. */
   next: string | null;
 }
 
@@ -37,10 +37,10 @@ const NEED: SchemaNeed = {
 };
 
 /**
- * Reads a page of the audit log, the newest entries first. Pages are told apart by the last entry
- * read, so entries that come in between neither shift nor repeat any.
+ * Reads a page of the audit log, the newest entries first. A page begins after the last entry read,
+ * so new entries neither shift nor repeat any.
  *
- * @throws {EvdbError} USAGE for a `before` that is none, and EVENT_SCHEMA_MISSING,
+ * @throws {EvdbError} USAGE if `before` is not a cursor, and EVENT_SCHEMA_MISSING,
  *   PERMISSION_DENIED
  * @example
  * const { rows, next } = await readAuditLog(session, { table: 'events', record: 7 });
@@ -75,7 +75,7 @@ export async function readAuditLog(
 const CURSOR = /^(\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)\/(\d{1,19})$/;
 
 /**
- * Checks a cursor, before anything is asked.
+ * Checks a cursor, before anything is sent.
  *
  * @throws {EvdbError} USAGE
  * @example
@@ -174,16 +174,16 @@ function isSame(one: unknown, other: unknown): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
 }
 
-/** By what entries can be counted; days are those of UTC. */
+/** What entries can be counted by; days are UTC days. */
 export type AuditDimension = 'day' | 'table' | 'operation' | 'actor';
 
-/** How many entries there are of one kind; only what was asked for is set. */
+/** How many entries there are of one kind; only the requested dimensions are set. */
 export interface AuditSummaryRow {
   /** Such as `2026-11-22`, in UTC. */
   day?: string;
   table?: string;
   operation?: string;
-  /** Null where no actor was named. */
+  /** Null if no actor was named. */
   actor?: string | null;
   entries: number;
   /** ISO 8601 in UTC, with microseconds. */
@@ -197,7 +197,7 @@ export interface AuditSummaryOptions
     Pick<AuditFilter, 'since' | 'until'> {
   /** In the order of the columns; default table and operation. */
   by?: readonly AuditDimension[] | undefined;
-  /** How many rows at most; default 1000. */
+  /** The highest number of rows; default 1000. */
   limit?: number | undefined;
 }
 
@@ -211,7 +211,8 @@ const EXPRESSIONS: Record<AuditDimension, string> = {
 };
 
 /**
- * Counts the entries of the audit log. Days come newest first, within them the most entries first.
+ * Counts the entries of the audit log. The newest days come first, within them the highest counts
+ * first.
  *
  * @throws {EvdbError} EVENT_SCHEMA_MISSING, PERMISSION_DENIED
  * @example

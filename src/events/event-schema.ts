@@ -4,7 +4,7 @@ import { EvdbError } from '../errors.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { commandLine } from '../text/command-line.ts';
 
-/** In which PostgreSQL schema the event schema is installed. */
+/** The PostgreSQL schema in which the event schema is installed. */
 export interface EventSchemaTarget {
   /** The PostgreSQL schema that the event schema is installed in; default `public`. */
   schema?: string | undefined;

@@ -11,31 +11,31 @@ export interface EventRow {
   dateTime: Date;
   location: string | null;
   capacity: number;
-  /** Seats that can be had; one whose hold has expired is free. */
+  /** Free seats; one whose hold has expired is free. */
   availableSpots: number;
   isActive: boolean;
   /** How well it fits, for searches; 0 in lists. */
   rank: number;
-  /** HTML, with marks around what was found; null in lists. */
+  /** HTML, with marks around the matches; null in lists. */
   headline: string | null;
 }
 
-/** A page of events; `next` is where the following one begins, null at the end. */
+/** A page of events; `next` is where the next one begins, null at the end. */
 export interface EventPage {
   rows: EventRow[];
-  /** One opaque word that asks for the next page; null where this is the last one. */
+  /** One opaque word that requests the next page; null on the last one. */
   next: string | null;
 }
 
-/** Which events are found; all that is given has to fit. */
+/** Which events to find; all given conditions must match. */
 export interface FindEventsOptions extends EventSchemaTarget {
-  /** What somebody typed; without it all events of the time, the soonest first. */
+  /** What a person typed; without it all events of the period, the soonest first. */
   words?: string | undefined;
-  /** Not before; null for no bound, which shows past events too. Default: now. */
+  /** The earliest time; null for no bound, which shows past events too. Default: now. */
   from?: Date | null | undefined;
   /** Before, not included. */
   until?: Date | undefined;
-  /** Words that the location has to have. */
+  /** Words that the location must contain. */
   location?: string | undefined;
   /** Also events that are called off. Default false. */
   withInactive?: boolean | undefined;
@@ -53,9 +53,9 @@ const SEARCH_NEED: SchemaNeed = {
 };
 
 /**
- * Finds events by what somebody typed, or lists them by time.
+ * Finds events by what a person typed, or lists them by time.
  *
- * @throws {EvdbError} EVENT_SCHEMA_MISSING, PERMISSION_DENIED; USAGE for an `after` that is none,
+ * @throws {EvdbError} EVENT_SCHEMA_MISSING, PERMISSION_DENIED; USAGE if `after` is not a cursor,
  *   QUERY_FAILED for one of another search
  * @example
  * const { rows, next } = await findEvents(session, { words: 'jazz berlin' });
@@ -101,7 +101,7 @@ function decodeCursor(token: string): string {
   });
 }
 
-/** Everything about one event but who comes. */
+/** Everything about one event except its attendees. */
 export interface EventDetails {
   id: number;
   title: string;
@@ -113,7 +113,7 @@ export interface EventDetails {
   heldSeats: number;
   isActive: boolean;
   createdBy: number | null;
-  /** Name of the user who made it. */
+  /** Name of the user who created it. */
   creator: string | null;
   createdAt: Date;
   updatedAt: Date;
@@ -125,7 +125,7 @@ const STATS_NEED: SchemaNeed = {
 };
 
 /**
- * Reads one event; null where it does not exist.
+ * Reads one event; null if it does not exist.
  *
  * @throws {EvdbError} EVENT_SCHEMA_MISSING, PERMISSION_DENIED
  * @example
@@ -168,7 +168,7 @@ export interface EventSeats {
 }
 
 /**
- * Counts the registrations of one event; null where it does not exist.
+ * Counts the registrations of one event; null if it does not exist.
  *
  * @throws {EvdbError} EVENT_SCHEMA_MISSING, PERMISSION_DENIED
  * @example

@@ -17,15 +17,15 @@ import {
 } from './registration.ts';
 import type { RegistrationResult, UnregistrationResult, UserBusy } from './registration-answer.ts';
 
-/** What became of one user. */
+/** The result for one user. */
 export type RegistrationOutcome =
   | {
       success: true;
       userId: number;
       registrationId: number;
-      /** `removed` or, where the row was to be kept, `cancelled` for a registration that was given back. */
+      /** `removed`, or `cancelled` if the row was kept, for a registration that was cancelled. */
       status: 'confirmed' | 'pending' | 'waitlist' | 'cancelled' | 'removed';
-      /** Null where the place in the queue turned into a seat at once. */
+      /** Null if the user got a seat at once. */
       waitlistPosition?: number | null;
       /** ISO 8601. */
       holdExpiresAt?: string;
@@ -34,12 +34,12 @@ export type RegistrationOutcome =
   | {
       success: false;
       userId: number;
-      /** `P0001` to `P0006`, or `55P03` where others were changing the user all the time. */
+      /** `P0001` to `P0006`, or `55P03` if others kept changing the user. */
       errorCode: string;
       message: string;
     };
 
-/** What became of each user, in the order in which they were given. */
+/** The result for each user, in the given order. */
 export interface RegistrationReport {
   eventId: number;
   succeeded: number;
@@ -48,7 +48,7 @@ export interface RegistrationReport {
   results: RegistrationOutcome[];
 }
 
-/** Who is registered for which event, and what the registration asks for. */
+/** Whom to register for which event, and with which options. */
 export interface RegisterUsersOptions extends EventSchemaTarget, RegistrationOptions {
   eventId: number;
   userIds: readonly number[];
@@ -58,7 +58,7 @@ export interface RegisterUsersOptions extends EventSchemaTarget, RegistrationOpt
   signal?: AbortSignal | undefined;
 }
 
-/** Whose registrations of which event are removed. */
+/** Whose registrations of which event to remove. */
 export interface UnregisterUsersOptions extends EventSchemaTarget {
   eventId: number;
   userIds: readonly number[];
@@ -78,7 +78,8 @@ const REGISTER_NEED: SchemaNeed = {
 
 /**
  * Registers users for an event. Several go in one batch, which takes exactly the seats that are
- * left; with a waiting list or holds they go one by one. A refusal is a result and no error.
+ * left; with a waiting list or holds they are registered one by one. A refusal is a result, not an
+ * error.
  *
  * @param session one that may write
  * @throws {EvdbError} USAGE; INTERRUPTED with the results so far; EVENT_SCHEMA_MISSING,
@@ -109,7 +110,7 @@ const UNREGISTER_NEED: SchemaNeed = {
 };
 
 /**
- * Removes registrations, holds and places in the queue, one user after the other.
+ * Removes registrations, holds and places on the waiting list, one user after the other.
  *
  * @throws {EvdbError} as `registerUsers`
  * @example

@@ -32,7 +32,7 @@ export interface Call {
   reject(error: unknown): void;
 }
 
-/** What the registrar needs of a pool. */
+/** What the registrar needs from a pool. */
 export interface RegistrarPool extends Queryable {
   query<T = ResultRow>(
     text: string,

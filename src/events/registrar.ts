@@ -11,20 +11,20 @@ import type { RegistrationResult } from './registration-answer.ts';
 /** Merges concurrent registrations for the same event into batches, see `createRegistrar`. */
 export interface Registrar {
   /**
-   * Registers a user for an event, together with whoever else asks for the same event meanwhile.
-   * A refusal is a result, as of `createRegistrationClient`. With `options` the call keeps its
-   * place in the order of arrival, but gets a statement of its own.
+   * Registers a user for an event, together with all other calls for the same event that arrive
+   * meanwhile. A refusal is a result, as in `createRegistrationClient`. With `options` the call
+   * keeps its place in the order of arrival, but runs as a separate statement.
    *
-   * @throws EvdbError `USAGE`, `REGISTRAR_FULL`, `REGISTRAR_CLOSED`, `LOCK_TIMEOUT` where the
-   *   attempts are used up, `OUTCOME_UNKNOWN` where `close` did not wait for the answer, and what
-   *   the pool says: after `CONNECTION_LOST` it is not known whether the user was registered
+   * @throws EvdbError `USAGE`, `REGISTRAR_FULL`, `REGISTRAR_CLOSED`, `LOCK_TIMEOUT` if the attempts
+   *   are used up, `OUTCOME_UNKNOWN` if `close` did not wait for the answer, and the pool's errors:
+   *   after `CONNECTION_LOST` it is not known whether the user was registered
    */
   register(
     userId: number,
     eventId: number,
     options?: RegistrationOptions,
   ): Promise<RegistrationResult>;
-  /** What was done since the registrar was made, and what is under way. */
+  /** What was done since the registrar was created, and what is running. */
   metrics(): RegistrarMetrics;
   /**
    * Refuses new calls, and resolves when those that are pending are answered, or after
@@ -34,10 +34,10 @@ export interface Registrar {
 }
 
 /**
- * Merges concurrent calls of `register` for the same event: an event that is idle is served at
- * once, and what arrives while one statement is under way goes with the next one.
+ * Merges concurrent calls of `register` for the same event: an idle event is served at once, and
+ * calls that arrive while a statement runs go with the next one.
  *
- * @throws EvdbError `USAGE` for an option that does not fit
+ * @throws EvdbError `USAGE` for an invalid option
  * @example
  * const registrar = createRegistrar(pool);
  * const result = await registrar.register(userId, eventId);
@@ -85,22 +85,25 @@ export function createRegistrar(pool: RegistrarPool, options: RegistrarOptions =
 
 /** Limits of a registrar. */
 export interface RegistrarOptions {
-  /** The PostgreSQL schema of the functions, where the connections' search_path does not name it. */
+  /** The PostgreSQL schema of the functions, if the connections' search_path does not name it. */
   schema?: string | undefined;
-  /** Most calls that one batch takes; default 256, at most 10,000. */
+  /** The highest number of calls in one batch; default 256, at most 10,000. */
   maxBatchSize?: number | undefined;
   /** How long a call may wait for others to share a batch with, in ms; default 0. */
   maxDelayMs?: number | undefined;
-  /** Most calls that are accepted and not answered yet, over all events; default 10,000. */
+  /** The highest number of accepted calls without an answer, over all events; default 10,000. */
   maxPending?: number | undefined;
   /**
-   * What a call beyond `maxPending` does: `reject` at once with `REGISTRAR_FULL` (default), or
-   * `wait` for room.
+   * What happens to a call beyond `maxPending`: `reject` at once with `REGISTRAR_FULL` (default),
+   * or `wait` for room.
    */
   whenFull?: 'reject' | 'wait' | undefined;
-  /** Most connections in use at a time, over all events; default half of the pool's, at least one. */
+  /**
+   * The highest number of connections in use, over all events; default half of the pool's, at least
+   * one.
+   */
   maxInFlight?: number | undefined;
-  /** How often a call is tried where locks or other transactions are in its way; default 6. */
+  /** How often a call is tried if locks or other transactions block it; default 6. */
   maxAttempts?: number | undefined;
 }
 
@@ -291,18 +294,18 @@ function outcomeUnknown({ userId, eventId }: Call): EvdbError {
   );
 }
 
-/** How many batches were of which size. */
+/** How many batches there were of each size. */
 export interface RegistrarBatchSizes {
   count: number;
   /** Calls in all of them. */
   sum: number;
-  /** Ascending; each counts the sizes above the bucket before it. */
+  /** Ascending; each counts the sizes above the previous bucket. */
   buckets: { upTo: number; count: number }[];
 }
 
-/** What a registrar has done since it was made, and what it does now. */
+/** What a registrar has done since it was created, and what it is doing. */
 export interface RegistrarMetrics {
-  /** Calls that were accepted, since the registrar was made. */
+  /** Accepted calls, since the registrar was created. */
   calls: number;
   /** Calls that ended with a registration, with a refusal, with an error. */
   registered: number;
@@ -310,10 +313,10 @@ export interface RegistrarMetrics {
   failed: number;
   /** Calls turned away because of `maxPending`. */
   turnedAway: number;
-  /** Statements sent, of whatever size. */
+  /** Statements sent, of any size. */
   batches: number;
   batchSizes: RegistrarBatchSizes;
-  /** Times that a call was put back to be tried again. */
+  /** How often a call was queued for another try. */
   retries: number;
   /** Calls that are accepted and not answered yet. */
   pending: number;

@@ -24,7 +24,7 @@ export type RegistrationRefusal<Code extends RefusalCode> = {
   };
 }[Code];
 
-/** Somebody got a seat, a hold or a place in the queue. */
+/** The user got a seat, a hold or a place on the waiting list. */
 export type SuccessfulRegistration = {
   success: true;
   registrationId: number;
@@ -35,7 +35,7 @@ export type SuccessfulRegistration = {
 } & (
   | { status: 'confirmed' }
   | { status: 'pending'; holdExpiresAt: Date }
-  /** The position is null where the waiter was given a seat in that very moment. */
+  /** The position is null if the waiter got a seat at that moment. */
   | { status: 'waitlist'; waitlistPosition: number | null }
 );
 
@@ -74,7 +74,7 @@ export interface EventStats {
   isActive: boolean;
 }
 
-/** What the database answers about one registration, as it is. */
+/** The database's answer about one registration, unchanged. */
 export interface RawRegistration {
   success: boolean;
   registration_id?: number;
@@ -90,7 +90,7 @@ export interface RawRegistration {
   error_message?: string;
 }
 
-/** What the database answers about one event, as it is. */
+/** The database's answer about one event, unchanged. */
 export interface RawEventStats {
   event_id: number;
   title: string;

@@ -18,17 +18,17 @@ import {
 
 /** Where the event schema is installed. */
 export interface RegistrationClientOptions {
-  /** The PostgreSQL schema of the functions, where the connection's search_path does not name it. */
+  /** The PostgreSQL schema of the functions, if the connection's search_path does not name it. */
   schema?: string | undefined;
 }
 
 /** The registration functions of the event schema as typed calls. */
 export interface RegistrationClient {
   /**
-   * Registers a user for an event, confirms the user's hold, or brings a cancelled registration
-   * back. A refusal is a result: `success` is false and `reason` says why.
+   * Registers a user for an event, confirms the user's hold, or restores a cancelled registration.
+   * A refusal is a result: `success` is false and `reason` says why.
    *
-   * @throws EvdbError `USAGE` for what is not an id; what the server or the connection raised
+   * @throws EvdbError `USAGE` for an invalid ID; the error of the server or the connection
    */
   register(
     userId: number,
@@ -36,7 +36,8 @@ export interface RegistrationClient {
     options?: RegistrationOptions,
   ): Promise<RegistrationResult>;
   /**
-   * Removes a registration, a hold or a place in the queue; with `keep` the row stays as cancelled.
+   * Removes a registration, a hold or a place on the waiting list; with `keep` the row remains as
+   * cancelled.
    *
    * @throws EvdbError as `register`
    */
@@ -45,14 +46,14 @@ export interface RegistrationClient {
     eventId: number,
     options?: UnregistrationOptions,
   ): Promise<UnregistrationResult>;
-  /** Seats and registrations of one event; null where it does not exist. */
+  /** Seats and registrations of one event; null if it does not exist. */
   eventStats(eventId: number): Promise<EventStats | null>;
 }
 
 /**
- * Calls the registration functions of the event schema and gives typed results.
+ * Calls the registration functions of the event schema and returns typed results.
  *
- * @param queryable a pool, or a transaction, which the call is then part of
+ * @param queryable a pool, or a transaction, which the call then belongs to
  * @example
  * const events = createRegistrationClient(pool);
  * const result = await events.register(userId, eventId, { joinWaitlist: true });
@@ -89,9 +90,9 @@ export function createRegistrationClient(
 const searched = renderStatements();
 
 /**
- * The JSON of `safe_event_registration` as the database gives it, with its `snake_case` names.
+ * The JSON of `safe_event_registration` as the database returns it, with its `snake_case` names.
  *
- * @throws {EvdbError} EVENT_SCHEMA_MISSING; QueryError as the database gives it
+ * @throws {EvdbError} EVENT_SCHEMA_MISSING; QueryError as the database returns it
  * @example
  * const answer = await safeEventRegistration(pool, userId, eventId);
  * if (!answer.success) console.error(answer.error_code);
@@ -106,9 +107,9 @@ export async function safeEventRegistration(
 }
 
 /**
- * The JSON of `safe_event_unregistration` as the database gives it.
+ * The JSON of `safe_event_unregistration` as the database returns it.
  *
- * @throws {EvdbError} EVENT_SCHEMA_MISSING; QueryError as the database gives it
+ * @throws {EvdbError} EVENT_SCHEMA_MISSING; QueryError as the database returns it
  * @example
  * const answer = await safeEventUnregistration(pool, userId, eventId);
  */
@@ -122,9 +123,10 @@ export async function safeEventUnregistration(
 }
 
 /**
- * The JSON of `get_event_registration_stats` as the database gives it; null for no such event.
+ * The JSON of `get_event_registration_stats` as the database returns it; null if there is no such
+ * event.
  *
- * @throws {EvdbError} EVENT_SCHEMA_MISSING; QueryError as the database gives it
+ * @throws {EvdbError} EVENT_SCHEMA_MISSING; QueryError as the database returns it
  * @example
  * const stats = await getEventStats(pool, eventId);
  * console.log(stats?.available_spots);
@@ -238,15 +240,15 @@ export function renderStatements(schema?: string): RegistrationStatements {
   };
 }
 
-/** What a registration asks for beside a seat. */
+/** Options of a registration. */
 export interface RegistrationOptions {
-  /** Wait where no seat is free, instead of the refusal `full`. Default false. */
+  /** Wait if no seat is free, instead of the refusal `full`. Default false. */
   joinWaitlist?: boolean | undefined;
-  /** Hold the seat for so long, at most a day, instead of confirming it. */
+  /** Hold the seat for this long, at most a day, instead of confirming it. */
   holdMs?: number | undefined;
 }
 
-/** How a registration is given back. */
+/** Options of an unregistration. */
 export interface UnregistrationOptions {
   /** Keep the row with the status `cancelled` instead of removing it. Default false. */
   keep?: boolean | undefined;
@@ -256,7 +258,7 @@ const MAX_ID = 2_147_483_647;
 const MAX_HOLD_MS = 86_400_000;
 
 /**
- * Refuses what cannot be the id of a user or an event, before anything is sent.
+ * Refuses invalid IDs of users or events, before anything is sent.
  *
  * @throws EvdbError `USAGE`
  * @example
@@ -283,9 +285,9 @@ function isId(value: unknown): boolean {
 }
 
 /**
- * Refuses options that cannot be, before anything is sent.
+ * Refuses invalid options, before anything is sent.
  *
- * @returns the options, or undefined where they ask for nothing beyond the plain registration
+ * @returns the options, or undefined if they ask only for a plain registration
  * @throws EvdbError `USAGE`
  * @example
  * checkRegistrationOptions({ joinWaitlist: true });

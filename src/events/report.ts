@@ -138,7 +138,7 @@ function renderFields(fields: [name: string, text: string][], style: Style): str
   return fields.map(([name, text]) => `${style.dim(name.padEnd(width))}  ${text}`).join('\n');
 }
 
-/** What became of each user. */
+/** The result for each user. */
 export function renderRegistrations(report: RegistrationReport, style: Style): string {
   const { results, succeeded, refused, eventId } = report;
   const lines = results.map((one) => renderOutcome(one, style));

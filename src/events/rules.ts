@@ -7,37 +7,37 @@ import { commandLine } from '../text/command-line.ts';
 import { type AuditEntry, entryColumns, parseEntry } from './audit-log.ts';
 import { type EventSchemaTarget, onEventSchema, type SchemaNeed } from './event-schema.ts';
 
-/** `error`: data or its protection is wrong. `warning`: somebody should look. */
+/** `error`: data or its protection is wrong. `warning`: have a look at it. */
 export type BusinessRuleSeverity = 'error' | 'warning';
 
-/** What a broken rule knows beside a finding. */
+/** What a broken rule says in addition to a finding. */
 export interface BusinessRuleDetails {
   /** How many rows break it. */
   count: number;
-  /** Up to ten ids; of which table, the message says. */
+  /** Up to ten IDs; the message says of which table. */
   sampleIds: number[];
 }
 
-/** One rule that data or guards break, under its name; `fix` is the statement that mends it. */
+/** A rule that data or guards break, under its name; `fix` is the statement that repairs it. */
 export interface BusinessRuleViolation extends Finding<BusinessRuleDetails> {
   severity: BusinessRuleSeverity;
   details: BusinessRuleDetails;
 }
 
 /**
- * A rule of the event schema; `repair` is the function that mends it, null where a person has to.
+ * A rule of the event schema; `repair` is the function that repairs it, null if a person has to.
  */
 export interface BusinessRule {
   rule: string;
   severity: BusinessRuleSeverity;
-  /** What a violation is. */
+  /** What counts as a violation. */
   description: string;
   repair: string | null;
 }
 
-/** Which rules are looked after, and in which schema. */
+/** Which rules are checked, and in which schema. */
 export interface CheckBusinessRulesOptions extends EventSchemaTarget {
-  /** `error` leaves the warnings out; default `warning`, which has both. */
+  /** `error` leaves out the warnings; default `warning`, which includes both. */
   severity?: BusinessRuleSeverity | undefined;
 }
 
@@ -48,8 +48,8 @@ const CHECK_NEED: SchemaNeed = {
 };
 
 /**
- * Looks for rows that break a rule of the event schema in spite of its constraints and triggers,
- * and for guards that are gone. Changes nothing. No row means that all is well.
+ * Looks for rows that break a rule of the event schema despite its constraints and triggers, and
+ * for missing guards. Changes nothing. No rows means that everything is in order.
  *
  * @throws {EvdbError} EVENT_SCHEMA_MISSING, PERMISSION_DENIED
  * @example
@@ -85,7 +85,7 @@ function toViolation(row: Row): BusinessRuleViolation {
 }
 
 /**
- * The rules that `checkBusinessRules` looks after.
+ * The rules that `checkBusinessRules` checks.
  *
  * @throws {EvdbError} EVENT_SCHEMA_MISSING, PERMISSION_DENIED
  * @example
@@ -113,7 +113,7 @@ export interface BusinessRuleRepair {
   /** How many rows it changed, of the kind that `unit` names. */
   changed: number;
   unit: string;
-  /** What it left alone and why, and what else it has to say. */
+  /** What it left alone and why, and other remarks. */
   notes: string[];
   /** The changes as the audit log has them, the first hundred. */
   changes: AuditEntry[];
@@ -123,11 +123,11 @@ export interface BusinessRuleRepair {
 export interface RepairBusinessRulesResult {
   dryRun: boolean;
   repairs: BusinessRuleRepair[];
-  /** What is still broken after the repairs, of the rules that were asked for. */
+  /** Which of the requested rules are still broken after the repairs. */
   remaining: BusinessRuleViolation[];
 }
 
-/** Which rules are repaired. */
+/** Which rules to repair. */
 export interface RepairBusinessRulesOptions extends EventSchemaTarget {
   /** Only these rules; default: every broken one that can be repaired. */
   rules?: readonly string[] | undefined;
@@ -181,13 +181,13 @@ const NEED: SchemaNeed = {
 const ATTEMPTS = 5;
 
 /**
- * Repairs what can be repaired without taking anything from anybody, each repair in a transaction
- * of its own, and looks again afterwards. A dry run does the same in one transaction and rolls it
- * back, so what it tells is what would happen; the rows stay locked until then.
+ * Repairs what can be repaired without taking a seat from a person, each repair in a separate
+ * transaction, and checks again afterwards. A dry run does the same in one transaction and rolls it
+ * back, so its result is what would happen; the rows stay locked until then.
  *
  * @param session one that may write
- * @throws {EvdbError} USAGE for a rule that does not exist; INTERRUPTED with the repairs that
- *   were committed; EVENT_SCHEMA_MISSING, PERMISSION_DENIED
+ * @throws {EvdbError} USAGE for a rule that does not exist; INTERRUPTED with the repairs that were
+ *   committed; EVENT_SCHEMA_MISSING, PERMISSION_DENIED
  * @example
  * const { repairs, remaining } = await withWriting(connection, (session) =>
  *   repairBusinessRules(session, { dryRun: true }),

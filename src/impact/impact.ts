@@ -15,7 +15,7 @@ export const LOCK_MODES = [
 /** The mode of a table lock, as `pg_locks` spells it without `Lock`: `AccessExclusive`. */
 export type LockMode = (typeof LOCK_MODES)[number];
 
-/** Why a lock is taken on a relation that is not the statement's own. */
+/** Why a lock is taken on a relation other than the statement's own. */
 export type LockReason =
   | 'target'
   | 'referenced table'
@@ -33,7 +33,7 @@ export interface LockTaken {
   reason: LockReason;
 }
 
-/** Why a table is written anew. */
+/** Why a table is rewritten. */
 export type RewriteReason =
   | 'volatile default'
   | 'serial'
@@ -79,11 +79,11 @@ interface Touched<Reason> {
   subject?: string;
   /** A sentence part for messages: `varchar(10) to varchar(5)`, `default gen_random_uuid()`. */
   detail?: string;
-  /** False where it depends on what the catalog does not know. */
+  /** False if it depends on what the catalog does not know. */
   isCertain: boolean;
-  /** Which of the subcommands of an `alter table`, from 0. */
+  /** Index of the subcommand of an `alter table`, from 0. */
   command?: number;
-  /** Where it is written, in UTF-16 units of the statement's text. */
+  /** Its place, in UTF-16 units of the statement's text. */
   offset?: number;
 }
 
@@ -98,14 +98,14 @@ export interface Build
   isConcurrent: boolean;
 }
 
-/** Why PostgreSQL surely refuses a statement, or leaves undone what it asks for. */
+/** Why PostgreSQL certainly refuses a statement, or does not do what it asks for. */
 export interface Refusal {
-  /** Null where there is no error, and what is asked for is not there afterwards. */
+  /** Null if there is no error, and the requested object does not exist afterwards. */
   sqlstate: string | null;
   message: string;
   hint: string;
   relation?: ObjectKey;
-  /** Where it is written, in UTF-16 units of the statement's text. */
+  /** Its place, in UTF-16 units of the statement's text. */
   offset?: number;
   /** Whether it works outside of a transaction. */
   isOnlyInTransaction?: boolean;

@@ -3,12 +3,12 @@ import { commandLine } from '../text/command-line.ts';
 import { renderSuggestion } from '../text/words.ts';
 import type { LintRule, LintRuleGroup, Severity } from './rule.ts';
 
-/** What the configuration says of a rule or of a group; `off` leaves it out. */
+/** The configured severity of a rule or of a group; `off` leaves it out. */
 export type LintSeverityChoice = Severity | 'off';
 
 /**
- * What the configuration says of rules and groups, by their names; `only` leaves out all others
- * where it has any.
+ * The configured severities of rules and groups, by their names; `only`, unless empty, leaves out
+ * all others.
  */
 export interface LintRuleChoices {
   rules: Readonly<Record<string, LintSeverityChoice>>;
@@ -69,10 +69,10 @@ export function countSeverities(findings: readonly { severity: Severity }[]): Li
 }
 
 /**
- * Checks that there are rules and groups with these names.
+ * Checks that rules and groups with these names exist.
  *
  * @param source what names them, for the message, such as `--rule` or `lint.rules`
- * @throws {EvdbError} `code`, with the name that is most likely meant
+ * @throws {EvdbError} `code`, with the most similar name
  * @example
  * const names = LINT_RULES.map(({ name }) => name);
  * assertKnownLintRules(['add-required-column'], names, { source: '--rule', code: 'USAGE' });

@@ -12,7 +12,7 @@ export interface DroppedObject {
   shown: string;
   /** Where it is a relation. */
   relation: ObjectKey | undefined;
-  /** Where it is written, in UTF-16 units of the statement's text. */
+  /** Its place, in UTF-16 units of the statement's text. */
   offset: number;
   /** Whether the file made it, or makes it again, or there is none. */
   isOwn: boolean;

@@ -26,7 +26,7 @@ import {
 import { LINT_RULES } from './rules.ts';
 import { type DirectiveProblem, findSuppression, unusedProblem } from './suppressions.ts';
 
-/** How scripts are judged, and what is known of the database. */
+/** How scripts are judged, and what is known about the database. */
 export interface LintOptions {
   /** From `loadSqlParser()`. */
   parser: SqlParser;
@@ -34,14 +34,14 @@ export interface LintOptions {
   settings?: Partial<LintSettings> | undefined;
   /** Default: every rule as it is. */
   choices?: LintRuleChoices | undefined;
-  /** Where unqualified names are looked for; default `public`. */
+  /** Schemas in which unqualified names are looked up; default `public`. */
   searchPath?: readonly string[] | undefined;
   /**
-   * Whether the scripts are all that ever made the database, so that what they do not make is not
-   * there; default false.
+   * Whether the scripts are the complete history of the database, so that what they do not create
+   * does not exist; default false.
    */
   isHistoryWhole?: boolean | undefined;
-  /** The rows of tables in a database, which then refine what is found; default none. */
+  /** The rows of tables in a database, which refine the findings; default none. */
   rows?: ReadonlyMap<ObjectKey, number> | undefined;
   /** Default `LINT_RULES`; tests pass their own. */
   rules?: readonly LintRule[] | undefined;
@@ -51,7 +51,7 @@ export interface LintOptions {
 export interface LintReport {
   /** In the order of the scripts and of their text. */
   findings: LintFinding[];
-  /** What a comment in the script says is meant. */
+  /** Findings that a comment in the script suppresses. */
   suppressed: SuppressedLintFinding[];
   counts: LintSeverityCounts;
   /** The paths of the scripts that were judged. */
@@ -72,9 +72,9 @@ export interface LintRun extends Required<Pick<LintOptions, 'parser' | 'isHistor
 /**
  * Judges scripts without running them. Pure.
  *
- * All scripts are replayed into a model of the database, in the order given; those that say
- * `isJudged` are judged by what the model holds before each of their statements. Down scripts come
- * after all the others, newest first, as `down` would run them.
+ * All scripts are replayed into a model of the database, in the given order. Scripts with
+ * `isJudged` are judged by the state of the model before each of their statements. Down scripts
+ * come after all the others, newest first, as `down` would run them.
  *
  * @example
  * const parser = await loadSqlParser();
@@ -138,7 +138,7 @@ export function reportOf(
 
 export interface SettledFile {
   findings: LintFinding[];
-  /** What a comment in the script says is meant. */
+  /** Findings that a comment in the script suppresses. */
   suppressed: SuppressedLintFinding[];
   path: string;
   statements: readonly Statement[];

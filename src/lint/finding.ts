@@ -5,11 +5,14 @@ import { normaliseTokens } from '../sql/lexical.ts';
 import { createLocator, type Position, renderExcerpt } from '../sql/position.ts';
 import type { LintEvidence, LintRuleGroup, RuleFinding, Severity } from './rule.ts';
 
-/** What lint knows beside a finding. */
+/** What lint adds to a finding. */
 export interface LintDetails {
   group?: LintRuleGroup | 'syntax' | 'directive';
   lock?: LockMode;
-  /** What nobody can do to these tables meanwhile: `reads and writes`, `writes` or `schema changes`. */
+  /**
+   * What other sessions cannot do with these tables meanwhile: `reads and writes`, `writes` or
+   * `schema changes`.
+   */
   blocks?: string;
   evidence?: LintEvidence;
   /** Stays when lines move: sha256 over path, rule and the statement without comments. */
@@ -18,7 +21,9 @@ export interface LintDetails {
   page?: string;
 }
 
-/** What lint found: always at a place, which ends behind the last character of the statement. */
+/**
+ * A finding of lint: it always has a place, which ends after the last character of the statement.
+ */
 export interface LintFinding extends Finding<LintDetails> {
   severity: Severity;
   /** The safe way. */
@@ -27,7 +32,7 @@ export interface LintFinding extends Finding<LintDetails> {
   details: LintDetails & Required<Pick<LintDetails, 'group' | 'evidence' | 'fingerprint'>>;
 }
 
-/** One that a comment in the script says is meant. */
+/** A finding that a comment in the script suppresses. */
 export type SuppressedLintFinding = LintFinding & { reason: string };
 
 /** What a rule said, with who said it and how bad it is, before its place is worked out. */

@@ -5,15 +5,16 @@ import { offsetOfByte } from '../sql/position.ts';
 import type { Statement } from '../sql/statements.ts';
 import { asKind, relationNameOf, type WrittenName, writtenNameOf } from '../sql/tree.ts';
 
-/** `error` fails, `warning` fails where `--strict` is given, `info` never does. */
+/** `error` fails, `warning` fails with `--strict`, `info` never does. */
 export type Severity = 'error' | 'warning' | 'info';
 
 /**
- * What a lint rule is about: locks, lost data, compatibility with what runs, transactions, style.
+ * The topic of a lint rule: locks, lost data, compatibility with running versions, transactions,
+ * style.
  */
 export type LintRuleGroup = 'locks' | 'data' | 'compat' | 'tx' | 'style';
 
-/** What a finding rests on: the text alone, earlier migrations, a database, or a traced run. */
+/** What a finding is based on: the text alone, earlier migrations, a database, or a traced run. */
 export type LintEvidence = 'static' | 'model' | 'live' | 'trace';
 
 /** A statement as the rules see it; one inside a `do` block or a called function too. */
@@ -58,13 +59,13 @@ export interface FileState {
   trees: (Node | null)[];
 }
 
-/** What the judgement of rules depends on. */
+/** The settings that rules judge by. */
 export interface LintSettings {
   /** The oldest server that the migrations are for, as in server_version_num; default 140000. */
   serverVersion: number;
-  /** Tables with fewer rows turn errors of the locks group into information; default: none do. */
+  /** Tables with fewer rows turn errors of the locks group into information; default: none. */
   smallTableRows: number | undefined;
-  /** What a migration may raise lock_timeout to; default 10000. */
+  /** The highest lock_timeout that a migration may set; default 10000. */
   maxLockTimeoutMs: number;
 }
 
@@ -112,10 +113,10 @@ export interface RuleFinding {
   stillHolds?: ((after: Catalog) => boolean) | undefined;
 }
 
-/** One rule. Pure: it looks at a statement in its context, and neither at disk nor at network. */
+/** One rule. Pure: it examines a statement in its context, and uses neither disk nor network. */
 export interface LintRule {
   name: string;
-  /** The kinds of statements it looks at, such as `AlterTableStmt`; default: all. */
+  /** The kinds of statements it examines, such as `AlterTableStmt`; default: all. */
   kinds?: readonly string[];
   group: LintRuleGroup;
   severity: Severity;
@@ -124,14 +125,14 @@ export interface LintRule {
   /** Off unless the configuration turns it on; default false. */
   isOptional?: boolean;
   /**
-   * What becomes of it in a down script. Default: `off` for the groups data, compat and style,
-   * `weaker` by one step for locks, and `same` for tx.
+   * Its severity in a down script. Default: `off` for the groups data, compat and style, `weaker`
+   * by one level for locks, and `same` for tx.
    */
   inDown?: 'off' | 'weaker' | 'same';
   check(at: StatementInContext): RuleFinding[];
 }
 
-/** One script to lint, with what is known of it beside its text. */
+/** One script to lint, with what is known about it in addition to its text. */
 export interface LintScript {
   /** As shown to people; slashes stay as they are. */
   path: string;
@@ -140,11 +141,11 @@ export interface LintScript {
   direction: 'up' | 'down';
   /** False for `-- evdb: no-transaction`. */
   isTransactional: boolean;
-  /** Whether its findings are wanted; the others only tell what the database holds by then. */
+  /** Whether its findings are wanted; the others only show what the database contains by then. */
   isJudged: boolean;
   /** Whether another tool runs it, which may leave transactions to the script; default false. */
   isForeign?: boolean;
-  /** Whether the text only stands for that of a large file, and must never be written. */
+  /** Whether the text only represents that of a large file, and must never be written. */
   isOutline?: boolean;
 }
 

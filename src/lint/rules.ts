@@ -44,7 +44,7 @@ import { validateSameTx } from './rules/validate-same-tx.ts';
 import { willFail } from './rules/will-fail.ts';
 import { workUnderStrongLock } from './rules/work-under-strong-lock.ts';
 
-/** Every rule, in the order in which findings of one statement are told. */
+/** Every rule, in the order in which findings of one statement are reported. */
 export const LINT_RULES: readonly LintRule[] = [
   addColumnVolatileDefault,
   addColumnRewrite,

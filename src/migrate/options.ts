@@ -4,37 +4,37 @@ import { EvdbError } from '../errors.ts';
 import type { LedgerKey } from './ledger/ledger.ts';
 import type { OnMigrationProgress } from './progress.ts';
 
-/** What every command on migrations needs to know. */
+/** The options of every command on migrations. */
 export interface MigrateOptions {
   connection: ConnectionOptions;
   /** The folder with the migration files. */
   directory: string;
   /** The PostgreSQL schema to migrate; default `public`. */
   schema?: string | undefined;
-  /** Where the ledger lives; default `evdb`. */
+  /** PostgreSQL schema of the ledger; default `evdb`. */
   ledgerSchema?: string | undefined;
-  /** Schemas to put on the search_path behind the target; default none. */
+  /** Schemas to put on the search_path after the target; default none. */
   searchPath?: string[] | undefined;
   /** How long to wait for another runner, in ms; default 60000. */
   lockWaitMs?: number | undefined;
   /** How long a statement may wait for table locks, in ms; default: a ladder of short tries. */
   lockTimeoutMs?: number | undefined;
   /**
-   * How long a migration, or a statement of a no-transaction one, goes on asking for its locks, in
-   * ms of waiting and of pauses between the tries; default: the ladder once, about 100 s.
+   * How long a migration, or a statement of a no-transaction one, keeps trying for its locks, in ms
+   * of waiting and of pauses between the tries; default: the ladder once, about 100 s.
    */
   lockWaitBudgetMs?: number | undefined;
   /** How long a statement may wait for rows, in ms; default 10000. */
   dataLockTimeoutMs?: number | undefined;
-  /** How long a statement may run, in ms; default: what the server says. */
+  /** How long a statement may run, in ms; default: the server's setting. */
   statementTimeoutMs?: number | undefined;
   /** Longer scripts are not kept in the ledger; in bytes, default 1 MiB. */
   storedTextLimitBytes?: number | undefined;
-  /** Is told what the runner does; default: nobody is. */
+  /** Called with the runner's progress; default none. */
   onProgress?: OnMigrationProgress | undefined;
-  /** Rolls back what is under way, releases the lock and throws the signal's reason. */
+  /** Rolls back what is running, releases the lock and throws the signal's reason. */
   signal?: AbortSignal | undefined;
-  /** Where the history's provenance is read from; default `process.env`. */
+  /** The environment that the history's provenance is read from; default `process.env`. */
   env?: NodeJS.ProcessEnv | undefined;
 }
 
@@ -91,7 +91,7 @@ export const DEFAULT_LOCK_WAIT_MS = 60_000;
 export const DEFAULT_STORED_TEXT_LIMIT_BYTES = 1024 * 1024;
 
 /**
- * What a configuration says about migrations; the connection is the caller's business.
+ * The migration options of a configuration; the connection is up to the caller.
  *
  * @example
  * const config = await resolveConfig();

@@ -1,10 +1,10 @@
 import type { BlockedSessions, Blocker } from '../connection/blockers.ts';
 import type { Version } from './files/version.ts';
 
-/** Is told what the runner does while it works. */
+/** Called with the runner's progress. */
 export type OnMigrationProgress = (progress: MigrationProgress) => void;
 
-/** What the runner tells while it works. */
+/** The runner's progress. */
 export type MigrationProgress =
   | { kind: 'lock-wait'; holders: Blocker[]; waitedMs: number }
   | {
@@ -16,7 +16,7 @@ export type MigrationProgress =
     }
   /** What `reset` dropped in the schema, once that is committed. */
   | { kind: 'dropped'; objects: DroppedObjects[] }
-  /** A no-transaction script that had stopped half way goes on behind what is done of it. */
+  /** A no-transaction script that had stopped halfway continues after its completed statements. */
   | { kind: 'resumed'; step: MigrationStepName; statementsDone: number; statementsTotal: number }
   | {
       kind: 'statement';
@@ -25,9 +25,9 @@ export type MigrationProgress =
       command: string;
       durationMs: number;
     }
-  /** Transactions that hold locks on the step's tables since long, seen before its first try. */
+  /** Transactions that have long held locks on the step's tables, seen before its first try. */
   | { kind: 'in-the-way'; step: MigrationStepName; holders: LockHolder[] }
-  /** What the step waits for, and who waits for the step. */
+  /** What the step waits for, and what waits for the step. */
   | {
       kind: 'blocked';
       step: MigrationStepName;
@@ -40,16 +40,16 @@ export type MigrationProgress =
       kind: 'retry';
       step: MigrationStepName;
       attempt: number;
-      /** Null where a budget says when the tries end. */
+      /** Null if a budget says when the tries end. */
       attempts: number | null;
       pauseMs: number;
-      /** What went into waiting and pauses so far. */
+      /** Time spent waiting and pausing so far. */
       waitedMs: number;
       blockers: Blocker[];
     }
-  /** What the server said while a statement ran; of each migration and level the first fifty. */
+  /** The server's messages while a statement ran; the first fifty of each migration and level. */
   | { kind: 'notice'; notice: MigrationNotice }
-  /** How many of them were not told, once the step is done or has failed. */
+  /** How many of them were left out, once the step is done or has failed. */
   | {
       kind: 'notices-left-out';
       direction: MigrationDirection;
@@ -88,14 +88,14 @@ export interface DroppedObjects {
 /** Whether a script applies a migration or rolls it back. */
 export type MigrationDirection = 'up' | 'down';
 
-/** Which migration a step is about; `label` is its version as the file writes it. */
+/** Which migration a step is about; `label` is its version as written in the file name. */
 export interface MigrationStepName {
   version: Version;
   label: string;
   name: string;
 }
 
-/** Something about a plan that somebody should know before it runs; `code` is stable. */
+/** A remark about a plan before it runs; `code` is stable. */
 export interface MigrationPlanWarning {
   code:
     | 'REWORDED'
@@ -108,11 +108,14 @@ export interface MigrationPlanWarning {
     | 'NO_WAY_BACK';
   message: string;
   version?: Version;
-  /** A unified diff of what was applied against the file, where both texts are at hand. */
+  /** A unified diff from what was applied to the file, if both texts are available. */
   diff?: string;
 }
 
-/** A transaction that has been open for long, and a table of the step that it holds a lock on. */
+/**
+ * A transaction that has been open for a long time, and a table of the step that it holds a lock
+ * on.
+ */
 export interface LockHolder extends Blocker {
   /** `schema.table`. */
   tables: string[];
@@ -122,10 +125,10 @@ export interface LockHolder extends Blocker {
 export interface IndexBuildProgress {
   /** In PostgreSQL's words, such as `building index: scanning table` or `waiting for old snapshots`. */
   phase: string;
-  /** What is counted in this phase; null where PostgreSQL counts nothing. */
+  /** What is counted in this phase; null if PostgreSQL counts nothing. */
   unit: 'blocks' | 'rows' | 'transactions' | null;
   done: number;
   total: number;
-  /** Whom it waits for; null where it does not wait. */
+  /** The sessions it waits for; null if it does not wait. */
   lockerPid: number | null;
 }

@@ -16,7 +16,7 @@ export interface ConnectorReports {
 
 interface ConnectorOptions {
   settings: PoolSettings;
-  /** Asked for each connection. */
+  /** Called for each connection. */
   resolveConnection: () => Promise<ConnectionOptions>;
   reports: ConnectorReports;
   onOpen: (connection: PooledConnection) => void;

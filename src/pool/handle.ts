@@ -10,7 +10,7 @@ export interface ResultField {
   dataTypeID: number;
 }
 
-/** What one statement gave. */
+/** The result of one statement. */
 export interface QueryResult<T = ResultRow> {
   rows: T[];
   /** Rows that were returned or changed; 0 for statements that do neither. */
@@ -20,12 +20,12 @@ export interface QueryResult<T = ResultRow> {
   readonly fields: readonly ResultField[];
 }
 
-/** Whatever runs a single statement: a pool, one of its connections or a transaction. */
+/** Anything that runs a single statement: a pool, one of its connections or a transaction. */
 export interface Queryable {
   query<T = ResultRow>(text: string, params?: readonly unknown[]): Promise<QueryResult<T>>;
 }
 
-/** A connection that a callback holds; of no use once it was returned. */
+/** A connection that a callback holds; unusable once it was returned. */
 export interface PoolConnection extends Queryable {
   /**
    * Runs a tagged template, whose values become parameters, and resolves to the rows.

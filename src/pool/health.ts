@@ -6,7 +6,7 @@ import type { PooledConnection } from './pooled-connection.ts';
 export interface PoolHealth {
   /** `degraded`: it works, but callers wait or connections cannot be opened. */
   status: 'ok' | 'degraded' | 'down';
-  /** How long the server took to answer, in ms; null where it did not. */
+  /** How long the server took to answer, in ms; null if it did not. */
   latencyMs: number | null;
   connections: { total: number; idle: number; used: number; pending: number; connecting: number };
   /** Such as 180004; null while no connection is open. */

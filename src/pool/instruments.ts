@@ -206,9 +206,9 @@ interface Family {
  * Renders the metrics of one pool, or of all pools of a process, in Prometheus' text format 0.0.4:
  * serve it as `text/plain; version=0.0.4; charset=utf-8`. Names follow OpenTelemetry's rules, so
  * `db.client.connection.wait_time` in seconds is `db_client_connection_wait_time_seconds`. The
- * order is always the same: metrics by name, pools as they are given, labels by value. Where two
- * pools have the same name, the second is shown as `name#2`, because Prometheus rejects a page that
- * holds the same series twice.
+ * order is always the same: metrics by name, pools as they are given, labels by value. If two pools
+ * have the same name, the second is shown as `name#2`, because Prometheus rejects a page with the
+ * same series twice.
  *
  * @example
  * response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8');

@@ -57,7 +57,7 @@ export interface PoolMetrics {
   connectionsReset: number;
   transactionRetries: number;
   leaks: number;
-  /** From asking for a connection to having one; those who gave up are not in it. */
+  /** From requesting a connection to having one; callers that gave up are not included. */
   wait: DurationStats;
   /** From getting a connection to returning it. */
   use: DurationStats;
@@ -223,7 +223,7 @@ function sum(series: ReadonlyMap<string, number>): number {
   return [...series.values()].reduce((total, one) => total + one, 0);
 }
 
-/** What a pool tells those who listen, as `pool.on(name, listener)`. No event holds a parameter. */
+/** The events of a pool, as `pool.on(name, listener)`. No event contains a parameter. */
 export interface PoolEvents {
   connect: [{ pid: number; durationMs: number }];
   disconnect: [{ pid: number; reason: DiscardReason }];

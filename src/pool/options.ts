@@ -4,7 +4,7 @@ import type { PasswordFunction } from '../connection/options.ts';
 import { EvdbError, type EvdbErrorCode } from '../errors.ts';
 import { renderSuggestion } from '../text/words.ts';
 
-/** TLS as Node's `tls.connect` knows it; `true` encrypts without asking who answers. */
+/** TLS as in Node's `tls.connect`; `true` encrypts without verifying the server. */
 export type PoolSsl =
   | boolean
   | {
@@ -15,7 +15,7 @@ export type PoolSsl =
       cert?: string | Buffer | undefined;
       key?: string | Buffer | undefined;
       passphrase?: string | undefined;
-      /** The name that the certificate has to bear, where it is not that of the host. */
+      /** The name that the certificate has to have, if it is not that of the host. */
       servername?: string | undefined;
       /** Judges the certificate's name in place of Node. */
       checkServerIdentity?:
@@ -23,33 +23,35 @@ export type PoolSsl =
         | undefined;
     };
 
-/** All times are in ms; 0 turns off what can be turned off. */
+/** All times are in ms; 0 turns an option off, if it can be turned off. */
 export interface PoolOptions {
-  /** A PostgreSQL URL. Without it, and without `host` or `database`, the environment says where. */
+  /** A PostgreSQL URL. Without it, and without `host` or `database`, the environment is used. */
   connectionString?: string | undefined;
   /** The same as `connectionString`, as the other functions call it. */
   url?: string | undefined;
   /** A name, an address, or the folder of a Unix socket. */
   host?: string | undefined;
-  /** Default: as a URL without it has it, see docs/configuration.md. */
+  /** Default: the same as for a URL without it, see docs/configuration.md. */
   port?: number | undefined;
   /** Default: as a URL without it has it. */
   database?: string | undefined;
   /** Default: that of the connection string. */
   user?: string | undefined;
-  /** Text, or a function that is asked for each connection; default: that of the connection string. */
+  /**
+   * Text, or a function that is called for each connection; default: that of the connection string.
+   */
   password?: string | PasswordFunction | undefined;
-  /** Default: what the connection string says. */
+  /** Default: as in the connection string. */
   ssl?: PoolSsl | undefined;
   /** Shown in pg_stat_activity; default `evdb`. */
   applicationName?: string | undefined;
-  /** Where the environment is read from; default `process.env`. */
+  /** The environment to read; default `process.env`. */
   env?: Variables | undefined;
-  /** The folder whose config file and `.env` count; default the working folder. */
+  /** The folder whose config file and `.env` are used; default the working folder. */
   cwd?: string | undefined;
   /** Shown in metrics; default `evdb`. */
   name?: string | undefined;
-  /** Most connections at a time; default 10. */
+  /** The highest number of connections; default 10. */
   max?: number | undefined;
   /** Connections that are kept warm; default 0. */
   min?: number | undefined;
@@ -57,7 +59,7 @@ export interface PoolOptions {
   idleTimeoutMillis?: number | undefined;
   /** How long one attempt to connect may take; default 10,000. */
   connectionTimeoutMillis?: number | undefined;
-  /** How long a caller waits for a connection, all told; default 30,000. */
+  /** How long a caller waits for a connection, in total; default 30,000. */
   acquireTimeoutMillis?: number | undefined;
   /** After about this time a connection is replaced; default 1,800,000. */
   maxLifetimeMillis?: number | undefined;
@@ -65,7 +67,7 @@ export interface PoolOptions {
   statementTimeoutMillis?: number | undefined;
   /** How long a transaction may do nothing before the server ends it; default 60,000. */
   idleInTransactionTimeoutMillis?: number | undefined;
-  /** After this time in somebody's hands a connection is reported; default 0, off. */
+  /** A connection held for longer than this is reported; default 0, off. */
   leakThresholdMillis?: number | undefined;
   /** Statements that take longer are reported; default 1,000. */
   slowQueryMillis?: number | undefined;
@@ -73,11 +75,11 @@ export interface PoolOptions {
   validateAfterIdleMillis?: number | undefined;
   /** How often an idle connection is used, so that nothing between forgets it; default 30,000. */
   keepaliveIntervalMillis?: number | undefined;
-  /** How often `health` is looked at and reported; default 0, off. */
+  /** How often `health` is checked and reported; default 0, off. */
   healthCheckIntervalMillis?: number | undefined;
   /** Whether statements are prepared; default: not behind a pooler. */
   prepare?: boolean | 'auto' | undefined;
-  /** Whether the process may end while connections are open that nobody uses; default false. */
+  /** Whether the process may exit while unused connections are open; default false. */
   allowExitOnIdle?: boolean | undefined;
 }
 

@@ -38,13 +38,13 @@ import {
   type TransactionOptions,
 } from './transaction.ts';
 
-/** What one statement, or one callback, may ask for. */
+/** Options of one statement, or one callback. */
 export interface QueryOptions {
   /** Cancels the statement, or ends the waiting for a connection; default: nothing does. */
   signal?: AbortSignal | undefined;
-  /** How long a statement may run in place of what the pool says, in ms; 0 for ever. */
+  /** How long a statement may run instead of the pool's limit, in ms; 0 for no limit. */
   statementTimeoutMillis?: number | undefined;
-  /** Is called just before the statement is sent; default: nobody is told. */
+  /** Called just before the statement is sent; default none. */
   onSend?: (() => void) | undefined;
 }
 
@@ -65,8 +65,8 @@ const TRANSACTION_BACK_OFF = { firstMs: 15, longestMs: 3_000 };
 const DEFAULT_CLOSE_MILLIS = 10_000;
 
 /**
- * A pool of connections for applications. It makes no connection before the first use, survives
- * the loss of any, and never gives anybody one that is inside a transaction.
+ * A pool of connections for applications. It opens no connection before the first use, survives the
+ * loss of any, and never gives out one that is inside a transaction.
  *
  * @throws {EvdbError} CONFIG_INVALID for options that cannot be used
  * @example
@@ -105,13 +105,13 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
   }
 
   /**
-   * Runs one statement on whichever connection is free.
+   * Runs one statement on any free connection.
    *
    * @param params values for `$1` and so on
-   * @param options.signal takes the caller out of the wait queue, or cancels the statement
-   * @param options.statementTimeoutMillis how long this one may run, 0 for ever
-   * @param options.onSend is called when a connection was found, just before the statement is sent
-   * @throws {QueryError} what the server says; {EvdbError} ACQUIRE_TIMEOUT, CONNECTION_LOST,
+   * @param options.signal removes the caller from the wait queue, or cancels the statement
+   * @param options.statementTimeoutMillis how long this one may run, 0 for no limit
+   * @param options.onSend called when a connection was found, just before the statement is sent
+   * @throws {QueryError} the server's error; {EvdbError} ACQUIRE_TIMEOUT, CONNECTION_LOST,
    *   STATEMENT_TIMEOUT, TRANSACTION_CONTROL, POOL_NESTED inside a transaction's callback,
    *   POOL_CLOSED
    */
@@ -150,7 +150,7 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
   }
 
   /**
-   * Gives one connection for as long as the callback runs: for settings, advisory locks and
+   * Gives the callback one connection for as long as it runs: for settings, advisory locks and
    * temporary tables, all of which are reset afterwards.
    */
   withConnection<T>(
@@ -184,10 +184,10 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
 
   /**
    * Runs a callback between `begin` and `commit`. It is called again, in a new transaction, after a
-   * deadlock or a serialization failure: what it does outside the database it may do twice.
+   * deadlock or a serialization failure: what it does outside the database may happen twice.
    *
    * @throws what the callback throws, after a rollback; {EvdbError} TRANSACTION_ROLLED_BACK,
-   *   TRANSACTION_TIMEOUT, OUTCOME_UNKNOWN where the connection broke during commit
+   *   TRANSACTION_TIMEOUT, OUTCOME_UNKNOWN if the connection broke during commit
    * @example
    * await pool.withTransaction(async (tx) => { … }, { isolation: 'serializable', actor: 'ann' });
    */
@@ -226,7 +226,7 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
     await this.#connections.warm();
   }
 
-  /** Has a connection answer and says how the pool is; never throws. */
+  /** Tests a connection and returns the state of the pool; never throws. */
   health(): Promise<PoolHealth> {
     return probeHealth(this.#connections, this.#ending.signal);
   }
@@ -236,7 +236,7 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
     return (await this.health()).latencyMs !== null;
   }
 
-  /** What happened so far; `renderPrometheus` makes text of it. */
+  /** What happened so far; `renderPrometheus` converts it to text. */
   metrics(): PoolMetrics {
     const { max, min } = this.#settings;
     return this.#metrics.snapshot({ ...this.#connections.counts, max, min });
@@ -248,8 +248,8 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
   }
 
   /**
-   * Gives no more connections, waits for those in use and for who waited already, and
-   * closes everything. At the deadline what still runs is cancelled. Calling it again does no harm.
+   * Gives out no more connections, waits for those in use and for callers that already wait, and
+   * closes everything. At the deadline it cancels what still runs. Calling it again does no harm.
    *
    * @param options.timeoutMillis default 10,000
    */

@@ -9,8 +9,8 @@ import type { PoolStatement, StatementRunner } from './statement-runner.ts';
 /** What the callback of `withTransaction` works with. */
 export interface Transaction extends PoolConnection {
   /**
-   * Runs work that can fail by itself: what it did is rolled back, the rest of the transaction
-   * stays. One at a time; inside of it further ones.
+   * Runs work that may fail separately: what it did is rolled back, the rest of the transaction
+   * remains. One at a time; they can be nested.
    */
   savepoint<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
 }
@@ -231,19 +231,19 @@ export type IsolationLevel = 'read committed' | 'repeatable read' | 'serializabl
 
 /** How a transaction runs. Times are in ms. */
 export interface TransactionOptions {
-  /** Default: what the database says, usually `read committed`. */
+  /** Default: the database's setting, usually `read committed`. */
   isolation?: IsolationLevel | undefined;
-  /** Default: what the database says, usually false. */
+  /** Default: the database's setting, usually false. */
   readOnly?: boolean | undefined;
   /** With `serializable` and `readOnly`: waits for a snapshot that cannot fail. Default false. */
   deferrable?: boolean | undefined;
-  /** How often it is tried again after a deadlock or a serialization failure; default 3. */
+  /** How often it is retried after a deadlock or a serialization failure; default 3. */
   retries?: number | undefined;
-  /** Who does it, for the audit log of the event schema. */
+  /** The actor, for the audit log of the event schema. */
   actor?: string | undefined;
   /** After this time it is rolled back, whatever the callback does; in ms, default none. */
   timeoutMillis?: number | undefined;
-  /** How long each statement may run in place of what the pool says, in ms; 0 for ever. */
+  /** How long each statement may run instead of the pool's limit, in ms; 0 for no limit. */
   statementTimeoutMillis?: number | undefined;
   /** Rolls back and throws the signal's reason. */
   signal?: AbortSignal | undefined;

@@ -94,7 +94,7 @@ export interface ReportNote {
 /** What one command on statistics found. */
 export interface StatsReport<T> {
   rows: T[];
-  /** Since when the server counts what the report is about; null where it does not count, or does not say. */
+  /** Since when the server counts these numbers; null if it does not count, or does not say. */
   countedSince: Date | null;
   notes: ReportNote[];
 }

@@ -6,18 +6,21 @@ import { EvdbError } from '../errors.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { commandLine } from '../text/command-line.ts';
 
-/** On which server a scratch database is made. */
+/** On which server to create a scratch database. */
 export interface ScratchDatabaseOptions {
-  /** The database whose server, encoding and locale it gets; without one it is made on the embedded server. */
+  /**
+   * The database whose server, encoding and locale to use; without one it is created on the
+   * embedded server.
+   */
   beside?: ConnectionOptions | undefined;
   /**
-   * The folder of the embedded server, used where nothing is beside, or where the role may not
-   * create databases. Default: that is an error.
+   * The folder of the embedded server, used if there is no target, or if the role may not create
+   * databases. Default: that is an error.
    */
   embeddedDirectory?: string | undefined;
-  /** Told in one sentence what a person should know, such as that the embedded server is used. */
+  /** Called with a sentence for the user, such as that the embedded server is used. */
   onProgress?: ((message: string) => void) | undefined;
-  /** Keeps it from being made; `work` looks after itself. It is dropped either way. */
+  /** Prevents its creation; `work` handles the signal itself. It is dropped in any case. */
   signal?: AbortSignal | undefined;
 }
 
@@ -27,7 +30,7 @@ export interface ScratchDatabase {
   name: string;
   /** As in server_version_num. */
   serverVersion: number;
-  /** Whether it is on the embedded server instead of beside the target. */
+  /** Whether it is on the embedded server instead of the target's. */
   isEmbedded: boolean;
 }
 
@@ -37,12 +40,12 @@ const NAME = /^evdb_scratch_([0-9a-f]{7})$/;
 const LOCK_CLASS = 0x65766473;
 
 /**
- * Lends an empty database, made from `template0` with the target's encoding and locale, and drops it
- * whatever happens. Databases that a killed process left are dropped before; whose process lives is
- * told by an advisory lock that the maker holds from before the database exists.
+ * Provides an empty database, created from `template0` with the target's encoding and locale, and
+ * always drops it. Databases that a killed process left are dropped first; an advisory lock, which
+ * the creator holds from before the database exists, shows whether its process is still alive.
  *
- * @throws {EvdbError} SCRATCH_UNAVAILABLE, those of `pingDatabase` and `ensureEmbeddedServer`,
- *   and whatever `work` throws
+ * @throws {EvdbError} SCRATCH_UNAVAILABLE, those of `pingDatabase` and `ensureEmbeddedServer`, and
+ *   whatever `work` throws
  * @example
  * await withScratchDatabase({ beside: connection }, async (scratch) => {
  *   await migrateUp({ ...options, connection: scratch.connection });

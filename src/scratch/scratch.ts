@@ -6,13 +6,16 @@ import { copyRoles } from './roles.ts';
 import { copyStructure } from './structure.ts';
 
 export interface WithScratchOptions {
-  /** The database whose server, encoding and locale it gets; without one it is made on the embedded server. */
+  /**
+   * The database whose server, encoding and locale to use; without one it is created on the
+   * embedded server.
+   */
   beside?: ConnectionOptions | undefined;
   /** A session on a database whose structure it gets, but for that of the ledger; default: it is empty. */
   copyOf?: { target: Session; ledgerSchema: string } | undefined;
   /** The folder of the embedded server, for a role that may not create databases. */
   embeddedDirectory?: string | undefined;
-  /** Told in one sentence what a person should know about the scratch database. */
+  /** Called with a sentence about the scratch database. */
   onScratch?: ((message: string) => void) | undefined;
   /** Ends what runs, drops the database and throws its reason. */
   signal?: AbortSignal | undefined;

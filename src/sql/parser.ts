@@ -4,9 +4,11 @@ import { offsetOfCodePoint } from './position.ts';
 
 /** Why the grammar refuses a statement. */
 export interface SqlParseFailure {
-  /** PostgreSQL's words, such as `syntax error at or near "tabel"`, shortened where a token is long. */
+  /**
+   * PostgreSQL's words, such as `syntax error at or near "tabel"`, shortened if a token is long.
+   */
   message: string;
-  /** Where in the statement, in UTF-16 units from 0. */
+  /** Its place in the statement, in UTF-16 units from 0. */
   offsetUtf16: number;
 }
 
@@ -24,8 +26,8 @@ export const UNKNOWN_TO_GRAMMAR = `It is unknown to PostgreSQL ${GRAMMAR_MAJOR}'
 /** The grammar of PostgreSQL 18. */
 export interface SqlParser {
   /**
-   * Checks the syntax of one statement; knows no tables and no names. The text must not hold a
-   * NUL, where the grammar would stop without a word.
+   * Checks the syntax of one statement; knows no tables and no names. The text must not contain a
+   * NUL, at which the grammar would stop silently.
    *
    * @returns null for a good statement, and for one the grammar cannot judge: one longer than
    *   MAX_CHECKED_LENGTH, or nested too deep
@@ -34,17 +36,17 @@ export interface SqlParser {
   /**
    * The syntax tree of one statement. Its locations count UTF-8 bytes from the start of the text.
    *
-   * @returns null for what `check` refuses or cannot judge
+   * @returns null if `check` refuses or cannot judge it
    */
   parse(statementText: string): Node | null;
   /**
    * The PL/pgSQL in a `do` block or a `create function`, as the tree of PostgreSQL's own compiler.
    *
-   * @returns null where it is in another language, or cannot be compiled without a database
+   * @returns null if it is in another language, or cannot be compiled without a database
    */
   parseRoutine(statementText: string): unknown;
   /**
-   * What the compiler of PL/pgSQL says where it finds a syntax error in such a statement.
+   * The error of the PL/pgSQL compiler if it finds a syntax error in such a statement.
    *
    * @returns null for a good one, and for one that it cannot judge without a database
    */
@@ -57,9 +59,9 @@ export const MAX_CHECKED_LENGTH = 1_000_000;
 let loaded: Promise<SqlParser> | undefined;
 
 /**
- * Loads the grammar, once: it costs about 80 ms, so load it where it is needed.
+ * Loads the grammar, once: it costs about 80 ms, so load it only where you need it.
  *
- * @throws {Error} where the WebAssembly of the grammar cannot be loaded
+ * @throws {Error} if the WebAssembly of the grammar cannot be loaded
  * @example
  * const parser = await loadSqlParser();
  * console.log(parser.check('create tabel users ()')?.message);

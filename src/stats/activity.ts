@@ -6,17 +6,17 @@ import { hiddenNote, seesRole } from './catalog-queries.ts';
 /** A process of the server that works, or keeps a transaction open. */
 export interface ActivityRow {
   pid: number;
-  /** Of a parallel worker: whom it works for. */
+  /** For a parallel worker: the process it works for. */
   leaderPid: number | null;
   database: string | null;
   user: string | null;
   application: string | null;
   client: string | null;
-  /** Null where it is hidden. */
+  /** Null if it is hidden. */
   backendType: string | null;
-  /** `active`, `idle in transaction`, …; null where it is hidden, and for some of the server's own. */
+  /** `active`, `idle in transaction`, …; null if it is hidden, and for some of the server's own. */
   state: string | null;
-  /** Runs now, or ran last where the session is idle; null where it is hidden. */
+  /** Runs now, or ran last if the session is idle; null if it is hidden. */
   statement: string | null;
   isHidden: boolean;
   /** How long the statement has been running; null unless one is. */
@@ -24,26 +24,26 @@ export interface ActivityRow {
   /** How long it has been in this state. */
   stateMs: number | null;
   transactionStart: Date | null;
-  /** Age of its transaction; null where none is open. */
+  /** Age of its transaction; null if none is open. */
   transactionMs: number | null;
-  /** Such as `Lock: transactionid`; null where it is on the CPU. */
+  /** Such as `Lock: transactionid`; null if it is on the CPU. */
   waitsFor: string | null;
-  /** How many transactions old its snapshot is: vacuum keeps all rows that died since. */
+  /** How many transactions old its snapshot is: vacuum cannot remove rows that have died since. */
   snapshotAge: number | null;
 }
 
-/** Which processes are shown. */
+/** Which processes to show. */
 export interface ReadActivityOptions {
   /** Also sessions that do nothing and have no transaction; default false. */
   includeIdle?: boolean | undefined;
 }
 
 /**
- * Reads who runs what since when, on the whole server, oldest transaction first. The session that
- * asks is left out.
+ * Reads which statements run and since when, on the whole server, oldest transaction first. The
+ * calling session is left out.
  *
- * @param session one of `withInspection`
- * @throws {EvdbError} QueryError where the server refuses a statement
+ * @param session from `withInspection`
+ * @throws {EvdbError} QueryError if the server refuses a statement
  * @example
  * const { rows, notes } = await withInspection(connection, (session) => readActivity(session));
  */

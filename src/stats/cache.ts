@@ -14,15 +14,15 @@ export interface CacheRow {
   /** Blocks that were read: from disk, or from the operating system's cache. */
   reads: number;
   readBytes: number;
-  /** 0 to 1; null where nothing was read. */
+  /** 0 to 1; null if nothing was read. */
   hitRatio: number | null;
-  /** Whether there were enough accesses for the ratio to say anything. */
+  /** Whether there were enough accesses for the ratio to mean anything. */
   isMeaningful: boolean;
 }
 
 /** How many tables are shown. */
 export interface ReadCacheOptions {
-  /** How many tables and indexes of tables, those with the most blocks read; default 20. */
+  /** The highest number of tables and of indexes, those with the most blocks read; default 20. */
   limit?: number | undefined;
 }
 
@@ -30,10 +30,10 @@ export interface ReadCacheOptions {
 const MEANINGFUL_ACCESSES = 10_000;
 
 /**
- * Reads how often shared buffers held what was asked for, since the counters began.
+ * Reads how often shared buffers contained the requested blocks, since the counters began.
  *
- * @param session one of `withInspection`
- * @throws {EvdbError} QueryError where the server refuses a statement
+ * @param session from `withInspection`
+ * @throws {EvdbError} QueryError if the server refuses a statement
  * @example
  * const { rows, notes } = await withInspection(connection, (session) => readCache(session, { limit: 10 }));
  */

@@ -11,11 +11,11 @@ import { renderCount } from '../text/units.ts';
  * the role may see, and what the server's catalog has.
  */
 
-/** Which schema is read, and how exactly. */
+/** Which schema to read, and how exactly. */
 export interface StatsOptions {
-  /** Only what is in this schema; default: every schema that is not PostgreSQL's own. */
+  /** Only this schema; default: every schema that is not PostgreSQL's own. */
   schema?: string | undefined;
-  /** Default `exact`; what is locked is estimated in any case, and marked. */
+  /** Default `exact`; a locked relation is always estimated, and marked. */
   precision?: StatsPrecision | undefined;
 }
 

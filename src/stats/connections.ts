@@ -4,7 +4,7 @@ import { hiddenNote, seesRole } from './catalog-queries.ts';
 
 /** Connections of clients that are alike. */
 export interface ConnectionRow {
-  /** `active`, `idle`, `idle in transaction`, …; null where it is hidden. */
+  /** `active`, `idle`, `idle in transaction`, …; null if it is hidden. */
   state: string | null;
   user: string | null;
   application: string | null;
@@ -12,7 +12,7 @@ export interface ConnectionRow {
   connections: number;
   /** How long the oldest has been in its state. */
   oldestStateMs: number | null;
-  /** Age of the oldest transaction among them; null where none is open. */
+  /** Age of the oldest transaction among them; null if none is open. */
   oldestTransactionMs: number | null;
 }
 
@@ -21,13 +21,13 @@ export interface ConnectionLimits {
   maxConnections: number;
   /** Kept for superusers. */
   superuserReserved: number;
-  /** Kept for members of pg_use_reserved_connections; 0 where the server has no such thing. */
+  /** Reserved for members of pg_use_reserved_connections; 0 if the server has no such setting. */
   reserved: number;
-  /** What ordinary users may take together. */
+  /** How many connections ordinary users may have together. */
   usable: number;
-  /** Connections of clients, with the one that asks. */
+  /** Connections of clients, including the calling one. */
   taken: number;
-  /** Databases and users with a limit of their own. */
+  /** Databases and users with their own limit. */
   own: { kind: 'database' | 'user'; name: string; limit: number; taken: number }[];
 }
 
@@ -37,11 +37,11 @@ export interface ConnectionsReport extends StatsReport<ConnectionRow> {
 }
 
 /**
- * Reads the connections of the whole server by state, user, application and database, against what
- * it allows.
+ * Reads the connections of the whole server by state, user, application and database, compared with
+ * what it allows.
  *
- * @param session one of `withInspection`
- * @throws {EvdbError} QueryError where the server refuses a statement
+ * @param session from `withInspection`
+ * @throws {EvdbError} QueryError if the server refuses a statement
  * @example
  * const { rows, limits } = await withInspection(connection, (session) => readConnections(session));
  */

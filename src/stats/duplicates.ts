@@ -31,21 +31,21 @@ export interface DuplicateIndexRow {
   reason: string;
   partitions: number;
   dropSql: string;
-  /** Makes it again; null where the definition could not be read. */
+  /** Creates it again; null if the definition could not be read. */
   revertSql: string | null;
 }
 
 /**
- * Indexes that another index makes needless, the largest first. Two are the same where columns,
+ * Indexes that another index makes redundant, the largest first. Two are the same if columns,
  * operator classes, collations, sort order, expressions, predicate, included columns and access
- * method are; a B-tree also does for one on its first columns. Never named is what a foreign key
- * refers to, a primary key, an exclusion constraint, the replica identity, a part of a partitioned
- * index and what an extension owns. A unique constraint is named where another constraint makes
- * it needless.
+ * method are; a B-tree also replaces one on its first columns. Never listed are indexes that a
+ * foreign key refers to, primary keys, exclusion constraints, the replica identity, parts of a
+ * partitioned index and indexes of extensions. A unique constraint is listed if another constraint
+ * makes it redundant.
  *
- * The event schema's `get_duplicate_indexes()` judges alike, but only its own schema.
+ * The event schema's `get_duplicate_indexes()` judges in the same way, but only its own schema.
  *
- * @throws {EvdbError} USAGE where the schema does not exist
+ * @throws {EvdbError} USAGE if the schema does not exist
  * @example
  * const { rows, notes } = await withInspection(connection, (session) => readDuplicateIndexes(session));
  */

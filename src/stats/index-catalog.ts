@@ -148,9 +148,9 @@ export function renderWhole(definition: string, alias = 'r'): string {
 export interface IndexBuild {
   pid: number;
   phase: string;
-  /** Of the present phase, 0 to 100; null where it does not count. */
+  /** Of the current phase, 0 to 100; null if it does not count. */
   percent: number | null;
-  /** When the statement began; null where it is hidden. */
+  /** When the statement began; null if it is hidden. */
   since: Date | null;
 }
 

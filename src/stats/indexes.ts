@@ -16,24 +16,24 @@ import {
   renderSizes,
 } from './index-catalog.ts';
 
-/** One index; a partitioned one stands for its partitions. */
+/** One index; a partitioned one represents its partitions. */
 export interface IndexRow {
   schema: string;
   table: string;
   index: string;
   /** Access method, such as `btree`. */
   method: string;
-  /** `create index …`; null where somebody holds the table exclusively. */
+  /** `create index …`; null if the table is locked exclusively. */
   definition: string | null;
   sizeBytes: number;
   isSizeEstimated: boolean;
-  /** Scans since `countedSince`. Enforcing uniqueness counts none. */
+  /** Scans since `countedSince`. Enforcing uniqueness counts as none. */
   scans: number;
   entriesRead: number;
   rowsFetched: number;
-  /** The last scan; null where there was none or the server does not keep it (before 16). */
+  /** The last scan; null if there was none or the server does not record it (before 16). */
   lastScan: Date | null;
-  /** The share of this index in all scans of its table, 0 to 1; null where there were none. */
+  /** The share of this index in all scans of its table, 0 to 1; null if there were none. */
   usageRatio: number | null;
   tableScans: number;
   /** Rows inserted, updated and deleted in the table. */
@@ -46,7 +46,7 @@ export interface IndexRow {
   isClustered: boolean;
   /** Foreign keys whose checks use it when the other table loses a row. */
   supportsForeignKeys: string[];
-  /** False also where a partition's is invalid. */
+  /** False also if a partition's is invalid. */
   isValid: boolean;
   /** 0 for an index on an ordinary table. */
   partitions: number;
@@ -55,11 +55,11 @@ export interface IndexRow {
 /**
  * Every index with its use, size and purpose, the largest first.
  *
- * The event schema's `get_index_usage_stats()` says the same about its own schema; this reads the
- * catalog itself, because a database holds other tables too, and because the function is only for
- * those who were granted it.
+ * The event schema's `get_index_usage_stats()` says the same about its own schema. This reads the
+ * catalog itself, because a database contains other tables too, and because the function is only
+ * for roles that were granted it.
  *
- * @throws {EvdbError} USAGE where the schema does not exist
+ * @throws {EvdbError} USAGE if the schema does not exist
  * @example
  * const { rows, notes } = await withInspection(connection, (session) => readIndexes(session, { schema: 'public' }));
  */

@@ -13,7 +13,7 @@ import {
 } from './catalog-queries.ts';
 import { type IndexBuild, readBuilds } from './index-catalog.ts';
 
-/** An index that nobody can use, or a constraint that older rows may break. */
+/** An index that cannot be used, or a constraint that older rows may violate. */
 export interface InvalidObjectRow {
   kind: 'index' | 'constraint';
   schema: string;
@@ -21,8 +21,8 @@ export interface InvalidObjectRow {
   name: string;
   /**
    * `invalid`: written to but never read; `not-ready`: not even written to; `being-dropped`: a
-   * concurrent drop was cut off; `parts-missing`: an index of a partitioned table that some
-   * partitions lack; `not-validated`: holds for new rows; `not-enforced`: holds for none.
+   * concurrent drop was interrupted; `parts-missing`: an index of a partitioned table that some
+   * partitions lack; `not-validated`: applies to new rows only; `not-enforced`: applies to no rows.
    */
   problem:
     | 'invalid'
@@ -35,9 +35,9 @@ export interface InvalidObjectRow {
   /** Of an index. */
   sizeBytes: number | null;
   isSizeEstimated: boolean;
-  /** The build that is running right now, so that nothing is wrong; null where none is. */
+  /** The build that is running, so that nothing is wrong; null if there is none. */
   build: IndexBuild | null;
-  /** Null while it is built, and where no single statement helps. */
+  /** Null while it is built, and if no single statement helps. */
   fixSql: string | null;
   /** Finds the rows on which `fixSql` fails for as long as they stay; null where no rows make it fail. */
   violationsSql: string | null;
@@ -56,7 +56,7 @@ export function renderFix({ fixSql, violationsSql, kind }: InvalidObjectRow): st
  * Indexes that are not valid or not ready and constraints that were not validated, with the build
  * that may be running on them.
  *
- * @throws {EvdbError} USAGE where the schema does not exist
+ * @throws {EvdbError} USAGE if the schema does not exist
  * @example
  * const { rows, notes } = await withInspection(connection, (session) => readInvalidObjects(session));
  */

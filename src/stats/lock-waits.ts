@@ -6,7 +6,7 @@ import { seesRole } from './catalog-queries.ts';
 export interface LockWait {
   pid: number;
   lockType: string;
-  /** The mode that it asks for. */
+  /** The requested mode. */
   mode: string;
   /** Null in the first moments of a wait. */
   waitingSince: Date | null;

@@ -11,13 +11,13 @@ import {
   type PreparedTransaction,
 } from './lock-waits.ts';
 
-/** A session in the tree: roots block others and wait for nobody. */
+/** A session in the tree: roots block others and do not wait. */
 export interface LockRow {
   /** 0 for a root. */
   depth: number;
   /** Its place, such as `4711/4712`: the ids from the root down. */
   path: string;
-  /** 0 for a prepared transaction, which no session has. */
+  /** 0 for a prepared transaction, which has no session. */
   pid: number;
   /** The name of a prepared transaction. */
   gid: string | null;
@@ -27,36 +27,36 @@ export interface LockRow {
   database: string | null;
   backendType: string | null;
   state: string | null;
-  /** What it runs, or ran last; null where it is hidden. */
+  /** The statement it runs, or ran last; null if it is hidden. */
   statement: string | null;
   isHidden: boolean;
   transactionStart: Date | null;
   transactionMs: number | null;
   waitingSince: Date | null;
   waitMs: number | null;
-  /** The mode that it asks for, such as `ACCESS EXCLUSIVE`; null for a root. */
+  /** The requested mode, such as `ACCESS EXCLUSIVE`; null for a root. */
   wantedMode: string | null;
-  /** The mode in which the row above holds that lock; null where that one only waits ahead of it. */
+  /** The mode in which the row above holds that lock; null if that one only waits ahead of it. */
   heldMode: string | null;
   lockType: string | null;
   /** Such as `public.events`, `row (0,1) of public.events`, `advisory lock 42`. */
   object: string | null;
-  /** All that it waits for: pids, and names of prepared transactions. */
+  /** Everything it waits for: pids, and names of prepared transactions. */
   blockedBy: (number | string)[];
   /** How many sessions wait until it is done, directly and through others. */
   blockedCount: number;
-  /** Whether it only stands in the queue behind the row above, which waits itself. */
+  /** Whether it only queues after the row above, which waits itself. */
   isQueued: boolean;
-  /** Whether the session has a row already; what waits for it is listed there. */
+  /** Whether the session already has a row; what waits for it is listed there. */
   isRepeated: boolean;
 }
 
 /**
  * Reads who blocks whom on the whole server, as the rows of a tree, each below what it waits for.
- * No rows: nobody waits for a lock.
+ * No rows: no session waits for a lock.
  *
- * @param session one of `withInspection`
- * @throws {EvdbError} QueryError where the server refuses a statement
+ * @param session from `withInspection`
+ * @throws {EvdbError} QueryError if the server refuses a statement
  * @example
  * const { rows, notes } = await withInspection(connection, (session) => readLocks(session));
  */

@@ -41,10 +41,11 @@ export interface MissingForeignKeyIndexRow {
 
 /**
  * Foreign keys whose referencing columns no index begins with, the largest table first. An index
- * fits with the columns in any order, as B-tree or hash; a partial one only where it leaves out
- * nulls of the key. A key that is not enforced needs none. Of a partitioned table, the partitions are looked at.
+ * fits with the columns in any order, as B-tree or hash; a partial one only if it leaves out nulls
+ * of the key. A key that is not enforced needs none. For a partitioned table, the partitions are
+ * examined.
  *
- * @throws {EvdbError} USAGE where the schema does not exist
+ * @throws {EvdbError} USAGE if the schema does not exist
  * @example
  * const { rows, notes } = await withInspection(connection, (session) => readMissingForeignKeyIndexes(session));
  */

@@ -17,16 +17,18 @@ export interface PartitionedTableRow {
   schema: string;
   table: string;
   strategy: 'range' | 'list' | 'hash';
-  /** As `pg_get_partkeydef` has it; null where somebody holds the table exclusively. */
+  /** As in `pg_get_partkeydef`; null if the table is locked exclusively. */
   key: string | null;
   partitions: number;
   /** An estimate. */
   rows: number | null;
   /** Whether the first column of a range is a time, so that there is a runway. */
   isByTime: boolean;
-  /** From now on without a gap; null where now is not covered, the end is open, or there is no runway. */
+  /**
+   * From now on without a gap; null if now is not covered, the end is open, or there is no runway.
+   */
   coveredUntil: Date | null;
-  /** Days until then; 0 where now is not covered; null where the end is open or there is no runway. */
+  /** Days until then; 0 where now is not covered; null if the end is open or there is no runway. */
   daysLeft: number | null;
   isOpenEnded: boolean;
   /** The first time after now that no partition takes, though a later one exists. */
@@ -40,11 +42,12 @@ type Found = PartitionedTableRow & { detaching: number; overflow: boolean };
 
 /**
  * Every partitioned table, those with the shortest runway first. Bounds of a key without a time
- * zone are taken as UTC. The event schema's `audit_logs` is one of them; its
- * `list_audit_partitions()` says the same, but only to those who were granted it, so the catalog is
- * read here too. What it cannot tell, whether entries wait in `audit_logs_overflow`, is a note.
+ * zone are read as UTC. The event schema's `audit_logs` is one of them; its
+ * `list_audit_partitions()` says the same, but only to roles that were granted it, so the catalog
+ * is read here too. A note says what the catalog cannot show: whether entries wait in
+ * `audit_logs_overflow`.
  *
- * @throws {EvdbError} USAGE where the schema does not exist
+ * @throws {EvdbError} USAGE if the schema does not exist
  * @example
  * const { rows, notes } = await withInspection(connection, (session) => readPartitions(session));
  */

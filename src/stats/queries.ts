@@ -6,15 +6,15 @@ import { maskSecrets } from '../sql/mask.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { hiddenNote, seesRole } from './catalog-queries.ts';
 
-/** A normalised statement, as pg_stat_statements counts it in this database. */
+/** A normalized statement, as pg_stat_statements counts it in this database. */
 export interface QueryStatsRow {
-  /** Null where the statement is hidden. */
+  /** Null if the statement is hidden. */
   queryId: string | null;
   user: string | null;
-  /** Constants are replaced by $1, $2, …; null where the text is hidden. */
+  /** Constants are replaced by $1, $2, …; null if the text is hidden. */
   query: string | null;
   isHidden: boolean;
-  /** Whether a client sent it, rather than a function; null where the extension is older than 1.9. */
+  /** Whether a client sent it, rather than a function; null if the extension is older than 1.9. */
   isTopLevel: boolean | null;
   calls: number;
   totalMs: number;
@@ -25,13 +25,13 @@ export interface QueryStatsRow {
   shareOfTime: number;
   /** Rows that it returned or changed. */
   rows: number;
-  /** 0 to 1; null where it touched no shared buffer. */
+  /** 0 to 1; null if it touched no shared buffer. */
   hitRatio: number | null;
   readBytes: number;
   tempBytes: number;
-  /** Null where the extension does not count it (before 1.8). */
+  /** Null if the extension does not count it (before 1.8). */
   walBytes: number | null;
-  /** Time of reading and writing blocks; null where it was not taken (`track_io_timing`). */
+  /** Time of reading and writing blocks; null if it was not recorded (`track_io_timing`). */
   ioMs: number | null;
 }
 
@@ -42,11 +42,11 @@ export interface ReadQueriesOptions {
 }
 
 /**
- * Reads which statements took the most time, from pg_stat_statements in whichever version and
- * schema it is installed. Where it is not, there are no rows and a note says how to get it.
+ * Reads which statements took the most time, from any version of pg_stat_statements in any schema.
+ * If it is not installed, there are no rows and a note says how to get it.
  *
- * @param session one of `withInspection`
- * @throws {EvdbError} QueryError where the server refuses a statement
+ * @param session from `withInspection`
+ * @throws {EvdbError} QueryError if the server refuses a statement
  * @example
  * const { rows, notes } = await withInspection(connection, (session) => readQueries(session, { limit: 10 }));
  */

@@ -9,9 +9,9 @@ export interface ReplicationRow {
   kind: 'slot' | 'standby' | 'subscriber' | 'backup' | 'receiver';
   /** Of the slot, of the application that streams (a subscription has its own name there), or of the host that sends. */
   name: string;
-  /** Such as `streaming`, `active`, `inactive`, `lost`; null where it is hidden. */
+  /** Such as `streaming`, `active`, `inactive`, `lost`; null if it is hidden. */
   state: string | null;
-  /** Null where it is hidden. */
+  /** Null if it is hidden. */
   isActive: boolean | null;
   isHidden: boolean;
   /** `physical`, or the plugin of a logical slot; of a standby `sync`, `async`, `quorum`, `potential`. */
@@ -25,11 +25,13 @@ export interface ReplicationRow {
   safeBytes: number | null;
   /** What the other side (or this standby) has not replayed or confirmed yet. */
   lagBytes: number | null;
-  /** Null where it cannot be told, or nothing is behind. */
+  /** Null if it is unknown, or nothing is behind. */
   lagMs: number | null;
-  /** Since when nobody uses the slot; null where somebody does, or before PostgreSQL 17. */
+  /** Since when the slot is unused; null if it is in use, or before PostgreSQL 17. */
   inactiveSince: Date | null;
-  /** Transactions since the snapshot that it holds: vacuum keeps all rows that died since. */
+  /**
+   * Transactions since the snapshot that it holds: vacuum cannot remove rows that have died since.
+   */
   snapshotAge: number | null;
 }
 
@@ -37,8 +39,8 @@ export interface ReplicationRow {
  * Reads the replication slots with what they retain, the standbys with their lag, and on a standby
  * the stream that it receives.
  *
- * @param session one of `withInspection`
- * @throws {EvdbError} QueryError where the server refuses a statement
+ * @param session from `withInspection`
+ * @throws {EvdbError} QueryError if the server refuses a statement
  * @example
  * const { rows, notes } = await withInspection(connection, (session) => readReplication(session));
  */

@@ -18,7 +18,7 @@ export interface SequenceColumn {
   table: string;
   column: string;
   type: string;
-  /** `owner`: filled from it; `reference`: a foreign key holds the same numbers. */
+  /** `owner`: filled from it; `reference`: a foreign key with the same numbers. */
   role: 'owner' | 'reference';
 }
 
@@ -36,20 +36,23 @@ export interface SequenceRow {
   /** What runs out first: `sequence`, or the column's name with schema and table. */
   limitedBy: string;
   isCycling: boolean;
-  /** False where the last value cannot be read. */
+  /** False if the last value cannot be read. */
   isKnown: boolean;
   /**
-   * Why it cannot: this role lacks the privilege, another session holds a lock, or the sequence is unlogged
-   * and this is a standby. Null where it can.
+   * Why it cannot be read: this role lacks the privilege, another session holds a lock, or the
+   * sequence is unlogged and this is a standby. Null if it can.
    */
   unknownBecause: 'privilege' | 'lock' | 'standby' | null;
-  /** 0 to 100, more where numbers are already too large; null where it is unknown. */
+  /** 0 to 100, more if numbers are already too large; null if it is unknown. */
   usedPercent: number | null;
-  /** Numbers left; null where it is unknown. */
+  /** Numbers left; null if it is unknown. */
   remaining: string | null;
-  /** Numbers a day, from the rows inserted since `countedSince`; null where the server has not counted for a day. */
+  /**
+   * Numbers a day, from the rows inserted since `countedSince`; null if the server has not counted
+   * for a day.
+   */
   perDay: number | null;
-  /** Days until the limit at that rate: an estimate; null where there is no rate. */
+  /** Days until the limit at that rate: an estimate; null if there is no rate. */
   daysLeft: number | null;
 }
 
@@ -63,10 +66,10 @@ type Found = Omit<SequenceRow, 'perDay' | 'daysLeft'> & {
 };
 
 /**
- * Every sequence with its runway, the fullest first: against its own maximum, the type of each
- * column that takes its numbers, and the type of each foreign key that holds them.
+ * Every sequence with its runway, the fullest first: compared with its own maximum, the type of
+ * each column that uses its numbers, and the type of each foreign key that contains them.
  *
- * @throws {EvdbError} USAGE where the schema does not exist
+ * @throws {EvdbError} USAGE if the schema does not exist
  * @example
  * const { rows, notes } = await withInspection(connection, (session) => readSequences(session));
  */

@@ -22,13 +22,13 @@ export type BloatUnknown =
   | 'partitioned'
   | 'locked';
 
-/** One table or materialized view; a partitioned one stands for its partitions. */
+/** One table or materialized view; a partitioned one represents its partitions. */
 export interface TableRow {
   schema: string;
   table: string;
   kind: 'table' | 'partitioned' | 'materialized view';
   partitions: number;
-  /** An estimate: the server's running count, else what the planner believes; null where neither is known. */
+  /** An estimate: the server's running count, otherwise the planner's; null if neither is known. */
   rows: number | null;
   /** All of it: rows, TOAST and indexes, with their maps. */
   totalBytes: number;
@@ -37,8 +37,8 @@ export interface TableRow {
   indexBytes: number;
   isSizeEstimated: boolean;
   /**
-   * What the table holds beyond what its rows need at its fillfactor, from the average widths in
-   * pg_stats as of the last analyze. An estimate; pgstattuple measures. Null where it is unknown.
+   * The space the table uses beyond what its rows need at its fillfactor, from the average widths
+   * in pg_stats as of the last analyze. An estimate; pgstattuple measures. Null if it is unknown.
    */
   bloatBytes: number | null;
   /** Of the table without TOAST and indexes, 0 to 100. */
@@ -51,14 +51,14 @@ export interface TableRow {
   lastAnalyze: Date | null;
   /** Rows changed since then. */
   changedSinceAnalyze: number;
-  /** Transactions since the oldest row was frozen; null for what holds no rows. */
+  /** Transactions since the oldest row was frozen; null for relations without rows. */
   transactionAge: number | null;
 }
 
 /**
  * Every table with its size, its estimated bloat and its last maintenance, the largest first.
  *
- * @throws {EvdbError} USAGE where the schema does not exist
+ * @throws {EvdbError} USAGE if the schema does not exist
  * @example
  * const { rows, notes } = await withInspection(connection, (session) => readTables(session));
  */

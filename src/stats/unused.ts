@@ -19,13 +19,13 @@ import {
 } from './index-catalog.ts';
 import { readIndexFeatures } from './indexes.ts';
 
-/** Which schema is read, and how old its counters have to be. */
+/** Which schema to read, and how old its counters have to be. */
 export interface ReadUnusedIndexesOptions extends StatsOptions {
-  /** Counters younger than this prove nothing; default 7 days. 0 judges whatever there is. */
+  /** Counters younger than this prove nothing; default 7 days. 0 trusts counters of any age. */
   minimumAgeMs?: number | undefined;
 }
 
-/** An index that nobody has scanned and that nothing else needs. */
+/** An index that was never scanned and that nothing else needs. */
 export interface UnusedIndexRow {
   schema: string;
   table: string;
@@ -33,14 +33,14 @@ export interface UnusedIndexRow {
   definition: string | null;
   sizeBytes: number;
   isSizeEstimated: boolean;
-  /** What else was read of the table meanwhile: 0 says nothing about the index. */
+  /** How often the table was read in other ways meanwhile: 0 says nothing about the index. */
   tableScans: number;
   /** How often its upkeep was paid for. */
   tableWrites: number;
   partitions: number;
   caveat: string | null;
   dropSql: string;
-  /** Makes it again; null where the definition could not be read. */
+  /** Creates it again; null if the definition could not be read. */
   revertSql: string | null;
 }
 
@@ -55,15 +55,15 @@ type Kept =
 const DEFAULT_MINIMUM_AGE_MS = 7 * DAY_MS;
 
 /**
- * Indexes without a scan since the server counts, the largest first. Left out, and counted in the
- * notes, is what is needed without being scanned: what enforces a constraint or uniqueness, is the
- * replica identity, supports a foreign key, orders the table for CLUSTER, or has expressions, whose
- * statistics the planner uses. Invalid indexes, which nobody can scan, and those of extensions are
- * left out too. A part of a partitioned index counts for the whole.
+ * Indexes without a scan since the server counts, the largest first. Indexes that are needed
+ * without being scanned are left out, and counted in the notes: those that enforce a constraint or
+ * uniqueness, are the replica identity, support a foreign key, order the table for CLUSTER, or have
+ * expressions, whose statistics the planner uses. Invalid indexes, which cannot be scanned, and
+ * those of extensions are left out too. A part of a partitioned index counts for the whole.
  *
- * The event schema's `get_unused_indexes()` judges alike, but only its own schema.
+ * The event schema's `get_unused_indexes()` judges in the same way, but only its own schema.
  *
- * @throws {EvdbError} USAGE where the schema does not exist
+ * @throws {EvdbError} USAGE if the schema does not exist
  * @example
  * const { rows, notes } = await withInspection(connection, (session) => readUnusedIndexes(session, { minimumAgeMs: 7 * 24 * 60 * 60 * 1000 }));
  */

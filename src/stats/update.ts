@@ -7,7 +7,7 @@ import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { renderState } from '../text/words.ts';
 import { renderTableParts, requireSchema, type StatsOptions } from './catalog-queries.ts';
 
-/** Which tables are analyzed. */
+/** Which tables to analyze. */
 export interface UpdateStatisticsOptions extends StatsOptions {
   /** Ends the work after the table that is being analyzed is cut off. */
   signal?: AbortSignal | undefined;
@@ -15,12 +15,12 @@ export interface UpdateStatisticsOptions extends StatsOptions {
   onProgress?: ((row: UpdateStatisticsRow, done: number, total: number) => void) | undefined;
 }
 
-/** What became of one table; a partitioned one stands for its partitions. */
+/** The result for one table; a partitioned one represents its partitions. */
 export interface UpdateStatisticsRow {
   schema: string;
   table: string;
   outcome: 'analyzed' | 'skippedNoPrivilege' | 'skippedLocked' | 'skippedDropped' | 'failed';
-  /** Why it was not analyzed, with who stands in the way where that is known. */
+  /** Why it was not analyzed, with who blocks it if that is known. */
   reason: string | null;
   durationMs: number;
 }
@@ -40,14 +40,13 @@ interface Target {
 const LOCK_TIMEOUT_MS = 50;
 
 /**
- * Analyzes every table and materialized view, one after the other, each in a transaction of its
- * own, and says what became of each. It waits for nobody: what is locked is skipped.
+ * Analyzes every table and materialized view, one after the other, each in a separate transaction,
+ * and returns the result for each. It does not wait for locks: locked tables are skipped.
  *
  * The event schema's `update_table_statistics()` does the same in one transaction, which keeps
  * every table locked against DDL and vacuum until its end; so it is not used.
  *
- * @throws {EvdbError} as `pingDatabase`; READ_ONLY on a standby; USAGE where the schema does not
- *   exist
+ * @throws {EvdbError} as `pingDatabase`; READ_ONLY on a standby; USAGE if the schema does not exist
  * @example
  * const { rows } = await updateStatistics(connection, { schema: 'public' });
  */

@@ -3,7 +3,7 @@ import type { Session } from '../connection/session.ts';
 import type { ReportNote, ReportView, StatsReport, Tone } from '../report/columns.ts';
 import { hiddenNote } from './catalog-queries.ts';
 
-/** How old a database or a table is, in transactions, and whether vacuum comes to it. */
+/** How old a database or a table is, in transactions, and whether vacuum processes it. */
 export interface VacuumRow {
   kind: 'database' | 'table';
   /** Null for a database, and for a table of another database. */
@@ -11,7 +11,7 @@ export interface VacuumRow {
   name: string;
   /** Transactions since its oldest row may have been written, toast included; null elsewhere. */
   xidAge: number | null;
-  /** The age at which autovacuum freezes it even where autovacuum is off. */
+  /** The age at which autovacuum freezes it even if autovacuum is off. */
   freezeMaxAge: number | null;
   /** Transactions until the server refuses to write; below 0 it does. */
   xidsLeft: number | null;
@@ -20,7 +20,7 @@ export interface VacuumRow {
   multixactsLeft: number | null;
   /** Whether autovacuum is switched off for this very table. */
   isAutovacuumOff: boolean;
-  /** By whomever; null where never, or not since the statistics were reset. */
+  /** By anyone; null if never, or not since the statistics were reset. */
   lastVacuumAt: Date | null;
   running: RunningVacuum | null;
 }
@@ -33,16 +33,16 @@ export interface ReadVacuumOptions {
 
 /** How old databases and tables are, and whether autovacuum runs at all. */
 export interface VacuumReport extends StatsReport<VacuumRow> {
-  /** Whether the server vacuums on its own. */
+  /** Whether the server vacuums automatically. */
   isAutovacuumOn: boolean;
 }
 
 /**
- * Reads how far databases and tables are from transaction id wraparound, which vacuums run, and
- * which tables autovacuum leaves alone.
+ * Reads how far databases and tables are from transaction ID wraparound, which vacuums run, and
+ * which tables autovacuum ignores.
  *
- * @param session one of `withInspection`
- * @throws {EvdbError} QueryError where the server refuses a statement
+ * @param session from `withInspection`
+ * @throws {EvdbError} QueryError if the server refuses a statement
  * @example
  * const { rows, isAutovacuumOn } = await withInspection(connection, (session) => readVacuum(session));
  */
@@ -193,9 +193,9 @@ function notesOn(facts: {
 /** A vacuum that runs. */
 export interface RunningVacuum {
   pid: number;
-  /** Such as `scanning heap`; null where it is hidden. */
+  /** Such as `scanning heap`; null if it is hidden. */
   phase: string | null;
-  /** 0 to 1: how much of the table it has read; null where it is hidden. */
+  /** 0 to 1: how much of the table it has read; null if it is hidden. */
   progress: number | null;
   isAutovacuum: boolean;
   /** Whether it runs to prevent wraparound, and so does not give way to others. */

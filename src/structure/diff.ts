@@ -7,7 +7,7 @@ import {
   type StructureObject,
 } from './structure.ts';
 
-/** One part of an object that is not the same; undefined where a side does not have it. */
+/** One part of an object that differs; undefined if a side does not have it. */
 export interface StructurePartDifference {
   /** Such as `type`, `default`, `grants`, `definition`. */
   part: string;
@@ -21,16 +21,16 @@ export interface StructureDifference {
   /** Its name, as in `StructureObject`. */
   object: string;
   change: 'added' | 'removed' | 'changed';
-  /** What it is a part of, such as `table public.users`. */
+  /** The object it is a part of, such as `table public.users`. */
   of?: string;
   parts: StructurePartDifference[];
 }
 
 /**
- * Compares two structures. What is added or removed as a whole is one difference, without one for
- * each of its parts; of a changed object only the parts that differ are told. Pure.
+ * Compares two structures. An object that was added or removed is one difference, without one for
+ * each of its parts; for a changed object only the parts that differ are listed. Pure.
  *
- * @returns in the order of a structure; empty where nothing differs
+ * @returns in the order of a structure; empty if nothing differs
  * @example
  * const drift = diffStructures(wanted, found);
  */
@@ -123,8 +123,8 @@ function sortDifferences(differences: StructureDifference[]): StructureDifferenc
 const SUMMARY_LENGTH = 120;
 
 /**
- * Says differences in lines that begin as those of a diff do: `+` for what was added, `-` for what
- * was removed, `~` for what changed, and under that its parts. Pure.
+ * Describes differences in lines that begin like those of a diff: `+` for additions, `-` for
+ * removals, `~` for changes, with the parts below. Pure.
  *
  * @example
  * describeDifferences(diffStructures(wanted, found)) // ['+ column public.users.phone: text']

@@ -7,11 +7,11 @@ import { renderDiff } from '../report/table.ts';
 import { sameCommand } from '../text/command-line.ts';
 import { renderCount } from '../text/units.ts';
 
-/** How a file stands to the structure that it should hold. */
+/** How a file compares with the structure that it should contain. */
 export interface StructureFileCheck {
   path: string;
   state: 'same' | 'different' | 'missing';
-  /** From the file to the database, as a unified diff; for a file that is there and differs. */
+  /** From the file to the database, as a unified diff; for an existing file that differs. */
   diff?: string;
 }
 
@@ -39,7 +39,7 @@ export async function checkStructureFile(
 }
 
 /**
- * Writes the text of a structure where the file does not hold it already.
+ * Writes the text of a structure unless the file already contains it.
  *
  * @returns whether something was written
  * @throws {EvdbError} FILE_UNREADABLE

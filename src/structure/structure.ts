@@ -54,33 +54,36 @@ export type StructureKind = (typeof STRUCTURE_KINDS)[number];
 /** One object, as plain data. */
 export interface StructureObject {
   kind: StructureKind;
-  /** Qualified and quoted where SQL needs it; unique among its kind, such as `users_pkey on public.users`. */
+  /**
+   * Qualified and quoted if SQL needs it; unique among its kind, such as
+   * `users_pkey on public.users`.
+   */
   name: string;
-  /** Its own name, quoted where SQL needs it, such as `users_pkey`. */
+  /** Its own name, quoted if SQL needs it, such as `users_pkey`. */
   own: string;
   /** The key of the table, view or type that it is a part of. */
   of?: string;
   /**
-   * What makes a difference, each under a word that says what it is, as SQL text: `type`, `default`,
-   * `definition`, `comment`, `grants`. What is as PostgreSQL makes it by default is left out.
+   * The parts that are compared, each under a word that names it, as SQL text: `type`, `default`,
+   * `definition`, `comment`, `grants`. PostgreSQL's defaults are left out.
    */
   parts: Record<string, string>;
-  /** Keys of the objects that must be there before, sorted. */
+  /** Keys of the objects that must exist first, sorted. */
   dependsOn: string[];
 }
 
-/** What a database consists of, without its rows. */
+/** The structure of a database, without its rows. */
 export interface Structure {
   /** As in server_version_num. */
   serverVersion: number;
-  /** Those that were asked for, sorted. */
+  /** The requested ones, sorted. */
   schemas: string[];
   /**
-   * Schemas that have to be on the search path when it is made again, quoted where SQL needs it:
-   * there are expressions whose text does not say which operator or function is meant.
+   * Schemas that have to be on the search path when it is created, quoted if SQL needs it: the text
+   * of some expressions does not say which operator or function they use.
    */
   searchPath: string[];
-  /** Sorted by kind and name; columns stand in the order of their table. */
+  /** Sorted by kind and name; columns are in the order of their table. */
   objects: StructureObject[];
 }
 

@@ -12,18 +12,22 @@ export interface GenerateTypesOptions
     MigrationsRunOptions,
     'directory' | 'ledgerSchema' | 'searchPath' | 'embeddedDirectory' | 'onScratch' | 'signal'
   > {
-  /** The database to read, or beside which the migrations are run; default: the embedded server. */
+  /**
+   * The database to read, or on whose server the migrations are run; default: the embedded server.
+   */
   connection?: ConnectionOptions | undefined;
   /**
-   * `live` reads the database, `migrations` runs those of the folder in a scratch database; default:
-   * `live` with a connection, else `migrations`.
+   * `live` reads the database, `migrations` runs those of the folder in a scratch database;
+   * default: `live` with a connection, otherwise `migrations`.
    */
   source?: TypesSource | undefined;
-  /** The PostgreSQL schemas to describe; names of the first stand bare. Default `['public']`. */
+  /**
+   * The PostgreSQL schemas to describe; names of the first have no prefix. Default `['public']`.
+   */
   schemas?: readonly string[] | undefined;
-  /** Plain interfaces, or what Kysely reads; default `interfaces`. */
+  /** Plain interfaces, or the types that Kysely reads; default `interfaces`. */
   style?: TypesStyle | undefined;
-  /** The command that the first line names; default `evdb types` with what was chosen. */
+  /** The command that the first line names; default `evdb types` with the chosen options. */
   command?: string | undefined;
 }
 
@@ -51,7 +55,7 @@ export interface GeneratedTypes {
  * Writes the types of a database in TypeScript: tables, views, enums, domains, composite types and
  * functions, with values as `DatabasePool` returns them. The same structure gives the same text.
  *
- * @throws {EvdbError} TARGET_SCHEMA where a schema is missing, and those of `pingDatabase`,
+ * @throws {EvdbError} TARGET_SCHEMA if a schema is missing, and those of `pingDatabase`,
  *   `readStructure` and `readStructureOf`
  * @example
  * const { code } = await generateTypes({ connection, directory: 'migrations', style: 'kysely' });

@@ -14,7 +14,7 @@ import {
 } from './relations.ts';
 
 interface ReadCatalogOptions {
-  /** Where unqualified names are looked for; default `public`. */
+  /** Schemas in which unqualified names are looked up; default `public`. */
   searchPath?: readonly string[] | undefined;
   /** Default: the one of `loadSqlParser()`. It reads the checks. */
   parser?: SqlParser | undefined;

@@ -16,12 +16,11 @@ import {
   withPlan,
 } from './migrator.ts';
 
-/** What `migrateUp` takes: the options of every command on migrations, and which ones to apply. */
+/** The options of `migrateUp`: those of every command on migrations, and which ones to apply. */
 export interface MigrateUpOptions extends MigrateOptions, PlanUpOptions {}
 
 /**
- * What `migrateDown` takes: the options of every command on migrations, and which ones to roll
- * back.
+ * The options of `migrateDown`: those of every command on migrations, and which ones to roll back.
  */
 export interface MigrateDownOptions extends RunOptions, PlanDownOptions {}
 
@@ -37,14 +36,14 @@ export async function planMigrateUp(options: MigrateUpOptions): Promise<Migratio
 }
 
 /**
- * Applies the pending migrations in version order, each in a transaction of its own. The lock is
- * asked for only when there is something to do. What was applied before a failure stays.
+ * Applies the pending migrations in version order, each in a separate transaction. The lock is only
+ * requested if there is something to do. What was applied before a failure remains applied.
  *
  * @throws {EvdbError} those of `requireMigrations` and `pingDatabase`; CHANGED_MIGRATION,
- *   MISSING_MIGRATION, OUT_OF_ORDER, INCOMPLETE_MIGRATION, LEDGER_AHEAD, UNKNOWN_VERSION where
- *   files and ledger do not fit; READ_ONLY, POOLER_DETECTED, LOCKED, PERMISSION_DENIED before
- *   anything runs; ScriptError SYNTAX_ERROR, MIGRATION_FAILED and LOCK_TIMEOUT at a place of a
- *   script; TARGET_SCHEMA, CONNECTION_LOST, OUTCOME_UNKNOWN
+ *   MISSING_MIGRATION, OUT_OF_ORDER, INCOMPLETE_MIGRATION, LEDGER_AHEAD, UNKNOWN_VERSION if files
+ *   and ledger do not match; READ_ONLY, POOLER_DETECTED, LOCKED, PERMISSION_DENIED before anything
+ *   runs; ScriptError SYNTAX_ERROR, MIGRATION_FAILED and LOCK_TIMEOUT at a place of a script;
+ *   TARGET_SCHEMA, CONNECTION_LOST, OUTCOME_UNKNOWN
  * @example
  * const { steps } = await migrateUp({ connection, directory: 'migrations' });
  */
@@ -64,7 +63,7 @@ export async function planMigrateDown(options: MigrateDownOptions): Promise<Migr
 }
 
 /**
- * Rolls applied migrations back, newest first, each in a transaction of its own; one by default.
+ * Rolls applied migrations back, newest first, each in a separate transaction; one by default.
  *
  * @throws {EvdbError} MISSING_DOWN, IRREVERSIBLE, and those of `migrateUp`
  * @example
@@ -86,8 +85,8 @@ export async function planMigrateRedo(options: MigrateOptions): Promise<Migratio
 }
 
 /**
- * Rolls the newest applied migration back and applies its file again, under one lock. Both
- * scripts are checked before the first one runs.
+ * Rolls the newest applied migration back and applies its file again, under one lock. Both scripts
+ * are checked before the first one runs.
  *
  * @throws {EvdbError} those of `migrateUp` and `migrateDown`
  * @example

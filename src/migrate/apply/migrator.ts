@@ -24,7 +24,7 @@ import { withRunner } from './runner.ts';
 export interface MigrationPlan {
   schema: string;
   steps: MigrationStep[];
-  /** What stays pending because a target or a number of steps left it out. */
+  /** What remains pending because a target or a number of steps left it out. */
   pending: PendingMigration[];
   warnings: MigrationPlanWarning[];
 }
@@ -33,7 +33,7 @@ export interface MigrationPlan {
 export interface MigrationResult {
   schema: string;
   steps: (MigrationStepResult & { direction: MigrationDirection })[];
-  /** What stays pending because a target or a number of steps left it out. */
+  /** What remains pending because a target or a number of steps left it out. */
   pending: PendingMigration[];
   warnings: MigrationPlanWarning[];
   /** What the server said while they ran; of each migration and level the first fifty. */

@@ -17,28 +17,28 @@ import { readStanding, withSession } from '../plan/read.ts';
 import { runScript } from './replay.ts';
 import type { ValidationFinding } from './validate.ts';
 
-/** What became of one migration in the scratch database. */
+/** The result for one migration in the scratch database. */
 export interface DownProof {
   file: MigrationFile;
   /**
-   * - `proven`: after up and down all is as it was before
-   * - `incomplete`: something is left or gone
+   * - `proven`: after up and down everything is as it was before
+   * - `incomplete`: something was left or is missing
    * - `none`: there is no down script, or its migration is irreversible
    * - `failed`: a script did not run
    */
   outcome: 'proven' | 'incomplete' | 'none' | 'failed';
-  /** From before up to after down: what is added was left, what is removed is gone. */
+  /** From before up to after down: additions were left, removals are missing. */
   differences: StructureDifference[];
   /** Which script failed, and how. */
   failure?: {
     direction: 'up' | 'down' | 'up again';
     error: unknown;
-    /** What the copy of the structure lacks, because it could not be made there. */
+    /** What the copy of the structure lacks, because it could not be created there. */
     missing?: string[];
   };
 }
 
-/** Whose migrations are proved, and where the scratch database is made. */
+/** Whose migrations are proved, and where the scratch database is created. */
 export interface ProveDownsOptions extends Omit<MigrateOptions, 'connection'> {
   /** Without one all migrations are run in an empty database. */
   connection?: MigrateOptions['connection'] | undefined;
@@ -46,13 +46,13 @@ export interface ProveDownsOptions extends Omit<MigrateOptions, 'connection'> {
   all?: boolean | undefined;
   /** The folder of the embedded server, for a role that may not create databases; default: that is an error. */
   embeddedDirectory?: string | undefined;
-  /** Told in one sentence what a person should know about the scratch database; default: nobody is. */
+  /** Called with a sentence about the scratch database; default none. */
   onScratch?: ((message: string) => void) | undefined;
 }
 
 /**
- * Runs each pending migration up, down and up again in a scratch database, and compares what is there
- * before with what is there after. Stops at the first one that does not run up.
+ * Runs each pending migration up, down and up again in a scratch database, and compares the state
+ * before with the state after. Stops at the first one that does not run up.
  *
  * @throws {EvdbError} those of `withScratchDatabase`, `readStructure` and `requireMigrations`
  * @example

@@ -15,7 +15,7 @@ import { fullName } from '../plan/plan.ts';
 import { readStanding, requireMigrations, withSession } from '../plan/read.ts';
 import { REPLAY_HINT, replayApplied, runScript } from './replay.ts';
 
-/** Whose structure is meant. */
+/** Whose structure to read. */
 export type StructureSource =
   /** The database itself. */
   | { kind: 'live' }
@@ -28,13 +28,13 @@ export type StructureSource =
 
 /** What reading the structure of a source needs. */
 export interface StructureSourceOptions extends MigrateOptions {
-  /** Read everything instead of the target schema alone; default false. */
+  /** Read everything instead of the target schema only; default false. */
   allSchemas?: boolean | undefined;
   /** Read owners too; default false. */
   owners?: boolean | undefined;
   /** The folder of the embedded server, for a role that may not create databases. */
   embeddedDirectory?: string | undefined;
-  /** Told in one sentence what a person should know about the scratch database. */
+  /** Called with a sentence about the scratch database. */
   onScratch?: ((message: string) => void) | undefined;
 }
 
@@ -42,11 +42,11 @@ export interface StructureSourceOptions extends MigrateOptions {
 export interface StructureComparison {
   /** Of the first towards the second, in the order of a structure. */
   differences: StructureDifference[];
-  /** Partitions that only one side has, where they are not compared. */
+  /** Partitions that only one side has, if they are not compared. */
   partitions: number;
-  /** Tables of tools that were adopted, which no migration makes; they are not compared. */
+  /** Tables of adopted tools, which no migration creates; they are not compared. */
   adoptedTables: string[];
-  /** Majors of the servers where they differ: some texts do too then. */
+  /** Major versions of the servers if they differ: then some texts differ too. */
   serverVersions: { from: number; to: number };
 }
 
@@ -55,8 +55,8 @@ export interface CompareStructuresOptions extends StructureSourceOptions {
   from: StructureSource;
   to: StructureSource;
   /**
-   * Whether partitions that only one side has are differences. Default false: they come and go with
-   * time, and the same migrations make others in another month.
+   * Whether partitions that only one side has are differences. Default false: they change over
+   * time, and the same migrations create others in another month.
    */
   partitions?: boolean | undefined;
 }
@@ -93,7 +93,7 @@ export async function compareStructures(
 }
 
 /**
- * What was changed by hand: how the database differs from what its applied migrations make.
+ * What was changed by hand: how the database differs from what its applied migrations create.
  *
  * @throws {EvdbError} those of `compareStructures`
  * @example
@@ -106,8 +106,8 @@ export function readDrift(
 }
 
 /**
- * Reads the structure of a source. Scratch databases are dropped whatever happens; statements about
- * roles and other things of the whole server are not run in them.
+ * Reads the structure of a source. Scratch databases are always dropped; statements about roles and
+ * other objects of the whole server are not run in them.
  *
  * @throws {EvdbError} REPLAY_FAILED, FILE_UNREADABLE, and those of `withScratchDatabase`,
  *   `readStructure` and `requireMigrations`

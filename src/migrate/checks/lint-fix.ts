@@ -29,7 +29,7 @@ export interface LintFixedFile {
   path: string;
   /** As shown to people. */
   file: string;
-  /** With `\n` line ends; undefined where the file is new. */
+  /** With `\n` line endings; undefined if the file is new. */
   before: string | undefined;
   after: string;
 }
@@ -41,24 +41,24 @@ export interface UnfixedFinding {
   location: { file: string; line: number };
 }
 
-/** Files as they would be after the fixes, and what the linter says of them then. */
+/** Files as they would be after the fixes, and the linter's findings then. */
 export interface LintFixPlan {
   files: LintFixedFile[];
-  /** How many findings the edits mend. */
+  /** How many findings the edits fix. */
   fixed: number;
   left: UnfixedFinding[];
   /** What is found when the files are written. */
   report: LintReport;
 }
 
-/** Which migrations are mended; those that are applied never are. */
+/** Which migrations are fixed; applied ones never are. */
 export interface PlanLintFixesOptions extends LintMigrationsOptions {
   /** Versions that are applied somewhere: their files are never changed. */
   applied?: ReadonlySet<Version> | undefined;
 }
 
 /**
- * Plans the edits that surely mend what the linter finds in migrations that are not applied yet.
+ * Plans the edits that certainly fix what the linter finds in migrations that are not applied yet.
  * Writes nothing. The result was linted again: edits that would not be clean are left out.
  *
  * @throws {EvdbError} those of `lintMigrations`
@@ -252,8 +252,8 @@ function remake({ file, after }: LintFixedFile, isDown: boolean): LintScript {
 }
 
 /**
- * Writes the files of a plan; each is whole at any moment. New ones come first, so that no
- * statement is lost where the process ends in between.
+ * Writes the files of a plan; each is complete at any moment. New ones come first, so that no
+ * statement is lost if the process ends in between.
  *
  * @throws {EvdbError} FILE_UNREADABLE
  * @example

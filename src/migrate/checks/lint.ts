@@ -23,26 +23,26 @@ import { requireMigrations } from '../plan/read.ts';
 export interface LintSettingsOptions {
   /** Migrations up to this version are history: they are not judged. */
   startAfter?: string | undefined;
-  /** Default: what each setting says of itself. */
+  /** Default: as the setting itself says. */
   settings?: Partial<LintSettings> | undefined;
   /** Default: every rule with its own severity. */
   choices?: LintRuleChoices | undefined;
-  /** Schemas that unqualified names are looked for in; default `public`. */
+  /** Schemas in which unqualified names are looked up; default `public`. */
   searchPath?: readonly string[] | undefined;
 }
 
 /** Which migrations are linted, and how they are judged. */
 export interface LintMigrationsOptions extends LintSettingsOptions {
-  /** The folder with the migrations, which is judged where no paths are named. */
+  /** The folder with the migrations, which is judged if no paths are named. */
   directory: string;
   /** Files and folders to judge instead. */
   paths?: readonly string[] | undefined;
 }
 
 /**
- * Lints migrations. Reads files alone: no database, nothing is changed.
+ * Lints migrations. Reads only files: no database, nothing is changed.
  *
- * Named files are judged in the light of the earlier migrations beside them.
+ * Named files are judged after the earlier migrations beside them.
  *
  * @throws {EvdbError} MIGRATIONS_DIR_MISSING, MIGRATIONS_DIR_EMPTY, FILE_UNREADABLE, and those of
  *   `requireMigrations`
@@ -302,7 +302,7 @@ function isShipped({ path, text }: LintScript): boolean {
 /**
  * The page about a rule, as Markdown.
  *
- * @param rule the name of a rule that is there
+ * @param rule the name of an existing rule
  * @throws {EvdbError} FILE_UNREADABLE
  * @example
  * console.log(readLintRulePage('add-required-column'));

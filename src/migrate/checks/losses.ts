@@ -21,26 +21,29 @@ import { withSession } from '../plan/read.ts';
 export interface RollbackLoss {
   /** `rows` are truncated or deleted, the others dropped. */
   kind: 'table' | 'column' | 'rows' | 'unknown';
-  /** `public.users`, `public.users.email`; for `unknown` what the statement is. */
+  /** `public.users`, `public.users.email`; for `unknown` the kind of statement. */
   object: string;
-  /** Rows of a table, values of a column; for `delete` all that are there. Null where nobody knows. */
+  /** Rows of a table, values of a column; for `delete` all rows of the table. Null if unknown. */
   count: number | null;
-  /** Whether they were counted; else it is the planner's estimate. */
+  /** Whether they were counted; otherwise it is the planner's estimate. */
   isExact: boolean;
   /** Of the statement, for `unknown`. */
   place?: string;
 }
 
-/** What would be rolled back, and how long rows are counted. */
+/** What would be rolled back, and how long to count rows. */
 export interface ReadLossesOptions extends MigrateDownOptions {
   command: 'down' | 'redo';
-  /** How long the counting may take in all, in ms; default 3000. What is not counted then is estimated. */
+  /**
+   * How long counting may take in total, in ms; default 3000. What is not counted then is
+   * estimated.
+   */
   countBudgetMs?: number | undefined;
 }
 
 /**
- * Finds out which tables, columns and rows `down` or `redo` would lose, and how many rows those hold.
- * Writes nothing, and waits for no lock. Only what the statements themselves say is found.
+ * Finds out which tables, columns and rows `down` or `redo` would lose, and how many rows they
+ * contain. Writes nothing, and waits for no lock. Finds only what the statements themselves say.
  *
  * @throws {EvdbError} those of `planMigrateDown`
  * @example

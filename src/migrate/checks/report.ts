@@ -120,7 +120,7 @@ function checkOf({ location }: ValidationFinding): string {
   return location?.file ?? LEDGER;
 }
 
-/** What drift knows beside a finding. */
+/** What drift adds to a finding. */
 export type DriftDetails = Pick<StructureDifference, 'change' | 'parts'>;
 
 /** What differs between two structures, as findings. */

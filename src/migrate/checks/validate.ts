@@ -20,33 +20,33 @@ import { checkBase, type MigrationRename, newAgainst } from './base-branch.ts';
 import type { ProveDownsOptions } from './downs.ts';
 import { isAfter, type LintSettingsOptions, readLintScripts, withoutShipped } from './lint.ts';
 
-/** What `validate` knows beside a finding; where it has a `group`, a rule of the linter found it. */
+/** What `validate` adds to a finding; if it has a `group`, a rule of the linter found it. */
 export interface ValidationDetails extends LintDetails {
-  /** What was applied beside what the file says, or what a down script leaves. */
+  /** What was applied compared with the file, or what a down script leaves. */
   diff?: string;
-  /** The files to rename, where that mends it. */
+  /** The files to rename, if that fixes it. */
   renames?: MigrationRename[];
 }
 
 /** Its codes are those of errors, the names of rules, and `REWORDED`, `NO_DOWN` and so on. */
 export type ValidationFinding = Finding<ValidationDetails>;
 
-/** What `validateMigrations` found, and what it did not look at. */
+/** What `validateMigrations` found, and what it did not check. */
 export interface ValidationResult {
-  /** How many migrations were looked at. */
+  /** How many migrations were checked. */
   migrations: number;
   /** Their scripts, up and down, as shown to people. */
   files: string[];
   findings: ValidationFinding[];
-  /** What the linter found and a comment in the script says is meant. */
+  /** Findings of the linter that a comment in the script suppresses. */
   suppressed: LintReport['suppressed'];
   /** The checks that could not be made, each with its reason. */
   skipped: { check: string; reason: string }[];
-  /** Where it was asked for: the migrations that their down scripts undo exactly. */
+  /** If requested: the migrations that their down scripts undo exactly. */
   proven?: string[];
 }
 
-/** What `validateMigrations` looks at; without a connection the ledger is left out. */
+/** What `validateMigrations` checks; without a connection the ledger is left out. */
 export interface ValidateOptions extends Omit<MigrateOptions, 'connection'> {
   /** Without one only the files are checked. */
   connection?: MigrateOptions['connection'] | undefined;
@@ -61,8 +61,8 @@ export interface ValidateOptions extends Omit<MigrateOptions, 'connection'> {
 }
 
 /**
- * Checks every file, applied or not, and where a database is given, the files against its ledger.
- * Problems become findings; only what keeps it from looking at all is thrown.
+ * Checks every file, applied or not, and if there is a database, the files against its ledger.
+ * Problems become findings; it throws only if it cannot check at all.
  *
  * @throws {EvdbError} MIGRATIONS_DIR_MISSING, MIGRATIONS_DIR_EMPTY, GIT_FAILED, and those of
  *   `pingDatabase`

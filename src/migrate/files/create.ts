@@ -6,7 +6,7 @@ import { sameCommand } from '../../text/command-line.ts';
 import { listMigrations, type MigrationFile } from './source.ts';
 import { compareVersions, MAX_VERSION_DIGITS, parseVersion } from './version.ts';
 
-/** What a new migration is called, and how its skeleton looks. */
+/** The name of a new migration, and how its skeleton looks. */
 export interface CreateMigrationOptions {
   directory: string;
   /** Words, such as `add venues`; becomes `add_venues`. */

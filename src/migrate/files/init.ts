@@ -5,11 +5,11 @@ import { packagePath, readToolVersion, writeFileWhole } from '../../file-system.
 import { cannotWrite, makeFolder } from './create.ts';
 import { STRUCTURE_FILE } from './source.ts';
 
-/** What is put into a project beside a config file and `.env.example`. */
+/** What to add to a project in addition to a config file and `.env.example`. */
 export interface InitOptions {
   /** Leaves the event schema out; default false. */
   empty?: boolean | undefined;
-  /** Adds scripts that call evdb to `package.json`, where there is one; default false. */
+  /** Adds scripts that call evdb to `package.json`, if it exists; default false. */
   npmScripts?: boolean | undefined;
   /** The language of the config file; default `js`, as `evdb.config.mjs`. */
   configFormat?: ConfigFormat | undefined;
@@ -23,13 +23,13 @@ export type ConfigFormat = 'js' | 'ts' | 'json' | 'yaml';
 /** What `initProject` wrote and what it left, by paths relative to the project. */
 export interface InitProjectResult {
   created: string[];
-  /** What was there and got more: `package.json`. */
+  /** Existing files that were extended: `package.json`. */
   changed: string[];
-  /** What was there already and stays as it was. */
+  /** Existing files that were not changed. */
   kept: string[];
   /**
-   * What became of the event schema: `copied`, `leftOut` as asked, or `notCopied` because the
-   * folder holds migrations of its own, whose versions would collide with it.
+   * What became of the event schema: `copied`, `leftOut` on request, or `notCopied` because the
+   * folder already has migrations, whose versions would collide with it.
    */
   eventSchema: 'copied' | 'leftOut' | 'notCopied';
 }
@@ -42,12 +42,12 @@ interface NewFile {
 }
 
 /**
- * Sets a project up: a config file and `.env.example`, the event schema unless it is to be left out,
- * and what is asked for beside them. What is there stays. Beside migrations of the project's own the
- * event schema is left out.
+ * Sets a project up: a config file and `.env.example`, the event schema unless it is left out, and
+ * whatever else is requested. Existing files are not changed. If the project has its own
+ * migrations, the event schema is left out.
  *
- * @param projectDir absolute path of a folder that exists
- * @throws {EvdbError} FILE_UNREADABLE when a file cannot be written, or `package.json` is no JSON
+ * @param projectDir absolute path of an existing folder
+ * @throws {EvdbError} FILE_UNREADABLE if a file cannot be written, or `package.json` is not JSON
  * @example initProject(process.cwd(), { empty: true }).created // ['evdb.config.mjs', '.env.example']
  */
 export function initProject(projectDir: string, options: InitOptions = {}): InitProjectResult {
@@ -80,7 +80,7 @@ export function initProject(projectDir: string, options: InitOptions = {}): Init
 }
 
 /**
- * Whether `migrations/` holds migrations that are not the event schema's.
+ * Whether `migrations/` contains migrations other than the event schema's.
  *
  * @param projectDir absolute path
  * @example

@@ -21,7 +21,7 @@ export interface ScriptLocation {
   column: number;
 }
 
-/** What PostgreSQL says beside its message. */
+/** What PostgreSQL says in addition to its message. */
 export interface ServerErrorReport {
   sqlstate: string;
   detail?: string | undefined;

@@ -4,14 +4,14 @@ import { compareVersions, type Version } from '../files/version.ts';
 import type { LedgerRow } from '../ledger/ledger.ts';
 
 /**
- * Where a migration stands:
+ * The state of a migration:
  * - `applied`, `pending`
- * - `reworded`: applied; the file differs now, but only in comments or white space
- * - `changed`: applied, and the file's SQL differs now
- * - `missing`: applied, its file is gone, and newer files are there
- * - `ahead`: applied, its file is not here because this checkout is older
+ * - `reworded`: applied; the file now differs, but only in comments or white space
+ * - `changed`: applied, and the file's SQL now differs
+ * - `missing`: applied, its file is gone, and newer files exist
+ * - `ahead`: applied, its file is missing because this checkout is older
  * - `outOfOrder`: pending, but a newer one is applied
- * - `incomplete`: a no-transaction script stopped half way
+ * - `incomplete`: a no-transaction script stopped halfway
  */
 export type MigrationState =
   | 'applied'

@@ -8,7 +8,7 @@ import { isApplied, type MigrationStatus, repairCommand, restoreCommand } from '
 export interface Selection {
   direction: MigrationDirection;
   migrations: MigrationStatus[];
-  /** What stays pending because a target or a number of steps left it out. */
+  /** What remains pending because a target or a number of steps left it out. */
   left?: MigrationStatus[];
   warnings: MigrationPlanWarning[];
 }
@@ -16,11 +16,11 @@ export interface Selection {
 /** A migration that is not applied. */
 export type PendingMigration = Pick<MigrationStatus, 'version' | 'label' | 'name'>;
 
-/** Which migrations are applied; without any of it all that are pending. */
+/** Which migrations to apply; if empty, all pending ones. */
 export interface PlanUpOptions {
   /** The last version to apply; default: all. */
   to?: string | undefined;
-  /** How many to apply at most. */
+  /** The highest number to apply. */
   steps?: number | undefined;
   /** A ledger ahead of the files is an error. */
   strict?: boolean | undefined;
@@ -28,7 +28,7 @@ export interface PlanUpOptions {
   outOfOrder?: boolean | undefined;
 }
 
-/** Which migrations are rolled back; without either, the newest one. */
+/** Which migrations to roll back; if empty, the newest one. */
 export interface PlanDownOptions {
   /** The version to leave as the last one applied; `0` leaves none. */
   to?: string | undefined;

@@ -34,9 +34,9 @@ export interface MigrationStep {
   statements: Statement[];
   /** False for `-- evdb: no-transaction`. */
   isTransactional: boolean;
-  /** What the ledger will hold; for steps up. */
+  /** What the ledger will contain; for steps up. */
   entry?: LedgerEntry;
-  /** Set where a no-transaction script that stopped half way goes on. */
+  /** Set if a no-transaction script that stopped halfway continues. */
   resume?: ResumePoint;
 }
 

@@ -8,7 +8,7 @@ import type { MigrationDirection } from '../progress.ts';
 import type { MigrationStatus } from './compare.ts';
 import { fullName } from './plan.ts';
 
-/** Where a no-transaction script that stopped half way goes on. */
+/** Where a no-transaction script that stopped halfway continues. */
 export interface ResumePoint {
   /** So many statements are committed; the next one has this index. */
   statementsDone: number;

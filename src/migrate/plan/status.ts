@@ -14,28 +14,28 @@ export interface StatusEntry {
   label: string;
   name: string;
   state: MigrationState;
-  /** The up script as shown to people; absent where it is not here. */
+  /** The path of the up script for display; absent if the file is missing. */
   file?: string;
-  /** ISO 8601; null where it is not applied. */
+  /** ISO 8601; null if it is not applied. */
   appliedAt: string | null;
   durationMs: number | null;
-  /** `applied`, `baseline` or `adopted:<tool>`; null where it is not applied. */
+  /** `applied`, `baseline` or `adopted:<tool>`; null if it is not applied. */
   origin: string | null;
-  /** Set for a no-transaction script that stopped half way. */
+  /** Set for a no-transaction script that stopped halfway. */
   progress?: { statementsDone: number; statementsTotal: number };
 }
 
-/** Where every migration of a schema stands. */
+/** The state of every migration of a schema. */
 export interface MigrationsStatus {
   schema: string;
-  /** False where no migration has ever run on this database. */
+  /** False if no migration has ever run on this database. */
   hasLedger: boolean;
   migrations: StatusEntry[];
   counts: Record<MigrationState, number>;
 }
 
 /**
- * Tells where each migration stands. Writes nothing, not even the ledger.
+ * Returns the state of each migration. Writes nothing, not even the ledger.
  *
  * @throws {EvdbError} MIGRATIONS_DIR_MISSING, MIGRATIONS_DIR_EMPTY, INVALID_NAME,
  *   DUPLICATE_VERSION, LEDGER_TOO_NEW, PERMISSION_DENIED, and those of `pingDatabase`

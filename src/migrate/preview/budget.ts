@@ -12,9 +12,9 @@ import {
   type StepImpact,
 } from './impact-plan.ts';
 
-/** How much others may feel of a plan; what is not set is not limited. */
+/** How much a plan may affect other sessions; limits that are not set do not apply. */
 export interface Budget {
-  /** No table with more rows is written anew. */
+  /** No table with more rows is rewritten. */
   rewriteRows?: number;
   /** No table with more rows is read from end to end while a lock on it blocks reads or writes. */
   scanRows?: number;
@@ -22,7 +22,7 @@ export interface Budget {
   accessExclusiveMs?: number;
   /** No lock that blocks writes lasts longer, in ms. */
   blockWritesMs?: number;
-  /** Whether what cannot be judged exceeds the budget. */
+  /** Whether anything unknown exceeds the budget. */
   failsOnUnknown: boolean;
 }
 
@@ -101,42 +101,42 @@ function invalid(problem: string): EvdbError {
   });
 }
 
-/** What a budget knows beside a finding. */
+/** What a budget adds to a finding. */
 export interface BudgetDetails {
   limit: BudgetLimit;
-  /** Rows, or ms; null where it is not known. */
+  /** Rows, or ms; null if unknown. */
   actual: number | null;
   /** In the same unit. */
   allowed: number;
-  /** Whether `actual` was measured on the target; else it is estimated. */
+  /** Whether `actual` was measured on the target; otherwise it is estimated. */
   isMeasured: boolean;
 }
 
-/** Something that exceeds a budget, or that nobody can tell. */
+/** Something that exceeds a budget, or that is unknown. */
 export interface BudgetFinding extends Finding<BudgetDetails> {
-  /** `unknown` where nobody can tell, and the budget lets that pass. */
+  /** `unknown` if it is not known, and the budget allows that. */
   severity: 'error' | 'unknown';
   location: { file: string; line: number };
   details: BudgetDetails;
 }
 
 /**
- * What `judgeBudget` says: whether a plan keeps its budget, what exceeds it, and what nobody can
- * tell.
+ * The result of `judgeBudget`: whether a plan keeps its budget, what exceeds it, and what is
+ * unknown.
  */
 export interface BudgetVerdict {
   budget: Budget;
   /** Whether the plan stays within the budget. */
   isKept: boolean;
   violations: BudgetFinding[];
-  /** They count as violations where the budget says so. */
+  /** They count as violations if the budget says so. */
   unknowns: BudgetFinding[];
 }
 
 /**
- * Holds a plan against a budget. Pure. Times are estimated from the sizes of the tables (see
- * `WORK_RATES`), or as they were measured where the statements were traced on the target. What the plan
- * itself makes counts as empty.
+ * Checks a plan against a budget. Pure. Times are estimated from the sizes of the tables (see
+ * `WORK_RATES`), or measured if the statements were traced on the target. Objects that the plan
+ * itself creates count as empty.
  *
  * @example
  * const { isKept } = judgeBudget(plan, parseBudget('rewrite-rows=100k'));

@@ -18,12 +18,12 @@ export interface ImpactPlan {
   /** Of the target, as in server_version_num. */
   serverVersion: number;
   steps: StepImpact[];
-  /** What the target says of each table that a statement locks, rewrites, scans or builds on. */
+  /** What the target says about each table that a statement locks, rewrites, scans or builds on. */
   tables: Record<ObjectKey, ImpactTableFacts>;
-  /** What stays pending because a target or a number of steps left it out. */
+  /** What remains pending because a target or a number of steps left it out. */
   pending: PendingMigration[];
   warnings: MigrationPlanWarning[];
-  /** Where the statements were tried; null where they were only read. */
+  /** Where the statements were tried; null if they were only read. */
   trace: ImpactTraceFacts | null;
 }
 
@@ -32,57 +32,60 @@ export interface ImpactPlan {
  * target itself.
  */
 export interface ImpactTraceFacts {
-  /** `beside` and `embedded`: in a database made for it; `target`: in transactions that were rolled back. */
+  /**
+   * `beside` and `embedded`: in a scratch database; `target`: in transactions that were rolled
+   * back.
+   */
   where: 'beside' | 'embedded' | 'target';
   /** As in server_version_num. */
   serverVersion: number;
 }
 
 /**
- * What is known of a table that a plan touches. `rows` is the estimate of the last analyze; null
- * where nobody knows.
+ * What is known about a table that a plan touches. `rows` is the estimate of the last analyze; null
+ * if unknown.
  */
 export interface ImpactTableFacts {
-  /** The planner's estimate; null where it is not known. */
+  /** The planner's estimate; null if unknown. */
   rows: number | null;
-  /** With indexes and toast; null where it is not known. */
+  /** With indexes and TOAST; null if unknown. */
   bytes: number | null;
   indexes: number;
-  /** Whether an earlier migration of the plan makes it. */
+  /** Whether an earlier migration of the plan creates it. */
   isNew: boolean;
 }
 
-/** One migration of a plan with the statements that it has left, and what others feel of them. */
+/** One migration of a plan with its remaining statements, and their effect on other sessions. */
 export interface StepImpact extends MigrationStepName {
   direction: MigrationDirection;
   /** As the ledger or the folder names it. */
   file: string;
   isTransactional: boolean;
   waits: StepLockWaits;
-  /** The strongest lock on tables that were there before the plan; null where there is none. */
+  /** The strongest lock on tables that existed before the plan; null if there is none. */
   strongestLock: StrongestLock | null;
-  /** Above 0 where a no-transaction script that stopped half way goes on: these do not run again. */
+  /** Above 0 if a no-transaction script that stopped halfway continues: these do not run again. */
   statementsDone: number;
-  /** How many run: of a large file most of those that write rows are not among `statements`. */
+  /** How many run: for a large file most of those that write rows are not in `statements`. */
   statementsTotal: number;
   /** Those that run. */
   statements: StatementImpact[];
 }
 
-/** How long a step waits for locks before it gives way and tries again. */
+/** How long a step waits for locks before it gives up and tries again. */
 export interface StepLockWaits {
   /** One for each try, in ms. */
   lockTimeoutsMs: number[];
-  /** How long it goes on asking, in ms; null for as long as the tries take. */
+  /** How long it keeps trying, in ms; null for as long as the tries take. */
   budgetMs: number | null;
   /** For statements that wait for rows, in ms. */
   dataLockTimeoutMs: number;
-  /** Null where the server decides. */
+  /** Null if the server decides. */
   statementTimeoutMs: number | null;
 }
 
 /**
- * The strongest lock of a migration, in the words of PostgreSQL, what it blocks, and on which
+ * The strongest lock of a migration, with PostgreSQL's name, what it blocks, and on which
  * relations.
  */
 export interface StrongestLock {
@@ -96,15 +99,15 @@ export interface PlannedLock {
   relation: ObjectKey;
   mode: LockMode;
   reason: LockReason;
-  /** What others cannot do meanwhile; '' where nobody feels it. */
+  /** What other sessions cannot do meanwhile; '' if it has no effect on them. */
   blocks: string;
-  /** Whether an earlier statement of the transaction holds it already, or a stronger one. */
+  /** Whether an earlier statement of the transaction already holds it, or a stronger one. */
   isHeld: boolean;
 }
 
 /**
- * What one statement of a plan does to others. Rows are estimates; times are in ms, null where
- * nobody knows.
+ * The effect of one statement of a plan on other sessions. Rows are estimates; times are in ms,
+ * null if unknown.
  */
 export interface StatementImpact {
   /** From 1, in the script. */
@@ -114,33 +117,36 @@ export interface StatementImpact {
   text: string;
   /** `live`: read from the statement and the database; `trace`: seen on a server. */
   evidence: 'live' | 'trace';
-  /** Strongest first; relations that the step itself makes are left out. */
+  /** Strongest first; relations that the step itself creates are left out. */
   locks: PlannedLock[];
   rewrites: Rewrite[];
   scans: Scan[];
   builds: Build[];
-  /** Whose rows it changes; how many there are stands in `tables`. */
+  /** Whose rows it changes; `tables` has their number. */
   changes: Change[];
   /** Why PostgreSQL refuses it, as far as is known beforehand. */
   refusals: Refusal[];
-  /** How long it works on whole tables, estimated from their sizes, in ms; null where one is not known. */
+  /**
+   * How long it works on whole tables, estimated from their sizes, in ms; null if a size is
+   * unknown.
+   */
   estimatedMs: number | null;
   /** Why this may be incomplete. */
   unknowns: string[];
-  /** Null where nothing was tried. */
+  /** Null if nothing was tried. */
   trace: StatementTraceFacts | null;
 }
 
 /**
- * What became of a statement that was tried; `differences` are the ways in which the server did not
- * do what was foreseen.
+ * The result of a statement that was tried; `differences` says where the server did not do what was
+ * predicted.
  */
 export interface StatementTraceFacts {
   outcome: 'traced' | 'simulated' | 'skipped' | 'failed';
   /** Why it was skipped, simulated, or failed. */
   reason: string | null;
   durationMs: number | null;
-  /** Where the trace saw something else than was read from the statement; the trace is right. */
+  /** Where the trace differs from the analysis of the statement; the trace is right. */
   differences: string[];
 }
 

@@ -27,7 +27,7 @@ import {
 } from './impact-plan.ts';
 import { readStepImpact } from './step-impact.ts';
 
-/** Which plan is looked at, and whether its statements are tried on a server. */
+/** Which plan to examine, and whether its statements are tried on a server. */
 export interface PlanImpactOptions
   extends PlanCommandOptions,
     Pick<TraceStepsOptions, 'embeddedDirectory' | 'onTrace'> {
@@ -39,12 +39,11 @@ export interface PlanImpactOptions
 }
 
 /**
- * Says what `migrateUp` would do, and for each statement which locks it takes and what they block,
- * what it rewrites, scans and builds, and how big those tables are on the target. Reads only, and
+ * Says what `migrateUp` would do: for each statement, which locks it takes and what they block,
+ * what it rewrites, scans and builds, and how big those tables are on the target. Only reads, and
  * refuses what `migrateUp` would refuse.
  *
- * @throws {EvdbError} those of `planMigrateUp`, and SCRATCH_UNAVAILABLE where statements are
- *   traced
+ * @throws {EvdbError} those of `planMigrateUp`, and SCRATCH_UNAVAILABLE if statements are traced
  * @example
  * const plan = await planImpact({ connection, directory: 'migrations' });
  * const rewrites = plan.steps.flatMap((step) => step.statements.flatMap((one) => one.rewrites));
@@ -117,7 +116,7 @@ interface TraceStepsOptions extends MigrateOptions {
   trace: 'beside' | 'embedded' | 'target';
   /** The folder of the embedded server. */
   embeddedDirectory?: string | undefined;
-  /** Told in one sentence what a person should know. */
+  /** Called with a sentence for the user. */
   onTrace?: ((message: string) => void) | undefined;
 }
 
@@ -273,7 +272,7 @@ function factsOf(
   return { rows, bytes, indexes, isNew: false };
 }
 
-/** Null where one is not known. */
+/** Null if one is unknown. */
 function sumOf(sizes: (number | undefined)[]): number | null {
   return sizes.reduce<number | null>(
     (sum, size) => (sum === null || size === undefined ? null : sum + size),

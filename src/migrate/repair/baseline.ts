@@ -20,25 +20,25 @@ import type { MigrationStatus } from '../plan/compare.ts';
 import { fullName } from '../plan/plan.ts';
 import { readStanding, requireMigrations, type Standing, withSession } from '../plan/read.ts';
 
-/** What `baselineMigrations` needs beside what every command on migrations does. */
+/** What `baselineMigrations` needs in addition to the options of every command on migrations. */
 export interface BaselineOptions extends MigrateOptions {
-  /** The last version whose objects the database holds already. */
+  /** The last version whose objects the database already contains. */
   version: string;
-  /** Consent where the ledger has rows already, or the target schema is empty. */
+  /** Confirms it if the ledger already has rows, or the target schema is empty. */
   confirm?: boolean | undefined;
-  /** Why; goes into the history. */
+  /** The reason; recorded in the history. */
   reason?: string | undefined;
 }
 
 /** Which migrations count as applied from then on. */
 export interface BaselineResult {
   schema: string;
-  /** The version that was asked for, and as its file writes it. */
+  /** The requested version, as written in its file name. */
   version: Version;
   label: string;
   /** Which became, or would become, applied without having run; in version order. */
   migrations: { version: Version; label: string; name: string }[];
-  /** Why `--confirm` is needed; null where it is not. */
+  /** Why `--confirm` is needed; null if it is not. */
   risk: string | null;
 }
 
@@ -55,12 +55,12 @@ export function planMigrateBaseline(options: BaselineOptions): Promise<BaselineR
 }
 
 /**
- * Takes a database whose objects were made by other means under evdb: every file up to a version
+ * Puts a database whose objects were created by other means under evdb: every file up to a version
  * counts as applied from then on, and none is run. One transaction, with an entry in the history
  * for each.
  *
- * @throws {EvdbError} USAGE, UNKNOWN_VERSION, CONFIRM_REQUIRED where the ledger has rows already
- *   or the target schema is empty, and those of `requireMigrations` and `validateMigrations`
+ * @throws {EvdbError} USAGE, UNKNOWN_VERSION, CONFIRM_REQUIRED if the ledger already has rows or
+ *   the target schema is empty, and those of `requireMigrations` and `validateMigrations`
  * @example
  * await baselineMigrations({ connection, directory: 'migrations', version: '006' });
  */

@@ -10,16 +10,18 @@ import { fullName } from '../plan/plan.ts';
 import type { BaselineResult } from './baseline.ts';
 import type { MigrateRepairResult, RepairedMigration } from './repair.ts';
 
-/** What somebody who has looked says of a statement that was interrupted. */
+/** What became of an interrupted statement, decided by a person who has looked. */
 export type Verdict = 'done' | 'not-done';
 
-/** Which row of the ledger is meant, and what to do with it. */
+/** Which row of the ledger to repair, and how. */
 export interface RepairRequest {
   /** The one to repair; default: all that can be repaired without a decision. */
   version?: string | undefined;
   /** Drop the row of this version, so that it counts as never applied. */
   forget?: boolean | undefined;
-  /** What somebody who has looked says of the statement in which this version was interrupted. */
+  /**
+   * What became of the interrupted statement of this version, decided by a person who has looked.
+   */
   as?: Verdict | undefined;
 }
 
@@ -43,7 +45,7 @@ export interface PlannedRepairDecision {
   name: string;
   state: MigrationState;
   message: string;
-  /** Command lines to choose from, with what each means. */
+  /** Command lines to choose from, each with its meaning. */
   choices: { command: string; meaning: string }[];
 }
 

@@ -33,11 +33,11 @@ import {
   type Verdict,
 } from './repair-plan.ts';
 
-/** What `repairMigrations` needs beside what every command on migrations does. */
+/** What `repairMigrations` needs in addition to the options of every command on migrations. */
 export interface MigrateRepairOptions extends MigrateOptions, RepairRequest {
-  /** Needed for a repair that is only right where somebody knows that it is. */
+  /** Needed for a repair that is only right if you know that it is. */
   confirm?: boolean | undefined;
-  /** Why; goes into the history. */
+  /** The reason; recorded in the history. */
   reason?: string | undefined;
 }
 
@@ -45,7 +45,7 @@ export interface MigrateRepairOptions extends MigrateOptions, RepairRequest {
 export interface MigrateRepairResult {
   schema: string;
   repairs: RepairedMigration[];
-  /** What was left alone because somebody has to decide. */
+  /** What was left alone because it needs a decision. */
   decisions: RepairDecision[];
 }
 
@@ -57,17 +57,17 @@ export interface RepairedMigration {
   /** What was wrong with it. */
   state: MigrationState;
   action: RepairAction;
-  /** Why `--confirm` is needed; null where it is not. */
+  /** Why `--confirm` is needed; null if it is not. */
   risk: string | null;
-  /** `is`: null where the row goes. */
+  /** `is`: null if the row is removed. */
   checksum: { was: string; is: string | null };
-  /** For `settle`: the statement, from 1, and what was said of it. */
+  /** For `settle`: the statement, from 1, and the decision about it. */
   settled?: { statement: number; as: Verdict };
-  /** From what was applied to the file, where both are at hand. */
+  /** From what was applied to the file, if both are available. */
   diff?: string;
 }
 
-/** A decision with what differs, where that is at hand. */
+/** A decision with the difference, if it is available. */
 export type RepairDecision = PlannedRepairDecision & { diff?: string };
 
 /**
@@ -86,9 +86,9 @@ export function planMigrateRepair(options: MigrateRepairOptions): Promise<Migrat
 }
 
 /**
- * Makes ledger and files agree, without running a migration. Without a version: takes over files
- * that differ only in comments or white space, and lists what somebody has to decide. Everything
- * is one transaction, with an entry in the history for each.
+ * Makes ledger and files agree, without running a migration. Without a version: accepts files that
+ * differ only in comments or white space, and lists what needs a decision. Everything is one
+ * transaction, with an entry in the history for each.
  *
  * @throws {EvdbError} USAGE, UNKNOWN_VERSION, CONFIRM_REQUIRED (with the diff in `details.diff`),
  *   INCOMPLETE_MIGRATION, those of `requireMigrations`, and of `migrateUp` for a changed file

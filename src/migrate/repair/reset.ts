@@ -21,30 +21,33 @@ import { dropDefaultPrivilegesSql, type Outside, readOutside } from './reset-out
 
 const DEPENDENT_OBJECTS = '2BP01';
 
-/** What `resetSchema` needs beside what every command on migrations does. */
+/** What `resetSchema` needs in addition to the options of every command on migrations. */
 export interface ResetSchemaOptions extends MigrateOptions {
   /** Must be true: everything in the target schema is lost. */
   confirm: boolean;
 }
 
-/** What was applied again, and what was dropped beside the schema. */
+/** What was applied again, and what was dropped outside the schema. */
 export interface ResetSchemaResult extends MigrationResult {
   /** How many migrations the ledger held for this target. */
   forgotten: number;
-  /** What was in the schema: objects that stand alone, not the indexes and columns of tables. */
+  /** What was in the schema: independent objects, not the indexes and columns of tables. */
   dropped: DroppedObjects[];
-  /** What stood outside of the schema, was dropped too, and is made again: such as `extension citext`. */
+  /**
+   * Objects outside the schema that were dropped too, and are created again: such as
+   * `extension citext`.
+   */
   alsoDropped: string[];
 }
 
 /**
  * Drops everything in the target schema that no extension owns, forgets its ledger rows, and
- * applies all migrations again. The history stays and tells of the reset. The scripts are checked
+ * applies all migrations again. The history is kept and records the reset. The scripts are checked
  * before anything is dropped, and the drop is one transaction. Extensions and schemas that the
- * migrations make anew are dropped too, unless something else needs them.
+ * migrations create again are dropped too, unless something else needs them.
  *
- * @throws {EvdbError} CONFIRM_REQUIRED, RESET_BLOCKED when something outside the schema depends on
- *   what is in it, and those of `migrateUp`
+ * @throws {EvdbError} CONFIRM_REQUIRED, RESET_BLOCKED if something outside the schema depends on
+ *   its contents, and those of `migrateUp`
  * @example
  * const { steps } = await resetSchema({ ...options, confirm: true });
  */

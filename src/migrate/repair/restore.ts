@@ -12,7 +12,7 @@ import { type LedgerRow, readLedger, readStoredTexts } from '../ledger/ledger.ts
 import { ledgerKey, type MigrateOptions } from '../options.ts';
 import { withSession } from '../plan/read.ts';
 
-/** What `restoreMigration` needs beside what every command on migrations does. */
+/** What `restoreMigration` needs in addition to the options of every command on migrations. */
 export interface RestoreOptions extends MigrateOptions {
   /** The applied ones whose files are lost. */
   versions: string[];
@@ -37,7 +37,7 @@ export interface RestoredFile {
   /** Absolute. */
   path: string;
   direction: 'up' | 'down';
-  /** `kept`: it is there already, with the same text. */
+  /** `kept`: it already exists, with the same text. */
   outcome: 'written' | 'kept';
 }
 
@@ -58,13 +58,13 @@ export async function planMigrateRestore(options: RestoreOptions): Promise<Resto
 }
 
 /**
- * Writes the lost files of applied migrations again, from the texts that the ledger kept: line ends
- * are `\n`, and a byte order mark is gone. A file that is there stays as it is. Changes nothing in
- * the database.
+ * Writes the lost files of applied migrations again, from the texts that the ledger kept: line
+ * endings are `\n`, and a byte order mark is gone. An existing file is not changed. Changes nothing
+ * in the database.
  *
- * @throws {EvdbError} USAGE; UNKNOWN_VERSION where one is not applied; MISSING_MIGRATION where the
- *   ledger kept no text; FILE_EXISTS where a file of that version says something else;
- *   PERMISSION_DENIED, as only the ledger's owner may read the texts; FILE_UNREADABLE
+ * @throws {EvdbError} USAGE; UNKNOWN_VERSION if one is not applied; MISSING_MIGRATION if the ledger
+ *   kept no text; FILE_EXISTS if a file of that version has a different text; PERMISSION_DENIED,
+ *   because only the ledger's owner may read the texts; FILE_UNREADABLE
  * @example
  * await restoreMigrations({ connection, directory: 'migrations', versions: ['003'] });
  */

@@ -83,17 +83,17 @@ export interface ReadStructureOptions {
 }
 
 /**
- * Reads what a database consists of: everything in the given schemas that no extension brought,
- * with comments and privileges, as plain data that is the same for the same structure, whatever
- * the oids and whoever made it. About forty statements, sent in one go, in one snapshot.
+ * Reads the structure of a database: everything in the given schemas that does not belong to an
+ * extension, with comments and privileges, as plain data that is the same for the same structure,
+ * regardless of oids and of who created it. About forty statements, sent together, in one snapshot.
  *
  * Values that may be secrets (passwords in options of foreign servers and user mappings) are left
- * out on the server. Where single schemas are read, of the objects without a schema only those
- * are there that belong to them: extensions that they need, casts of their types, event triggers
- * with their functions, publications of their tables, servers of their foreign tables.
+ * out on the server. If single schemas are read, only those objects without a schema are included
+ * that belong to them: extensions that they need, casts of their types, event triggers with their
+ * functions, publications of their tables, servers of their foreign tables.
  *
- * @throws {EvdbError} PERMISSION_DENIED, QUERY_FAILED, CONNECTION_LOST; LOCK_TIMEOUT where somebody
- *   changes what is read for longer than ten seconds
+ * @throws {EvdbError} PERMISSION_DENIED, QUERY_FAILED, CONNECTION_LOST; LOCK_TIMEOUT if another
+ *   session changes what is read for longer than ten seconds
  * @example
  * const { objects } = await readStructure(session, { schemas: ['public'] });
  */
@@ -176,7 +176,7 @@ export interface ReadDatabaseStructureOptions extends ReadStructureOptions {
 }
 
 /**
- * `readStructure` on a session of its own.
+ * `readStructure` on a separate session.
  *
  * @throws {EvdbError} those of `pingDatabase` and `readStructure`
  * @example

@@ -23,9 +23,9 @@ set client_min_messages = warning;
 set row_security = off;`;
 
 /**
- * Writes a structure as SQL that makes it again in an empty database. Names are all qualified, each
- * object stands behind what it needs, and the text depends on the structure alone: no oids, no
- * versions, no times. What needs itself in a circle is made in two steps.
+ * Writes a structure as SQL that creates it in an empty database. All names are qualified, each
+ * object comes after what it needs, and the text depends on the structure alone: no oids, no
+ * versions, no times. Objects that need each other are created in two steps.
  *
  * @example
  * const text = renderStructure(await readStructure(session));
