@@ -84,6 +84,10 @@ export async function givePipelines(
     import('../file-system.ts'),
   ]);
   const place = findPlace(context, readToolVersion());
+  const isSarif = (wanted?: string) => wanted === 'sarif';
+  if (isSarif(format) || reports.some((file) => isSarif(file.format))) {
+    place.findHelp = (await import('./rule-help.ts')).findRuleHelp;
+  }
   const shown = printableStrings(report);
   const render = (wanted: PipelineFormat) => `${renderPipeline(wanted, shown, place)}\n`;
   for (const file of reports) writeReport(resolve(context.cwd, file.path), render(file.format));

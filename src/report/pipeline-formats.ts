@@ -6,6 +6,7 @@ import {
   type PipelineCheck,
   type PipelinePlace,
   type PipelineReport,
+  type RuleHelp,
   renderComment,
   repositoryPath,
 } from './pipeline.ts';
@@ -127,11 +128,11 @@ function fingerprintsOf(findings: readonly Finding[], place: PipelinePlace): str
  * A JUnit report with a test case for each check: errors are failures, warnings and notes are
  * output, what was not looked at is skipped.
  */
-function renderJunit(report: PipelineReport): string {
+function renderJunit(report: PipelineReport, place: PipelinePlace): string {
   const name = `evdb ${report.command}`;
   const cases = report.checks.map((check) => ({
     check,
-    findings: report.findings.filter((finding) => finding.check === check.name),
+    findings: located(report.findings, place).filter((finding) => finding.check === check.name),
   }));
   const failures = cases.filter(({ findings }) => findings.some(isError)).length;
   const skipped = cases.filter(({ check, findings }) => isSkipped(check, findings)).length;
@@ -178,6 +179,15 @@ function testCase(suite: string, check: PipelineCheck, findings: readonly Findin
   return parts.length === 0 ? `${head}/>` : [`${head}>`, ...parts, '    </testcase>'].join('\n');
 }
 
+/** Findings with their files as the repository knows them. */
+function located<T extends Finding>(findings: readonly T[], place: PipelinePlace): T[] {
+  return findings.map((finding) => {
+    const { location } = finding;
+    if (!location) return finding;
+    return { ...finding, location: { ...location, file: repositoryPath(location.file, place) } };
+  });
+}
+
 function describe(finding: Finding): string {
   const { severity, code, message, hint, location } = finding;
   const { file, line, column } = location ?? {};
@@ -222,7 +232,7 @@ function renderSarif(report: PipelineReport, place: PipelinePlace): string {
           driver: {
             name: 'evdb',
             semanticVersion: place.toolVersion,
-            rules: rules.map((id) => ({ id, shortDescription: { text: describeRule(id) } })),
+            rules: rules.map((id) => sarifRule(id, place.findHelp?.(id))),
           },
         },
         automationDetails: { id: `evdb ${report.command}/` },
@@ -235,6 +245,18 @@ function renderSarif(report: PipelineReport, place: PipelinePlace): string {
     ],
   };
   return JSON.stringify(log, null, 2);
+}
+
+/** GitHub shows `markdown` beside the finding; other readers take `text`. */
+function sarifRule(id: string, help: RuleHelp | undefined): object {
+  if (!help) return { id, shortDescription: { text: describeRule(id) } };
+  return {
+    id,
+    shortDescription: { text: describeRule(id) },
+    fullDescription: { text: help.summary },
+    helpUri: help.url,
+    help: { text: `${help.summary}\n${help.url}`, markdown: help.markdown },
+  };
 }
 
 /** `set-not-null` and `CHANGED_MIGRATION` as words. */

@@ -45,9 +45,22 @@ export function excerptOf({ location, details }: Finding): string | undefined {
   return diff ?? location?.excerpt;
 }
 
+/** What the documentation says of a code. */
+export interface RuleHelp {
+  /** One clause. */
+  summary: string;
+  markdown: string;
+  /** From the root of the package. */
+  page: string;
+  /** Where the page can be read. */
+  url: string;
+}
+
 /** What the formats have to know of the place where evdb runs. */
 export interface PipelinePlace {
   toolVersion: string;
+  /** Default: no code has help. */
+  findHelp?: (code: string) => RuleHelp | undefined;
   /** The working folder below the repository's root, with `/`; '' where it is the root. */
   prefix: string;
   /** Absolute path of the repository's root. */

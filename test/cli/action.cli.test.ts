@@ -137,6 +137,30 @@ test('the action runs no command that an input holds', async ({ checkout }) => {
   expect(checkout.git('status', '--short')).toBe('');
 });
 
+test.for([
+  ['node_modules/.bin/evdb', ''],
+  // npm itself would ask its registry; this stands for it, and tells what it was called with.
+  ['../bin/npx', '--yes evdb@0.1.0 '],
+] as const)(
+  'the action calls %s where no other way is named',
+  async ([file, first], { checkout: { dir, step } }) => {
+    const path = join(dir, file);
+    await mkdir(join(path, '..'), { recursive: true });
+    await writeFile(path, `#!/usr/bin/env bash\necho "$*" >"${dir}/../called"\n`);
+    await chmod(path, 0o755);
+    const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+    const { code } = await step(0, {
+      PATH: `${join(dir, '../bin')}:${process.env.PATH}`,
+      EVDB_ACTION_RUNNER: '',
+      EVDB_ACTION_PATH: root,
+      EVDB_ACTION_COMMAND: 'lint',
+    });
+    expect(code).toBe(0);
+    const called = await readFile(join(dir, '../called'), 'utf8');
+    expect(called).toContain(`${first.replace('0.1.0', version)}lint --format github`);
+  },
+);
+
 test('the action writes over its earlier comment', async ({ checkout }) => {
   const { dir, step } = checkout;
   const bin = join(dir, '../bin');

@@ -56,6 +56,26 @@ describe('SARIF', () => {
     expect(Object.values(moved.partialFingerprints)[0]).toBe(fingerprints[0]);
   });
 
+  it('gives each rule its help and the address of its page', () => {
+    const help = { summary: 'reads it all', markdown: '# a', page: 'docs/a.md', url: 'https://a/' };
+    const place = { ...PLACE, findHelp: (code: string) => (code === 'a' ? help : undefined) };
+    const problems = [
+      { ...PROBLEM, code: 'a' },
+      { ...PROBLEM, code: 'b-c' },
+    ];
+    const log = JSON.parse(renderPipeline('sarif', report(problems), place));
+    expect(log.runs[0].tool.driver.rules).toEqual([
+      {
+        id: 'a',
+        shortDescription: { text: 'a' },
+        fullDescription: { text: 'reads it all' },
+        helpUri: 'https://a/',
+        help: { text: 'reads it all\nhttps://a/', markdown: '# a' },
+      },
+      { id: 'b-c', shortDescription: { text: 'b c' } },
+    ]);
+  });
+
   it('writes paths as URIs', () => {
     const [result] = log([at({ file: 'a b/ü#1.sql' })]).results;
     expect(result.locations[0].physicalLocation.artifactLocation.uri).toBe(

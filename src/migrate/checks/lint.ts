@@ -80,7 +80,7 @@ function isFolder(path: string): boolean {
   try {
     return statSync(path).isDirectory();
   } catch (cause) {
-    throw new EvdbError('FILE_UNREADABLE', `there is no file or folder ${path}`, { cause });
+    throw new EvdbError('FILE_UNREADABLE', `the file or folder ${path} does not exist`, { cause });
   }
 }
 
@@ -309,7 +309,9 @@ function isShipped({ path, text }: LintScript): boolean {
  */
 export function readLintRulePage(rule: string): string {
   try {
-    return readFileSync(packagePath('docs', 'rules', `${rule}.md`), 'utf8');
+    const page = readFileSync(packagePath('docs', 'rules', `${rule}.md`), 'utf8');
+    // The blocks are named for the test that runs them: `sql bad same`.
+    return page.replace(/^```sql .*$/gm, '```sql');
   } catch (cause) {
     throw new EvdbError('FILE_UNREADABLE', `there is no page about ${rule}`, {
       hint: 'Is the folder docs of evdb there?',
