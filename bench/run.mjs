@@ -83,6 +83,7 @@ const BENCHMARKS = [
   { name: 'many-tables' },
   { name: 'adopt' },
   { name: 'event-audit' },
+  { name: 'event-growth' },
   { name: 'audit-cleanup' },
   { name: 'event-rules' },
   { name: 'plan' },

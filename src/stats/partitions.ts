@@ -113,23 +113,26 @@ function render(options: StatsOptions, precision: StatsPrecision): string {
     pg_catalog.set_config('datestyle', 'ISO, YMD', true);
   with ${HELD},
   tops as materialized (
-    select c.oid, n.nspname, c.relname, p.partstrat, p.partdefid,
-      p.partstrat = 'r' and t.oid is not null as is_by_time
-    from pg_catalog.pg_partitioned_table p
-    join pg_catalog.pg_class c on c.oid = p.partrelid
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    left join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = p.partattrs[0]
-    left join pg_catalog.pg_type t on t.oid = a.atttypid
-      and t.oid in ('pg_catalog.date'::regtype, 'pg_catalog.timestamp'::regtype, 'pg_catalog.timestamptz'::regtype)
+    select p.oid, n.nspname, ${ofClass('relname', 'p.oid')} as relname, p.partstrat, p.partdefid, p.is_by_time
+    from (
+      select p.partrelid as oid, ${ofClass('relnamespace', 'p.partrelid')} as relnamespace, p.partstrat, p.partdefid,
+        p.partstrat = 'r' and coalesce((
+          select a.atttypid from pg_catalog.pg_attribute a
+          where a.attrelid = p.partrelid and a.attnum = p.partattrs[0]
+        ) in ('pg_catalog.date'::regtype, 'pg_catalog.timestamp'::regtype, 'pg_catalog.timestamptz'::regtype), false)
+          as is_by_time
+      from pg_catalog.pg_partitioned_table p
+    ) p
+    join pg_catalog.pg_namespace n on n.oid = p.relnamespace
     where ${renderScope('n', options)}
   ),
   parts as materialized (
-    select t.oid as top, c.oid, c.reltuples, h.inhdetachpending as is_detaching, t.is_by_time,
-      case when t.is_by_time and c.oid <> t.partdefid and not h.inhdetachpending
-        then pg_catalog.pg_get_expr(c.relpartbound, 0) end as bounds
+    select t.oid as top, h.inhrelid as oid, ${ofClass('reltuples', 'h.inhrelid')} as reltuples,
+      h.inhdetachpending as is_detaching, t.is_by_time,
+      case when t.is_by_time and h.inhrelid <> t.partdefid and not h.inhdetachpending
+        then pg_catalog.pg_get_expr(${ofClass('relpartbound', 'h.inhrelid')}, 0) end as bounds
     from tops t
     join pg_catalog.pg_inherits h on h.inhparent = t.oid
-    join pg_catalog.pg_class c on c.oid = h.inhrelid
   ),
   -- Of a key with several columns the first is the time.
   spans as materialized (
@@ -178,8 +181,9 @@ function render(options: StatsOptions, precision: StatsPrecision): string {
       else coalesce(extract(epoch from p.until - pg_catalog.now()) / 86400, 0) end::float8 as "daysLeft",
     coalesce(p.until = 'infinity', false) as "isOpenEnded",
     case when t.oid in (select a.top from later a) then coalesce(p.until, pg_catalog.now()) end as "gapFrom",
-    d.relname as "defaultPartition",
-    case when d.oid is not null then greatest(pg_catalog.pg_stat_get_live_tuples(d.oid), d.reltuples, 0) end::float8
+    ${ofClass('relname', 't.partdefid')} as "defaultPartition",
+    case when t.partdefid <> 0 then greatest(
+        pg_catalog.pg_stat_get_live_tuples(t.partdefid), ${ofClass('reltuples', 't.partdefid')}, 0) end::float8
       as "defaultRows",
     coalesce(c.detaching, 0)::int as "detaching",
     t.relname = 'audit_logs' and exists (
@@ -189,8 +193,12 @@ function render(options: StatsOptions, precision: StatsPrecision): string {
   left join counted c on c.top = t.oid
   left join leaves l on l.top = t.oid
   left join present p on p.top = t.oid
-  left join pg_catalog.pg_class d on d.oid = t.partdefid
   order by "daysLeft" nulls last, t.nspname, t.relname`;
+}
+
+/** Looked up one by one: a join would read the whole catalog, of which partitioned tables are a small part. */
+function ofClass(column: string, oid: string): string {
+  return `(select c.${column} from pg_catalog.pg_class c where c.oid = ${oid})`;
 }
 
 const KEY = `case when t.oid in (select h.oid from held h) then null

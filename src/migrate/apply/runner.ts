@@ -94,10 +94,12 @@ async function ensureLedger(worker: Session, options: MigrateOptions): Promise<L
   try {
     // Creating it again would wait for the migrations of another tenant that has just begun.
     const meanwhile = await readLedger(worker, key);
-    if (!meanwhile.exists) await createLedger(worker, key.ledgerSchema);
-    else if (!isUpToDate(meanwhile)) {
-      await upgradeLedger(worker, key.ledgerSchema, options.signal);
+    if (isUpToDate(meanwhile)) return meanwhile;
+    if (!meanwhile.exists) {
+      await createLedger(worker, key.ledgerSchema);
+      return { ...meanwhile, exists: true };
     }
+    await upgradeLedger(worker, key.ledgerSchema, options.signal);
   } finally {
     if (!worker.isClosed) await releaseLock(worker, id);
   }
