@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { relative } from 'node:path';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { dirname, relative } from 'node:path';
 import { EvdbError } from '../errors.ts';
 import { writeFileWhole } from '../file-system.ts';
 import type { Style } from '../report/table.ts';
@@ -50,6 +50,7 @@ export async function checkStructureFile(
 export function writeStructureFile(path: string, text: string): boolean {
   if (readHeld(path) === text) return false;
   try {
+    mkdirSync(dirname(path), { recursive: true });
     writeFileWhole(path, text);
     return true;
   } catch (error) {
@@ -69,7 +70,7 @@ function readHeld(path: string): string | undefined {
 function unusable(path: string, what: 'read' | 'written', cause: unknown): EvdbError {
   const { message } = cause as Error;
   return new EvdbError('FILE_UNREADABLE', `${path} cannot be ${what}: ${message}`, {
-    hint: 'Name a file in a folder that exists and is yours.',
+    hint: 'Name a file that you may read and write.',
     cause,
   });
 }

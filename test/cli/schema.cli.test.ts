@@ -7,20 +7,20 @@ import { expectError, expectHint, parseJson } from './cli-kit.ts';
 
 const USERS = `create table users (id integer primary key, name text default 'nobody');`;
 
-test('writes the structure into a file, and says when that holds it already', async ({
+test('writes the structure into a file and its folder, and says when it is up to date', async ({
   stage,
   project,
 }) => {
   await stage.sql.unsafe(USERS);
   const env = { EVDB_URL: stage.url };
   const dump = () =>
-    runCli(['schema', 'dump', '--file', 'structure.sql'], { cwd: project.dir, env });
-  expect(await dump()).toMatchObject({ code: 0, stdout: 'wrote  structure.sql  5 objects\n' });
+    runCli(['schema', 'dump', '--file', 'db/structure.sql'], { cwd: project.dir, env });
+  expect(await dump()).toMatchObject({ code: 0, stdout: 'wrote  db/structure.sql  5 objects\n' });
   expect(await dump()).toMatchObject({
     code: 0,
-    stdout: 'structure.sql holds it already: nothing to do\n',
+    stdout: 'db/structure.sql is up to date: nothing to do\n',
   });
-  const text = await readFile(join(project.dir, 'structure.sql'), 'utf8');
+  const text = await readFile(join(project.dir, 'db/structure.sql'), 'utf8');
   expect(text).toContain(`create table public.users (
     id integer not null,
     name text default 'nobody'::text,
@@ -95,7 +95,7 @@ test('says what is wrong with the call', async ({ stage, project }) => {
   expectError(unreadable, 'FILE_UNREADABLE', 1);
   const noSchema = await runCli(['schema', 'dump', '--schema', 'gone'], options);
   expectError(noSchema, 'TARGET_SCHEMA', 1);
-  const noFolder = await runCli(['schema', 'dump', '--file', 'gone/x.sql'], options);
+  const noFolder = await runCli(['schema', 'dump', '--file', 'package.json/x.sql'], options);
   expectError(noFolder, 'FILE_UNREADABLE', 1);
 });
 

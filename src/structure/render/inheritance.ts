@@ -22,7 +22,7 @@ export function ancestorNames(table: StructureObject, contents: Contents): strin
 }
 
 /**
- * Whether a child gets its parents after it is made: its columns stand in another order than
+ * Whether a child gets its parents after it is made: its columns are in another order than
  * `inherits` or `partition of` would give them, they compute other values than its parents', or a
  * constraint is its parents' under a name of its own.
  */
