@@ -98,7 +98,7 @@ function newCommand(name) {
 
 /** The file that a skeleton becomes. */
 function create(path, skeleton) {
-  if (existsSync(join(root, path))) throw new Error(`${path} is there already`);
+  if (existsSync(join(root, path))) throw new Error(`${path} already exists`);
   const text = readFileSync(join(root, 'scripts/skeletons', `${skeleton}.txt`), 'utf8')
     .replaceAll('{{name}}', name)
     .replaceAll('{{camel}}', camel(name))

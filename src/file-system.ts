@@ -87,7 +87,7 @@ export function readPlainFile(path: string): Buffer {
 export function whyUnreadable(cause: unknown): string {
   const { code } = cause as NodeJS.ErrnoException;
   if (code === 'EISDIR') return 'is a folder';
-  return code === 'ENOTFILE' ? 'is no regular file' : 'cannot be read';
+  return code === 'ENOTFILE' ? 'is not a regular file' : 'cannot be read';
 }
 
 export interface WriteOptions {

@@ -186,7 +186,7 @@ function refuse({ findings }: AdoptionPlan, { tool }: Adapter): void {
   if (errors.length === 0) return;
   const count = errors.length === 1 ? 'something stands' : `${errors.length} things stand`;
   throw new EvdbError('ADOPTION_REFUSED', `${count} in the way of taking over from ${tool}`, {
-    hint: 'Nothing was changed, and nothing was run. Settle what is listed, and adopt again.',
+    hint: 'Nothing was changed, and nothing was run. Resolve what is listed, then adopt again.',
     details: { findings: findings.filter(({ severity }) => severity !== 'info') },
   });
 }
@@ -258,7 +258,7 @@ function writeNew(path: string, text: string): void {
     writeFileWhole(path, text, { isNew: true });
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cannotWrite(path, cause);
-    throw new EvdbError('FILE_EXISTS', `${path} is there already`, {
+    throw new EvdbError('FILE_EXISTS', `${path} already exists`, {
       hint: 'Nothing was changed. Move it away, or choose another folder with --write-to.',
       cause,
     });

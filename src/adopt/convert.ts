@@ -91,10 +91,10 @@ function findDoubts(statements: Statement[], ownTable: OwnTable | undefined): Ad
   const own = statements.find((one) => ownTable && relationTo(one, ownTable));
   return [
     ...(control
-      ? [doubt(control, `"${control.command}" stands in it, which evdb refuses to run`)]
+      ? [doubt(control, `it contains "${control.command}", which evdb refuses to run`)]
       : []),
     ...(psql
-      ? [doubt(psql, `\\${psql.psqlCommand} of psql stands in it, which evdb refuses`)]
+      ? [doubt(psql, `it contains \\${psql.psqlCommand}, a psql command, which evdb refuses`)]
       : []),
     ...(open ? [doubt(open, 'a quote or comment in it is not closed')] : []),
     ...(own
@@ -107,7 +107,7 @@ function doubt({ line }: Statement, message: string): AdoptionFinding {
   return adoptionFinding({
     severity: 'warning',
     message: `${message} (line ${line} of the new file)`,
-    hint: `It matters for a new database. Put a corrected file of that name into the new folder before adopting: it is then taken as it is. Later, a repair accepts a mended one: ${commandLine('migrate repair', { help: true })}`,
+    hint: `This matters for new databases. Put a corrected file with that name into the new folder before adopting, and it is taken unchanged. A file that is corrected later is accepted with: ${commandLine('migrate repair', { help: true })}`,
   });
 }
 
@@ -190,7 +190,7 @@ function whyStepwise(segments: Segment[]): string | undefined {
   const lone = all.map(classifyStatement).find(({ needsNoTransaction }) => needsNoTransaction);
   if (lone) return `"${lone.label}" needs no-transaction`;
   const newValue = segments.slice(0, -1).some(({ statements }) => statements.some(addsValue));
-  return newValue ? 'a new value of an enum can be used only when it is committed' : undefined;
+  return newValue ? 'a new enum value can be used only after it is committed' : undefined;
 }
 
 function addsValue({ command, text }: Statement): boolean {

@@ -65,7 +65,7 @@ function duplicate(path: string, label: string, tool: string): AdoptionFinding {
   return adoptionFinding({
     severity: 'error',
     file: path,
-    message: `another file has version ${label} too, so ${tool === 'pairs' ? 'nobody knows which one counts' : `${tool} refuses both`}`,
+    message: `another file also has version ${label}, ${tool === 'pairs' ? 'and only one can count' : `${tool} refuses both`}`,
     hint: 'Keep one of them.',
   });
 }
@@ -90,7 +90,7 @@ function readNewest(newest: string, migrations: ForeignMigration[]) {
     findings.push(
       adoptionFinding({
         severity: 'warning',
-        message: `version ${newest} is applied, and there is no file of it`,
+        message: `version ${newest} is applied and has no file`,
         hint: 'This may be an older checkout.',
       }),
     );

@@ -103,7 +103,7 @@ function renumbered(
       ? 'it has no number that evdb can hold'
       : own.length > MAX_VERSION_DIGITS
         ? `its version has more than ${MAX_VERSION_DIGITS} digits`
-        : `${tool} runs it behind ${before ? show(before.migration.path) : 'others'}`;
+        : `${tool} runs it after ${before ? show(before.migration.path) : 'others'}`;
   return adoptionFinding({
     severity: 'info',
     file: show(migration.path),
@@ -120,7 +120,7 @@ function runsEarlier(
   return adoptionFinding({
     severity: 'warning',
     file: show(migration.path),
-    message: `${tool} runs it behind ${show(before.migration.path)}, and evdb before it: ${label} is taken, and ${before.label} too`,
-    hint: 'Look whether their order matters. A database that evdb makes runs them by version.',
+    message: `${tool} runs it after ${show(before.migration.path)}, and evdb before it: ${label} is taken, and ${before.label} too`,
+    hint: 'Check whether their order matters. On a new database evdb runs them by version.',
   });
 }

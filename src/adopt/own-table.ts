@@ -193,7 +193,7 @@ function noTable(
   if (found.length > 1) {
     const schemas = found.map(({ schema }) => `${schema}.${wanted.name}`).join(', ');
     return new EvdbError('USAGE', `there are several tables of ${tool}: ${schemas}`, {
-      hint: 'Name the one that is meant with --table.',
+      hint: 'Name the right one with --table.',
     });
   }
   const unlike = table.unlike ? `, and is not ${table.unlike.tool}'s` : '';

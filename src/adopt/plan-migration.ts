@@ -119,7 +119,7 @@ function checkRow(
     adoptionFinding({
       severity: 'error',
       message: `it is not what ${adapter.tool} applied: its checksum is ${checksums[0]}, and the table has ${row.checksum}`,
-      hint: 'Bring the file back as it was applied, or let the tool itself accept the change, and adopt again.',
+      hint: 'Restore the file as it was applied, or let the tool itself accept the change, and adopt again.',
     }),
   ];
 }
@@ -137,7 +137,7 @@ function handWritten({ label, name }: ExistingFile, file: string): AdoptionFindi
   return adoptionFinding({
     severity: 'warning',
     file,
-    message: `${label}_${name}.sql stands in for it, as somebody wrote it; it could not be compared`,
+    message: `${label}_${name}.sql replaces it as written; it could not be compared`,
   });
 }
 
@@ -171,7 +171,7 @@ function convert({ up, down }: ForeignMigration, { adapter, ownTable }: PlacingI
     findings.push(
       adoptionFinding({
         severity: 'warning',
-        message: `${said}, is left out: ${tool} ran what stands on both sides of it`,
+        message: `${said}, is left out: ${tool} ran what is on both sides of it`,
         hint: 'A new database gets both too. Put a corrected file of that name into the new folder before adopting, if it should not.',
       }),
     );
@@ -181,7 +181,7 @@ function convert({ up, down }: ForeignMigration, { adapter, ownTable }: PlacingI
     down: back?.text ?? null,
     findings,
     isDoubtful: Boolean(converted?.isDoubtful || back?.isDoubtful || divider),
-    blocker: said && `it holds ${said}: ${tool} would run what stands on both sides of it`,
+    blocker: said && `it holds ${said}: ${tool} would run what is on both sides of it`,
   };
 }
 
@@ -234,7 +234,7 @@ function isSame(wanted: string, there: string): boolean {
 function differs(fileName: string): AdoptionFinding {
   return adoptionFinding({
     severity: 'error',
-    message: `${fileName} is there already, and its SQL is another`,
+    message: `${fileName} already exists with different SQL`,
     hint: 'evdb never overwrites a file: move it away, or choose another folder with --write-to.',
   });
 }

@@ -106,7 +106,7 @@ function otherOrder(
       adoptionFinding({
         severity: 'warning',
         file: show(path),
-        message: `it was applied here before ${show(before.path)}, behind which ${adapter.tool} runs it on a new database, as evdb does`,
+        message: `it was applied here before ${show(before.path)}; on a new database ${adapter.tool} runs it after that file, and so does evdb`,
         hint: `Whether that makes a difference: ${commandLine('migrate status', { drift: true })}`,
       }),
     ];
@@ -120,8 +120,8 @@ function missingFiles({ adapter, migrations, rows }: AdoptionInput): AdoptionFin
     .map(({ key }) =>
       adoptionFinding({
         severity: 'warning',
-        message: `${adapter.tool} applied ${key}, and there is no file of it: it is left out, what it made stays`,
-        hint: 'Bring the file back from version control first, if new databases need what it makes.',
+        message: `${adapter.tool} applied ${key}, which has no file here: it is left out, and what it made stays`,
+        hint: 'Restore the file from version control first, if new databases need what it makes.',
       }),
     );
 }
@@ -158,7 +158,7 @@ function outOfOrder(
         severity: 'warning',
         file: show(path),
         message: `it is pending, although the newer ${show(newest.path)} is applied`,
-        hint: `Look whether it should run: \`${commandLine('migrate up', { 'out-of-order': true })}\` applies it, \`${commandLine('migrate baseline', {}, { args: [label] })}\` counts it as applied.`,
+        hint: `Decide whether it should run: \`${commandLine('migrate up', { 'out-of-order': true })}\` applies it, \`${commandLine('migrate baseline', {}, { args: [label] })}\` counts it as applied.`,
       }),
     );
 }

@@ -199,7 +199,7 @@ function checkChain(
         severity: 'error',
         file,
         message: `it follows ${said || 'nothing'}, but the file before it has ${previous ?? 'no hash'}`,
-        hint: 'A committed file is missing or was edited: bring it back from version control.',
+        hint: 'A committed file is missing or was edited: restore it from version control.',
       }),
     ];
   }
@@ -211,7 +211,7 @@ function checkChain(
       severity: 'error',
       file,
       message: `its hash is ${computed}, and its header says ${headers.get('Hash')}`,
-      hint: 'It was edited after it was committed: bring it back from version control.',
+      hint: 'It was edited after it was committed: restore it from version control.',
     }),
   ];
 }

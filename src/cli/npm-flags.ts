@@ -92,7 +92,7 @@ function listOptions(command: Command): Option[] {
 }
 
 function swallowed(flag: string, env: Env): EvdbError {
-  return new EvdbError('USAGE', `npm kept ${flag} to itself, so evdb did not get it`, {
+  return new EvdbError('USAGE', `npm took ${flag} for itself, so evdb did not get it`, {
     hint: `Nothing was done. Put two dashes in between: ${npmWithDashes(env)} … ${flag} …`,
   });
 }

@@ -36,7 +36,7 @@ export function runOptions(): Option[] {
     new Option('--lock-timeout <duration>', 'how long a statement may wait for table locks'),
     new Option(
       '--lock-wait-budget <duration>',
-      'how long to go on asking for table locks (default: ten tries in about 100 s)',
+      'how long to keep trying for table locks (default: ten tries in about 100 s)',
     ),
     new Option('--statement-timeout <duration>', 'how long a statement may run'),
     new Option('--verbose', 'show each statement with its duration'),
@@ -56,7 +56,7 @@ export function parseCount(text: string): number {
 export function reportOptions(): Option[] {
   return [
     new Option('--markdown', 'print a Markdown table').conflicts('json'),
-    new Option('--full', 'show every column and every text whole, however wide'),
+    new Option('--full', 'show every column and every value in full, however wide'),
   ];
 }
 

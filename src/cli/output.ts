@@ -127,7 +127,7 @@ function withReject(): { promise: Promise<never>; reject: (error: unknown) => vo
 
 /** Node ends when nothing is left to wait for, also amid the work: that must not look like success. */
 function unfinished(statusCommand: string): EvdbError {
-  return new EvdbError('INTERNAL', 'evdb ended before its work did', {
+  return new EvdbError('INTERNAL', 'evdb ended before it was done', {
     hint: `This is a fault in evdb: please report it. \`${statusCommand}\` shows what is applied.`,
   });
 }

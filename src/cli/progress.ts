@@ -98,7 +98,7 @@ function describe(
     case 'notices-left-out':
       return renderLeftOut(progress);
     case 'resumed':
-      return `${nameOf(progress.step)} goes on where it stopped: ${progress.statementsDone} of its ${progress.statementsTotal} statements are done`;
+      return `${nameOf(progress.step)} continues where it stopped: ${progress.statementsDone} of its ${progress.statementsTotal} statements are done`;
     case 'in-the-way':
       return progress.holders
         .map((holder) => `${nameOf(progress.step)} will have to wait for ${describeHolder(holder)}`)

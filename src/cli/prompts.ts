@@ -50,7 +50,7 @@ export async function loadPrompts(context: CliContext): Promise<Prompts | undefi
       answered(await clack.confirm({ message, initialValue: initial, ...streams })),
     typed: async (message, expected) => {
       const validate = (value = '') =>
-        value === expected ? undefined : `It has to be "${expected}". Ctrl-C ends this.`;
+        value === expected ? undefined : `Type "${expected}" exactly, or press Ctrl-C to cancel.`;
       answered(await clack.text({ message, validate, ...streams }));
     },
   };
@@ -76,7 +76,7 @@ export async function runWithConsent(
     if (!prompts) throw error;
     context.err(`${error.message}\n`);
     const { typed } = error.details;
-    if (typeof typed === 'string') await prompts.typed(`To go on, type: ${typed}`, typed);
+    if (typeof typed === 'string') await prompts.typed(`To continue, type: ${typed}`, typed);
     else if (!(await prompts.confirm('Go on?', false))) throw error;
     return run({ ...input, flags: { ...flags, confirm: true } });
   }

@@ -66,7 +66,7 @@ export async function runCli(
 
 function outputLost(cause: Error): EvdbError {
   return new EvdbError('OUTPUT_LOST', `the results could not be written: ${cause.message}`, {
-    hint: 'The command itself ran to its end. Give stdout a place with space, and look with a command that only reads.',
+    hint: 'The command itself completed. Free some space for its output, and check with a command that only reads.',
     cause,
   });
 }

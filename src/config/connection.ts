@@ -223,7 +223,7 @@ function twice(password: FoundSetting, command: FoundSetting): EvdbError {
       : `${password.source} and ${command.source}`;
   return new EvdbError(
     'CONFIG_INVALID',
-    `${where}: password and passwordCommand exclude each other`,
+    `${where}: password and passwordCommand cannot be used together`,
     {
       hint: 'Leave out one of them.',
     },

@@ -78,7 +78,7 @@ const OWN = /^(EVDB_|DB_|PG|DATABASE_URL$)/;
 function tell(name: string, missing: string[]): string[] {
   if (!OWN.test(name)) return [];
   return missing.map(
-    (one) => `.env ${name}: there is no variable ${one}, so \${${one}} stays as it stands`,
+    (one) => `.env ${name}: there is no variable ${one}, so \${${one}} stays as it is`,
   );
 }
 

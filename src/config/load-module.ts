@@ -107,7 +107,7 @@ async function explain(error: unknown, path: string, url: string): Promise<EvdbE
   const [message = ''] = said.split('\n');
   const isMissing = code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND';
   const hint = isMissing
-    ? 'Install in the project what it imports. An object needs no defineConfig: its type can stand in a comment.'
+    ? 'Install in the project what it imports. An object needs no defineConfig: its type can be in a comment.'
     : `To see where, run: node ${path}`;
   return broken(
     place ? `${path}:${place}` : path,
@@ -137,7 +137,7 @@ function explainSyntax(
     const name = `${basename(path, extname(path))}.m${extname(path).slice(-2)}`;
     return broken(where, 'is an ES module, and package.json says CommonJS', `Call it ${name}.`);
   }
-  return broken(where, `is not valid ${language}`, 'Look at this place and before it.');
+  return broken(where, `is not valid ${language}`, 'Look here and just before.');
 }
 
 function readFrom({ file, line, column }: Place): string {

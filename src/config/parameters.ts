@@ -91,31 +91,31 @@ const PROTECTIONS: ReadonlyMap<string, { asks: RegExp; hint: string }> = new Map
     'require_auth',
     {
       asks: /./,
-      hint: 'Take it out, and use sslmode=verify-full, so that no other server gets the password.',
+      hint: 'Remove it, and use sslmode=verify-full, so that no other server gets the password.',
     },
   ],
   [
     'requirepeer',
-    { asks: /./, hint: 'Take it out: evdb does not ask whose process listens on a socket.' },
+    { asks: /./, hint: 'Remove it: evdb does not ask whose process listens on a socket.' },
   ],
   [
     'gssencmode',
-    { asks: /^require$/, hint: 'Take it out: evdb encrypts with TLS, sslmode=require or more.' },
+    { asks: /^require$/, hint: 'Remove it: evdb encrypts with TLS, sslmode=require or more.' },
   ],
   [
     'sslcertmode',
     {
       asks: /^require$/,
-      hint: 'Take it out: the server can ask for the certificate in its pg_hba.conf.',
+      hint: 'Remove it: the server can ask for the certificate in its pg_hba.conf.',
     },
   ],
-  ['sslcrl', { asks: /./, hint: 'Take it out: evdb reads no revocation lists.' }],
-  ['sslcrldir', { asks: /./, hint: 'Take it out: evdb reads no revocation lists.' }],
+  ['sslcrl', { asks: /./, hint: 'Remove it: evdb reads no revocation lists.' }],
+  ['sslcrldir', { asks: /./, hint: 'Remove it: evdb reads no revocation lists.' }],
   [
     'ssl_min_protocol_version',
     {
       asks: /^(?!TLSv1(\.[12])?$)/i,
-      hint: 'Take it out: evdb asks for TLS 1.2 at least; the server can ask for more with ssl_min_protocol_version.',
+      hint: 'Remove it: evdb asks for TLS 1.2 at least; the server can ask for more with ssl_min_protocol_version.',
     },
   ],
 ]);
@@ -263,6 +263,6 @@ function parseConnectTimeoutMs(parameter: Parameter): number {
   // libpq: zero or less waits without an end, for which a timer's longest time stands here.
   if (!Number.isNaN(seconds)) return seconds > 0 ? seconds * 1000 : 2_147_483_647;
   throw new EvdbError('CONFIG_INVALID', `${parameter.source}: unknown value for connect_timeout`, {
-    hint: 'connect_timeout is a whole number of seconds; 0 waits without an end.',
+    hint: 'connect_timeout is a whole number of seconds; 0 waits forever.',
   });
 }

@@ -63,7 +63,7 @@ export function parseUrlParameters(text: string, source: string): Record<string,
   // A raw / or ? in a password ends the authority early: what follows would be taken for a
   // database or a parameter, and be shown as one.
   if (path.includes('@') || (!authority.includes('@') && /@.*\//s.test(query))) {
-    throw invalidUrl(source, 'the URL has an "@" where none can be');
+    throw invalidUrl(source, 'the URL has an "@" in the wrong place');
   }
   // The last "@", as no host holds one: so a raw "@" in a password still works.
   const userEnd = authority.lastIndexOf('@');
@@ -84,7 +84,7 @@ export function parseUrlParameters(text: string, source: string): Record<string,
 function notAUrl(text: string, source: string): EvdbError {
   const expected = 'Write postgres://user:password@host:5432/database.';
   if (/^["']/.test(text)) {
-    return invalidUrl(source, 'the URL stands in quotes', 'Remove the quotes around the URL.');
+    return invalidUrl(source, 'the URL is in quotes', 'Remove the quotes around the URL.');
   }
   const scheme = /^([a-z][a-z0-9+.:-]*):\/\//i.exec(text)?.[1]?.toLowerCase();
   if (scheme === undefined) {
@@ -131,7 +131,7 @@ function parseQuery(query: string, source: string): Record<string, string> {
 
 const KEYWORD_HINT =
   "Write libpq's form, for example: host=db.example.org port=5432 dbname=shop user=app. " +
-  "A value with spaces stands in single quotes; ' and \\ are written \\' and \\\\.";
+  "Put a value with spaces in single quotes; ' and \\ are written \\' and \\\\.";
 
 /** True where a text has libpq's keyword form (`host=… dbname=…`) and not that of a URL. */
 function isKeywordString(text: string): boolean {

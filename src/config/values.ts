@@ -180,7 +180,7 @@ function parseFoundDuration(found: FoundSetting): number {
 function parseLockTimeout(found: FoundSetting): number {
   const durationMs = parseFoundDuration(found);
   if (durationMs > 0) return durationMs;
-  const problem = `${found.source}: a lock timeout of 0 would wait without an end`;
+  const problem = `${found.source}: a lock timeout of 0 would wait forever`;
   throw new EvdbError('CONFIG_INVALID', problem, {
     hint: 'Every lock is asked for with a timeout: give at least 1ms.',
   });

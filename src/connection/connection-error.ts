@@ -16,7 +16,7 @@ interface Place {
   serverMessage: string;
 }
 
-const tryAgain = () => 'Try again; if it stays so, look at the server.';
+const tryAgain = () => 'Try again; if it happens again, check the server.';
 
 /** Keyed by errno, by the driver's own codes and by SQLSTATE; never by message text. */
 const TRANSLATIONS: Record<string, Translation> = {
@@ -82,7 +82,7 @@ const TRANSLATIONS: Record<string, Translation> = {
   '08P01': [
     'CONNECTION_LOST',
     (at) => `${at.address} refused the connection's settings: ${at.serverMessage}`,
-    () => 'Behind a pooler, take `options` out of the URL and PGOPTIONS out of the environment.',
+    () => 'Through a pooler, leave `options` out of the URL and PGOPTIONS out of the environment.',
   ],
 };
 
@@ -153,7 +153,7 @@ export function connectError(
     'CONNECTION_LOST',
     `cannot connect to ${place.address}: ${message || code}`,
     {
-      hint: 'Try again; if it stays so, look at the server and what stands between.',
+      hint: 'Try again; if it happens again, check the server and the network in between.',
       cause,
       details,
     },

@@ -257,7 +257,7 @@ function wrongKind(address: HostAddress, wanted: string): EvdbError {
   return new EvdbError(
     'CONNECTION_REFUSED',
     `${address.host}:${address.port} answers, but is not what target_session_attrs=${wanted} asks for`,
-    { hint: 'Name a host that fits, or change target_session_attrs.' },
+    { hint: 'Name a host that matches, or change target_session_attrs.' },
   );
 }
 

@@ -72,7 +72,7 @@ export async function dropDatabase(
   }
   if (!confirm) {
     throw new EvdbError('CONFIRM_REQUIRED', `this drops database "${database}" and all its data`, {
-      hint: `Nothing was changed. When that is meant: ${sameCommand('db drop', { confirm: true })}`,
+      hint: `Nothing was changed. If that is intended: ${sameCommand('db drop', { confirm: true })}`,
     });
   }
   return withOwnDatabase(connection, async (session) => {

@@ -141,7 +141,7 @@ export function renderPing(
     ['TLS', ping.tls ?? 'none'],
     ['up since', renderTime(ping.startedAt.toISOString())],
   ];
-  if (ping.isPooled) rows.push(['pooler', 'stands between, and this is its connection']);
+  if (ping.isPooled) rows.push(['pooler', 'is in between, and this is its connection']);
   const cells = rows.map(([name, text, colour]): Cell[] => [
     { text: name },
     { text, ...(colour && { colour }) },

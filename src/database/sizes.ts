@@ -47,8 +47,8 @@ export async function readDatabaseSizes(
     rows = await session.run(sizesSql(ESTIMATED, limit));
     notes.push({
       level: 'warning',
-      text: 'somebody holds a table exclusively, so the sizes of schemas and tables are estimates of the last vacuum or analyze',
-      hint: `See who it is: ${commandLine('stats locks')}`,
+      text: 'another session has a table locked, so the sizes of schemas and tables are estimates from the last vacuum or analyze',
+      hint: `To see which one: ${commandLine('stats locks')}`,
     });
   }
   return { rows: rows as DatabaseSizeRow[], countedSince: null, notes };

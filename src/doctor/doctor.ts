@@ -230,7 +230,7 @@ function explainFailure(
         command === undefined ? {} : { fix: commandLine(command) },
       );
     case '55P03':
-      return unknown('somebody holds a lock on what it reads', {
+      return unknown('another session holds a lock on what it reads', {
         fix: commandLine('stats locks'),
       });
     case '42501':
@@ -265,7 +265,7 @@ function reportExpired(expired: readonly DoctorIgnore[]): Examined {
       hint: 'Repair it, or renew the entry of doctor.ignore in the config file.',
     };
   });
-  const summary = 'entries of doctor.ignore that ended';
+  const summary = 'entries of doctor.ignore that have expired';
   const facts = { status: 'warning', summary, isEstimated: false, durationMs: 0 } as const;
   return { report: { check, group: 'evdb', ...facts }, findings, suppressed: [] };
 }

@@ -13,8 +13,8 @@ const SMALL_BYTES = 10 * MIB;
 
 const REASONS: Record<InvalidObjectRow['problem'], string> = {
   invalid: 'is invalid: it is written to and never read',
-  'not-ready': 'is not ready: its build was cut off',
-  'being-dropped': 'was being dropped when that was cut off',
+  'not-ready': 'is not ready: its build was interrupted',
+  'being-dropped': 'was being dropped when that was interrupted',
   'parts-missing': 'is missing on some partitions',
   'not-validated': 'was never validated: older rows may break it',
   'not-enforced': 'is not enforced: rows may break it',
@@ -98,7 +98,7 @@ export function judgeUnusedIndexes(rows: UnusedIndexRow[]): DoctorFinding[] {
     .filter(({ sizeBytes, caveat }) => sizeBytes >= SMALL_BYTES && caveat === null)
     .map(({ schema, index, table, sizeBytes, isSizeEstimated, tableWrites, dropSql }) => ({
       severity: 'warning',
-      message: `index ${schema}.${index} of ${table} (${isSizeEstimated ? 'about ' : ''}${renderBytes(sizeBytes)}) was never scanned, and kept up for ${tableWrites} writes`,
+      message: `index ${schema}.${index} of ${table} (${isSizeEstimated ? 'about ' : ''}${renderBytes(sizeBytes)}) was never scanned, and updated by ${tableWrites} writes`,
       objects: [`${schema}.${index}`],
       fix: `${dropSql} -- after looking at the standbys too`,
     }));

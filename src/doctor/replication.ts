@@ -21,7 +21,7 @@ export function judgeSlots(rows: ReplicationRow[]): DoctorFinding[] {
     .flatMap((row): DoctorFinding[] => {
       const { name, state, isActive, retainedBytes, safeBytes } = row;
       if (state === 'lost' || state?.startsWith('invalid')) {
-        const message = `slot ${name} is ${state}: who used it must begin anew`;
+        const message = `slot ${name} is ${state}: its consumer must start over`;
         return [{ severity: 'error', message, objects: [name], fix: dropSlot(name) }];
       }
       const isShort = safeBytes !== null && safeBytes < LITTLE_SAFE_BYTES;
@@ -38,7 +38,7 @@ export function judgeSlots(rows: ReplicationRow[]): DoctorFinding[] {
             ? {
                 hint: 'Find out why its reader is slow; max_slot_wal_keep_size limits what a slot keeps.',
               }
-            : { fix: `${dropSlot(name)} -- unless its reader comes back` }),
+            : { fix: `${dropSlot(name)} -- unless its consumer comes back` }),
         },
       ];
     });

@@ -73,7 +73,7 @@ function renderCheck(
   const isFine = status === 'ok' || status === 'skipped';
   const facts = [
     ...(isFine ? [oneLine(summary)] : []),
-    ...(isEstimated ? ['sizes are estimated, because somebody holds a lock'] : []),
+    ...(isEstimated ? ['sizes are estimated, because another session holds a lock'] : []),
     ...(ignored.length > 0 ? [`${ignored.length} ignored`] : []),
   ].join('; ');
   const shown = full ? findings : findings.slice(0, SHOWN_FINDINGS);

@@ -89,7 +89,7 @@ function judgePartitionDays(row: PartitionedTableRow): DoctorFinding[] {
   const object = `${schema}.${table}`;
   const message = isEnding
     ? days <= 0
-      ? `no partition of ${object} takes a row of today`
+      ? `no partition of ${object} accepts rows of today`
       : `the partitions of ${object} last for ${renderCount(Math.floor(days), 'day')}`
     : `the partitions of ${object} have a gap from ${gapFrom?.toISOString() ?? ''}`;
   const severity = isBad ? 'error' : 'warning';
@@ -113,9 +113,9 @@ function judgeDefault({
   return [
     {
       severity: 'warning',
-      message: `about ${defaultRows} rows of ${schema}.${table} lie in its default partition ${defaultPartition}`,
+      message: `about ${defaultRows} rows of ${schema}.${table} are in its default partition ${defaultPartition}`,
       objects: [`${schema}.${table}`],
-      hint: 'Move them out before the partition that they belong in is made: with them it cannot be.',
+      hint: 'Move them out before you create the partition that they belong in: until then PostgreSQL refuses to create it.',
     },
   ];
 }

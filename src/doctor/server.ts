@@ -129,7 +129,11 @@ const DANGEROUS: Record<string, { bad: string; severity: 'warning' | 'error'; wh
     severity: 'warning',
     why: 'a crash loses the last commits, which clients were told are done',
   },
-  zero_damaged_pages: { bad: 'on', severity: 'error', why: 'damaged pages are emptied unasked' },
+  zero_damaged_pages: {
+    bad: 'on',
+    severity: 'error',
+    why: 'damaged pages are emptied without an error',
+  },
   ignore_checksum_failure: {
     bad: 'on',
     severity: 'error',
@@ -199,7 +203,7 @@ export const PENDING_RESTART: DoctorCheck = {
     );
     return {
       findings: judgePendingRestart(rows.map(({ name }) => String(name))),
-      summary: 'the settings in force are those of the configuration',
+      summary: 'the running settings are those of the configuration',
     };
   },
 };

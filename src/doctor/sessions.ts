@@ -76,7 +76,7 @@ export const LONG_TRANSACTIONS: DoctorCheck = {
     return {
       findings: [...judgeLongTransactions(rows), ...unknownsOf(notes)],
       summary:
-        oldest === 0 ? 'no transaction is at work' : `the oldest is ${renderAge(oldest)} old`,
+        oldest === 0 ? 'no transaction is running' : `the oldest is ${renderAge(oldest)} old`,
     };
   },
 };
@@ -112,7 +112,7 @@ export function judgeLockWaits(rows: LockRow[]): DoctorFinding[] {
 }
 
 function describeRoot({ pid, gid, user, application, state }: LockRow): string {
-  if (pid === 0) return `the prepared transaction ${gid ?? 'of nobody'}`;
+  if (pid === 0) return `the prepared transaction ${gid ?? '(unknown)'}`;
   const facts = [application, user, state].filter(Boolean).join(', ');
   return facts === '' ? `pid ${pid}` : `pid ${pid} (${facts})`;
 }
@@ -131,7 +131,8 @@ export const LOCK_WAITS: DoctorCheck = {
     const count = waiting.length;
     return {
       findings: [...judgeLockWaits(rows), ...unknownsOf(notes)],
-      summary: count === 0 ? 'nobody waits for a lock' : `${renderCount(count, 'session')} waiting`,
+      summary:
+        count === 0 ? 'no session waits for a lock' : `${renderCount(count, 'session')} waiting`,
     };
   },
 };

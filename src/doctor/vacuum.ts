@@ -16,7 +16,7 @@ export function judgeAutovacuum({
       const table = `${quoteIdent(row.schema ?? '')}.${quoteIdent(row.name)}`;
       return {
         severity: 'warning',
-        message: `autovacuum is off for ${name}: dead rows stay until somebody vacuums it`,
+        message: `autovacuum is off for ${name}: dead rows stay until it is vacuumed by hand`,
         objects: [name],
         fix: `alter table ${table} reset (autovacuum_enabled);`,
       };

@@ -107,7 +107,7 @@ export async function waitUntilReady(
 
 function stillStarting(dataDirectory: string): EvdbError {
   return new EvdbError('SERVER_STARTING', 'the embedded server is not ready after 10 minutes', {
-    hint: 'It goes on by itself: read server.log in the .evdb folder, and try again later.',
+    hint: 'It continues by itself: read server.log in the .evdb folder, and try again later.',
     details: { dataDirectory },
   });
 }

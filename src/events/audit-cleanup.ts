@@ -128,7 +128,7 @@ const MOST_DAYS = 1_000_000;
  */
 function requireRetentionDays(days: number): void {
   if (Number.isInteger(days) && days >= 1 && days <= MOST_DAYS) return;
-  throw new EvdbError('USAGE', `${days} days is not a retention`, {
+  throw new EvdbError('USAGE', `${days} days is not a retention period`, {
     hint: `Nothing was removed. Give a whole number of days from 1 to ${MOST_DAYS}.`,
   });
 }
@@ -138,7 +138,7 @@ const MOST_ENTRIES_A_BATCH = 1_000_000;
 /** @throws {EvdbError} USAGE */
 function requireBatchSize(size: number): void {
   if (Number.isInteger(size) && size >= 1 && size <= MOST_ENTRIES_A_BATCH) return;
-  throw new EvdbError('USAGE', `${size} is not a size of a batch`, {
+  throw new EvdbError('USAGE', `${size} is not a batch size`, {
     hint: `Give a whole number from 1 to ${MOST_ENTRIES_A_BATCH}.`,
   });
 }
@@ -246,7 +246,7 @@ function withDone(
       'INTERRUPTED',
       `interrupted: ${said}; what was under way was rolled back`,
       {
-        hint: 'What is done stays done. Run the same command again for the rest.',
+        hint: 'What was completed is kept. Run the same command again for the rest.',
         cause: error,
         details: { done },
       },

@@ -154,9 +154,13 @@ function onStandby(): EvdbError {
 }
 
 function behindPooler(): EvdbError {
-  return new EvdbError('POOLER_DETECTED', 'a pooler stands between, which may change sessions', {
-    hint: 'Following needs a session of its own: name the server itself as migrationUrl. Without --watch the log can be read here.',
-  });
+  return new EvdbError(
+    'POOLER_DETECTED',
+    'the connection goes through a pooler, which may change sessions',
+    {
+      hint: 'Following needs a session of its own: name the server itself as migrationUrl. Without --watch the log can be read here.',
+    },
+  );
 }
 
 /** Tells how far back the beginning of a transaction can lie that has not been seen yet. */

@@ -86,7 +86,7 @@ export function parseAuditCursor(cursor: string): { createdAt: string; id: strin
   const [, createdAt, id] = CURSOR.exec(cursor) ?? [];
   if (createdAt !== undefined && id !== undefined) return { createdAt, id };
   throw new EvdbError('USAGE', `"${cursor}" is not the end of a page of the audit log`, {
-    hint: 'Give what the page before names as its end, such as 2026-11-22T19:46:49.700000Z/46.',
+    hint: 'Give the cursor of the previous page, such as 2026-11-22T19:46:49.700000Z/46.',
   });
 }
 

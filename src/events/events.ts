@@ -97,7 +97,7 @@ function decodeCursor(token: string): string {
   const cursor = Buffer.from(token, 'base64url').toString();
   if (token !== '' && encodeCursor(cursor) === token) return cursor;
   throw new EvdbError('USAGE', `${JSON.stringify(token)} is not the end of a page of events`, {
-    hint: 'Give what the page before names as its end, with the same words and filters.',
+    hint: 'Give the cursor of the previous page, with the same words and filters.',
   });
 }
 

@@ -210,7 +210,7 @@ function report(eventId: number, results: RegistrationOutcome[]): RegistrationRe
 
 function interrupted(cause: unknown, done: RegistrationReport): EvdbError {
   return new EvdbError('INTERRUPTED', `interrupted after ${done.results.length} users`, {
-    hint: 'What is done stays done, and what was under way was rolled back.',
+    hint: 'What was completed is kept, and what was under way was rolled back.',
     cause,
     details: { done },
   });

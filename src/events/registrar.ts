@@ -272,7 +272,7 @@ function abandon(
 /** A call that comes too late, or that was not sent before the deadline. */
 function registrarClosed(): EvdbError {
   return new EvdbError('REGISTRAR_CLOSED', 'the registrar is closed; the call was not sent', {
-    hint: 'Nobody was registered by this call. Send it to an instance that runs.',
+    hint: 'This call registered nobody. Send it to a running instance.',
   });
 }
 

@@ -222,7 +222,7 @@ export function parseStats(raw: RawEventStats): EventStats {
 export function unknownAnswer(answer: unknown): EvdbError {
   return new EvdbError(
     'UNKNOWN_ANSWER',
-    `the registration functions answered what evdb does not know: ${JSON.stringify(answer).slice(0, 200)}`,
+    `the registration functions gave an answer that evdb does not know: ${JSON.stringify(answer).slice(0, 200)}`,
     { hint: `Compare the installed schema with the migrations: ${commandLine('migrate status')}` },
   );
 }

@@ -60,7 +60,8 @@ export function eventsView({ words }: { words?: string | undefined }): ReportVie
       },
       ...(words === undefined ? [] : [found]),
     ],
-    empty: () => (words === undefined ? 'no events in this time' : 'no event has these words'),
+    empty: () =>
+      words === undefined ? 'no events in this period' : 'no event matches these words',
   };
 }
 
@@ -193,7 +194,7 @@ export function renderViolationDetails(violations: BusinessRuleViolation[], styl
     .map(({ code, message, fix }) =>
       [
         `${style.bold(code)}: ${oneLine(message)}`,
-        `  ${fix === undefined ? 'repair: takes a decision, see docs/event-schema-operations.md in the folder of the package' : `repair: ${commandLine('rules repair', { confirm: true }, { args: [code] })}`}`,
+        `  ${fix === undefined ? 'repair: needs a decision, see docs/event-schema-operations.md in the folder of the package' : `repair: ${commandLine('rules repair', { confirm: true }, { args: [code] })}`}`,
       ].join('\n'),
     )
     .join('\n');
@@ -330,7 +331,7 @@ export function summaryView(by: readonly AuditDimension[]): ReportView<AuditSumm
       { header: 'first', value: ({ firstAt }) => new Date(firstAt), unit: 'time', priority: 2 },
       { header: 'last', value: ({ lastAt }) => new Date(lastAt), unit: 'time', priority: 1 },
     ],
-    empty: () => 'no entry in this time',
+    empty: () => 'no entry in this period',
   };
 }
 

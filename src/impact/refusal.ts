@@ -111,7 +111,7 @@ function refuseDrop(question: Question, statement: DropStmt): Refusal[] {
   if (concurrent && behavior === 'DROP_CASCADE') {
     found.push({
       sqlstate: '0A000',
-      message: '"drop index concurrently" takes no cascade',
+      message: '"drop index concurrently" does not allow cascade',
       hint: 'Leave cascade out; drop what needs the index first.',
     });
   }
@@ -144,7 +144,7 @@ function refuseDropOf(
     return [
       {
         sqlstate: '2BP01',
-        message: `index ${key} belongs to constraint ${owner.name} of ${table} and cannot go without it`,
+        message: `index ${key} belongs to constraint ${owner.name} of ${table} and cannot be dropped without it`,
         hint: `Write "alter table ${table} drop constraint ${owner.name}".`,
         relation: table,
       },
@@ -154,7 +154,7 @@ function refuseDropOf(
   return [
     {
       sqlstate: '2BP01',
-      message: `index ${key} is part of index ${parent} and cannot go without it`,
+      message: `index ${key} is part of index ${parent} and cannot be dropped without it`,
       hint: `Drop ${parent}, and with it the indexes of all partitions.`,
       relation: table,
     },
@@ -257,7 +257,7 @@ function refuseCreate(question: Question, statement: CreateStmt): Refusal[] {
   return [
     {
       sqlstate: null,
-      message: `${table.key} is there already, so "if not exists" leaves it as it is, without column ${first}${more}`,
+      message: `${table.key} already exists, so "if not exists" leaves it as it is, without column ${first}${more}`,
       hint: 'Add the columns with "alter table … add column".',
       relation: table.key,
     },
@@ -287,7 +287,7 @@ function refuseDetach(table: Relation, definition: Node | undefined, offset: num
   return [
     {
       sqlstate: '55000',
-      message: `${table.key} has a default partition (${table.defaultPartition}), beside which no partition can be detached concurrently`,
+      message: `${table.key} has a default partition (${table.defaultPartition}), so no partition can be detached concurrently`,
       hint: 'Leave concurrently out: it takes a moment, and the lock timeout bounds the wait.',
       relation: table.key,
       offset,

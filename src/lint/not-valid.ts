@@ -53,7 +53,7 @@ function endOfItem(text: string, from: number): number {
 }
 
 /**
- * Adds a constraint `not valid`, and validates it in a migration behind this one: the fix of a rule
+ * Adds a constraint `not valid`, and validates it in a later migration: the fix of a rule
  * about constraints that are tried on every row at once.
  *
  * @param kind as the grammar names it, such as `CONSTR_CHECK`
@@ -71,7 +71,7 @@ export function addNotValid(
   }
   if (isNamedLater(at, name)) return undefined;
   return {
-    description: 'add it not valid and validate it in a migration behind this one',
+    description: 'add it not valid and validate it in a later migration',
     edits: [{ start: item.end, end: item.end, text: ' not valid' }],
     follows: [validateLater(item, name, `${item.text} not valid`)],
   };

@@ -180,7 +180,7 @@ export function unusedProblem({ rule, start, end, target }: Suppression): Direct
   const where = target === undefined ? 'in this file' : 'in the statement that it is for';
   return {
     message: `"ignore ${rule}" is not needed: the rule finds nothing ${where}`,
-    hint: 'Remove it: it would hide what nobody has looked at.',
+    hint: 'Remove it: it would hide what nobody has reviewed.',
     start,
     end,
   };

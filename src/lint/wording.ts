@@ -26,7 +26,7 @@ export function blockedMeanwhile(mode: LockMode, pronoun = 'it'): string {
     case 'schema changes':
       return `no other change of its structure can run meanwhile`;
     default:
-      return 'nobody else notices';
+      return 'other sessions are not affected';
   }
 }
 

@@ -141,7 +141,7 @@ export class Checkouts {
       {
         hint: nested
           ? 'Do not ask the pool for a connection while holding one: use the one you hold.'
-          : 'Look for statements and transactions that take long, raise max, or wait longer with acquireTimeoutMillis.',
+          : 'Look for long statements and transactions, raise max, or wait longer with acquireTimeoutMillis.',
         cause: lastError,
         details: { ...connections.counts, max: settings.max, waitingHolders: waiting },
       },
@@ -166,7 +166,7 @@ function abandonment(connection: PooledConnection) {
 function tookTooLong(timeoutMillis: number): EvdbError {
   return new EvdbError(
     'TRANSACTION_TIMEOUT',
-    `the transaction was not done after ${timeoutMillis} ms and was rolled back`,
+    `the transaction did not finish within ${timeoutMillis} ms and was rolled back`,
     { hint: 'Do less in one transaction, or raise timeoutMillis.' },
   );
 }

@@ -63,7 +63,7 @@ async function startEmbedded(
 }
 
 function notConfigured(): EvdbError {
-  return new EvdbError('NOT_CONFIGURED', 'nothing says which database the pool is for', {
+  return new EvdbError('NOT_CONFIGURED', 'no database is named for the pool', {
     hint: 'Pass connectionString, or set DATABASE_URL or DB_HOST; EVDB_URL=embedded: uses the embedded PostgreSQL.',
   });
 }
@@ -120,6 +120,6 @@ function namedTwice(): EvdbError {
   return new EvdbError(
     'CONFIG_INVALID',
     'the pool is given more than one of connectionString, url, and host, port or database',
-    { hint: 'Leave one of them out; user, password and ssl may stand beside either.' },
+    { hint: 'Leave one of them out; user, password and ssl may be given with either.' },
   );
 }

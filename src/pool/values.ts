@@ -206,7 +206,7 @@ function requireCarried(text: string, values: readonly EncodedValue[], length: n
 function tooMany(count: number): EvdbError {
   return new EvdbError(
     'USAGE',
-    `the statement has ${count.toLocaleString('en')} parameters, and the protocol counts to 65,535`,
+    `the statement has ${count.toLocaleString('en')} parameters, and the protocol allows 65,535`,
     { hint: 'Send arrays: `insert … select from unnest($1::int[], $2::text[])`.' },
   );
 }
@@ -220,7 +220,7 @@ function tooLarge(where: string, cause?: unknown): EvdbError {
 
 function cannotBeSent(where: string, what: string, cause?: unknown): EvdbError {
   return new EvdbError('USAGE', `${where} is ${what}, which has no value in SQL`, {
-    hint: 'Pass null for a missing value, and text, numbers, booleans, dates, bytes, arrays or plain objects else. Await what is a promise; a statement cannot be part of another one.',
+    hint: 'Pass null for a missing value, and text, numbers, booleans, dates, bytes, arrays or plain objects otherwise. Await what is a promise; a statement cannot be part of another one.',
     cause,
   });
 }

@@ -136,7 +136,7 @@ function findCopyProblem({ text, end }: Statement, rows: CopyData): Finding | nu
   if (isBinaryCopy(text)) {
     return {
       code: 'COPY_UNSUPPORTED',
-      message: 'copy … from stdin with binary rows cannot stand in a text file.',
+      message: 'copy … from stdin with binary rows cannot be in a text file.',
       hint: 'Write the rows as text or csv; pg_dump writes text.',
       offset: 0,
     };
@@ -187,7 +187,7 @@ const PSQL_HINTS = new Map([
   ['ir', INCLUDE_HINT],
   ['include', INCLUDE_HINT],
   ['include_relative', INCLUDE_HINT],
-  ['copy', 'Write copy without the backslash, and the rows behind it up to a line \\.'],
+  ['copy', 'Write copy without the backslash, and the rows after it up to a line \\.'],
   ['c', 'Remove it: a migration runs in the database that evdb is connected to.'],
   ['connect', 'Remove it: a migration runs in the database that evdb is connected to.'],
   ['gexec', 'Use a do block with execute, and end the statement with a semicolon.'],

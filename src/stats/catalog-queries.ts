@@ -134,7 +134,7 @@ export function estimateNotes(
   return [
     {
       level: 'warning',
-      text: `the size of ${renderCount(count, one, many)} is an estimate, because somebody holds a lock`,
+      text: `the size of ${renderCount(count, one, many)} is an estimate, because another session holds a lock`,
       hint: `\`${commandLine('stats locks')}\` shows who.`,
     },
   ];

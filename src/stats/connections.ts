@@ -142,5 +142,5 @@ export const CONNECTIONS_VIEW: ReportView<ConnectionRow> = {
     { header: 'in this state', unit: 'ms', value: (row) => row.oldestStateMs, priority: 3 },
     { header: 'transaction', unit: 'ms', value: (row) => row.oldestTransactionMs, priority: 4 },
   ],
-  empty: () => 'nobody else is connected',
+  empty: () => 'no other session is connected',
 };

@@ -273,5 +273,5 @@ export const DUPLICATES_VIEW: ReportView<DuplicateIndexRow> = {
     { header: 'to drop it', value: (row) => row.dropSql, text: 'wraps' },
     { header: 'to make it again', value: (row) => row.revertSql, priority: 6, text: 'wraps' },
   ],
-  empty: () => 'no index does what another one does',
+  empty: () => 'no index repeats another',
 };

@@ -320,5 +320,5 @@ export const LOCKS_VIEW: ReportView<LockRow> = {
       tone: (row) => (row.isHidden ? 'muted' : undefined),
     },
   ],
-  empty: () => 'nobody waits for a lock',
+  empty: () => 'no session waits for a lock',
 };

@@ -186,7 +186,7 @@ async function readCounting(
     notes.push({
       level: 'warning',
       text: `pg_stat_statements was full ${dropped} times and dropped its rarest statements, so rare ones are missing`,
-      hint: 'Raise pg_stat_statements.max, or look why so many different statements arrive (lists of values of all lengths, names made up at run time).',
+      hint: 'Raise pg_stat_statements.max, or find out why so many different statements arrive (lists of values of all lengths, names made up at run time).',
     });
   }
   return { countedSince: (counting?.since as Date | null | undefined) ?? null, notes };

@@ -100,7 +100,7 @@ function tooYoung({ countedSince, ageMs }: CounterAge, minimumAgeMs: number): Re
     {
       level: 'unknown',
       text: `nothing is judged: the server has counted for ${renderWholeAge(ageMs)}, and less than ${renderWholeAge(minimumAgeMs)} proves nothing`,
-      hint: `Counting starts anew after a crash, a reset, a restore and an upgrade. \`${commandLine('stats indexes')}\` shows the counters as they are.`,
+      hint: `Counters start over after a crash, a reset, a restore and an upgrade. \`${commandLine('stats indexes')}\` shows the counters as they are.`,
     },
   ];
 }
@@ -175,7 +175,7 @@ function render(
     d.definition, z.size_bytes::float8 as "sizeBytes", z.is_estimated as "isSizeEstimated",
     t.scans::float8 as "tableScans", t.writes::float8 as "tableWrites",
     u.partitions::int as "partitions",
-    case when t.scans = 0 then 'nobody has read the table either: this says nothing yet' end as "caveat",
+    case when t.scans = 0 then 'the table was never read either: this proves nothing yet' end as "caveat",
     pg_catalog.format('drop index %s%I.%I;',
       case when r.relkind = 'I' then '' else 'concurrently ' end, r.nspname, r.relname) as "dropSql",
     ${renderWhole('d.definition')} || ';' as "revertSql"

@@ -81,7 +81,7 @@ describe('a begin and commit around everything go', () => {
     [
       "begin;\nalter type e add value 'x';\ncommit;\nbegin;\ninsert into a values ('x');\ncommit;",
       "-- evdb: no-transaction\nalter type e add value 'x';\ninsert into a values ('x');\n",
-      'its statements run one by one, because a new value of an enum can be used only when it is committed',
+      'its statements run one by one, because a new enum value can be used only after it is committed',
     ],
   ])('in several pairs, from %j', (text, expected, effect) => {
     expect(convert(text)).toEqual({
@@ -108,7 +108,7 @@ describe('a begin and commit around everything go', () => {
     const converted = convert(text);
     expect(converted?.text.replace('-- evdb: no-transaction\n', '')).toBe(`${text}\n`);
     expect(converted?.says).toContainEqual(
-      expect.stringMatching(/stands in it, which evdb refuses to run/),
+      expect.stringMatching(/it contains .+, which evdb refuses to run/),
     );
   });
 
@@ -124,7 +124,7 @@ describe('a begin and commit around everything go', () => {
 describe('what evdb would refuse is said', () => {
   it('with the line of the new file', () => {
     expect(convert('\n\nselect 1;\n\\i other.sql\n')?.says).toEqual([
-      '\\i of psql stands in it, which evdb refuses (line 2 of the new file)',
+      'it contains \\i, a psql command, which evdb refuses (line 2 of the new file)',
     ]);
     expect(convert("select 'open;\n")?.says).toEqual([
       'a quote or comment in it is not closed (line 1 of the new file)',

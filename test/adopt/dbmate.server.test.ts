@@ -243,9 +243,7 @@ describe('refuses', () => {
     await expect(adoption.adopt('dbmate')).rejects.toMatchObject({
       code: 'ADOPTION_REFUSED',
       details: {
-        findings: [
-          { message: '20240101000000_first.sql is there already, and its SQL is another' },
-        ],
+        findings: [{ message: '20240101000000_first.sql already exists with different SQL' }],
       },
     });
     expect(Object.keys(await adoption.files())).toEqual(['20240101000000_first.sql']);

@@ -95,7 +95,7 @@ test('tells of a version without a file', async ({ migrated }) => {
   expect(findings).toContainEqual(
     expect.objectContaining({
       severity: 'warning',
-      message: 'version 9 is applied, and there is no file of it',
+      message: 'version 9 is applied and has no file',
     }),
   );
 });

@@ -62,7 +62,7 @@ describe('an adoption is planned', () => {
     const { adopted, says } = plan({ migrations: THREE, rows: [row('1'), row('0')] });
     expect(adopted).toEqual(['1']);
     expect(says).toEqual([
-      expect.stringMatching(/^warning {2}dbmate applied 0, and there is no file/),
+      expect.stringMatching(/^warning {2}dbmate applied 0, which has no file/),
     ]);
   });
 
@@ -96,7 +96,7 @@ describe("the tool's own order stays", () => {
       { name: '11_x.sql', text: '-- adopted from dbmate: 9_x.sql\nselect 9;\n' },
     ]);
     expect(found.says).toEqual([
-      'info db/9_x.sql it gets version 11, because dbmate runs it behind db/10_x.sql',
+      'info db/9_x.sql it gets version 11, because dbmate runs it after db/10_x.sql',
     ]);
   });
 
@@ -130,8 +130,8 @@ describe("the tool's own order stays", () => {
     });
     expect(found.pending).toEqual(['10', '11', '12']);
     expect(found.says).toEqual([
-      'info db/8_x.sql it gets version 12, because dbmate runs it behind db/10_x.sql',
-      'warning db/9_x.sql dbmate runs it behind db/8_x.sql, and evdb before it: 11 is taken, and 12 too',
+      'info db/8_x.sql it gets version 12, because dbmate runs it after db/10_x.sql',
+      'warning db/9_x.sql dbmate runs it after db/8_x.sql, and evdb before it: 11 is taken, and 12 too',
     ]);
   });
 
@@ -214,9 +214,7 @@ describe('a file that is there already', () => {
       rows: [row('1')],
       existing: existing('select 2;'),
     });
-    expect(found.says).toEqual([
-      'error db/1_x.sql 001_mine.sql is there already, and its SQL is another',
-    ]);
+    expect(found.says).toEqual(['error db/1_x.sql 001_mine.sql already exists with different SQL']);
   });
 
   it('stands in for what is no SQL', () => {
@@ -224,7 +222,7 @@ describe('a file that is there already', () => {
     expect(plan({ migrations, rows: [row('1')] }).says).toEqual(['error db/1_x.sql it is code']);
     expect(plan({ migrations, rows: [row('1')], existing: existing('select 2;') })).toMatchObject({
       adopted: ['001'],
-      says: [expect.stringMatching(/^warning db\/1_x\.sql 001_mine\.sql stands in for it/)],
+      says: [expect.stringMatching(/^warning db\/1_x\.sql 001_mine\.sql replaces it/)],
     });
   });
 });

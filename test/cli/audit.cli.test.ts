@@ -264,7 +264,7 @@ describe('audit summary', () => {
     expect(parseJson(json)).toMatchObject({ rows: [{ actor: null, entries: 3 }] });
     expect(await evdb('audit', 'summary', '--until', '2001-01-01')).toMatchObject({
       code: 0,
-      stdout: 'no entry in this time\n',
+      stdout: 'no entry in this period\n',
     });
     expectError(await evdb('audit', 'summary', '--by', 'colour'), 'USAGE', 2);
   });

@@ -138,7 +138,7 @@ test('refuses to roll back to a version that is not applied', async ({ applied }
 test('refuses a target and a number of steps together', async ({ applied }) => {
   const result = await applied.evdb('migrate', 'down', '--to', '0', '--steps', '1');
   expectError(result, 'USAGE', 2);
-  expect(result.stderr).toContain('--to and --steps exclude each other');
+  expect(result.stderr).toContain('--to and --steps cannot be used together');
 });
 
 test('refuses to roll back a migration without a down script, also those above it', async ({

@@ -114,7 +114,7 @@ test.for(NAMES)(
     const name = `"${schema}".users`;
     await emptyDb.sql.unsafe(`insert into ${name} values (1); insert into public.users values (2)`);
     const { stderr } = await applied.evdb('migrate', 'reset', target);
-    const [, printed = ''] = /When that is meant: (.*)\n/.exec(stderr) ?? [];
+    const [, printed = ''] = /If that is intended: (.*)\n/.exec(stderr) ?? [];
     expect(printed).toContain('--confirm');
 
     const env = { EVDB_URL: emptyDb.url };
@@ -131,7 +131,7 @@ test('prints a reset that hits nothing where the variable was for one call', asy
   project,
 }) => {
   const { stderr } = await applied.evdb('migrate', 'reset');
-  const [, printed = ''] = /When that is meant: (.*)\n/.exec(stderr) ?? [];
+  const [, printed = ''] = /If that is intended: (.*)\n/.exec(stderr) ?? [];
   await project.write('.env', `EVDB_URL=${emptyDb.url}\n`);
   const before = await applied.contents();
   const pasted = await pasteCommand(printed, { cwd: project.dir });
@@ -151,7 +151,7 @@ test('asks on a terminal for the name of the database before a reset, and says w
   const terminal = createTerminal({ columns: 80, rows: 24 }, { cwd: dir, url });
   const ended = terminal.run('migrate', 'reset');
   const name = new URL(url).pathname.slice(1);
-  await terminal.answer(`To go on, type: ${name}`, 'other', ENTER);
+  await terminal.answer(`To continue, type: ${name}`, 'other', ENTER);
   await terminal.answer(`It has to be "${name}"`, ...'\u007f'.repeat(5), name, ENTER);
   expect(await ended).toBe(0);
   expect(terminal.stderr()).toContain('reset drops everything in schema "public"');
@@ -165,7 +165,7 @@ test('drops no database whose name is not typed, and asks nobody with --json', a
 }) => {
   const terminal = createTerminal({ columns: 80, rows: 24 }, { cwd: dir, url });
   const ended = terminal.run('db', 'drop');
-  await terminal.answer('To go on, type: ', '\u0003');
+  await terminal.answer('To continue, type: ', '\u0003');
   expect(await ended).toBe(130);
   expect(await terminal.run('migrate', 'reset', '--json')).toBe(2);
   expect(

@@ -285,7 +285,7 @@ test('does not wait for a table that is held, and says that it estimates', async
     await sql`lock table held in access exclusive mode`;
     const { code, stdout } = await runCli(['db', 'sizes'], options);
     expect(stdout).toMatch(/^table +public\.held +2\.\d MB /m);
-    expect(stdout).toContain('warning: somebody holds a table exclusively');
+    expect(stdout).toContain('warning: another session has a table locked');
     expect(code).toBe(0);
   });
   expect((await runCli(['db', 'sizes'], options)).stdout).not.toContain('warning');

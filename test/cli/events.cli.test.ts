@@ -15,7 +15,7 @@ describe('events list and search', () => {
   test('list upcoming events, or say that there are none', async ({ evdb, db }) => {
     expect(await evdb('events', 'list')).toMatchObject({
       code: 0,
-      stdout: 'no events in this time\n',
+      stdout: 'no events in this period\n',
     });
     const id = await addEvent(db.sql, { title: 'Jazz', location: 'Hall', capacity: 7 });
     const { stdout } = await evdb('events', 'list');
@@ -33,7 +33,7 @@ describe('events list and search', () => {
     expect(found.stdout).not.toContain('&amp;');
     expect(await evdb('events', 'search', "x'; drop table events")).toMatchObject({
       code: 0,
-      stdout: 'no event has these words\n',
+      stdout: 'no event matches these words\n',
     });
     expectError(await evdb('events', 'search'), 'USAGE', 2);
   });

@@ -85,7 +85,7 @@ test('shows the line of a statement that was interrupted and cannot be judged', 
   expect(await runCli(['migrate', 'up'], options)).toMatchObject({
     code: 0,
     stderr: expect.stringContaining(
-      '001_a goes on where it stopped: 2 of its 2 statements are done\n',
+      '001_a continues where it stopped: 2 of its 2 statements are done\n',
     ),
   });
 });

@@ -206,7 +206,7 @@ test('is named as npm called it in a command that can be pasted', async ({
   await npmRunMigrate('--', 'up', '--schema', 'a $(b)');
   await emptyDb.sql`insert into "a $(b)".users values (1)`;
   const { stderr } = await npmRunMigrate('--', 'reset', '--schema', 'a $(b)');
-  const [, printed = ''] = /When that is meant: (.*)\n/.exec(stderr) ?? [];
+  const [, printed = ''] = /If that is intended: (.*)\n/.exec(stderr) ?? [];
   expect(printed).toBe("npm run migrate -- reset --schema 'a $(b)' --confirm");
   const env = { ...npmEnvironment(dir), EVDB_URL: emptyDb.url };
   expect(await pasteCommand(printed, { cwd: dir, env })).toMatchObject({ code: 0 });

@@ -83,7 +83,7 @@ describe('the rule catches', () => {
 
   it.each([
     "hint: 'Run `evdb migrate up` again.'",
-    "hint: 'When that is meant: evdb db drop --confirm'",
+    "hint: 'If that is intended: evdb db drop --confirm'",
     ['hint: `evdb ', '{command} --confirm`'].join('$'),
     'hint: `Roll it back, then run \\`up\\` again.`',
     "hint: 'Run `migrate down` first.'",

@@ -298,6 +298,6 @@ test('keeps what was analyzed before Ctrl-C, and lists it', async ({ emptyDb, pr
   expect(stdout).toMatch(/^public\.a_first +analyzed /m);
   expect(stdout).not.toContain('b_slow');
   expect(stdout).toContain('warning: interrupted, 2 tables left: what is listed keeps');
-  expect(stderr).toContain('interrupted: ending the table at hand');
+  expect(stderr).toContain('interrupted: finishing the current table');
   expect(code).toBe(130);
 });

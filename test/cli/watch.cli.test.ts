@@ -29,7 +29,7 @@ test('redraws in place on a terminal, and gives it back on Ctrl-C', async ({
     { cwd: project.dir, url: emptyDb.url },
   );
   const ended = terminal.run('stats', 'locks', '--watch', '0.2');
-  await terminal.shows('nobody waits for a lock');
+  await terminal.shows('no session waits for a lock');
   const [holder, waiter] = [openSql(emptyDb.url, 1), openSql(emptyDb.url, 1)];
   await holder`select pg_advisory_lock(7)`;
   const waits = waiter`select pg_advisory_lock(7)`.execute();
@@ -37,7 +37,7 @@ test('redraws in place on a terminal, and gives it back on Ctrl-C', async ({
   expect(terminal.screen()).toContain('select pg_advisory_lock(7)');
   await holder`select pg_advisory_unlock(7)`;
   await waits;
-  await terminal.shows('nobody waits for a lock');
+  await terminal.shows('no session waits for a lock');
   terminal.interrupt();
   expect(await ended).toBe(130);
 
@@ -47,7 +47,7 @@ test('redraws in place on a terminal, and gives it back on Ctrl-C', async ({
   expect(text.split(LEAVE)).toHaveLength(2);
   // a cleared screen would flicker
   expect(text).not.toContain('\u001b[2J');
-  expect(terminal.left()).toBe('nobody waits for a lock\n');
+  expect(terminal.left()).toBe('no session waits for a lock\n');
   expect(terminal.stderr()).toBe('');
   await Promise.all([holder, waiter].map(closeSql));
 });
@@ -72,12 +72,12 @@ test('shows a connection that is lost, and makes it again', async ({ emptyDb, pr
   const proxy = await startProxy(emptyDb.url);
   const terminal = createTerminal({ columns: 90, rows: 20 }, { cwd: project.dir, url: proxy.url });
   const ended = terminal.run('stats', 'locks', '--watch', '0.2');
-  await terminal.shows('nobody waits for a lock');
+  await terminal.shows('no session waits for a lock');
   proxy.refuse();
   proxy.cut();
   await terminal.shows('nothing accepts connections at 127.0.0.1');
   // what was seen last stays
-  expect(terminal.screen()).toContain('nobody waits for a lock');
+  expect(terminal.screen()).toContain('no session waits for a lock');
   expect(terminal.screen()).toMatch(/: trying again in [\d.]+ (ms|s)$/m);
   await proxy.accept();
   proxy.restore();
@@ -102,7 +102,7 @@ test('gives the terminal back when it fails for good', async ({
 }) => {
   const terminal = createTerminal({ columns: 90, rows: 20 }, { cwd: project.dir, url: role.url });
   const ended = terminal.run('stats', 'locks', '--watch', '0.2');
-  await terminal.shows('nobody waits for a lock');
+  await terminal.shows('no session waits for a lock');
   await admin.unsafe(`alter role ${role.name} nologin`);
   const pid = await readPid(emptyDb.sql);
   await emptyDb.sql`select pg_terminate_backend(${pid}::int)`;
@@ -121,7 +121,7 @@ test('does not take over a terminal before the first look', async ({ project }) 
 test('appends blocks where no terminal is, on one session', async ({ emptyDb, project }) => {
   const env = { EVDB_URL: emptyDb.url };
   const watching = startCli(['stats', 'locks', '--watch', '0.2'], { cwd: project.dir, env });
-  await watching.printed('nobody waits for a lock\n\n-- ');
+  await watching.printed('no session waits for a lock\n\n-- ');
   const first = await readPid(emptyDb.sql);
   const blocks = () => watching.output.stdout.split('-- ').length;
   const seen = blocks();
@@ -137,7 +137,7 @@ test('appends blocks where no terminal is, on one session', async ({ emptyDb, pr
   watching.child.kill('SIGINT');
   const { code, stdout, stderr } = await watching.result;
   expect(code).toBe(130);
-  expect(stdout).toMatch(/^(-- \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\nnobody waits for a lock\n\n)+$/);
+  expect(stdout).toMatch(/^(-- \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\nno session waits for a lock\n\n)+$/);
   expect(stderr.trimEnd().split('\n')).toHaveLength(1);
 });
 

@@ -56,7 +56,7 @@ describe('a value of .env', () => {
   it('with a name in braces that nobody has set is told of where evdb reads it', async () => {
     const { warnings } = await read('EVDB_URL=postgres://h/${DB_NAM}\nOTHER=${NONE}');
     expect(warnings).toEqual([
-      '.env EVDB_URL: there is no variable DB_NAM, so ${DB_NAM} stays as it stands',
+      '.env EVDB_URL: there is no variable DB_NAM, so ${DB_NAM} stays as it is',
     ]);
   });
 
@@ -73,6 +73,6 @@ it.skipIf(process.platform === 'win32')('a pipe is no .env, and nobody waits for
   execFileSync('mkfifo', [join(project.dir, '.env')]);
   await expect(readDotenv(project.dir, {})).rejects.toMatchObject({
     code: 'CONFIG_INVALID',
-    message: expect.stringContaining('is no regular file'),
+    message: expect.stringContaining('is not a regular file'),
   });
 });

@@ -98,8 +98,8 @@ describe('finding the config file', () => {
   });
 
   it.skipIf(process.platform === 'win32').each([
-    ['a pipe', (path: string) => void execFileSync('mkfifo', [path]), 'is no regular file'],
-    ['a device', (path: string) => symlinkSync('/dev/zero', path), 'is no regular file'],
+    ['a pipe', (path: string) => void execFileSync('mkfifo', [path]), 'is not a regular file'],
+    ['a device', (path: string) => symlinkSync('/dev/zero', path), 'is not a regular file'],
     ['a folder', (path: string) => void mkdirSync(path), 'is a folder'],
   ])('refuses %s in its place, and waits for nobody', async (_, make, message) => {
     for (const name of ['evdb.config.json', 'evdb.config.mjs', 'package.json', '.evdbrc']) {

@@ -195,7 +195,7 @@ describe('the parameters of a URL', () => {
       expect.objectContaining({
         code: 'CONFIG_INVALID',
         message: `.env DATABASE_URL: evdb cannot do what ${name} asks for`,
-        hint: expect.stringContaining('Take it out'),
+        hint: expect.stringContaining('Remove it'),
       }),
     );
   });

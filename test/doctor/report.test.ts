@@ -75,7 +75,7 @@ describe('the report of doctor', () => {
       fix: grant pg_read_all_stats to "app";
 
 indexes
-  ✓ ok       duplicate-indexes: all that was found is ignored; sizes are estimated, because somebody holds a lock; 1 ignored
+  ✓ ok       duplicate-indexes: all that was found is ignored; sizes are estimated, because another session holds a lock; 1 ignored
     ignored until 2027-03-31 (next release): index public.a_idx does nothing
 
 event-schema

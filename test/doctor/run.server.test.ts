@@ -48,7 +48,7 @@ test('goes on after a check that is slow, locked out or refused, and calls it un
     toldChecks(report).flatMap(({ findings }) => findings.map(({ reason }) => reason)),
   ).toEqual([
     'it takes longer than 200 ms and was cancelled',
-    'somebody holds a lock on what it reads',
+    'another session holds a lock on what it reads',
     expect.stringContaining('pg_authid'),
     'division by zero',
   ]);

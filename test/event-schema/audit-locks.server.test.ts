@@ -155,5 +155,5 @@ async function waitForWaiter(sql: postgres.Sql): Promise<void> {
     if (waiting.length > 0) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-  throw new Error('nobody waits for a lock');
+  throw new Error('no session waits for a lock');
 }

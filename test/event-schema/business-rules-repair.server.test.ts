@@ -27,7 +27,7 @@ async function untilWaiting(sql: postgres.Sql, count: number): Promise<void> {
     if (row?.waiting === count) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  throw new Error('nobody waits for a lock');
+  throw new Error('no session waits for a lock');
 }
 
 describe('repair_registration_counts', () => {

@@ -64,7 +64,7 @@ test(
 );
 
 test.each([
-  [['rule', 'lock-table'], 1, 'src/lint/rules/lock-table.ts is there already'],
+  [['rule', 'lock-table'], 1, 'src/lint/rules/lock-table.ts already exists'],
   [['rule', 'Lock Table'], 2, 'Usage: npm run new'],
   [['table', 'people'], 2, 'Usage: npm run new'],
   [['rule'], 2, 'Usage: npm run new'],

@@ -115,7 +115,7 @@ test('estimates the size of what somebody holds exclusively instead of waiting',
     isSizeEstimated: false,
   });
   expect(notes.map(({ text }) => text)).toEqual([
-    'the size of 1 index is an estimate, because somebody holds a lock',
+    'the size of 1 index is an estimate, because another session holds a lock',
   ]);
   await holder.unsafe('rollback');
   const after = await inspect(url, readIndexes);

@@ -144,7 +144,9 @@ test('estimates the size of a table that is locked, also by its index', async ({
   // Without the maps of free space and visibility.
   expect((exact?.tableBytes ?? 0) - (estimated?.tableBytes ?? 0)).toBeLessThanOrEqual(5 * 8192);
   expect(estimated?.indexBytes).toBe(exact?.indexBytes);
-  expect(notes[0]?.text).toBe('the size of 2 tables is an estimate, because somebody holds a lock');
+  expect(notes[0]?.text).toBe(
+    'the size of 2 tables is an estimate, because another session holds a lock',
+  );
   await holder.unsafe('rollback');
 });
 

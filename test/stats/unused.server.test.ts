@@ -130,7 +130,7 @@ test('refuses to judge counters that are younger than a week', async ({ emptyDb 
     },
   ]);
   expect((await judge(url)).rows).toMatchObject([
-    { index: 't_idle', caveat: 'nobody has read the table either: this says nothing yet' },
+    { index: 't_idle', caveat: 'the table was never read either: this proves nothing yet' },
   ]);
 });
 

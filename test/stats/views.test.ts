@@ -101,9 +101,9 @@ describe('an empty report', () => {
   const unknown = { level: 'unknown' as const, text: 'not installed' };
 
   it.each([
-    [render(LOCKS_VIEW, {}), 'nobody waits for a lock'],
+    [render(LOCKS_VIEW, {}), 'no session waits for a lock'],
     [render(ACTIVITY_VIEW, {}), 'no other session runs anything or has a transaction open'],
-    [render(CONNECTIONS_VIEW, {}), 'nobody else is connected'],
+    [render(CONNECTIONS_VIEW, {}), 'no other session is connected'],
     [render(QUERIES_VIEW, {}), 'no statement was counted in this database yet'],
     [render(QUERIES_VIEW, { notes: [unknown] }), 'no statements can be shown'],
     [render(REPLICATION_VIEW, {}), 'no replication slot, and nothing streams from this server'],

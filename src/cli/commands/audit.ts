@@ -53,8 +53,11 @@ const LOG: CommandSpec = {
     new Option('--limit <n>', 'show at most this many entries')
       .argParser(parseWithin(1, 100_000))
       .default(20),
-    new Option('--before <cursor>', 'the next page: what the page before names').conflicts('watch'),
-    new Option('--watch', 'go on with new entries'),
+    new Option(
+      '--before <cursor>',
+      'the next page: the cursor that the previous page gave',
+    ).conflicts('watch'),
+    new Option('--watch', 'keep showing new entries'),
     ...eventSchemaOptions(),
   ],
   examples: [

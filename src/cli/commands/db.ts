@@ -47,7 +47,7 @@ const DROP: CommandSpec = {
   name: 'drop',
   summary: 'drop the configured database with all its data',
   description:
-    'Drops the configured database with all its data, where it exists. Refused where somebody is connected, unless --force ends their sessions, and always where the environment is protected.',
+    'Drops the configured database with all its data, where it exists. Refused while other sessions are connected, unless --force ends them, and always where the environment is protected.',
   options: () => [
     new Option('--confirm', 'consent: without it nothing is changed'),
     new Option('--force', 'end the sessions that are connected'),
@@ -133,12 +133,12 @@ function requireDropConsent({ flags }: CommandInput, config: Config): void {
   if (config.isProtected) {
     const message = `drop of ${name} is refused: ${environmentName(config)} is protected`;
     throw new EvdbError('PROTECTED_ENVIRONMENT', message, {
-      hint: 'Nothing was changed. Where it really has to go, take `protected` out of the config file first.',
+      hint: 'Nothing was changed. To drop it anyway, remove `protected` from the config file first.',
     });
   }
   if (flags.confirm) return;
   throw new EvdbError('CONFIRM_REQUIRED', `this drops ${name}, all its schemas and all its data`, {
-    hint: `Nothing was changed. When that is meant: ${sameCommand('db drop', { confirm: true })}`,
+    hint: `Nothing was changed. If that is intended: ${sameCommand('db drop', { confirm: true })}`,
     details: { typed: databaseName(config) },
   });
 }

@@ -15,13 +15,13 @@ function findOptions(): Option[] {
     new Option('--from <time>', 'not before this time (default: now)').argParser(parseMoment),
     new Option('--until <time>', 'before this time').argParser(parseMoment),
     new Option('--past', 'also events that have begun').conflicts('from'),
-    new Option('--location <words>', 'words that the location has to have'),
+    new Option('--location <words>', 'words that the location must contain'),
     new Option('--inactive', 'also events that are inactive'),
     new Option('--free', 'only events with free seats'),
     new Option('--limit <n>', 'show at most this many events')
       .argParser(parseWithin(1, 100))
       .default(20),
-    new Option('--after <cursor>', 'the next page: what the page before names'),
+    new Option('--after <cursor>', 'the next page: the cursor that the previous page gave'),
     ...reportOptions(),
     ...eventSchemaOptions(),
   ];

@@ -28,7 +28,7 @@ export const INIT_COMMAND: CommandSpec = {
       'gitlab',
       'none',
     ]),
-    new Option('-y, --yes', 'ask nothing: without a flag the event schema comes along'),
+    new Option('-y, --yes', 'ask nothing; without another flag the event schema is included'),
   ],
   examples: ['init', 'init --empty --ci github', 'init --event-schema --yes'],
   run: handlersOf(() => import('../handlers/init.ts'))('handleInit'),

@@ -70,7 +70,7 @@ export const STATS_TOPICS: StatsTopic[] = [
   ),
   topic(
     'unused',
-    'indexes that nobody reads and nothing needs',
+    'indexes that are never read and not needed',
     async () => {
       const { readUnusedIndexes: read, UNUSED_VIEW: view } = await import('../../stats/unused.ts');
       return { read, view };
@@ -79,7 +79,7 @@ export const STATS_TOPICS: StatsTopic[] = [
   ),
   topic(
     'duplicates',
-    'indexes that another one makes superfluous',
+    'indexes that another index makes redundant',
     async () => {
       const { readDuplicateIndexes: read, DUPLICATES_VIEW: view } = await import(
         '../../stats/duplicates.ts'
@@ -148,7 +148,7 @@ export const STATS_TOPICS: StatsTopic[] = [
   ),
   topic(
     'connections',
-    'who is connected, and how many more may be',
+    'who is connected, and how many more can connect',
     async () => {
       const { readConnections: read, CONNECTIONS_VIEW: view } = await import(
         '../../stats/connections.ts'
@@ -233,15 +233,15 @@ const FLAGS: Record<TopicFlag, () => Option> = {
   minAge: () =>
     new Option(
       '--min-age <duration>',
-      'trust counters that are at least so old (default: 7d)',
+      'trust counters that are at least this old (default: 7d)',
     ).argParser(parseSeconds),
 };
 
 const UPDATE: CommandSpec = {
   name: 'update',
-  summary: 'analyze every table, and say what became of each',
+  summary: 'analyze every table, and report on each',
   description:
-    'Analyzes one table after the other and waits for nobody: what is locked is skipped and listed. Exits 4 where only locks stood in the way, and 1 where a table failed or the role may not analyze it.',
+    'Analyzes one table after another and waits for no lock: locked tables are skipped and listed. Exits 4 where only locks prevented it, and 1 where a table failed or the role may not analyze it.',
   options: () => [FLAGS.schema(), ...reportOptions(), ...connectionOptions()],
   examples: ['stats update', 'stats update --schema public'],
   run: handleUpdate,
@@ -250,9 +250,10 @@ const UPDATE: CommandSpec = {
 const SHORTEST_MS = 200;
 
 function watchOption(): Option {
-  return new Option('--watch [interval]', 'show it again and again (default: every 2s)').argParser(
-    parseInterval,
-  );
+  return new Option(
+    '--watch [interval]',
+    'show it again at an interval (default: every 2s)',
+  ).argParser(parseInterval);
 }
 
 function parseInterval(text: string): number {
@@ -308,7 +309,7 @@ async function handleUpdate(input: CommandInput): Promise<CommandResult> {
   let total = 0;
   const isInterrupted = await withStop(
     context,
-    { said: 'ending the table at hand' },
+    { said: 'finishing the current table' },
     async (signal) => {
       try {
         await updateStatistics(connection, {

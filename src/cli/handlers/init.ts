@@ -99,7 +99,7 @@ function describe(result: InitProjectResult, answers: Answers): string {
   return [
     ...created.map((path) => `created  ${path}`),
     ...changed.map((path) => `changed  ${path} (scripts that call evdb)`),
-    ...kept.map((path) => `kept     ${path} (was there already)`),
+    ...kept.map((path) => `kept     ${path} (already there)`),
     ...(eventSchema === 'notCopied'
       ? ['The event schema was not copied: migrations/ holds migrations of its own']
       : []),

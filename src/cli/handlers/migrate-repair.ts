@@ -83,7 +83,7 @@ export async function handleAdopt(input: CommandInput): Promise<CommandResult> {
 }
 
 function noTool(): EvdbError {
-  return new EvdbError('USAGE', 'which tool is it to take over from?', {
+  return new EvdbError('USAGE', 'which tool should evdb take over from?', {
     hint: `For example: ${sameCommand('migrate adopt', { from: 'dbmate', 'dry-run': true })}`,
   });
 }

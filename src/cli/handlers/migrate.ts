@@ -99,13 +99,13 @@ function requireResetConsent({ flags }: CommandInput, config: Config): void {
       'PROTECTED_ENVIRONMENT',
       `reset of ${describeTarget(config)} is refused: ${environmentName(config)} is protected`,
       {
-        hint: 'Nothing was changed. Where it really has to go, take `protected` out of the config file first.',
+        hint: 'Nothing was changed. To drop it anyway, remove `protected` from the config file first.',
       },
     );
   }
   if (flags.confirm) return;
   throw new EvdbError('CONFIRM_REQUIRED', `reset drops everything in ${describeTarget(config)}`, {
-    hint: `Nothing was changed. When that is meant: ${sameCommand('migrate reset', { confirm: true })}`,
+    hint: `Nothing was changed. If that is intended: ${sameCommand('migrate reset', { confirm: true })}`,
     details: { typed: databaseName(config) },
   });
 }

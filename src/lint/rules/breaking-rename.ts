@@ -22,7 +22,7 @@ export const breakingRename: LintRule = {
   kinds: ['RenameStmt', 'AlterObjectSchemaStmt', 'AlterEnumStmt'],
   group: 'compat',
   severity: 'error',
-  summary: 'gives another name to what the running application still calls by the old one',
+  summary: 'renames what the running application still uses by its old name',
   check(at) {
     const rename = asKind(at.tree, 'RenameStmt');
     if (rename) return judgeRename(at, rename);

@@ -88,7 +88,7 @@ function judgeUniqueIndexes(at: StatementInContext, drop: DropStmt): RuleFinding
     return [
       {
         ...finding(
-          `drops unique index ${key}: nothing keeps (${columns}) of ${index.table} unique any more`,
+          `drops unique index ${key}: (${columns}) of ${index.table} is no longer kept unique`,
           'info',
         ),
         tables: [index.table],
@@ -167,20 +167,20 @@ function judgeCommand(
       );
     case 'AT_DropNotNull':
       return finding(
-        `lets ${table}.${shown} be null: versions of the application that rely on a value may meet none`,
+        `lets ${table}.${shown} be null: versions of the application that rely on a value may find none`,
         'info',
       );
     case 'AT_DropConstraint':
       if (isProvenOtherwise(at, table, name)) return undefined;
       return finding(
-        `drops constraint ${shown} of ${table}: nothing keeps its rule any more`,
+        `drops constraint ${shown} of ${table}: its rule is no longer enforced`,
         'info',
       );
     case 'AT_AlterConstraint': {
       const { ATAlterConstraint: change } = def as { ATAlterConstraint?: ATAlterConstraint };
       if (!change?.alterEnforceability || change.is_enforced) return undefined;
       return finding(
-        `no longer enforces constraint ${quoteWhereNeeded(change.conname ?? '?')} of ${table}: nothing keeps its rule any more`,
+        `no longer enforces constraint ${quoteWhereNeeded(change.conname ?? '?')} of ${table}: its rule is no longer enforced`,
         'info',
       );
     }
@@ -227,7 +227,7 @@ function judgeAlterDomain(at: StatementInContext, alter: AlterDomainStmt): RuleF
   if (alter.subtype === 'X') {
     return [
       finding(
-        `drops constraint ${alter.name} of domain ${domain}: nothing keeps its rule any more`,
+        `drops constraint ${alter.name} of domain ${domain}: its rule is no longer enforced`,
         'info',
       ),
     ];

@@ -30,7 +30,8 @@ export const disabledTrigger: LintRule = {
   ],
   group: 'data',
   severity: 'error',
-  summary: 'switches triggers, rules or foreign keys off, and what goes in then is not checked',
+  summary:
+    'disables triggers, rules or foreign keys, so that rows written meanwhile are not checked',
   check(at) {
     const alter = asKind(at.tree, 'AlterTableStmt');
     if (alter) return judgeTable(at, alter.relation);
@@ -105,7 +106,7 @@ function effectOf(
         effect: 'what the migration changes until they are on again they do not see',
         severity: 'info',
       }
-    : { effect: 'what they keep or write is not kept or written any more', severity: 'warning' };
+    : { effect: 'what they check or write is no longer checked or written', severity: 'warning' };
 }
 
 /** Whether foreign keys lead from or to the table, as far as anybody knows. */
@@ -166,7 +167,7 @@ function wordOf(node: Node | undefined): string | undefined {
 
 function eventTrigger(name: string | undefined): RuleFinding {
   return {
-    message: `switches event trigger ${quoteWhereNeeded(name ?? '?')} off: what it forbids or notes is not forbidden or noted any more`,
+    message: `switches event trigger ${quoteWhereNeeded(name ?? '?')} off: what it forbids or records is no longer forbidden or recorded`,
     hint: HINT,
     severity: 'warning',
     tables: [],

@@ -10,7 +10,7 @@ export const invalidIndexMasked: LintRule = {
   kinds: ['IndexStmt', 'AlterTableStmt'],
   group: 'tx',
   severity: 'warning',
-  summary: 'takes an index that an interrupted build left invalid for a good one',
+  summary: 'mistakes an invalid index, left by an interrupted build, for a valid one',
   check(at) {
     const create = asKind(at.tree, 'IndexStmt');
     if (create?.concurrent && create.if_not_exists) {

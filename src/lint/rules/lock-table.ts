@@ -21,7 +21,7 @@ export const lockTable: LintRule = {
       return [
         {
           message: `locks ${sized(at, table)} ${underLock(lock)}, and ${UNTIL_COMMIT}`,
-          hint: 'Let the statements take the locks that they need, or ask for SHARE UPDATE EXCLUSIVE, which keeps out other changes of the structure and nobody else.',
+          hint: 'Let the statements take the locks that they need, or ask for SHARE UPDATE EXCLUSIVE, which keeps out only other changes of the structure.',
           offset: offsetOf(at, range.location),
           tables: [table],
           lock,

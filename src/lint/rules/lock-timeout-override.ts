@@ -15,12 +15,12 @@ export const lockTimeoutOverride: LintRule = {
   kinds: ['VariableSetStmt', 'DiscardStmt', 'LockStmt', 'SelectStmt'],
   group: 'tx',
   severity: 'error',
-  summary: 'takes off the lock timeout, or locks a table whole',
+  summary: 'removes the lock timeout, or locks a whole table',
   check(at) {
     const set = asKind(at.tree, 'VariableSetStmt');
     if (set) return judgeSet(at, set);
     const discard = asKind(at.tree, 'DiscardStmt');
-    if (discard?.target === 'DISCARD_ALL') return [unset('"discard all" takes off lock_timeout')];
+    if (discard?.target === 'DISCARD_ALL') return [unset('"discard all" removes lock_timeout')];
     const lock = asKind(at.tree, 'LockStmt');
     if (lock) return judgeLock(at, lock);
     return 'SelectStmt' in at.tree ? judgeSetConfig(at) : [];
@@ -31,9 +31,9 @@ function judgeSet(
   at: StatementInContext,
   { kind, name, args, is_local }: VariableSetStmt,
 ): RuleFinding[] {
-  if (kind === 'VAR_RESET_ALL') return [unset('"reset all" takes off lock_timeout')];
+  if (kind === 'VAR_RESET_ALL') return [unset('"reset all" removes lock_timeout')];
   if (name !== 'lock_timeout') return [];
-  if (kind !== 'VAR_SET_VALUE') return [unset('takes off lock_timeout')];
+  if (kind !== 'VAR_SET_VALUE') return [unset('removes lock_timeout')];
   const value = asKind(args?.[0], 'A_Const');
   return judgeValue(at, value === undefined ? undefined : textOf(value), is_local === true);
 }
@@ -58,7 +58,7 @@ function judgeValue(
 ): RuleFinding[] {
   const durationMs = value === undefined ? undefined : parseTimeoutMs(value);
   if (durationMs === undefined) return [];
-  if (durationMs === 0) return [unset('takes off lock_timeout')];
+  if (durationMs === 0) return [unset('removes lock_timeout')];
   if (durationMs <= settings.maxLockTimeoutMs) return [];
   const scope = isLocal ? '' : ', for all that follows';
   return [
@@ -72,7 +72,7 @@ function judgeValue(
 
 function unset(what: string): RuleFinding {
   return {
-    message: `${what}: a statement may then wait for a lock without end, and everything else behind it`,
+    message: `${what}: a statement may then wait for a lock forever, and everything else behind it`,
     hint: HINT,
     tables: [],
   };

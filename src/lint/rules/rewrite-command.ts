@@ -11,7 +11,7 @@ export const rewriteCommand: LintRule = {
   name: 'rewrite-command',
   group: 'locks',
   severity: 'error',
-  summary: 'vacuum full, cluster, or another command that writes the whole table anew',
+  summary: 'vacuum full, cluster, or another command that rewrites the whole table',
   check(at) {
     const everywhere = withoutTable(at);
     if (everywhere !== undefined) return [judgeEverywhere(everywhere)];

@@ -60,7 +60,7 @@ function addNotNullNotValid(at: StatementInContext, offset: number | undefined):
   }
   const added = `add constraint ${quoteWhereNeeded(name)} not null ${quoteWhereNeeded(column)} not valid`;
   return {
-    description: 'add the constraint not valid and validate it in a migration behind this one',
+    description: 'add the constraint not valid and validate it in a later migration',
     edits: [{ start: item.start, end: item.end, text: added }],
     follows: [validateLater(item, name, added)],
   };

@@ -52,7 +52,7 @@ export const preferTimestamptz = columnRule(
   ({ type }) =>
     type === 'timestamp'
       ? {
-          message: 'timestamp keeps no moment: what it means depends on who reads it',
+          message: 'timestamp is not a point in time: what it means depends on who reads it',
           hint: 'Use timestamptz.',
         }
       : undefined,
@@ -76,7 +76,8 @@ export const preferBigintKey = columnRule(
   ({ type, isKey }) =>
     isKey && SMALL_INTEGERS.has(type)
       ? {
-          message: 'the key ends at 2,147,483,647 or before, and a larger type rewrites the table',
+          message:
+            'the key runs out at 2,147,483,647 or earlier, and a larger type rewrites the table',
           hint: 'Use bigint.',
         }
       : undefined,
@@ -101,7 +102,7 @@ export const longIdentifier: LintRule = {
   name: 'long-identifier',
   group: 'style',
   severity: 'warning',
-  summary: 'has a name that PostgreSQL cuts after 63 bytes',
+  summary: 'has a name that PostgreSQL truncates to 63 bytes',
   isOptional: true,
   check({ text }) {
     const found: RuleFinding[] = [];
@@ -111,7 +112,7 @@ export const longIdentifier: LintRule = {
       const name = nameOf(text.slice(cursor.start, cursor.end));
       if (Buffer.byteLength(name) <= MAX_NAME_BYTES) continue;
       found.push({
-        message: `${quoteWhereNeeded(name)} is longer than 63 bytes: PostgreSQL cuts it without an error`,
+        message: `${quoteWhereNeeded(name)} is longer than 63 bytes: PostgreSQL truncates it without an error`,
         hint: 'Choose a shorter name.',
         offset: cursor.start,
         tables: [],

@@ -60,7 +60,7 @@ export const autovacuumDisabled: LintRule = {
 function uncleaned(table: string, offset: number): RuleFinding {
   return {
     message: `autovacuum leaves ${table} alone: dead rows stay, statistics grow old, and it runs all the same before transaction ids run out`,
-    hint: 'Leave it on and let it come more often, as by autovacuum_vacuum_scale_factor.',
+    hint: 'Leave it on and let it run more often, for example with a lower autovacuum_vacuum_scale_factor.',
     offset,
     tables: [table],
   };

@@ -142,14 +142,14 @@ function judge(at: StatementInContext, { verb, where }: Change, table: ObjectKey
   const what = touchesAll
     ? `${verb} changes every row of ${sized(at, table)} in one statement`
     : verb === 'insert … select'
-      ? `inserts into ${sized(at, table)} as many rows as its query gives, in one statement`
+      ? `inserts into ${sized(at, table)} as many rows as its query returns, in one statement`
       : `${verb} may change any number of rows of ${sized(at, table)} in one statement`;
   const meanwhile = locked
     ? `: ${locked} all that time`
     : ': each row stays locked until the transaction ends';
   return {
     message: `${what}${meanwhile}`,
-    hint: 'Change some thousand rows at a time, each batch in a transaction of its own, apart from changes of the structure.',
+    hint: 'Change a few thousand rows at a time, each batch in a transaction of its own, apart from changes of the structure.',
     severity: touchesAll || locked !== undefined ? 'error' : 'warning',
     tables: [table],
     lock: 'RowExclusive',

@@ -5,7 +5,7 @@ export const willFail: LintRule = {
   name: 'will-fail',
   group: 'tx',
   severity: 'error',
-  summary: 'is refused by PostgreSQL, or leaves undone what it asks for',
+  summary: 'is refused by PostgreSQL, or does not do what it says',
   check(at) {
     return at.impact.refusals
       .filter((one) => !one.isOnlyInTransaction || at.file.isTransactional || at.isEmbedded)

@@ -10,7 +10,7 @@ export const workUnderStrongLock: LintRule = {
   group: 'tx',
   severity: 'warning',
   inDown: 'weaker',
-  summary: 'goes on working while its transaction keeps others out of a table',
+  summary: 'keeps working while its transaction locks others out of a table',
   check(at) {
     const held = heldBefore(at);
     if (held === undefined) return [];

@@ -134,7 +134,7 @@ function asPending({ row: _, ...status }: MigrationStatus): MigrationStatus {
 
 function noFileToRedo(migrations: MigrationStatus[]): EvdbError {
   return new EvdbError('MISSING_MIGRATION', 'the newest applied migration has no file here', {
-    hint: `Bring the file back from version control, or from the ledger: ${restoreCommand(migrations)}`,
+    hint: `Restore the file from version control, or from the ledger: ${restoreCommand(migrations)}`,
   });
 }
 

@@ -62,7 +62,7 @@ function ledgerRefuses(cause: Error, step: MigrationStep, { key }: ApplyContext)
     'LEDGER_DAMAGED',
     `the ledger refuses what is to be written of ${fullName(step)}: ${cause.message}`,
     {
-      hint: `Nothing is wrong with the file. Look at the tables of schema "${key.ledgerSchema}": somebody has changed them, or rows of them.`,
+      hint: `Nothing is wrong with the file. Look at the tables of schema "${key.ledgerSchema}": they, or rows in them, were changed by hand.`,
       cause,
       details: { sqlstate: codeOf(cause) },
     },
@@ -106,7 +106,7 @@ function withAdvice(error: ScriptError, step: MigrationStep): ScriptError {
     : 'Correct the file';
   const hint = step.isTransactional
     ? `Nothing of ${fullName(step)} was ${step.direction === 'up' ? 'applied' : 'rolled back'}; what ran before it stays. ${mend} and run the command again.`
-    : `${fullName(step)} runs outside a transaction: the statements before this one are committed and do not run again. Correct this one and run the command again: it goes on here.${step.direction === 'up' ? ` \`${commandLine('migrate down')}\` rolls them back with its down script.` : ''}`;
+    : `${fullName(step)} runs outside a transaction: the statements before this one are committed and do not run again. Correct this one and run the command again: it continues here.${step.direction === 'up' ? ` \`${commandLine('migrate down')}\` rolls them back with its down script.` : ''}`;
   const place = { script: step.script, ...location, excerpt };
   return new ScriptError(code, message, place, { hint, cause, ...(server && { server }) });
 }
@@ -140,7 +140,7 @@ function connectionLost(cause: unknown, step: MigrationStep): EvdbError {
   }
   const message = `the connection was lost while ${name} ran${reasonOfLoss(cause)}`;
   return new EvdbError('CONNECTION_LOST', message, {
-    hint: `It runs outside a transaction, so its first statements stay: \`${commandLine('migrate status')}\` tells how far it came. Run the command again: it goes on from there.`,
+    hint: `It runs outside a transaction, so its first statements stay: \`${commandLine('migrate status')}\` tells how far it came. Run the command again: it continues from there.`,
     cause,
     details: { cause: codeOf(cause) },
   });
@@ -150,10 +150,10 @@ function lockTimeout(cause: unknown, step: MigrationStep, blockers: SeenBlocker[
   const who = blockers.length > 0 ? `: ${blockers.map(describeSeen).join('; ')}` : '';
   const left = step.isTransactional
     ? 'Nothing was changed.'
-    : 'The statements before it are committed; the next run goes on here.';
+    : 'The statements before it are committed; the next run continues here.';
   const sql = terminateSql(blockers);
-  const end = sql === '' ? '' : `end who blocks it (${sql}), `;
-  const hint = `${left} Try again at a quieter time, ${end}or give it more patience: --lock-wait-budget 10min, or in the file -- evdb: lock-timeout 5s`;
+  const end = sql === '' ? '' : `end the session that blocks it (${sql}), `;
+  const hint = `${left} Try again at a quieter time, ${end}or allow more time: --lock-wait-budget 10min, or in the file -- evdb: lock-timeout 5s`;
   const message = `${fullName(step)} did not get its locks${who}`;
   const isPlaced = cause instanceof ScriptError;
   const { line = 1, column = 1 } = isPlaced ? cause.location : {};

@@ -332,7 +332,7 @@ function takenOver(step: MigrationStep): EvdbError {
     'LOCKED',
     `${fullName(step)} released the runner's lock, and another runner has taken it`,
     {
-      hint: 'The statement was rolled back where it had a transaction. Take pg_advisory_unlock_all() or `discard all` out of the script.',
+      hint: 'The statement was rolled back where it had a transaction. Remove pg_advisory_unlock_all() or `discard all` from the script.',
     },
   );
 }

@@ -193,7 +193,7 @@ function cannotReopen(cause: unknown): EvdbError {
   return new EvdbError(
     'CONNECTION_LOST',
     `the second session, which keeps the journal, was lost and could not be opened again${reason}`,
-    { hint: 'Run the command again: it goes on from there.', cause },
+    { hint: 'Run the command again: it continues from there.', cause },
   );
 }
 
@@ -214,7 +214,7 @@ function needsTwo(error: unknown): unknown {
     'TOO_MANY_CONNECTIONS',
     `evdb needs two connections at a time, and got only one: ${error.message}`,
     {
-      hint: 'Raise the connection limit of the role or the database, or the size of the pool where a pooler stands between, to 2 at least.',
+      hint: 'Raise the connection limit of the role or the database, or the size of the pool where a pooler stands between, to at least 2.',
       cause: error,
     },
   );

@@ -57,7 +57,7 @@ export async function resolveOutcome(
     'CONNECTION_LOST',
     `the connection was lost while ${fullName(steps[index] as MigrationStep)} committed; ${said[fate]}`,
     {
-      hint: 'Run the command again: it goes on from there.',
+      hint: 'Run the command again: it continues from there.',
       cause: loss.cause,
       details: { commit: fate === 'committed' ? 'committed' : 'aborted' },
     },
@@ -80,7 +80,7 @@ function outcomeUnknown(
   const [names, they] =
     others.length === 0
       ? [fullName(first), 'it is']
-      : [`${fullName(first)} and ${others.length} more behind it`, 'they are'];
+      : [`${fullName(first)} and ${others.length} more after it`, 'they are'];
   return new EvdbError(
     'OUTCOME_UNKNOWN',
     `the connection was lost while ${names} committed, and the server cannot be asked whether ${they} ${STANDING[first.direction].yes}`,

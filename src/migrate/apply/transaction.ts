@@ -271,7 +271,7 @@ function lockLost(step: MigrationStep): EvdbError {
     'LOCKED',
     `${fullName(step)} released the runner's lock, and another runner has taken it`,
     {
-      hint: 'It was rolled back. Take pg_advisory_unlock_all() out of the script, or name the locks to release.',
+      hint: 'It was rolled back. Remove pg_advisory_unlock_all() from the script, or name the locks to release.',
     },
   );
 }

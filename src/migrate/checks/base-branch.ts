@@ -39,7 +39,7 @@ export async function checkBase(directory: string, ref: string): Promise<BaseChe
   const findings = misplaced.map((one) => misplacedFinding(one, { directory, ref, here }));
   const unchanged = unchangedOf(base, directory);
   if (base.changedSince === undefined) {
-    const reason = 'this clone does not reach back to where the branches parted';
+    const reason = 'this clone does not contain the commit where the branches diverged';
     const check = `scripts of ${ref} that were changed here`;
     return { findings, skipped: [{ check, reason }], unchanged };
   }
@@ -78,7 +78,7 @@ export function newAgainst(
   const check = `${known === 1 ? 'a finding' : `${known} findings`} in files that are the same on ${ref}`;
   return {
     findings: added,
-    skipped: [{ check, reason: 'what stands there already is not new here' }],
+    skipped: [{ check, reason: 'they are on the base branch already' }],
   };
 }
 
@@ -102,7 +102,7 @@ function misplacedFinding(misplaced: Misplaced, at: Compared): ValidationFinding
   const says = {
     collision: `has the version of ${other.fileName} on ${at.ref}`,
     behind: `is older than ${other.fileName} on ${at.ref}: databases that have that refuse it as out of order`,
-    overtaken: `has to stay behind ${other.fileName}, which moves`,
+    overtaken: `has to stay after ${other.fileName}, which moves`,
   };
   const renames = renamesOf(misplaced, at);
   const commands = renames

@@ -177,7 +177,7 @@ function findingsOf(
   if (!proof.failure) return [];
   const { direction, error, missing = [] } = proof.failure;
   const what = {
-    up: 'does not run in a scratch database, so nothing behind it was proven',
+    up: 'does not run in a scratch database, so nothing after it was proven',
     down: 'cannot be rolled back',
     'up again': 'cannot be applied again after it was rolled back',
   }[direction];
@@ -209,7 +209,7 @@ function incompleteDown({ file, differences }: DownProof): ValidationFinding {
     severity: onlyOrder ? 'info' : 'error',
     code: 'DOWN_INCOMPLETE',
     message: onlyOrder
-      ? `after up and down of ${fullName(file)} columns stand in another order`
+      ? `after up and down of ${fullName(file)} columns are in another order`
       : `after up and down of ${fullName(file)} the database is not what it was (+ is left, - is gone):`,
     location: { file: path, line: 1, column: 1 },
     objects: [],

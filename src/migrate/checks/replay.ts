@@ -14,7 +14,7 @@ import { isApplied, type MigrationStatus } from '../plan/compare.ts';
 import { fullName } from '../plan/plan.ts';
 
 export const REPLAY_HINT =
-  'A scratch database is empty: what the migrations need from elsewhere, such as an extension or another schema, is not there.';
+  'A scratch database is empty: what the migrations need from elsewhere, such as an extension or another schema, is missing.';
 
 interface Replay {
   /** A session on the target, to read the ledger. */
@@ -70,7 +70,7 @@ async function readAppliedScripts({
     if (stored) return scriptFromText(`ledger:${fullName(status)}.sql`, stored);
     const isSame = status.state === 'applied' || status.state === 'reworded';
     if (status.file && isSame) return readScript(status.file.upPath);
-    throw new EvdbError('REPLAY_FAILED', `the text of ${fullName(status)} is not to be had`, {
+    throw new EvdbError('REPLAY_FAILED', `the text of ${fullName(status)} is not available`, {
       hint: 'The ledger did not keep it, and there is no file that is the same.',
     });
   };

@@ -238,7 +238,7 @@ function ledgerFinding(status: MigrationStatus, diff: string | undefined): Valid
   const [severity, code] = known;
   const wayOn =
     status.state === 'incomplete'
-      ? `: \`${commandLine('migrate up')}\` goes on with it, \`${commandLine('migrate down')}\` rolls it back`
+      ? `: \`${commandLine('migrate up')}\` continues it, \`${commandLine('migrate down')}\` rolls it back`
       : '';
   const message = `${fullName(status)} ${STATE_SAYS[status.state]}${wayOn}`;
   const details = diff === undefined ? {} : { details: { diff } };

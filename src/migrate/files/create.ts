@@ -93,7 +93,7 @@ function nextVersion(files: MigrationFile[], options: CreateMigrationOptions): s
 
 function renderTemplate(file: string, { name, irreversible }: CreateMigrationOptions): string {
   const text = readFileSync(packagePath('templates', file), 'utf8');
-  const header = irreversible ? '-- evdb: irreversible <say why there is no way back>\n' : '';
+  const header = irreversible ? '-- evdb: irreversible <say why it cannot be rolled back>\n' : '';
   return header + text.replaceAll('{{name}}', name.trim().replace(/\s+/g, ' '));
 }
 
@@ -113,7 +113,7 @@ export function writeNew(path: string, text: string): void {
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === 'EEXIST') {
-      throw new EvdbError('FILE_EXISTS', `${path} is there already`, {
+      throw new EvdbError('FILE_EXISTS', `${path} already exists`, {
         hint: 'Choose another name.',
         cause,
       });

@@ -109,11 +109,7 @@ function applyDirective(into: Directives, name: string, value: string, at: Place
 /** Of two that differ one was meant, and nobody knows which. */
 function once(before: number | undefined, now: number, { name, at }: { name: string; at: Place }) {
   if (before === undefined || before === now) return now;
-  throw invalid(
-    at,
-    `"${name}" stands here a second time with another value`,
-    'Remove one of both.',
-  );
+  throw invalid(at, `"${name}" is given a second time with another value`, 'Remove one of them.');
 }
 
 function parseTimeout(name: string, value: string, at: Place): number {

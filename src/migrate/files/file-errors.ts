@@ -23,7 +23,7 @@ export function notUtf8(path: string): EvdbError {
 export function fileChanged(path: string, cause?: unknown): EvdbError {
   const shown = displayPath(path);
   return new EvdbError('FILE_CHANGED', `${shown} was changed while it ran`, {
-    hint: 'Nothing of it stays. Run the command again when nobody writes to the file.',
+    hint: 'It was rolled back. Run the command again when nothing writes to the file.',
     cause,
     details: { file: shown },
   });

@@ -203,13 +203,13 @@ function wayOut({ markers: { adoptAs }, meaning, text }: FoundMarker): string {
   }
   if (meaning === 'noTransaction') return 'Write instead: -- evdb: no-transaction';
   if (meaning === 'other') {
-    return `evdb does not read this format: write each part as a file NNN_name.sql of its own, with the way back in NNN_name.down.sql. What a database has already is counted as applied: \`${commandLine('migrate baseline', { help: true })}\`.`;
+    return `evdb does not read this format: write each part as a file NNN_name.sql of its own, with the rollback in NNN_name.down.sql. What a database has already is counted as applied: \`${commandLine('migrate baseline', { help: true })}\`.`;
   }
-  return `Put what stands behind ${JSON.stringify(text)} into a file of its own: NNN_name.sql goes up, NNN_name.down.sql comes back. What a database has already is counted as applied: \`${commandLine('migrate baseline', { help: true })}\`.`;
+  return `Put what follows ${JSON.stringify(text)} into a file of its own: NNN_name.sql applies, NNN_name.down.sql rolls back. What a database has already is counted as applied: \`${commandLine('migrate baseline', { help: true })}\`.`;
 }
 
 function ofOwn(meaning: Meaning): string {
   return meaning === 'noTransaction'
     ? "; in a file that is evdb's own, write: -- evdb: no-transaction"
-    : "; in one that is evdb's own, put the way back into NNN_name.down.sql";
+    : "; in one that is evdb's own, put the rollback into NNN_name.down.sql";
 }

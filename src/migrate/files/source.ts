@@ -80,11 +80,15 @@ function readFileNames(directory: string): string[] {
       (name) => /\.sql$/i.test(name) && !LITTER.test(name) && name !== STRUCTURE_FILE,
     );
   } catch (cause) {
-    throw new EvdbError('MIGRATIONS_DIR_MISSING', `there is no folder ${displayPath(directory)}`, {
-      hint: `Run \`${commandLine('init')}\` to start with the event schema, \`${commandLine('migrate create', {}, { args: ['first table'] })}\` to start empty, or name the folder with --migrations-dir.`,
-      cause,
-      details: { directory },
-    });
+    throw new EvdbError(
+      'MIGRATIONS_DIR_MISSING',
+      `the folder ${displayPath(directory)} does not exist`,
+      {
+        hint: `Run \`${commandLine('init')}\` to start with the event schema, \`${commandLine('migrate create', {}, { args: ['first table'] })}\` to start empty, or name the folder with --migrations-dir.`,
+        cause,
+        details: { directory },
+      },
+    );
   }
 }
 
@@ -94,7 +98,7 @@ function parseFileName(fileName: string, directory: string) {
   if (!match || version.length > MAX_VERSION_DIGITS) {
     throw new EvdbError(
       'INVALID_NAME',
-      `the file name ${JSON.stringify(fileName)} in ${displayPath(directory)} does not fit NNN_name.sql`,
+      `the file name ${JSON.stringify(fileName)} in ${displayPath(directory)} does not match NNN_name.sql`,
       {
         hint: `${ofOtherTool(fileName)}Name it like 007_add_venues.sql and 007_add_venues.down.sql: a version of at most ${MAX_VERSION_DIGITS} digits, "_", then letters, digits, "_", "-" or ".".`,
         details: { file: fileName },

@@ -164,9 +164,13 @@ function literals(...values: (string | null | undefined)[]): string {
 
 /** Something on the server keeps the ledger from being written, such as a trigger. */
 export function notRecorded({ ledgerSchema }: LedgerKey, name: string): EvdbError {
-  return new EvdbError('LEDGER_DAMAGED', `the ledger does not keep what is written of ${name}`, {
-    hint: `Look for a trigger, a rule or a row security policy on the tables of schema "${ledgerSchema}", and remove it.`,
-  });
+  return new EvdbError(
+    'LEDGER_DAMAGED',
+    `the ledger does not keep what evdb writes about ${name}`,
+    {
+      hint: `Look for a trigger, a rule or a row security policy on the tables of schema "${ledgerSchema}", and remove it.`,
+    },
+  );
 }
 
 /**

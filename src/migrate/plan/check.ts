@@ -95,7 +95,7 @@ function checkCopies(statements: Statement[]): ScriptProblem[] {
     .map(({ line, column }) => ({
       code: 'COPY_UNSUPPORTED',
       severity: 'error',
-      message: 'copy … to stdout has nobody to send its rows to',
+      message: 'copy … to stdout has no client to send its rows to',
       line,
       column,
       hint: 'Remove it: a migration changes the database, and prints nothing.',

@@ -100,13 +100,13 @@ function baselineWarnings(migrations: MigrationStatus[]): MigrationPlanWarning[]
     .map((status) => ({
       code: 'BASELINE',
       version: status.version,
-      message: `${fullName(status)} was there before evdb (baseline): its down script meets what others made`,
+      message: `${fullName(status)} was there before evdb (baseline): its down script would act on what others made`,
     }));
 }
 
 function targetVersion({ to, steps }: { to?: string | undefined; steps?: number | undefined }) {
   if (to !== undefined && steps !== undefined) {
-    throw new EvdbError('USAGE', '--to and --steps exclude each other', {
+    throw new EvdbError('USAGE', '--to and --steps cannot be used together', {
       hint: 'Give one of them.',
     });
   }
@@ -145,7 +145,7 @@ function ledgerAhead(ahead: MigrationStatus[]): EvdbError {
     'LEDGER_AHEAD',
     `the database is ahead of these files: ${listNames(names)} ${names.length === 1 ? 'is' : 'are'} applied and not here`,
     {
-      hint: 'This is an older checkout. Update it, or leave out --strict when that is meant.',
+      hint: 'This is an older checkout. Update it, or leave out --strict if that is intended.',
       details: { versions: ahead.map(({ version }) => version) },
     },
   );
@@ -171,7 +171,7 @@ function refuseDamage(statuses: MigrationStatus[], target: Version | undefined):
     'MISSING_MIGRATION',
     `${listNames(missing.map(fullName))} ${missing.length === 1 ? 'is' : 'are'} applied, but the file is gone`,
     {
-      hint: `Bring the file back from version control, or from the ledger: \`${restoreCommand(missing)}\`. To roll the migration back without it: \`${commandLine('migrate down', { 'from-ledger': true })}\`. To forget it: \`${repairCommand(missing)}\`.`,
+      hint: `Restore the file from version control, or from the ledger: \`${restoreCommand(missing)}\`. To roll the migration back without it: \`${commandLine('migrate down', { 'from-ledger': true })}\`. To forget it: \`${repairCommand(missing)}\`.`,
       details: { versions: missing.map(({ version }) => version) },
     },
   );
@@ -199,10 +199,10 @@ function incompleteMigration(status: MigrationStatus): EvdbError {
 
 function wayOn({ file }: MigrationStatus, isReverting: boolean): string {
   const [up, down] = [commandLine('migrate up'), commandLine('migrate down')];
-  if (isReverting) return `\`${down}\` goes on with it; after that \`${up}\` applies it again.`;
+  if (isReverting) return `\`${down}\` continues it; after that \`${up}\` applies it again.`;
   return file === undefined
-    ? `Its file is not here: bring it back and run \`${up}\`, which goes on with it, or roll it back with \`${commandLine('migrate down', { 'from-ledger': true })}\`.`
-    : `\`${up}\` goes on with it, \`${down}\` rolls it back. The history table of the ledger holds the error.`;
+    ? `Its file is not here: restore it and run \`${up}\`, which continues it, or roll it back with \`${commandLine('migrate down', { 'from-ledger': true })}\`.`
+    : `\`${up}\` continues it, \`${down}\` rolls it back. The history table of the ledger holds the error.`;
 }
 
 function refuseOutOfOrder(

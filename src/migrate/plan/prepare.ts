@@ -133,7 +133,7 @@ export async function readStatementsFor(session: Session, script: Script, parser
 async function upScript(status: MigrationStatus, { signal }: PrepareOptions): Promise<Script> {
   if (status.file) return readScriptInTurns(status.file.upPath, signal);
   throw new EvdbError('FILE_UNREADABLE', `${fullName(status)} has no file`, {
-    hint: 'Bring it back.',
+    hint: 'Restore it.',
   });
 }
 
@@ -156,7 +156,7 @@ async function readDownScript(
     {
       hint: file
         ? `Write ${fullName(status)}.down.sql, or say in the header why there is none: -- evdb: irreversible <reason>`
-        : 'Bring them back, or use the script that the ledger kept: --from-ledger.',
+        : 'Restore them, or use the script that the ledger kept: --from-ledger.',
       details: { version: status.version },
     },
   );
@@ -189,7 +189,7 @@ function refuseProblems(
   return problems.map((problem) => ({
     code: 'SYNTAX_UNSURE',
     version: status.version,
-    message: `${script.path}:${problem.line}:${problem.column}: ${problem.message}, says PostgreSQL ${GRAMMAR_MAJOR}'s grammar; the server knows it, so it runs without being looked into`,
+    message: `${script.path}:${problem.line}:${problem.column}: ${problem.message}, says PostgreSQL ${GRAMMAR_MAJOR}'s grammar; the server knows it, so it runs without being analyzed`,
   }));
 }
 
@@ -344,7 +344,7 @@ export async function readStoredDownScripts(
     if (stored?.up) refuseIrreversible(status, scriptFromText(place, stored.up));
     if (stored?.down) return scriptFromText(`${place}.down.sql`, stored.down);
     throw new EvdbError('MISSING_DOWN', `the ledger keeps no down script of ${fullName(status)}`, {
-      hint: 'There was none when it was applied, or it was too long to keep. Bring the file back and run without --from-ledger.',
+      hint: 'There was none when it was applied, or it was too long to keep. Restore the file and run without --from-ledger.',
       details: { version: status.version },
     });
   };

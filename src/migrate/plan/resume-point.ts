@@ -20,7 +20,7 @@ export interface ResumePoint {
  * Finds where the script of a migration goes on, undefined where it starts from its beginning.
  *
  * @throws {EvdbError} INCOMPLETE_MIGRATION where it may not go on
- * @throws {ScriptError} CHANGED_MIGRATION at a statement that ran and is another one now
+ * @throws {ScriptError} CHANGED_MIGRATION at a statement that ran and is a different one now
  */
 export function readResumePoint(
   { direction, status }: { direction: MigrationDirection; status: MigrationStatus },
@@ -54,7 +54,7 @@ function changedStatement(
   status: MigrationStatus,
   at: { statement: Statement | undefined; index: number; statementsDone: number },
 ): ScriptError {
-  const what = at.statement ? 'is another one now' : 'is no longer in the file';
+  const what = at.statement ? 'is a different one now' : 'is no longer in the file';
   const when = at.index < at.statementsDone ? 'ran' : 'was begun';
   const { line = 1, column = 1 } = at.statement ?? {};
   return new ScriptError(

@@ -67,7 +67,7 @@ export function parseBudget(text: string): Budget {
         budget.failsOnUnknown = parseUnknown(value, part);
         break;
       default:
-        throw invalid(`"${part}" is no limit that there is`);
+        throw invalid(`"${part}" is not a known limit`);
     }
   }
   return budget;
@@ -192,7 +192,7 @@ function judgeRows(
       const rows = rowsOf(plan.tables[relation]);
       if (allowed === undefined || (rows !== null && rows <= allowed)) return [];
       const size =
-        rows === null ? 'nobody knows how many rows' : renderCount(Math.round(rows), 'row');
+        rows === null ? 'an unknown number of rows' : renderCount(Math.round(rows), 'row');
       const message = `${what} ${relation}: ${size}, allowed are ${renderNumber(allowed)}`;
       const found = { limit, actual: rows, allowed, message };
       return [findingOf({ ...found, relation }, statement, { step, budget })];
@@ -215,7 +215,7 @@ function hiddenWork(statement: StatementImpact, { step, budget }: Around): Budge
   const [limit, allowed] = limits.find(([, one]) => one !== undefined) ?? [];
   const [why] = statement.unknowns;
   if (limit === undefined || allowed === undefined || why === undefined) return [];
-  const message = `nobody knows what it does: ${why}`;
+  const message = `its effect is unknown: ${why}`;
   return [findingOf({ limit, actual: null, allowed, message }, statement, { step, budget })];
 }
 
@@ -237,7 +237,7 @@ function judgeTimes(
       const held = `${LABELS[limit]} on ${relation}`;
       const message = isExceeded
         ? `holds ${held} for about ${renderDuration(ms)}, allowed are ${renderDuration(allowed)}`
-        : `nobody knows how long it holds ${held}: ${unknown}`;
+        : `how long it holds ${held} is unknown: ${unknown}`;
       const actual = isExceeded ? ms : null;
       const found = { limit, relation, actual, allowed, message, isMeasured };
       return [findingOf(found, statement, { step, budget })];

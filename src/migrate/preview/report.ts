@@ -53,14 +53,14 @@ function renderStep(
   const { style, verbose } = options;
   const arrow = step.direction === 'up' ? style.good('up  ') : style.warn('down');
   const mode = step.isTransactional ? '' : ', without a transaction';
-  const done = step.statementsDone === 0 ? '' : `, goes on behind the ${step.statementsDone} done`;
+  const done = step.statementsDone === 0 ? '' : `, continues after the ${step.statementsDone} done`;
   const statements = renderCount(step.statementsTotal, 'statement');
   const shown = step.statements.filter((one) => verbose || isWorthShowing(one, plan.tables));
   const hidden = step.statements.length - shown.length;
   const unseen = step.statementsTotal - step.statements.length;
   const notes = [
     ...(hidden > 0 ? [hiddenNote(hidden, shown.length)] : []),
-    ...(unseen > 0 ? [`${unseen} that nobody has looked at: the file is large`] : []),
+    ...(unseen > 0 ? [`${unseen} not examined: the file is large`] : []),
   ];
   return [
     ...renderHead(
@@ -122,7 +122,7 @@ function renderStrongest(step: StepImpact, options: ImpactPlanRenderOptions): st
   const howOften =
     waits.budgetMs === null
       ? `in up to ${tries.length === 1 ? '1 try' : `${tries.length} tries`}`
-      : `again and again for ${renderDuration(waits.budgetMs)}`;
+      : `repeatedly for ${renderDuration(waits.budgetMs)}`;
   const wait = `waits for it ${each}, ${howOften}`;
   const limit =
     waits.statementTimeoutMs === null
@@ -232,7 +232,7 @@ function renderVerdict(verdict: BudgetVerdict, options: ImpactPlanRenderOptions)
   const head = isKept ? style.good('within the budget') : style.bad('over the budget');
   const open = renderCount(unknowns.length, 'thing');
   const note =
-    unknowns.length === 0 ? '' : `, ${open} not known${isUnknownBad ? '' : ' and let pass'}`;
+    unknowns.length === 0 ? '' : `, ${open} not known${isUnknownBad ? '' : ' and allowed'}`;
   return [
     `${head}${note}${isKept && unknowns.length === 0 ? '' : ':'}`,
     ...violations.flatMap((finding) => line(finding, 'bad')),
@@ -265,7 +265,7 @@ export function pipelineOfPlan(
     })),
     summary: verdict
       ? `${planned}: ${verdict.isKept ? 'within the budget' : 'over the budget'}`
-      : `${planned}, held against no budget`,
+      : `${planned}, not checked against a budget`,
     ...(steps.length > 0 && {
       body: fence(renderImpactPlan(plan, { nothing: '', verbose: false, style: PLAIN })),
     }),

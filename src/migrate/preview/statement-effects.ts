@@ -107,7 +107,7 @@ function lockEffects(locks: readonly PlannedLock[], name: (relation: string) => 
       label: lockLabel(mode),
       text:
         blocks === ''
-          ? `on ${name(relation)}${why}: nobody notices`
+          ? `on ${name(relation)}${why}: no effect on other sessions`
           : `blocks ${blocks} of ${name(relation)}${why}`,
       tone: blocks === 'reads and writes' ? 'bad' : blocks === 'writes' ? 'warn' : 'dim',
     };
@@ -149,7 +149,7 @@ function traceEffects({ trace }: StatementImpact): Effect[] {
   const { outcome, reason, differences } = trace;
   const lines: Effect[] = differences.map((text) => ({
     label: 'trace',
-    text: `unlike what the statement tells, it ${text}`,
+    text: `unlike what the statement suggests, it ${text}`,
     tone: 'warn',
   }));
   if (outcome === 'failed') lines.push({ label: 'trace', text: `failed: ${reason}`, tone: 'bad' });

@@ -144,7 +144,7 @@ async function riskOfEmptyTarget(session: Session, schema: string): Promise<stri
             )
     ) as "hasObjects"`);
   if (row?.hasObjects === true) return null;
-  return `schema "${schema}" is empty or not there, so these migrations have hardly been applied to it`;
+  return `schema "${schema}" is empty or not there, so these migrations were probably never applied to it`;
 }
 
 function ownedByExtensionSql(catalog: string, oid: string): string {
@@ -154,7 +154,7 @@ function ownedByExtensionSql(catalog: string, oid: string): string {
 function requireConfirm({ risk }: BaselineResult, { version, confirm }: BaselineOptions): void {
   if (risk === null || confirm) return;
   throw new EvdbError('CONFIRM_REQUIRED', risk, {
-    hint: `Nothing was changed. When that is meant: ${sameCommand('migrate baseline', { confirm: true }, { args: [version] })}`,
+    hint: `Nothing was changed. If that is intended: ${sameCommand('migrate baseline', { confirm: true }, { args: [version] })}`,
     details: { version },
   });
 }

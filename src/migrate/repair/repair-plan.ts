@@ -107,7 +107,7 @@ function findStatus(statuses: MigrationStatus[], wanted: string): MigrationStatu
 
 function actionFor(status: MigrationStatus, request: RepairRequest): RepairAction | undefined {
   if (request.forget && request.as) {
-    throw new EvdbError('USAGE', '--forget and --as exclude each other', {
+    throw new EvdbError('USAGE', '--forget and --as cannot be used together', {
       hint: 'Give one of them.',
     });
   }
@@ -140,8 +140,8 @@ export function nothingInDoubt(row: LedgerRow): EvdbError {
     `${fullName(row)} ${isWhole ? 'is applied whole' : 'stopped half way, but between two statements'}: none of them is in doubt`,
     {
       hint: isWhole
-        ? 'There is nothing to settle.'
-        : `Run \`${commandLine(row.state === 'reverting' ? 'migrate down' : 'migrate up')}\`: it goes on from there.`,
+        ? 'There is nothing to resolve.'
+        : `Run \`${commandLine(row.state === 'reverting' ? 'migrate down' : 'migrate up')}\`: it continues from there.`,
       details: { version: row.version, state: row.state },
     },
   );
@@ -193,7 +193,7 @@ function describe(
       };
     case 'missing':
       return {
-        message: `${name} is applied, but its file is gone: bring it back, or`,
+        message: `${name} is applied, but its file is gone: restore it, or`,
         choices: [
           {
             command: repairCommand([status], { confirm: true }),
@@ -217,13 +217,13 @@ function describeIncomplete(
     command: commandLine(isReverting ? 'migrate down' : 'migrate up'),
     meaning:
       statementStarted == null
-        ? 'go on where it stopped'
-        : 'go on where it stopped, if it can be found out whether that statement is done',
+        ? 'continue where it stopped'
+        : 'continue where it stopped, if it can be found out whether that statement is done',
   };
   const settle = [
     {
       command: repairCommand([status], { as: 'done' }),
-      meaning: 'that statement is done: go on behind it',
+      meaning: 'that statement is done: continue after it',
     },
     {
       command: repairCommand([status], { as: 'not-done' }),

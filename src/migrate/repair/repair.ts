@@ -170,7 +170,7 @@ function requireConfirm(repairs: PreparedRepair[], { confirm }: MigrateRepairOpt
   const forget = risky.action === 'forget' && risky.state !== 'missing' ? true : undefined;
   const again = sameCommand('migrate repair', { forget, confirm: true }, { args: [risky.label] });
   throw new EvdbError('CONFIRM_REQUIRED', `${describeProblem(risky)}: ${risky.risk}`, {
-    hint: `Nothing was changed. When that is meant: ${again}`,
+    hint: `Nothing was changed. If that is intended: ${again}`,
     details: { version: risky.version, state: risky.state, diff: risky.diff },
   });
 }

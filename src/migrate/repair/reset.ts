@@ -62,7 +62,7 @@ export async function resetSchema(options: ResetSchemaOptions): Promise<ResetSch
     warnings.push(
       ...outside.along.map((name) => ({
         code: 'ALSO_DROPPED' as const,
-        message: `${name} goes too, because the migrations make it again`,
+        message: `${name} is dropped too, because the migrations create it again`,
       })),
     );
     tellWarnings(warnings, options);
@@ -88,7 +88,7 @@ export async function resetSchema(options: ResetSchemaOptions): Promise<ResetSch
 
 function confirmRequired(schema: string): EvdbError {
   return new EvdbError('CONFIRM_REQUIRED', `reset drops everything in schema "${schema}"`, {
-    hint: `Nothing was changed. When that is meant: ${sameCommand('migrate reset', { confirm: true })}`,
+    hint: `Nothing was changed. If that is intended: ${sameCommand('migrate reset', { confirm: true })}`,
   });
 }
 
@@ -160,7 +160,7 @@ async function dropAlong(worker: Session, sql: string): Promise<void> {
     const { detail = '' } = error as { detail?: string };
     throw new EvdbError(
       'RESET_BLOCKED',
-      `the migrations make again what cannot go: ${sql}: ${detail.replaceAll('\n', '; ')}`,
+      `the migrations create again what cannot be dropped: ${sql}: ${detail.replaceAll('\n', '; ')}`,
       {
         hint: 'Nothing was changed. Drop what needs it first, or write: if not exists.',
         cause: error,

@@ -126,7 +126,7 @@ function requireRow(wanted: string, rows: LedgerRow[]): LedgerRow {
 
 function noText({ label, name, version }: LedgerRow): EvdbError {
   return new EvdbError('MISSING_MIGRATION', `the ledger kept no text of ${label}_${name}`, {
-    hint: 'It was too long to keep, or another tool applied it. Bring the file back from version control.',
+    hint: 'It was too long to keep, or another tool applied it. Restore the file from version control.',
     details: { version },
   });
 }
@@ -146,7 +146,7 @@ function holds(path: string, text: string): boolean {
 }
 
 function fileExists(path: string, problem: string): EvdbError {
-  return new EvdbError('FILE_EXISTS', `${displayPath(path)} is there already and ${problem}`, {
+  return new EvdbError('FILE_EXISTS', `${displayPath(path)} already exists and ${problem}`, {
     hint: 'Nothing was written. Move it away first; then restore, and compare the two.',
     details: { file: path },
   });

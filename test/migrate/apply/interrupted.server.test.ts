@@ -280,7 +280,7 @@ end $$`;
     await stage.migration('001_a', `${HEADER}${FIRST}select 1;`);
     await expect(migrateUp(stage.options)).rejects.toMatchObject({
       code: 'CHANGED_MIGRATION',
-      message: 'statement 2 of 001_a is another one now, after it was begun',
+      message: 'statement 2 of 001_a is a different one now, after it was begun',
       hint: expect.stringContaining('evdb migrate repair 001 --as not-done'),
     });
   });

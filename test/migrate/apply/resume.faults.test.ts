@@ -211,7 +211,7 @@ function expectWhole({ code, stderr }: CliResult, name: string): void {
   // The scripts here have no way back, which is told of each.
   const said = stderr.replace(/^warning {2}.* cannot be rolled back\n/m, '');
   expect(said).toMatch(
-    new RegExp(`^(${name} goes on where it stopped: \\d of its \\d statements are done\n)?$`),
+    new RegExp(`^(${name} continues where it stopped: \\d of its \\d statements are done\n)?$`),
   );
   expect(code).toBe(0);
 }

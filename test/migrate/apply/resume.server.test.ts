@@ -72,7 +72,7 @@ describe('a script that stopped half way', () => {
     await stage.migration('001_a', script(changed, 'create table b ()'));
     await expect(migrateUp(stage.options)).rejects.toMatchObject({
       code: 'CHANGED_MIGRATION',
-      message: 'statement 1 of 001_a is another one now, after it ran',
+      message: 'statement 1 of 001_a is a different one now, after it ran',
       location: { line: 2, column: 1 },
       hint: expect.stringContaining('Put its old text back'),
     });
@@ -140,7 +140,7 @@ describe('a script that stopped half way', () => {
     expect(await stage.ledger()).toEqual(['001 applied', '002 reverting']);
     await expect(migrateUp(stage.options)).rejects.toMatchObject({
       code: 'INCOMPLETE_MIGRATION',
-      hint: expect.stringContaining('`evdb migrate down` goes on with it'),
+      hint: expect.stringContaining('`evdb migrate down` continues it'),
     });
   });
 
@@ -180,7 +180,7 @@ describe('a script that stopped half way', () => {
     await stage.migration('002_z', 'select 1;');
     await expect(migrateUp(stage.options)).rejects.toMatchObject({
       code: 'INCOMPLETE_MIGRATION',
-      hint: expect.stringContaining('Its file is not here: bring it back'),
+      hint: expect.stringContaining('Its file is not here: restore it'),
     });
     await migrateDown({ ...stage.options, fromLedger: true });
     expect(await stage.relations()).toEqual([]);

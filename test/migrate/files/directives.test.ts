@@ -96,7 +96,7 @@ select 1;`;
     const twice = (value: string) =>
       parse(`-- evdb: lock-timeout 1s\n-- evdb: lock-timeout ${value}`);
     expect(twice('1000ms')).toMatchObject({ lockTimeoutMs: 1000 });
-    expect(() => twice('2s')).toThrow('001_a.sql:2: "lock-timeout" stands here a second time');
+    expect(() => twice('2s')).toThrow('001_a.sql:2: "lock-timeout" is given a second time');
   });
 
   it('to ignore a rule may stand anywhere', () => {

@@ -187,8 +187,8 @@ describe('what is no file', () => {
     try {
       if (written !== '') writeSync(pipe, written);
       expect(readSmallChecksum(path)).toBeUndefined();
-      expect(() => readChecksum(path)).toThrow(/is no regular file/);
-      expect(() => readScript(path)).toThrow(/is no regular file/);
+      expect(() => readChecksum(path)).toThrow(/is not a regular file/);
+      expect(() => readScript(path)).toThrow(/is not a regular file/);
     } finally {
       closeSync(pipe);
     }
@@ -200,7 +200,7 @@ describe('what is no file', () => {
       const path = join(directory, '001_a.sql');
       symlinkSync(device, path);
       expect(readSmallChecksum(path)).toBeUndefined();
-      expect(() => readChecksum(path)).toThrow(/is no regular file/);
+      expect(() => readChecksum(path)).toThrow(/is not a regular file/);
     },
   );
 

@@ -215,7 +215,7 @@ describe('a plan is held against a budget', () => {
   it('with a statement that cannot be read as one that is not known', () => {
     const plan = planOf([{ unknowns: ['it is put together at run time'] }]);
     expect(judge(plan, 'scan-rows=1').unknowns).toMatchObject([
-      { relation: null, message: 'nobody knows what it does: it is put together at run time' },
+      { relation: null, message: 'its effect is unknown: it is put together at run time' },
     ]);
   });
 

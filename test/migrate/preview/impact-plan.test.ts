@@ -126,7 +126,7 @@ Nothing was changed.`);
   it('says how much of a large file nobody has looked at', () => {
     const text = renderImpactPlan({ ...plan, steps: [{ ...step, statementsTotal: 500 }] }, options);
     expect(text).toContain('012_add_token  500 statements');
-    expect(text).toContain('        498 that nobody has looked at: the file is large\n');
+    expect(text).toContain('        498 not examined: the file is large\n');
   });
 
   it('tells what is not certain and what is not known', () => {
@@ -159,7 +159,7 @@ Nothing was changed.`);
       options,
     );
     expect(text).toMatch(
-      /trace +unlike what the statement tells, it does not rewrite public\.events/,
+      /trace +unlike what the statement suggests, it does not rewrite public\.events/,
     );
     expect(text).toContain(
       'Traced in a scratch database on the embedded PostgreSQL, without rows; that is PostgreSQL 18, the target is 14.',
@@ -197,7 +197,7 @@ describe('a budget under a plan', () => {
       unknowns: [found('nobody knows', null)],
     };
     expect(renderImpactPlan(plan, { ...options, verdict })).toContain(`
-over the budget, 1 thing not known and let pass:
+over the budget, 1 thing not known and allowed:
   migrations/012_add_token.sql:4  rewrites public.events: 20 rows (rewrite-rows)
   migrations/012_add_token.sql:4  nobody knows (rewrite-rows)
 `);

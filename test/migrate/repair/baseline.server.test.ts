@@ -79,7 +79,7 @@ test('refuses a ledger that has rows, and adds what is missing with consent', as
   await expect(baselineMigrations(options)).rejects.toMatchObject({
     code: 'CONFIRM_REQUIRED',
     message: expect.stringContaining('the ledger holds 1 of these migrations already'),
-    hint: 'Nothing was changed. When that is meant: evdb migrate baseline 003 --confirm',
+    hint: 'Nothing was changed. If that is intended: evdb migrate baseline 003 --confirm',
   });
   expect(await stage.ledger()).toEqual(['002 applied']);
   const { migrations } = await baselineMigrations({ ...options, confirm: true });

@@ -82,7 +82,7 @@ test.for(['done', 'not-done'] as const)(
     const options = { ...stage.options, version: '001', as };
     await expect(repairMigrations(options)).rejects.toMatchObject({ code: 'USAGE' });
     await expect(repairMigrations({ ...options, forget: true })).rejects.toMatchObject({
-      message: '--forget and --as exclude each other',
+      message: '--forget and --as cannot be used together',
     });
     const { version, ...all } = options;
     await expect(repairMigrations(all)).rejects.toMatchObject({ code: 'USAGE' });

@@ -78,7 +78,7 @@ describe('without a version', () => {
       {
         label: '001',
         state: 'missing',
-        message: '001_a is applied, but its file is gone: bring it back, or',
+        message: '001_a is applied, but its file is gone: restore it, or',
         choices: [{ command: 'evdb migrate repair 001 --confirm' }],
       },
       {
@@ -124,7 +124,7 @@ describe('of changed SQL', () => {
     await expect(repairMigrations({ ...applied.options, version: '2' })).rejects.toMatchObject({
       code: 'CONFIRM_REQUIRED',
       message: expect.stringMatching(/^the SQL of 002_b changed: the database keeps what the old/),
-      hint: 'Nothing was changed. When that is meant: evdb migrate repair 002 --confirm',
+      hint: 'Nothing was changed. If that is intended: evdb migrate repair 002 --confirm',
       details: { diff: expect.stringContaining('-create table b (id integer);') },
     });
     expect(await countStates(applied)).toEqual({ applied: 2, changed: 1 });
