@@ -12,8 +12,6 @@ const folder = join(root, 'docs/reference');
 const MADE = /(<!-- made by npm run docs -->\n).*?(\n<!-- end -->)/s;
 /** An option that so many commands take is told once. */
 const OFTEN = 8;
-/** The one setting that only a file can have. */
-const WITHOUT_VARIABLE = 'protected';
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await main();
 
@@ -177,7 +175,7 @@ function renderSettings() {
   const settings = own.map((key) => {
     const { description } = definitions.SettingsInput.properties[key];
     const variable = `EVDB_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
-    return [code(key), key === WITHOUT_VARIABLE ? '' : code(variable), description];
+    return [code(key), code(variable), description];
   });
   const top = Object.entries(definitions.ConfigFileInput.properties)
     .filter(([key]) => !own.includes(key))

@@ -1,5 +1,5 @@
 -- evdb: no-transaction
 -- {{name}}
 --
--- Each statement commits on its own; one statement a file is the easiest to recover.
+-- Each statement commits separately; a file with one statement is the easiest to recover.
 

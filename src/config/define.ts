@@ -36,7 +36,10 @@ export interface SettingsInput {
   ledgerSchema?: Text;
   /** Further schemas that migrations find without a prefix, such as one for extensions. */
   searchPath?: readonly string[] | null | undefined;
-  /** Refuses `reset`, and asks for `--confirm` before a rollback. Default false. */
+  /**
+   * Refuses `reset`, and asks for `--confirm` before a rollback. The variable can turn it on, but
+   * not off. Default false.
+   */
   protected?: boolean | null | undefined;
   /** How long to wait while another runner migrates. Default `60s`. */
   lockWait?: Duration;
