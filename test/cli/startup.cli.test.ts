@@ -24,7 +24,7 @@ test.for([
   ['--version', 'version', 1],
   ['--help', 'help', 275],
   ['migrate status', 'status', 505],
-  ['migrate up', 'up', 660],
+  ['migrate up', 'up', 667],
   ['lint', 'lint', 820],
 ] as const)(
   'loads for `evdb %s` only the chunks that are made for it',
