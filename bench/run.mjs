@@ -276,7 +276,7 @@ function writeDocument(said, { rows, others }) {
   const path = join(root, DOCUMENT);
   const part = (figures) => `${said}\n\n${renderFigures(figures, { isMarkdown: true })}`;
   const count = countMet(rows);
-  const summary = `${count.met} of ${count.rows} rows are met; a row of several figures is where all of them are.`;
+  const summary = `${count.met} of ${count.rows} rows are met; a row with several figures counts if all of them are met.`;
   let text = replacePart(readFileSync(path, 'utf8'), 'rows', `${part(rows)}\n\n${summary}`);
   if (options.all) text = replacePart(text, 'others', part(others));
   writeFileSync(path, text);
