@@ -32,10 +32,12 @@ interface GivenFlag {
 }
 
 /** What the user typed, as far as evdb knows it; values as they were, not as they were understood. */
-interface Given {
+export interface Given {
   path: string;
   args: string[];
   flags: GivenFlag[];
+  /** What looks like an option and is none of the command's, with the word behind it. */
+  unknown: string[];
 }
 
 /** What is known of the call, found out when the first command is printed: most runs print none. */
@@ -112,6 +114,7 @@ function renderWords(command: PrintedCommand, call: Call, fixed: Given | undefin
     ...kept.flatMap((flag) => keptFlag(flag, env, shell)),
     ...flagWords(command.flags).map((word) => quoteWord(word, shell)),
     ...(isAgain && command.flags.confirm === true ? variableFlags(call) : []),
+    ...(isAgain ? given.unknown.map((word) => quoteWord(maskUrl(word), shell)) : []),
   ];
   // What looks like an option and is none.
   const isOdd = args.some((word) => word.startsWith('-'));
@@ -151,17 +154,34 @@ function variableFlags({ launch, given, program, env }: Call): string[] {
   });
 }
 
-function readGiven(program: Command, args: readonly string[]): Given {
+/**
+ * Takes a command line apart.
+ *
+ * @param program with all its commands
+ */
+export function readGiven(program: Command, args: readonly string[]): Given {
   let command = program;
   let at = 0;
-  for (; at < args.length; at += 1) {
+  const path: string[] = [];
+  const given: Given = { path: '', args: [], flags: [], unknown: [] };
+  while (at < args.length) {
     const child = command.commands.find((one) => one.name() === args[at]);
-    if (!child) break;
-    command = child;
+    if (child) {
+      command = child;
+      path.push(child.name());
+      at += 1;
+    } else if (given.args.length === 0 && isOutputFlag(args[at] ?? '', command)) {
+      // Those for all commands may stand in front of the command too.
+      at += takeWord(args.slice(at), command, given);
+    } else break;
   }
-  const given: Given = { path: args.slice(0, at).join(' '), args: [], flags: [] };
+  given.path = path.join(' ');
   while (at < args.length) at += takeWord(args.slice(at), command, given);
   return given;
+}
+
+function isOutputFlag(word: string, command: Command): boolean {
+  return command.commands.length > 0 && findGiven(command, word) !== undefined;
 }
 
 /** Takes an option or an argument from the front, and gives how many words that were. */
@@ -175,9 +195,14 @@ function takeWord([word = '', next, ...rest]: string[], command: Command, given:
     given.args.push(word);
     return 1;
   }
-  const [, name = '', , value] = /^--([^=]+)(=([\s\S]*))?$/.exec(word) ?? [];
-  const option = findOption(command, name);
-  if (!option) return 1;
+  const [, , , value] = LONG.exec(word) ?? [];
+  const option = findGiven(command, word);
+  if (!option) {
+    const isPair = value === undefined && next !== undefined && !next.startsWith('-');
+    given.unknown.push(word, ...(isPair ? [next] : []));
+    return isPair ? 2 : 1;
+  }
+  const name = (option.long ?? '').slice('--'.length);
   const takesNext =
     value === undefined &&
     next !== undefined &&
@@ -191,6 +216,15 @@ function findCommand(program: Command, path: string): Command | undefined {
     (command, name) => command?.commands.find((one) => one.name() === name),
     program,
   );
+}
+
+const LONG = /^--([^=]+)(=([\s\S]*))?$/;
+
+/** The option that a word of the command line gives. */
+function findGiven(command: Command, word: string): Option | undefined {
+  const [, name] = LONG.exec(word) ?? [];
+  if (name !== undefined) return findOption(command, name);
+  return command.options.find(({ short }) => short === word);
 }
 
 function findOption(command: Command | undefined, name: string): Option | undefined {

@@ -18,8 +18,10 @@ export interface CliContext {
   outWide(text: string): void;
   /** Results as they are: data, and what a format has made fit already. */
   outVerbatim(text: string): void;
-  /** Everything else, made fit to be shown. */
+  /** Errors, and questions to a person, made fit to be shown. */
   err(text: string): void;
+  /** Progress, notes and warnings: as `err`, and nothing with --quiet. */
+  note(text: string): void;
   /** Why results that were printed did not arrive; undefined where they did, or nobody reads on. */
   lostOutput(): Promise<Error | undefined>;
   /** Whether a person sees the progress. */
@@ -38,17 +40,23 @@ export interface CliContext {
   onOutClosed(callback: () => void): () => void;
 }
 
-/** The context of a real process. */
+/**
+ * The context of a real process. What the flags for all commands say of the output counts for errors in
+ * the rest of the line too, so they are looked for before that is parsed.
+ */
 export function processContext(proc: NodeJS.Process): CliContext {
   const { env, stdout, stderr } = proc;
-  const isInteractive = stderr.isTTY === true && !env.CI && env.TERM !== 'dumb';
+  const { isQuiet, isColourless } = readOutputFlags(proc.argv.slice(2));
+  const canAsk = stderr.isTTY === true && !env.CI && env.TERM !== 'dumb';
   const lost: LostOutput = {};
   noteLostOutput(stdout, lost);
   // Where there is nobody to tell, there is nothing to be done.
   noteLostOutput(stderr, {});
-  const outColour = wantsColour(env, stdout.isTTY);
-  const errColour = wantsColour(env, stderr.isTTY);
+  const outColour = !isColourless && wantsColour(env, stdout.isTTY);
+  const errColour = !isColourless && wantsColour(env, stderr.isTTY);
   const outSize = () => ({ columns: stdout.columns ?? readColumns(env), rows: stdout.rows });
+  const err = (text: string) =>
+    void stderr.write(fitText(printable(text, errColour), stderr.columns ?? readColumns(env)));
   return {
     env,
     cwd: proc.cwd(),
@@ -57,13 +65,13 @@ export function processContext(proc: NodeJS.Process): CliContext {
     out: (text) => void stdout.write(fitText(printable(text, outColour), outSize().columns)),
     outWide: (text) => void stdout.write(printable(text, outColour)),
     outVerbatim: (text) => void stdout.write(text),
-    err: (text) =>
-      void stderr.write(fitText(printable(text, errColour), stderr.columns ?? readColumns(env))),
+    err,
+    note: isQuiet ? () => undefined : err,
     lostOutput: () => flush(stdout, lost),
-    isInteractive,
+    isInteractive: canAsk && !isQuiet,
     // Making `proc.stdin` takes a while, so it is made for a question alone.
     get asking() {
-      return isInteractive && isatty(0) ? { input: proc.stdin, output: stderr } : undefined;
+      return canAsk && isatty(0) ? { input: proc.stdin, output: stderr } : undefined;
     },
     isOutTerminal: stdout.isTTY === true,
     outSize,
@@ -127,10 +135,20 @@ function flush(stream: NodeJS.WriteStream, lost: LostOutput): Promise<Error | un
   });
 }
 
+function readOutputFlags(args: readonly string[]): { isQuiet: boolean; isColourless: boolean } {
+  const end = args.indexOf('--');
+  const words = end < 0 ? args : args.slice(0, end);
+  return {
+    // Short ones may stand together, such as `-yq`.
+    isQuiet: words.some((word) => /^(--quiet|-[a-z]*q[a-z]*)$/i.test(word)),
+    isColourless: words.includes('--no-color'),
+  };
+}
+
 /** https://no-color.org: any value but the empty one. FORCE_COLOR is for pipelines that show it. */
 function wantsColour(env: NodeJS.ProcessEnv, isTerminal: boolean | undefined): boolean {
   if (env.NO_COLOR) return false;
-  if (env.FORCE_COLOR && env.FORCE_COLOR !== '0') return true;
+  if (env.FORCE_COLOR) return !['0', 'false'].includes(env.FORCE_COLOR);
   return isTerminal === true && env.TERM !== 'dumb';
 }
 

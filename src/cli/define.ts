@@ -4,6 +4,7 @@ import type { Style } from '../report/table.ts';
 import { wrapWords } from '../text/wrap.ts';
 import { type CliContext, loadStyle } from './context.ts';
 import { readNpmFlags } from './npm-flags.ts';
+import { outputOptions } from './options.ts';
 import { toJson } from './output.ts';
 import { formatOptions, givePipelines, isForPipeline, type ReportFile } from './pipeline.ts';
 import { runWithConsent } from './prompts.ts';
@@ -83,6 +84,7 @@ export function addCommand(
     return;
   }
   const group = parent.command(entry.name).summary(entry.summary).description(entry.summary);
+  for (const option of outputOptions()) group.addOption(option);
   group.addHelpText('after', renderExamples(entry.examples));
   for (const spec of entry.commands) defineCommand(group, spec, use);
 }
@@ -100,6 +102,7 @@ function defineCommand(
   for (const option of spec.options?.() ?? []) command.addOption(option);
   command.addOption(new Option('--json', 'print the result as JSON'));
   for (const option of spec.hasFormats ? formatOptions() : []) command.addOption(option);
+  for (const option of outputOptions()) command.addOption(option);
   command.addHelpText('after', renderExamples(spec.examples));
   command.action(async () => {
     state.command = commandPath(command);

@@ -70,7 +70,7 @@ export async function withStop<T>(
   const controller = new AbortController();
   const stops = [
     context.onInterrupt(() => {
-      if (said) context.err(`\ninterrupted: ${said} (interrupt again to end evdb at once)\n`);
+      if (said) context.note(`\ninterrupted: ${said} (interrupt again to end evdb at once)\n`);
       controller.abort(reason());
     }),
     ...(endsUnread ? [context.onOutClosed(() => controller.abort())] : []),

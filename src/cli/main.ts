@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 /** Answered before anything is loaded: editors and scripts ask often. */
 function isVersionRequest(args: string[]): boolean {
-  return args.length === 1 && (args[0] === '--version' || args[0] === '-V');
+  return args.length === 1 && ['--version', '-V', 'version'].includes(args[0] ?? '');
 }
 
 const args = process.argv.slice(2);

@@ -60,6 +60,8 @@ function findOption(
   if (!variable.startsWith('npm_config_')) return undefined;
   // The answer to a question of npx: whether it may download. What it stands for here is asked again.
   if (variable === 'npm_config_yes') return undefined;
+  // Most likely from .npmrc; npm passes it on by the variables that evdb follows.
+  if (variable === 'npm_config_color') return undefined;
   // Another log level says nothing about our flag.
   if (variable === 'npm_config_loglevel' && value !== 'verbose') return undefined;
   const name = TAKEN_FOR[variable] ?? variable.slice('npm_config_'.length);

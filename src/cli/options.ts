@@ -2,6 +2,17 @@ import { InvalidArgumentError, Option } from 'commander';
 import type { EvdbError } from '../errors.ts';
 import { parseDuration } from '../text/units.ts';
 
+/** The options of all commands; `processContext` looks for them itself, so they may stand anywhere. */
+export function outputOptions(): Option[] {
+  return [
+    new Option('-q, --quiet', 'print results and errors only: no progress, notes or warnings'),
+    new Option(
+      '--no-color',
+      'print no colours (as does NO_COLOR; FORCE_COLOR prints them to files)',
+    ),
+  ];
+}
+
 /** The options of every command that talks to a database. */
 export function connectionOptions(): Option[] {
   return [

@@ -159,6 +159,7 @@ interface Repaired {
 export interface Outputs {
   init: InitProjectResult;
   config: { entries: ConfigEntry[]; warnings: string[] };
+  version: { version: string };
   'migrate up': Ran | Planned;
   'migrate down': Ran | Planned;
   'migrate redo': Ran | Planned;

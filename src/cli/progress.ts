@@ -44,7 +44,7 @@ export async function createProgress(options: Options): Promise<ProgressPrinter>
   const phases = { last: '' };
   const say = (text: string) => {
     spinner.hide();
-    context.err(`${text}\n`);
+    context.note(`${text}\n`);
     spinner.show();
   };
   return {

@@ -1,6 +1,7 @@
-import { Command, type CommanderError } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { EvdbError } from '../errors.ts';
 import { commandLine, withCommandRenderer } from '../text/command-line.ts';
+import { suggestName } from '../text/words.ts';
 import { createCommandRenderer } from './command-renderer.ts';
 import { AUDIT_COMMANDS } from './commands/audit.ts';
 import { DB_COMMANDS } from './commands/db.ts';
@@ -8,7 +9,7 @@ import { DOCTOR_COMMAND } from './commands/doctor.ts';
 import { EVENTS_COMMANDS } from './commands/events.ts';
 import { LINT_COMMAND } from './commands/lint.ts';
 import { MIGRATE_COMMANDS } from './commands/migrate.ts';
-import { CONFIG_COMMAND, INIT_COMMAND } from './commands/project.ts';
+import { CONFIG_COMMAND, INIT_COMMAND, VERSION_COMMAND } from './commands/project.ts';
 import { RULES_COMMANDS } from './commands/rules.ts';
 import { SCHEMA_COMMANDS } from './commands/schema.ts';
 import { SERVER_COMMANDS } from './commands/server.ts';
@@ -25,6 +26,7 @@ import {
 } from './define.ts';
 import { EXIT, exitCodeFor } from './exit-codes.ts';
 import { isJsonByNpm, isRunByNpm, npmWithDashes } from './npm-flags.ts';
+import { outputOptions } from './options.ts';
 import { renderError, toJson } from './output.ts';
 import { givePipelines, isForPipeline, outputsIn } from './pipeline.ts';
 
@@ -55,11 +57,20 @@ export async function runCli(
 
   async function runProgram(): Promise<number> {
     try {
+      const helped = findHelped(args, program, state);
+      if (helped) {
+        helped.outputHelp();
+        return EXIT.done;
+      }
       await Promise.race([program.parseAsync(args, { from: 'user' }), failure]);
       return state.exitCode;
     } catch (error) {
       if (isHelp(error)) return (error as CommanderError).exitCode === 0 ? EXIT.done : EXIT.usage;
-      return reportError(asEvdbError(error, context, state), { args, context, state });
+      return reportError(await asEvdbError(error, args, { context, state }), {
+        args,
+        context,
+        state,
+      });
     }
   }
 }
@@ -76,16 +87,61 @@ function isHelp(error: unknown): boolean {
   return code === 'commander.helpDisplayed' || code === 'commander.help';
 }
 
-function asEvdbError(error: unknown, { env }: CliContext, { command }: CliState): EvdbError {
+/**
+ * The command whose help is asked for, by the word `help` or by the option, wherever it stands; undefined
+ * where none is.
+ *
+ * @throws {CommanderError} for a command that is not there
+ */
+function findHelped(
+  args: readonly string[],
+  program: Command,
+  state: CliState,
+): Command | undefined {
+  const end = args.indexOf('--');
+  const words = end < 0 ? args : args.slice(0, end);
+  let isAsked = words.some((word) => word === '--help' || word === '-h');
+  let command = program;
+  for (const word of words.filter((one) => !one.startsWith('-'))) {
+    if (command.commands.length === 0) break;
+    const child = command.commands.find((one) => one.name() === word);
+    if (child) command = child;
+    else if (word === 'help' && !isAsked) isAsked = true;
+    else if (isAsked) {
+      state.command = commandPath(command);
+      throw unknownCommand(word, command);
+    } else break;
+  }
+  return isAsked ? command : undefined;
+}
+
+function unknownCommand(word: string, { commands }: Command): CommanderError {
+  const near = suggestName(
+    word,
+    commands.map((one) => one.name()),
+  );
+  const suggestion = near === undefined ? '' : `\n(Did you mean ${near}?)`;
+  const message = `error: unknown command '${word}'${suggestion}`;
+  return new CommanderError(EXIT.usage, 'commander.unknownCommand', message);
+}
+
+async function asEvdbError(
+  error: unknown,
+  args: readonly string[],
+  { context, state: { command } }: { context: CliContext; state: CliState },
+): Promise<EvdbError> {
   if (error instanceof EvdbError) return error;
   const { code = '', message } = error as { code?: string; message: string };
   if (code.startsWith('commander.')) {
     const [said = '', suggestion] = message.replace(/^error: /, '').split('\n');
-    const isSurplusOfNpm = code === 'commander.excessArguments' && isRunByNpm(env);
-    const hint = isSurplusOfNpm
-      ? `Nothing was done. Put two dashes before flags, and quotes around a name of several words: ${npmWithDashes(env)} …`
-      : suggestion?.replace(/^\(|\)$/g, '');
-    return new EvdbError('USAGE', said, {
+    if (code === 'commander.excessArguments' && isRunByNpm(context.env)) {
+      const line = npmWithDashes(context.env);
+      const hint = `Nothing was done. Put two dashes before flags, and quotes around a name of several words: ${line} …`;
+      return new EvdbError('USAGE', said, { hint });
+    }
+    const meant = MISUNDERSTOOD.has(code) ? await findMeant(args, code, context) : undefined;
+    const hint = meant?.hint ?? suggestion?.replace(/^\(|\)$/g, '');
+    return new EvdbError('USAGE', meant?.word ? `unknown command '${meant.word}'` : said, {
       hint: hint || `See: ${commandLine(command, { help: true })}`,
     });
   }
@@ -93,6 +149,21 @@ function asEvdbError(error: unknown, { env }: CliContext, { command }: CliState)
     hint: 'This is a fault in evdb: please report it with the lines above.',
     cause: error,
   });
+}
+
+/** An option is unknown too where the command in front of it is. */
+const MISUNDERSTOOD = new Set([
+  'commander.unknownCommand',
+  'commander.unknownOption',
+  'commander.excessArguments',
+]);
+
+async function findMeant(args: readonly string[], code: string, context: CliContext) {
+  const { explainMeant } = await import('./instincts.ts');
+  const program = buildProgram(context, { exitCode: EXIT.usage, command: '' });
+  const meant = explainMeant(args, program, context);
+  const isOfOption = code === 'commander.unknownOption' && meant?.word === undefined;
+  return isOfOption ? undefined : meant;
 }
 
 async function reportError(
@@ -136,6 +207,7 @@ const COMMANDS: (CommandSpec | CommandGroup)[] = [
   EVENTS_COMMANDS,
   SERVER_COMMANDS,
   CONFIG_COMMAND,
+  VERSION_COMMAND,
 ];
 
 /**
@@ -151,6 +223,7 @@ export function buildProgram(
   const program = new Command('evdb')
     .description('PostgreSQL migrations and operations that never leave anything half done')
     .option('-V, --version', 'print the version')
+    .helpCommand('help [command...]', 'display help for a command')
     .configureHelp(HELP_LAYOUT)
     .configureOutput({
       getOutHelpWidth: () => context.outSize().columns ?? 80,
@@ -160,6 +233,7 @@ export function buildProgram(
     })
     .exitOverride()
     .addHelpText('after', HELP);
+  for (const option of outputOptions()) program.addOption(option);
   for (const entry of wantedCommands(words)) addCommand(program, entry, { context, state });
   for (const command of program.commands) inheritSettings(command, program, state);
   return program;

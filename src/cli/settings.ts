@@ -18,7 +18,7 @@ export async function loadConfig({ context, flags }: CommandInput): Promise<Conf
     env: context.env,
     cwd: context.cwd,
   });
-  for (const warning of config.warnings) context.err(`warning  ${warning}\n`);
+  for (const warning of config.warnings) context.note(`warning  ${warning}\n`);
   return config;
 }
 
@@ -77,17 +77,17 @@ async function resolveConnection(
   if (connection.kind === 'server') return connection.options;
   if (!mayCreate) await requireEmbeddedServer(config, connection.implicit);
   if (connection.implicit) {
-    context.err(
+    context.note(
       'no database is configured: using the embedded PostgreSQL (--url or EVDB_URL names another)\n',
     );
   }
   const { ensureEmbeddedServer } = await import('../embedded/server.ts');
   const server = await ensureEmbeddedServer({
     directory: embeddedDirectory(config),
-    onProgress: (message) => context.err(`${message}\n`),
+    onProgress: (message) => context.note(`${message}\n`),
   });
   if (server.started) {
-    context.err(
+    context.note(
       `the embedded PostgreSQL stays up on port ${server.port}; \`${commandLine('server stop')}\` ends it\n`,
     );
   }

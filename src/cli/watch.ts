@@ -115,7 +115,7 @@ export function watchReports(input: CommandInput, watched: WatchedReport): Promi
     show: flags.json
       ? ({ data }) => context.outVerbatim(toJsonLook(watched.command, { at: new Date(), ...data }))
       : ({ text }) => context.out(`${style.dim(`-- ${renderClock()}`)}\n${text}\n\n`),
-    warn: (text) => context.err(`${text}\n`),
+    warn: (text) => context.note(`${text}\n`),
   };
   const output = isScreen && !flags.json ? createScreen(input, watched) : inLines;
   return watch(context, { ...watched, ...output });

@@ -41,6 +41,25 @@ test('gives the same help by way of the command help', async ({ project }) => {
   expect(asked).toContain('evdb migrate');
 });
 
+test.for([
+  ['help', 'migrate', 'up'],
+  ['migrate', 'help', 'up'],
+  ['help', '-q', 'migrate', 'up'],
+])('gives the help of a command in a group for %j', async (args, { project }) => {
+  const { stdout: flagged } = await runCli(['migrate', 'up', '--help'], { cwd: project.dir });
+  expect(await runCli(args, { cwd: project.dir })).toMatchObject({ code: 0, stdout: flagged });
+  expect(flagged).toContain('Usage: evdb migrate up');
+});
+
+test.for([['version'], ['version', '-q'], ['--version'], ['-V']])(
+  'prints the version for %j',
+  async (args, { project }) => {
+    const result = await runCli(args, { cwd: project.dir });
+    expect(result).toMatchObject({ code: 0, stderr: '' });
+    expect(result.stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  },
+);
+
 test.for(GROUPS.map(asTitle))(
   '$title alone shows what there is, on stderr',
   async ({ args }, { project }) => {
@@ -59,10 +78,16 @@ const MISTAKES: [args: string[], says: string, hint: string][] = [
   [['migrate', 'up', '--dryrun'], "unknown option '--dryrun'", 'Did you mean --dry-run?'],
   [['migrate', 'up', '--frobnicate'], "unknown option '--frobnicate'", 'evdb migrate up --help'],
   [['migrate', 'validate', '--dry-run'], "unknown option '--dry-run'", 'evdb migrate validate'],
-  [['migrate', 'up', '3'], 'too many arguments', 'evdb migrate up --help'],
+  [['migrate', 'up', '003'], 'too many arguments', 'evdb migrate up --to 003'],
+  [['migrate', 'up', 'soon'], 'too many arguments', 'evdb migrate up --help'],
+  [['up', '--to', '003'], "unknown command 'up'", 'evdb migrate up --to 003'],
+  [['help', 'migrat'], "unknown command 'migrat'", 'Did you mean migrate?'],
+  [['help', 'migrate', 'upp'], "unknown command 'upp'", 'Did you mean up?'],
+  [['help', 'up'], "unknown command 'up'", 'evdb migrate up --help'],
+  [['up', '--help'], "unknown command 'up'", 'evdb migrate up --help'],
   [['migrate', 'up', '--to'], "'--to <version>' argument missing", 'evdb migrate up --help'],
   [['migrate', 'create'], "missing required argument 'name'", 'evdb migrate create --help'],
-  [['migrate', 'create', 'a', 'b'], 'too many arguments', 'evdb migrate create --help'],
+  [['migrate', 'create', 'a', 'b'], 'too many arguments', "evdb migrate create 'a b'"],
   [['migrate', 'create', 'a', '--sequential', '--timestamp'], 'cannot be used with', 'evdb'],
   [['server', 'start', '--port', '70000'], 'from 1 to 65535', 'evdb server start --help'],
 ];

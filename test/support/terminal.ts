@@ -56,6 +56,7 @@ export function createTerminal(
     outWide: show,
     outVerbatim: show,
     err: (part) => tell(fitText(part, current.columns)),
+    note: (part) => tell(fitText(part, current.columns)),
     asking: {
       input: keyboard,
       output: Object.assign(

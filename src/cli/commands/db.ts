@@ -90,7 +90,7 @@ async function handleWait(input: CommandInput): Promise<CommandResult> {
   const answer = await waitForDatabase(connection, {
     timeoutMs: input.flags.timeout as number | undefined,
     onRetry: ({ message }) => {
-      if (message !== said) input.context.err(`waiting: ${message}\n`);
+      if (message !== said) input.context.note(`waiting: ${message}\n`);
       said = message;
     },
   });

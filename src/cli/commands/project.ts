@@ -44,6 +44,19 @@ export const CONFIG_COMMAND: CommandSpec = {
   run: handleConfig,
 };
 
+export const VERSION_COMMAND: CommandSpec = {
+  name: 'version',
+  summary: 'print the version, as --version does',
+  examples: ['version', 'version --json'],
+  run: handleVersion,
+};
+
+async function handleVersion(): Promise<CommandResult> {
+  const { readToolVersion } = await import('../../file-system.ts');
+  const version = readToolVersion();
+  return { data: { version }, text: version };
+}
+
 async function handleConfig(input: CommandInput): Promise<CommandResult> {
   const { renderConfig } = await import('../../config/resolve.ts');
   const { entries, warnings } = await loadConfig(input);

@@ -150,7 +150,7 @@ export function structureSettings({ flags, context }: CommandInput, config: Conf
     owners: flags.owners === true,
     partitions: flags.partitions === true,
     embeddedDirectory: embeddedDirectory(config),
-    onScratch: (message: string) => context.err(`${message}\n`),
+    onScratch: (message: string) => context.note(`${message}\n`),
   };
 }
 

@@ -82,7 +82,7 @@ async function handleStart(input: CommandInput): Promise<CommandResult> {
   const { started, port, pid, version, dataDirectory } = await ensureEmbeddedServer({
     directory,
     port: input.flags.port as number | undefined,
-    onProgress: (message) => input.context.err(`${message}\n`),
+    onProgress: (message) => input.context.note(`${message}\n`),
   });
   const verb = started ? 'started' : 'already running:';
   return {

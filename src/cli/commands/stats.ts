@@ -342,8 +342,8 @@ async function handleUpdate(input: CommandInput): Promise<CommandResult> {
 }
 
 /** One line that is written over and over, and wiped away at the end. */
-function sayProgress({ isInteractive, err }: CommandInput['context'], text: string): void {
-  if (isInteractive) err(`\r\u001b[K${text}`);
+function sayProgress({ isInteractive, note }: CommandInput['context'], text: string): void {
+  if (isInteractive) note(`\r\u001b[K${text}`);
 }
 
 function interruptedNote(done: number, total: number): ReportNote {

@@ -83,7 +83,7 @@ function createCleanupProgress(context: CliContext): (progress: AuditCleanupProg
     const nowMs = performance.now();
     if (progress.kind === 'deleted' && nowMs - toldAtMs < TELL_EVERY_MS) return;
     if (progress.kind === 'deleted') toldAtMs = nowMs;
-    context.err(`${renderCleanupProgress(progress)}\n`);
+    context.note(`${renderCleanupProgress(progress)}\n`);
   };
 }
 
@@ -151,6 +151,6 @@ async function watchAuditLog(
     intervalMs: INTERVAL_MS,
     look: (session) => follower.look(session),
     show: (entries) => entries.forEach(print),
-    warn: (text) => context.err(`${text}\n`),
+    warn: (text) => context.note(`${text}\n`),
   });
 }

@@ -111,7 +111,7 @@ function withShadow<T>(
       shadow: {
         all: flags.all === true,
         embeddedDirectory: embeddedDirectory(config),
-        onScratch: (message) => context.err(`${message}\n`),
+        onScratch: (message) => context.note(`${message}\n`),
       },
     }),
   );

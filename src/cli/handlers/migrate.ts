@@ -51,7 +51,7 @@ export async function upWithDatabase(
     if (flags.createDatabase !== true) throw offerToCreate(error);
     const { ensureDatabase } = await import('../../database/database.ts');
     const { database, created } = await ensureDatabase(options.connection);
-    if (created) context.err(`created database "${database}"\n`);
+    if (created) context.note(`created database "${database}"\n`);
     return migrateUp(options);
   }
 }
@@ -138,7 +138,7 @@ async function planOrRun<Options extends MigrateOptions>(
   const isShown = command !== 'up' && (flags.dryRun === true || context.isInteractive);
   const lost = isShown ? await findLosses(input, { ...options, command }) : undefined;
   if (!flags.dryRun) {
-    if (lost?.text) context.err(`${lost.text}\n`);
+    if (lost?.text) context.note(`${lost.text}\n`);
     return runWithProgress(input, options, what.run, command);
   }
   const plan = await showPlan(input, { ...options, command });
@@ -211,7 +211,7 @@ export async function handlePlan(input: CommandInput): Promise<CommandResult> {
   });
   const limits = config.budget;
   const budget = limits === undefined ? undefined : await readBudget(limits);
-  if (trace === 'target') input.context.err(ON_TARGET);
+  if (trace === 'target') input.context.note(ON_TARGET);
   return showPlan(
     input,
     {
@@ -249,11 +249,11 @@ export async function showPlan(
       import('../../migrate/preview/report.ts'),
       import('../../migrate/apply/report.ts'),
     ]);
-  const onTrace = (message: string) => context.err(`${message}\n`);
+  const onTrace = (message: string) => context.note(`${message}\n`);
   const plan = await withStop(context, ROLLING_BACK_MIGRATIONS, (signal) =>
     planImpact({ ...options, signal, onTrace }),
   );
-  for (const warning of plan.warnings) context.err(`${renderWarning(warning, style)}\n`);
+  for (const warning of plan.warnings) context.note(`${renderWarning(warning, style)}\n`);
   const verdict = budget === undefined ? undefined : await judge(plan, budget);
   return {
     data: { dryRun: true, ...plan, ...(verdict && dataOf(verdict)) },

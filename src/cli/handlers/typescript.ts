@@ -82,7 +82,7 @@ async function makeTypes(input: CommandInput): Promise<GeneratedTypes> {
       schemas: [...new Set(given ?? [config.schema])],
       style: flags.style as TypesStyle | undefined,
       embeddedDirectory: embeddedDirectory(config),
-      onScratch: (message) => context.err(`${message}\n`),
+      onScratch: (message) => context.note(`${message}\n`),
     }),
   );
 }
@@ -106,14 +106,14 @@ async function makeFrom(
   const connection = used.kind === 'server' ? used.options : undefined;
   if (source === 'migrations') return generateTypes({ ...options, source, connection });
   if (connection === undefined) {
-    context.err('no server is configured: the types are those of the migrations\n');
+    context.note('no server is configured: the types are those of the migrations\n');
     return generateTypes({ ...options, source: 'migrations' });
   }
   try {
     return await generateTypes({ ...options, source: 'live', connection });
   } catch (error) {
     if (!(error instanceof EvdbError) || error.code !== 'CONNECTION_REFUSED') throw error;
-    context.err(`warning  ${error.message}: the types are those of the migrations\n`);
+    context.note(`warning  ${error.message}: the types are those of the migrations\n`);
     return generateTypes({ ...options, source: 'migrations' });
   }
 }
