@@ -202,7 +202,7 @@ test('keeps a dump that is there where a new one cannot be written', async ({
 }) => {
   await emptyDb.sql`create table t ()`;
   await project.write('structure.sql', 'old');
-  const result = await runCli(['schema', 'dump', '--file', 'no/such/folder.sql'], {
+  const result = await runCli(['schema', 'dump', '--file', 'structure.sql/is/no-folder.sql'], {
     cwd: project.dir,
     env: { EVDB_URL: emptyDb.url },
   });
