@@ -93,7 +93,7 @@ export function renderStructureFile(
     case 'written':
       return `${style.good('wrote')}  ${file}  ${style.dim(count)}`;
     case 'unchanged':
-      return `${file} holds it already: nothing to do`;
+      return `${file} is up to date: nothing to do`;
     case 'same':
       return `${file} is the structure of the database`;
     case 'missing':

@@ -26,7 +26,7 @@ test('asks for a migrations folder where there is none', async ({ project, empty
     code: 'MIGRATIONS_DIR_MISSING',
     exitCode: 2,
   });
-  expect(stderr).toContain('there is no folder migrations');
+  expect(stderr).toContain('the folder migrations does not exist');
   expect(stderr).toContain('evdb init');
 });
 

@@ -234,7 +234,7 @@ describe('a script that cannot run', () => {
       'copy (select 1) to stdout;',
       'COPY_UNSUPPORTED',
       1,
-      /nobody to send its rows to/,
+      /no client to send its rows to/,
     ],
     ['nothing', '', 'EMPTY_FILE', 1, /001_a\.sql holds no statement/],
     ['only a comment', '-- later\n/* … */ ;', 'EMPTY_FILE', 1, /holds no statement/],
