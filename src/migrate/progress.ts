@@ -67,7 +67,7 @@ export type MigrationProgress =
 /** What the server said while a statement of a migration ran: `raise notice`, or that a table exists already. */
 export interface MigrationNotice extends MigrationStepName {
   direction: MigrationDirection;
-  /** Where the statement stands; the file as shown to people, or `ledger:…` for a script kept there. */
+  /** The statement's place; the path for display, or `ledger:…` for a script kept there. */
   location: { file: string; line: number; column: number };
   /** As PostgreSQL names it: `WARNING`, `NOTICE`, `INFO`, `LOG`, `DEBUG`. */
   severity: string;

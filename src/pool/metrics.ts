@@ -231,7 +231,7 @@ export interface PoolEvents {
   release: [{ pid: number; useMs: number }];
   slowQuery: [{ pid: number; text: string; durationMs: number }];
   health: [PoolHealth];
-  /** `stack` says who asked for the connection. */
+  /** `stack` is that of the caller that requested the connection. */
   leak: [{ pid: number; heldMs: number; stack: string }];
 }
 

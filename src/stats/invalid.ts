@@ -39,7 +39,7 @@ export interface InvalidObjectRow {
   build: IndexBuild | null;
   /** Null while it is built, and if no single statement helps. */
   fixSql: string | null;
-  /** Finds the rows on which `fixSql` fails for as long as they stay; null where no rows make it fail. */
+  /** Finds the rows that make `fixSql` fail; null if no rows do. */
   violationsSql: string | null;
 }
 

@@ -28,7 +28,7 @@ export interface PartitionedTableRow {
    * From now on without a gap; null if now is not covered, the end is open, or there is no runway.
    */
   coveredUntil: Date | null;
-  /** Days until then; 0 where now is not covered; null if the end is open or there is no runway. */
+  /** Days until then; 0 if now is not covered; null if the end is open or there is no runway. */
   daysLeft: number | null;
   isOpenEnded: boolean;
   /** The first time after now that no partition takes, though a later one exists. */

@@ -3,7 +3,7 @@ import type { Session } from '../connection/session.ts';
 import type { ReportNote, ReportView, StatsReport, Tone } from '../report/columns.ts';
 import { hiddenNote } from './catalog-queries.ts';
 
-/** A slot, whoever streams from this server, or the stream that this standby receives. */
+/** A slot, a client that streams from this server, or the stream that this standby receives. */
 export interface ReplicationRow {
   /** `subscriber`: a subscription or another reader of a logical slot; `backup`: a base backup under way. */
   kind: 'slot' | 'standby' | 'subscriber' | 'backup' | 'receiver';

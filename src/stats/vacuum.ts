@@ -31,7 +31,7 @@ export interface ReadVacuumOptions {
   limit?: number | undefined;
 }
 
-/** How old databases and tables are, and whether autovacuum runs at all. */
+/** How old databases and tables are, and whether autovacuum runs. */
 export interface VacuumReport extends StatsReport<VacuumRow> {
   /** Whether the server vacuums automatically. */
   isAutovacuumOn: boolean;
