@@ -45,6 +45,9 @@ export type EvdbErrorCode =
   | 'LEDGER_DAMAGED' // a table of the ledger is missing, or something keeps it from being written
   | 'ADOPTION_REFUSED' // another tool's files or table cannot be taken over; the error lists every reason
   // applying
+  | 'BACKFILL_REFUSED' // a statement cannot run in batches; the message says why
+  | 'BACKFILL_CANCELLED' // somebody called `evdb backfill cancel`; what is done of it stays
+  | 'BACKFILL_INCOMPLETE' // rows still match after the last round of a backfill; the message says how many
   | 'MIGRATION_FAILED' // PostgreSQL refused a statement; file, line, column and SQLSTATE are given
   | 'TARGET_SCHEMA' // the target schema cannot be used, or a migration removed it
   | 'LOCKED' // another runner is working

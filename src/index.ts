@@ -42,6 +42,12 @@ export { readToolVersion } from './file-system.ts';
 export type { Finding, FindingLocation, SuppressedFinding } from './finding.ts';
 export type { LockMode } from './impact/impact.ts';
 export type { MigrationStepResult } from './migrate/apply/apply.ts';
+export type {
+  BackfillStatus,
+  BackfillsStatus,
+  RequestBackfillOptions,
+} from './migrate/apply/backfill-control.ts';
+export { readBackfills, requestBackfill } from './migrate/apply/backfill-control.ts';
 export {
   type MigrateDownOptions,
   type MigrateUpOptions,
@@ -54,6 +60,8 @@ export {
   planMigrateUp,
 } from './migrate/apply/commands.ts';
 export type { MigrationPlan, MigrationResult } from './migrate/apply/migrator.ts';
+export type { RestReason, ThrottleLimits, Window } from './migrate/backfill/throttle.ts';
+export { DEFAULT_THROTTLE, parseThrottle, parseWindow } from './migrate/backfill/throttle.ts';
 export type { MigrationRename } from './migrate/checks/base-branch.ts';
 export { type DownProof, type ProveDownsOptions, proveDowns } from './migrate/checks/downs.ts';
 export { readDrift, type StructureComparison } from './migrate/checks/drift.ts';
@@ -73,7 +81,11 @@ export type { ScriptLocation, ServerErrorReport } from './migrate/files/script-e
 export { ScriptError } from './migrate/files/script-error.ts';
 export type { MigrationFile } from './migrate/files/source.ts';
 export type { Version } from './migrate/files/version.ts';
-export { type MigrateOptions, migrateOptionsOf } from './migrate/options.ts';
+export {
+  type BackfillOptions,
+  type MigrateOptions,
+  migrateOptionsOf,
+} from './migrate/options.ts';
 export type { MigrationState } from './migrate/plan/compare.ts';
 export type {
   PendingMigration,
@@ -92,6 +104,7 @@ export type {
 } from './migrate/preview/budget.ts';
 export { judgeBudget, parseBudget } from './migrate/preview/budget.ts';
 export type {
+  BackfillImpact,
   ImpactPlan,
   ImpactTableFacts,
   ImpactTraceFacts,
@@ -104,6 +117,7 @@ export type {
 } from './migrate/preview/impact-plan.ts';
 export { type PlanImpactOptions, planImpact } from './migrate/preview/plan-impact.ts';
 export type {
+  BackfillProgress,
   DroppedObjects,
   IndexBuildProgress,
   LockHolder,

@@ -30,7 +30,7 @@ const IMPORTER = './import.cjs';
  * as building the program to ask it is what the kept code is there to speed up.
  */
 export const GROUPS: ReadonlySet<string> = new Set([
-  ...['migrate', 'schema', 'stats', 'db', 'rules', 'audit', 'events', 'server'],
+  ...['migrate', 'schema', 'stats', 'db', 'rules', 'audit', 'events', 'server', 'backfill'],
 ]);
 
 const PARSER = 'libpg-query';

@@ -54,6 +54,17 @@ export function runOptions(): Option[] {
   ];
 }
 
+/** How backfills give way to others. */
+export function backfillOptions(): Option[] {
+  return [
+    new Option('--throttle <limits>', 'when backfills rest, such as lag=5s,share=25%, or off'),
+    new Option('--max-rate <n>', 'how many rows a second a backfill changes at most').argParser(
+      parseCount,
+    ),
+    new Option('--window <times>', 'when backfills work, such as 22:00-06:00'),
+  ];
+}
+
 export function stepsOption(description: string): Option {
   return new Option('--steps <n>', description).argParser(parseCount);
 }

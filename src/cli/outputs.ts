@@ -16,6 +16,7 @@ import type { Finding, FindingLocation, SuppressedFinding } from '../finding.ts'
 import type { LintReport } from '../lint/engine.ts';
 import type { LintDetails } from '../lint/finding.ts';
 import type { LINT_RULES } from '../lint/rules.ts';
+import type { BackfillStatus, BackfillsStatus } from '../migrate/apply/backfill-control.ts';
 import type { MigrationResult } from '../migrate/apply/migrator.ts';
 import type { StructureComparison } from '../migrate/checks/drift.ts';
 import type { RollbackLoss } from '../migrate/checks/losses.ts';
@@ -172,6 +173,10 @@ export interface Outputs {
   'migrate baseline': BaselineResult & { dryRun: boolean };
   'migrate restore': RestoreResult & { dryRun: boolean };
   'migrate adopt': Adoption | (UndoneAdoption & { dryRun: boolean; undo: true });
+  'backfill status': BackfillsStatus;
+  'backfill pause': { backfill: BackfillStatus };
+  'backfill resume': { backfill: BackfillStatus };
+  'backfill cancel': { backfill: BackfillStatus };
   lint: Linted | LintFixed | { rules: LintRule[] } | { rule: string; page: string };
   'schema dump': (Structure & { sql: string }) | DumpFile;
   'schema diff': Difference;

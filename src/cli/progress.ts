@@ -1,6 +1,11 @@
 import type { Ora } from 'ora';
 import { type BlockedSessions, describeBlocker } from '../connection/blockers.ts';
 import {
+  renderBackfillProgress,
+  renderPassed,
+  renderRest,
+} from '../migrate/apply/backfill-report.ts';
+import {
   renderDropped,
   renderLeftOut,
   renderNotice,
@@ -42,6 +47,7 @@ export async function createProgress(options: Options): Promise<ProgressPrinter>
   const errStyle = await loadStyle(context.errColour);
   const spinner = createSpinner(context);
   const phases = { last: '' };
+  const isDue = createClock(TELL_EVERY_MS);
   const say = (text: string) => {
     spinner.hide();
     context.note(`${text}\n`);
@@ -56,6 +62,14 @@ export async function createProgress(options: Options): Promise<ProgressPrinter>
       else if (progress.kind === 'statement') {
         spinner.tell('');
         if (verbose) say(errStyle.dim(describeStatement(progress)));
+      } else if (progress.kind === 'backfill') {
+        const text = renderBackfillProgress(progress);
+        if (context.isInteractive) spinner.tell(text);
+        else if (isDue()) say(`${nameOf(progress.step)}: ${text}`);
+      } else if (progress.kind === 'backfill-rest') {
+        const text = renderRest(progress.reasons);
+        if (context.isInteractive) spinner.tell(text);
+        else if (progress.isNew) say(`${nameOf(progress.step)} ${text}`);
       } else if (progress.kind === 'notice') {
         say(renderNotice(progress.notice, errStyle));
       } else if (progress.kind === 'dropped') {
@@ -68,6 +82,19 @@ export async function createProgress(options: Options): Promise<ProgressPrinter>
         if (text !== undefined) say(text);
       }
     },
+  };
+}
+
+/** Without a terminal, one line per batch would hide other messages. */
+const TELL_EVERY_MS = 10_000;
+
+/** Returns true at most once in this time, and not before it has passed once. */
+function createClock(everyMs: number): () => boolean {
+  let lastMs = Date.now();
+  return () => {
+    if (Date.now() - lastMs < everyMs) return false;
+    lastMs = Date.now();
+    return true;
   };
 }
 
@@ -99,6 +126,10 @@ function describe(
       return renderLeftOut(progress);
     case 'resumed':
       return `${nameOf(progress.step)} continues where it stopped: ${progress.statementsDone} of its ${progress.statementsTotal} statements are done`;
+    case 'backfill-resumed':
+      return `${nameOf(progress.step)} continues where it stopped: ${renderPassed(progress)} are done`;
+    case 'backfill-unknown':
+      return `${nameOf(progress.step)} cannot see ${progress.figures.join(', ')}: unknown to this role`;
     case 'in-the-way':
       return progress.holders
         .map((holder) => `${nameOf(progress.step)} will have to wait for ${describeHolder(holder)}`)

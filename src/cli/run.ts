@@ -4,6 +4,7 @@ import { commandLine, withCommandRenderer } from '../text/command-line.ts';
 import { suggestName } from '../text/words.ts';
 import { createCommandRenderer } from './command-renderer.ts';
 import { AUDIT_COMMANDS } from './commands/audit.ts';
+import { BACKFILL_COMMANDS } from './commands/backfill.ts';
 import { DB_COMMANDS } from './commands/db.ts';
 import { DOCTOR_COMMAND } from './commands/doctor.ts';
 import { EVENTS_COMMANDS } from './commands/events.ts';
@@ -196,6 +197,7 @@ async function reportError(
 const COMMANDS: (CommandSpec | CommandGroup)[] = [
   INIT_COMMAND,
   MIGRATE_COMMANDS,
+  BACKFILL_COMMANDS,
   LINT_COMMAND,
   SCHEMA_COMMANDS,
   TYPES_COMMAND,

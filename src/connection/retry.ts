@@ -203,6 +203,8 @@ export interface RetryOptions extends Pick<RetryPolicy, 'rest' | 'signal'> {
    * again, or not to its end. Default: once.
    */
   budgetMs?: number | undefined;
+  /** The failures after which it is tried again; default `isLockFailure`. */
+  isWorthARetry?: ((error: unknown) => boolean) | undefined;
   /** Ends the tries early, whatever failed. */
   isHopeless?: (() => boolean) | undefined;
   onRetry?: ((failed: FailedTry) => void) | undefined;
@@ -217,12 +219,14 @@ export interface RetryOptions extends Pick<RetryPolicy, 'rest' | 'signal'> {
  */
 export function withLockRetries<T>(
   attempt: (rung: Rung, count: number) => Promise<T>,
-  { ladder = LADDER, budgetMs, isHopeless, onRetry, rest, signal }: RetryOptions = {},
+  options: RetryOptions = {},
 ): Promise<T> {
+  const { ladder = LADDER, budgetMs, isHopeless, onRetry, rest, signal } = options;
+  const { isWorthARetry = isLockFailure } = options;
   const rungOf = (count: number) => ladder[(count - 1) % ladder.length] as Rung;
   let waitedMs = 0;
   return retry((count) => attempt(rungOf(count), count), {
-    isWorthARetry: (error) => !isHopeless?.() && isLockFailure(error),
+    isWorthARetry: (error) => !isHopeless?.() && isWorthARetry(error),
     pauseAfter: (failures) => {
       waitedMs += rungOf(failures).lockTimeoutMs;
       const isEnd = failures % ladder.length === 0;

@@ -21,13 +21,14 @@ import type { FileState, LintScript } from './rule.ts';
 
 /** The state before the first statement. */
 export function openFileState(
-  { direction, isTransactional }: LintScript,
+  { direction, isTransactional, isBackfill = false }: LintScript,
   statements: Statement[],
   trees: (Node | null)[],
 ): FileState {
   return {
     // Where the script begins and commits itself, nothing else is one transaction.
     isTransactional: isTransactional && !trees.some((tree) => tree && 'TransactionStmt' in tree),
+    isBackfill,
     direction,
     fresh: new Set(),
     freshTypes: new Set(),

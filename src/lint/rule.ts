@@ -42,6 +42,8 @@ export interface StatementInContext {
 /** What has happened in the file before the statement. */
 export interface FileState {
   isTransactional: boolean;
+  /** Whether its one statement runs in batches. */
+  isBackfill: boolean;
   direction: 'up' | 'down';
   /** Relations that this file made without `if not exists`, and temporary ones: nobody else uses them. */
   fresh: Set<ObjectKey>;
@@ -139,8 +141,10 @@ export interface LintScript {
   /** With `\n` line ends. */
   text: string;
   direction: 'up' | 'down';
-  /** False for `-- evdb: no-transaction`. */
+  /** False for `-- evdb: no-transaction`, and for a backfill. */
   isTransactional: boolean;
+  /** Whether its one statement runs in batches; default false. */
+  isBackfill?: boolean;
   /** Whether its findings are wanted; the others only show what the database contains by then. */
   isJudged: boolean;
   /** Whether another tool runs it, which may leave transactions to the script; default false. */

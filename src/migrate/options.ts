@@ -1,6 +1,7 @@
 import type { Config } from '../config/resolve.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
 import { EvdbError } from '../errors.ts';
+import type { ThrottleLimits, Window } from './backfill/throttle.ts';
 import type { LedgerKey } from './ledger/ledger.ts';
 import type { OnMigrationProgress } from './progress.ts';
 
@@ -30,12 +31,24 @@ export interface MigrateOptions {
   statementTimeoutMs?: number | undefined;
   /** Longer scripts are not kept in the ledger; in bytes, default 1 MiB. */
   storedTextLimitBytes?: number | undefined;
+  /** How backfills give way to others; default: the limits of `DEFAULT_THROTTLE`. */
+  backfill?: BackfillOptions | undefined;
   /** Called with the runner's progress; default none. */
   onProgress?: OnMigrationProgress | undefined;
   /** Rolls back what is running, releases the lock and throws the signal's reason. */
   signal?: AbortSignal | undefined;
   /** The environment that the history's provenance is read from; default `process.env`. */
   env?: NodeJS.ProcessEnv | undefined;
+}
+
+/** How backfills give way to others. */
+export interface BackfillOptions {
+  /** Above which figures of the server they rest; default `DEFAULT_THROTTLE`. */
+  throttle?: ThrottleLimits | undefined;
+  /** How many rows they change at most, in rows a second; default: any number. */
+  maxRate?: number | undefined;
+  /** When they work, by the clock of this machine; default: always. */
+  window?: Window | undefined;
 }
 
 /**
@@ -75,6 +88,7 @@ export interface ApplySettings {
   /** For statements that wait for rows rather than for tables. */
   dataLockTimeoutMs: number;
   statementTimeoutMs?: number | undefined;
+  backfill: BackfillOptions;
 }
 
 export function applySettings(options: Omit<MigrateOptions, 'connection'>): ApplySettings {
@@ -84,6 +98,7 @@ export function applySettings(options: Omit<MigrateOptions, 'connection'>): Appl
     lockWaitBudgetMs: options.lockWaitBudgetMs,
     dataLockTimeoutMs: options.dataLockTimeoutMs ?? 10_000,
     statementTimeoutMs: options.statementTimeoutMs,
+    backfill: options.backfill ?? {},
   };
 }
 

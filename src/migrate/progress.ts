@@ -1,4 +1,5 @@
 import type { BlockedSessions, Blocker } from '../connection/blockers.ts';
+import type { RestReason } from './backfill/throttle.ts';
 import type { Version } from './files/version.ts';
 
 /** Called with the runner's progress. */
@@ -62,6 +63,28 @@ export type MigrationProgress =
       step: MigrationStepName;
       durationMs: number;
     }
+  /** A backfill that had stopped continues after its last batch. */
+  | {
+      kind: 'backfill-resumed';
+      step: MigrationStepName;
+      rowsWalked: number;
+      /** An estimate; null if unknown. */
+      rowsTotal: number | null;
+    }
+  /** A batch of a backfill is committed. */
+  | ({ kind: 'backfill'; step: MigrationStepName } & BackfillProgress)
+  /** A backfill rests for a second or longer; told again each second. */
+  | {
+      kind: 'backfill-rest';
+      step: MigrationStepName;
+      reasons: RestReason[];
+      /** Whether it did not rest for these before. */
+      isNew: boolean;
+      /** How long it has rested for them. */
+      restedMs: number;
+    }
+  /** What the server hides from the role, so that a backfill cannot see it. */
+  | { kind: 'backfill-unknown'; step: MigrationStepName; figures: string[] }
   | { kind: 'warning'; warning: MigrationPlanWarning };
 
 /** What the server said while a statement of a migration ran: `raise notice`, or that a table exists already. */
@@ -76,6 +99,28 @@ export interface MigrationNotice extends MigrationStepName {
   message: string;
   detail?: string;
   hint?: string;
+}
+
+/** How far a backfill is. */
+export interface BackfillProgress {
+  /** The table that it walks, such as `public.events`. */
+  table: string;
+  /** From 1: it walks the table again where rows still match. */
+  round: number;
+  /** Committed in all rounds. */
+  batches: number;
+  /** Of this round: the rows of the table that are passed. */
+  rowsWalked: number;
+  /** An estimate of the rows of the table; null if unknown. */
+  rowsTotal: number | null;
+  /** Changed in all rounds. */
+  rowsChanged: number;
+  /** Of late; null before that is known. */
+  rowsPerSecond: number | null;
+  /** When this round ends at that rate, in ms; null if unknown. */
+  leftMs: number | null;
+  /** How many rows the next batch passes at most. */
+  batchRows: number;
 }
 
 /** How many objects of one kind `reset` dropped. */
@@ -105,7 +150,8 @@ export interface MigrationPlanWarning {
     | 'OUT_OF_ORDER'
     | 'BASELINE'
     | 'ALSO_DROPPED'
-    | 'NO_WAY_BACK';
+    | 'NO_WAY_BACK'
+    | 'STILL_MATCHING';
   message: string;
   version?: Version;
   /** A unified diff from what was applied to the file, if both texts are available. */

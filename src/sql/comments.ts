@@ -72,7 +72,8 @@ const WRITTEN = new RegExp(
   `^(?:--|/\\*{1,2}|\\*)?${SPACE}evdb${SPACE}:${SPACE}([^\\s:]*)(?!:)${SPACE}(.*)$`,
   'i',
 );
-const NAMES = 'no-?transaction|irreversible|lock-?timeout|statement-?timeout|ignore';
+const NAMES =
+  'no-?transaction|irreversible|lock-?timeout|statement-?timeout|ignore|backfill|batch-?(?:time|rows)';
 const MEANT = new RegExp(
   `^(?:[-*/#!@+]|${SPACE.slice(0, -1)})*evdb(?:${SPACE}[:：]|[^\\p{L}\\p{N}]+(?:${NAMES})\\b)`,
   'iu',

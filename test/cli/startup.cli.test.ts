@@ -24,7 +24,7 @@ test.for([
   ['--version', 'version', 2],
   ['--help', 'help', 290],
   ['migrate status', 'status', 525],
-  ['migrate up', 'up', 690],
+  ['migrate up', 'up', 700],
   ['lint', 'lint', 820],
 ] as const)(
   'loads for `evdb %s` only the chunks that are made for it',

@@ -123,6 +123,33 @@ alter table users validate constraint users_email_not_null;
 `);
 });
 
+test('makes an update that is alone in its file a backfill, which up then runs in batches', async ({
+  stage,
+}) => {
+  await stage.migration('001_users', 'create table users (id bigint primary key, email text);');
+  await stage.migration(
+    '002_lower',
+    '-- As we compare them.\nupdate users set email = lower(email);\n',
+  );
+  await stage.migration('003_two', 'update users set email = null;\nselect 1;\n');
+  await stage.migration('004_key', 'update users set id = id + 1;\n');
+  const lint = { directory: stage.options.directory };
+  const plan = await planLintFixes(lint);
+  expect(plan.files.map(({ after }) => after)).toEqual([
+    '-- evdb: backfill users\n-- As we compare them.\nupdate users set email = lower(email);\n',
+  ]);
+  writeLintFixes(plan.files);
+  const { findings } = await lintMigrations(lint);
+  const unbatched = findings.filter(({ code }) => code === 'unbatched-dml');
+  expect(unbatched.map(({ location }) => location?.file.replace(/.*\//, ''))).toEqual([
+    '003_two.sql',
+    '004_key.sql',
+  ]);
+  await migrateUp({ ...stage.options, to: '2' });
+  const details = await stage.sql`select detail from evdb.history where version = 2`;
+  expect(details[0]?.detail).toContain('backfill of public.users');
+});
+
 test('never touches what is applied, or what is history', async ({ stage }) => {
   await writeMigrations(stage);
   const { directory } = stage.options;

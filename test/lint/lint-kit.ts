@@ -175,6 +175,7 @@ export async function checkScript(
       catalog,
       file: {
         isTransactional: true,
+        isBackfill: false,
         direction: 'up',
         fresh: new Set(),
         freshTypes: new Set(),

@@ -66,6 +66,7 @@ function lint(page: RulePage, scripts: { name: string; sql: string }[]): FlatFin
       text: sql,
       direction: 'up',
       isTransactional: !isNoTransaction(sql),
+      isBackfill: sql.startsWith('-- evdb: backfill'),
       isJudged: index > 0,
     })),
     {

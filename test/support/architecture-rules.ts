@@ -28,17 +28,24 @@ const rooms: Record<string, { values: string[]; types?: string[] }> = {
   impact: { values: ['sql/', 'catalog/'] },
   lint: { values: ['sql/', 'catalog/', 'impact/', 'report/'] },
   trace: { values: ['sql/', 'connection/', 'catalog/', 'impact/'] },
-  'migrate/progress.ts': { values: [], types: ['connection/', 'migrate/files/'] },
+  'migrate/progress.ts': {
+    values: [],
+    types: ['connection/', 'migrate/files/', 'migrate/backfill/'],
+  },
   'migrate/options.ts': {
     values: [],
-    types: ['config/', 'connection/', 'migrate/progress.ts', 'migrate/ledger/'],
+    types: ['config/', 'connection/', 'migrate/progress.ts'].concat([
+      ...['migrate/ledger/', 'migrate/backfill/'],
+    ]),
   },
   'migrate/files': { values: ['sql/', 'connection/'] },
   'migrate/ledger': { values: ['sql/', 'connection/', 'migrate/files/'] },
+  'migrate/backfill': { values: ['sql/', 'connection/', 'migrate/files/', 'migrate/ledger/'] },
   'migrate/plan': {
-    values: ['sql/', 'connection/', 'report/', 'migrate/options.ts', 'migrate/files/'].concat(
+    values: ['sql/', 'connection/', 'report/', 'migrate/options.ts', 'migrate/files/'].concat([
       'migrate/ledger/',
-    ),
+      'migrate/backfill/',
+    ]),
     types: ['migrate/progress.ts'],
   },
   'migrate/apply': { values: below('migrate/apply') },
@@ -66,7 +73,7 @@ const rooms: Record<string, { values: string[]; types?: string[] }> = {
 /** What stands on the migrations of a plan. */
 function below(room: string): string[] {
   const shared = ['sql/', 'connection/', 'scratch/', 'structure/', 'catalog/', 'impact/', 'lint/'];
-  const migrate = ['options.ts', 'progress.ts', 'files/', 'ledger/', 'plan/'].map(
+  const migrate = ['options.ts', 'progress.ts', 'files/', 'ledger/', 'backfill/', 'plan/'].map(
     (path) => `migrate/${path}`,
   );
   const values = [...shared, 'trace/', 'report/', ...migrate];

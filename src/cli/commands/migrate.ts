@@ -1,6 +1,7 @@
 import { Option } from 'commander';
 import { type CommandGroup, type CommandSpec, handlersOf } from '../define.ts';
 import {
+  backfillOptions,
   configOptions,
   connectionOptions,
   migrateOptions,
@@ -36,6 +37,7 @@ const UP: CommandSpec = {
       '--watch',
       'for development: apply what is saved, and roll the newest one back first when it changed',
     ).conflicts(['dryRun', 'json', 'to', 'steps']),
+    ...backfillOptions(),
     ...runOptions(),
   ],
   examples: ['migrate up', 'migrate up --to 003', 'migrate up --dry-run --verbose'],
@@ -52,6 +54,7 @@ const DOWN: CommandSpec = {
     dryRun(),
     new Option('--from-ledger', 'run the down scripts that the ledger kept instead of the files'),
     confirm('consent, needed where the environment is protected'),
+    ...backfillOptions(),
     ...runOptions(),
   ],
   examples: ['migrate down', 'migrate down --to 003', 'migrate down --steps 2 --dry-run'],
@@ -64,6 +67,7 @@ const REDO: CommandSpec = {
   options: () => [
     dryRun(),
     confirm('consent, needed where the environment is protected'),
+    ...backfillOptions(),
     ...runOptions(),
   ],
   examples: ['migrate redo'],

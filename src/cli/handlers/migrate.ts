@@ -5,7 +5,7 @@ import type { MigrateUpOptions } from '../../migrate/apply/commands.ts';
 import type { MigrationResult } from '../../migrate/apply/migrator.ts';
 import { renderSummary } from '../../migrate/apply/report.ts';
 import type { ReadLossesOptions, RollbackLoss } from '../../migrate/checks/losses.ts';
-import type { MigrateOptions } from '../../migrate/options.ts';
+import type { BackfillOptions, MigrateOptions } from '../../migrate/options.ts';
 import type { Budget, BudgetVerdict } from '../../migrate/preview/budget.ts';
 import type { ImpactPlan } from '../../migrate/preview/impact-plan.ts';
 import type { PlanImpactOptions } from '../../migrate/preview/plan-impact.ts';
@@ -31,9 +31,10 @@ export async function handleUp(input: CommandInput): Promise<CommandResult> {
     needsMigrations: true,
     mayCreate: !input.flags.dryRun,
   });
+  const backfill = await backfillOptionsOf(input);
   return planOrRun(
     input,
-    { ...options, to, steps, strict, outOfOrder },
+    { ...options, backfill, to, steps, strict, outOfOrder },
     { command: 'up', run: (all) => upWithDatabase(input, all) },
   );
 }
@@ -70,9 +71,10 @@ export async function handleDown(input: CommandInput): Promise<CommandResult> {
   const { options } = await loadMigrateOptions(input, (config) =>
     requireConsent(input, config, 'down'),
   );
+  const backfill = await backfillOptionsOf(input);
   return planOrRun(
     input,
-    { ...options, to, steps, fromLedger },
+    { ...options, backfill, to, steps, fromLedger },
     { command: 'down', run: migrateDown },
   );
 }
@@ -82,7 +84,20 @@ export async function handleRedo(input: CommandInput): Promise<CommandResult> {
   const { options } = await loadMigrateOptions(input, (config) =>
     requireConsent(input, config, 'redo'),
   );
-  return planOrRun(input, options, { command: 'redo', run: migrateRedo });
+  const backfill = await backfillOptionsOf(input);
+  return planOrRun(input, { ...options, backfill }, { command: 'redo', run: migrateRedo });
+}
+
+/** Undefined where no flag says anything: nothing is loaded then. */
+async function backfillOptionsOf({ flags }: CommandInput): Promise<BackfillOptions | undefined> {
+  const { throttle, maxRate, window } = flags as Record<string, never>;
+  if (throttle === undefined && maxRate === undefined && window === undefined) return undefined;
+  const { parseThrottle, parseWindow } = await import('../../migrate/backfill/throttle.ts');
+  return {
+    maxRate,
+    throttle: throttle && parseThrottle(throttle),
+    window: window && parseWindow(window),
+  };
 }
 
 export async function handleReset(input: CommandInput): Promise<CommandResult> {

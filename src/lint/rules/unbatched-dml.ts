@@ -5,10 +5,12 @@ import { blockedBy } from '../../impact/impact.ts';
 import { asKind, openNode, stringsOf, walkTree } from '../../sql/tree.ts';
 import {
   evidenceOf,
+  type Fix,
   isFresh,
   keyOfRange,
   type LintRule,
   type RuleFinding,
+  relationOf,
   type StatementInContext,
 } from '../rule.ts';
 import { lockName, sized } from '../wording.ts';
@@ -21,6 +23,7 @@ export const unbatchedDml: LintRule = {
   severity: 'warning',
   summary: 'changes any number of rows in one statement',
   check(at) {
+    if (at.file.isBackfill && !at.isEmbedded) return [];
     return [...commonTables(at.tree), at.tree].flatMap((tree) => {
       const change = readChange(tree);
       if (change === undefined) return [];
@@ -149,11 +152,36 @@ function judge(at: StatementInContext, { verb, where }: Change, table: ObjectKey
     : ': each row stays locked until the transaction ends';
   return {
     message: `${what}${meanwhile}`,
-    hint: 'Change a few thousand rows at a time, each batch in a transaction of its own, apart from changes of the structure.',
+    hint: `Turn it into a backfill: a separate migration with the header line -- evdb: backfill ${backfillName(table)}. evdb then runs it in batches.`,
     severity: touchesAll || locked !== undefined ? 'error' : 'warning',
     tables: [table],
     lock: 'RowExclusive',
     evidence: evidenceOf(at, table),
+    fix: makeBackfill(at, table),
+  };
+}
+
+/** As the directive names it: the schema only where it is not the usual one. */
+function backfillName(table: ObjectKey): string {
+  return table.replace(/^public\./, '');
+}
+
+/** Where it is all of its file, walks its table by a primary key, and is surely taken in batches. */
+function makeBackfill(at: StatementInContext, table: ObjectKey): Fix | undefined {
+  const { tree, file, isEmbedded, routine } = at;
+  const statement = asKind(tree, 'UpdateStmt') ?? asKind(tree, 'DeleteStmt');
+  const { constraints } = relationOf(at, table) ?? {};
+  const key = [...(constraints?.values() ?? [])].find(({ kind }) => kind === 'primary key');
+  const isAlone = file.statements.length === 1 && !isEmbedded && routine === undefined;
+  if (!statement || !key || !isAlone || !file.isTransactional) return undefined;
+  if (statement.returningClause || commonTables(tree).some((one) => readChange(one)))
+    return undefined;
+  const targets = asKind(tree, 'UpdateStmt')?.targetList ?? [];
+  const set = targets.map((node) => asKind(node, 'ResTarget')?.name ?? '');
+  if (key.columns.some((column) => set.includes(column))) return undefined;
+  return {
+    description: 'run it in batches',
+    edits: [{ start: 0, end: 0, text: `-- evdb: backfill ${backfillName(table)}\n` }],
   };
 }
 

@@ -4,7 +4,6 @@ import { isConnectionLoss } from '../../connection/connection-error.ts';
 import { EvdbError } from '../../errors.ts';
 import { classifyStatement } from '../../sql/kind.ts';
 import { loadSqlParser, type SqlParser } from '../../sql/parser.ts';
-import { quoteIdent } from '../../sql/quote.ts';
 import type { Statement } from '../../sql/statements.ts';
 import { asKind, stringsOf, walkTree } from '../../sql/tree.ts';
 import { commandLine } from '../../text/command-line.ts';
@@ -27,6 +26,7 @@ import { fullName } from '../plan/plan.ts';
 import type { MigrationStep } from '../plan/prepare.ts';
 import type { ResumePoint } from '../plan/resume-point.ts';
 import type { MigrationStepName } from '../progress.ts';
+import type { BackfillStep } from './backfill.ts';
 import { type ApplyContext, stepName, tellWhoIsInTheWay } from './context.ts';
 import { describeFailure } from './failure.ts';
 import {
@@ -37,7 +37,7 @@ import {
   wantsNoTransaction,
 } from './journaled-statement.ts';
 import { applyInTransaction } from './transaction.ts';
-import { openSessionSql, resetSessionSql, searchPathSql, wrongTarget } from './worker-session.ts';
+import { openForStatements, resetSessionSql } from './worker-session.ts';
 
 /** One migration that ran, and for how long. */
 export interface MigrationStepResult extends MigrationStepName {
@@ -61,8 +61,16 @@ export async function applyStep(
   }
   await context.previous;
   context.cleanness.isClean = false;
-  const durationMs = await applyStatements(step, context);
+  const durationMs = await (step.backfill
+    ? applyBatches({ ...step, backfill: step.backfill }, context)
+    : applyStatements(step, context));
   return { done: Promise.resolve({ ...stepName(step), durationMs }) };
+}
+
+/** Loaded late: most runs have none. */
+async function applyBatches(step: BackfillStep, context: ApplyContext): Promise<number> {
+  const { applyBackfill } = await import('./backfill.ts');
+  return applyBackfill(step, context);
 }
 
 /**
@@ -75,7 +83,7 @@ async function applyStatements(step: MigrationStep, context: ApplyContext): Prom
   const seen = createSeenBlockers();
   tellWhoIsInTheWay(step, context);
   try {
-    await prepareSession(step, context);
+    await openForStatements(step, context);
     const from = step.resume
       ? await takeUp(step, step.resume, { context, seen })
       : await start(step, context);
@@ -91,21 +99,6 @@ async function applyStatements(step: MigrationStep, context: ApplyContext): Prom
     const { worker } = context;
     if (!worker.isClosed) await worker.run(resetSessionSql(worker.facts)).catch(() => undefined);
   }
-}
-
-async function prepareSession(
-  step: MigrationStep,
-  { worker, key, settings, createTarget }: ApplyContext,
-) {
-  const timeoutMs = step.script.directives.statementTimeoutMs ?? settings.statementTimeoutMs;
-  const [row] = await worker.run(`${openSessionSql(worker.facts)}
-set lock_timeout = 0;
-${timeoutMs === undefined ? '' : `set statement_timeout = ${timeoutMs};`}
-${createTarget ? `create schema if not exists ${quoteIdent(key.targetSchema)};` : ''}
-set search_path = ${searchPathSql({ ...settings, targetSchema: key.targetSchema })};
-select pg_catalog.current_schema() as "currentSchema"`);
-  if (row?.currentSchema !== key.targetSchema)
-    throw wrongTarget(key.targetSchema, 'before', worker.facts);
 }
 
 /** Opens the journal; the index of the first statement to run. */

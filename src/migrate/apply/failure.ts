@@ -25,10 +25,17 @@ export async function describeFailure(
 ): Promise<unknown> {
   if (mayBeCommitted(error)) return error;
   const described = context.signal?.aborted
-    ? context.signal.reason
+    ? interrupted(context.signal.reason, step)
     : describe(error, { step, context, seen });
   await recordFailure(described, step, context);
   return described;
+}
+
+/** Of a backfill only the batch under way is rolled back. */
+function interrupted(reason: unknown, { backfill, direction }: MigrationStep): unknown {
+  if (!backfill || !(reason instanceof EvdbError)) return reason;
+  const again = commandLine(direction === 'up' ? 'migrate up' : 'migrate down');
+  return reason.addHint(`The batches that are committed stay: \`${again}\` continues after them.`);
 }
 
 function describe(
@@ -104,11 +111,27 @@ function withAdvice(error: ScriptError, step: MigrationStep): ScriptError {
   const mend = needsNoTransaction(error, step)
     ? 'PostgreSQL refuses this inside a transaction: write the line `-- evdb: no-transaction` at the top of the file'
     : 'Correct the file';
-  const hint = step.isTransactional
-    ? `Nothing of ${fullName(step)} was ${step.direction === 'up' ? 'applied' : 'rolled back'}; what ran before it stays. ${mend} and run the command again.`
-    : `${fullName(step)} runs outside a transaction: the statements before this one are committed and do not run again. Correct this one and run the command again: it continues here.${step.direction === 'up' ? ` \`${commandLine('migrate down')}\` rolls them back with its down script.` : ''}`;
+  const hint = step.backfill
+    ? `${BATCHES_STAY} ${describeBackfillWay(step)}`
+    : step.isTransactional
+      ? `Nothing of ${fullName(step)} was ${step.direction === 'up' ? 'applied' : 'rolled back'}; what ran before it stays. ${mend} and run the command again.`
+      : `${fullName(step)} runs outside a transaction: the statements before this one are committed and do not run again. Correct this one and run the command again: it continues here.${step.direction === 'up' ? ` \`${commandLine('migrate down')}\` rolls them back with its down script.` : ''}`;
   const place = { script: step.script, ...location, excerpt };
-  return new ScriptError(code, message, place, { hint, cause, ...(server && { server }) });
+  const advised = new ScriptError(code, message, place, { hint, cause, ...(server && { server }) });
+  Object.assign(advised.details, error.details);
+  return advised;
+}
+
+const BATCHES_STAY = 'The batches before this one are committed.';
+
+/** A file that changes half way is refused, so data is what is left to correct. */
+function describeBackfillWay({ direction }: MigrationStep): string {
+  const again = commandLine(direction === 'up' ? 'migrate up' : 'migrate down');
+  const back =
+    direction === 'up'
+      ? ` If the statement is wrong, \`${commandLine('migrate down')}\` rolls the migration back with its down script.`
+      : '';
+  return `If the row is wrong, correct it and run \`${again}\`: it continues here.${back}`;
 }
 
 /**
@@ -139,6 +162,13 @@ function connectionLost(cause: unknown, step: MigrationStep): EvdbError {
     );
   }
   const message = `the connection was lost while ${name} ran${reasonOfLoss(cause)}`;
+  if (step.backfill) {
+    return new EvdbError('CONNECTION_LOST', message, {
+      hint: 'Its batches so far are committed. Run the command again: it continues from there.',
+      cause,
+      details: { cause: codeOf(cause) },
+    });
+  }
   return new EvdbError('CONNECTION_LOST', message, {
     hint: `It runs outside a transaction, so its first statements stay: \`${commandLine('migrate status')}\` tells how far it came. Run the command again: it continues from there.`,
     cause,
@@ -148,9 +178,11 @@ function connectionLost(cause: unknown, step: MigrationStep): EvdbError {
 
 function lockTimeout(cause: unknown, step: MigrationStep, blockers: SeenBlocker[]): EvdbError {
   const who = blockers.length > 0 ? `: ${blockers.map(describeSeen).join('; ')}` : '';
-  const left = step.isTransactional
-    ? 'Nothing was changed.'
-    : 'The statements before it are committed; the next run continues here.';
+  const left = step.backfill
+    ? 'Its batches so far are committed; the next run continues here.'
+    : step.isTransactional
+      ? 'Nothing was changed.'
+      : 'The statements before it are committed; the next run continues here.';
   const sql = terminateSql(blockers);
   const end = sql === '' ? '' : `end the session that blocks it (${sql}), `;
   const hint = `${left} Try again at a quieter time, ${end}or allow more time: --lock-wait-budget 10min, or in the file -- evdb: lock-timeout 5s`;

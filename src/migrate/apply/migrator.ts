@@ -150,7 +150,7 @@ async function makePlan(
   for (const selection of selections) {
     const prepared = await prepareSteps(selection, {
       storedTextLimitBytes: options.storedTextLimitBytes ?? DEFAULT_STORED_TEXT_LIMIT_BYTES,
-      session,
+      ...{ session, key: ledgerKey(options) },
       signal: options.signal,
       ...(selection.direction === 'down' &&
         options.fromLedger && {

@@ -5,7 +5,8 @@ import { KEEP_UTF8_SQL, NAMES_ENCODING, quoteIdent, quoteLiteral } from '../../s
 import type { Statement } from '../../sql/statements.ts';
 import { sliceRows } from '../files/batches.ts';
 import type { Script } from '../files/source.ts';
-import { BEGIN_READ_ONLY, type TransactionModes } from '../plan/prepare.ts';
+import { BEGIN_READ_ONLY, type MigrationStep, type TransactionModes } from '../plan/prepare.ts';
+import type { ApplyContext } from './context.ts';
 import type { Part } from './messages.ts';
 import type { Notices } from './notices.ts';
 
@@ -146,6 +147,31 @@ export function wrongTarget(
         `the migration removed its own target schema "${targetSchema}"; it was rolled back`,
         { hint: 'Drop what lives in the schema instead of the schema.' },
       );
+}
+
+/**
+ * Makes the settings of a script whose statements commit on their own, for as long as it runs.
+ *
+ * @throws {EvdbError} TARGET_SCHEMA
+ */
+export async function openForStatements(
+  step: Pick<MigrationStep, 'script'>,
+  {
+    worker,
+    key,
+    settings,
+    createTarget,
+  }: Pick<ApplyContext, 'worker' | 'key' | 'settings' | 'createTarget'>,
+) {
+  const timeoutMs = step.script.directives.statementTimeoutMs ?? settings.statementTimeoutMs;
+  const [row] = await worker.run(`${openSessionSql(worker.facts)}
+set lock_timeout = 0;
+${timeoutMs === undefined ? '' : `set statement_timeout = ${timeoutMs};`}
+${createTarget ? `create schema if not exists ${quoteIdent(key.targetSchema)};` : ''}
+set search_path = ${searchPathSql({ ...settings, targetSchema: key.targetSchema })};
+select pg_catalog.current_schema() as "currentSchema"`);
+  if (row?.currentSchema !== key.targetSchema)
+    throw wrongTarget(key.targetSchema, 'before', worker.facts);
 }
 
 interface Sending {

@@ -192,7 +192,8 @@ export function lintScriptOf(
     path,
     text,
     direction: isDown ? 'down' : 'up',
-    isTransactional: !directives.noTransaction,
+    isTransactional: !directives.noTransaction && directives.backfill === undefined,
+    ...(directives.backfill && { isBackfill: true }),
     isJudged,
     ...(large && { isOutline: true }),
   };

@@ -13,7 +13,7 @@ import type { MigrateOptions } from '../options.ts';
 import type { ScriptProblem } from '../plan/check.ts';
 import type { MigrationState, MigrationStatus } from '../plan/compare.ts';
 import { fullName } from '../plan/plan.ts';
-import { readDiffs, readStatements, readStatementsFor } from '../plan/prepare.ts';
+import { checkBatches, readDiffs, readStatements, readStatementsFor } from '../plan/prepare.ts';
 import { readStanding, requireMigrations, withSession } from '../plan/read.ts';
 import { STATE_SAYS } from '../plan/status.ts';
 import { checkBase, type MigrationRename, newAgainst } from './base-branch.ts';
@@ -113,7 +113,9 @@ async function validateFiles(options: ValidateOptions): Promise<ValidationResult
     (await checkFiles(listed.files, async (script) => {
       // A version that is newer than the grammar is one that somebody asked for.
       const isNewer = target !== undefined && target >= (GRAMMAR_MAJOR + 1) * 10_000;
-      return readStatements(script, parser, isNewer ? target : undefined).problems;
+      const read = readStatements(script, parser, isNewer ? target : undefined);
+      const { statements, problems } = read;
+      return [...problems, ...(await checkBatches(script, statements, { parser, problems }))];
     }));
   const linted = lintChecked(listed.files, { ...options.lint, parser, rows: ledger?.rows });
   const reason = options.noConnectionReason ?? 'no database is configured';

@@ -9,11 +9,28 @@ export interface Directives {
   irreversible?: string;
   lockTimeoutMs?: number;
   statementTimeoutMs?: number;
+  /** The one statement of the script runs in batches. */
+  backfill?: BackfillDirective;
   ignoredRules: { rule: string; reason: string; line: number }[];
 }
 
+/** How a script wants its statement to run in batches. */
+export interface BackfillDirective {
+  /** Whose key is walked, as the line writes it; the schema only where it says one. */
+  table: { schema: string | undefined; name: string };
+  /** The columns of the key; empty for the primary key. */
+  by: string[];
+  /** How long a batch is to take, in ms; default 200. */
+  batchTimeMs?: number;
+  /** How many rows of the table a batch passes at most; default 50000. */
+  batchRows?: number;
+}
+
 const UNITS: Record<string, number> = { ms: 1, s: 1000, min: 60_000, h: 3_600_000 };
-const KNOWN = ['no-transaction', 'irreversible', 'lock-timeout', 'statement-timeout', 'ignore'];
+const KNOWN = [
+  ...['no-transaction', 'irreversible', 'lock-timeout', 'statement-timeout', 'ignore'],
+  ...['backfill', 'batch-time', 'batch-rows'],
+];
 
 /**
  * Reads the `-- evdb:` lines among the comments before the first statement.
@@ -22,13 +39,88 @@ const KNOWN = ['no-transaction', 'irreversible', 'lock-timeout', 'statement-time
  */
 export function parseDirectives(text: string, path: string): Directives {
   const directives: Directives = { noTransaction: false, ignoredRules: [] };
+  const batches: BatchLimits = {};
+  let last: Place | undefined;
   for (const found of listDirectiveLines(text)) {
     if (!found.isHeader) break;
     const at = { path, line: locate(text, found.start).line };
     if (!found.isWellFormed) throw malformed(text, found, at);
-    applyDirective(directives, found.name, found.value, at);
+    if (found.name.startsWith('batch-') || found.name === 'backfill') last = at;
+    if (!readBatchLimit(batches, found.name, found.value, at))
+      applyDirective(directives, found.name, found.value, at);
   }
-  return directives;
+  return last === undefined ? directives : withBatches(directives, batches, last);
+}
+
+type BatchLimits = Pick<BackfillDirective, 'batchTimeMs' | 'batchRows'>;
+
+/** @returns false where it is another directive */
+function readBatchLimit(into: BatchLimits, name: string, value: string, at: Place): boolean {
+  if (name === 'batch-time') {
+    into.batchTimeMs = once(into.batchTimeMs, parseTimeout(name, value, at), { name, at });
+    return true;
+  }
+  if (name !== 'batch-rows') return false;
+  const rows = /^[\d_]+$/.test(value) ? Number(value.replaceAll('_', '')) : 0;
+  if (rows < 1 || rows > MOST_BATCH_ROWS) {
+    throw invalid(
+      at,
+      `"${name}" needs a number of rows from 1 to ${MOST_BATCH_ROWS}, not "${value}"`,
+      'Write for example: -- evdb: batch-rows 5000',
+    );
+  }
+  into.batchRows = once(into.batchRows, rows, { name, at });
+  return true;
+}
+
+const MOST_BATCH_ROWS = 10_000_000;
+
+function withBatches(directives: Directives, batches: BatchLimits, at: Place): Directives {
+  const { backfill, noTransaction } = directives;
+  if (!backfill) {
+    throw invalid(
+      at,
+      '"batch-time" and "batch-rows" have no effect without "backfill"',
+      `Add the line: ${BACKFILL_EXAMPLE}, or remove this one.`,
+    );
+  }
+  if (noTransaction) {
+    throw invalid(
+      at,
+      '"backfill" and "no-transaction" exclude each other',
+      'Remove "no-transaction": each batch of a backfill is a transaction of its own.',
+    );
+  }
+  return { ...directives, backfill: { ...backfill, ...batches } };
+}
+
+const BACKFILL_EXAMPLE = '-- evdb: backfill events by id';
+
+const NAME = '(?:"(?:[^"]|"")+"|[\\p{L}_][\\p{L}\\p{N}_$]*)';
+const BACKFILL = new RegExp(
+  `^(?:(${NAME})\\s*\\.\\s*)?(${NAME})(?:\\s+by\\s+(${NAME}(?:\\s*,\\s*${NAME})*))?$`,
+  'iu',
+);
+
+function parseBackfill(value: string, at: Place): BackfillDirective {
+  const [, schema, name, by] = BACKFILL.exec(value) ?? [];
+  if (name === undefined) {
+    throw invalid(
+      at,
+      '"backfill" needs a table, and may name the columns of its key',
+      `Write for example: ${BACKFILL_EXAMPLE}`,
+    );
+  }
+  const columns = by?.match(new RegExp(NAME, 'gu')) ?? [];
+  return {
+    table: { schema: schema && unquoted(schema), name: unquoted(name) },
+    by: columns.map(unquoted),
+  };
+}
+
+/** As PostgreSQL reads a name. */
+function unquoted(name: string): string {
+  return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name.toLowerCase();
 }
 
 /**
@@ -98,6 +190,13 @@ function applyDirective(into: Directives, name: string, value: string, at: Place
         ...{ name, at },
       });
       return;
+    case 'backfill': {
+      const before = into.backfill;
+      const now = parseBackfill(value, at);
+      if (before && JSON.stringify(before) !== JSON.stringify(now)) once(1, 2, { name, at });
+      into.backfill = now;
+      return;
+    }
     case 'ignore':
       into.ignoredRules.push(...parseIgnore(value, at));
       return;

@@ -9,6 +9,9 @@ import type { LedgerEntry } from './record.ts';
 /** Enough to tell an edited statement; the whole checksums of a long script would be a long row. */
 const CHECKSUM_LENGTH = 16;
 
+/** Stands before the checksum of a statement that runs in batches. */
+export const BACKFILL_MARK = 'backfill:';
+
 /** What the journal knows a statement by: its text without comments and white space. */
 export function statementChecksum({ text }: Script, statement: Statement): string {
   return tokenChecksum(text, [statement]).slice(0, CHECKSUM_LENGTH);

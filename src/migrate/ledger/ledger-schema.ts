@@ -7,7 +7,7 @@ import { quoteIdent, quoteLiteral } from '../../sql/quote.ts';
 import { dropOldFunctionsSql, ledgerFunctionsDdl } from './record.ts';
 
 /** Raised when the layout below changes; a ledger with a higher one belongs to a newer evdb. */
-export const LEDGER_FORMAT = 5;
+export const LEDGER_FORMAT = 6;
 
 const HISTORY_ACTIONS =
   "'up', 'down', 'failed', 'repaired', 'baseline', 'reset', 'adopted', 'resumed'";
@@ -84,10 +84,48 @@ create table if not exists ${s}.history (
     constraint history_pkey primary key (id),
     constraint history_action_is_known check (action in (${HISTORY_ACTIONS}))
 );
+${backfillDdl(s)}
 ${ledgerGuards(s)}
 ${ledgerFunctionsDdl(s)}
 ${ledgerComments(s)}
 ${ledgerPrivileges(schema)}`;
+}
+
+/** Written by `backfill.ts`, in the transactions of the batches. */
+function backfillDdl(s: string): string {
+  return `
+create table if not exists ${s}.backfill (
+    target_schema text not null,
+    version bigint not null,
+    direction text not null,
+    statement_checksum text not null,
+    table_name text not null,
+    table_oid oid not null,
+    key_columns text[] not null,
+    round integer not null default 1,
+    cursor_key text[],
+    end_key text[],
+    rows_total bigint,
+    rows_walked bigint not null default 0,
+    rows_changed bigint not null default 0,
+    batches bigint not null default 0,
+    wanted text not null default 'run',
+    rests_for text,
+    started_at timestamptz not null default pg_catalog.clock_timestamp(),
+    updated_at timestamptz not null default pg_catalog.clock_timestamp(),
+    constraint backfill_pkey primary key (target_schema, version),
+    constraint backfill_direction_is_known check (direction in ('up', 'down')),
+    constraint backfill_wanted_is_known check (wanted in ('run', 'pause', 'cancel'))
+);
+comment on table ${s}.backfill is 'How far each backfill is that is not done; written in the transactions of its batches';
+comment on column ${s}.backfill.round is 'From 1: how often the table is walked, because rows still matched';
+comment on column ${s}.backfill.cursor_key is 'The last key that is done, as text; null before the first batch';
+comment on column ${s}.backfill.end_key is 'The last key of this round, as it was when that began; null where the table was empty';
+comment on column ${s}.backfill.rows_total is 'An estimate of the rows that this round passes';
+comment on column ${s}.backfill.rows_walked is 'How many rows of the table this round has passed';
+comment on column ${s}.backfill.wanted is 'What other sessions ask of the runner: run, pause or cancel; it looks between two batches';
+comment on column ${s}.backfill.rests_for is 'Why the runner rests between two batches; null while it works';
+comment on column ${s}.backfill.rows_changed is 'How many rows the statement has changed, in all rounds';`;
 }
 
 function ledgerGuards(s: string): string {
@@ -156,6 +194,7 @@ alter table ${s}.history
     drop constraint if exists history_action_is_known,
     add constraint history_action_is_known check (action in (${HISTORY_ACTIONS}));
 ${laterComments(s)}
+${backfillDdl(s)}
 ${dropOldFunctionsSql(s)}
 ${ledgerFunctionsDdl(s)}
 update ${s}.ledger_format set format = ${LEDGER_FORMAT};`;

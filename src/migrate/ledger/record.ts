@@ -115,7 +115,7 @@ export function deleteMigrationSql(key: LedgerKey, version: Version): string {
 
 function deleteMigrationStatements(key: LedgerKey, version: Version): string[] {
   const s = quoteIdent(key.ledgerSchema);
-  return ['migration_text', 'migration'].map(
+  return ['backfill', 'migration_text', 'migration'].map(
     (table) => `delete from ${s}.${table} where ${rowOf(key, version)}`,
   );
 }
@@ -123,7 +123,8 @@ function deleteMigrationStatements(key: LedgerKey, version: Version): string[] {
 export function deleteTargetSql(key: LedgerKey): string {
   const s = quoteIdent(key.ledgerSchema);
   const ofTarget = `target_schema = ${quoteLiteral(key.targetSchema)}`;
-  return `delete from ${s}.migration_text where ${ofTarget};
+  return `delete from ${s}.backfill where ${ofTarget};
+delete from ${s}.migration_text where ${ofTarget};
 delete from ${s}.migration where ${ofTarget};`;
 }
 

@@ -5,6 +5,7 @@ import { GRAMMAR_MAJOR, loadSqlParser, type SqlParser } from '../../sql/parser.t
 import { type Statement, splitStatements } from '../../sql/statements.ts';
 import { asKind } from '../../sql/tree.ts';
 import { commandLine } from '../../text/command-line.ts';
+import type { PreparedBackfill } from '../backfill/prepare.ts';
 import { isAcceptedByServer } from '../files/file-errors.ts';
 import { ScriptError } from '../files/script-error.ts';
 import {
@@ -15,7 +16,7 @@ import {
   scriptFromText,
 } from '../files/source.ts';
 import type { Version } from '../files/version.ts';
-import { ledgerEntry, readStoredTexts } from '../ledger/ledger.ts';
+import { type LedgerKey, ledgerEntry, readStoredTexts } from '../ledger/ledger.ts';
 import type { LedgerEntry } from '../ledger/record.ts';
 import { ledgerKey, type MigrateOptions } from '../options.ts';
 import type { MigrationDirection, MigrationPlanWarning } from '../progress.ts';
@@ -32,16 +33,19 @@ export interface MigrationStep {
   name: string;
   script: Script;
   statements: Statement[];
-  /** False for `-- evdb: no-transaction`. */
+  /** False for `-- evdb: no-transaction`, and for a backfill. */
   isTransactional: boolean;
   /** What the ledger will contain; for steps up. */
   entry?: LedgerEntry;
   /** Set if a no-transaction script that stopped halfway continues. */
   resume?: ResumePoint;
+  /** Set where its one statement runs in batches. */
+  backfill?: PreparedBackfill;
 }
 
 interface PrepareOptions {
   storedTextLimitBytes: number;
+  key: LedgerKey;
   /** Of the server that the scripts are for; those of another version are asked about their grammar. */
   session: Session;
   /** Where the down scripts come from; default: the files. */
@@ -71,7 +75,8 @@ export async function prepareSteps(
       : downScript(status, options));
     const { statements, problems } = await readStatementsFor(options.session, script, parser);
     if (problems.length > 0) warnings.push(...refuseProblems(script, status, problems));
-    steps.push(makeStep({ direction, status, script, statements, options }));
+    const step = { direction, status, script, statements, options };
+    steps.push(makeStep(step, await readBackfillOf(step, parser)));
   }
   if (direction === 'up') warnings.push(...warnOfNoWayBack(steps, migrations));
   return { steps, warnings };
@@ -127,7 +132,20 @@ export function readStatements(script: Script, parser: SqlParser, serverVersion?
 /** The same for a server, which is asked where its grammar may be another. */
 export async function readStatementsFor(session: Session, script: Script, parser: SqlParser) {
   const { statements, problems } = readStatements(script, parser, session.facts.serverVersion);
-  return { statements, problems: await askServer(problems, statements, session) };
+  const asked = await askServer(problems, statements, session);
+  const refused = await checkBatches(script, statements, { parser, problems: asked });
+  return { statements, problems: [...asked, ...refused] };
+}
+
+/** What keeps the script of a backfill from running in batches; asked where nothing else is wrong. */
+export async function checkBatches(
+  script: Script,
+  statements: Statement[],
+  { parser, problems }: { parser: SqlParser; problems: ScriptProblem[] },
+): Promise<ScriptProblem[]> {
+  if (script.directives.backfill === undefined || problems.length > 0) return [];
+  const { checkBackfill } = await import('../backfill/prepare.ts');
+  return checkBackfill(script, statements, parser);
 }
 
 async function upScript(status: MigrationStatus, { signal }: PrepareOptions): Promise<Script> {
@@ -193,16 +211,32 @@ function refuseProblems(
   }));
 }
 
-function makeStep(from: {
+interface StepParts {
   direction: MigrationDirection;
   status: MigrationStatus;
   script: Script;
   statements: Statement[];
   options: PrepareOptions;
-}): MigrationStep {
+}
+
+async function readBackfillOf(
+  { direction, status, script, statements, options }: StepParts,
+  parser: SqlParser,
+): Promise<PreparedBackfill | undefined> {
+  if (script.directives.backfill === undefined) return undefined;
+  const { prepareBackfill } = await import('../backfill/prepare.ts');
+  const isHalfWay = status.row?.state === (direction === 'up' ? 'applying' : 'reverting');
+  return prepareBackfill(script, statements, {
+    ...{ parser, session: options.session, name: fullName(status) },
+    place: { key: options.key, version: status.version },
+    row: isHalfWay ? status.row : undefined,
+  });
+}
+
+function makeStep(from: StepParts, backfill: PreparedBackfill | undefined): MigrationStep {
   const { direction, status, script, statements, options } = from;
   const { version, label, name } = status;
-  const resume = readResumePoint({ direction, status }, script, statements);
+  const resume = backfill ? undefined : readResumePoint({ direction, status }, script, statements);
   return {
     direction,
     version,
@@ -210,7 +244,8 @@ function makeStep(from: {
     name,
     script,
     statements,
-    isTransactional: !script.directives.noTransaction,
+    isTransactional: !script.directives.noTransaction && !backfill,
+    ...(backfill && { backfill }),
     ...(direction === 'up' && {
       entry: ledgerEntry(status, {
         up: script,

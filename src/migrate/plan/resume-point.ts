@@ -3,7 +3,7 @@ import type { Statement } from '../../sql/statements.ts';
 import { commandLine } from '../../text/command-line.ts';
 import { ScriptError } from '../files/script-error.ts';
 import type { Script } from '../files/source.ts';
-import { statementChecksum } from '../ledger/journal.ts';
+import { BACKFILL_MARK, statementChecksum } from '../ledger/journal.ts';
 import type { MigrationDirection } from '../progress.ts';
 import type { MigrationStatus } from './compare.ts';
 import { fullName } from './plan.ts';
@@ -31,6 +31,7 @@ export function readResumePoint(
   if (row?.state !== (direction === 'up' ? 'applying' : 'reverting')) return undefined;
   const { statementsDone, statementStarted, statementChecksums: known } = row;
   if (known.length === 0) throw withoutJournal(status);
+  if (known[0]?.startsWith(BACKFILL_MARK)) throw interrupted(noLongerBackfill(script, status));
   if (!script.directives.noTransaction)
     throw interrupted(noLongerWithoutTransaction(script, status));
   const begun = statementStarted ?? statementsDone;
@@ -67,6 +68,16 @@ function changedStatement(
           ? `Put its old text back: what has run cannot be changed, only what comes after it. Where that is not possible, \`${commandLine('migrate down')}\` rolls the migration back with its down script.`
           : `Put its old text back, so that evdb can find out whether it is done; or settle that first: ${commandLine('migrate repair', { as: 'not-done' }, { args: [status.label] })}`,
     },
+  );
+}
+
+/** Its rows up to the cursor would be changed twice. */
+function noLongerBackfill(script: Script, status: MigrationStatus): ScriptError {
+  return new ScriptError(
+    'CHANGED_MIGRATION',
+    `${fullName(status)} stopped halfway as a backfill, and its file no longer says that it is one`,
+    { script, line: 1, column: 1 },
+    { hint: 'Put the line `-- evdb: backfill …` back that it began with.' },
   );
 }
 

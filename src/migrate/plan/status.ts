@@ -110,7 +110,7 @@ const MEANINGS: Partial<Record<MigrationState, string>> = {
   missing: 'applied, but the file is gone',
   ahead: 'applied, and not in this older checkout',
   outOfOrder: 'pending, although a newer migration is applied',
-  incomplete: 'stopped half way (no-transaction); the command that was running continues it',
+  incomplete: 'unfinished (no-transaction or backfill); the command that was running continues it',
 };
 
 interface StatusRenderOptions {

@@ -70,6 +70,27 @@ export interface StepImpact extends MigrationStepName {
   statementsTotal: number;
   /** Those that run. */
   statements: StatementImpact[];
+  /** Where the one statement runs in batches; else null. */
+  backfill: BackfillImpact | null;
+}
+
+/** How a statement will run in batches. What only the server knows is null where `unknown` says why. */
+export interface BackfillImpact {
+  /** The statement of each batch as it will be sent, with `$cursor` and `$end` for the ends of its range. */
+  statement: string | null;
+  /** The table whose key is walked. */
+  table: string;
+  key: string[] | null;
+  /** By which a batch finds its rows; null where the table is small enough to be read whole. */
+  index: string | null;
+  /** Estimates. */
+  rowsToWalk: number | null;
+  rowsToChange: number | null;
+  /** How long a batch is to take, in ms. */
+  batchTimeMs: number;
+  /** How many rows of the table a batch passes at most. */
+  batchRows: number;
+  unknown: string | null;
 }
 
 /** How long a step waits for locks before it gives up and tries again. */

@@ -15,10 +15,11 @@ import {
   traceStatements,
 } from '../../trace/trace-statements.ts';
 import { type PlanCommandOptions, withCommandPlan } from '../apply/commands.ts';
-import { beginSql } from '../apply/worker-session.ts';
+import { beginSql, searchPathSql } from '../apply/worker-session.ts';
 import { applySettings, ledgerKey, type MigrateOptions } from '../options.ts';
 import type { MigrationStep } from '../plan/prepare.ts';
 import {
+  type BackfillImpact,
   estimateMs,
   type ImpactPlan,
   type ImpactTableFacts,
@@ -82,6 +83,14 @@ export async function planImpact(options: PlanImpactOptions): Promise<ImpactPlan
       catalog.unfilled.clear();
       return impact;
     });
+    for (const [index, step] of steps.entries()) {
+      const impact = impacts[index];
+      if (impact)
+        impact.backfill = await readBackfillImpact(step, session, {
+          options,
+          isFirst: index === 0,
+        });
+    }
     const tables = await readTableFacts(session, felt, sizes);
     const told = { ...nothing, steps: impacts, tables, trace: traced?.facts ?? null };
     for (const statement of impacts.flatMap(({ statements }) => statements)) {
@@ -90,6 +99,44 @@ export async function planImpact(options: PlanImpactOptions): Promise<ImpactPlan
     }
     return told;
   });
+}
+
+/**
+ * What the server says of a backfill. Behind other steps it may be what these make that is missing.
+ *
+ * @throws {ScriptError} BACKFILL_REFUSED
+ */
+async function readBackfillImpact(
+  step: MigrationStep,
+  session: Session,
+  { options, isFirst }: { options: PlanImpactOptions; isFirst: boolean },
+): Promise<BackfillImpact | null> {
+  const { backfill, script } = step;
+  if (!backfill) return null;
+  const [{ planBackfill }, { withPlaceOf }, { written }, { limitsOf }] = await Promise.all([
+    import('../backfill/batch-plan.ts'),
+    import('../backfill/prepare.ts'),
+    import('../backfill/statement.ts'),
+    import('../backfill/pace.ts'),
+  ]);
+  const known = { table: written(backfill.table), ...limitsOf(backfill.directive) };
+  const path = searchPathSql({ ...applySettings(options), ...ledgerKey(options) });
+  try {
+    const planned = await withPlaceOf({ script, backfill }, () =>
+      planBackfill(session, backfill, path),
+    );
+    const { table, shownSql: statement, index, rowsToWalk, rowsToChange } = planned;
+    const key = table.columns.map(({ name }) => name);
+    return {
+      ...known,
+      ...{ statement, table: table.name, key, index, rowsToWalk, rowsToChange, unknown: null },
+    };
+  } catch (error) {
+    if (isFirst) throw error;
+    const unknown = `an earlier migration of this plan may change that (${(error as Error).message})`;
+    const nothing = { statement: null, key: null, index: null, rowsToWalk: null };
+    return { ...known, ...nothing, rowsToChange: null, unknown };
+  }
 }
 
 async function readTimeZoneIsUtc(session: Session): Promise<boolean> {
@@ -178,6 +225,11 @@ async function traceAll(
       lockTimeoutMs: isTarget ? TARGET_LOCK_TIMEOUT_MS : 0,
       statementTimeoutMs: step.script.directives.statementTimeoutMs ?? settings.statementTimeoutMs,
     });
+    // Nobody runs all of it in one transaction on a database that others use.
+    if (isTarget && step.backfill) {
+      traces.push(step.statements.map(() => undefined));
+      continue;
+    }
     // what a script did before it stopped half way is there already
     const done = step.resume?.statementsDone ?? 0;
     const statements = await withStandIns(step.statements.slice(done), tracer.session);

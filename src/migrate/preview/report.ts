@@ -4,7 +4,13 @@ import { PLAIN, type Style } from '../../report/table.ts';
 import { renderCount, renderDuration } from '../../text/units.ts';
 import { wrapWords } from '../../text/wrap.ts';
 import type { BudgetFinding, BudgetVerdict } from './budget.ts';
-import type { ImpactPlan, ImpactTableFacts, StatementImpact, StepImpact } from './impact-plan.ts';
+import type {
+  BackfillImpact,
+  ImpactPlan,
+  ImpactTableFacts,
+  StatementImpact,
+  StepImpact,
+} from './impact-plan.ts';
 import { type Effect, lockLabel, statementEffects } from './statement-effects.ts';
 
 export interface ImpactPlanRenderOptions {
@@ -52,11 +58,18 @@ function renderStep(
 ): string[] {
   const { style, verbose } = options;
   const arrow = step.direction === 'up' ? style.good('up  ') : style.warn('down');
-  const mode = step.isTransactional ? '' : ', without a transaction';
+  const mode = step.isTransactional
+    ? ''
+    : step.backfill
+      ? ', in batches'
+      : ', without a transaction';
   const done = step.statementsDone === 0 ? '' : `, continues after the ${step.statementsDone} done`;
   const statements = renderCount(step.statementsTotal, 'statement');
-  const shown = step.statements.filter((one) => verbose || isWorthShowing(one, plan.tables));
-  const hidden = step.statements.length - shown.length;
+  // What all of a backfill does at once no batch does.
+  const isShown = (one: StatementImpact) =>
+    step.backfill ? one.refusals.length > 0 : verbose || isWorthShowing(one, plan.tables);
+  const shown = step.statements.filter(isShown);
+  const hidden = step.backfill ? 0 : step.statements.length - shown.length;
   const unseen = step.statementsTotal - step.statements.length;
   const notes = [
     ...(hidden > 0 ? [hiddenNote(hidden, shown.length)] : []),
@@ -69,7 +82,8 @@ function renderStep(
       `${statements}${mode}${done}`,
       options,
     ),
-    ...renderStrongest(step, options),
+    ...(step.backfill ? [] : renderStrongest(step, options)),
+    ...(step.backfill ? renderBackfill(step.backfill, options) : []),
     ...shown.flatMap((one) => renderStatement(one, step, plan.tables, options)),
     ...notes.flatMap((note) => wrap(note, STEP, options)).map((line) => style.dim(line)),
   ];
@@ -87,6 +101,29 @@ function renderHead(
     return [`${arrow}${name}  ${style.dim(facts)}`];
   }
   return [`${arrow}${name}`, ...wrap(facts, STEP, options).map((line) => style.dim(line))];
+}
+
+function renderBackfill(backfill: BackfillImpact, options: ImpactPlanRenderOptions): string[] {
+  const { statement, table, key, index, rowsToWalk, rowsToChange, unknown } = backfill;
+  const { batchTimeMs, batchRows } = backfill;
+  const { style } = options;
+  const about = (rows: number | null) =>
+    rows === null ? 'an unknown number of rows' : `about ${renderCount(rows, 'row')}`;
+  const limits = `${renderDuration(batchTimeMs)} each, at most ${renderCount(batchRows, 'row')}`;
+  const how = index === null ? 'reading all of it: it is small' : `by the index ${index}`;
+  const lines =
+    unknown === null
+      ? [
+          `walks ${table} by ${key?.join(', ')}: ${about(rowsToWalk)}, of which ${about(rowsToChange)} change`,
+          `in batches of ${limits}, ${how}`,
+        ]
+      : [`walks ${table} in batches of ${limits}; the rest is known only when it runs: ${unknown}`];
+  return [
+    ...lines.flatMap((line) => wrap(line, STEP, options)),
+    ...(statement === null
+      ? []
+      : statement.split('\n').map((line) => style.dim(`${EFFECT}${oneLine(line)}`))),
+  ];
 }
 
 function hiddenNote(hidden: number, shown: number): string {

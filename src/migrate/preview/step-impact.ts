@@ -69,6 +69,7 @@ export function readStepImpact(step: MigrationStep, around: Around): StepImpact 
     statementsDone,
     statementsTotal: step.script.large?.statementsTotal ?? statements.length,
     statements,
+    backfill: null,
   };
 }
 

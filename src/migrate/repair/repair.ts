@@ -300,7 +300,9 @@ async function readEntry(
   const limitBytes = options.storedTextLimitBytes ?? DEFAULT_STORED_TEXT_LIMIT_BYTES;
   if (state === 'changed') {
     const selection = { direction: 'up' as const, migrations: [status], warnings: [] };
-    const { steps } = await prepareSteps(selection, { storedTextLimitBytes: limitBytes, session });
+    const { steps } = await prepareSteps(selection, {
+      ...{ storedTextLimitBytes: limitBytes, session, key: ledgerKey(options) },
+    });
     return steps[0]?.entry as LedgerEntry;
   }
   const up = readScript(file?.upPath as string);

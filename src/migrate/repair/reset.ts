@@ -101,7 +101,7 @@ function prepareAll(
   const statuses = compareWithLedger(files, [], () => ({ checksum: '', tokenChecksum: () => '' }));
   return prepareSteps(planUp(statuses), {
     storedTextLimitBytes: options.storedTextLimitBytes ?? DEFAULT_STORED_TEXT_LIMIT_BYTES,
-    session: worker,
+    ...{ session: worker, key: ledgerKey(options) },
   });
 }
 

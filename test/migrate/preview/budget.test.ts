@@ -62,6 +62,7 @@ function planOf(
           isTransactional: true,
           strongestLock: null,
           statementsDone: 0,
+          backfill: null,
           statementsTotal: statements.length,
         },
         waits: {

@@ -75,6 +75,7 @@ const step: StepImpact = {
     blocks: 'reads and writes',
     relations: ['public.events'],
   },
+  backfill: null,
   statementsTotal: 2,
   statements: [quiet, loud],
 };

@@ -1,0 +1,217 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { EvdbError } from '../../errors.ts';
+import { commandLine } from '../../text/command-line.ts';
+import { renderCount, renderNumber } from '../../text/units.ts';
+import { createFiguresReader, type FiguresReader, waitersSql } from '../backfill/server-figures.ts';
+import {
+  DEFAULT_THROTTLE,
+  listHidden,
+  listReasons,
+  type RestReason,
+  renderWindow,
+  restForShare,
+  type ServerFigures,
+  type ThrottleLimits,
+  untilOpen,
+} from '../backfill/throttle.ts';
+import { readWantedSql, setRestSql, wantSql } from '../ledger/backfill.ts';
+import { fullName } from '../plan/plan.ts';
+import type { Walk } from './backfill.ts';
+import { stepName } from './context.ts';
+
+/** Lets a backfill rest between its batches, as the server and its operator want it. */
+export interface Throttle {
+  /** Before the first batch: waits where it is paused, or its window is closed. */
+  open(): Promise<void>;
+  /** Looks during a batch whether others wait for it. */
+  during<T>(batch: () => Promise<T>): Promise<T>;
+  /** After a batch. Returns when the next one may begin. */
+  after(batch: { tookMs: number; rowsChanged: number; wanted: string }): Promise<void>;
+}
+
+/** So often at most the server is asked how it copes. */
+const LOOK_EVERY_MS = 1000;
+
+/** @param hindered is told that others waited for a batch */
+export async function createThrottle(
+  walk: Walk,
+  about: { batchTimeMs: number; hindered: () => void },
+): Promise<Throttle> {
+  const { throttle: limits = DEFAULT_THROTTLE, maxRate } = walk.context.settings.backfill;
+  const rest = createRest(walk);
+  const gate = createGate(walk, rest);
+  const isWatching = Object.values(limits).some((limit) => limit !== null);
+  const watch = isWatching ? await createWatch(walk, rest, { ...about, limits }) : undefined;
+  return {
+    open: async () => {
+      await gate.pass(await readWanted(walk));
+      await rest.end();
+    },
+    during: (batch) => (watch ? watch.during(batch) : batch()),
+    after: async ({ tookMs, rowsChanged, wanted }) => {
+      walk.context.signal?.throwIfAborted();
+      await gate.pass(wanted);
+      await watch?.after(tookMs);
+      const leftMs = maxRate === undefined ? 0 : (1000 * rowsChanged) / maxRate - tookMs;
+      if (leftMs > 0) {
+        const message = `it changes at most ${renderNumber(maxRate ?? 0)} rows/s`;
+        await rest.because([{ code: 'max-rate', message }], leftMs);
+      }
+      await rest.end();
+    },
+  };
+}
+
+/** What people say: whether it is paused, and when it may work. */
+function createGate(walk: Walk, rest: Rest) {
+  const { window } = walk.context.settings.backfill;
+  return {
+    pass: async (first: string): Promise<void> => {
+      for (let wanted = first; wanted !== 'run'; wanted = await readWanted(walk)) {
+        if (wanted === 'cancel') throw await cancelled(walk);
+        const resume = commandLine('backfill resume', {}, { args: [walk.step.label] });
+        const message = `it is paused; \`${resume}\` lets it continue`;
+        await rest.because([{ code: 'paused', message }], LOOK_EVERY_MS);
+      }
+      for (;;) {
+        const closedMs = window ? untilOpen(window, new Date()) : 0;
+        if (!window || closedMs <= 0) return;
+        const message = `it works in ${renderWindow(window)} only`;
+        await rest.because([{ code: 'window', message }], Math.min(closedMs, LOOK_EVERY_MS));
+      }
+    },
+  };
+}
+
+/** What the server shows. */
+async function createWatch(
+  walk: Walk,
+  rest: Rest,
+  about: { batchTimeMs: number; hindered: () => void; limits: ThrottleLimits },
+) {
+  const { batchTimeMs, hindered, limits } = about;
+  const { worker, observer } = walk.context;
+  const own = () => [worker.facts.pid, ...observer.pids];
+  const reader = await createFiguresReader(observer, walk.table, own);
+  const look = createLook(reader);
+  const hidden = listHidden(await look(), limits);
+  if (hidden.length > 0) tellHidden(walk, hidden);
+  let waiting = 0;
+  const sample = async () => {
+    const [row] = await observer.run(waitersSql(worker.facts.pid));
+    waiting = Math.max(waiting, Number(row?.waiting));
+  };
+  return {
+    during: async <T>(batch: () => Promise<T>): Promise<T> => {
+      const timer = setTimeout(() => void sample().catch(() => undefined), batchTimeMs / 2);
+      try {
+        return await batch();
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+    after: async (tookMs: number): Promise<void> => {
+      for (;;) {
+        const reasons = listReasons(await look(), limits);
+        if (reasons.length === 0) break;
+        await rest.because(reasons, LOOK_EVERY_MS);
+        look.forget();
+      }
+      if (waiting > 0) {
+        hindered();
+        const message = `${renderCount(waiting, 'session')} waited for its last batch`;
+        waiting = 0;
+        await rest.because([{ code: 'waiting-sessions', message }], tookMs);
+      }
+      const shareMs = restForShare(tookMs, await look(), limits);
+      if (shareMs > 0) await rest.because([{ code: 'share', message: SHARE }], shareMs);
+    },
+  };
+}
+
+const SHARE = 'other sessions are active and get their share of the time';
+
+/** Reads the figures, and gives them again for a while. */
+function createLook(reader: FiguresReader) {
+  let last: { figures: ServerFigures; atMs: number } | undefined;
+  const look = async (): Promise<ServerFigures> => {
+    if (!last || performance.now() - last.atMs > LOOK_EVERY_MS) {
+      last = { figures: await reader.read(), atMs: performance.now() };
+    }
+    return last.figures;
+  };
+  return Object.assign(look, {
+    forget: () => {
+      last = undefined;
+    },
+  });
+}
+
+type Rest = ReturnType<typeof createRest>;
+
+/** What lasts no longer needs not be told, nor written down for others. */
+const WORTH_TELLING_MS = 1000;
+
+function createRest({ step, context, place }: Walk) {
+  let told = '';
+  let since = 0;
+  const write = async (reason: string | null) => {
+    // What is only for others to see must not end the work.
+    await context.observer.run(setRestSql(place, reason)).catch(() => undefined);
+  };
+  return {
+    because: async (reasons: RestReason[], ms: number) => {
+      const text = reasons.map(({ message }) => message).join('; ');
+      const isNew = reasons.map(({ code }) => code).join() !== told;
+      if (isNew) since = performance.now();
+      const isLong = ms >= WORTH_TELLING_MS;
+      if (isNew && isLong) {
+        told = reasons.map(({ code }) => code).join();
+        await write(text);
+      }
+      if (isLong) {
+        context.onProgress({
+          kind: 'backfill-rest',
+          step: stepName(step),
+          reasons,
+          isNew,
+          restedMs: Math.round(performance.now() - since),
+        });
+      }
+      const { signal } = context;
+      await sleep(ms, undefined, { signal }).catch(() => signal?.throwIfAborted());
+    },
+    end: async () => {
+      if (told === '') return;
+      told = '';
+      await write(null);
+    },
+  };
+}
+
+function tellHidden({ step, context }: Walk, figures: string[]): void {
+  context.onProgress({ kind: 'backfill-unknown', step: stepName(step), figures });
+}
+
+async function readWanted({ context, place }: Walk): Promise<string> {
+  context.signal?.throwIfAborted();
+  const [row] = await context.observer.run(readWantedSql(place));
+  return String(row?.wanted ?? 'run');
+}
+
+/** The next `up` goes on, so what was asked for is done with. */
+async function cancelled({ step, context, place }: Walk): Promise<EvdbError> {
+  await context.observer.run(wantSql(place, 'run'));
+  const [up, down] = [commandLine('migrate up'), commandLine('migrate down')];
+  const isUp = step.direction === 'up';
+  return new EvdbError(
+    'BACKFILL_CANCELLED',
+    `${fullName(step)} was cancelled by \`backfill cancel\``,
+    {
+      hint: isUp
+        ? `Its batches so far are committed. \`${up}\` continues it, \`${down}\` rolls it back.`
+        : `Its batches so far are committed. \`${down}\` continues it.`,
+      details: { version: step.version },
+    },
+  );
+}

@@ -1,0 +1,296 @@
+import { createSeenBlockers, type SeenBlockers } from '../../connection/blockers.ts';
+import { EvdbError } from '../../errors.ts';
+import { commandLine } from '../../text/command-line.ts';
+import { type PlannedBackfill, planBackfill } from '../backfill/batch-plan.ts';
+import { createPace, limitsOf } from '../backfill/pace.ts';
+import { describeDone, type PreparedBackfill, withPlaceOf } from '../backfill/prepare.ts';
+import { askInPath, findWalkedTable, readEnd, type WalkedTable } from '../backfill/walked-table.ts';
+import { ScriptError } from '../files/script-error.ts';
+import {
+  type BackfillPlace,
+  type BackfillRow,
+  backfillExists,
+  deleteBackfillSql,
+  nextRoundSql,
+  readBackfillSql,
+  startBackfillSql,
+} from '../ledger/backfill.ts';
+import { closeJournalSql, isWritten, openJournalSql } from '../ledger/journal.ts';
+import {
+  deleteMigrationSql,
+  insertHistorySql,
+  insertMigrationSql,
+  notRecorded,
+} from '../ledger/record.ts';
+import { fullName } from '../plan/plan.ts';
+import type { MigrationStep } from '../plan/prepare.ts';
+import { walkRound } from './backfill-batches.ts';
+import { createThrottle } from './backfill-throttle.ts';
+import { type ApplyContext, stepName } from './context.ts';
+import { describeFailure } from './failure.ts';
+import { openForStatements, resetSessionSql, searchPathSql } from './worker-session.ts';
+
+/** A step that runs in batches. */
+export interface BackfillStep extends MigrationStep {
+  backfill: PreparedBackfill;
+}
+
+/** What its batches need to know. */
+export interface Walk {
+  step: BackfillStep;
+  context: ApplyContext;
+  seen: SeenBlockers;
+  place: BackfillPlace;
+  table: WalkedTable;
+  /** Where it stands, as the ledger has it. */
+  row: BackfillRow;
+}
+
+/** A walk that finds rows each time would never end. */
+const MOST_ROUNDS = 5;
+
+/**
+ * Runs the statement of a step in batches, each a transaction of its own that also moves the cursor in
+ * the ledger. Wherever it is interrupted, the next run continues after the last batch.
+ *
+ * @returns how long it took, in ms
+ * @throws {EvdbError} BACKFILL_REFUSED, BACKFILL_INCOMPLETE, CHANGED_MIGRATION
+ * @throws {ScriptError} MIGRATION_FAILED with the key of a row that fails, LOCK_TIMEOUT
+ */
+export async function applyBackfill(step: BackfillStep, context: ApplyContext): Promise<number> {
+  const startedAt = performance.now();
+  const seen = createSeenBlockers();
+  try {
+    await openForStatements(step, context);
+    context.notices.startTry(step);
+    const walk = await takeUp(step, context, seen);
+    await walkAll(walk);
+    const durationMs = performance.now() - startedAt;
+    await recordEnd(walk, durationMs);
+    return durationMs;
+  } catch (error) {
+    throw await describeFailure(error, { step, context, seen });
+  } finally {
+    const { worker } = context;
+    if (!worker.isClosed) await worker.run(resetSessionSql(worker.facts)).catch(() => undefined);
+  }
+}
+
+function pathOf({ key, settings }: ApplyContext): string {
+  return searchPathSql({ ...settings, targetSchema: key.targetSchema });
+}
+
+/** Finds the table and the plan of a batch, and where to begin: at the start, or where it stopped. */
+async function takeUp(
+  step: BackfillStep,
+  context: ApplyContext,
+  seen: SeenBlockers,
+): Promise<Walk> {
+  const { worker, key, onProgress } = context;
+  const { backfill, version } = step;
+  const place = { key, version };
+  const [known] = (await worker.run(readBackfillSql(place))) as unknown as (
+    | BackfillRow
+    | undefined
+  )[];
+  const before = backfill.isResumed ? known : undefined;
+  if (before) await refuseOtherTable(step, before, context);
+  const plan = await withPlaceOf(step, () => planBackfill(worker, backfill, pathOf(context)));
+  const { table } = plan;
+  const row = before ?? (await start(step, context, plan));
+  if (before) {
+    await recordResumption(step, before, context);
+    const { rowsWalked, rowsTotal } = before;
+    onProgress({ kind: 'backfill-resumed', step: stepName(step), rowsWalked, rowsTotal });
+  }
+  return { step, context, seen, place, table, row };
+}
+
+/** What is done is known by keys of the table as it was. */
+async function refuseOtherTable(
+  step: BackfillStep,
+  before: BackfillRow,
+  context: ApplyContext,
+): Promise<void> {
+  const { tableName, tableOid, keyColumns } = before;
+  let message = '';
+  const table = await findWalkedTable(context.worker, step.backfill, pathOf(context)).catch(
+    (error: unknown) => {
+      if (!(error instanceof EvdbError) || error.code !== 'BACKFILL_REFUSED') throw error;
+      message = error.message;
+      return undefined;
+    },
+  );
+  const isSameKey = table?.columns.map(({ name }) => name).join() === keyColumns.join();
+  if (table?.oid === tableOid && isSameKey) return;
+  const what = !table
+    ? message
+    : table.oid === tableOid
+      ? `the key of ${tableName} that it walks has changed since`
+      : `${tableName} is a different table now`;
+  throw new EvdbError(
+    'CHANGED_MIGRATION',
+    `${fullName(step)} stopped halfway, and ${what}; ${describeDone(before)}`,
+    {
+      hint: `Restore the table. If that is not possible, \`${commandLine('migrate down')}\` rolls the migration back with its down script.`,
+      details: { version: step.version, rowsChanged: before.rowsChanged },
+    },
+  );
+}
+
+async function start(
+  step: BackfillStep,
+  { worker, observer, key }: ApplyContext,
+  { table, rowsToWalk: rowsTotal }: PlannedBackfill,
+): Promise<BackfillRow> {
+  const { direction, version, entry, backfill } = step;
+  const place = { key, version };
+  const row: BackfillRow = {
+    direction,
+    statementChecksum: backfill.checksum,
+    tableName: table.name,
+    tableOid: table.oid,
+    keyColumns: table.columns.map(({ name }) => name),
+    round: 1,
+    cursor: null,
+    end: await readEnd(worker, table),
+    rowsTotal,
+    rowsWalked: 0,
+    rowsChanged: 0,
+    batches: 0,
+  };
+  const state = direction === 'up' ? 'applying' : 'reverting';
+  const opened = isWritten.opened(key, version);
+  const isThere = backfillExists(place, `round = 1 and direction = '${direction}'`);
+  const rows = await observer.record(
+    `begin; ${entry && !backfill.isResumed ? insertMigrationSql(key, entry) : ''}
+${openJournalSql(key, version, { state, checksums: [row.statementChecksum] })}
+${startBackfillSql(place, row)} commit; select 1 where ${opened} and ${isThere}`,
+    `${opened} and ${isThere}`,
+  );
+  if (rows.length === 0) throw notRecorded(key, fullName(step));
+  return row;
+}
+
+async function recordResumption(
+  step: BackfillStep,
+  { cursor, keyColumns, rowsChanged }: BackfillRow,
+  { observer, key, provenance }: ApplyContext,
+): Promise<void> {
+  const { version, label, name, script, direction } = step;
+  const where =
+    cursor === null ? 'at its beginning' : `after ${keyColumns.join(', ')} = ${cursor.join(', ')}`;
+  const history = insertHistorySql(
+    key,
+    {
+      action: 'resumed',
+      ...{ version, label, name, checksum: script.checksum },
+      detail: `${direction}, ${where}; ${rowsChanged} rows changed before`,
+    },
+    provenance,
+  );
+  await observer.record(`begin; ${history} commit;`, 'false');
+}
+
+/** Walks the table, and again as long as rows match that came meanwhile. */
+async function walkAll(walk: Walk): Promise<void> {
+  const { step, context, table } = walk;
+  const { directive, isRepeatable } = step.backfill;
+  const { batchTimeMs, batchRows } = limitsOf(directive);
+  const { maxRate = batchRows } = context.settings.backfill;
+  const pace = createPace({ batchTimeMs, batchRows: Math.max(1, Math.min(batchRows, maxRate)) });
+  const throttle = await createThrottle(walk, { batchTimeMs, hindered: pace.hindered });
+  await throttle.open();
+  let before: number | undefined;
+  for (let rounds = 1; ; rounds++) {
+    await walkRound(walk, pace, throttle);
+    const left = await countLeft(walk);
+    if (left === 0) return;
+    if (!isRepeatable) {
+      context.onProgress({
+        kind: 'warning',
+        warning: {
+          code: 'STILL_MATCHING',
+          version: step.version,
+          message: `${left} rows of ${table.name} still match the \`where\` of ${fullName(step)}; evdb does not run it again, because that could change rows twice`,
+        },
+      });
+      return;
+    }
+    // Rows that the statement does not change so that they match no more would match for ever.
+    if (rounds >= MOST_ROUNDS || left === before) throw stillMatching(walk, left, rounds);
+    before = left;
+    await startRound(walk);
+  }
+}
+
+function stillMatching({ step, table }: Walk, left: number, rounds: number): ScriptError {
+  const { script, backfill } = step;
+  const { line, column } = backfill.statement;
+  const error = new ScriptError(
+    'BACKFILL_INCOMPLETE',
+    `${left} rows of ${table.name} still match after ${rounds} rounds`,
+    { script, line, column },
+    {
+      hint: `Either the statement does not change these rows so that they no longer match, or something keeps writing such rows. Committed batches stay. Correct the rows and run the command again, or roll back with \`${commandLine('migrate down')}\` and correct the file.`,
+    },
+  );
+  Object.assign(error.details, { version: step.version, rowsLeft: left, rounds });
+  return error;
+}
+
+/** 0 where counting says nothing. */
+async function countLeft({ step, context }: Walk): Promise<number> {
+  const { countQuery } = step.backfill;
+  if (countQuery === undefined) return 0;
+  context.signal?.throwIfAborted();
+  const [row] = await askInPath(
+    context.worker,
+    pathOf(context),
+    `set local statement_timeout = 0; ${countQuery}`,
+  );
+  return Number(row?.matching);
+}
+
+/** Begins another round, up to what is the end now. */
+async function startRound(walk: Walk): Promise<void> {
+  const { context, place, table, row } = walk;
+  const round = row.round + 1;
+  const end = await readEnd(context.worker, table);
+  const { rowsTotal } = row;
+  const isThere = backfillExists(place, `round = ${round}`);
+  const rows = await context.observer.record(
+    `begin; ${nextRoundSql(place, { round, end, rowsTotal })} commit; select 1 where ${isThere}`,
+    isThere,
+  );
+  if (rows.length === 0) throw notRecorded(context.key, fullName(walk.step));
+  walk.row = { ...row, round, end, cursor: null, rowsWalked: 0 };
+}
+
+async function recordEnd(
+  { step, context, place, row, table }: Walk,
+  durationMs: number,
+): Promise<void> {
+  const { observer, key, provenance } = context;
+  const { version, label, name, script, direction } = step;
+  const change =
+    direction === 'up'
+      ? closeJournalSql(key, version, durationMs)
+      : deleteMigrationSql(key, version);
+  const detail = `backfill of ${table.name}: ${row.rowsChanged} rows changed in ${row.batches} batches`;
+  const history = insertHistorySql(
+    key,
+    {
+      action: direction,
+      ...{ version, label, name, checksum: script.checksum, durationMs, detail },
+    },
+    provenance,
+  );
+  const ended =
+    direction === 'up' ? isWritten.closed(key, version) : isWritten.removed(key, version);
+  const rows = await observer.record(
+    `begin; ${change} ${deleteBackfillSql(place)} ${history} commit; select 1 where ${ended}`,
+    ended,
+  );
+  if (rows.length === 0) throw notRecorded(key, fullName(step));
+}

@@ -1,0 +1,175 @@
+import { describe, expect } from 'vitest';
+import {
+  type MigrateOptions,
+  migrateUp,
+  parseThrottle,
+  readBackfills,
+  requestBackfill,
+} from '../../../src/index.ts';
+import { type MigrateStage, test, untilHeard } from '../../support/migrate-kit.ts';
+import { runCli } from '../../support/run-cli.ts';
+import { failureOf, POLL } from '../../support/waiting.ts';
+
+const INCREMENT =
+  '-- evdb: backfill events\n-- evdb: batch-rows 10\nupdate events set n = n + 1;\n';
+
+async function makeEvents({ sql, migration }: MigrateStage): Promise<void> {
+  await sql.unsafe(`
+    create table events (id int primary key, n int not null default 0);
+    insert into events (id) select i from generate_series(1, 100) i`);
+  await migration('001_n', INCREMENT, 'update events set n = 0;');
+}
+
+async function areAllDone({ sql }: MigrateStage): Promise<unknown> {
+  return (await sql`select bool_and(n = 1) as done from events`)[0]?.done;
+}
+
+/** Calls `act` once, after the first batch. */
+function afterFirst(stage: MigrateStage, act: () => void): MigrateOptions {
+  let isDone = false;
+  return {
+    ...stage.options,
+    onProgress: (progress) => {
+      stage.options.onProgress?.(progress);
+      if (progress.kind === 'backfill' && !isDone) {
+        isDone = true;
+        act();
+      }
+    },
+  };
+}
+
+function reasons({ heard }: MigrateStage): string[] {
+  return heard.flatMap((progress) =>
+    progress.kind === 'backfill-rest' && progress.isNew
+      ? progress.reasons.map(({ code }) => code)
+      : [],
+  );
+}
+
+describe('from another session a backfill', () => {
+  test('is paused, is seen to rest, and continues', async ({ stage }) => {
+    await makeEvents(stage);
+    const options = await stage.optionsFor(stage.url);
+    const lock = stage.openOther();
+    await lock.unsafe('begin; update events set n = n where id = 55');
+    const running = migrateUp(stage.options);
+    await expect
+      .poll(async () => (await readBackfills(options)).backfills[0]?.batches, POLL)
+      .toBeGreaterThan(0);
+    expect(await requestBackfill({ ...options, wanted: 'pause' })).toMatchObject({
+      ...{ label: '001', state: 'paused', table: 'public.events' },
+    });
+    await lock.unsafe('rollback');
+    await untilHeard(stage.heard, 'backfill-rest');
+    const { backfills } = await readBackfills(options);
+    expect(backfills).toMatchObject([
+      { state: 'paused', restsFor: expect.stringContaining('it is paused') },
+    ]);
+    expect(await areAllDone(stage)).toBe(false);
+    await requestBackfill({ ...options, version: '1', wanted: 'run' });
+    await running;
+    expect(await areAllDone(stage)).toBe(true);
+    expect(await readBackfills(options)).toEqual({ schema: 'public', backfills: [] });
+  });
+
+  test('is cancelled, and the next up continues it', async ({ stage }) => {
+    await makeEvents(stage);
+    const options = await stage.optionsFor(stage.url);
+    const lock = stage.openOther();
+    await lock.unsafe('begin; update events set n = n where id = 55');
+    const running = failureOf<Error>(migrateUp(stage.options));
+    await expect
+      .poll(async () => (await readBackfills(options)).backfills[0]?.batches, POLL)
+      .toBeGreaterThan(0);
+    await requestBackfill({ ...options, wanted: 'cancel' });
+    await lock.unsafe('rollback');
+    expect(await running).toMatchObject({ code: 'BACKFILL_CANCELLED' });
+    expect((await readBackfills(options)).backfills).toMatchObject([{ state: 'stopped' }]);
+    await migrateUp(stage.options);
+    expect(await areAllDone(stage)).toBe(true);
+  });
+
+  test('is not there to be asked', async ({ stage }) => {
+    await makeEvents(stage);
+    for (const wanted of ['run', 'pause', 'cancel'] as const) {
+      const error = await failureOf<Error>(requestBackfill({ ...stage.options, wanted }));
+      expect(error).toMatchObject({ code: 'UNKNOWN_VERSION', message: /no backfill/ });
+    }
+    expect(await readBackfills(stage.options)).toEqual({ schema: 'public', backfills: [] });
+  });
+
+  test('is shown, paused and resumed by the command line', async ({ stage, project }) => {
+    await makeEvents(stage);
+    const stop = new AbortController();
+    const options = afterFirst(stage, () => stop.abort(new Error('stopped')));
+    await failureOf(migrateUp({ ...options, signal: stop.signal }));
+    const cli = { cwd: project.dir, env: { EVDB_URL: stage.url } };
+    expect(await runCli(['backfill', 'status'], cli)).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(
+        /001 +n +stopped +public\.events +10 of about [0-9,]+ rows +10 rows/,
+      ),
+    });
+    expect(await runCli(['backfill', 'pause'], cli)).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('001_n is paused'),
+    });
+    expect(await runCli(['backfill', 'resume', '001'], cli)).toMatchObject({ code: 0 });
+    expect(await runCli(['backfill', 'cancel'], cli)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('nothing is at work on 001_n'),
+    });
+    expect(await runCli(['migrate', 'up', '--throttle', 'off'], cli)).toMatchObject({ code: 0 });
+    expect(await areAllDone(stage)).toBe(true);
+  });
+});
+
+describe('a backfill gives way', () => {
+  test('outside of its window it does nothing', async ({ stage }) => {
+    await makeEvents(stage);
+    const hour = (new Date().getHours() + 3) % 23;
+    const window = { from: hour * 60, to: hour * 60 + 30 };
+    const stop = new AbortController();
+    const running = failureOf<Error>(
+      migrateUp({ ...stage.options, backfill: { window }, signal: stop.signal }),
+    );
+    await untilHeard(stage.heard, 'backfill-rest');
+    stop.abort(new Error('stopped'));
+    await running;
+    expect(reasons(stage)).toEqual(['window']);
+    expect(await stage.sql`select batches::int from evdb.backfill`).toEqual([{ batches: 0 }]);
+  });
+
+  test('to active sessions above the limit, and continues when they are gone', async ({
+    stage,
+  }) => {
+    await makeEvents(stage);
+    const other = stage.openOther();
+    const busy = other.unsafe('select pg_sleep(60)').catch(() => undefined);
+    const throttle = { ...parseThrottle('off'), activeSessions: 0 };
+    const running = migrateUp({ ...stage.options, backfill: { throttle } });
+    await untilHeard(stage.heard, 'backfill-rest');
+    expect(reasons(stage)).toEqual(['active-sessions']);
+    await stage.sql`
+      select pg_cancel_backend(pid) from pg_stat_activity where query = 'select pg_sleep(60)'`;
+    await busy;
+    await running;
+    expect(await areAllDone(stage)).toBe(true);
+  });
+
+  test('to nothing that it cannot see, and says so', async ({ stage }) => {
+    await makeEvents(stage);
+    const role = await stage.createRole();
+    await stage.sql.unsafe(`
+      alter table events owner to ${role.name};
+      grant create, usage on schema public to ${role.name};
+      do $$ begin execute format('grant create on database %I to ${role.name}', current_database()); end $$`);
+    const options = await stage.optionsFor(role.url);
+    await migrateUp(options);
+    expect(stage.heard).toContainEqual(
+      expect.objectContaining({ kind: 'backfill-unknown', figures: ['the active sessions'] }),
+    );
+    expect(await areAllDone(stage)).toBe(true);
+  });
+});
