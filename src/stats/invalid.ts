@@ -48,7 +48,7 @@ export function renderFix({ fixSql, violationsSql, kind }: InvalidObjectRow): st
   if (fixSql === null || violationsSql === null) return fixSql;
   // A build that fails once more leaves one more invalid index.
   return kind === 'index'
-    ? `${violationsSql} -- resolve these duplicates first, else it fails again; then: ${fixSql}`
+    ? `${violationsSql} -- resolve these duplicates first, or it fails again; then: ${fixSql}`
     : `${fixSql} -- fails while rows break it, which this finds: ${violationsSql}`;
 }
 

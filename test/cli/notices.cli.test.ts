@@ -101,3 +101,21 @@ test('tells nothing of what evdb itself makes the server say', async ({ project,
     expect(await runCli(['migrate', ...args], options)).toMatchObject({ code: 0, stderr: '' });
   }
 });
+
+test('hides with --quiet what the server says, but not from JSON', async ({ project, emptyDb }) => {
+  const text =
+    "do $$ begin raise warning 'loud'; for i in 1..60 loop raise notice '%', i; end loop; end $$;\n";
+  await project.migration('001_a', text, text);
+  const options = { cwd: project.dir, env: { EVDB_URL: emptyDb.url } };
+  expect(await runCli(['migrate', 'up', '--quiet'], options)).toMatchObject({
+    code: 0,
+    stderr: '',
+  });
+  const down = await runCli(['migrate', 'down', '-q', '--json'], options);
+  expect(down).toMatchObject({ code: 0, stderr: '' });
+  const { notices, noticesLeftOut } = parseJson(down);
+  expect({ notices, noticesLeftOut }).toMatchObject({
+    notices: { length: 51 },
+    noticesLeftOut: 10,
+  });
+});

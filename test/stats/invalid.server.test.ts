@@ -47,7 +47,7 @@ test('finds the duplicates of a unique index on expressions, on a part of the ro
   const found = await sql.unsafe(rows[0]?.violationsSql ?? '');
   expect(found.map(({ lower, count }) => `${lower} ${count}`).sort()).toEqual(['a 2', 'b 2']);
   expect(renderFix(rows[0] as InvalidObjectRow)).toBe(
-    `${rows[0]?.violationsSql} -- resolve these duplicates first, else it fails again; then: reindex index concurrently public.i;`,
+    `${rows[0]?.violationsSql} -- resolve these duplicates first, or it fails again; then: reindex index concurrently public.i;`,
   );
 });
 
