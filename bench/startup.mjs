@@ -15,6 +15,8 @@ import { withWorkspace } from './support/workspace.mjs';
 const BASE = 'node -e 0';
 const VERSION = 'evdb --version';
 const VERSION_LIMIT = 1.25;
+const COMPLETION = 'evdb complete -- migrate up --to';
+const COMPLETION_LIMIT = 1.5;
 const STATUS = 'evdb migrate status';
 const UP = 'evdb migrate up';
 const ON_24 = ', Node 24';
@@ -49,6 +51,8 @@ await withWorkspace(async (workspace) => {
     : {
         ...short,
         [VERSION]: [EVDB, '--version'],
+        // What a shell asks at a Tab: here for the versions of the folder.
+        [COMPLETION]: [EVDB, 'complete', '--', 'migrate', 'up', '--to', ''],
         ...Object.fromEntries(ENTRIES.flatMap((entry) => loadsOf(entry))),
       };
   const contenders = mapValues(
@@ -131,6 +135,12 @@ function report(serverVersion, { results, usage, missing24 }) {
             ratioOf(
               { what: '`--version`', over: '`node -e 0`', target: VERSION_LIMIT },
               times[VERSION],
+              times[BASE],
+              { unit },
+            ),
+            ratioOf(
+              { what: 'a Tab in the shell', over: '`node -e 0`', target: COMPLETION_LIMIT },
+              times[COMPLETION],
               times[BASE],
               { unit },
             ),

@@ -17,6 +17,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
+import { writeCompletion } from './completion.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
@@ -113,6 +114,7 @@ async function compile() {
   publishTypes();
   await bundleCli();
   await bundleLibrary();
+  await writeCompletion(join(staging, 'completion'));
   return 0;
 }
 
@@ -143,7 +145,16 @@ function publishTypes() {
 /** What starts first alone, then all the rest, which that loads in its own way. */
 async function bundleCli() {
   await bundleInto(
-    { input: { main: join(root, 'src/cli/main.ts') }, external: isPackage },
+    {
+      input: { main: join(root, 'src/cli/main.ts') },
+      external: isPackage,
+      plugins: [
+        {
+          name: 'load-builtins-late',
+          renderChunk: (code, { name }) => (name === 'answer' ? loadBuiltinsLate(code) : null),
+        },
+      ],
+    },
     { ...CLI_OUTPUT, dir: join(staging, 'cli') },
   );
   const importer = 'module.exports = (specifier) => import(specifier);\n';

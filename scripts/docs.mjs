@@ -128,9 +128,11 @@ function renderCommand(command, isCommon) {
   return parts.join('\n\n');
 }
 
-function argumentOf({ required, variadic, description, _name: name }) {
+function argumentOf({ required, variadic, description, argChoices, _name: name }) {
   const word = variadic ? `${name}...` : name;
-  return [required ? `<${word}>` : `[${word}]`, description];
+  const choices = argChoices?.map(code).join(', ');
+  const text = choices ? `${description}: ${choices}` : description;
+  return [required ? `<${word}>` : `[${word}]`, text];
 }
 
 /** What the command shows behind its help. */

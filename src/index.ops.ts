@@ -19,7 +19,7 @@ export type {
   DoctorOptions,
   DoctorReport,
 } from './doctor/doctor.ts';
-export { runDoctor } from './doctor/doctor.ts';
+export { DOCTOR_CHECK_NAMES, runDoctor } from './doctor/doctor.ts';
 export type { DoctorIgnore } from './doctor/ignore.ts';
 export type {
   CompareStructuresOptions,

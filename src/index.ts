@@ -14,6 +14,7 @@ export type { ObjectKey } from './catalog/catalog.ts';
 export type { EmbeddedConnection, ServerConnection } from './config/connection.ts';
 export { type ConfigFileInput, defineConfig } from './config/define.ts';
 export { assertConnectionConfigured, type SettingFlags } from './config/layers.ts';
+export { findProject, type Project } from './config/project.ts';
 export type { Config, ConfigEntry, ConfigFlags, ResolveConfigInput } from './config/resolve.ts';
 export { resolveConfig } from './config/resolve.ts';
 export { type ParsedConnectionUrl, parseConnectionUrl } from './config/url.ts';

@@ -39,8 +39,8 @@ export interface CommandSpec {
   summary: string;
   /** Longer text for `--help`. */
   description?: string;
-  /** Such as `<name>`, with its description. */
-  arguments?: [syntax: string, description: string][];
+  /** Such as `<name>`, with its description and, where only these are taken, its choices. */
+  arguments?: [syntax: string, description: string, choices?: readonly string[]][];
   /** Made when the command is built: those of all commands would slow every start. */
   options?: () => Option[];
   /** Command lines, without the leading `evdb`. */
@@ -96,8 +96,9 @@ function defineCommand(
 ): void {
   const command = parent.command(spec.name).summary(spec.summary);
   command.description(spec.description ?? spec.summary);
-  for (const [syntax, description] of spec.arguments ?? []) {
-    command.addArgument(new Argument(syntax, description));
+  for (const [syntax, description, choices] of spec.arguments ?? []) {
+    const argument = new Argument(syntax, description);
+    command.addArgument(choices ? argument.choices(choices) : argument);
   }
   for (const option of spec.options?.() ?? []) command.addOption(option);
   command.addOption(new Option('--json', 'print the result as JSON'));

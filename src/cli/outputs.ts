@@ -161,6 +161,7 @@ export interface Outputs {
   init: InitProjectResult;
   config: { entries: ConfigEntry[]; warnings: string[] };
   version: { version: string };
+  completion: { shell: string; script: string };
   'migrate up': Ran | Planned;
   'migrate down': Ran | Planned;
   'migrate redo': Ran | Planned;

@@ -10,7 +10,12 @@ import { DOCTOR_COMMAND } from './commands/doctor.ts';
 import { EVENTS_COMMANDS } from './commands/events.ts';
 import { LINT_COMMAND } from './commands/lint.ts';
 import { MIGRATE_COMMANDS } from './commands/migrate.ts';
-import { CONFIG_COMMAND, INIT_COMMAND, VERSION_COMMAND } from './commands/project.ts';
+import {
+  COMPLETION_COMMAND,
+  CONFIG_COMMAND,
+  INIT_COMMAND,
+  VERSION_COMMAND,
+} from './commands/project.ts';
 import { RULES_COMMANDS } from './commands/rules.ts';
 import { SCHEMA_COMMANDS } from './commands/schema.ts';
 import { SERVER_COMMANDS } from './commands/server.ts';
@@ -209,6 +214,7 @@ const COMMANDS: (CommandSpec | CommandGroup)[] = [
   EVENTS_COMMANDS,
   SERVER_COMMANDS,
   CONFIG_COMMAND,
+  COMPLETION_COMMAND,
   VERSION_COMMAND,
 ];
 

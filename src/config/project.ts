@@ -36,6 +36,8 @@ export interface Project {
  *
  * @param cwd absolute path of the folder to begin at
  * @throws {EvdbError} CONFIG_INVALID where the file belongs to somebody else
+ * @example
+ * const { directory, configFile } = findProject(process.cwd());
  */
 export function findProject(cwd: string, env: Variables = process.env): Project {
   const warnings: string[] = [];

@@ -310,3 +310,13 @@ export const DOCTOR_CHECKS: readonly DoctorCheck[] = [
   UNAUDITED_COLUMNS,
   MIGRATIONS,
 ];
+
+/**
+ * The checks of doctor by name, with the group of each, in the order in which they are shown.
+ *
+ * @example
+ * const names = DOCTOR_CHECK_NAMES.map(({ name }) => name);
+ */
+export const DOCTOR_CHECK_NAMES: readonly Pick<DoctorCheck, 'name' | 'group'>[] = DOCTOR_CHECKS.map(
+  ({ name, group }) => ({ name, group }),
+);

@@ -22,6 +22,7 @@ const EVERYWHERE = ['main', 'code-cache', 'program', 'core', 'rolldown-runtime',
 // commands need: the rules of lint once doubled what each command loads.
 test.for([
   ['--version', 'version', 2],
+  ['complete -- migrate up', 'answer', 20],
   ['--help', 'help', 290],
   ['migrate status', 'status', 525],
   ['migrate up', 'up', 700],
@@ -51,11 +52,12 @@ test.for([
     const chunks = loaded.map((path) => basename(path, '.cjs'));
     const isMadeForIt = (name: string) => {
       const [first, ...commands] = name.split('-');
-      return EVERYWHERE.includes(name) || (first === 'for' && commands.includes(command));
+      const isShared = EVERYWHERE.includes(name) || name === command;
+      return isShared || (first === 'for' && commands.includes(command));
     };
     expect(chunks.filter((name) => !isMadeForIt(name))).toEqual([]);
     expect(chunks).toContain('main');
-    expect(chunks.includes('core')).toBe(command !== 'version');
+    expect(chunks.includes('core')).toBe(!['version', 'answer'].includes(command));
     expect(chunks.includes('postgres')).toBe(line.startsWith('migrate'));
   },
 );

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Option } from 'commander';
 import { loadTable } from '../context.ts';
 import { type CommandInput, type CommandResult, type CommandSpec, handlersOf } from '../define.ts';
@@ -55,6 +56,30 @@ async function handleVersion(): Promise<CommandResult> {
   const { readToolVersion } = await import('../../file-system.ts');
   const version = readToolVersion();
   return { data: { version }, text: version };
+}
+
+const SHELLS: Record<string, string> = {
+  bash: 'bash',
+  zsh: 'zsh',
+  fish: 'fish',
+  powershell: 'ps1',
+};
+
+export const COMPLETION_COMMAND: CommandSpec = {
+  name: 'completion',
+  summary: 'print the script that completes evdb in a shell',
+  description:
+    'Prints a script for the shell to load. It completes commands, options and values such as versions of migrations, environments and rules. They come from files, never from a database. docs/guides/development.md says how to install it.',
+  arguments: [['<shell>', 'the shell that loads it', Object.keys(SHELLS)]],
+  examples: ['completion bash', 'completion zsh', 'completion fish', 'completion powershell'],
+  run: handleCompletion,
+};
+
+async function handleCompletion({ args: [shell = ''] }: CommandInput): Promise<CommandResult> {
+  const { packagePath } = await import('../../file-system.ts');
+  const file = packagePath('dist', 'completion', `evdb.${SHELLS[shell]}`);
+  const script = readFileSync(file, 'utf8').trimEnd();
+  return { data: { shell, script }, text: script, isVerbatim: true };
 }
 
 async function handleConfig(input: CommandInput): Promise<CommandResult> {
