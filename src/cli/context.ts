@@ -1,6 +1,7 @@
 import { isatty } from 'node:tty';
 import type { ReportRenderOptions } from '../report/render-report.ts';
 import { PLAIN, type Style, type TableRenderer } from '../report/table.ts';
+import { cutToWidth } from '../text/width.ts';
 import { fitText } from '../text/wrap.ts';
 import { printable, SIGNALS } from './output.ts';
 import type { Asking } from './prompts.ts';
@@ -22,6 +23,8 @@ export interface CliContext {
   err(text: string): void;
   /** Progress, notes and warnings: as `err`, and nothing with --quiet. */
   note(text: string): void;
+  /** One line of what is under way, where the next one takes its place; an empty one takes it away. */
+  errLine(text: string): void;
   /** Why results that were printed did not arrive; undefined where they did, or nobody reads on. */
   lostOutput(): Promise<Error | undefined>;
   /** Whether a person sees the progress. */
@@ -67,6 +70,11 @@ export function processContext(proc: NodeJS.Process): CliContext {
     outVerbatim: (text) => void stdout.write(text),
     err,
     note: isQuiet ? () => undefined : err,
+    errLine: (text) => {
+      if (!canAsk || isQuiet) return;
+      const line = cutToWidth(printable(text, errColour), (stderr.columns ?? NARROW) - 1);
+      stderr.write(`\r\u001b[K${line}`);
+    },
     lostOutput: () => flush(stdout, lost),
     isInteractive: canAsk && !isQuiet,
     // Making `proc.stdin` takes a while, so it is made for a question alone.
@@ -84,6 +92,8 @@ export function processContext(proc: NodeJS.Process): CliContext {
     },
   };
 }
+
+const NARROW = 80;
 
 /** Shells keep COLUMNS to themselves, so whoever exports it means it. */
 function readColumns({ COLUMNS = '' }: NodeJS.ProcessEnv): number | undefined {

@@ -135,11 +135,17 @@ function createScreen(
   let last: WatchFrame | undefined;
   let isEntered = false;
   let hasEnded = false;
+  /** As much as fits on one line. */
+  const renderHead = (width = Number.POSITIVE_INFINITY) => {
+    const every = `every ${renderDuration(intervalMs)}  ${renderClock()}`;
+    const name = `evdb ${command}`;
+    const since = [every, renderClock()].find((text) => name.length + 2 + text.length <= width);
+    return since === undefined ? style.bold(name) : `${style.bold(name)}  ${style.dim(since)}`;
+  };
   const draw = (warning: string[]) => {
     if (hasEnded) return;
-    const every = style.dim(`every ${renderDuration(intervalMs)}  ${renderClock()}`);
     const { columns, rows } = context.outSize();
-    const head = [`${style.bold(`evdb ${command}`)}  ${every}`, ...warning, ''];
+    const head = [renderHead(columns), ...warning, ''];
     const lines = fitText([...head, ...(last ? [last.text] : [])].join('\n'), columns).split('\n');
     const shown = cutLines(lines, rows ?? lines.length);
     // In front of the line: behind one that is full the cursor stands on its last character.

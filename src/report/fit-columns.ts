@@ -23,12 +23,14 @@ export interface Fit {
   widths: number[];
 }
 
-/** No other column has to go so that a text column is wider than this: one that stays, any other. */
-const COMFORTABLE = { key: 32, other: 20 };
+/** No other column has to go so that a text is wider than this, by its priority: 0, 1, any other. */
+const COMFORTABLE = [32, 32, 20] as const;
 /** The same where the other column is one of the second rank. */
-const TIGHT = { key: 24, other: 14 };
+const TIGHT = [24, 14, 14] as const;
 /** The priority of columns that only go where texts are tight already. */
 const SECOND_RANK = 1;
+/** What matters most gets this much room before anything that is gone comes back. */
+const READABLE = 40;
 /** Narrower than this a text says nothing. */
 const FLOOR = 12;
 /** Sentences in a narrower column would be a tower of single words; longer words are broken. */
@@ -36,18 +38,18 @@ const WRAPPED_FLOOR = { least: 16, most: 40 };
 
 /**
  * Decides which columns fit into `available` columns of the terminal, `gap` between two. What says
- * nothing goes first, then what matters least, one column after the other; of those that are gone
- * comes back what has room after all, what matters most first. The rest of the room goes to the
- * texts that are cut, or is taken from the longest of them.
+ * nothing goes first, then what matters least, one column after the other. The room that is left
+ * goes to the texts that matter most, then to columns that are gone and have room after all, then
+ * to all texts that are cut.
  *
  * @returns undefined where not even the columns that must stay fit
  */
 export function fitColumns(sizes: ColumnSize[], available: number, gap: number): Fit | undefined {
   const natural = sizes.map((size) => size.natural);
-  const atMost = ({ key, other }: typeof COMFORTABLE) =>
+  const atMost = (limits: readonly [number, number, number]) =>
     sizes.map((size) => {
       if (!size.isText) return size.natural;
-      const most = Math.max(size.header, size.priority === 0 ? key : other);
+      const most = Math.max(size.header, limits[Math.min(size.priority, 2) as 0 | 1 | 2]);
       return Math.max(Math.min(size.natural, most), size.wraps ? floorOf(size) : 0);
     });
   let wanted = atMost(COMFORTABLE);
@@ -75,6 +77,12 @@ export function fitColumns(sizes: ColumnSize[], available: number, gap: number):
     () => spare([...kept], wanted) < 0,
     ({ priority }) => priority > 0,
   );
+  grow(
+    wanted,
+    [...kept].filter((index) => isLeading(sizes[index])),
+    sizes,
+    { spare: spare([...kept], wanted), most: READABLE },
+  );
   const gone = [...sizes.keys()].filter((index) => !kept.has(index) && sizes[index]?.says);
   gone.sort((a, b) => (sizes[a]?.priority ?? 0) - (sizes[b]?.priority ?? 0));
   for (const index of gone) {
@@ -85,7 +93,7 @@ export function fitColumns(sizes: ColumnSize[], available: number, gap: number):
   const texts = stays.filter((index) => sizes[index]?.isText);
   const left = spare(stays, widths);
   const isFitted =
-    left < 0 ? shrink(widths, texts, sizes, -left) : grow(widths, texts, sizes, left);
+    left < 0 ? shrink(widths, texts, sizes, -left) : grow(widths, texts, sizes, { spare: left });
   return isFitted ? { kept: stays, widths: stays.map((index) => widths[index] ?? 0) } : undefined;
 }
 
@@ -107,6 +115,10 @@ function leastImportant(
   return candidates.findLast((index) => sizes[index]?.priority === highest);
 }
 
+function isLeading(size: ColumnSize | undefined): boolean {
+  return size?.isText === true && size.priority <= SECOND_RANK;
+}
+
 function floorOf({ natural, wraps, word }: ColumnSize): number {
   const { least, most } = WRAPPED_FLOOR;
   return Math.min(wraps ? Math.max(least, Math.min(word, most)) : FLOOR, natural);
@@ -126,9 +138,16 @@ function shrink(widths: number[], texts: number[], sizes: ColumnSize[], missing:
 }
 
 /** Gives to the narrowest text that is cut, and to those that go on in further lines after that. */
-function grow(widths: number[], texts: number[], sizes: ColumnSize[], spare: number): true {
+function grow(
+  widths: number[],
+  texts: number[],
+  sizes: ColumnSize[],
+  { spare, most = Number.POSITIVE_INFINITY }: { spare: number; most?: number },
+): true {
   for (let left = spare; left > 0; left -= 1) {
-    const wanting = texts.filter((index) => (widths[index] ?? 0) < (sizes[index]?.natural ?? 0));
+    const wanting = texts.filter(
+      (index) => (widths[index] ?? 0) < Math.min(sizes[index]?.natural ?? 0, most),
+    );
     const cut = wanting.filter((index) => !sizes[index]?.wraps);
     const takers = cut.length > 0 ? cut : wanting;
     const narrowest = Math.min(...takers.map((index) => widths[index] ?? 0));

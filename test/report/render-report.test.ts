@@ -126,13 +126,12 @@ describe('a report', () => {
       { header: 'scans', unit: 'count' as const, value: () => 7, priority: 3 },
       { header: 'definition', value: () => 'create index on '.repeat(4), priority: 2 },
     ];
-    const drawn = renderReport(report(ROWS), { ...VIEW, columns }, { style: PLAIN, width: 52 });
+    const drawn = renderReport(report(ROWS), { ...VIEW, columns }, { style: PLAIN, width: 60 });
     expect(drawn).toMatchInlineSnapshot(`
-      "index                                    size  scans
-      registrations_event_id_u…d_status_idx   12 MB      7
-      利用者の索引                           8.0 kB      7
-      … 1 column hidden (definition), texts cut: --full
-      shows all"
+      "index                                        size  scans
+      registrations_event_id_user_id_status_idx   12 MB      7
+      利用者の索引                               8.0 kB      7
+      … 1 column hidden (definition): --full shows all"
     `);
   });
 

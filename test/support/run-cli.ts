@@ -72,6 +72,13 @@ export function pasteCommand(line: string, options: CliOptions): Promise<CliResu
   return waitForEnd(child, [line], collectOutput(child), options.timeoutMs ?? 50_000);
 }
 
+/** The environment of a shell in which `evdb` is the packed one. */
+export function terminalEnvironment(): Record<string, string> {
+  const env = { ...scrubEnvironment(process.env), XDG_CACHE_HOME: cacheHome(), ...findProgram() };
+  const { program: _, NO_COLOR: __, ...kept } = env as NodeJS.ProcessEnv;
+  return kept as Record<string, string>;
+}
+
 /** The command as a shell finds it: by its name, in a folder of PATH. Hints then call it `evdb`. */
 function findProgram(): { program: string; PATH: string } {
   const bin = inject('evdbBin');

@@ -64,6 +64,7 @@ export function createTerminal(
         current,
       ),
     },
+    errLine: () => undefined,
     lostOutput: () => Promise.resolve(undefined),
     isInteractive: true,
     isOutTerminal: true,

@@ -318,7 +318,7 @@ async function handleUpdate(input: CommandInput): Promise<CommandResult> {
           onProgress: (row, done, of) => {
             rows.push(row);
             total = of;
-            sayProgress(context, `${done} of ${of}: ${row.schema}.${row.table}`);
+            context.errLine(`${done} of ${of}: ${row.schema}.${row.table}`);
           },
         });
         return false;
@@ -326,7 +326,7 @@ async function handleUpdate(input: CommandInput): Promise<CommandResult> {
         if (!signal.aborted) throw error;
         return true;
       } finally {
-        sayProgress(context, '');
+        context.errLine('');
       }
     },
   );
@@ -339,11 +339,6 @@ async function handleUpdate(input: CommandInput): Promise<CommandResult> {
     text: rows.length > 0 ? `${text}\n\n${summarize(rows)}` : text,
     exitCode: isInterrupted ? EXIT.interrupted : exitCodeOf(rows),
   };
-}
-
-/** One line that is written over and over, and wiped away at the end. */
-function sayProgress({ isInteractive, note }: CommandInput['context'], text: string): void {
-  if (isInteractive) note(`\r\u001b[K${text}`);
 }
 
 function interruptedNote(done: number, total: number): ReportNote {
