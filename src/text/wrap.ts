@@ -3,14 +3,14 @@ import { displayWidth, takeFirst } from './width.ts';
 
 /**
  * Breaks the text between words into lines of at most `width` columns. A word that is wider than a
- * line is broken where the line ends.
+ * line is broken where the line ends, or stays `whole`, for `fitText` to find it a place.
  */
-export function wrapWords(text: string, width: number): string[] {
+export function wrapWords(text: string, width: number, longWords?: 'whole'): string[] {
   const lines: string[] = [];
   let line = '';
   const start = (word: string) => {
     let rest = word;
-    while (displayWidth(rest) > width && width > 1) {
+    while (longWords !== 'whole' && displayWidth(rest) > width && width > 1) {
       const piece = takeFirst(rest, width);
       lines.push(piece);
       rest = rest.slice(piece.length);
@@ -183,7 +183,7 @@ function joinShortCommands(words: Word[], room: number): Word[] {
 function hangingIndent(plain: string, width: number): number {
   const blanks = plain.length - plain.trimStart().length;
   const most = Math.min(MOST_INDENT, Math.floor(width * 0.4));
-  const column = /^ *(?:[✓✗!?] \S+ +|\S+ {2,})(?=\S)/.exec(plain)?.[0];
+  const column = /^ *(?:[✓✗!?] \S+ +|- skipped +|\S+ {2,})(?=\S)/.exec(plain)?.[0];
   const label = /^ *(?:[-–•] |[\w']+(?: [\w']+)?: )(?=\S)/.exec(plain)?.[0];
   const wanted = [column, label].find((one) => one !== undefined && displayWidth(one) <= most);
   return wanted === undefined ? Math.min(blanks + 2, most) : displayWidth(wanted);

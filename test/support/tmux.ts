@@ -12,7 +12,7 @@ export interface Tmux {
   type(line: string): Promise<void>;
   /** Presses keys by tmux's names for them, such as `Enter`, `Down` or `C-c`. */
   press(...keys: string[]): Promise<void>;
-  /** What stands on the screen, and above it, without blank lines at its end. */
+  /** What stands on the screen, and above it, without blanks at its ends. */
   read(): Promise<string>;
   /** The same with the sequences of colours. */
   readColours(): Promise<string>;
@@ -34,12 +34,12 @@ export async function openTmux(
   { cwd, env = {} }: { cwd: string; env?: Record<string, string> },
 ): Promise<Tmux> {
   const server = `evdb-test-${randomBytes(6).toString('hex')}`;
-  const tmux = async (...args: string[]) =>
-    (await run('tmux', ['-L', server, '-f', '/dev/null', ...args])).stdout;
   const own = { ...terminalEnvironment(), ...env, PS1: '$ ', TERM: 'xterm-256color' };
-  const variables = Object.entries(own).flatMap(([name, value]) => ['-e', `${name}=${value}`]);
+  // The server has the environment of who calls first, and its shells have that.
+  const tmux = async (...args: string[]) =>
+    (await run('tmux', ['-L', server, '-f', '/dev/null', ...args], { env: own })).stdout;
   const size = ['-x', String(columns), '-y', String(rows)];
-  const shell = ['env', '-u', 'NO_COLOR', 'sh', '-i'];
+  const shell = ['sh', '-i'];
   await tmux(
     ...[
       'start-server',
@@ -54,10 +54,11 @@ export async function openTmux(
       'status',
       'off',
     ],
-    ...[';', 'new-session', '-d', ...size, '-c', cwd, ...variables, ...shell],
+    ...[';', 'new-session', '-d', ...size, '-c', cwd, ...shell],
   );
-  const capture = (...flags: string[]) => tmux('capture-pane', '-p', '-S', '-', ...flags);
-  const read = async () => (await capture()).trimEnd();
+  // Joined: what the terminal itself had to break shows as one line that is too long.
+  const capture = (...flags: string[]) => tmux('capture-pane', '-p', '-J', '-S', '-', ...flags);
+  const read = async () => (await capture()).replace(/ +$/gm, '').trimEnd();
   const type = async (line: string) => {
     await tmux('send-keys', '-l', line);
     await tmux('send-keys', 'Enter');
@@ -76,7 +77,7 @@ export async function openTmux(
       await until(async () => end.test(await read()));
       const text = await read();
       await tmux('clear-history');
-      return text;
+      return text.replace(/\n\$$/, '');
     },
     close: async () => void (await tmux('kill-server')),
   };

@@ -208,12 +208,12 @@ function renderEffect(
     // one below the other
     return [
       `${EFFECT}${colour(label)}`,
-      ...wrapWords(text, Math.max(NARROWEST, width - EFFECT.length - 2)).map(
+      ...wrapWords(text, Math.max(NARROWEST, width - EFFECT.length - 2), 'whole').map(
         (line) => `${EFFECT}  ${line}`,
       ),
     ];
   }
-  return wrapWords(text, room).map((line, index) =>
+  return wrapWords(text, room, 'whole').map((line, index) =>
     index === 0
       ? `${EFFECT}${colour(label.padEnd(labelWidth))}  ${line}`
       : `${EFFECT}${' '.repeat(labelWidth)}  ${line}`,
@@ -236,7 +236,9 @@ function wrap(
   { width = Number.POSITIVE_INFINITY }: ImpactPlanRenderOptions,
 ): string[] {
   const room = Math.max(NARROWEST, width - indent.length - 2);
-  return wrapWords(text, room).map((line, index) => `${indent}${index === 0 ? '' : '  '}${line}`);
+  return wrapWords(text, room, 'whole').map(
+    (line, index) => `${indent}${index === 0 ? '' : '  '}${line}`,
+  );
 }
 
 function renderTraceNote(
