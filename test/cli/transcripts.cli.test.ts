@@ -1,13 +1,15 @@
 import { cp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type postgres from 'postgres';
-import { describe, expect } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runnerLock } from '../../src/migrate/ledger/lock.ts';
 import { displayWidth } from '../../src/text/width.ts';
 import { fitText } from '../../src/text/wrap.ts';
 import { closeSql, openSql } from '../support/databases.ts';
 import type { TestDatabase } from '../support/fixture.ts';
+import { type OwnServer, startOwnServer, whyNoOwnServer } from '../support/own-server.ts';
 import type { TestProject } from '../support/project.ts';
 import { openTmux, type Tmux, whyNoTmux } from '../support/tmux.ts';
 import { until } from '../support/waiting.ts';
@@ -160,32 +162,53 @@ alter table pets add constraint id_is_positive check (id > 0) not valid;
       expectFit(text, columns);
       await expect(stable(text, emptyDb, project)).toMatchFileSnapshot(fileOf('doctor', columns));
     });
-
-    test('locks shows a tree during an outage', async ({ stage, emptyDb }) => {
-      const { terminal, other } = await stage(columns);
-      await emptyDb.sql`create table people (id integer primary key)`;
-      await other().unsafe('begin; lock people');
-      for (const [at, statement] of ['lock people', 'table people', 'table people'].entries()) {
-        other()
-          .unsafe(`begin; ${statement}`)
-          .catch(() => undefined);
-        await until(async () => {
-          const [row] = await emptyDb.sql<{ count: number }[]>`
-          select count(*)::int from pg_stat_activity
-          where datname = current_database() and wait_event_type = 'Lock'`;
-          return row?.count === at + 1;
-        });
-      }
-      const text = await terminal.run('evdb stats locks');
-      expectFit(text, columns);
-      // How wide a column is depends on the pids and the durations in it.
-      const seen = text
-        .replace(/\d+(?:\.\d+)? (?:µs|ms|s)\b/g, '7 s')
-        .replace(/\b\d{2,7}\b(?= |…)/g, '4711')
-        .replace(/─{3,}/g, '───')
-        .replace(/(?<=\S) {2,}/g, '  ')
-        .replace(/^\[(\d+)\] end \d+$/m, 'exit code $1');
-      await expect(seen).toMatchFileSnapshot(fileOf('locks', columns));
-    });
   },
 );
+
+/** Locks are those of the whole server, where other tests are at work. */
+describe.skipIf(whyNoTmux() !== undefined || whyNoOwnServer() !== undefined)('an outage', () => {
+  let server: OwnServer;
+
+  beforeAll(async () => {
+    server = await startOwnServer();
+  });
+
+  afterAll(async () => server?.remove());
+
+  it.each([40, 80, 120])('is a tree of locks on a terminal of %i columns', async (columns) => {
+    const sessions: postgres.Sql[] = [];
+    const other = () => {
+      const session = openSql(server.url, 1);
+      sessions.push(session);
+      return session;
+    };
+    const watcher = other();
+    await watcher`create table if not exists people_of_the_shop (id integer primary key)`;
+    await other().unsafe('begin; lock people_of_the_shop');
+    for (const [at, word] of ['lock', 'table', 'table'].entries()) {
+      other()
+        .unsafe(`begin; ${word} people_of_the_shop`)
+        .catch(() => undefined);
+      await until(async () => {
+        const [row] = await watcher<{ count: number }[]>`
+          select count(*)::int from pg_stat_activity where wait_event_type = 'Lock'`;
+        return row?.count === at + 1;
+      });
+    }
+    const env = { EVDB_URL: server.url };
+    const terminal = await openTmux({ columns }, { cwd: tmpdir(), env });
+    const text = await terminal.run('evdb stats locks');
+    await terminal.close();
+    await Promise.all(sessions.map(closeSql));
+    expectFit(text, columns);
+    // How wide a column is depends on the pids and the durations in it.
+    const seen = text
+      .replace(/\d+(?:\.\d+)? (?:µs|ms|s)\b/g, '7 s')
+      .replace(/\b\d{2,7}\b(?= |…)/g, '4711')
+      .replace(/─{3,}/g, '───')
+      .replace(/\S*…(?=\S)\S*|\S+…/g, '…')
+      .replace(/(?<=\S) {2,}/g, '  ')
+      .replace(/^\[(\d+)\] end \d+$/m, 'exit code $1');
+    await expect(seen).toMatchFileSnapshot(fileOf('locks', columns));
+  });
+});
