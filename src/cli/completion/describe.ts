@@ -84,7 +84,7 @@ const REPEATED = new Set(['--rule', '--only', '--fail-on', '--ignore', '--report
 const UNKNOWN = new Set([
   ...['<url>', '<duration>', '<n>', '<text>', '<time>', '<cursor>', '<id>', '<ref>', '<words>'],
   ...['--schema <name>', '--table <name>', '--actor <name>', '<name>', '<event>', '<user...>'],
-  ...['<words...>', '[rule...]'],
+  ...['<words...>', '[rule...]', '<times>'],
 ]);
 
 /**
