@@ -85,6 +85,7 @@ const BENCHMARKS = [
   { name: 'event-audit' },
   { name: 'event-growth' },
   { name: 'audit-cleanup' },
+  { name: 'backfill' },
   { name: 'event-rules' },
   { name: 'plan' },
   { name: 'schema-dump' },

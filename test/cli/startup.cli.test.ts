@@ -26,7 +26,7 @@ test.for([
   ['--help', 'help', 290],
   ['migrate status', 'status', 525],
   ['migrate up', 'up', 700],
-  ['lint', 'lint', 820],
+  ['lint', 'lint', 830],
 ] as const)(
   'loads for `evdb %s` only the chunks that are made for it',
   async ([line, command, limitKb], { project, emptyDb }) => {

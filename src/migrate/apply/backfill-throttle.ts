@@ -69,8 +69,8 @@ function createGate(walk: Walk, rest: Rest) {
     pass: async (first: string): Promise<void> => {
       for (let wanted = first; wanted !== 'run'; wanted = await readWanted(walk)) {
         if (wanted === 'cancel') throw await cancelled(walk);
-        const resume = commandLine('backfill resume', {}, { args: [walk.step.label] });
-        const message = `it is paused; \`${resume}\` lets it continue`;
+        // Without the command line: the ledger keeps it, and that may hold a password.
+        const message = 'it is paused until `backfill resume`';
         await rest.because([{ code: 'paused', message }], LOOK_EVERY_MS);
       }
       for (;;) {

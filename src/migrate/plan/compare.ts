@@ -1,6 +1,7 @@
 import { commandLine, type PrintedFlags } from '../../text/command-line.ts';
 import type { MigrationFile } from '../files/source.ts';
 import { compareVersions, type Version } from '../files/version.ts';
+import { BACKFILL_MARK } from '../ledger/journal.ts';
 import type { LedgerRow } from '../ledger/ledger.ts';
 
 /**
@@ -86,6 +87,11 @@ function appliedState(row: LedgerRow, checksums: FileChecksums): MigrationState 
 /** Whether the ledger holds this migration as done, whatever became of its file. */
 export function isApplied({ state }: MigrationStatus): boolean {
   return state !== 'pending' && state !== 'outOfOrder' && state !== 'incomplete';
+}
+
+/** Whether the row is of a backfill that is not done. */
+export function isBackfillRow(row: LedgerRow | undefined): boolean {
+  return row?.statementChecksums[0]?.startsWith(BACKFILL_MARK) === true;
 }
 
 /** The command line for these migrations; for several the one that lists what there is to decide. */

@@ -2,7 +2,13 @@ import { EvdbError } from '../../errors.ts';
 import { commandLine } from '../../text/command-line.ts';
 import { compareVersions, isVersion, parseVersion, type Version } from '../files/version.ts';
 import type { MigrationDirection, MigrationPlanWarning } from '../progress.ts';
-import { isApplied, type MigrationStatus, repairCommand, restoreCommand } from './compare.ts';
+import {
+  isApplied,
+  isBackfillRow,
+  type MigrationStatus,
+  repairCommand,
+  restoreCommand,
+} from './compare.ts';
 
 /** Which migrations to run, in this order; nothing has been read or checked of their scripts. */
 export interface Selection {
@@ -186,15 +192,14 @@ function goesOn({ row, version, file }: MigrationStatus, target: Version | undef
 function incompleteMigration(status: MigrationStatus): EvdbError {
   const { statementsDone = 0, statementsTotal = 0, state = 'applying' } = status.row ?? {};
   const isReverting = state === 'reverting';
+  const where = isBackfillRow(status.row)
+    ? 'between two of its batches; those before are committed'
+    : `at statement ${Math.min(statementsDone + 1, statementsTotal)} of ${statementsTotal}; the ${statementsDone} before it are committed`;
   const verb = isReverting ? 'rolling back' : 'applying';
-  return new EvdbError(
-    'INCOMPLETE_MIGRATION',
-    `${verb} ${fullName(status)} stopped at statement ${Math.min(statementsDone + 1, statementsTotal)} of ${statementsTotal}; the ${statementsDone} before it are committed`,
-    {
-      hint: wayOn(status, isReverting),
-      details: { version: status.version, state, statementsDone, statementsTotal },
-    },
-  );
+  return new EvdbError('INCOMPLETE_MIGRATION', `${verb} ${fullName(status)} stopped ${where}`, {
+    hint: wayOn(status, isReverting),
+    details: { version: status.version, state, statementsDone, statementsTotal },
+  });
 }
 
 function wayOn({ file }: MigrationStatus, isReverting: boolean): string {

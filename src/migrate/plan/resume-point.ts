@@ -3,9 +3,9 @@ import type { Statement } from '../../sql/statements.ts';
 import { commandLine } from '../../text/command-line.ts';
 import { ScriptError } from '../files/script-error.ts';
 import type { Script } from '../files/source.ts';
-import { BACKFILL_MARK, statementChecksum } from '../ledger/journal.ts';
+import { statementChecksum } from '../ledger/journal.ts';
 import type { MigrationDirection } from '../progress.ts';
-import type { MigrationStatus } from './compare.ts';
+import { isBackfillRow, type MigrationStatus } from './compare.ts';
 import { fullName } from './plan.ts';
 
 /** Where a no-transaction script that stopped halfway continues. */
@@ -31,7 +31,7 @@ export function readResumePoint(
   if (row?.state !== (direction === 'up' ? 'applying' : 'reverting')) return undefined;
   const { statementsDone, statementStarted, statementChecksums: known } = row;
   if (known.length === 0) throw withoutJournal(status);
-  if (known[0]?.startsWith(BACKFILL_MARK)) throw interrupted(noLongerBackfill(script, status));
+  if (isBackfillRow(row)) throw interrupted(noLongerBackfill(script, status));
   if (!script.directives.noTransaction)
     throw interrupted(noLongerWithoutTransaction(script, status));
   const begun = statementStarted ?? statementsDone;

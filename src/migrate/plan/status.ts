@@ -5,7 +5,7 @@ import { renderCount, renderDuration, renderTime } from '../../text/units.ts';
 import { renderState } from '../../text/words.ts';
 import { displayPath, type Version } from '../files/version.ts';
 import { ledgerKey, type MigrateOptions } from '../options.ts';
-import type { MigrationState, MigrationStatus } from './compare.ts';
+import { isBackfillRow, type MigrationState, type MigrationStatus } from './compare.ts';
 import { readAhead, readStanding, requireMigrations, withSession } from './read.ts';
 
 /** One line of the status. */
@@ -71,7 +71,8 @@ function statusEntry({ version, label, name, state, row, file }: MigrationStatus
     durationMs: row?.durationMs ?? null,
     origin: isDone ? row.origin : null,
     ...(row &&
-      !isDone && {
+      !isDone &&
+      !isBackfillRow(row) && {
         progress: { statementsDone: row.statementsDone, statementsTotal: row.statementsTotal },
       }),
   };

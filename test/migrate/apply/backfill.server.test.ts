@@ -163,6 +163,7 @@ from c where c.id = e.id and (e.venue is null or e.venue = '')`),
     expect(await stage.ledger()).toEqual(['001 reverting']);
     expect(await failUp(stage.options).catch((error) => error)).toMatchObject({
       code: 'INCOMPLETE_MIGRATION',
+      message: expect.stringContaining('stopped between two of its batches'),
     });
     await migrateDown(stage.options);
     expect(await counts(stage)).toEqual({ 0: 50 });
