@@ -27,6 +27,11 @@ const LINES = [
   'migrate baseline 3',
   'migrate restore 003',
   'migrate adopt',
+  'backfill status',
+  'backfill pause 003',
+  'backfill resume 003',
+  'backfill cancel 003',
+  'version',
   'lint',
   'lint --verbose migrations/901_add_tokens.sql',
   'lint broken',
@@ -83,7 +88,7 @@ const OF_THE_SERVER = /^(?:stats (?:locks|activity|connections)|doctor|server li
 
 /** These print what programs read or what is used as it is, or start and stop servers. */
 const WITHOUT_LINES = [
-  ...['schema dump', 'types', 'server start', 'server stop', 'server url'],
+  ...['schema dump', 'types', 'completion', 'server start', 'server stop', 'server url'],
   // They ask a person.
   ...['db drop', 'migrate reset'],
 ];
