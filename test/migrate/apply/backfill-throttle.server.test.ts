@@ -1,13 +1,18 @@
-import { describe, expect } from 'vitest';
+import { afterAll, beforeAll, describe, expect } from 'vitest';
 import {
   type MigrateOptions,
+  type MigrationProgress,
   migrateUp,
   parseThrottle,
   readBackfills,
   requestBackfill,
 } from '../../../src/index.ts';
+import { closeSql, openSql } from '../../support/databases.ts';
+import { test as base } from '../../support/fixture.ts';
 import { type MigrateStage, test, untilHeard } from '../../support/migrate-kit.ts';
+import { type SpecialServer, specialServers } from '../../support/own-server.ts';
 import { runCli } from '../../support/run-cli.ts';
+import { connectionTo } from '../../support/sessions.ts';
 import { failureOf, POLL } from '../../support/waiting.ts';
 
 const INCREMENT =
@@ -172,4 +177,47 @@ describe('a backfill gives way', () => {
     );
     expect(await areAllDone(stage)).toBe(true);
   });
+});
+
+describe('beside a standby and a logical slot', () => {
+  const servers = specialServers();
+  let primary: SpecialServer;
+  let standby: SpecialServer;
+
+  beforeAll(async () => {
+    primary = await servers.start({ wal_level: 'logical' });
+    standby = await servers.addStandby(primary, { wal_level: 'logical' });
+  });
+  afterAll(servers.remove);
+
+  base(
+    'a backfill rests while they lag, and continues when they have caught up',
+    async ({ project }) => {
+      const [sql, replica] = [openSql(primary.url), openSql(standby.url, 1)];
+      await sql.unsafe(`
+      create table events (id int primary key, n int not null default 0);
+      insert into events (id) select i from generate_series(1, 100) i`);
+      await sql`select pg_create_logical_replication_slot('reader', 'test_decoding')`;
+      await project.migration('001_n', INCREMENT);
+      const heard: MigrationProgress[] = [];
+      await replica`select pg_wal_replay_pause()`;
+      // So that the standby is late from the first batch on.
+      await sql`create table filler as select repeat('x', 1000) from generate_series(1, 1000)`;
+      const throttle = parseThrottle('lag=off,lag-bytes=100kB,slots=100kB,share=off,active=off');
+      const running = migrateUp({
+        connection: await connectionTo(primary.url),
+        directory: `${project.dir}/migrations`,
+        backfill: { throttle },
+        onProgress: (progress) => heard.push(progress),
+      });
+      const { reasons: first } = await untilHeard(heard, 'backfill-rest');
+      expect(first.map(({ code }) => code)).toEqual(['standby-lag', 'slot-lag']);
+      expect(first[1]?.message).toMatch(/slot reader has .* to read/);
+      await replica`select pg_wal_replay_resume()`;
+      await sql`select count(*) from pg_logical_slot_get_changes('reader', null, null)`;
+      await running;
+      expect(await sql`select distinct n from events`).toEqual([{ n: 1 }]);
+      await Promise.all([closeSql(sql), closeSql(replica)]);
+    },
+  );
 });
