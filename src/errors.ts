@@ -33,6 +33,8 @@ export type EvdbErrorCode =
   | 'DOWN_WITHOUT_UP' // a down script belongs to no migration
   | 'GIT_FAILED' // git does not know the base of `--base`, or is not installed
   // files against the ledger
+  | 'GATE_CLOSED' // what a migration requires before it runs does not hold yet
+  | 'ENSURE_FAILED' // what a migration ensures does not hold after its statements; it was rolled back
   | 'CHANGED_MIGRATION' // the SQL of an applied file, or of a statement that has run, changed
   | 'MISSING_MIGRATION' // the file of an applied migration is missing
   | 'OUT_OF_ORDER' // a pending file is older than the newest applied one

@@ -22,6 +22,7 @@ const CODES: Partial<Record<EvdbErrorCode, number>> = {
   UNKNOWN_VERSION: EXIT.usage,
   LOCKED: EXIT.temporary,
   LOCK_TIMEOUT: EXIT.temporary,
+  GATE_CLOSED: EXIT.temporary,
   OUTCOME_UNKNOWN: EXIT.temporary,
   ACQUIRE_TIMEOUT: EXIT.temporary,
   STATEMENT_TIMEOUT: EXIT.temporary,

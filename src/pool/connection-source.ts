@@ -83,7 +83,8 @@ function urlOfParts({ host, port, database, user }: PoolOptions): string | undef
 }
 
 function adjust(connection: ConnectionOptions, options: PoolOptions): ConnectionOptions {
-  const { user, password, ssl, applicationName, connectionTimeoutMillis } = options;
+  const { user, password, ssl, connectionTimeoutMillis } = options;
+  const applicationName = nameOfSessions(connection, options);
   return {
     ...connection,
     ...(user === undefined ? {} : { user }),
@@ -93,6 +94,24 @@ function adjust(connection: ConnectionOptions, options: PoolOptions): Connection
     ...(connectionTimeoutMillis === undefined ? {} : { connectTimeoutMs: connectionTimeoutMillis }),
   };
 }
+
+/** @throws {EvdbError} CONFIG_INVALID where PostgreSQL would cut the version off */
+function nameOfSessions(
+  connection: ConnectionOptions,
+  { applicationName, applicationVersion }: PoolOptions,
+): string | undefined {
+  if (applicationVersion === undefined) return applicationName;
+  const name = `${applicationName ?? connection.applicationName}/${applicationVersion}`;
+  if (Buffer.byteLength(name) <= LONGEST_NAME_BYTES) return name;
+  throw new EvdbError(
+    'CONFIG_INVALID',
+    `"${name}" is longer than the ${LONGEST_NAME_BYTES} bytes of an application name`,
+    { hint: 'Choose a shorter applicationName or applicationVersion.' },
+  );
+}
+
+/** PostgreSQL cuts longer ones without an error. */
+const LONGEST_NAME_BYTES = 63;
 
 function tlsOf(ssl: PoolSsl): Pick<ConnectionOptions, 'sslMode' | 'tls'> {
   if (ssl === true) return { sslMode: 'require' };

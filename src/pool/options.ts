@@ -45,6 +45,11 @@ export interface PoolOptions {
   ssl?: PoolSsl | undefined;
   /** Shown in pg_stat_activity; default `evdb`. */
   applicationName?: string | undefined;
+  /**
+   * The version of the application, such as `1.8.0`: sessions are named `<applicationName>/<version>`,
+   * which `-- evdb: require-build` of a migration looks for; default: none.
+   */
+  applicationVersion?: string | undefined;
   /** The environment to read; default `process.env`. */
   env?: Variables | undefined;
   /** The folder whose config file and `.env` are used; default the working folder. */
@@ -105,7 +110,7 @@ type NumericKey = keyof typeof DEFAULTS;
 
 const TEXTS = [
   ...(['connectionString', 'url', 'host', 'database', 'user', 'password'] as const),
-  ...(['applicationName', 'name', 'cwd'] as const),
+  ...(['applicationName', 'applicationVersion', 'name', 'cwd'] as const),
 ];
 
 const OPTIONS = [

@@ -24,9 +24,9 @@ test.for([
   ['--version', 'version', 2],
   ['complete -- migrate up', 'answer', 20],
   ['--help', 'help', 290],
-  ['migrate status', 'status', 525],
+  ['migrate status', 'status', 536],
   ['migrate up', 'up', 700],
-  ['lint', 'lint', 830],
+  ['lint', 'lint', 838],
 ] as const)(
   'loads for `evdb %s` only the chunks that are made for it',
   async ([line, command, limitKb], { project, emptyDb }) => {

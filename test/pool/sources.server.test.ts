@@ -111,6 +111,25 @@ for (const [what, make] of SOURCES) {
   });
 }
 
+test('names sessions by application and version', async ({ stage, emptyDb }) => {
+  const source = { env: {}, connectionString: stage.url };
+  for (const [options, name] of [
+    [{ applicationName: 'checkout', applicationVersion: '1.8.0' }, 'checkout/1.8.0'],
+    [{ applicationVersion: '1.8.0' }, 'evdb/1.8.0'],
+  ] as const) {
+    const pool = new DatabasePool({ ...source, ...options });
+    expect((await pool.query(WHERE)).rows).toEqual([{ database: emptyDb.name, name }]);
+    await pool.close();
+  }
+  const tooLong = { applicationName: 'a'.repeat(60), applicationVersion: '1.8.0' };
+  const pool = new DatabasePool({ ...source, ...tooLong });
+  await expect(pool.query('select 1')).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringContaining('is longer than the 63 bytes'),
+  });
+  await pool.close();
+});
+
 test('connects by the config file and by .env of a folder', async ({ stage, project, emptyDb }) => {
   await project.write('.env', `DATABASE_URL=${stage.url}\n`);
   const pool = new DatabasePool({ cwd: project.dir, env: {} });

@@ -30,6 +30,7 @@ const UP: CommandSpec = {
     dryRun(),
     new Option('--strict', 'fail when the database is ahead of the files'),
     new Option('--out-of-order', 'also apply migrations older than the newest applied one'),
+    new Option('--expand', 'stop before the first migration that contracts the schema'),
     new Option('--create-database', 'create the database where it does not exist').conflicts(
       'dryRun',
     ),
@@ -40,7 +41,12 @@ const UP: CommandSpec = {
     ...backfillOptions(),
     ...runOptions(),
   ],
-  examples: ['migrate up', 'migrate up --to 003', 'migrate up --dry-run --verbose'],
+  examples: [
+    'migrate up',
+    'migrate up --to 003',
+    'migrate up --expand',
+    'migrate up --dry-run --verbose',
+  ],
   run: (input) => (input.flags.watch ? watchUp(input) : up(input)),
 };
 
@@ -188,6 +194,7 @@ const PLAN: CommandSpec = {
     stepsOption('plan at most this many migrations'),
     new Option('--strict', 'fail when the database is ahead of the files'),
     new Option('--out-of-order', 'also plan migrations older than the newest applied one'),
+    new Option('--expand', 'stop before the first migration that contracts the schema'),
     new Option('--trace', 'try the statements in a scratch database beside the target'),
     new Option('--trace-embedded', 'try them in one on the embedded PostgreSQL').conflicts('trace'),
     new Option(

@@ -26,7 +26,7 @@ import {
 } from '../settings.ts';
 
 export async function handleUp(input: CommandInput): Promise<CommandResult> {
-  const { to, steps, strict, outOfOrder } = input.flags as Record<string, never>;
+  const { to, steps, strict, outOfOrder, expand } = input.flags as Record<string, never>;
   const { options } = await loadMigrateOptions(input, {
     needsMigrations: true,
     mayCreate: !input.flags.dryRun,
@@ -34,7 +34,7 @@ export async function handleUp(input: CommandInput): Promise<CommandResult> {
   const backfill = await backfillOptionsOf(input);
   return planOrRun(
     input,
-    { ...options, backfill, to, steps, strict, outOfOrder },
+    { ...options, backfill, to, steps, strict, outOfOrder, expand },
     { command: 'up', run: (all) => upWithDatabase(input, all) },
   );
 }
@@ -216,7 +216,7 @@ export async function runWithProgress<Options extends MigrateOptions>(
 }
 
 export async function handlePlan(input: CommandInput): Promise<CommandResult> {
-  const { to, steps, strict, outOfOrder } = input.flags as Record<string, never>;
+  const { to, steps, strict, outOfOrder, expand } = input.flags as Record<string, never>;
   const trace = traceOf(input);
   const { config, options } = await loadMigrateOptions(input, {
     needsMigrations: true,
@@ -230,7 +230,7 @@ export async function handlePlan(input: CommandInput): Promise<CommandResult> {
   return showPlan(
     input,
     {
-      ...{ ...options, to, steps, strict, outOfOrder, trace },
+      ...{ ...options, to, steps, strict, outOfOrder, expand, trace },
       embeddedDirectory: embeddedDirectory(config),
     },
     budget,
@@ -277,7 +277,7 @@ export async function showPlan(
     exitCode: verdict?.isKept === false ? EXIT.found : EXIT.done,
     text: renderImpactPlan(plan, {
       verdict,
-      nothing: renderNothing(options.command ?? 'up', plan.pending),
+      nothing: renderNothing(options.command ?? 'up', plan),
       verbose: flags.verbose === true,
       style,
       width: context.outSize().columns,

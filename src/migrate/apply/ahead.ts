@@ -64,7 +64,8 @@ export async function quickStepsFrom(
 
 function isQuick(step: MigrationStep): step is QuickStep {
   const { isTransactional, entry, script, statements } = step;
-  if (!isTransactional || !entry || script.large) return false;
+  const { gates, ensures } = script.directives;
+  if (!isTransactional || !entry || script.large || gates || ensures) return false;
   return statements.length <= MOST_STATEMENTS && statements.every(createQuickCheck());
 }
 

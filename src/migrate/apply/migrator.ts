@@ -4,7 +4,7 @@ import type { MigrationFile } from '../files/source.ts';
 import type { LedgerRow } from '../ledger/ledger.ts';
 import { DEFAULT_STORED_TEXT_LIMIT_BYTES, ledgerKey, type MigrateOptions } from '../options.ts';
 import type { MigrationStatus } from '../plan/compare.ts';
-import type { PendingMigration, Selection } from '../plan/plan.ts';
+import type { PendingMigration, Selection, WaitingMigration } from '../plan/plan.ts';
 import {
   type MigrationStep,
   prepareSteps,
@@ -26,6 +26,8 @@ export interface MigrationPlan {
   steps: MigrationStep[];
   /** What remains pending because a target or a number of steps left it out. */
   pending: PendingMigration[];
+  /** The migration that `expand` stops before. */
+  waiting?: WaitingMigration;
   warnings: MigrationPlanWarning[];
 }
 
@@ -35,6 +37,8 @@ export interface MigrationResult {
   steps: (MigrationStepResult & { direction: MigrationDirection })[];
   /** What remains pending because a target or a number of steps left it out. */
   pending: PendingMigration[];
+  /** The migration that `expand` stopped before. */
+  waiting?: WaitingMigration;
   warnings: MigrationPlanWarning[];
   /** What the server said while they ran; of each migration and level the first fifty. */
   notices: MigrationNotice[];
@@ -86,13 +90,14 @@ export function runMigrations(
     const first = await makePlan(worker, options, files, select).catch(waitIfIncomplete);
     const isDone = first?.plan.steps.length === 0;
     if (isDone) tellWarnings(first.plan.warnings, options);
-    const { pending, warnings, ...ran } = isDone
+    const { pending, waiting, warnings, ...ran } = isDone
       ? { ...first.plan, ...NOTHING_RAN }
       : await runLocked(worker, options, files, { select, first });
     return {
       schema: ledgerKey(options).targetSchema,
       steps: ran.steps,
       pending,
+      ...(waiting && { waiting }),
       warnings,
       notices: ran.notices,
       noticesLeftOut: ran.noticesLeftOut,
@@ -118,13 +123,14 @@ function runLocked(
   options: RunOptions,
   files: MigrationFile[],
   { select, first }: { select: Select; first: Planned | undefined },
-): Promise<Ran & Pick<MigrationResult, 'pending' | 'warnings'>> {
+): Promise<Ran & Pick<MigrationResult, 'pending' | 'waiting' | 'warnings'>> {
   return withRunner(worker, options, async (context, rows) => {
     const isUnchanged = JSON.stringify(rows) === JSON.stringify(first?.rows);
     const { plan } = first && isUnchanged ? first : await makePlan(worker, options, files, select);
     tellWarnings(plan.warnings, options);
-    const { pending, warnings } = plan;
-    return { ...(await applySteps(plan.steps, context)), pending, warnings };
+    const { pending, waiting, warnings } = plan;
+    const ran = await applySteps(plan.steps, context);
+    return { ...ran, pending, ...(waiting && { waiting }), warnings };
   });
 }
 
@@ -147,6 +153,8 @@ async function makePlan(
   const selections = await selectOrExplain(session, options, standing, select);
   const warnings = selections.flatMap((selection) => selection.warnings);
   const steps: MigrationStep[] = [];
+  const pending: PendingMigration[] = [];
+  let waiting: WaitingMigration | undefined;
   for (const selection of selections) {
     const prepared = await prepareSteps(selection, {
       storedTextLimitBytes: options.storedTextLimitBytes ?? DEFAULT_STORED_TEXT_LIMIT_BYTES,
@@ -159,6 +167,9 @@ async function makePlan(
     });
     steps.push(...prepared.steps);
     warnings.push(...prepared.warnings);
+    waiting ??= prepared.waiting;
+    const held = selection.migrations.slice(prepared.steps.length);
+    pending.push(...[...held, ...(selection.left ?? [])].map(nameOf));
   }
   const diffs =
     warnings.length > 0 ? await readDiffs(session, options, standing.statuses) : new Map();
@@ -166,7 +177,8 @@ async function makePlan(
     plan: {
       schema: ledgerKey(options).targetSchema,
       steps,
-      pending: selections.flatMap(({ left = [] }) => left.map(nameOf)),
+      pending,
+      ...(waiting && { waiting }),
       warnings: withDiffs(warnings, diffs),
     },
     rows: standing.ledger.rows,
@@ -208,6 +220,8 @@ export async function applySteps(steps: MigrationStep[], context: ApplyContext):
   let { createTarget, previous } = context;
   let aloneUntil = createTarget ? 1 : 0;
   try {
+    if (steps.some(({ script }) => script.directives.gates))
+      await (await import('./gates.ts')).refuseOldBuilds(steps, context);
     for (let index = 0; index < steps.length; index++) {
       if (index >= aloneUntil) {
         const { quick, isSafe } = await quickStepsFrom(steps, index, { ...context, previous });
@@ -219,6 +233,10 @@ export async function applySteps(steps: MigrationStep[], context: ApplyContext):
       if (!step) break;
       if (context.signal?.aborted) await previous;
       context.signal?.throwIfAborted();
+      if (step.script.directives.gates) {
+        await previous;
+        await (await import('./gates.ts')).refuseClosedGates(step, context);
+      }
       // Not before the last one is done, so that what is told comes in order.
       previous.then(
         () => course.onStarted(step),

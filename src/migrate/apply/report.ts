@@ -41,17 +41,24 @@ const NOTHING = {
 /** Said where there is nothing to do, and what there would be without `--to`. */
 export function renderNothing(
   command: keyof typeof NOTHING,
-  pending: MigrationResult['pending'],
+  { pending, waiting }: Pick<MigrationResult, 'pending' | 'waiting'>,
 ): string {
   const [first, ...others] = pending;
   if (!first) return NOTHING[command];
+  if (waiting) return `nothing to apply ${renderWaiting(waiting)}`;
   const more = others.length === 0 ? ' is' : ` and ${others.length} more are`;
   return `nothing to apply up to that version: ${first.label}_${first.name}${more} pending`;
 }
 
+/** Where `--expand` stopped, and what the migration there waits for. */
+function renderWaiting({ label, name, gates }: NonNullable<MigrationResult['waiting']>): string {
+  const head = `before ${label}_${name}, which contracts the schema`;
+  return [head, ...gates.map((gate) => `  it waits for: ${gate}`)].join('\n');
+}
+
 /** The last line of a run. */
 export function renderSummary(result: MigrationResult, command: keyof typeof NOTHING): string {
-  if (result.steps.length === 0) return renderNothing(command, result.pending);
+  if (result.steps.length === 0) return renderNothing(command, result);
   const parts = (['down', 'up'] as const)
     .map(
       (direction) =>
@@ -60,7 +67,8 @@ export function renderSummary(result: MigrationResult, command: keyof typeof NOT
     .filter(([, count]) => count > 0)
     .map(([direction, count]) => `${DONE[direction]} ${renderCount(count, 'migration')}`);
   const left = result.pending.length === 0 ? '' : `, ${result.pending.length} still pending`;
-  return `${parts.join(', ')} in ${renderDuration(result.durationMs)} (schema ${result.schema})${left}`;
+  const stop = result.waiting ? `\nstopped ${renderWaiting(result.waiting)}` : '';
+  return `${parts.join(', ')} in ${renderDuration(result.durationMs)} (schema ${result.schema})${left}${stop}`;
 }
 
 export function renderWarning({ message, diff }: MigrationPlanWarning, style: Style): string {

@@ -171,12 +171,23 @@ async function runStatements(
     before = batch;
   }
   if (!isPlain) sent.push(...outbox.send(), ...endScript(modes, context));
+  if (step.script.directives.ensures) {
+    sent = await ensured(step, context, [before, Promise.allSettled([...sent, ...outbox.send()])]);
+  }
   outbox.add(...recordParts(step, context));
   const recorded = outbox.send();
   const last = Promise.allSettled([...sent, ...recorded]);
   await firstFailure(before);
   await firstFailure(last);
   return recordedId((await recorded[0])?.[0]?.recorded, step, context);
+}
+
+/** Asks what the step ensures once its statements are done; nothing is under way then. */
+async function ensured(step: MigrationStep, context: ApplyContext, sent: Sent[]): Promise<[]> {
+  for (const batch of sent) await firstFailure(batch);
+  const { requireEnsured } = await import('./gates.ts');
+  await requireEnsured(step, context);
+  return [];
 }
 
 /** How the parts of the messages that hold several are told of. */

@@ -1,6 +1,14 @@
 import { EvdbError } from '../../errors.ts';
 import { type DirectiveLine, listDirectiveLines } from '../../sql/comments.ts';
 import { locate } from '../../sql/position.ts';
+import {
+  type Ensured,
+  GATE_DIRECTIVES,
+  type Gate,
+  type GateProblem,
+  parseGate,
+  parseQuery,
+} from './gates.ts';
 
 /** What the header comment of a script asks the runner for. */
 export interface Directives {
@@ -11,6 +19,12 @@ export interface Directives {
   statementTimeoutMs?: number;
   /** The one statement of the script runs in batches. */
   backfill?: BackfillDirective;
+  /** It takes something away that running builds of the application may still use. */
+  isContract?: boolean;
+  /** What has to hold before it runs. */
+  gates?: Gate[];
+  /** What has to hold after its statements. */
+  ensures?: Ensured[];
   ignoredRules: { rule: string; reason: string; line: number }[];
 }
 
@@ -30,6 +44,7 @@ const UNITS: Record<string, number> = { ms: 1, s: 1000, min: 60_000, h: 3_600_00
 const KNOWN = [
   ...['no-transaction', 'irreversible', 'lock-timeout', 'statement-timeout', 'ignore'],
   ...['backfill', 'batch-time', 'batch-rows'],
+  ...['contract', ...GATE_DIRECTIVES, 'ensure'],
 ];
 
 /**
@@ -49,7 +64,19 @@ export function parseDirectives(text: string, path: string): Directives {
     if (!readBatchLimit(batches, found.name, found.value, at))
       applyDirective(directives, found.name, found.value, at);
   }
+  refuseEnsureOutside(directives, path);
   return last === undefined ? directives : withBatches(directives, batches, last);
+}
+
+/** What is asked after the statements is asked in their transaction, so that a no rolls them back. */
+function refuseEnsureOutside({ ensures, noTransaction, backfill }: Directives, path: string): void {
+  const [first] = ensures ?? [];
+  if (!first || !(noTransaction || backfill)) return;
+  throw invalid(
+    { path, line: first.line },
+    '"ensure" needs the one transaction of the migration, and this one has none',
+    'Move it into a migration after this one, as: -- evdb: require <query>',
+  );
 }
 
 type BatchLimits = Pick<BackfillDirective, 'batchTimeMs' | 'batchRows'>;
@@ -197,12 +224,32 @@ function applyDirective(into: Directives, name: string, value: string, at: Place
       into.backfill = now;
       return;
     }
+    case 'contract':
+      if (value) throw invalid(at, '"contract" takes no value', 'Write: -- evdb: contract');
+      into.isContract = true;
+      return;
+    case 'after':
+    case 'require':
+    case 'require-build':
+      into.gates = [...(into.gates ?? []), wellWritten(parseGate(name, value, at.line), at)];
+      return;
+    case 'ensure':
+      into.ensures = [
+        ...(into.ensures ?? []),
+        { query: wellWritten(parseQuery(name, value), at), line: at.line },
+      ];
+      return;
     case 'ignore':
       into.ignoredRules.push(...parseIgnore(value, at));
       return;
     default:
       throw unknown(name, at);
   }
+}
+
+function wellWritten<T extends Gate | string>(read: T | GateProblem, at: Place): T {
+  if (typeof read === 'object' && 'hint' in read) throw invalid(at, read.message, read.hint);
+  return read;
 }
 
 /** Of two that differ one was meant, and nobody knows which. */

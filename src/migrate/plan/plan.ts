@@ -16,11 +16,19 @@ export interface Selection {
   migrations: MigrationStatus[];
   /** What remains pending because a target or a number of steps left it out. */
   left?: MigrationStatus[];
+  /** Whether the first one whose script says `contract`, and all after it, are left out too. */
+  isExpandOnly?: boolean;
   warnings: MigrationPlanWarning[];
 }
 
 /** A migration that is not applied. */
 export type PendingMigration = Pick<MigrationStatus, 'version' | 'label' | 'name'>;
+
+/** The migration that `--expand` stops before. */
+export interface WaitingMigration extends PendingMigration {
+  /** What it requires before it runs, as its header writes it. */
+  gates: string[];
+}
 
 /** Which migrations to apply; if empty, all pending ones. */
 export interface PlanUpOptions {
@@ -32,6 +40,8 @@ export interface PlanUpOptions {
   strict?: boolean | undefined;
   /** Apply migrations that are older than the newest applied one. */
   outOfOrder?: boolean | undefined;
+  /** Stop before the first migration that says `-- evdb: contract`; default false. */
+  expand?: boolean | undefined;
 }
 
 /** Which migrations to roll back; if empty, the newest one. */
@@ -61,7 +71,13 @@ export function planUp(statuses: MigrationStatus[], options: PlanUpOptions = {})
     .filter(({ version }) => target === undefined || compareVersions(version, target) <= 0)
     .slice(0, options.steps ?? open.length);
   refuseOutOfOrder(migrations, statuses, options);
-  return { direction: 'up', migrations, left: open.slice(migrations.length), warnings };
+  return {
+    direction: 'up',
+    migrations,
+    left: open.slice(migrations.length),
+    isExpandOnly: options.expand === true,
+    warnings,
+  };
 }
 
 /**

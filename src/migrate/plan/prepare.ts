@@ -22,7 +22,7 @@ import { ledgerKey, type MigrateOptions } from '../options.ts';
 import type { MigrationDirection, MigrationPlanWarning } from '../progress.ts';
 import { checkStatements, type ScriptProblem } from './check.ts';
 import type { MigrationStatus } from './compare.ts';
-import { fullName, listNames, type Selection } from './plan.ts';
+import { fullName, listNames, type Selection, type WaitingMigration } from './plan.ts';
 import { type ResumePoint, readResumePoint } from './resume-point.ts';
 
 /** One migration, read and checked, ready to run. */
@@ -62,24 +62,35 @@ interface PrepareOptions {
  * @throws {EvdbError} EMPTY_FILE, MISSING_DOWN, IRREVERSIBLE, and those of `readScript`
  */
 export async function prepareSteps(
-  { direction, migrations }: Selection,
+  { direction, migrations, isExpandOnly = false }: Selection,
   options: PrepareOptions,
-): Promise<{ steps: MigrationStep[]; warnings: MigrationPlanWarning[] }> {
+): Promise<{
+  steps: MigrationStep[];
+  waiting?: WaitingMigration;
+  warnings: MigrationPlanWarning[];
+}> {
   if (migrations.length === 0) return { steps: [], warnings: [] };
   const parser = await loadSqlParser();
   const warnings: MigrationPlanWarning[] = [];
   const steps: MigrationStep[] = [];
+  let waiting: WaitingMigration | undefined;
   for (const status of migrations) {
     const script = await (direction === 'up'
       ? upScript(status, options)
       : downScript(status, options));
+    if (isExpandOnly && script.directives.isContract) {
+      const { version, label, name } = status;
+      const gates = (script.directives.gates ?? []).map(({ text }) => text);
+      waiting = { version, label, name, gates };
+      break;
+    }
     const { statements, problems } = await readStatementsFor(options.session, script, parser);
     if (problems.length > 0) warnings.push(...refuseProblems(script, status, problems));
     const step = { direction, status, script, statements, options };
     steps.push(makeStep(step, await readBackfillOf(step, parser)));
   }
   if (direction === 'up') warnings.push(...warnOfNoWayBack(steps, migrations));
-  return { steps, warnings };
+  return { steps, ...(waiting && { waiting }), warnings };
 }
 
 /** Better told now than by `down`, when there is no time to write a script. */

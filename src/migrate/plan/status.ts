@@ -3,6 +3,7 @@ import type { PipelineFinding, PipelineReport } from '../../report/pipeline.ts';
 import { type Cell, renderTable, type Style, type TableRenderer } from '../../report/table.ts';
 import { renderCount, renderDuration, renderTime } from '../../text/units.ts';
 import { renderState } from '../../text/words.ts';
+import { type MigrationFile, readScript } from '../files/source.ts';
 import { displayPath, type Version } from '../files/version.ts';
 import { ledgerKey, type MigrateOptions } from '../options.ts';
 import { isBackfillRow, type MigrationState, type MigrationStatus } from './compare.ts';
@@ -21,6 +22,10 @@ export interface StatusEntry {
   durationMs: number | null;
   /** `applied`, `baseline` or `adopted:<tool>`; null if it is not applied. */
   origin: string | null;
+  /** Set for a pending migration that takes something from running builds of the application. */
+  isContract?: true;
+  /** What a pending migration requires before it runs, as its header writes it; absent if nothing. */
+  gates?: string[];
   /** Set for a no-transaction script that stopped halfway. */
   progress?: { statementsDone: number; statementsTotal: number };
 }
@@ -70,12 +75,26 @@ function statusEntry({ version, label, name, state, row, file }: MigrationStatus
     appliedAt: isDone ? row.appliedAt : null,
     durationMs: row?.durationMs ?? null,
     origin: isDone ? row.origin : null,
+    ...(!row && file && headerOf(file)),
     ...(row &&
       !isDone &&
       !isBackfillRow(row) && {
         progress: { statementsDone: row.statementsDone, statementsTotal: row.statementsTotal },
       }),
   };
+}
+
+/** What the header of a pending file says of its phase; a file that cannot be read is told by `up`. */
+function headerOf({ upPath }: MigrationFile): Pick<StatusEntry, 'isContract' | 'gates'> {
+  try {
+    const { isContract, gates } = readScript(upPath).directives;
+    return {
+      ...(isContract && { isContract }),
+      ...(gates && { gates: gates.map(({ text }) => text) }),
+    };
+  } catch {
+    return {};
+  }
 }
 
 function countStates(migrations: StatusEntry[]): Record<MigrationState, number> {
@@ -147,6 +166,9 @@ export function renderStatus(status: MigrationsStatus, options: StatusRenderOpti
     ...Object.entries(MEANINGS)
       .filter(([state]) => status.counts[state as MigrationState] > 0)
       .map(([state, meaning]) => style.dim(`${renderState(state)}: ${meaning}`)),
+    ...shown.flatMap(({ label, name, gates = [] }) =>
+      gates.map((gate) => `${label}_${name} waits for: ${gate}`),
+    ),
   ];
   return parts.filter((part, index) => index > 0 || part !== '').join('\n');
 }
@@ -155,10 +177,11 @@ function renderRow(entry: StatusEntry): Cell[] {
   const { label, name, state, appliedAt, durationMs, origin, progress } = entry;
   const where = progress ? ` (${progress.statementsDone} of ${progress.statementsTotal})` : '';
   const from = origin === null || origin === 'applied' ? '' : ` (${origin.replace(':', ' from ')})`;
+  const phase = entry.isContract ? ' (contract)' : '';
   return [
     { text: label },
     { text: name },
-    { text: renderState(state) + where + from, colour: COLOURS[state] },
+    { text: renderState(state) + phase + where + from, colour: COLOURS[state] },
     { text: appliedAt ? renderTime(appliedAt) : '-' },
     { text: durationMs === null || !appliedAt ? '-' : renderDuration(durationMs) },
   ];

@@ -8,7 +8,8 @@ import type {
   Rewrite,
   Scan,
 } from '../../impact/impact.ts';
-import type { PendingMigration } from '../plan/plan.ts';
+import type { GateAnswer } from '../apply/gates.ts';
+import type { PendingMigration, WaitingMigration } from '../plan/plan.ts';
 import type { MigrationDirection, MigrationPlanWarning, MigrationStepName } from '../progress.ts';
 
 /** What would run, and how it would affect other sessions. */
@@ -22,6 +23,8 @@ export interface ImpactPlan {
   tables: Record<ObjectKey, ImpactTableFacts>;
   /** What remains pending because a target or a number of steps left it out. */
   pending: PendingMigration[];
+  /** The migration that `expand` stops before. */
+  waiting?: WaitingMigration;
   warnings: MigrationPlanWarning[];
   /** Where the statements were tried; null if they were only read. */
   trace: ImpactTraceFacts | null;
@@ -72,6 +75,10 @@ export interface StepImpact extends MigrationStepName {
   statements: StatementImpact[];
   /** Where the one statement runs in batches; else null. */
   backfill: BackfillImpact | null;
+  /** Whether the migration says that it takes something from running builds of the application. */
+  isContract: boolean;
+  /** What it requires before it runs, and what the database says of that now. */
+  gates: GateAnswer[];
 }
 
 /** How a statement will run in batches. What only the server knows is null where `unknown` says why. */

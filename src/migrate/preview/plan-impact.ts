@@ -50,10 +50,10 @@ export interface PlanImpactOptions
  * const rewrites = plan.steps.flatMap((step) => step.statements.flatMap((one) => one.rewrites));
  */
 export async function planImpact(options: PlanImpactOptions): Promise<ImpactPlan> {
-  return withCommandPlan(options, async ({ plan }, session) => {
-    const { schema, steps, pending, warnings } = plan;
+  return withCommandPlan(options, async ({ plan, rows }, session) => {
+    const { schema, steps, pending, waiting, warnings } = plan;
     const { serverVersion } = session.facts;
-    const known = { schema, serverVersion, pending, warnings };
+    const known = { schema, serverVersion, pending, ...(waiting && { waiting }), warnings };
     const nothing = { ...known, steps: [], tables: {}, trace: null };
     if (steps.length === 0) return nothing;
     const { trace } = options;
@@ -85,11 +85,13 @@ export async function planImpact(options: PlanImpactOptions): Promise<ImpactPlan
     });
     for (const [index, step] of steps.entries()) {
       const impact = impacts[index];
-      if (impact)
-        impact.backfill = await readBackfillImpact(step, session, {
-          options,
-          isFirst: index === 0,
-        });
+      if (!impact) continue;
+      impact.backfill = await readBackfillImpact(step, session, { options, isFirst: index === 0 });
+      if (step.script.directives.gates) {
+        const path = { ...applySettings(options), ...ledgerKey(options) };
+        const { askGates } = await import('../apply/gates.ts');
+        impact.gates = await askGates(step, { session, ...path, readRows: async () => rows });
+      }
     }
     const tables = await readTableFacts(session, felt, sizes);
     const told = { ...nothing, steps: impacts, tables, trace: traced?.facts ?? null };

@@ -3,6 +3,7 @@ import { fence, type PipelineReport } from '../../report/pipeline.ts';
 import { PLAIN, type Style } from '../../report/table.ts';
 import { renderCount, renderDuration } from '../../text/units.ts';
 import { wrapWords } from '../../text/wrap.ts';
+import type { GateAnswer } from '../apply/gates.ts';
 import type { BudgetFinding, BudgetVerdict } from './budget.ts';
 import type {
   BackfillImpact,
@@ -79,14 +80,25 @@ function renderStep(
     ...renderHead(
       `  ${arrow}  `,
       `${step.label}_${step.name}`,
-      `${statements}${mode}${done}`,
+      `${statements}${mode}${done}${step.isContract ? ', contracts the schema' : ''}`,
       options,
     ),
+    ...step.gates.flatMap((gate) => renderGate(gate, options)),
     ...(step.backfill ? [] : renderStrongest(step, options)),
     ...(step.backfill ? renderBackfill(step.backfill, options) : []),
     ...shown.flatMap((one) => renderStatement(one, step, plan.tables, options)),
     ...notes.flatMap((note) => wrap(note, STEP, options)).map((line) => style.dim(line)),
   ];
+}
+
+/** `waits for: require select … (false)` */
+function renderGate(
+  { text, isOpen, found }: GateAnswer,
+  options: ImpactPlanRenderOptions,
+): string[] {
+  const { style } = options;
+  const lines = wrap(`${isOpen ? 'open:' : 'waits for:'} ${text} (${found})`, STEP, options);
+  return lines.map((line) => (isOpen ? style.dim(line) : style.warn(line)));
 }
 
 /** In one line where that fits. */

@@ -69,7 +69,7 @@ export function readStepImpact(step: MigrationStep, around: Around): StepImpact 
     statementsDone,
     statementsTotal: step.script.large?.statementsTotal ?? statements.length,
     statements,
-    backfill: null,
+    ...{ backfill: null, gates: [], isContract: step.script.directives.isContract === true },
   };
 }
 

@@ -99,6 +99,54 @@ select 1;`;
     expect(() => twice('2s')).toThrow('001_a.sql:2: "lock-timeout" is given a second time');
   });
 
+  it('say what has to hold before and after', () => {
+    const text = [
+      '-- evdb: contract',
+      '-- evdb: after backfill 014',
+      '-- evdb: require select true;',
+      '-- evdb: require-build checkout >= 1.8',
+      '-- evdb: ensure select false',
+    ].join('\n');
+    expect(parse(text)).toMatchObject({
+      isContract: true,
+      gates: [
+        { kind: 'after-backfill', version: '14', line: 2, text: 'after backfill 014' },
+        { kind: 'require', query: 'select true', line: 3 },
+        { kind: 'require-build', application: 'checkout', build: '1.8', line: 4 },
+      ],
+      ensures: [{ query: 'select false', line: 5 }],
+    });
+  });
+
+  it.each([
+    ['contract now', '"contract" takes no value'],
+    ['after 014', '"after" needs the version of a backfill'],
+    ['after backfill last', '"after" needs the version of a backfill'],
+    ['require', '"require" needs one query'],
+    ['require venue is null', '"require" needs one query'],
+    ['require select true; drop table a', '"require" needs one query'],
+    ['require delete from a', '"require" needs one query'],
+    ['require-build checkout', '"require-build" needs the name of an application'],
+    ['require-build checkout/api >= 1', '"require-build" needs the name of an application'],
+    ['require-build checkout >= new', '"require-build" needs the name of an application'],
+    ['ensure update a set b = 1', '"ensure" needs one query'],
+  ])('are refused where a gate is written wrongly: %s', (line, message) => {
+    expect(() => parse(`-- evdb: ${line}`)).toThrow(
+      expect.objectContaining({
+        code: 'DIRECTIVE_INVALID',
+        message: expect.stringContaining(message),
+      }),
+    );
+  });
+
+  it.each(['no-transaction', 'backfill events'])(
+    'refuse to ensure something where there is no one transaction: %s',
+    (other) => {
+      const text = `-- evdb: ensure select true\n-- evdb: ${other}`;
+      expect(() => parse(text)).toThrow('"ensure" needs the one transaction');
+    },
+  );
+
   it('to ignore a rule may stand anywhere', () => {
     refuse('select 1;\n-- evdb: ignore a-rule: meant\nselect 2; /* evdb: ignore b-rule: too */');
   });

@@ -63,6 +63,8 @@ function planOf(
           strongestLock: null,
           statementsDone: 0,
           backfill: null,
+          isContract: false,
+          gates: [],
           statementsTotal: statements.length,
         },
         waits: {

@@ -76,6 +76,8 @@ const step: StepImpact = {
     relations: ['public.events'],
   },
   backfill: null,
+  isContract: false,
+  gates: [],
   statementsTotal: 2,
   statements: [quiet, loud],
 };
