@@ -61,7 +61,7 @@ stageTest.for(seedsOf(1, 2, 3, 4))(
   { timeout: 120_000 },
   async (seed, { stage }) => {
     const random = randomOf(seed);
-    await makeEvents(stage.sql, 3000);
+    await makeEvents(stage.sql, 1500);
     await stage.migration('001_n', INCREMENT);
     const admin = stage.openOther();
     let kills = 0;
