@@ -253,12 +253,16 @@ export class QueryError extends EvdbError {
   }
 }
 
-const QUERY_TRANSLATIONS: Record<string, [code: EvdbErrorCode, hint: string]> = {
-  '42501': ['PERMISSION_DENIED', 'Let the owner or an administrator grant it.'],
-  '25006': ['READ_ONLY', 'Connect to the primary, or use a role that may write.'],
-  '55P03': ['LOCK_TIMEOUT', 'Nothing was changed. Try again at a quieter time.'],
-  '40P01': ['LOCK_TIMEOUT', 'Nothing was changed. Try again.'],
-  '53100': ['DISK_FULL', "The server's disk is full: make room there."],
+const QUERY_TRANSLATIONS: Record<string, [code: EvdbErrorCode, hint: () => string]> = {
+  '42501': ['PERMISSION_DENIED', () => 'Let the owner or an administrator grant it.'],
+  '25006': ['READ_ONLY', () => 'Connect to the primary, or use a role that may write.'],
+  '55P03': [
+    'LOCK_TIMEOUT',
+    () =>
+      `Nothing was changed. \`${commandLine('stats locks')}\` shows who holds the lock; try again once it is free.`,
+  ],
+  '40P01': ['LOCK_TIMEOUT', () => 'Nothing was changed. Try again.'],
+  '53100': ['DISK_FULL', () => "The server's disk is full: make room there."],
 };
 
 /** Gives an error of the driver a code of evdb's; what is one already stays as it is. */
@@ -273,7 +277,7 @@ export function queryError(error: unknown): unknown {
   }
   // Five characters are a SQLSTATE; anything else is not the server's.
   if (!/^[0-9A-Z]{5}$/.test(code)) return error;
-  const [evdbCode, evdbHint] = QUERY_TRANSLATIONS[code] ?? ['QUERY_FAILED', undefined];
+  const [evdbCode, evdbHint] = QUERY_TRANSLATIONS[code] ?? (['QUERY_FAILED', undefined] as const);
   const answer = error as Error & ServerFields;
-  return new QueryError(evdbCode, answer, answer.hint ?? evdbHint);
+  return new QueryError(evdbCode, answer, answer.hint ?? evdbHint?.());
 }

@@ -17,6 +17,7 @@ import {
   readList,
   USER_SCHEMAS,
 } from './relations.ts';
+import { runWithoutWaiting } from './sizes.ts';
 
 const KINDS: Record<string, CatalogConstraint['kind']> = {
   c: 'check',
@@ -37,7 +38,8 @@ const ACTIONS: Record<string, ReferentialAction> = {
 
 /**
  * Fills in the constraints. Where a foreign key references a partitioned table, PostgreSQL keeps one
- * for each of its partitions too; those are left out.
+ * for each of its partitions too; those are left out. What a check says is not known of a table that
+ * somebody has locked: reading it would wait.
  */
 export async function readConstraints(
   session: Session,
@@ -45,7 +47,9 @@ export async function readConstraints(
   parser: SqlParser,
 ): Promise<void> {
   const isEnforced = session.facts.serverVersion >= 180_000 ? 'k.conenforced' : 'true';
-  const query = session.run(`
+  const query = runWithoutWaiting(
+    session,
+    (isLocked) => `
     select k.conrelid::text as "table",
         k.conname::text as "name",
         k.contype::text as "kind",
@@ -61,7 +65,8 @@ export async function readConstraints(
         k.coninhcount > 0 as "isInherited",
         k.connoinherit and k.contype in ('c', 'n') as "isOwnOnly",
         case
-            when k.contype = 'c' then pg_catalog.pg_get_expr(k.conbin, k.conrelid)
+            when k.contype = 'c' and not ${isLocked('k.conrelid')}
+                then pg_catalog.pg_get_expr(k.conbin, k.conrelid)
         end as "expression"
     from pg_catalog.pg_constraint as k
     join pg_catalog.pg_class as c on c.oid = k.conrelid
@@ -70,7 +75,8 @@ export async function readConstraints(
     left join pg_catalog.pg_constraint as p on p.oid = k.conparentid
     where k.contype in ('c', 'n', 'f', 'p', 'u', 'x')
         and (p.oid is null or k.contype <> 'f' or p.conrelid <> k.conrelid)
-        and ${USER_SCHEMAS}`);
+        and ${USER_SCHEMAS}`,
+  );
   const [byId, rows] = await Promise.all([relations, query]);
   for (const row of rows) {
     const table = byId.get(String(row.table));

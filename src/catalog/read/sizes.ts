@@ -1,3 +1,4 @@
+import { codeOf } from '../../connection/connection-error.ts';
 import type { Row, Session } from '../../connection/session.ts';
 import { quoteLiteral } from '../../sql/quote.ts';
 import { type ObjectKey, objectKey, splitKey } from '../catalog.ts';
@@ -8,6 +9,36 @@ export interface RelationSize {
   rows: number | undefined;
   /** With indexes and toast. */
   bytes: number | undefined;
+}
+
+/** Tables that somebody has locked, or waits to lock, against reading. */
+const LOCKED = `with locked as materialized (
+        select coalesce(i.indrelid, l.relation) as relid
+        from pg_catalog.pg_locks as l
+        left join pg_catalog.pg_index as i on i.indexrelid = l.relation
+        where l.mode = 'AccessExclusiveLock'
+            and l.relation is not null
+            and l.pid is distinct from pg_catalog.pg_backend_pid()
+    )`;
+
+/**
+ * Runs one query that asks functions which lock what they look at, for all but the tables that are
+ * locked. Where a lock comes in between, it runs again and takes every table for locked.
+ *
+ * @param session outside of a transaction
+ * @param render gives the query, from `select` on; what it is given tells whether a table is locked
+ */
+export async function runWithoutWaiting(
+  session: Session,
+  render: (isLocked: (oid: string) => string) => string,
+): Promise<Row[]> {
+  const query = render((oid) => `${oid} in (select relid from locked)`);
+  try {
+    return await session.run(`set local lock_timeout = '100ms';\n${LOCKED}${query}`);
+  } catch (error) {
+    if (codeOf(error) !== '55P03') throw error;
+    return session.run(render(() => 'true'));
+  }
 }
 
 /**
@@ -24,31 +55,26 @@ export async function readSizes(
   const wanted = names.map(
     ({ schema, name }) => `(${quoteLiteral(schema)}, ${quoteLiteral(name)})`,
   );
-  const rows = await session.run(`
-    with locked as (
-        select coalesce(i.indrelid, l.relation) as relid
-        from pg_catalog.pg_locks as l
-        left join pg_catalog.pg_index as i on i.indexrelid = l.relation
-        where l.mode = 'AccessExclusiveLock'
-            and l.relation is not null
-            and l.pid <> pg_catalog.pg_backend_pid()
-    )
+  const rows = await runWithoutWaiting(
+    session,
+    (isLocked) => `
     select n.nspname::text as "schema",
         c.relname::text as "name",
         case when c.relkind in ('r', 'p', 'm') then c.reltuples::float8 end as "rows",
         c.relpages::float8 as "pages",
         case
-            when c.relkind in ('r', 'm') and c.oid not in (select relid from locked)
+            when c.relkind in ('r', 'm') and not ${isLocked('c.oid')}
                 then pg_catalog.pg_total_relation_size(c.oid)::text
         end as "bytes",
         case
-            when c.relkind in ('r', 'm') and c.oid not in (select relid from locked)
+            when c.relkind in ('r', 'm') and not ${isLocked('c.oid')}
                 then pg_catalog.pg_relation_size(c.oid)::float8
                     / pg_catalog.current_setting('block_size')::float8
         end as "pagesNow"
     from (values ${wanted.join(', ')}) as w (schema, name)
     join pg_catalog.pg_namespace as n on n.nspname = w.schema::pg_catalog.name
-    join pg_catalog.pg_class as c on c.relnamespace = n.oid and c.relname = w.name::pg_catalog.name`);
+    join pg_catalog.pg_class as c on c.relnamespace = n.oid and c.relname = w.name::pg_catalog.name`,
+  );
   return new Map(
     rows.map((row) => [
       objectKey(String(row.schema), String(row.name)),

@@ -238,6 +238,7 @@ describe('a plan', () => {
 
   test('does not wait for a table that somebody has locked', async ({ stage }) => {
     await migrateOrders(stage);
+    await stage.sql`alter table orders add constraint orders_known check (id is not null)`;
     await stage.migration('002_a', 'alter table orders add column x int');
     const other = stage.openOther();
     await other.unsafe('begin; lock table orders in access exclusive mode');
