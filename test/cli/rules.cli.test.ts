@@ -73,7 +73,7 @@ describe('rules repair', () => {
     await behindTriggers(db.sql, 'update events set current_registrations = 3');
     const { code, stdout } = await evdb('rules', 'repair', '--dry-run');
     expect(code).toBe(0);
-    expect(stdout).toContain('would repair  registration_count_mismatch: 1 events');
+    expect(stdout).toContain('would repair  registration_count_mismatch: 1 event');
     expect(stdout).toContain(`events ${event} REPAIR`);
     expect(stdout).toContain('current_registrations: 3 → 0');
     expect(stdout).toContain('Nothing was changed (--dry-run).');
@@ -89,7 +89,7 @@ describe('rules repair', () => {
     await db.sql`alter table users disable trigger users_30_fill`;
     const first = await evdb('rules', 'repair', '--confirm');
     expect(first.code).toBe(3);
-    expect(first.stdout).toContain('repaired  registration_count_mismatch: 1 events');
+    expect(first.stdout).toContain('repaired  registration_count_mismatch: 1 event');
     expect(first.stdout).toContain('Still broken: disabled_triggers (1)');
     await db.sql`alter table users enable trigger users_30_fill`;
     expect(await evdb('rules', 'repair', '--confirm')).toMatchObject({
