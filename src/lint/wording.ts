@@ -11,18 +11,18 @@ const LOCK_NAMES = new Map(
   LOCK_MODES.map((mode) => [mode, mode.replace(/(?<=[a-z])(?=[A-Z])/g, ' ').toUpperCase()]),
 );
 
-/** `under ACCESS EXCLUSIVE: nobody can read or write it meanwhile` */
+/** `under ACCESS EXCLUSIVE: no one can read or write it meanwhile` */
 export function underLock(mode: LockMode, pronoun = 'it'): string {
   return `under ${lockName(mode)}: ${blockedMeanwhile(mode, pronoun)}`;
 }
 
-/** `nobody can write it meanwhile` */
+/** `no one can write to it meanwhile` */
 export function blockedMeanwhile(mode: LockMode, pronoun = 'it'): string {
   switch (blockedBy(mode)) {
     case 'reads and writes':
-      return `nobody can read or write ${pronoun} meanwhile`;
+      return `no one can read or write ${pronoun} meanwhile`;
     case 'writes':
-      return `nobody can write ${pronoun} meanwhile`;
+      return `no one can write to ${pronoun} meanwhile`;
     case 'schema changes':
       return `no other change of its structure can run meanwhile`;
     default:
@@ -30,7 +30,7 @@ export function blockedMeanwhile(mode: LockMode, pronoun = 'it'): string {
   }
 }
 
-/** `rewrites public.t and its 3 indexes under ACCESS EXCLUSIVE: nobody can read or write it meanwhile` */
+/** `rewrites public.t and its 3 indexes under ACCESS EXCLUSIVE: no one can read or write it meanwhile` */
 export function rewritesTables(at: StatementInContext, tables: readonly string[]): string {
   const indexes = tables.reduce((sum, one) => sum + (relationOf(at, one)?.indexes.size ?? 0), 0);
   const their = tables.length > 1 ? 'their' : 'its';
@@ -38,7 +38,7 @@ export function rewritesTables(at: StatementInContext, tables: readonly string[]
   return `rewrites ${tablesNamed(at, tables)}${andIndexes} ${underLock('AccessExclusive', pronounFor(tables))}`;
 }
 
-/** `reads every row of public.t under SHARE: nobody can write it meanwhile` */
+/** `reads every row of public.t under SHARE: no one can write to it meanwhile` */
 export function readsTables(
   at: StatementInContext,
   tables: readonly string[],

@@ -43,11 +43,11 @@ const REWRITE = {
 } as const;
 
 describe('a message', () => {
-  test('names the table, its indexes, the lock, and what nobody can do', async () => {
+  test('names the table, its indexes, the lock, and what no one can do', async () => {
     const catalog = catalogWith({ key: 'public.t', indexes: new Set(['public.a', 'public.b']) });
     const around = { catalog, impact: { rewrites: [REWRITE] } };
     expect(await messageOf(addColumnVolatileDefault, 'alter table t add x int', around)).toBe(
-      'the volatile default random() of the new column x rewrites public.t and its 2 indexes under ACCESS EXCLUSIVE: nobody can read or write it meanwhile',
+      'the volatile default random() of the new column x rewrites public.t and its 2 indexes under ACCESS EXCLUSIVE: no one can read or write it meanwhile',
     );
   });
 
@@ -76,7 +76,7 @@ describe('a message', () => {
     const findings = await checkScript(checkValidated, script, { impact: { scans } });
     expect(findings).toHaveLength(1);
     expect(findings[0]?.message).toBe(
-      'adding check positive reads every row of public.p1, public.p2, public.p3 and 2 more under ACCESS EXCLUSIVE: nobody can read or write them meanwhile',
+      'adding check positive reads every row of public.p1, public.p2, public.p3 and 2 more under ACCESS EXCLUSIVE: no one can read or write them meanwhile',
     );
     expect(findings[0]?.tables).toEqual(relations);
   });
@@ -95,7 +95,7 @@ describe('a message', () => {
       impact: { builds },
     });
     expect(message).toBe(
-      'building index i over public.t under SHARE: nobody can write it meanwhile',
+      'building index i over public.t under SHARE: no one can write to it meanwhile',
     );
   });
 });

@@ -21,7 +21,7 @@ export const checkValidated: LintRule = {
     ) {
       return [
         {
-          message: `adding a check to domain ${unknown} reads every row of each table that uses it, under SHARE: nobody can write them meanwhile`,
+          message: `adding a check to domain ${unknown} reads every row of each table that uses it, under SHARE: no one can write to them meanwhile`,
           hint: DOMAIN_HINT,
           severity: 'warning',
           tables: [],

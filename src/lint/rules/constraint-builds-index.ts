@@ -3,7 +3,7 @@ import { placeOf, touchedFor } from '../created.ts';
 import { evidenceOf, type LintRule, relationOf, type StatementInContext } from '../rule.ts';
 import { IN_NO_TRANSACTION_FILE, pronounFor, tablesNamed, underLock } from '../wording.ts';
 
-/** A unique constraint or primary key that builds its index while nobody can use the table. */
+/** A unique constraint or primary key that builds its index while no one can use the table. */
 export const constraintBuildsIndex: LintRule = {
   name: 'constraint-builds-index',
   kinds: ['AlterTableStmt'],

@@ -13,7 +13,7 @@ import {
 } from '../rule.ts';
 import { IN_LATER_FILE, lockName, tablesNamed } from '../wording.ts';
 
-/** A foreign key whose rows are all looked up while nobody can write either table. */
+/** A foreign key whose rows are all looked up while no one can write to either table. */
 export const fkValidated: LintRule = {
   name: 'fk-validated',
   kinds: ['AlterTableStmt'],
@@ -51,8 +51,8 @@ function looksUp(at: StatementInContext, child: string, { relations }: TouchedGr
 
 function blocked(lock: string, child: string): string {
   return lock === 'AccessExclusive'
-    ? `nobody can read or write ${child}, or write the other table, meanwhile`
-    : 'nobody can write either table meanwhile';
+    ? `no one can read or write ${child}, or write to the other table, meanwhile`
+    : 'no one can write to either table meanwhile';
 }
 
 /** `alter constraint … enforced`, which validates at once. */

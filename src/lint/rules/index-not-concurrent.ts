@@ -12,7 +12,7 @@ import {
 } from '../rule.ts';
 import { IN_NO_TRANSACTION_FILE, pronounFor, tablesNamed, underLock } from '../wording.ts';
 
-/** An index that is built while nobody can write the table. */
+/** An index that is built while no one can write to the table. */
 export const indexNotConcurrent: LintRule = {
   name: 'index-not-concurrent',
   kinds: ['IndexStmt'],

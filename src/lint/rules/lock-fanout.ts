@@ -42,7 +42,7 @@ function meanwhile(locks: readonly LockTaken[]): string {
   const tables = locks.map(({ relation }) => relation);
   return modes.size === 1
     ? blockedMeanwhile(mode, pronounFor(tables))
-    : 'nobody can write any of them meanwhile, nor read those under ACCESS EXCLUSIVE';
+    : 'no one can write to any of them meanwhile, or read those under ACCESS EXCLUSIVE';
 }
 
 /** Tables by mode: `a and b (ACCESS EXCLUSIVE)`. */

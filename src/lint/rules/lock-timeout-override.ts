@@ -118,7 +118,7 @@ function judgeLock(at: StatementInContext, { relations, mode }: LockStmt): RuleF
     const why = isChosen ? '' : ', because no weaker mode is named';
     return [
       {
-        message: `locks ${table} under ACCESS EXCLUSIVE until the transaction ends${why}: nobody can read or write it meanwhile`,
+        message: `locks ${table} under ACCESS EXCLUSIVE until the transaction ends${why}: no one can read or write it meanwhile`,
         hint: 'Name the weakest mode that serves, such as "in share row exclusive mode" against writes, or leave it out: each statement takes the lock it needs.',
         severity: isChosen ? 'warning' : 'error',
         offset: offsetOf(at, range.location),

@@ -13,7 +13,7 @@ import {
 } from '../rule.ts';
 import { blockedMeanwhile, readsTables, sized } from '../wording.ts';
 
-/** A new partition that holds up its whole table, or is read while nobody can use it. */
+/** A new partition that holds up its whole table, or is read while no one can use it. */
 export const partitionAttach: LintRule = {
   name: 'partition-attach',
   kinds: ['CreateStmt', 'AlterTableStmt'],

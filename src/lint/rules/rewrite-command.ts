@@ -33,7 +33,7 @@ function messageOf(at: StatementInContext, rewrite: TouchedGroup<Rewrite>): stri
   const index = at.catalog.indexes.get(rewrite.relation);
   return index === undefined
     ? `${doingOf(rewrite)} ${rewritesTables(at, rewrite.relations)}`
-    : `moving index ${index.key} to tablespace ${rewrite.detail} copies it under ACCESS EXCLUSIVE: nobody can read or write ${index.table} meanwhile`;
+    : `moving index ${index.key} to tablespace ${rewrite.detail} copies it under ACCESS EXCLUSIVE: no one can read or write ${index.table} meanwhile`;
 }
 
 function judgeMove({ objtype, orig_tablespacename }: AlterTableMoveAllStmt): RuleFinding {

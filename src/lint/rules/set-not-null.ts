@@ -72,7 +72,7 @@ function judgeDomain(at: StatementInContext): RuleFinding[] {
   if (unknown !== undefined) {
     return [
       {
-        message: `making domain ${unknown} NOT NULL reads every row of each table that uses it, under SHARE: nobody can write them meanwhile`,
+        message: `making domain ${unknown} NOT NULL reads every row of each table that uses it, under SHARE: no one can write to them meanwhile`,
         hint: DOMAIN_HINT,
         severity: 'warning',
         tables: [],

@@ -66,7 +66,7 @@ describe('fk-validated', () => {
     });
     expect([...(finding?.tables ?? [])].sort()).toEqual(['public.r', 'public.t']);
     expect(finding?.message).toBe(
-      'adding foreign key f looks every row of public.t up in public.r under SHARE ROW EXCLUSIVE: nobody can write either table meanwhile',
+      'adding foreign key f looks every row of public.t up in public.r under SHARE ROW EXCLUSIVE: no one can write to either table meanwhile',
     );
   });
 

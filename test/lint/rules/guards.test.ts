@@ -45,7 +45,7 @@ describe('disabled-trigger', () => {
 
   test('tells the lock, and what happens to the foreign keys', () => {
     expect(messageOf(rule, 'alter table t disable trigger all')).toBe(
-      'switches all triggers, those of the foreign keys among them, of public.t off under SHARE ROW EXCLUSIVE: nobody can write it meanwhile, and the lock stays until the transaction ends; rows without the row that they reference go in, and the foreign key counts as valid',
+      'switches all triggers, those of the foreign keys among them, of public.t off under SHARE ROW EXCLUSIVE: no one can write to it meanwhile, and the lock stays until the transaction ends; rows without the row that they reference go in, and the foreign key counts as valid',
     );
   });
 
@@ -189,7 +189,7 @@ describe('lock-table', () => {
 
   test('tells who waits', () => {
     expect(messageOf(rule, 'lock table t in share mode')).toBe(
-      'locks public.t under SHARE: nobody can write it meanwhile, and the lock stays until the transaction ends',
+      'locks public.t under SHARE: no one can write to it meanwhile, and the lock stays until the transaction ends',
     );
   });
 
@@ -350,7 +350,7 @@ describe('domains, tablespaces and keys', () => {
 
   test('tells who waits for an index that is moved', () => {
     expect(messageOf('rewrite-command', 'alter index t_a set tablespace fast')).toBe(
-      'moving index public.t_a to tablespace fast copies it under ACCESS EXCLUSIVE: nobody can read or write public.t meanwhile',
+      'moving index public.t_a to tablespace fast copies it under ACCESS EXCLUSIVE: no one can read or write public.t meanwhile',
     );
   });
 });

@@ -32,7 +32,7 @@ describe('partition-attach', () => {
       lock: 'AccessExclusive',
     });
     expect(finding?.message).toBe(
-      'creating public.p_2 as a partition takes ACCESS EXCLUSIVE on all of public.p: nobody can read or write it meanwhile',
+      'creating public.p_2 as a partition takes ACCESS EXCLUSIVE on all of public.p: no one can read or write it meanwhile',
     );
   });
 
@@ -127,7 +127,7 @@ describe('lock-fanout', () => {
     });
     expect([...(finding?.tables ?? [])].sort()).toEqual(['app."Other"', 'public.child']);
     expect(finding?.message).toContain(
-      'public.child and app."Other" (ACCESS EXCLUSIVE): nobody can read or write them meanwhile',
+      'public.child and app."Other" (ACCESS EXCLUSIVE): no one can read or write them meanwhile',
     );
   });
 
