@@ -99,7 +99,9 @@ test('sees migrations that are not committed yet', async ({ repository }) => {
   expect((await repository.validate('main')).stdout).toContain('VERSION_COLLISION');
 });
 
-test('warns of a script of the base that was changed or removed here', async ({ repository }) => {
+test('refuses a script of the base whose SQL was changed or that was removed here', async ({
+  repository,
+}) => {
   repository.git('checkout', 'main');
   await repository.commit('002_theirs');
   repository.git('checkout', '-b', 'late');
@@ -108,9 +110,26 @@ test('warns of a script of the base that was changed or removed here', async ({ 
     await rm(join(repository.dir, 'migrations', name));
   }
   const { code, stdout } = await repository.validate('main');
-  expect(code).toBe(0);
-  expect(stdout).toContain('001_a.sql is on main already, and was changed here');
+  expect(code).toBe(3);
+  expect(stdout).toContain('001_a.sql is on main already, and its SQL was changed here');
   expect(stdout).toContain('002_theirs.sql is on main, and was removed here');
+});
+
+test('warns of a script of the base whose comments or white space were changed here', async ({
+  repository: { migration, validate },
+}) => {
+  await migration('001_a', '-- why\r\nselect\t1;\r\n', 'select 1;');
+  const result = await validate('main', '--json');
+  expect(parseJson(result)).toMatchObject({
+    ok: true,
+    findings: expect.arrayContaining([
+      expect.objectContaining({
+        ...{ code: 'CHANGED_SINCE_BASE', severity: 'warning' },
+        message: '001_a.sql is on main already, and its comments or white space were changed here',
+      }),
+    ]),
+  });
+  expect(result.code).toBe(0);
 });
 
 test('does not take what the base has done since for a change of this branch', async ({

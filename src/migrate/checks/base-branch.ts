@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EvdbError } from '../../errors.ts';
+import { normaliseTokens } from '../../sql/lexical.ts';
 import { commandLine, quoteWord } from '../../text/command-line.ts';
 import {
   compareVersions,
@@ -43,15 +44,33 @@ export async function checkBase(directory: string, ref: string): Promise<BaseChe
     const check = `scripts of ${ref} that were changed here`;
     return { findings, skipped: [{ check, reason }], unchanged };
   }
-  const changed = base.changedSince.filter((name) => scriptsOf([name]).length > 0);
-  return {
-    findings: [
-      ...findings,
-      ...changed.map((name) => changedFinding(name, { directory, ref, here })),
-    ],
-    skipped: [],
-    unchanged,
-  };
+  // What became the same there needs no word.
+  const changed = base.changedSince.filter(
+    (name) => scriptsOf([name]).length > 0 && base.differing.includes(name),
+  );
+  const changes = await Promise.all(
+    changed.map(async (name) => {
+      const how = here.includes(name) ? await readChange(directory, name, base) : 'removed';
+      return changedFinding(name, how, { directory, ref });
+    }),
+  );
+  return { findings: [...findings, ...changes], skipped: [], unchanged };
+}
+
+/** How a script of the base is here. */
+type ScriptChange = 'removed' | 'changed' | 'reworded';
+
+/** Compared by tokens, as `migrate up` compares what is applied. */
+async function readChange(
+  directory: string,
+  name: string,
+  { parted = '' }: FolderAtCommit,
+): Promise<ScriptChange> {
+  const before = await git(directory, ['show', `${parted}:./${name}`]);
+  const after = readFileSync(join(directory, name), 'utf8');
+  const tokens = (text: string) =>
+    normaliseTokens(text.replace(/^\ufeff/, '').replaceAll('\r\n', '\n'));
+  return tokens(before) === tokens(after) ? 'reworded' : 'changed';
 }
 
 /** What the base holds and this checkout has not touched, also where the base has gone on since. */
@@ -136,18 +155,27 @@ function renamesOf(
     }));
 }
 
-function changedFinding(name: string, { directory, ref, here }: Compared): ValidationFinding {
-  const isHere = here.includes(name);
+function changedFinding(
+  name: string,
+  how: ScriptChange,
+  { directory, ref }: Pick<Compared, 'directory' | 'ref'>,
+): ValidationFinding {
+  const says = {
+    removed: `is on ${ref}, and was removed here`,
+    changed: `is on ${ref} already, and its SQL was changed here`,
+    reworded: `is on ${ref} already, and its comments or white space were changed here`,
+  };
   return {
-    severity: 'warning',
+    severity: how === 'reworded' ? 'warning' : 'error',
     code: 'CHANGED_SINCE_BASE',
-    message: isHere
-      ? `${name} is on ${ref} already, and was changed here`
-      : `${name} is on ${ref}, and was removed here`,
-    hint: 'Databases that have applied it refuse the change. Put it back, and write a new migration.',
+    message: `${name} ${says[how]}`,
+    hint:
+      how === 'reworded'
+        ? 'Databases that have applied it accept this and say that the file differs.'
+        : 'Databases that have applied it refuse the change. Put it back, and write a new migration.',
     location: {
       file: displayPath(join(directory, name)),
-      ...(isHere && { line: 1, column: 1 }),
+      ...(how !== 'removed' && { line: 1, column: 1 }),
     },
     objects: [],
   };
@@ -234,9 +262,11 @@ function nextLabel({ version, label }: ScriptName, now: Date): string {
 interface FolderAtCommit {
   /** File names, without those in folders below. */
   fileNames: string[];
-  /** Names of files here that differ from the commit at which this branch left it, or are gone. */
+  /** The commit at which this branch left it; undefined in a shallow clone that does not reach back. */
+  parted: string | undefined;
+  /** Names of files here that differ from that commit, or are gone. */
   changedSince: string[] | undefined;
-  /** Names of files that differ here from that commit itself, or are gone. */
+  /** Names of files that differ here from the commit itself, or are gone. */
   differing: string[];
 }
 
@@ -253,9 +283,14 @@ async function readFolderAt(directory: string, ref: string): Promise<FolderAtCom
   ).trim();
   const listed = await git(directory, ['ls-tree', '-z', '--name-only', commit]);
   const differing = split(await git(directory, [...CHANGES, commit, '--', '.']));
+  const parted = await readParting(directory, commit);
   return {
     fileNames: split(listed),
-    changedSince: await readChanges(directory, commit),
+    parted,
+    changedSince:
+      parted === undefined
+        ? undefined
+        : split(await git(directory, [...CHANGES, parted, '--', '.'])),
     differing,
   };
 }
@@ -263,10 +298,9 @@ async function readFolderAt(directory: string, ref: string): Promise<FolderAtCom
 const CHANGES = ['diff', '--name-only', '-z', '--relative', '--no-renames', '--diff-filter=MD'];
 
 /** Undefined where a shallow clone does not reach back to where the branches parted. */
-async function readChanges(directory: string, commit: string): Promise<string[] | undefined> {
+async function readParting(directory: string, commit: string): Promise<string | undefined> {
   try {
-    const parted = (await git(directory, ['merge-base', 'HEAD', commit])).trim();
-    return split(await git(directory, [...CHANGES, parted, '--', '.']));
+    return (await git(directory, ['merge-base', 'HEAD', commit])).trim();
   } catch (error) {
     if (error instanceof EvdbError && error.code === 'GIT_FAILED') return undefined;
     throw error;
