@@ -22,5 +22,5 @@ export type {
   PlanLintFixesOptions,
   UnfixedFinding,
 } from './migrate/checks/lint-fix.ts';
-export { planLintFixes, writeLintFixes } from './migrate/checks/lint-fix.ts';
+export { planLintFixes, withFixRefusals, writeLintFixes } from './migrate/checks/lint-fix.ts';
 export { loadSqlParser, type SqlParseFailure, type SqlParser } from './sql/parser.ts';

@@ -183,15 +183,22 @@ order by 1, 2, 4, 3`);
 }
 
 /** Columns that were added to an audited table later, and redacted ones that were renamed. */
-export function judgeUnauditedColumns(rows: readonly UnauditedColumn[]): DoctorFinding[] {
+export function judgeUnauditedColumns(
+  rows: readonly UnauditedColumn[],
+  target = 'public',
+): DoctorFinding[] {
   return rows.map(({ schema, table, column, problem }): DoctorFinding => {
-    const attach = `select ${quoteIdent(schema)}.attach_audit(${quoteLiteral(`${quoteIdent(schema)}.${quoteIdent(table)}`)}`;
+    // A migration runs with the target schema in its search_path.
+    const prefix = schema === target ? '' : `${quoteIdent(schema)}.`;
+    const name = /^[a-z_][a-z0-9_]*$/.test(table) ? table : quoteIdent(table);
+    const attach = `select ${prefix}attach_audit(${literal(prefix + name)}`;
     const object = `${schema}.${table}.${column}`;
     if (problem === 'unwatched') {
       return {
         severity: 'warning',
         message: `column ${object} is not audited: a change of it alone writes no entry`,
         objects: [object],
+        hint: IN_MIGRATION,
         fix: `${attach});`,
       };
     }
@@ -199,18 +206,27 @@ export function judgeUnauditedColumns(rows: readonly UnauditedColumn[]): DoctorF
       severity: 'error',
       message: `column ${column}, which the audit of ${schema}.${table} redacts, does not exist: under another name its values enter the log`,
       objects: [object],
+      hint: IN_MIGRATION,
       fix: `${attach}, p_redacted => '{…}'); -- with the columns as they are named now`,
     };
   });
 }
 
+const IN_MIGRATION =
+  'Put the fix into a new migration: run by hand, its triggers are drift from the migrations.';
+
+/** As people write it, where that means the same under every setting. */
+function literal(text: string): string {
+  return /['\\]/.test(text) ? quoteLiteral(text) : `'${text}'`;
+}
+
 export const UNAUDITED_COLUMNS: DoctorCheck = {
   name: 'unaudited-columns',
   group: 'event-schema',
-  async examine(session) {
+  async examine(session, { schema }) {
     const { tables, columns } = await readAuditedTables(session);
     return {
-      findings: judgeUnauditedColumns(columns),
+      findings: judgeUnauditedColumns(columns, schema),
       summary:
         tables === 0 ? 'no table is audited' : 'every column of the audited tables is audited',
       isSkipped: tables === 0,

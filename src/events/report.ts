@@ -191,14 +191,32 @@ export const RULES_VIEW: ReportView<BusinessRule> = {
 /** What each broken rule means, with examples, and what mends it. */
 export function renderViolationDetails(violations: BusinessRuleViolation[], style: Style): string {
   return violations
-    .map(({ code, message, fix }) =>
+    .map((broken) =>
       [
-        `${style.bold(code)}: ${oneLine(message)}`,
-        `  ${fix === undefined ? 'repair: needs a decision, see docs/event-schema-operations.md in the folder of the package' : `repair: ${commandLine('rules repair', { confirm: true }, { args: [code] })}`}`,
+        `${style.bold(broken.code)}: ${oneLine(broken.message)}`,
+        `  ${repairOf(broken, violations)}`,
       ].join('\n'),
     )
     .join('\n');
 }
+
+function repairOf(
+  { code, fix }: BusinessRuleViolation,
+  broken: readonly BusinessRuleViolation[],
+): string {
+  if (fix === undefined) return NEEDS_DECISION;
+  const command = commandLine('rules repair', { confirm: true }, { args: [code] });
+  // No counter may be above the capacity.
+  const isBlocked =
+    COUNTER_RULES.includes(code) && broken.some((other) => other.code === 'capacity_exceeded');
+  return isBlocked
+    ? `repair: first raise the capacity of the events that break capacity_exceeded, then ${command}`
+    : `repair: ${command}`;
+}
+
+const NEEDS_DECISION =
+  'repair: needs a decision, see docs/event-schema-operations.md in the folder of the package';
+const COUNTER_RULES = ['registration_count_mismatch', 'held_seats_mismatch'];
 
 /** What the repairs did or would do, and what is left. */
 export function renderRepairs(
@@ -251,7 +269,7 @@ export function pipelineOfRules(
       severity: 'error',
       message: `${renderCount(broken.details.count, 'violation')}: ${oneLine(broken.message)}`,
       ...(broken.fix !== undefined && {
-        hint: `repair: ${commandLine('rules repair', { confirm: true }, { args: [broken.code] })}`,
+        hint: repairOf(broken, rows),
       }),
     })),
     summary:

@@ -17,6 +17,8 @@ export interface LintDetails {
   evidence?: LintEvidence;
   /** Stays when lines move: sha256 over path, rule and the statement without comments. */
   fingerprint?: string;
+  /** Why `--fix` leaves it, where the rule has a fix that fits other scripts. */
+  fixRefusal?: string;
   /** The page that explains the rule, relative to the package. */
   page?: string;
 }

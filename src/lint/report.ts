@@ -44,7 +44,7 @@ export function renderLintFindings(findings: readonly LintFinding[], style: Styl
 }
 
 function renderFinding(finding: LintFinding, isExplained: boolean, style: Style): string {
-  const { severity, code, message, hint, fix } = finding;
+  const { severity, code, message, hint, fix, details } = finding;
   const { file, line, column, excerpt } = finding.location;
   const colour = style[COLOURS[severity]];
   return [
@@ -52,6 +52,9 @@ function renderFinding(finding: LintFinding, isExplained: boolean, style: Style)
     ...(excerpt === '' ? [] : [excerpt]),
     ...(hint === '' ? [] : [`  ${style.bold('hint:')} ${hint}`]),
     ...(fix === undefined ? [] : [style.dim(`  --fix can ${fix}`)]),
+    ...(details.fixRefusal === undefined
+      ? []
+      : [style.dim(`  --fix leaves it: ${details.fixRefusal}`)]),
     ...(isExplained ? [style.dim(`  more: ${commandLine('lint', { explain: code })}`)] : []),
   ].join('\n');
 }
@@ -151,7 +154,9 @@ export function pipelineOfLint(report: LintReport, isStrict: boolean): PipelineR
     checks: files.map((name) => ({ name })),
     findings: findings.map((finding) => {
       const { hint, details, location } = finding;
-      const advice = [hint, details.page && `See ${details.page}.`].filter(Boolean).join(' ');
+      const explained =
+        details.page && `See \`${commandLine('lint', { explain: finding.code })}\`.`;
+      const advice = [hint, explained].filter(Boolean).join(' ');
       return { ...promoted(finding, isStrict), check: location.file, hint: advice };
     }),
     summary: `${renderCount(files.length, 'file')} linted: ${renderLintCounts(findings, { suppressed: suppressed.length, isVerbose: true, style: PLAIN })}`,

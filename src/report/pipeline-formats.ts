@@ -93,7 +93,7 @@ const GITLAB_SEVERITIES = { error: 'critical', warning: 'minor', note: 'info' };
 function renderGitlab(report: PipelineReport, place: PipelinePlace): string {
   const fingerprints = fingerprintsOf(report.findings, place);
   const issues = report.findings.map(({ message, hint, code, severity, location }, index) => ({
-    description: hint ? `${message} ${hint}` : message,
+    description: hint ? `${message}${/[.!?]$/.test(message) ? ' ' : '. '}${hint}` : message,
     check_name: code,
     fingerprint: fingerprints[index],
     severity: GITLAB_SEVERITIES[LEVELS[severity]],

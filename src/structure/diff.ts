@@ -141,6 +141,8 @@ export function describeDifferences(differences: readonly StructureDifference[])
 
 /** What one wants to know at once of an object that is new or gone. */
 function summarise({ kind, parts, change }: StructureDifference): string {
+  // The beginning of a body says less than the name.
+  if (kind === 'function' || kind === 'procedure') return '';
   const said = new Map(
     parts.map(({ part, before, after }) => [part, (change === 'added' ? after : before) ?? '']),
   );

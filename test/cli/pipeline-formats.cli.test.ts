@@ -50,6 +50,16 @@ const CHECKS: Record<string, FormatCheck> = {
   junit: checkJunit,
 };
 
+test('says how to read about a rule where the repository has no page about it', async ({
+  evdb,
+}) => {
+  for (const format of ['github', 'junit', 'gitlab']) {
+    const { stdout } = await evdb('lint', '--format', format);
+    expect(stdout).toContain('See `evdb lint --explain destructive-change`.');
+    expect(stdout).not.toContain('docs/rules/');
+  }
+});
+
 for (const [command, ...args] of COMMANDS) {
   test.for(Object.keys(CHECKS))(
     `prints what ${command} finds as valid %s, and the same exit code`,

@@ -211,6 +211,23 @@ describe('a traced plan', () => {
     expect((await shop.plan('--trace')).code).toBe(0);
   });
 
+  test('fails where a traced statement does, and counts those that did', async ({
+    shop,
+    project,
+  }) => {
+    await project.migration('003_fails', 'select 1 / 0;\nselect 1;');
+    const { stdout, code } = await shop.plan('--trace');
+    expect(stdout).toContain('failed: division by zero');
+    expect(stdout).toMatch(/\nThe trace of 1 statement failed\.\nNothing was changed\.\n$/);
+    expect(code).toBe(3);
+    expect(parseJson(await shop.plan('--trace', '--json'))).toMatchObject({
+      ok: false,
+      exitCode: 3,
+    });
+    const { stdout: report } = await shop.plan('--trace', '--format', 'github');
+    expect(report).toContain('::error file=migrations/003_fails.sql,line=1');
+  });
+
   test('leaves no database behind on Ctrl-C', async ({ shop, project, emptyDb }) => {
     await project.migration('003_slow', 'select pg_sleep(61)');
     const running = startCli(['migrate', 'plan', '--trace'], {

@@ -1,6 +1,6 @@
 import { describe, expect } from 'vitest';
-import { addEvent } from '../event-schema/event-schema-kit.ts';
-import { behindTriggers, listBroken } from '../event-schema/rules-kit.ts';
+import { addEvent, addUsers } from '../event-schema/event-schema-kit.ts';
+import { behindTriggers, listBroken, smuggle } from '../event-schema/rules-kit.ts';
 import { test as base } from '../support/fixture.ts';
 import { type CliResult, runCli } from '../support/run-cli.ts';
 import { expectError, expectHint, parseJson, test as withRole } from './cli-kit.ts';
@@ -39,6 +39,20 @@ describe('rules check', () => {
         },
       ],
     });
+  });
+
+  test('names what comes before a repair that would leave the event alone', async ({
+    evdb,
+    db,
+  }) => {
+    const [ann = 0, bob = 0] = await addUsers(db.sql, 2);
+    const event = await addEvent(db.sql, { capacity: 1 });
+    await smuggle(db.sql, ann, event);
+    await smuggle(db.sql, bob, event);
+    const { stdout } = await evdb('rules', 'check');
+    expect(stdout).toContain(
+      'repair: first raise the capacity of the events that break capacity_exceeded, then evdb rules repair registration_count_mismatch --confirm',
+    );
   });
 
   test('exits 0 where only warnings are found and errors asked for', async ({ evdb, db }) => {

@@ -99,6 +99,9 @@ test('says what is wrong with the call', async ({ stage, project }) => {
   expectError(noFolder, 'FILE_UNREADABLE', 1);
 });
 
+const PENDING =
+  '1 migration is pending; to compare only those that are applied: evdb migrate status --drift\n';
+
 test('compares database, migrations and dump', async ({ stage, project }) => {
   await stage.migration('001_users', USERS, 'drop table users');
   const options = { cwd: project.dir, env: { EVDB_URL: stage.url } };
@@ -112,13 +115,11 @@ test('compares database, migrations and dump', async ({ stage, project }) => {
   await stage.migration('002_phone', 'alter table users add phone text', '');
   expect(await diff()).toMatchObject({
     code: 3,
-    stdout:
-      '- column public.users.phone: text\n1 difference from the migrations to the database: 1 removed\n',
+    stdout: `${PENDING}- column public.users.phone: text\n1 difference from the migrations to the database: 1 removed\n`,
   });
   expect(await diff('--from', 'live', '--to', 'migrations')).toMatchObject({
     code: 3,
-    stdout:
-      '+ column public.users.phone: text\n1 difference from the database to the migrations: 1 added\n',
+    stdout: `${PENDING}+ column public.users.phone: text\n1 difference from the database to the migrations: 1 added\n`,
   });
   expect(await diff('--from', 'file:a.sql')).toMatchObject({ code: 0 });
   const json = parseJson(await diff('--json'));
@@ -140,6 +141,11 @@ test('the status says what was changed by hand, and exits 3', async ({ stage, pr
       'no difference between the applied migrations and the database',
     ),
   });
+  const whole = await runCli(['schema', 'diff'], options);
+  expect(whole.code).toBe(3);
+  expect(whole.stdout).toMatch(
+    /^1 migration is pending; to compare only those that are applied: evdb migrate status --drift\n- table public\.later\b/,
+  );
   await stage.sql.unsafe(
     `create index by_hand on users (name); alter table users alter name drop default`,
   );

@@ -265,7 +265,8 @@ test('unaudited-columns finds what was added to an audited table, and its fix me
       status: 'warning',
       object: 'public.events.Türe',
       reason: 'column public.events.Türe is not audited: a change of it alone writes no entry',
-      fix: `select "public".attach_audit(E'"public"."events"');`,
+      hint: expect.stringContaining('Put the fix into a new migration'),
+      fix: `select attach_audit('events');`,
     },
   ]);
   await sql.unsafe(only(findings[0]).fix ?? '');

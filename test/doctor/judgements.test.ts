@@ -447,5 +447,17 @@ describe('unaudited-columns', () => {
       },
       { status: 'critical', fix: expect.stringContaining('p_redacted') },
     ]);
+    const plain = {
+      schema: 'shop',
+      table: 'events',
+      column: 'seat',
+      problem: 'unwatched',
+    } as const;
+    expect(told(judgeUnauditedColumns([plain], 'shop'))).toMatchObject([
+      {
+        hint: expect.stringContaining('Put the fix into a new migration'),
+        fix: `select attach_audit('events');`,
+      },
+    ]);
   });
 });

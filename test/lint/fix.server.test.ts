@@ -1,7 +1,12 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { lintMigrations, planLintFixes, writeLintFixes } from '../../src/index.lint.ts';
+import {
+  lintMigrations,
+  planLintFixes,
+  withFixRefusals,
+  writeLintFixes,
+} from '../../src/index.lint.ts';
 import { migrateDown, migrateUp } from '../../src/index.ts';
 import { readCatalog } from '../support/catalog.ts';
 import { type MigrateStage, test } from '../support/migrate-kit.ts';
@@ -183,4 +188,13 @@ test('leaves alone what is not certain, and says why', async ({ stage }) => {
       reason: expect.stringContaining('no free version'),
     },
   ]);
+  const report = await lintMigrations(stage.options);
+  expect(report.findings.map(({ fix }) => fix)).toContain(
+    'build it concurrently, in a no-transaction migration',
+  );
+  const { findings } = await withFixRefusals(report, stage.options);
+  expect(findings.filter(({ fix }) => fix !== undefined)).toEqual([]);
+  expect(findings.flatMap(({ details }) => details.fixRefusal ?? [])).toEqual(
+    left.map(({ reason }) => reason),
+  );
 });

@@ -108,6 +108,7 @@ describe('the GitLab report', () => {
     const { location, ...placeless } = PROBLEM;
     const text = render('gitlab', [PROBLEM, PROBLEM, placeless]);
     expect(await checkGitlab(text)).toEqual([]);
+    expect(JSON.parse(text)[0].description).toBe(`${PROBLEM.message}. ${PROBLEM.hint}`);
     expect(JSON.parse(text)[2].location).toEqual({
       path: 'services/api/package.json',
       lines: { begin: 1 },

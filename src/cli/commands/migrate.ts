@@ -188,7 +188,7 @@ const PLAN: CommandSpec = {
   name: 'plan',
   summary: 'show what up would do, and how it would affect other sessions',
   description:
-    'Lists the pending migrations, and for each statement the locks it takes and what they block, what it rewrites, scans and builds, and how big those tables are. Reads only.',
+    'Lists the pending migrations, and for each statement the locks it takes and what they block, what it rewrites, scans and builds, and how big those tables are. Reads only. Exits 3 where a traced statement fails or a budget is exceeded.',
   options: () => [
     new Option('--to <version>', 'the last version to plan for'),
     stepsOption('plan at most this many migrations'),

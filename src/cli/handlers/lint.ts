@@ -7,7 +7,7 @@ import type { LintReport } from '../../lint/engine.ts';
 import { renderLint, renderLintRules, renderRulePage } from '../../lint/report.ts';
 import { LINT_RULES } from '../../lint/rules.ts';
 import { lintMigrations, readLintRulePage } from '../../migrate/checks/lint.ts';
-import type { LintFixPlan } from '../../migrate/checks/lint-fix.ts';
+import type { LintFixPlan, PlanLintFixesOptions } from '../../migrate/checks/lint-fix.ts';
 import { commandLine } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -20,10 +20,9 @@ export async function handleLint(input: CommandInput): Promise<CommandResult> {
   if (flags.listRules || asksForRules(input)) return listRules(input);
   const config = await loadConfig(input);
   if (flags.fix) return fixMigrations(input, config);
-  const report = await lintMigrations({
-    ...(await lintOptionsOf(config, flags)),
-    paths: input.args.map((path) => resolve(context.cwd, path)),
-  });
+  const paths = input.args.map((path) => resolve(context.cwd, path));
+  const options = { ...(await lintOptionsOf(config, flags)), paths };
+  const report = await withRefusals(await lintMigrations(options), options);
   return {
     data: report,
     text: renderLint(report, input.style, flags.verbose === true),
@@ -33,6 +32,17 @@ export async function handleLint(input: CommandInput): Promise<CommandResult> {
     },
     exitCode: isFailure(report, flags.strict === true) ? EXIT.found : EXIT.done,
   };
+}
+
+/** Loads what plans fixes only where a fix is offered. */
+async function withRefusals(
+  report: LintReport,
+  options: PlanLintFixesOptions,
+): Promise<LintReport> {
+  const folders = foldersOf(options.paths ?? []);
+  if (folders.length > 1 || report.findings.every(({ fix }) => fix === undefined)) return report;
+  const { withFixRefusals } = await import('../../migrate/checks/lint-fix.ts');
+  return withFixRefusals(report, { ...options, directory: folders[0] ?? options.directory });
 }
 
 function isFailure({ counts }: LintReport, isStrict: boolean): boolean {
@@ -75,7 +85,9 @@ async function fixMigrations(input: CommandInput, config: Config): Promise<Comma
   const plan = await planLintFixes({ ...options, directory, applied });
   const isDry = flags.dryRun === true;
   if (!isDry) writeLintFixes(plan.files);
-  const report = isDry ? plan.report : await lintMigrations({ ...options, directory });
+  const report = isDry
+    ? plan.report
+    : await withRefusals(await lintMigrations({ ...options, directory }), { ...options, applied });
   const { error, warning } = report.counts;
   return {
     data: { dryRun: isDry, ...toData(plan), ...report },
@@ -94,11 +106,15 @@ function toData({ files, fixed, left }: LintFixPlan) {
 
 /** A fix may need a new migration, so the files named have to be of one folder. */
 function folderOf(paths: readonly string[]): string | undefined {
-  const folders = new Set(paths.map((path) => (isFolder(path) ? path : dirname(path))));
-  if (folders.size <= 1) return [...folders][0];
+  const folders = foldersOf(paths);
+  if (folders.length <= 1) return folders[0];
   throw new EvdbError('USAGE', '--fix works on one folder of migrations at a time', {
     hint: 'Call it once for each folder.',
   });
+}
+
+function foldersOf(paths: readonly string[]): string[] {
+  return [...new Set(paths.map((path) => (isFolder(path) ? path : dirname(path))))];
 }
 
 function isFolder(path: string): boolean {

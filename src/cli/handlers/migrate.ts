@@ -258,7 +258,7 @@ export async function showPlan(
   budget?: Budget,
 ): Promise<CommandResult> {
   const { context, flags, style } = input;
-  const [{ planImpact }, { renderImpactPlan }, { renderNothing, renderWarning }] =
+  const [{ planImpact }, { failedTraces, renderImpactPlan }, { renderNothing, renderWarning }] =
     await Promise.all([
       import('../../migrate/preview/plan-impact.ts'),
       import('../../migrate/preview/report.ts'),
@@ -274,7 +274,7 @@ export async function showPlan(
     data: { dryRun: true, ...plan, ...(verdict && dataOf(verdict)) },
     pipeline: async () =>
       (await import('../../migrate/preview/report.ts')).pipelineOfPlan(plan, verdict),
-    exitCode: verdict?.isKept === false ? EXIT.found : EXIT.done,
+    exitCode: verdict?.isKept === false || failedTraces(plan).length > 0 ? EXIT.found : EXIT.done,
     text: renderImpactPlan(plan, {
       verdict,
       nothing: renderNothing(options.command ?? 'up', plan),

@@ -18,6 +18,7 @@ import { renderNumber } from '../../text/units.ts';
 import { type DroppedObject, droppedObjects } from '../dropped.ts';
 import {
   isFresh,
+  isSurelyMissing,
   keyOfRange,
   type LintRule,
   offsetOf,
@@ -66,10 +67,19 @@ function judgeDrop(at: StatementInContext, drop: DropStmt): RuleFinding[] {
   return droppedObjects(at, drop)
     .filter(({ isOwn }) => !isOwn)
     .map((object) => ({
-      ...finding(`drops ${object.kind} ${object.shown}: ${lossOf(at, drop, object)}`),
+      ...finding(
+        `drops ${object.kind} ${object.shown}${unknownOrigin(at, object)}: ${lossOf(at, drop, object)}`,
+      ),
       offset: object.offset,
       tables: object.relation === undefined ? [] : [object.relation],
     }));
+}
+
+/** Said where the migrations are known, and none of them made it. */
+function unknownOrigin(at: StatementInContext, { relation }: DroppedObject): string {
+  return relation !== undefined && isSurelyMissing(at, relation)
+    ? ', which no migration creates'
+    : '';
 }
 
 /** With a unique index goes the rule that it keeps, unless another one keeps it too. */
@@ -135,7 +145,9 @@ function judgeTruncate(at: StatementInContext, truncate: TruncateStmt): RuleFind
     if (range === undefined || isFresh(at, key)) return [];
     return [
       {
-        ...finding(`deletes all rows of ${sized(at, key)}${andOthers}`),
+        ...finding(
+          `deletes all rows of ${sized(at, key)}${andOthers}${isSurelyMissing(at, key) ? '; no migration creates it' : ''}`,
+        ),
         offset: offsetOf(at, range.location),
         tables: [key],
         lock: 'AccessExclusive' as const,

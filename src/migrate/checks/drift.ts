@@ -46,6 +46,8 @@ export interface StructureComparison {
   partitions: number;
   /** Tables of adopted tools, which no migration creates; they are not compared. */
   adoptedTables: string[];
+  /** How many migrations are not applied yet, where all are compared with the database; else 0. */
+  pending: number;
   /** Major versions of the servers if they differ: then some texts differ too. */
   serverVersions: { from: number; to: number };
 }
@@ -81,6 +83,8 @@ export async function compareStructures(
     isReplayed && options.to.kind === 'live'
       ? await withSession(options, (session) => readAdoptedTables(session, options))
       : [];
+  const kinds = [options.from.kind, options.to.kind];
+  const isWhole = kinds.includes('migrations') && kinds.includes('live');
   const { structure: to, left } = withoutTables(found, from, adopted);
   const isSame = options.partitions === true;
   const [before, after] = isSame ? [from, to] : [withoutStrays(from, to), withoutStrays(to, from)];
@@ -88,8 +92,17 @@ export async function compareStructures(
     differences: diffStructures(before, after),
     partitions: countTables(from, before) + countTables(to, after),
     adoptedTables: left,
+    pending: isWhole ? await countPending(options) : 0,
     serverVersions: { from: from.serverVersion, to: to.serverVersion },
   };
+}
+
+async function countPending(options: StructureSourceOptions): Promise<number> {
+  const files = requireMigrations(options);
+  const { statuses } = await withSession(options, (session) =>
+    readStanding(session, options, files),
+  );
+  return statuses.filter(({ state }) => state === 'pending' || state === 'outOfOrder').length;
 }
 
 /**

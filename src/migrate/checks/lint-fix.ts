@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { EvdbError } from '../../errors.ts';
 import { writeFileWhole } from '../../file-system.ts';
 import {
   judgeScripts,
@@ -76,12 +77,54 @@ export async function planLintFixes(options: PlanLintFixesOptions): Promise<Lint
   return settle(planned, run);
 }
 
+/**
+ * A report that offers only what `--fix` would do, and says of the rest why it would not. Unchanged
+ * where the files are none that `--fix` works on.
+ *
+ * @throws {Error} what went wrong inside; a file that cannot be planned leaves the report unchanged
+ * @example
+ * const report = await withFixRefusals(await lintMigrations(options), options);
+ */
+export async function withFixRefusals(
+  report: LintReport,
+  options: PlanLintFixesOptions,
+): Promise<LintReport> {
+  if (report.findings.every(({ fix }) => fix === undefined)) return report;
+  try {
+    const { left } = await planLintFixes(options);
+    return withRefusals(report, left, { isMoved: false });
+  } catch (error) {
+    if (error instanceof EvdbError) return report;
+    throw error;
+  }
+}
+
+/** @param isMoved whether edits may have moved the lines; what is still offered then was left */
+function withRefusals(
+  report: LintReport,
+  left: readonly UnfixedFinding[],
+  { isMoved }: { isMoved: boolean },
+): LintReport {
+  const findings = report.findings.map((finding) => {
+    const { fix, ...found } = finding;
+    const { file, line } = finding.location;
+    const same = left.find(
+      ({ code, location }) =>
+        code === finding.code && location.file === file && (isMoved || location.line === line),
+    );
+    if (fix === undefined || same === undefined) return finding;
+    return { ...found, details: { ...found.details, fixRefusal: same.reason } };
+  });
+  return { ...report, findings };
+}
+
 /** A migration with its scripts, which cannot always be read. */
 interface Unit {
   file: MigrationFile;
   up: LintScript | undefined;
   down: LintScript | undefined;
-  isOpen: boolean;
+  /** Why nothing in it is changed; undefined where something may be. */
+  refusal: string | undefined;
 }
 
 function readUnit(
@@ -102,7 +145,11 @@ function readUnit(
     file,
     up,
     down,
-    isOpen: isJudged && !isOutline && applied?.has(version) !== true,
+    refusal: isOutline
+      ? 'the file is too large'
+      : applied?.has(version)
+        ? 'the migration is applied'
+        : undefined,
   };
 }
 
@@ -127,18 +174,38 @@ function planUnit(unit: Unit, { judged, taken, parser }: Judged): PlannedUnit {
     const trees = settled.statements.map(({ text }) => parser.parse(text));
     return { ...script, ...settled, trees, found: settled.kept };
   };
-  const up = unit.isOpen ? fixable(unit.up) : undefined;
+  const up = fixable(unit.up);
   const down = fixable(unit.down);
   const isWhole = up !== undefined && (unit.file.downPath === undefined || down !== undefined);
-  if (!isWhole) return { ...unit, plan: undefined, left: [], versions: [] };
+  if (!isWhole || unit.refusal !== undefined) {
+    const reason = unit.refusal ?? 'not all of its files can be judged';
+    const left = [...offered(up, 'up'), ...offered(down, 'down')];
+    return {
+      ...{ ...unit, plan: undefined, versions: [] },
+      left: left.map((one) => leftOf(unit, one, reason)),
+    };
+  }
   const plan = planFixes(up, down);
-  const left = plan.left.map((one) => leftOf(unit, one, one.reason));
+  const inDown = plan.down === down?.text ? offered(down, 'down') : [];
+  const left = [
+    ...plan.left.map((one) => leftOf(unit, one, one.reason)),
+    ...inDown.map((one) => leftOf(unit, one, 'its script has to be split by hand')),
+  ];
   const versions = nextVersions(unit.file.label, plan.added.length, taken);
   if (plan.fixed.length > 0 && versions !== undefined) return { ...unit, plan, left, versions };
   const noRoom = plan.fixed.map((one) =>
-    leftOf(unit, one, `there is no free version behind ${unit.file.label}`),
+    leftOf(unit, one, `there is no free version after ${unit.file.label}`),
   );
   return { ...unit, plan: undefined, left: [...left, ...noRoom], versions: [] };
+}
+
+/** What a rule has a fix for. */
+function offered(
+  script: Pick<SettledFile, 'kept'> | undefined,
+  direction: FixedFinding['direction'],
+): FixedFinding[] {
+  const found = script?.kept ?? [];
+  return found.filter(({ fix }) => fix !== undefined).map((raw) => ({ raw, direction }));
 }
 
 function leftOf(unit: Unit, { raw, direction }: FixedFinding, reason: string): UnfixedFinding {
@@ -175,11 +242,12 @@ function settle(planned: PlannedUnit[], run: LintOptions): LintFixPlan {
     );
     return settle(rest, run);
   }
+  const left = planned.flatMap((one) => one.left);
   return {
     files: written.flatMap(({ files }) => files),
     fixed: planned.reduce((sum, { plan }) => sum + (plan?.fixed.length ?? 0), 0),
-    left: planned.flatMap(({ left }) => left),
-    report: reportOf(scripts, judged),
+    left,
+    report: withRefusals(reportOf(scripts, judged), left, { isMoved: true }),
   };
 }
 

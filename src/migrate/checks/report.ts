@@ -4,6 +4,7 @@ import { listed, renderLint, renderLintCounts, renderLintFindings } from '../../
 import { type PipelineReport, promoted } from '../../report/pipeline.ts';
 import { PLAIN, renderDiff, type Style } from '../../report/table.ts';
 import type { StructureDifference } from '../../structure/diff.ts';
+import { commandLine } from '../../text/command-line.ts';
 import { renderCount } from '../../text/units.ts';
 import type { StructureComparison } from './drift.ts';
 import type { LintFixPlan } from './lint-fix.ts';
@@ -144,11 +145,12 @@ export interface DifferencesRenderOptions {
 
 /** What differs, a line for each object and under it what changed, and a line that counts. */
 export function renderDifferences(
-  { differences, partitions, adoptedTables, serverVersions }: StructureComparison,
+  { differences, partitions, adoptedTables, pending, serverVersions }: StructureComparison,
   { from, to, lines, style }: DifferencesRenderOptions,
 ): string {
   const majors = [serverVersions.from, serverVersions.to].map((one) => Math.floor(one / 10000));
   return [
+    ...(pending > 0 && differences.length > 0 ? [pendingNote(pending, style)] : []),
     ...lines.map((line) => colourOf(line, style)(line)),
     ...(majors[0] === majors[1]
       ? []
@@ -171,6 +173,13 @@ export function renderDifferences(
       ? style.good(`no difference between ${from} and ${to}`)
       : `${renderCount(differences.length, 'difference')} from ${from} to ${to}: ${countChanges(differences)}`,
   ].join('\n');
+}
+
+function pendingNote(pending: number, style: Style): string {
+  const said = renderCount(pending, 'migration is', 'migrations are');
+  return style.warn(
+    `${said} pending; to compare only those that are applied: ${commandLine('migrate status', { drift: true })}`,
+  );
 }
 
 function colourOf(line: string, style: Style): (text: string) => string {

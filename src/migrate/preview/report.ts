@@ -42,6 +42,7 @@ export function renderImpactPlan(plan: ImpactPlan, options: ImpactPlanRenderOpti
     ...plan.steps.flatMap((step) => renderStep(step, plan, options)),
     ...renderTraceNote(plan, options).map((line) => style.dim(line)),
     ...(options.verdict ? renderVerdict(options.verdict, options) : []),
+    ...wrap(describeFailedTraces(plan), '', options).map((line) => style.bad(line)),
     ending,
   ].join('\n');
 }
@@ -271,6 +272,21 @@ function renderTraceNote(
   return wrap(`Traced ${where}${other}.`, '', options);
 }
 
+/** The statements of a plan that failed where they were tried, with their files. */
+export function failedTraces({ steps }: ImpactPlan): (StatementImpact & { file: string })[] {
+  return steps.flatMap(({ file, statements }) =>
+    statements
+      .filter(({ trace }) => trace?.outcome === 'failed')
+      .map((statement) => ({ ...statement, file })),
+  );
+}
+
+/** '' where none did. */
+function describeFailedTraces(plan: ImpactPlan): string {
+  const count = failedTraces(plan).length;
+  return count === 0 ? '' : `The trace of ${renderCount(count, 'statement')} failed.`;
+}
+
 function renderVerdict(verdict: BudgetVerdict, options: ImpactPlanRenderOptions): string[] {
   const { style } = options;
   const { isKept, violations, unknowns, budget } = verdict;
@@ -302,21 +318,32 @@ export function pipelineOfPlan(
   const { steps } = plan;
   const { violations = [], unknowns = [] } = verdict ?? {};
   const nameOf = ({ label, name }: { label: string; name: string }) => `${label}_${name}`;
-  const checkOf = ({ location }: BudgetFinding) => {
+  const checkOf = ({ location }: { location: { file: string } }) => {
     const step = steps.find((one) => one.file === location.file);
     return step ? nameOf(step) : location.file;
   };
   const planned = `${renderCount(steps.length, 'migration')} planned`;
+  const failed = failedTraces(plan).map(({ file, line, column, trace }) => ({
+    ...{ code: 'trace-failed', severity: 'error' as const, objects: [] },
+    message: `the trace failed: ${trace?.reason}`,
+    location: { file, line, column },
+  }));
+  const said = [
+    verdict
+      ? `${planned}: ${verdict.isKept ? 'within the budget' : 'over the budget'}`
+      : `${planned}, not checked against a budget`,
+    ...(failed.length > 0
+      ? [`the trace of ${renderCount(failed.length, 'statement')} failed`]
+      : []),
+  ];
   return {
     command: 'migrate plan',
     checks: [...new Set(steps.map(nameOf))].map((name) => ({ name })),
-    findings: [...violations, ...unknowns].map((finding) => ({
+    findings: [...failed, ...violations, ...unknowns].map((finding) => ({
       ...finding,
       check: checkOf(finding),
     })),
-    summary: verdict
-      ? `${planned}: ${verdict.isKept ? 'within the budget' : 'over the budget'}`
-      : `${planned}, not checked against a budget`,
+    summary: said.join('; '),
     ...(steps.length > 0 && {
       body: fence(renderImpactPlan(plan, { nothing: '', verbose: false, style: PLAIN })),
     }),

@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { destructiveChange } from '../../../src/lint/rules/destructive-change.ts';
-import { checkScript, type RuleSurroundings, severitiesOf, verdictsOf } from '../lint-kit.ts';
+import {
+  checkScript,
+  findingsOf,
+  type RuleSurroundings,
+  severitiesOf,
+  verdictsOf,
+} from '../lint-kit.ts';
 
 const check = (script: string, around?: RuleSurroundings) =>
   checkScript(destructiveChange, script, around);
@@ -94,6 +100,21 @@ describe('destructive-change', () => {
       await verdictsOf('destructive-change', 'drop table if exists t cascade', { setup }),
     ).toHaveLength(1);
     expect(await verdictsOf('destructive-change', 'drop table nothing', { setup })).toHaveLength(1);
+  });
+
+  test('says of a table that no migration creates that this is so', async () => {
+    const around = { setup: 'create table t (id int);' };
+    const messagesOf = async (script: string, situation: typeof around) =>
+      (await findingsOf('destructive-change', script, situation)).map(({ message }) => message);
+    expect(await messagesOf('drop table nothing', around)).toEqual([
+      expect.stringContaining('drops table public.nothing, which no migration creates: '),
+    ]);
+    expect(await messagesOf('truncate nothing', around)).toEqual([
+      'deletes all rows of public.nothing; no migration creates it',
+    ]);
+    expect(await messagesOf('drop table t', around)).toEqual([
+      expect.not.stringContaining('no migration creates'),
+    ]);
   });
 
   test('says nothing of a check that stood in for not null', async () => {
