@@ -53,13 +53,14 @@ function renderGithub(report: PipelineReport, place: PipelinePlace): string {
 
 function annotation(finding: Finding, place: PipelinePlace): string {
   const { severity, code, message, hint, location } = finding;
+  const { diff } = (finding.details ?? {}) as { diff?: string };
   const written = Object.entries({
     ...(location && annotatedPlace(location, place)),
     title: `evdb: ${code}`,
   })
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name}=${escapeProperty(String(value))}`);
-  const text = hint ? `${message}\n${hint}` : message;
+  const text = [message, hint, diff].filter(Boolean).join('\n');
   return `::${LEVELS[severity]} ${written.join(',')}::${escapeData(text)}`;
 }
 

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { EvdbErrorCode } from '../../src/errors.ts';
@@ -98,6 +98,25 @@ test('refuses a down script without its migration', async ({ project, emptyDb })
     exitCode: 1,
   });
   expect(stderr).toContain('migrations/002_events.down.sql');
+});
+
+test('says how to get a lost up script back, and the command that it prints does', async ({
+  project,
+  emptyDb,
+}) => {
+  const options = { cwd: project.dir, env: { EVDB_URL: emptyDb.url } };
+  await project.migration('017_note', 'create table note (id integer);', 'drop table note;');
+  expect(await runCli(['migrate', 'up'], options)).toMatchObject({ code: 0 });
+  await rm(join(project.dir, 'migrations/017_note.sql'));
+  const { stderr } = await runCli(['migrate', 'status'], options);
+  expect(stderr).toContain('DOWN_WITHOUT_UP');
+  const words = stderr.replaceAll(/\s+/g, ' ');
+  expect(words).toContain(
+    'Its up script 017_note.sql may be lost: restore it from version control',
+  );
+  expect(words).toContain('`evdb migrate restore 017`');
+  expect(await runCli(['migrate', 'restore', '017'], options)).toMatchObject({ code: 0 });
+  expect(await runCli(['migrate', 'status', '--check'], options)).toMatchObject({ code: 0 });
 });
 
 /** Each is wrong in the second of two files, and known before the first one runs. */

@@ -96,7 +96,37 @@ test('sees migrations that are not committed yet', async ({ repository }) => {
   await repository.commit('002_theirs');
   repository.git('checkout', 'mine');
   await repository.migration('002_mine', 'select 1;', 'select 1;');
-  expect((await repository.validate('main')).stdout).toContain('VERSION_COLLISION');
+  const { stdout } = await repository.validate('main');
+  expect(stdout).toContain('VERSION_COLLISION');
+  // git refuses to move what it does not track.
+  expect(stdout).toContain(
+    'Rename it: mv migrations/002_mine.sql migrations/003_mine.sql && mv mi',
+  );
+});
+
+test('names a down script without its migration once, by its relative path', async ({
+  repository: { dir, validate },
+}) => {
+  await rm(join(dir, 'migrations/001_a.sql'));
+  const { stdout } = await validate('main');
+  expect(stdout).toContain(
+    'error DOWN_WITHOUT_UP  migrations/001_a.down.sql: belongs to no migration\n',
+  );
+  expect(stdout).not.toContain(dir);
+});
+
+test('tells of a file that is the same on the base, but not in the database', async ({
+  repository: { git, commit, dir, migration },
+  emptyDb,
+}) => {
+  const options = { cwd: dir, env: { EVDB_URL: emptyDb.url } };
+  await migration('001_a', 'select 2;', 'select 1;');
+  expect(await runCli(['migrate', 'up'], options)).toMatchObject({ code: 0 });
+  git('checkout', '.');
+  await commit('002_mine');
+  const { stdout, code } = await runCli(['migrate', 'validate', '--base', 'main'], options);
+  expect(stdout).toContain('error CHANGED_MIGRATION  migrations/001_a.sql:1:1: 001_a changed');
+  expect(code).toBe(3);
 });
 
 test('refuses a script of the base whose SQL was changed or that was removed here', async ({

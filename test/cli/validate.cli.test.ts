@@ -78,6 +78,10 @@ test('finds what changed since it was applied, with a diff, and exits 3', async 
   expect(stdout).toContain('error OUT_OF_ORDER  ');
   expect(stdout).not.toContain('skipped');
   expect(code).toBe(3);
+  const github = await runCli(['migrate', 'validate', '--format', 'github'], options);
+  expect(github.stdout).toMatch(
+    /^::error file=migrations\/001_users\.sql,line=1,.*title=evdb%3A CHANGED_MIGRATION::001_users changed.*%0APut the old text back .*%0A\+create table users \(id bigint\);/m,
+  );
 });
 
 test('says why no down script was proven where no migration is pending', async ({

@@ -96,6 +96,12 @@ describe('a run', () => {
     );
   });
 
+  it('says how to go back where the target is applied already', () => {
+    expect(renderSummary(result(), 'up', '003')).toBe(
+      'nothing to apply: 003 is applied already; `evdb migrate down --to 003` rolls back what is newer',
+    );
+  });
+
   it('says what a target or a number of steps left pending', () => {
     const [a, b] = [step, { version: '11', label: '011', name: 'b' }];
     expect(renderSummary({ ...result(), pending: [b] }, 'up')).toBe(

@@ -115,11 +115,23 @@ function withAdvice(error: ScriptError, step: MigrationStep): ScriptError {
     ? `${BATCHES_STAY} ${describeBackfillWay(step)}`
     : step.isTransactional
       ? `Nothing of ${fullName(step)} was ${step.direction === 'up' ? 'applied' : 'rolled back'}; what ran before it stays. ${mend} and run the command again.`
-      : `${fullName(step)} runs outside a transaction: the statements before this one are committed and do not run again. Correct this one and run the command again: it continues here.${step.direction === 'up' ? ` \`${commandLine('migrate down')}\` rolls them back with its down script.` : ''}`;
+      : adviseOutsideTransaction(error, step);
   const place = { script: step.script, ...location, excerpt };
   const advised = new ScriptError(code, message, place, { hint, cause, ...(server && { server }) });
   Object.assign(advised.details, error.details);
   return advised;
+}
+
+function adviseOutsideTransaction({ location }: ScriptError, step: MigrationStep): string {
+  const name = fullName(step);
+  if (statementAt(step, location)?.index === 0) {
+    return `${name} runs outside a transaction, and no statement of it is committed. Correct the file and run the command again: what this statement may have left, such as an invalid index, is dealt with then.`;
+  }
+  const way =
+    step.direction === 'up'
+      ? ` \`${commandLine('migrate down')}\` rolls them back with its down script.`
+      : '';
+  return `${name} runs outside a transaction: the statements before this one are committed and do not run again. Correct this one and run the command again: it continues here.${way}`;
 }
 
 const BATCHES_STAY = 'The batches before this one are committed.';
@@ -139,16 +151,18 @@ function describeBackfillWay({ direction }: MigrationStep): string {
  * `reindex` or `cluster` therefore begins transactions of its own (25001). `set transaction` fails
  * with 25001 as well, because it comes too late.
  */
-function needsNoTransaction(
-  { server, location }: ScriptError,
-  { statements }: MigrationStep,
-): boolean {
+function needsNoTransaction({ server, location }: ScriptError, step: MigrationStep): boolean {
   if (server?.sqlstate === '2D000') return true;
   if (server?.sqlstate !== '25001') return false;
-  const at = statements.findLast(({ line, column }) =>
-    line === location.line ? column <= location.column : line < location.line,
-  );
+  const at = statementAt(step, location);
   return at?.command !== undefined && !at.command.startsWith('set');
+}
+
+/** The statement that a place is in. */
+function statementAt({ statements }: MigrationStep, place: { line: number; column: number }) {
+  return statements.findLast(({ line, column }) =>
+    line === place.line ? column <= place.column : line < place.line,
+  );
 }
 
 function connectionLost(cause: unknown, step: MigrationStep): EvdbError {

@@ -1,4 +1,5 @@
 import { renderDiff, type Style } from '../../report/table.ts';
+import { commandLine } from '../../text/command-line.ts';
 import { renderCount, renderDuration } from '../../text/units.ts';
 import type {
   DroppedObjects,
@@ -38,12 +39,20 @@ const NOTHING = {
   reset: 'nothing to apply',
 };
 
-/** Said where there is nothing to do, and what there would be without `--to`. */
+/**
+ * Said where there is nothing to do, and what there would be without `--to`.
+ *
+ * @param to the version that `up` was to end with, as its file names it
+ */
 export function renderNothing(
   command: keyof typeof NOTHING,
   { pending, waiting }: Pick<MigrationResult, 'pending' | 'waiting'>,
+  to?: string,
 ): string {
   const [first, ...others] = pending;
+  if (!first && command === 'up' && to !== undefined) {
+    return `nothing to apply: ${to} is applied already; \`${commandLine('migrate down', { to })}\` rolls back what is newer`;
+  }
   if (!first) return NOTHING[command];
   if (waiting) return `nothing to apply ${renderWaiting(waiting)}`;
   const more = others.length === 0 ? ' is' : ` and ${others.length} more are`;
@@ -57,8 +66,12 @@ function renderWaiting({ label, name, gates }: NonNullable<MigrationResult['wait
 }
 
 /** The last line of a run. */
-export function renderSummary(result: MigrationResult, command: keyof typeof NOTHING): string {
-  if (result.steps.length === 0) return renderNothing(command, result);
+export function renderSummary(
+  result: MigrationResult,
+  command: keyof typeof NOTHING,
+  to?: string,
+): string {
+  if (result.steps.length === 0) return renderNothing(command, result, to);
   const parts = (['down', 'up'] as const)
     .map(
       (direction) =>

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { EvdbError } from '../../errors.ts';
 import { normaliseTokens } from '../../sql/lexical.ts';
 import { commandLine, quoteWord } from '../../text/command-line.ts';
@@ -37,7 +37,8 @@ export async function checkBase(directory: string, ref: string): Promise<BaseChe
   const here = readdirSync(directory);
   const base = await readFolderAt(directory, ref);
   const misplaced = planRenames(scriptsOf(here), scriptsOf(base.fileNames), new Date());
-  const findings = misplaced.map((one) => misplacedFinding(one, { directory, ref, here }));
+  const tracked = misplaced.length === 0 ? [] : split(await git(directory, ['ls-files', '-z']));
+  const findings = misplaced.map((one) => misplacedFinding(one, { directory, ref, here, tracked }));
   const unchanged = unchangedOf(base, directory);
   if (base.changedSince === undefined) {
     const reason = 'this clone does not contain the commit where the branches diverged';
@@ -116,7 +117,10 @@ interface Compared {
   here: readonly string[];
 }
 
-function misplacedFinding(misplaced: Misplaced, at: Compared): ValidationFinding {
+function misplacedFinding(
+  misplaced: Misplaced,
+  at: Compared & { tracked: readonly string[] },
+): ValidationFinding {
   const { script, reason, other } = misplaced;
   const says = {
     collision: `has the version of ${other.fileName} on ${at.ref}`,
@@ -125,7 +129,10 @@ function misplacedFinding(misplaced: Misplaced, at: Compared): ValidationFinding
   };
   const renames = renamesOf(misplaced, at);
   const commands = renames
-    .map(({ from, to }) => `git mv ${quoteWord(from, 'posix')} ${quoteWord(to, 'posix')}`)
+    .map(({ from, to }) => {
+      const move = at.tracked.includes(basename(from)) ? 'git mv' : 'mv';
+      return `${move} ${quoteWord(from, 'posix')} ${quoteWord(to, 'posix')}`;
+    })
     .join(' && ');
   return {
     severity: 'error',

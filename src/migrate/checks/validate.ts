@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path';
 import type { ObjectKey } from '../../catalog/catalog.ts';
 import { readTableRows } from '../../catalog/read/sizes.ts';
 import { EvdbError } from '../../errors.ts';
@@ -12,7 +13,7 @@ import { displayPath } from '../files/version.ts';
 import type { MigrateOptions } from '../options.ts';
 import type { ScriptProblem } from '../plan/check.ts';
 import type { MigrationState, MigrationStatus } from '../plan/compare.ts';
-import { fullName } from '../plan/plan.ts';
+import { fullName, wayBackFromChange } from '../plan/plan.ts';
 import { checkBatches, readDiffs, readStatements, readStatementsFor } from '../plan/prepare.ts';
 import { readStanding, requireMigrations, withSession } from '../plan/read.ts';
 import { STATE_SAYS } from '../plan/status.ts';
@@ -74,8 +75,10 @@ export async function validateMigrations(options: ValidateOptions): Promise<Vali
   const result = await validateFiles(options);
   if (options.base !== undefined) {
     const base = await checkBase(options.directory, options.base);
-    const added = newAgainst(base, result.findings, options.base);
-    result.findings = [...added.findings, ...base.findings];
+    const whole = result.findings.filter(isOfWhole);
+    const ofFiles = result.findings.filter((finding) => !isOfWhole(finding));
+    const added = newAgainst(base, ofFiles, options.base);
+    result.findings = [...added.findings, ...whole, ...base.findings];
     result.skipped.push(...added.skipped, ...base.skipped);
   }
   if (options.shadow) {
@@ -192,8 +195,13 @@ function noDown(file: MigrationFile, up: Script): ValidationFinding {
 
 /** A finding in place of an error, so that the others are told too. */
 function findingOf(error: EvdbError): ValidationFinding {
-  const { code, message, hint } = error;
+  const { code, hint } = error;
   const location = locationOf(error);
+  const place = `${location?.file} `;
+  // The place is shown in front of the message.
+  const message = error.message.startsWith(place)
+    ? error.message.slice(place.length)
+    : error.message;
   return {
     ...{ code, severity: 'error', message },
     ...(hint !== undefined && { hint }),
@@ -206,7 +214,10 @@ function locationOf(error: EvdbError): FindingLocation | undefined {
   if (error instanceof ScriptError) return { ...error.location, excerpt: error.excerpt };
   const { file, line } = error.details;
   if (typeof file !== 'string') return undefined;
-  return { file, ...(typeof line === 'number' && { line, column: 1 }) };
+  return {
+    file: isAbsolute(file) ? displayPath(file) : file,
+    ...(typeof line === 'number' && { line, column: 1 }),
+  };
 }
 
 const LEDGER_FINDINGS: Partial<
@@ -219,6 +230,15 @@ const LEDGER_FINDINGS: Partial<
   outOfOrder: ['error', 'OUT_OF_ORDER'],
   incomplete: ['error', 'INCOMPLETE_MIGRATION'],
 };
+
+/**
+ * Whether a finding may be new although its file is the same on the base: a database may hold
+ * another text, and the up script of a down script may be gone.
+ */
+function isOfWhole({ code }: ValidationFinding): boolean {
+  const ofLedger = Object.values(LEDGER_FINDINGS).map(([, known]) => known);
+  return code === 'DOWN_WITHOUT_UP' || ofLedger.includes(code);
+}
 
 /** The files against the server's grammar and ledger. */
 async function checkOnServer(options: MigrateOptions, files: MigrationFile[], parser: SqlParser) {
@@ -242,9 +262,17 @@ function ledgerFinding(status: MigrationStatus, diff: string | undefined): Valid
     status.state === 'incomplete'
       ? `: \`${commandLine('migrate up')}\` continues it, \`${commandLine('migrate down')}\` rolls it back`
       : '';
-  const message = `${fullName(status)} ${STATE_SAYS[status.state]}${wayOn}`;
-  const details = diff === undefined ? {} : { details: { diff } };
-  return [{ code, severity, message, objects: [], ...details }];
+  return [
+    {
+      ...{ code, severity, objects: [] },
+      message: `${fullName(status)} ${STATE_SAYS[status.state]}${wayOn}`,
+      ...(status.state === 'changed' && { hint: wayBackFromChange([status]) }),
+      ...(status.file && {
+        location: { file: displayPath(status.file.upPath), line: 1, column: 1 },
+      }),
+      ...(diff !== undefined && { details: { diff } }),
+    },
+  ];
 }
 
 interface LintCheckedOptions extends LintSettingsOptions {

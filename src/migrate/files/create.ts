@@ -27,6 +27,8 @@ export interface CreatedMigration {
   name: string;
   /** Absolute paths: up, and down unless irreversible. */
   files: string[];
+  /** Earlier migrations of the same name, such as `003_add_venues`. */
+  namesakes: string[];
 }
 
 const LONGEST_NAME = 100;
@@ -43,7 +45,8 @@ const TIMESTAMP_DIGITS = 14;
 export function createMigration(options: CreateMigrationOptions): CreatedMigration {
   const name = slug(options.name);
   makeFolder(options.directory);
-  const version = nextVersion(listMigrations(options.directory), options);
+  const earlier = listMigrations(options.directory);
+  const version = nextVersion(earlier, options);
   const base = join(options.directory, `${version}_${name}`);
   const template = options.noTransaction ? 'no-transaction' : 'migration';
   const files = [[`${base}.sql`, renderTemplate(`${template}.sql`, options)]];
@@ -51,7 +54,11 @@ export function createMigration(options: CreateMigrationOptions): CreatedMigrati
     files.push([`${base}.down.sql`, renderTemplate(`${template}.down.sql`, options)]);
   }
   for (const [path, text] of files) writeNew(path as string, text as string);
-  return { version, name, files: files.map(([path]) => path as string) };
+  const namesakes = earlier.filter((one) => one.name === name);
+  return {
+    ...{ version, name, files: files.map(([path]) => path as string) },
+    namesakes: namesakes.map(({ label }) => `${label}_${name}`),
+  };
 }
 
 /** Letters, digits and `_` only: the name becomes a file name on every system. */

@@ -1,7 +1,7 @@
 import { constants, isUtf8 } from 'node:buffer';
 import { hash } from 'node:crypto';
 import { closeSync, readdirSync, readSync, statSync } from 'node:fs';
-import { join, sep } from 'node:path';
+import { basename, join, sep } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { EvdbError } from '../../errors.ts';
 import { openWithoutWaiting, readPlainFile } from '../../file-system.ts';
@@ -160,9 +160,18 @@ function downWithoutUp(path: string, up: MigrationFile | undefined): EvdbError {
   return new EvdbError('DOWN_WITHOUT_UP', `${displayPath(path)} ${reason}`, {
     hint: up?.name.endsWith('.up')
       ? `Pairs of .up.sql and .down.sql are taken over with \`${commandLine('migrate adopt', { from: 'pairs' })}\`, or with --from golang-migrate, sqlx or node-pg-migrate where one of these applied them.`
-      : 'Give the pair the same version and name, or remove the file.',
+      : up
+        ? 'Give the pair the same version and name, or remove the file.'
+        : wayBack(path),
     details: { file: path },
   });
+}
+
+function wayBack(path: string): string {
+  const fileName = basename(path);
+  const [, label = ''] = FILE_NAME.exec(fileName) ?? [];
+  const restore = commandLine('migrate restore', {}, { args: [label] });
+  return `Its up script ${fileName.replace(/\.down\.sql$/, '.sql')} may be lost: restore it from version control, or, where ${label} is applied, from the ledger: \`${restore}\`. If there is no such migration, remove this file.`;
 }
 
 /** The checksum alone: what comparing a thousand applied files with the ledger needs. */

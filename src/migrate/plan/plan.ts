@@ -182,7 +182,7 @@ function refuseDamage(statuses: MigrationStatus[], target: Version | undefined):
       'CHANGED_MIGRATION',
       `${listNames(changed.map(fullName))} changed after being applied`,
       {
-        hint: `Put the old text back and write a new migration for the change. Where the database may lose it: \`${commandLine('migrate down')}\`, then \`${commandLine('migrate up')}\`. Where it is as the new text would make it: \`${repairCommand(changed)}\`.`,
+        hint: wayBackFromChange(changed),
         details: { versions: changed.map(({ version }) => version) },
       },
     );
@@ -197,6 +197,11 @@ function refuseDamage(statuses: MigrationStatus[], target: Version | undefined):
       details: { versions: missing.map(({ version }) => version) },
     },
   );
+}
+
+/** What to do about migrations that changed after being applied. */
+export function wayBackFromChange(changed: MigrationStatus[]): string {
+  return `Put the old text back and write a new migration for the change. Where the database may lose it: \`${commandLine('migrate down')}\`, then \`${commandLine('migrate up')}\`. Where it is as the new text would make it: \`${repairCommand(changed)}\`.`;
 }
 
 /** Only `down` finishes what it began, and a target below would leave it half way. */
@@ -249,11 +254,23 @@ function unknownVersion(
   known: MigrationStatus[],
   problem = 'does not exist',
 ): EvdbError {
-  const versions = known.map(({ label }) => label);
   return new EvdbError('UNKNOWN_VERSION', `version ${to} ${problem}`, {
-    hint: versions.length > 0 ? `Known are: ${listNames(versions, 12)}.` : 'There are none.',
+    hint: listNewest(known),
     details: { version: to },
   });
+}
+
+/** In version order, whichever order they come in. */
+function listNewest(known: MigrationStatus[]): string {
+  const most = 12;
+  if (known.length === 0) return 'There are none.';
+  const labels = [...known]
+    .sort((a, b) => compareVersions(a.version, b.version))
+    .map(({ label }) => label);
+  const shown = labels.slice(-most).join(', ');
+  return known.length > most
+    ? `The newest of ${known.length} are: ${shown}.`
+    : `Known are: ${shown}.`;
 }
 
 /** `001_create_users_table`, as people know it from the folder. */

@@ -67,6 +67,8 @@ export interface StepImpact extends MigrationStepName {
   waits: StepLockWaits;
   /** The strongest lock on tables that existed before the plan; null if there is none. */
   strongestLock: StrongestLock | null;
+  /** Whether a no-transaction script that stopped halfway continues. */
+  isContinued: boolean;
   /** Above 0 if a no-transaction script that stopped halfway continues: these do not run again. */
   statementsDone: number;
   /** How many run: for a large file most of those that write rows are not in `statements`. */

@@ -65,8 +65,11 @@ function renderStep(
     : step.backfill
       ? ', in batches'
       : ', without a transaction';
-  const done = step.statementsDone === 0 ? '' : `, continues after the ${step.statementsDone} done`;
-  const statements = renderCount(step.statementsTotal, 'statement');
+  const { statementsDone, statementsTotal } = step;
+  const done = step.isContinued
+    ? `, continues at statement ${statementsDone + 1} of ${statementsDone + statementsTotal}`
+    : '';
+  const statements = renderCount(statementsTotal, 'statement');
   // What all of a backfill does at once no batch does.
   const isShown = (one: StatementImpact) =>
     step.backfill ? one.refusals.length > 0 : verbose || isWorthShowing(one, plan.tables);

@@ -46,8 +46,7 @@ export function readStepImpact(step: MigrationStep, around: Around): StepImpact 
   const nameOf = rememberNames(around.catalog);
   // What ran before a script stopped half way is in the catalog already, and does not run again.
   const statementsDone = step.resume?.statementsDone ?? 0;
-  const ahead = step.statements.slice(statementsDone);
-  const statements = ahead.map((statement): StatementImpact => {
+  const statements = step.statements.slice(statementsDone).map((statement): StatementImpact => {
     const read = readStatementImpact(statement, { ...around, nameOf });
     const settled = settleTrace(read, traces?.[statement.index]);
     return {
@@ -66,6 +65,7 @@ export function readStepImpact(step: MigrationStep, around: Around): StepImpact 
     isTransactional: step.isTransactional,
     waits: lockWaits(step, settings),
     strongestLock: strongestLock(statements, isNew),
+    isContinued: step.resume !== undefined,
     statementsDone,
     statementsTotal: step.script.large?.statementsTotal ?? statements.length,
     statements,

@@ -55,6 +55,16 @@ describe('a migration without a transaction', () => {
     });
   });
 
+  test('that fails at its first statement says that nothing is committed', async ({ stage }) => {
+    await stage.migration('001_a', `${HEADER}create unique index concurrently i on missing (id);`);
+    await expect(migrateUp(stage.options)).rejects.toMatchObject({
+      code: 'MIGRATION_FAILED',
+      hint: expect.stringMatching(
+        /^001_a runs outside a transaction, and no statement of it is com/,
+      ),
+    });
+  });
+
   test('that fails keeps what it did, and is recorded at its statement', async ({ stage }) => {
     expect(await interrupt(stage)).toMatchObject({
       code: 'MIGRATION_FAILED',

@@ -155,6 +155,15 @@ describe('up', () => {
     expect(await listSchemas(stage)).toEqual(['public']);
   });
 
+  test('names the newest versions where there are too many to name', async ({ stage }) => {
+    for (let version = 101; version <= 120; version++) {
+      await stage.migration(`${version}_a`, 'select 1;');
+    }
+    await expect(migrateUp({ ...stage.options, to: '300' })).rejects.toMatchObject({
+      hint: 'The newest of 20 are: 109, 110, 111, 112, 113, 114, 115, 116, 117, 118, 119, 120.',
+    });
+  });
+
   test('takes as many steps as it is told', async ({ stage }) => {
     await writeThree(stage);
     await migrateUp({ ...stage.options, steps: 2 });

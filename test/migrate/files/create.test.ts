@@ -29,6 +29,7 @@ describe('createMigration', () => {
         join(directory, '20261122140305_add_venues.sql'),
         join(directory, '20261122140305_add_venues.down.sql'),
       ],
+      namesakes: [],
     });
     expect(readdirSync(directory)).toHaveLength(2);
     expect(readFileSync(join(directory, '20261122140305_add_venues.sql'), 'utf8')).toMatch(

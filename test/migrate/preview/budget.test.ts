@@ -61,6 +61,7 @@ function planOf(
           file: 'migrations/001_a.sql',
           isTransactional: true,
           strongestLock: null,
+          isContinued: false,
           statementsDone: 0,
           backfill: null,
           isContract: false,

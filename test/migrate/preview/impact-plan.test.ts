@@ -63,7 +63,12 @@ const loud: StatementImpact = {
 
 const step: StepImpact = {
   ...{ direction: 'up', version: '12', label: '012', name: 'add_token' },
-  ...{ file: 'migrations/012_add_token.sql', isTransactional: true, statementsDone: 0 },
+  ...{
+    file: 'migrations/012_add_token.sql',
+    isTransactional: true,
+    isContinued: false,
+    statementsDone: 0,
+  },
   waits: {
     lockTimeoutsMs: [200, 3000],
     budgetMs: null,
