@@ -60,7 +60,7 @@ export async function loadPrompts(context: CliContext): Promise<Prompts | undefi
  * Runs a command, and where it needs a consent that no flag gave, asks for it and runs it again. A
  * command that cannot be undone asks for a name to be typed, which it gives as `details.typed`.
  *
- * @throws {EvdbError} CONFIRM_REQUIRED where nobody can be asked, or the answer is no
+ * @throws {EvdbError} CONFIRM_REQUIRED where nobody can be asked, INTERRUPTED where the answer is no
  */
 export async function runWithConsent(
   run: CommandSpec['run'],
@@ -77,7 +77,17 @@ export async function runWithConsent(
     context.err(`${error.message}\n`);
     const { typed } = error.details;
     if (typeof typed === 'string') await prompts.typed(`To continue, type: ${typed}`, typed);
-    else if (!(await prompts.confirm('Go on?', false))) throw error;
+    else await requireYes(prompts, 'Go on?');
     return run({ ...input, flags: { ...flags, confirm: true } });
   }
+}
+
+/**
+ * Asks a question whose answer is no unless somebody says yes.
+ *
+ * @throws {EvdbError} INTERRUPTED where the answer is no
+ */
+export async function requireYes(prompts: Prompts, question: string): Promise<void> {
+  if (await prompts.confirm(question, false)) return;
+  throw new EvdbError('INTERRUPTED', 'cancelled; nothing was changed');
 }

@@ -152,7 +152,7 @@ test('asks on a terminal for the name of the database before a reset, and says w
   const ended = terminal.run('migrate', 'reset');
   const name = new URL(url).pathname.slice(1);
   await terminal.answer(`To continue, type: ${name}`, 'other', ENTER);
-  await terminal.answer(`It has to be "${name}"`, ...'\u007f'.repeat(5), name, ENTER);
+  await terminal.answer(`Type "${name}" exactly`, ...'\u007f'.repeat(5), name, ENTER);
   expect(await ended).toBe(0);
   expect(terminal.stderr()).toContain('reset drops everything in schema "public"');
   expect(terminal.written()).toMatch(/^dropped {6}2 tables, 1 view\n(applied .*\n){2}applied 2 mi/);
@@ -180,14 +180,54 @@ test('asks on a terminal before it rolls back what is protected', async ({
 }) => {
   const terminal = createTerminal({ columns: 80, rows: 24 }, { cwd: dir, url });
   const down = ['migrate', 'down', '--env', 'production'];
+  const question = 'Roll back 002_events in production?';
   const refused = terminal.run(...down);
-  await terminal.answer('Go on?', ENTER);
-  expect(await refused).toBe(2);
-  expect(terminal.stderr()).toContain('CONFIRM_REQUIRED');
+  await terminal.answer(question, ENTER);
+  expect(await refused).toBe(130);
+  expect(terminal.stderr()).toContain('environment "production" is protected');
+  expect(terminal.stderr()).toContain('cancelled; nothing was changed');
+  expect(terminal.stderr()).not.toContain('CONFIRM_REQUIRED');
   const agreed = createTerminal({ columns: 80, rows: 24 }, { cwd: dir, url });
   const ended = agreed.run(...down);
-  await agreed.answer('Go on?', 'y');
+  await agreed.answer(question, 'y');
   expect(await ended).toBe(0);
   const rows = await sql`select version::int from evdb.migration`;
   expect(rows).toEqual([{ version: 1 }]);
+});
+
+test.for([
+  ['down', 'Roll back 002_events?'],
+  ['redo', 'Roll back 002_events and apply it again?'],
+] as const)(
+  'asks on a terminal before %s loses rows, after it said which',
+  async ([command, question], { applied, project: { dir }, emptyDb: { sql, url } }) => {
+    await sql`insert into events values (1), (2)`;
+    const before = await applied.contents();
+    const terminal = createTerminal({ columns: 80, rows: 24 }, { cwd: dir, url });
+    const refused = terminal.run('migrate', command);
+    await terminal.answer(question, ENTER);
+    expect(await refused).toBe(130);
+    expect(terminal.stderr()).toMatch(/table +public\.events +2 rows[\s\S]*Roll back/);
+    expect(terminal.stderr()).toContain('cancelled; nothing was changed');
+    expect(await applied.contents()).toEqual(before);
+
+    const agreed = createTerminal({ columns: 80, rows: 24 }, { cwd: dir, url });
+    const ended = agreed.run('migrate', command);
+    await agreed.answer(question, 'y');
+    expect(await ended).toBe(0);
+    expect(agreed.written()).toContain('rolled back  002_events');
+  },
+);
+
+test('asks nothing on a terminal with --confirm, or where no row is lost', async ({
+  applied: _,
+  project: { dir },
+  emptyDb: { sql, url },
+}) => {
+  await sql`insert into events values (1)`;
+  const terminal = createTerminal({ columns: 80, rows: 24 }, { cwd: dir, url });
+  expect(await terminal.run('migrate', 'down', '--confirm')).toBe(0);
+  expect(terminal.stderr()).toContain('This loses for good:');
+  expect(await terminal.run('migrate', 'down')).toBe(0);
+  expect(await sql`select 1 from evdb.migration`).toEqual([]);
 });

@@ -128,3 +128,11 @@ test('needs no database, and reads no URL', async ({ project }) => {
   const result = await runCli(['migrate', 'create', 'venues'], { cwd: project.dir, env });
   expect(result.code).toBe(0);
 });
+
+test('warns of an earlier migration of the same name', async ({ creation, project }) => {
+  await project.migration('003_add_venues', 'select 1;');
+  const { code, stdout, stderr } = await creation.create('add_venues');
+  expect(stderr).toBe('warning  003_add_venues has the same name: was it created before?\n');
+  expect(stdout).toContain('created  migrations/004_add_venues.sql');
+  expect(code).toBe(0);
+});

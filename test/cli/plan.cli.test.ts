@@ -103,6 +103,42 @@ Would run 1 migration in schema public, each in a transaction of its own:
     expect(code).toBe(0);
   });
 
+  test('says that the target is applied already, and how to go back to it', async ({
+    shop,
+    emptyDb,
+  }) => {
+    const options = { cwd: shop.dir, env: { EVDB_URL: emptyDb.url } };
+    await runCli(['migrate', 'up'], options);
+    const says =
+      'nothing to apply: 001 is applied already; `evdb migrate down --to 001` rolls back what is newer\n';
+    expect(await shop.plan('--to', '1')).toMatchObject({ code: 0, stdout: says });
+    const up = await runCli(['migrate', 'up', '--to', '1'], options);
+    expect(up).toMatchObject({ code: 0, stdout: says });
+  });
+
+  test('says at which statement a migration continues that stopped half way', async ({
+    shop,
+    project,
+    emptyDb,
+  }) => {
+    await project.migration(
+      '002_token',
+      '-- evdb: no-transaction\ncreate table a ();\nselect 1 / 0;\ncreate table b ();',
+    );
+    const options = { cwd: shop.dir, env: { EVDB_URL: emptyDb.url } };
+    expect(await runCli(['migrate', 'up'], options)).toMatchObject({ code: 1 });
+    const { stdout } = await shop.plan();
+    expect(stdout.replaceAll(/\s+/g, ' ')).toContain('continues at statement 2 of 3');
+    const json = parseJson(await shop.plan('--json'));
+    expect(json).toMatchObject({ steps: [{ isContinued: true, statementsDone: 1 }] });
+
+    await project.migration('002_token', '-- evdb: no-transaction\nselect 1 / 0;');
+    await emptyDb.sql`drop table a`;
+    await emptyDb.sql`delete from evdb.migration where version = 2`;
+    expect(await runCli(['migrate', 'up'], options)).toMatchObject({ code: 1 });
+    expect((await shop.plan()).stdout).toContain('continues at statement 1 of 1');
+  });
+
   test('refuses what up would refuse', async ({ shop, project }) => {
     await project.migration('003_wrong', 'selec 1;');
     const { stderr, code } = await shop.plan();

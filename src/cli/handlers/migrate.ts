@@ -15,6 +15,7 @@ import { loadStyle } from '../context.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT, ROLLING_BACK_MIGRATIONS, withStop } from '../exit-codes.ts';
 import { createProgress } from '../progress.ts';
+import { loadPrompts, requireYes } from '../prompts.ts';
 import {
   databaseName,
   describeTarget,
@@ -32,11 +33,9 @@ export async function handleUp(input: CommandInput): Promise<CommandResult> {
     mayCreate: !input.flags.dryRun,
   });
   const backfill = await backfillOptionsOf(input);
-  return planOrRun(
-    input,
-    { ...options, backfill, to, steps, strict, outOfOrder, expand },
-    { command: 'up', run: (all) => upWithDatabase(input, all) },
-  );
+  const all = { ...options, backfill, to, steps, strict, outOfOrder, expand };
+  if (input.flags.dryRun) return showPlan(input, { ...all, command: 'up' });
+  return runWithProgress(input, all, (given) => upWithDatabase(input, given), 'up');
 }
 
 /** `up` on a database that may not exist yet: makes it where that was asked for. */
@@ -68,24 +67,37 @@ function offerToCreate({ code, message, details, cause }: EvdbError): EvdbError 
 export async function handleDown(input: CommandInput): Promise<CommandResult> {
   const { migrateDown } = await import('../../migrate/apply/commands.ts');
   const { to, steps, fromLedger } = input.flags as Record<string, never>;
-  const { options } = await loadMigrateOptions(input, (config) =>
-    requireConsent(input, config, 'down'),
+  const { config, options } = await loadMigrateOptions(input, (read) =>
+    requireConsentUnlessAsked(input, read, 'down'),
   );
   const backfill = await backfillOptionsOf(input);
-  return planOrRun(
-    input,
-    { ...options, backfill, to, steps, fromLedger },
-    { command: 'down', run: migrateDown },
-  );
+  return planOrRollBack(input, config, {
+    options: { ...options, backfill, to, steps, fromLedger },
+    command: 'down',
+    run: migrateDown,
+  });
 }
 
 export async function handleRedo(input: CommandInput): Promise<CommandResult> {
   const { migrateRedo } = await import('../../migrate/apply/commands.ts');
-  const { options } = await loadMigrateOptions(input, (config) =>
-    requireConsent(input, config, 'redo'),
+  const { config, options } = await loadMigrateOptions(input, (read) =>
+    requireConsentUnlessAsked(input, read, 'redo'),
   );
   const backfill = await backfillOptionsOf(input);
-  return planOrRun(input, { ...options, backfill }, { command: 'redo', run: migrateRedo });
+  return planOrRollBack(input, config, {
+    options: { ...options, backfill },
+    command: 'redo',
+    run: migrateRedo,
+  });
+}
+
+/** Where somebody can be asked, the question comes when it is known what would be rolled back. */
+function requireConsentUnlessAsked(input: CommandInput, config: Config, command: string): void {
+  if (!mayAsk(input)) requireConsent(input, config, command);
+}
+
+function mayAsk({ context, flags }: CommandInput): boolean {
+  return !flags.confirm && !flags.dryRun && !flags.json && context.asking !== undefined;
 }
 
 /** Undefined where no flag says anything: nothing is loaded then. */
@@ -137,29 +149,63 @@ export async function handleCreate(input: CommandInput): Promise<CommandResult> 
     irreversible: flags.irreversible === true,
   });
   const files = created.files.map((path) => relative(context.cwd, path));
+  for (const other of created.namesakes) {
+    context.note(`warning  ${other} has the same name: was it created before?\n`);
+  }
   return { data: { ...created, files }, text: files.map((file) => `created  ${file}`).join('\n') };
 }
 
-async function planOrRun<Options extends MigrateOptions>(
+interface RollBack<Options extends MigrateOptions> {
+  options: Options;
+  command: 'down' | 'redo';
+  run(options: Options): Promise<MigrationResult>;
+}
+
+async function planOrRollBack<Options extends MigrateOptions>(
   input: CommandInput,
-  options: Options,
-  what: {
-    command: 'up' | 'down' | 'redo';
-    run(options: Options): Promise<MigrationResult>;
-  },
+  config: Config,
+  { options, command, run }: RollBack<Options>,
 ): Promise<CommandResult> {
-  const { command } = what;
   const { flags, context } = input;
-  const isShown = command !== 'up' && (flags.dryRun === true || context.isInteractive);
+  const asks = mayAsk(input);
+  const isShown = flags.dryRun === true || context.isInteractive || asks;
   const lost = isShown ? await findLosses(input, { ...options, command }) : undefined;
   if (!flags.dryRun) {
-    if (lost?.text) context.note(`${lost.text}\n`);
-    return runWithProgress(input, options, what.run, command);
+    if (asks && (config.isProtected || lost?.losses.some(isLoss))) {
+      await askToRollBack(input, config, { options, command, losses: lost?.text ?? '' });
+    } else if (lost?.text) context.note(`${lost.text}\n`);
+    return runWithProgress(input, options, run, command);
   }
   const plan = await showPlan(input, { ...options, command });
-  if (!lost) return plan;
-  const text = [plan.text, lost.text].filter(Boolean).join('\n');
-  return { ...plan, data: { ...plan.data, losses: lost.losses }, text };
+  const text = [plan.text, lost?.text].filter(Boolean).join('\n');
+  return { ...plan, data: { ...plan.data, losses: lost?.losses }, text };
+}
+
+/** Whether something is lost that was not counted as nothing. */
+function isLoss({ kind, count }: RollbackLoss): boolean {
+  return kind !== 'unknown' && count !== 0;
+}
+
+/** Shows what is lost, and asks; where nothing would be rolled back there is no question. */
+async function askToRollBack(
+  { context }: CommandInput,
+  config: Config,
+  what: { options: MigrateOptions; command: 'down' | 'redo'; losses: string },
+): Promise<void> {
+  const { planMigrateDown, planMigrateRedo } = await import('../../migrate/apply/commands.ts');
+  const { options, command, losses } = what;
+  const plan = await (command === 'down' ? planMigrateDown(options) : planMigrateRedo(options));
+  const down = plan.steps.filter(({ direction }) => direction === 'down');
+  const prompts = down.length === 0 ? undefined : await loadPrompts(context);
+  if (!prompts) return;
+  const { listNames, fullName } = await import('../../migrate/plan/plan.ts');
+  if (config.isProtected) {
+    context.err(`${environmentName(config)} is protected: ${describeTarget(config)}\n`);
+  }
+  if (losses) context.err(`${losses}\n`);
+  const again = command === 'redo' ? ' and apply it again' : '';
+  const place = config.environment === undefined ? '' : ` in ${config.environment}`;
+  await requireYes(prompts, `Roll back ${listNames(down.map(fullName))}${again}${place}?`);
 }
 
 /** What `down` or `redo` would lose, as data and as text. */
@@ -207,12 +253,25 @@ export async function runWithProgress<Options extends MigrateOptions>(
     }
     return {
       data: { dryRun: false, ...result },
-      text: renderSummary(result, command),
+      text: renderSummary(result, command, await targetOf(command, result, options)),
       exitCode: EXIT.done,
     };
   } finally {
     progress.stop();
   }
+}
+
+/** The version that `up` was to end with, as its file names it: `003` for 3; only where it had nothing to do. */
+async function targetOf(
+  command: string,
+  { steps }: { steps: readonly unknown[] },
+  options: MigrateUpOptions,
+): Promise<string | undefined> {
+  const { to } = options;
+  if (command !== 'up' || to === undefined || steps.length > 0) return undefined;
+  const { requireMigrations } = await import('../../migrate/plan/read.ts');
+  const files = requireMigrations(options);
+  return files.find(({ label }) => BigInt(label) === BigInt(to))?.label ?? to;
 }
 
 export async function handlePlan(input: CommandInput): Promise<CommandResult> {
@@ -270,6 +329,7 @@ export async function showPlan(
   );
   for (const warning of plan.warnings) context.note(`${renderWarning(warning, style)}\n`);
   const verdict = budget === undefined ? undefined : await judge(plan, budget);
+  const { command = 'up' } = options;
   return {
     data: { dryRun: true, ...plan, ...(verdict && dataOf(verdict)) },
     pipeline: async () =>
@@ -277,7 +337,7 @@ export async function showPlan(
     exitCode: verdict?.isKept === false || failedTraces(plan).length > 0 ? EXIT.found : EXIT.done,
     text: renderImpactPlan(plan, {
       verdict,
-      nothing: renderNothing(options.command ?? 'up', plan),
+      nothing: renderNothing(command, plan, await targetOf(command, plan, options)),
       verbose: flags.verbose === true,
       style,
       width: context.outSize().columns,
