@@ -25,7 +25,7 @@ test.for([
   ['complete -- migrate up', 'answer', 20],
   ['--help', 'help', 290],
   ['migrate status', 'status', 536],
-  ['migrate up', 'up', 700],
+  ['migrate up', 'up', 708],
   ['lint', 'lint', 838],
 ] as const)(
   'loads for `evdb %s` only the chunks that are made for it',
