@@ -198,14 +198,19 @@ async function askToRollBack(
   const down = plan.steps.filter(({ direction }) => direction === 'down');
   const prompts = down.length === 0 ? undefined : await loadPrompts(context);
   if (!prompts) return;
-  const { listNames, fullName } = await import('../../migrate/plan/plan.ts');
   if (config.isProtected) {
     context.err(`${environmentName(config)} is protected: ${describeTarget(config)}\n`);
   }
   if (losses) context.err(`${losses}\n`);
   const again = command === 'redo' ? ' and apply it again' : '';
   const place = config.environment === undefined ? '' : ` in ${config.environment}`;
-  await requireYes(prompts, `Roll back ${listNames(down.map(fullName))}${again}${place}?`);
+  await requireYes(prompts, `Roll back ${nameSteps(down)}${again}${place}?`);
+}
+
+function nameSteps(steps: readonly { label: string; name: string }[]): string {
+  const names = steps.map(({ label, name }) => `${label}_${name}`);
+  const more = names.length - 5;
+  return names.slice(0, 5).join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
 
 /** What `down` or `redo` would lose, as data and as text. */
