@@ -95,7 +95,12 @@ export type {
 } from './migrate/plan/plan.ts';
 export type { MigrationStep } from './migrate/plan/prepare.ts';
 export { requireMigrations } from './migrate/plan/read.ts';
-export { type MigrationsStatus, readStatus, type StatusEntry } from './migrate/plan/status.ts';
+export {
+  type MigrationsStatus,
+  readStatus,
+  type StatusEntry,
+  statusOf,
+} from './migrate/plan/status.ts';
 export type {
   Budget,
   BudgetDetails,

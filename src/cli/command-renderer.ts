@@ -129,10 +129,14 @@ function keptFlag({ name, value }: GivenFlag, env: NodeJS.ProcessEnv, shell: She
   return value.startsWith('-') ? [`--${name}=${word}`] : [`--${name}`, word];
 }
 
-/** The variable that a secret most likely came from. */
+/** The variable that a secret most likely came from, else one to put it into. */
 function variableOf(value: string, env: NodeJS.ProcessEnv): string | undefined {
-  const names = ['EVDB_URL', 'DATABASE_URL', ...Object.keys(env)];
-  return names.find((name) => env[name] === value && /^[A-Za-z_]\w*$/.test(name));
+  const known = ['EVDB_URL', 'DATABASE_URL'];
+  const source = [...known, ...Object.keys(env)].find(
+    (name) => env[name] === value && /^[A-Za-z_]\w*$/.test(name),
+  );
+  // One that is not set is refused as empty until somebody sets it; one that is names another target.
+  return source ?? known.find((name) => !env[name]);
 }
 
 /**

@@ -1,6 +1,7 @@
 import { Argument, type Command, Help, type HelpConfiguration, Option } from 'commander';
 import type { PipelineReport } from '../report/pipeline.ts';
 import type { Style } from '../report/table.ts';
+import { commandLine } from '../text/command-line.ts';
 import { wrapWords } from '../text/wrap.ts';
 import { type CliContext, loadStyle } from './context.ts';
 import { readNpmFlags } from './npm-flags.ts';
@@ -155,9 +156,11 @@ export const HELP_LAYOUT: HelpConfiguration = {
   },
 };
 
-function renderExamples(examples: string[]): string {
+function renderExamples(examples: string[]): () => string {
   const title = examples.length === 1 ? 'Example' : 'Examples';
-  return `\n${title}:\n${examples.map((example) => `  $ evdb ${example}`).join('\n')}\n`;
+  // Only when help is shown is known how evdb was called.
+  return () =>
+    `\n${title}:\n${examples.map((example) => `  $ ${commandLine('')} ${example}`).join('\n')}\n`;
 }
 
 /** Such as `migrate up`; empty for evdb itself. */

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { EvdbError, type EvdbErrorCode } from '../errors.ts';
 import { commandLine } from '../text/command-line.ts';
 import type { CliContext } from './context.ts';
@@ -69,10 +70,12 @@ export async function withStop<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const controller = new AbortController();
+  // A signal comes from outside of what knows how evdb was called.
+  const reasonHere = AsyncLocalStorage.bind(reason);
   const stops = [
     context.onInterrupt(() => {
       if (said) context.note(`\ninterrupted: ${said} (interrupt again to end evdb at once)\n`);
-      controller.abort(reason());
+      controller.abort(reasonHere());
     }),
     ...(endsUnread ? [context.onOutClosed(() => controller.abort())] : []),
   ];

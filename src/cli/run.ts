@@ -240,7 +240,7 @@ export function buildProgram(
       outputError: () => undefined,
     })
     .exitOverride()
-    .addHelpText('after', HELP);
+    .addHelpText('after', help);
   for (const option of outputOptions()) program.addOption(option);
   for (const entry of wantedCommands(words)) addCommand(program, entry, { context, state });
   for (const command of program.commands) inheritSettings(command, program, state);
@@ -256,9 +256,9 @@ function wantedCommands([first, second]: readonly string[]): (CommandSpec | Comm
   return command === undefined ? COMMANDS : [{ ...entry, commands: [command] }];
 }
 
-const HELP = `
+const help = () => `
 Example:
-  $ evdb migrate up --embedded
+  $ ${commandLine('migrate up', { embedded: true })}
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 a check found something, 4 temporary (try again), 130 interrupted.
 `;

@@ -57,6 +57,8 @@ interface BeforeConnecting {
   check?: ((config: Config) => void) | undefined;
   /** Whether the folder has to hold migrations; default false. */
   needsMigrations?: boolean | undefined;
+  /** Whether the folder may hold none yet; default false. */
+  mayBeEmpty?: boolean | undefined;
   /** Whether the command may make an embedded server where there is none; default false. */
   mayCreate?: boolean | undefined;
 }
@@ -125,6 +127,44 @@ export async function loadMigrateOptions(
   return { config, options: { ...migrateSettings(config, input.context), connection } };
 }
 
+/**
+ * What a migrate command hands to the library where a folder without a migration is no error.
+ *
+ * @returns no options where there is nothing to look at: an empty folder, and an embedded server that
+ *   was never made. None is made for it.
+ */
+export async function loadOptionsOrNothing(
+  input: CommandInput,
+  before: BeforeConnecting = {},
+): Promise<{ config: Config; options: MigrateOptions | undefined }> {
+  const config = await loadConfig(input);
+  if (await hasNothingYet(config, input.context)) return { config, options: undefined };
+  const asked = { ...before, needsMigrations: true, mayBeEmpty: true };
+  const { connection } = await connectDirectly(input, config, asked);
+  const settings = migrateSettings(config, input.context);
+  return { config, options: { ...settings, mayBeEmpty: true, connection } };
+}
+
+async function hasNothingYet(config: Config, { env }: CliContext): Promise<boolean> {
+  if ((config.migrationConnection ?? config.connection).kind === 'server') return false;
+  assertConnectionConfigured(config, env);
+  const { hasEmbeddedServer } = await import('../embedded/stop.ts');
+  if (hasEmbeddedServer({ directory: embeddedDirectory(config) })) return false;
+  return holdsNoMigration(config.migrationsDir);
+}
+
+/** @throws {EvdbError} those of `requireMigrations` but for a folder that holds nothing */
+export async function holdsNoMigration(directory: string): Promise<boolean> {
+  const { requireMigrations } = await import('../migrate/plan/read.ts');
+  return requireMigrations({ directory, mayBeEmpty: true }).length === 0;
+}
+
+/** Said where the folder holds no migration. */
+export function noMigrationsYet(): string {
+  const create = commandLine('migrate create', {}, { args: ['first table'] });
+  return `no migrations yet: \`${create}\` writes the first one`;
+}
+
 /** The connection that applications use. */
 export async function loadConnection(
   input: CommandInput,
@@ -144,13 +184,22 @@ export async function loadDirectConnection(
   before: BeforeConnecting['check'] | BeforeConnecting = {},
 ): Promise<{ config: Config; connection: ConnectionOptions }> {
   const config = await loadConfig(input);
+  return connectDirectly(input, config, before);
+}
+
+/** `loadDirectConnection` for a configuration that is read already. */
+async function connectDirectly(
+  input: CommandInput,
+  config: Config,
+  before: BeforeConnecting['check'] | BeforeConnecting = {},
+): Promise<{ config: Config; connection: ConnectionOptions }> {
   const asked: BeforeConnecting = typeof before === 'function' ? { check: before } : before;
-  const { check, needsMigrations = false, mayCreate = false } = asked;
+  const { check, needsMigrations = false, mayBeEmpty, mayCreate = false } = asked;
   check?.(config);
   // With a server that runs the command itself looks at them, before it connects.
   if (needsMigrations && (config.migrationConnection ?? config.connection).kind === 'embedded') {
     const { requireMigrations } = await import('../migrate/plan/read.ts');
-    requireMigrations({ directory: config.migrationsDir });
+    requireMigrations({ directory: config.migrationsDir, mayBeEmpty });
   }
   const direct = config.migrationConnection;
   const connection = direct
@@ -179,6 +228,7 @@ export async function lintOptionsOf(
   const startAfter = (flags.startAfter as string | undefined) ?? config.lint.startAfter;
   return {
     directory: config.migrationsDir,
+    mayBeEmpty: true,
     startAfter,
     searchPath: [config.schema, ...config.searchPath],
     settings: settingsOf(config, flags),

@@ -52,6 +52,8 @@ export interface FoundSetting {
   raw: unknown;
   /** Such as `flag --schema`, `environment EVDB_SCHEMA`, `.env EVDB_SCHEMA`, `evdb.config.js`. */
   source: string;
+  /** The same for messages about its value: with the key, where a file is the source. */
+  place: string;
   rank: number;
   /** What a relative path is relative to. */
   baseDir: string;
@@ -102,7 +104,7 @@ function flagLayer(flags: SettingFlags, baseDir: string, urlSource?: string): La
         hint: 'Give it a value or leave it out. Is the variable that you pass set?',
       });
     }
-    return { raw, source, rank: RANK.flag, baseDir };
+    return { raw, source, place: source, rank: RANK.flag, baseDir };
   };
   return { rank: RANK.flag, find };
 }
@@ -120,7 +122,7 @@ function variableLayer(
   const rank = origin === 'environment' ? RANK.environment : RANK.dotenv;
   const find = (key: SettingKey): FoundSetting | undefined => {
     const found = readVariable(environment, origin, renderVariable(key));
-    return found && { raw: found.value, source: found.source, rank, baseDir };
+    return found && { raw: found.value, source: found.source, place: found.source, rank, baseDir };
   };
   return { rank, find };
 }
@@ -133,7 +135,8 @@ function renderVariable(key: SettingKey): string {
 function fileLayer(settings: FileSettings, source: string, rank: number, baseDir: string): Layer {
   const find = (key: SettingKey): FoundSetting | undefined => {
     const raw = settings[key];
-    return raw === undefined ? undefined : { raw, source, rank, baseDir };
+    if (raw === undefined) return undefined;
+    return { raw, source, place: `${source}: "${key}"`, rank, baseDir };
   };
   return { rank, find };
 }

@@ -99,7 +99,10 @@ async function explain(error: unknown, path: string, url: string): Promise<EvdbE
   if (code === 'ERR_UNKNOWN_FILE_EXTENSION' && isTypeScript(path)) return tooOld(path);
   if (error instanceof SyntaxError) {
     const place = findMarked(stack) ?? (await findBySyntaxCheck(path));
-    return explainSyntax(path, place, code);
+    return explainSyntax(path, place, {
+      code,
+      said: isTypeScript(path) ? '' : `: ${withoutNames(error.message)}`,
+    });
   }
   const place = findThrown(stack, url);
   const said = error instanceof Error ? error.message : String(error);
@@ -119,11 +122,11 @@ async function explain(error: unknown, path: string, url: string): Promise<EvdbE
 function explainSyntax(
   path: string,
   place: Place | undefined,
-  code: string | undefined,
+  { code, said }: { code: string | undefined; said: string },
 ): EvdbError {
   const language = isTypeScript(path) ? 'TypeScript' : 'JavaScript';
   if (place === undefined) {
-    const what = `, or a file that it imports, is not valid ${language}`;
+    const what = `, or a file that it imports, is not valid ${language}${said}`;
     return new EvdbError('CONFIG_INVALID', `${path}${what}`, { hint: `Run: node ${path}` });
   }
   const { file, line, column } = place;
@@ -137,7 +140,13 @@ function explainSyntax(
     const name = `${basename(path, extname(path))}.m${extname(path).slice(-2)}`;
     return broken(where, 'is an ES module, and package.json says CommonJS', `Call it ${name}.`);
   }
-  return broken(where, `is not valid ${language}`, 'Look here and just before.');
+  return broken(where, `is not valid ${language}${said}`, 'Look here and just before.');
+}
+
+/** What Node says of the syntax, without words of the file, which may hold a password. */
+function withoutNames(message: string): string {
+  const [line = ''] = message.split('\n');
+  return line.replace(/(['"`])(?:(?!\1).)*\w(?:(?!\1).)*\1/g, '…').replace(/ …$/, '');
 }
 
 function readFrom({ file, line, column }: Place): string {

@@ -80,7 +80,7 @@ function createReader(layers: readonly Layer[]): Reader {
 }
 
 function readSchemas(reader: Reader): Pick<Settings, 'schema' | 'ledgerSchema' | 'searchPath'> {
-  const parseSchema = (found: FoundSetting) => checkOwnSchema(parseText(found), found.source);
+  const parseSchema = (found: FoundSetting) => checkOwnSchema(parseText(found), found.place);
   const asIs = (value: string) => value;
   const schema = reader.read('schema', parseSchema, 'public', asIs);
   const ledgerSchema = reader.read('ledgerSchema', parseSchema, 'evdb', asIs);
@@ -168,19 +168,19 @@ function parseText(found: FoundSetting): string {
 
 function parseList(found: FoundSetting): string[] {
   const items = Array.isArray(found.raw) ? found.raw.map(String) : parseText(found).split(',');
-  const names = items.map((name) => checkSearchPathEntry(name.trim(), found.source));
+  const names = items.map((name) => checkSearchPathEntry(name.trim(), found.place));
   return [...new Set(names)];
 }
 
 function parseFoundDuration(found: FoundSetting): number {
-  const { raw, source } = found;
-  return parseDuration(typeof raw === 'number' ? raw : String(raw), source);
+  const { raw, place } = found;
+  return parseDuration(typeof raw === 'number' ? raw : String(raw), place);
 }
 
 function parseLockTimeout(found: FoundSetting): number {
   const durationMs = parseFoundDuration(found);
   if (durationMs > 0) return durationMs;
-  const problem = `${found.source}: a lock timeout of 0 would wait forever`;
+  const problem = `${found.place}: a lock timeout of 0 would wait forever`;
   throw new EvdbError('CONFIG_INVALID', problem, {
     hint: 'Every lock is asked for with a timeout: give at least 1ms.',
   });
@@ -194,12 +194,12 @@ const BYTES_PER_UNIT: ReadonlyMap<string, number> = new Map([
 ]);
 
 /** As in PostgreSQL, kB and KiB both mean 1024 bytes. */
-function parseByteSize({ raw, source }: FoundSetting): number {
+function parseByteSize({ raw, place }: FoundSetting): number {
   const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(String(raw));
   const factor = BYTES_PER_UNIT.get(match?.[2]?.toLowerCase() ?? '');
   const bytes = Math.round(Number(match?.[1]) * (factor ?? Number.NaN));
   if (Number.isSafeInteger(bytes)) return bytes;
-  throw new EvdbError('CONFIG_INVALID', `${source}: "${raw}" is not a size`, {
+  throw new EvdbError('CONFIG_INVALID', `${place}: "${raw}" is not a size`, {
     hint: 'Write a number of bytes, or a number with kB, MB or GB, for example 1MB.',
   });
 }
@@ -212,7 +212,7 @@ const BOOLEAN_WORDS: ReadonlyMap<string, boolean> = new Map([
 function parseBoolean(found: FoundSetting): boolean {
   const value = BOOLEAN_WORDS.get(String(found.raw).trim().toLowerCase());
   if (value !== undefined) return value;
-  throw new EvdbError('CONFIG_INVALID', `${found.source}: neither true nor false`, {
+  throw new EvdbError('CONFIG_INVALID', `${found.place}: neither true nor false`, {
     hint: 'Write true or false.',
   });
 }

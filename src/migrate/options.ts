@@ -10,6 +10,11 @@ export interface MigrateOptions {
   connection: ConnectionOptions;
   /** The folder with the migration files. */
   directory: string;
+  /**
+   * Whether a folder without a migration counts as no migrations yet; default false: that is the
+   * error MIGRATIONS_DIR_EMPTY. With the folder of another tool it always is.
+   */
+  mayBeEmpty?: boolean | undefined;
   /** The PostgreSQL schema to migrate; default `public`. */
   schema?: string | undefined;
   /** PostgreSQL schema of the ledger; default `evdb`. */

@@ -130,7 +130,8 @@ function fitLine(line: string, width: number, options: FitTextOptions): string[]
   const example = EXAMPLE.exec(plain)?.[1];
   const commands = example === undefined ? written : [example];
   const indent = hangingIndent(plain, width);
-  const words = joinShortCommands(splitWords(line, commands), width - indent);
+  const kept = keepPhrases(line, commands, width - indent);
+  const words = joinShortCommands(splitWords(kept, commands), width - indent);
   const lines: string[] = [];
   let current = '';
   let isEmpty = true;
@@ -145,12 +146,33 @@ function fitLine(line: string, width: number, options: FitTextOptions): string[]
     } else if (!isEmpty || lines.length === 0) {
       current += ' '.repeat(gap);
     }
+    // A word of a command that is cut could not be pasted: the terminal breaks it instead.
+    if (command !== undefined && widthOf(text) > width) {
+      current = text;
+      isEmpty = false;
+      return;
+    }
     const [last = '', ...before] = placeWord(current, text, width).reverse();
     lines.push(...before.reverse());
     current = last;
     isEmpty = false;
   });
-  return [...lines, current];
+  return [...lines, current].map((one) => one.replaceAll(KEPT, ' '));
+}
+
+/** Stands for a blank at which no line ends; what is printed holds none of its own. */
+const KEPT = '\u00a0';
+
+/** What is to be pasted beside commands: between backquotes, a remark for evdb, and an option with a URL. */
+const PHRASE = /`[^`]+`|-- evdb: [^."`]+|--[\w-]+ \w+:\/\/\S+/g;
+
+/** The line with its phrases as one word each, where a line has room for them. */
+function keepPhrases(line: string, commands: Iterable<string>, room: number): string {
+  const all = [...commands];
+  return line.replace(PHRASE, (phrase) => {
+    const holdsCommand = all.some((one) => phrase.includes(one) || one.includes(phrase));
+    return holdsCommand || widthOf(phrase) > room ? phrase : phrase.replaceAll(' ', KEPT);
+  });
 }
 
 /** A word behind what a line begins with: as far as it has to move to the left, or in pieces. */

@@ -30,13 +30,25 @@ test('asks for a migrations folder where there is none', async ({ project, empty
   expect(stderr).toContain('evdb init');
 });
 
-test('asks for migrations where the folder is empty', async ({ project, emptyDb }) => {
+test('says how to begin where the folder is empty', async ({ project, emptyDb }) => {
   await mkdir(join(project.dir, 'migrations'));
-  const { stderr } = await expectRefusal(project, emptyDb, {
-    code: 'MIGRATIONS_DIR_EMPTY',
-    exitCode: 2,
-  });
-  expect(stderr).toContain('evdb migrate create');
+  for (const command of ['migrate up', 'migrate status', 'migrate validate', 'lint']) {
+    const env = { EVDB_URL: emptyDb.url };
+    const result = await runCli(command.split(' '), { cwd: project.dir, env });
+    expect(result).toMatchObject({ code: 0, stderr: '' });
+    expect(result.stdout).toContain("no migrations yet: `evdb migrate create 'first table'`");
+  }
+});
+
+test('refuses an empty folder where migrations were applied', async ({ project, emptyDb }) => {
+  const evdb = (command: string) =>
+    runCli(command.split(' '), { cwd: project.dir, env: { EVDB_URL: emptyDb.url } });
+  await project.migration('001_a', 'create table a (id integer);');
+  expect(await evdb('migrate up')).toMatchObject({ code: 0 });
+  await mkdir(join(project.dir, 'other'));
+  expectError(await evdb('migrate up --migrations-dir other'), 'MIGRATIONS_DIR_EMPTY', 2);
+  const status = await evdb('migrate status --check --migrations-dir other');
+  expect(status).toMatchObject({ code: 3, stdout: expect.stringContaining('ahead') });
 });
 
 const BAD_NAMES = ['add_venues.sql', '7.sql', '7-add.sql', 'V1__flyway.sql', '1_é.sql'];

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createCommandRenderer } from '../../src/cli/command-renderer.ts';
 import { type CliContext, processContext } from '../../src/cli/context.ts';
+import { ROLLING_BACK_MIGRATIONS, withStop } from '../../src/cli/exit-codes.ts';
 import { buildProgram } from '../../src/cli/run.ts';
 import { commandLine, sameCommand, withCommandRenderer } from '../../src/text/command-line.ts';
 
@@ -51,6 +52,45 @@ const run = (name: string, manager = 'npm') => ({
 });
 const npx = { npm_config_user_agent: 'npm/11', npm_command: 'exec', npm_lifecycle_event: 'npx' };
 
+it('is known to what a signal interrupts', async () => {
+  let interrupt = () => {};
+  const context = {
+    note: () => undefined,
+    onInterrupt: (callback: () => void) => {
+      interrupt = callback;
+      return () => undefined;
+    },
+  } as unknown as CliContext;
+  const work = (signal: AbortSignal) =>
+    new Promise((_, reject) => {
+      signal.onabort = () => reject(signal.reason);
+    });
+  const running = withCommandRenderer(
+    () => 'npx evdb migrate status',
+    () => withStop(context, ROLLING_BACK_MIGRATIONS, work),
+  );
+  interrupt();
+  await expect(running).rejects.toMatchObject({
+    hint: expect.stringContaining('`npx evdb migrate status`'),
+  });
+});
+
+it('stands in the examples of help as evdb was called', () => {
+  const build = () => buildProgram(processContext(process), { exitCode: 0, command: '' });
+  const lint = build().commands.find((one) => one.name() === 'lint');
+  let text = '';
+  lint?.configureOutput({
+    writeOut: (part) => {
+      text += part;
+    },
+  });
+  withCommandRenderer(
+    () => 'npx evdb',
+    () => lint?.outputHelp(),
+  );
+  expect(text).toMatch(/\n {2}\$ npx evdb lint/);
+});
+
 describe('the command that runs now, once more', () => {
   it.each<[string[], string]>([
     [['--schema', 'tenant_a'], '--schema tenant_a --confirm'],
@@ -58,7 +98,7 @@ describe('the command that runs now, once more', () => {
     [['--schema', "o'x $(id)"], "--schema 'o'\\''x $(id)' --confirm"],
     [['--schema', '--confirm', '--embedded'], '--schema=--confirm --embedded --confirm'],
     [['--confirm', '--lock-wait', '5s'], '--lock-wait 5s --confirm'],
-    [['--url', 'postgres://app:s3cret@db/shop'], "--url 'postgres://app:***@db/shop' --confirm"],
+    [['--url', 'postgres://app:s3cret@db/shop'], '--url "$EVDB_URL" --confirm'],
     [['--url', 'postgres://app@db/shop'], '--url postgres://app@db/shop --confirm'],
     // It would be refused, and leaving it out might do what was not meant.
     [['--unknown', '--env', 'live'], '--env live --confirm --unknown'],
@@ -66,6 +106,14 @@ describe('the command that runs now, once more', () => {
     expect(print({ args: ['migrate', 'reset', ...args] }, reset)).toBe(
       `evdb migrate reset ${expected}`,
     );
+  });
+
+  it('names for a secret no variable that holds another one', () => {
+    const args = ['migrate', 'reset', '--url', 'postgres://app:s3cret@db/shop'];
+    const other = { EVDB_URL: 'postgres://db/live' };
+    expect(print({ args, env: other }, reset)).toContain('--url "$DATABASE_URL"');
+    const both = { ...other, DATABASE_URL: 'postgres://db/live' };
+    expect(print({ args, env: both }, reset)).toContain("--url 'postgres://app:***@db/shop'");
   });
 
   it('keeps its arguments, also those that look like options', () => {

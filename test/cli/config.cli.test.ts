@@ -134,6 +134,26 @@ test('reads a module in a package that does not name its type, and says nothing 
   expect(result.stderr).toMatch(/hint: Call it evdb\.config\.mjs\.\n$/);
 });
 
+test('names the key of a value that is wrong, and the line of broken syntax', async ({
+  project,
+}) => {
+  const run = async (text: string) => {
+    await project.write('evdb.config.mjs', text);
+    const result = await runCli(['config'], { cwd: project.dir });
+    expectError(result, 'CONFIG_INVALID', 2);
+    return result.stderr;
+  };
+  expect(await run('export default { lockWait: "5 minutes" };')).toContain(
+    'evdb.config.mjs: "lockWait": "5 minutes" is not a duration',
+  );
+  expect(await run('export default {\n  schema: "a",\n  }};\n')).toMatch(
+    /evdb\.config\.mjs:3:\d+ is not valid JavaScript: Unexpected token '\}'/,
+  );
+  const named = await run('export default { url: "a" s3cret };\n');
+  expect(named).toMatch(/:1:\d+ is not valid JavaScript: Unexpected identifier\n/);
+  expect(named).not.toContain('s3cret');
+});
+
 test('blames no config file for what it imports', async ({ project }) => {
   const imported = await project.write('database.mjs', 'export const url = "s3cret;\n');
   await project.write('evdb.config.mjs', 'export { url as default } from "./database.mjs";\n');

@@ -95,10 +95,10 @@ test('starts without the event schema where that is asked for', async ({ project
   const first = await runCli(['init', '--empty', '--json'], { cwd: project.dir });
   expect(parseJson(first)).toMatchObject({
     ok: true,
-    created: ['evdb.config.mjs', '.env.example'],
+    created: ['evdb.config.mjs', '.env.example', 'migrations/.gitkeep'],
     eventSchema: 'leftOut',
   });
-  expect(await readdir(join(project.dir, 'migrations'))).toEqual([]);
+  expect(await readdir(join(project.dir, 'migrations'))).toEqual(['.gitkeep']);
   const create = await runCli(['migrate', 'create', 'users'], { cwd: project.dir });
   expect(create.code).toBe(0);
 });
@@ -144,7 +144,12 @@ test.for([
 
 test('writes no second config file beside one that is there', async ({ project }) => {
   await project.write('evdb.config.json', '{ "schema": "tenant" }');
-  await runCli(['init'], { cwd: project.dir });
+  const asked = await runCli(['init', '--config-format', 'yaml'], { cwd: project.dir });
+  expect(asked.stdout).toContain(
+    'No config file in yaml was written: evdb.config.json is there already\n',
+  );
+  const example = await readFile(join(project.dir, '.env.example'), 'utf8');
+  expect(example).toContain('# Any setting of evdb.config.json:');
   const { stdout } = await runCli(['config'], { cwd: project.dir });
   expect(stdout).toMatch(/^schema +tenant +evdb\.config\.json$/m);
 });
@@ -167,6 +172,7 @@ test('asks on a terminal what no flag says, and ends with the next command', asy
     [
       'created  evdb.config.mjs',
       'created  .env.example',
+      'created  migrations/.gitkeep',
       'created  .github/workflows/migrations.yml',
       'changed  package.json (scripts that call evdb)',
       "Next: evdb migrate create 'first table'\n",
@@ -209,7 +215,7 @@ test('asks nothing with --yes, and takes the same as flags', async ({ project })
   const terminal = createTerminal({ columns: 80, rows: 24 }, { cwd: project.dir });
   expect(await terminal.run('init', '--yes', '--from', 'dbmate', '--ci', 'gitlab')).toBe(0);
   expect(terminal.written()).toContain('created  .gitlab-ci.yml\n');
-  expect(await readdir(join(project.dir, 'migrations'))).toEqual([]);
+  expect(await readdir(join(project.dir, 'migrations'))).toEqual(['.gitkeep']);
   await project.write('.gitlab-ci.yml', 'stages: [test]\n');
   expect(await terminal.run('init', '--yes', '--ci', 'gitlab')).toBe(0);
   expect(terminal.written()).toContain('To use .gitlab/migrations.gitlab-ci.yml, include it');
@@ -243,6 +249,48 @@ test('writes pipelines whose commands pass for a project that is sound', async (
     expect(result).toMatchObject({ code: 0 });
   }
   await runCli(['server', 'stop'], { cwd: project.dir });
+});
+
+test('writes a pipeline that passes before there is a migration', async ({ project }) => {
+  await runCli(['init', '--empty', '--ci', 'github'], { cwd: project.dir });
+  const text = await readFile(join(project.dir, '.github/workflows/migrations.yml'), 'utf8');
+  const commands = [...text.matchAll(/npx --yes evdb@\S+ (.*)$/gm)].map(([, command = '']) =>
+    command.replace(/ --base \S+/, '').split(' '),
+  );
+  expect(commands).toHaveLength(3);
+  for (const command of [...commands, ['lint'], ['migrate', 'status', '--embedded']]) {
+    const result = await runCli(command, { cwd: project.dir, env: { CI: 'true' } });
+    expect(result).toMatchObject({ code: 0 });
+    if (!command.includes('github')) expect(result.stdout).toContain('no migrations yet');
+  }
+  expect(await readdir(project.dir)).not.toContain('.evdb');
+});
+
+test('writes a pipeline that takes evdb from the project where it is installed', async ({
+  project,
+}) => {
+  await project.write('package.json', '{ "devDependencies": { "evdb": "1" } }');
+  await project.write('package-lock.json', '{}');
+  for (const ci of ['github', 'gitlab']) {
+    await runCli(['init', '--empty', '--ci', ci], { cwd: project.dir });
+  }
+  for (const file of ['.github/workflows/migrations.yml', '.gitlab-ci.yml']) {
+    const text = await readFile(join(project.dir, file), 'utf8');
+    expect(text).toMatch(/- (run: )?npm ci\n/);
+    expect(text.match(/npx evdb migrate/g)).toHaveLength(3);
+    expect(text).not.toMatch(/--yes|\{\{/);
+  }
+});
+
+test('has git ignore .env, and says so', async ({ project }) => {
+  await project.write('.git/HEAD', '');
+  const init = () => runCli(['init', '--empty'], { cwd: project.dir });
+  expect((await init()).stdout).toContain('created  .gitignore\n');
+  expect(await readFile(join(project.dir, '.gitignore'), 'utf8')).toBe('.env\n');
+  expect((await init()).stdout).not.toContain('.gitignore');
+  await project.write('.gitignore', 'node_modules');
+  expect((await init()).stdout).toContain('changed  .gitignore (.env is ignored)\n');
+  expect(await readFile(join(project.dir, '.gitignore'), 'utf8')).toBe('node_modules\n.env\n');
 });
 
 test('has an own first migration judged', async ({ project }) => {

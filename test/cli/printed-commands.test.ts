@@ -22,7 +22,6 @@ const TITLES = [
 function withoutHelp(code: string): string {
   return code
     .replace(/\b(?:description|summary):\s*(?:'[^'\n]*'|"[^"\n]*"|`[^`]*`)/g, '')
-    .replace(/^const HELP = `[^`]*`/m, '')
     .replace(/^const HEAD = `-- Written by [^`]*`/m, '');
 }
 
@@ -48,6 +47,8 @@ const CALL = /\b(?:commandLine|sameCommand)\(\s*'([^']*)'(?:,\s*\{([^{}]*)\})?/g
 /** Each command that is printed and does not exist, or does not take the option. */
 function findUnknown({ path, code }: SourceFile): string[] {
   return [...code.matchAll(CALL)].flatMap(([, name = '', flags = '']) => {
+    // evdb itself, as it was called.
+    if (name === '') return [];
     const command = name
       .split(' ')
       .reduce<Command | undefined>(

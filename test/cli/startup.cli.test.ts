@@ -23,10 +23,10 @@ const EVERYWHERE = ['main', 'code-cache', 'program', 'core', 'rolldown-runtime',
 test.for([
   ['--version', 'version', 2],
   ['complete -- migrate up', 'answer', 20],
-  ['--help', 'help', 290],
-  ['migrate status', 'status', 536],
-  ['migrate up', 'up', 708],
-  ['lint', 'lint', 838],
+  ['--help', 'help', 293],
+  ['migrate status', 'status', 540],
+  ['migrate up', 'up', 712],
+  ['lint', 'lint', 842],
 ] as const)(
   'loads for `evdb %s` only the chunks that are made for it',
   async ([line, command, limitKb], { project, emptyDb }) => {

@@ -88,8 +88,16 @@ test('takes the migrations on the embedded server where the configured one does 
     const again = await runCli(['types', '--out', 'db.ts'], { cwd: project.dir });
     expect(again).toMatchObject({ code: 0, stdout: 'db.ts is up to date: nothing to do\n' });
     expect(again.stderr).toContain(
-      'no server is configured: the types are those of the migrations',
+      'no server is configured, and the database of the embedded one is empty: the types are those of the migrations',
     );
+    const chosen = await runCli(['types', '--embedded', '--json'], { cwd: project.dir });
+    expect(parseJson(chosen)).toMatchObject({ source: 'live', counts: { tables: 0 } });
+    await runCli(['migrate', 'up', '--embedded'], { cwd: project.dir });
+    for (const flags of [['--embedded'], []]) {
+      const live = await runCli(['types', ...flags, '--json'], { cwd: project.dir });
+      expect(live.stderr).not.toContain('migrations');
+      expect(parseJson(live)).toMatchObject({ source: 'live', counts: { tables: 1 } });
+    }
   } finally {
     await runCli(['server', 'stop'], { cwd: project.dir });
   }

@@ -34,6 +34,30 @@ describe('a text for a terminal', () => {
     );
   });
 
+  it('keeps what is to be pasted on one line', () => {
+    const texts = [
+      'hint: Write above it: -- evdb: irreversible <reason>. Then run it.',
+      'hint: Hold it against `rewrite-rows=100k unknown=fail` for a while.',
+      'hint: Give it what it needs: pass --url postgres://user@host/db to it.',
+    ];
+    const whole = [
+      '-- evdb: irreversible <reason>',
+      '`rewrite-rows=100k unknown=fail`',
+      '--url postgres://user@host/db',
+    ];
+    for (const [at, text] of texts.entries()) {
+      for (const width of [40, 44, 50]) expect(fitText(text, width)).toContain(whole[at]);
+    }
+  });
+
+  it('cuts no word of a command, also where it is wider than the terminal', () => {
+    const token = 'x'.repeat(60);
+    const command = `npx evdb events list --after ${token}`;
+    const options = { commands: [command], platform: 'linux' as const };
+    const lines = fitText(`more: ${command}`, 40, options).split('\n');
+    expect(lines).toEqual(['more: npx evdb events list --after \\', token]);
+  });
+
   it('keeps its colours, which take no room', () => {
     const red = (text: string) => `\u001b[31m${text}\u001b[39m`;
     expect(fitText(`${red('error')} one two three four`, 25)).toBe(

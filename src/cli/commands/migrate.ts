@@ -99,11 +99,11 @@ const CREATE: CommandSpec = {
   summary: 'write the skeleton of a new migration',
   arguments: [['<name>', 'words that say what it does, such as "add venues"']],
   options: () => [
-    new Option('--sequential', 'number it one above the last').conflicts('timestamp'),
     new Option(
-      '--timestamp',
-      'number it by the time in UTC (the default, unless the folder is sequential)',
-    ),
+      '--sequential',
+      'number it one above the last (the default in a folder that is numbered so)',
+    ).conflicts('timestamp'),
+    new Option('--timestamp', 'number it by the time in UTC (the default elsewhere)'),
     new Option('--no-transaction', 'for statements that cannot run inside a transaction'),
     new Option('--irreversible', 'without a down script'),
     new Option('--migrations-dir <path>', 'folder of the migrations (default: migrations)'),

@@ -8,7 +8,7 @@ export const TYPES_COMMAND: CommandSpec = {
   name: 'types',
   summary: 'write the types of the database in TypeScript',
   description:
-    "Writes TypeScript types of tables, views, enums, domains, composite types and functions, with values as evdb's pool returns them. They come from the database; where no server is configured, or it does not run, from the migrations, run in a scratch database. With --check nothing is written: it exits 3 where the file differs.",
+    "Writes TypeScript types of tables, views, enums, domains, composite types and functions, with values as evdb's pool returns them. They come from the database that is configured, else from the embedded one of the project where it runs and is not empty, else from the migrations, run in a scratch database. With --check nothing is written: it exits 3 where the file differs.",
   options: () => [
     new Option('--out <path>', 'write them there (default: print them)'),
     new Option(
@@ -18,7 +18,7 @@ export const TYPES_COMMAND: CommandSpec = {
     new Option('--check', 'compare the file with the database, and exit 3 where it differs'),
     new Option(
       '--from <source>',
-      'live (the database) or migrations (default: live where a server is configured)',
+      'live (the database) or migrations (default: live where there is a database)',
     ).choices(['live', 'migrations']),
     repeated('--schema <name>', 'schema to describe, may be repeated (default: public)'),
     new Option('--migrations-dir <path>', 'folder of the migrations (default: migrations)'),

@@ -33,7 +33,10 @@ export async function handleInit({ context, flags }: CommandInput): Promise<Comm
     pipeline,
     configFormat: flags.configFormat as InitOptions['configFormat'],
   });
-  return { data: result, text: describe(result, answers) };
+  return {
+    data: result,
+    text: describe(result, answers, flags.configFormat as string | undefined),
+  };
 }
 
 /** Without a terminal the event schema is what comes along. */
@@ -94,12 +97,17 @@ const LABELS: Record<string, string> = {
   pairs: 'none: pairs of .up.sql and .down.sql',
 };
 
-function describe(result: InitProjectResult, answers: Answers): string {
+function describe(
+  result: InitProjectResult,
+  answers: Answers,
+  configFormat: string | undefined,
+): string {
   const { created, changed, kept, eventSchema } = result;
   return [
     ...created.map((path) => `created  ${path}`),
-    ...changed.map((path) => `changed  ${path} (scripts that call evdb)`),
+    ...changed.map((path) => `changed  ${path} (${CHANGES[path] ?? 'scripts that call evdb'})`),
     ...kept.map((path) => `kept     ${path} (already there)`),
+    ...notFollowed(kept, configFormat),
     ...(eventSchema === 'notCopied'
       ? ['The event schema was not copied: migrations/ holds migrations of its own']
       : []),
@@ -108,6 +116,15 @@ function describe(result: InitProjectResult, answers: Answers): string {
       .map((path) => `To use ${path}, include it in .gitlab-ci.yml: include: [{ local: ${path} }]`),
     `Next: ${next(result, answers)}`,
   ].join('\n');
+}
+
+const CHANGES: Record<string, string> = { '.gitignore': '.env is ignored' };
+
+/** A second config file would hide the first one, so the format that was asked for may come to nothing. */
+function notFollowed(kept: readonly string[], format: string | undefined): string[] {
+  const found = kept.find((path) => /^(evdb\.config\.|\.evdbrc$)/.test(path));
+  if (format === undefined || found === undefined) return [];
+  return [`No config file in ${format} was written: ${found} is there already`];
 }
 
 function next({ eventSchema }: InitProjectResult, { start }: Answers): string {

@@ -11,7 +11,14 @@ import type { LintFixPlan, PlanLintFixesOptions } from '../../migrate/checks/lin
 import { commandLine } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
-import { findConnection, lintOptionsOf, loadConfig, migrateSettings } from '../settings.ts';
+import {
+  findConnection,
+  holdsNoMigration,
+  lintOptionsOf,
+  loadConfig,
+  migrateSettings,
+  noMigrationsYet,
+} from '../settings.ts';
 
 export async function handleLint(input: CommandInput): Promise<CommandResult> {
   const { context, flags } = input;
@@ -25,7 +32,10 @@ export async function handleLint(input: CommandInput): Promise<CommandResult> {
   const report = await withRefusals(await lintMigrations(options), options);
   return {
     data: report,
-    text: renderLint(report, input.style, flags.verbose === true),
+    text:
+      input.args.length === 0 && (await holdsNoMigration(config.migrationsDir))
+        ? noMigrationsYet()
+        : renderLint(report, input.style, flags.verbose === true),
     pipeline: async () => {
       const { pipelineOfLint } = await import('../../lint/report.ts');
       return pipelineOfLint(report, flags.strict === true);

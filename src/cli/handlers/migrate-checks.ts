@@ -9,21 +9,22 @@ import {
   findConnection,
   lintOptionsOf,
   loadConfig,
-  loadMigrateOptions,
+  loadOptionsOrNothing,
   migrateSettings,
+  noMigrationsYet,
 } from '../settings.ts';
 
 /** On a terminal a long history is cut to what one screen shows. */
 const APPLIED_ROWS_ON_TERMINAL = 20;
 
 export async function handleStatus(input: CommandInput): Promise<CommandResult> {
-  const { config, options } = await loadMigrateOptions(input, { needsMigrations: true });
-  const { findingsOfStatus, pipelineOfStatus, readStatus, renderStatus } = await import(
+  const { config, options } = await loadOptionsOrNothing(input);
+  const { findingsOfStatus, pipelineOfStatus, readStatus, renderStatus, statusOf } = await import(
     '../../migrate/plan/status.ts'
   );
   const { context, flags, style } = input;
-  const status = await readStatus(options);
-  const drift = flags.drift ? await findDrift(input, config, options) : undefined;
+  const status = options ? await readStatus(options) : statusOf(config.schema, false, []);
+  const drift = options && flags.drift ? await findDrift(input, config, options) : undefined;
   const isCut = context.isOutTerminal && !flags.all;
   const { applied, reworded, ...others } = status.counts;
   const isClean = Object.values(others).every((count) => count === 0);
@@ -34,11 +35,13 @@ export async function handleStatus(input: CommandInput): Promise<CommandResult> 
       ...(drift && { drift: drift.data }),
     },
     text: [
-      renderStatus(status, {
-        style,
-        table: await loadTable(context),
-        ...(isCut && { appliedLimit: APPLIED_ROWS_ON_TERMINAL }),
-      }),
+      status.migrations.length === 0
+        ? noMigrationsYet()
+        : renderStatus(status, {
+            style,
+            table: await loadTable(context),
+            ...(isCut && { appliedLimit: APPLIED_ROWS_ON_TERMINAL }),
+          }),
       ...(drift ? ['', drift.text] : []),
     ].join('\n'),
     pipeline: async () => pipelineOfStatus(status, flags.check === true, drift?.objects),
@@ -78,6 +81,7 @@ export async function handleValidate(input: CommandInput): Promise<CommandResult
   const { connection, noConnectionReason } = await findConnection(config, input.context);
   const options = {
     ...migrateSettings(config, input.context),
+    mayBeEmpty: true,
     connection,
     noConnectionReason,
     base: input.flags.base as string | undefined,
@@ -90,7 +94,10 @@ export async function handleValidate(input: CommandInput): Promise<CommandResult
   const isValid = !result.findings.some(({ severity }) => fails.includes(severity));
   return {
     data: result,
-    text: renderValidation(result, input.style, input.flags.verbose === true),
+    text: [
+      ...(result.migrations === 0 && isValid ? [noMigrationsYet()] : []),
+      renderValidation(result, input.style, input.flags.verbose === true),
+    ].join('\n'),
     pipeline: async () => {
       const { pipelineOfValidation } = await import('../../migrate/checks/report.ts');
       return pipelineOfValidation(result, input.flags.strict === true);

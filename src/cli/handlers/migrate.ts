@@ -21,21 +21,40 @@ import {
   describeTarget,
   embeddedDirectory,
   environmentName,
+  holdsNoMigration,
   loadConfig,
   loadMigrateOptions,
+  loadOptionsOrNothing,
+  noMigrationsYet,
   requireConsent,
 } from '../settings.ts';
 
 export async function handleUp(input: CommandInput): Promise<CommandResult> {
   const { to, steps, strict, outOfOrder, expand } = input.flags as Record<string, never>;
-  const { options } = await loadMigrateOptions(input, {
-    needsMigrations: true,
-    mayCreate: !input.flags.dryRun,
-  });
+  const { flags } = input;
+  // What makes or previews something has to have something to do it with.
+  const isPlain = !flags.dryRun && !flags.createDatabase;
+  const { config, options } = isPlain
+    ? await loadOptionsOrNothing(input, { mayCreate: true })
+    : await loadMigrateOptions(input, { needsMigrations: true, mayCreate: !flags.dryRun });
+  if (!options) return { data: nothingRun(config.schema), text: noMigrationsYet() };
   const backfill = await backfillOptionsOf(input);
   const all = { ...options, backfill, to, steps, strict, outOfOrder, expand };
-  if (input.flags.dryRun) return showPlan(input, { ...all, command: 'up' });
-  return runWithProgress(input, all, (given) => upWithDatabase(input, given), 'up');
+  if (flags.dryRun) return showPlan(input, { ...all, command: 'up' });
+  const result = await runWithProgress(input, all, (given) => upWithDatabase(input, given), 'up');
+  if (!isPlain || !(await holdsNoMigration(options.directory))) return result;
+  // Where some are applied it is the wrong folder, or an old build.
+  const { warnings } = result.data as MigrationResult;
+  if (warnings.length > 0) {
+    const { requireMigrations } = await import('../../migrate/plan/read.ts');
+    requireMigrations({ directory: options.directory });
+  }
+  return { ...result, text: noMigrationsYet() };
+}
+
+function nothingRun(schema: string): MigrationResult & { dryRun: false } {
+  const facts = { warnings: [], notices: [], noticesLeftOut: 0, durationMs: 0 };
+  return { dryRun: false, schema, steps: [], pending: [], ...facts };
 }
 
 /** `up` on a database that may not exist yet: makes it where that was asked for. */

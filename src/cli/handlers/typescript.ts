@@ -21,6 +21,7 @@ import { EXIT, withStop } from '../exit-codes.ts';
 import { isForPipeline } from '../pipeline.ts';
 import {
   embeddedDirectory,
+  findConnection,
   loadConfig,
   loadDirectConnection,
   migrateSettings,
@@ -88,8 +89,9 @@ async function makeTypes(input: CommandInput): Promise<GeneratedTypes> {
 }
 
 /**
- * From the database that is configured, else from the migrations. The embedded server is asked only
- * with `--from live`: it may have been started for a scratch database, and then its own is empty.
+ * From the database that is configured, else from that of the project's embedded server where it
+ * runs, else from the migrations. Nobody chose that server, and where it was started for a scratch
+ * database alone, its own is empty: then the migrations say more.
  */
 async function makeFrom(
   input: CommandInput,
@@ -98,22 +100,30 @@ async function makeFrom(
 ): Promise<GeneratedTypes> {
   const { flags, context } = input;
   const source = flags.from as TypesSource | undefined;
-  if (source === 'live') {
-    const { connection } = await loadDirectConnection(input);
+  const used = config.migrationConnection ?? config.connection;
+  const fromMigrations = (reason: string) => {
+    context.note(`${reason}: the types are those of the migrations\n`);
+    return generateTypes({ ...options, source: 'migrations' });
+  };
+  if (source === 'migrations') {
+    const connection = used.kind === 'server' ? used.options : undefined;
     return generateTypes({ ...options, source, connection });
   }
-  const used = config.migrationConnection ?? config.connection;
-  const connection = used.kind === 'server' ? used.options : undefined;
-  if (source === 'migrations') return generateTypes({ ...options, source, connection });
+  if (source === 'live' || (used.kind === 'embedded' && !used.implicit)) {
+    const { connection } = await loadDirectConnection(input);
+    return generateTypes({ ...options, source: 'live', connection });
+  }
+  const { connection } = await findConnection(config, context);
   if (connection === undefined) {
-    context.note('no server is configured: the types are those of the migrations\n');
-    return generateTypes({ ...options, source: 'migrations' });
+    return fromMigrations('no server is configured, and no embedded one runs');
   }
   try {
-    return await generateTypes({ ...options, source: 'live', connection });
+    const types = await generateTypes({ ...options, source: 'live', connection });
+    const isEmpty = Object.values(types.counts).every((count) => count === 0);
+    if (used.kind === 'server' || !isEmpty) return types;
   } catch (error) {
     if (!(error instanceof EvdbError) || error.code !== 'CONNECTION_REFUSED') throw error;
-    context.note(`warning  ${error.message}: the types are those of the migrations\n`);
-    return generateTypes({ ...options, source: 'migrations' });
+    return fromMigrations(`warning  ${error.message}`);
   }
+  return fromMigrations('no server is configured, and the database of the embedded one is empty');
 }

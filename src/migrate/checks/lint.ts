@@ -35,6 +35,8 @@ export interface LintSettingsOptions {
 export interface LintMigrationsOptions extends LintSettingsOptions {
   /** The folder with the migrations, which is judged if no paths are named. */
   directory: string;
+  /** Whether a folder without a migration is no error; default false. */
+  mayBeEmpty?: boolean | undefined;
   /** Files and folders to judge instead. */
   paths?: readonly string[] | undefined;
 }
@@ -51,7 +53,7 @@ export interface LintMigrationsOptions extends LintSettingsOptions {
  */
 export async function lintMigrations(options: LintMigrationsOptions): Promise<LintReport> {
   const { paths = [], directory } = options;
-  if (paths.length === 0) requireMigrations({ directory });
+  if (paths.length === 0) requireMigrations(options);
   const targets = paths.length > 0 ? paths.map(readTarget) : [{ folder: directory }];
   const parser = await loadSqlParser();
   const reports = groupByFolder(targets).map((target) => {

@@ -23,7 +23,7 @@ export type ConfigFormat = 'js' | 'ts' | 'json' | 'yaml';
 /** What `initProject` wrote and what it left, by paths relative to the project. */
 export interface InitProjectResult {
   created: string[];
-  /** Existing files that were extended: `package.json`. */
+  /** Existing files that were extended: `package.json`, `.gitignore`. */
   changed: string[];
   /** Existing files that were not changed. */
   kept: string[];
@@ -58,19 +58,30 @@ export function initProject(projectDir: string, options: InitOptions = {}): Init
     : holdsOwnMigrations(projectDir)
       ? 'notCopied'
       : 'copied';
+  const config = configFile(projectDir, options.configFormat);
+  const ignored = ignoreSecrets(projectDir);
   // All is read before the first is written: half a project would be worse than none.
   const files = [
     ...(eventSchema === 'copied' ? listSchemaFiles() : []).map((name) =>
       fromPackage(join('migrations', name), join('migrations', name)),
     ),
-    configFile(projectDir, options.configFormat),
-    fromPackage(join('templates', 'env.example'), '.env.example'),
+    config,
+    envExample(config.to),
+    // git keeps no empty folder, and a pipeline looks for this one.
+    ...(eventSchema === 'leftOut' && readdirSync(join(projectDir, 'migrations')).length === 0
+      ? [{ to: join('migrations', '.gitkeep'), content: '' }]
+      : []),
     ...pipelineFile(projectDir, options),
   ];
   const result: InitProjectResult = { created: [], changed: [], kept: [], eventSchema };
   for (const { to, content } of files) {
     const isNew = writeMissing(join(projectDir, to), content);
     (isNew ? result.created : result.kept).push(to);
+  }
+  if (ignored !== undefined) {
+    const isNew = !existsSync(join(projectDir, GITIGNORE));
+    writeChecked(join(projectDir, GITIGNORE), ignored);
+    (isNew ? result.created : result.changed).push(GITIGNORE);
   }
   if (scripts !== undefined) {
     writeChecked(join(projectDir, PACKAGE_FILE), scripts);
@@ -132,15 +143,51 @@ function configFile(projectDir: string, format: ConfigFormat = 'js'): NewFile {
   return { to, content: typed };
 }
 
+function envExample(config: string): NewFile {
+  const text = readFileSync(packagePath('templates', 'env.example'), 'utf8');
+  return { to: '.env.example', content: text.replace('evdb.config.js', config) };
+}
+
+const GITIGNORE = '.gitignore';
+
+/** The text of `.gitignore` with `.env`; undefined outside of git, or where it is ignored already. */
+function ignoreSecrets(projectDir: string): string | undefined {
+  for (let folder = projectDir; ; folder = dirname(folder)) {
+    if (/^(\/|\*\*\/)?(\.env\*?|\*\.env)\s*$/m.test(readIfThere(join(folder, GITIGNORE))))
+      return undefined;
+    if (existsSync(join(folder, '.git'))) break;
+    if (dirname(folder) === folder) return undefined;
+  }
+  const text = readIfThere(join(projectDir, GITIGNORE));
+  return `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}.env\n`;
+}
+
+function readIfThere(path: string): string {
+  return existsSync(path) ? readFileSync(path, 'utf8') : '';
+}
+
 /** GitLab reads one file only: beside that of the project ours is one to include. */
 function pipelineFile(projectDir: string, { pipeline }: InitOptions): NewFile[] {
   if (pipeline === undefined) return [];
   const template = pipeline === 'github' ? 'github-workflow.yml' : 'gitlab-ci.yml';
   const text = readFileSync(packagePath('templates', template), 'utf8');
-  const content = text.replaceAll('{{version}}', readToolVersion());
+  const content = dependsOnEvdb(projectDir)
+    ? text.replaceAll('npx --yes evdb@{{version}}', 'npx evdb')
+    : text.replace(/^.*npm ci\n/m, '').replaceAll('{{version}}', readToolVersion());
   const isTaken = existsSync(join(projectDir, '.gitlab-ci.yml'));
   const gitlab = isTaken ? GITLAB_INCLUDED : '.gitlab-ci.yml';
   return [{ to: pipeline === 'github' ? '.github/workflows/migrations.yml' : gitlab, content }];
+}
+
+/** Whether `npm ci` installs evdb: npm's lock file names it too. */
+function dependsOnEvdb(projectDir: string): boolean {
+  if (!existsSync(join(projectDir, 'package-lock.json'))) return false;
+  try {
+    const found = JSON.parse(readIfThere(join(projectDir, PACKAGE_FILE)));
+    return [found.dependencies, found.devDependencies].some((some) => some?.evdb !== undefined);
+  } catch {
+    return false;
+  }
 }
 
 /** Where the pipeline goes that `.gitlab-ci.yml` has to include. */

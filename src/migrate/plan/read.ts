@@ -49,12 +49,17 @@ export async function withSession<T>(
  * @example
  * const files = requireMigrations({ directory: 'migrations' });
  */
-export function requireMigrations({ directory }: { directory: string }): MigrationFile[] {
+export function requireMigrations({
+  directory,
+  mayBeEmpty = false,
+}: Pick<MigrateOptions, 'directory' | 'mayBeEmpty'>): MigrationFile[] {
   const files = listMigrations(directory);
   if (files.length > 0) return files;
+  const hint = foldersHint(directory);
+  if (mayBeEmpty && hint === undefined) return files;
   throw new EvdbError('MIGRATIONS_DIR_EMPTY', `the folder ${directory} holds no migration`, {
     hint:
-      foldersHint(directory) ??
+      hint ??
       `Run \`${commandLine('init')}\` to start with the event schema, or \`${commandLine('migrate create', {}, { args: ['first table'] })}\` to start with a table of your own.`,
     details: { directory },
   });

@@ -53,15 +53,22 @@ export async function readStatus(options: MigrateOptions): Promise<MigrationsSta
   const ahead = readAhead(files, { readsAll: true });
   const reading = withSession(options, async (session) => {
     const { ledger, statuses } = await readStanding(session, options, files, ahead);
-    const migrations = statuses.map(statusEntry);
-    return {
-      schema: ledgerKey(options).targetSchema,
-      hasLedger: ledger.exists,
-      migrations,
-      counts: countStates(migrations),
-    };
+    return statusOf(ledgerKey(options).targetSchema, ledger.exists, statuses.map(statusEntry));
   });
   return reading.finally(ahead.stop);
+}
+
+/**
+ * The state of these migrations, counted.
+ *
+ * @example statusOf('public', false, []).counts.pending // 0
+ */
+export function statusOf(
+  schema: string,
+  hasLedger: boolean,
+  migrations: StatusEntry[],
+): MigrationsStatus {
+  return { schema, hasLedger, migrations, counts: countStates(migrations) };
 }
 
 function statusEntry({ version, label, name, state, row, file }: MigrationStatus): StatusEntry {
