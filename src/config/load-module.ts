@@ -146,7 +146,9 @@ function explainSyntax(
 /** What Node says of the syntax, without words of the file, which may hold a password. */
 function withoutNames(message: string): string {
   const [line = ''] = message.split('\n');
-  return line.replace(/(['"`])(?:(?!\1).)*\w(?:(?!\1).)*\1/g, '…').replace(/ …$/, '');
+  const named = line.replace(/(['"`])(?:(?!\1).)*\w(?:(?!\1).)*\1/g, '…').replace(/ …$/, '');
+  // Quoted, what follows the word token is taken for a secret where messages are masked.
+  return named.replace(/(['"`])([^\w\s]+)\1/g, '$2');
 }
 
 function readFrom({ file, line, column }: Place): string {

@@ -147,7 +147,7 @@ test('names the key of a value that is wrong, and the line of broken syntax', as
     'evdb.config.mjs: "lockWait": "5 minutes" is not a duration',
   );
   expect(await run('export default {\n  schema: "a",\n  }};\n')).toMatch(
-    /evdb\.config\.mjs:3:\d+ is not valid JavaScript: Unexpected token '\}'/,
+    /evdb\.config\.mjs:3:\d+ is not valid JavaScript: Unexpected token \}/,
   );
   const named = await run('export default { url: "a" s3cret };\n');
   expect(named).toMatch(/:1:\d+ is not valid JavaScript: Unexpected identifier\n/);

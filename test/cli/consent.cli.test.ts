@@ -219,6 +219,26 @@ test.for([
   },
 );
 
+test('rolls back nothing but what was agreed to', async ({
+  applied,
+  project: { dir, migration },
+  emptyDb: { sql, url },
+}) => {
+  await sql`insert into events values (1)`;
+  const terminal = createTerminal({ columns: 80, rows: 24 }, { cwd: dir, url });
+  const ended = terminal.run('migrate', 'down');
+  await terminal.answer('Roll back 002_events?');
+  await migration('003_more', 'create table more (id integer);', 'drop table more;');
+  await applied.evdb('migrate', 'up');
+  const before = await applied.contents();
+  await terminal.answer('Roll back 002_events?', 'y');
+  expect(await ended).toBe(4);
+  expect(terminal.stderr().replaceAll(/\s+/g, ' ')).toContain(
+    'since the question: 003_more would be rolled back',
+  );
+  expect(await applied.contents()).toEqual(before);
+});
+
 test('asks nothing on a terminal with --confirm, or where no row is lost', async ({
   applied: _,
   project: { dir },

@@ -55,7 +55,7 @@ const test = base.extend<{ user: User }>({
 /** The commands that README gives for a project of one's own, with the tarball for the name. */
 async function readCommands(): Promise<string[]> {
   const readme = await readFile(join(root, 'README.md'), 'utf8');
-  const block = /In a project of your own:\n\n```sh\n([\s\S]+?)```/.exec(readme)?.[1] ?? '';
+  const block = /In a project of your own\.[\s\S]+?```sh\n([\s\S]+?)```/.exec(readme)?.[1] ?? '';
   const lines = block.split('\n').map((line) => line.replace(/ {2,}#.*/, '').trim());
   return lines
     .filter((line) => line !== '')

@@ -191,8 +191,11 @@ async function planOrRollBack<Options extends MigrateOptions>(
   const lost = isShown ? await findLosses(input, { ...options, command }) : undefined;
   if (!flags.dryRun) {
     if (asks && (config.isProtected || lost?.losses.some(isLoss))) {
-      await askToRollBack(input, config, { options, command, losses: lost?.text ?? '' });
-    } else if (lost?.text) context.note(`${lost.text}\n`);
+      const what = { options, command, losses: lost?.text ?? '' };
+      const agreed = await askToRollBack(input, config, what);
+      return runWithProgress(input, { ...options, agreed }, run, command);
+    }
+    if (lost?.text) context.note(`${lost.text}\n`);
     return runWithProgress(input, options, run, command);
   }
   const plan = await showPlan(input, { ...options, command });
@@ -205,18 +208,23 @@ function isLoss({ kind, count }: RollbackLoss): boolean {
   return kind !== 'unknown' && count !== 0;
 }
 
-/** Shows what is lost, and asks; where nothing would be rolled back there is no question. */
+/**
+ * Shows what is lost, and asks; where nothing would be rolled back there is no question.
+ *
+ * @returns the versions that were agreed to
+ */
 async function askToRollBack(
   { context }: CommandInput,
   config: Config,
   what: { options: MigrateOptions; command: 'down' | 'redo'; losses: string },
-): Promise<void> {
+): Promise<string[]> {
   const { planMigrateDown, planMigrateRedo } = await import('../../migrate/apply/commands.ts');
   const { options, command, losses } = what;
   const plan = await (command === 'down' ? planMigrateDown(options) : planMigrateRedo(options));
   const down = plan.steps.filter(({ direction }) => direction === 'down');
+  const versions = down.map(({ version }) => version);
   const prompts = down.length === 0 ? undefined : await loadPrompts(context);
-  if (!prompts) return;
+  if (!prompts) return versions;
   if (config.isProtected) {
     context.err(`${environmentName(config)} is protected: ${describeTarget(config)}\n`);
   }
@@ -224,6 +232,7 @@ async function askToRollBack(
   const again = command === 'redo' ? ' and apply it again' : '';
   const place = config.environment === undefined ? '' : ` in ${config.environment}`;
   await requireYes(prompts, `Roll back ${nameSteps(down)}${again}${place}?`);
+  return versions;
 }
 
 function nameSteps(steps: readonly { label: string; name: string }[]): string {

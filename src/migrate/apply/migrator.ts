@@ -1,10 +1,16 @@
 import type { Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 import type { MigrationFile } from '../files/source.ts';
+import type { Version } from '../files/version.ts';
 import type { LedgerRow } from '../ledger/ledger.ts';
 import { DEFAULT_STORED_TEXT_LIMIT_BYTES, ledgerKey, type MigrateOptions } from '../options.ts';
 import type { MigrationStatus } from '../plan/compare.ts';
-import type { PendingMigration, Selection, WaitingMigration } from '../plan/plan.ts';
+import {
+  fullName,
+  type PendingMigration,
+  type Selection,
+  type WaitingMigration,
+} from '../plan/plan.ts';
 import {
   type MigrationStep,
   prepareSteps,
@@ -53,6 +59,8 @@ export type Select = (standing: Standing) => Selection[];
 export interface RunOptions extends MigrateOptions {
   /** Take the down scripts from the ledger instead of the files. */
   fromLedger?: boolean | undefined;
+  /** The versions that someone agreed to roll back: no other one is; default: what the plan says. */
+  agreed?: readonly Version[] | undefined;
 }
 
 /** Reads, selects and prepares; writes nothing. */
@@ -127,11 +135,26 @@ function runLocked(
   return withRunner(worker, options, async (context, rows) => {
     const isUnchanged = JSON.stringify(rows) === JSON.stringify(first?.rows);
     const { plan } = first && isUnchanged ? first : await makePlan(worker, options, files, select);
+    refuseOthers(plan.steps, options.agreed);
     tellWarnings(plan.warnings, options);
     const { pending, waiting, warnings } = plan;
     const ran = await applySteps(plan.steps, context);
     return { ...ran, pending, ...(waiting && { waiting }), warnings };
   });
+}
+
+/** While a person was asked, another runner may have changed what the newest migration is. */
+function refuseOthers(steps: readonly MigrationStep[], agreed: RunOptions['agreed']): void {
+  const others = steps.filter(
+    ({ direction, version }) => direction === 'down' && agreed?.includes(version) === false,
+  );
+  const [first] = others;
+  if (!first) return;
+  throw new EvdbError(
+    'LOCKED',
+    `another runner has changed the database since the question: ${fullName(first)} would be rolled back`,
+    { hint: 'Nothing was changed. Run the command again.', details: { version: first.version } },
+  );
 }
 
 export function tellWarnings(warnings: MigrationPlanWarning[], { onProgress }: RunOptions): void {

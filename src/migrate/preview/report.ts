@@ -42,7 +42,7 @@ export function renderImpactPlan(plan: ImpactPlan, options: ImpactPlanRenderOpti
     ...plan.steps.flatMap((step) => renderStep(step, plan, options)),
     ...renderTraceNote(plan, options).map((line) => style.dim(line)),
     ...(options.verdict ? renderVerdict(options.verdict, options) : []),
-    ...wrap(describeFailedTraces(plan), '', options).map((line) => style.bad(line)),
+    ...renderFailedTraces(plan, options),
     ending,
   ].join('\n');
 }
@@ -284,10 +284,11 @@ export function failedTraces({ steps }: ImpactPlan): (StatementImpact & { file: 
   );
 }
 
-/** '' where none did. */
-function describeFailedTraces(plan: ImpactPlan): string {
+function renderFailedTraces(plan: ImpactPlan, options: ImpactPlanRenderOptions): string[] {
   const count = failedTraces(plan).length;
-  return count === 0 ? '' : `The trace of ${renderCount(count, 'statement')} failed.`;
+  if (count === 0) return [];
+  const said = `The trace of ${renderCount(count, 'statement')} failed.`;
+  return wrap(said, '', options).map((line) => options.style.bad(line));
 }
 
 function renderVerdict(verdict: BudgetVerdict, options: ImpactPlanRenderOptions): string[] {
