@@ -65,7 +65,7 @@ function duplicate(path: string, label: string, tool: string): AdoptionFinding {
   return adoptionFinding({
     severity: 'error',
     file: path,
-    message: `another file also has version ${label}, ${tool === 'pairs' ? 'and only one can count' : `${tool} refuses both`}`,
+    message: `another file also has version ${label}, ${tool === 'pairs' ? 'and only one can count' : `and ${tool} refuses both`}`,
     hint: 'Keep one of them.',
   });
 }

@@ -108,7 +108,7 @@ test('refuses two files of one version', async ({ migrated }) => {
       findings: expect.arrayContaining([
         expect.objectContaining({
           location: { file: join('db', 'migrations', '1_other.up.sql') },
-          message: 'another file has version 1 too, so golang-migrate refuses both',
+          message: 'another file also has version 1, and golang-migrate refuses both',
         }),
       ]),
     },

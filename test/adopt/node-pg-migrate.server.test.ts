@@ -149,7 +149,7 @@ test('tells of a file that was applied late and one that is gone', async ({ adop
   const { findings, pending } = await adoption.adopt('node-pg-migrate');
   expect(pending).toMatchObject([{ name: 'late' }]);
   expect(findings.map(({ message }) => message)).toEqual([
-    expect.stringContaining('node-pg-migrate applied 1704067100000_gone, and there is no file'),
+    expect.stringContaining('node-pg-migrate applied 1704067100000_gone, which has no file'),
     expect.stringContaining('it is pending, although the newer'),
   ]);
 });

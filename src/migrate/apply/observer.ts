@@ -214,7 +214,7 @@ function needsTwo(error: unknown): unknown {
     'TOO_MANY_CONNECTIONS',
     `evdb needs two connections at a time, and got only one: ${error.message}`,
     {
-      hint: 'Raise the connection limit of the role or the database, or the size of the pool where a pooler stands between, to at least 2.',
+      hint: 'Raise the connection limit of the role or the database, or the pool size of a pooler in between, to at least 2.',
       cause: error,
     },
   );

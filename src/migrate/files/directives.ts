@@ -114,7 +114,7 @@ function withBatches(directives: Directives, batches: BatchLimits, at: Place): D
   if (noTransaction) {
     throw invalid(
       at,
-      '"backfill" and "no-transaction" exclude each other',
+      '"backfill" and "no-transaction" cannot be used together',
       'Remove "no-transaction": each batch of a backfill is a transaction of its own.',
     );
   }

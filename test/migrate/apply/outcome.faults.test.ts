@@ -76,7 +76,7 @@ test('on another server the outcome stays open', async ({ stage }) => {
     server: Promise.resolve(elsewhere),
   } as unknown as ApplyContext);
   expect(error).toMatchObject({ code: 'OUTCOME_UNKNOWN', details: { commit: 'unknown' } });
-  expect(error.message).toContain('001_t and 2 more behind it committed');
+  expect(error.message).toContain('001_t and 2 more after it committed');
 });
 
 test('while the lost session has the lock it may still commit, and another runner proves it gone', async ({
