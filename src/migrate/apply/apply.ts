@@ -9,19 +9,13 @@ import { asKind, stringsOf, walkTree } from '../../sql/tree.ts';
 import { commandLine } from '../../text/command-line.ts';
 import { ScriptError, statementError } from '../files/script-error.ts';
 import {
-  closeJournalSql,
   isWritten,
   openJournalSql,
   reopenJournalSql,
   replaceScriptSql,
   statementChecksum,
 } from '../ledger/journal.ts';
-import {
-  deleteMigrationSql,
-  insertHistorySql,
-  insertMigrationSql,
-  notRecorded,
-} from '../ledger/record.ts';
+import { insertHistorySql, insertMigrationSql, notRecorded } from '../ledger/record.ts';
 import { fullName } from '../plan/plan.ts';
 import type { MigrationStep } from '../plan/prepare.ts';
 import type { ResumePoint } from '../plan/resume-point.ts';
@@ -31,6 +25,7 @@ import { type ApplyContext, stepName, tellWhoIsInTheWay } from './context.ts';
 import { describeFailure } from './failure.ts';
 import {
   type Running,
+  recordEnd,
   runAlone,
   runInTransaction,
   settleStarted,
@@ -154,27 +149,6 @@ function needsItsOwnWay(statement: Statement): boolean {
 }
 
 const ONLY_IN_TRANSACTIONS = new Set(['lock', 'savepoint', 'release', 'rollback', 'declare']);
-
-async function recordEnd(
-  step: MigrationStep,
-  durationMs: number,
-  context: ApplyContext,
-): Promise<void> {
-  const { observer, key, provenance } = context;
-  const { version, label, name, script, direction } = step;
-  const change =
-    direction === 'up'
-      ? closeJournalSql(key, version, durationMs)
-      : deleteMigrationSql(key, version);
-  const entry = { action: direction, version, label, name, checksum: script.checksum, durationMs };
-  const ended =
-    direction === 'up' ? isWritten.closed(key, version) : isWritten.removed(key, version);
-  const rows = await observer.record(
-    `begin; ${change} ${insertHistorySql(key, entry, provenance)} commit; select 1 where ${ended}`,
-    ended,
-  );
-  if (rows.length === 0) throw notRecorded(key, fullName(step));
-}
 
 /**
  * Takes a script up again that stopped half way: makes the settings of its session again, finds

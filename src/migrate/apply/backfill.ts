@@ -15,19 +15,15 @@ import {
   readBackfillSql,
   startBackfillSql,
 } from '../ledger/backfill.ts';
-import { closeJournalSql, isWritten, openJournalSql } from '../ledger/journal.ts';
-import {
-  deleteMigrationSql,
-  insertHistorySql,
-  insertMigrationSql,
-  notRecorded,
-} from '../ledger/record.ts';
+import { isWritten, openJournalSql } from '../ledger/journal.ts';
+import { insertHistorySql, insertMigrationSql, notRecorded } from '../ledger/record.ts';
 import { fullName } from '../plan/plan.ts';
 import type { MigrationStep } from '../plan/prepare.ts';
 import { walkRound } from './backfill-batches.ts';
 import { createThrottle } from './backfill-throttle.ts';
 import { type ApplyContext, stepName } from './context.ts';
 import { describeFailure } from './failure.ts';
+import { recordEnd } from './journaled-statement.ts';
 import { openForStatements, resetSessionSql, searchPathSql } from './worker-session.ts';
 
 /** A step that runs in batches. */
@@ -66,7 +62,11 @@ export async function applyBackfill(step: BackfillStep, context: ApplyContext): 
     const walk = await takeUp(step, context, seen);
     await walkAll(walk);
     const durationMs = performance.now() - startedAt;
-    await recordEnd(walk, durationMs);
+    const { row, table } = walk;
+    await recordEnd(step, durationMs, context, {
+      detail: `backfill of ${table.name}: ${row.rowsChanged} rows changed in ${row.batches} batches`,
+      sql: deleteBackfillSql(walk.place),
+    });
     return durationMs;
   } catch (error) {
     throw await describeFailure(error, { step, context, seen });
@@ -265,32 +265,4 @@ async function startRound(walk: Walk): Promise<void> {
   );
   if (rows.length === 0) throw notRecorded(context.key, fullName(walk.step));
   walk.row = { ...row, round, end, cursor: null, rowsWalked: 0 };
-}
-
-async function recordEnd(
-  { step, context, place, row, table }: Walk,
-  durationMs: number,
-): Promise<void> {
-  const { observer, key, provenance } = context;
-  const { version, label, name, script, direction } = step;
-  const change =
-    direction === 'up'
-      ? closeJournalSql(key, version, durationMs)
-      : deleteMigrationSql(key, version);
-  const detail = `backfill of ${table.name}: ${row.rowsChanged} rows changed in ${row.batches} batches`;
-  const history = insertHistorySql(
-    key,
-    {
-      action: direction,
-      ...{ version, label, name, checksum: script.checksum, durationMs, detail },
-    },
-    provenance,
-  );
-  const ended =
-    direction === 'up' ? isWritten.closed(key, version) : isWritten.removed(key, version);
-  const rows = await observer.record(
-    `begin; ${change} ${deleteBackfillSql(place)} ${history} commit; select 1 where ${ended}`,
-    ended,
-  );
-  if (rows.length === 0) throw notRecorded(key, fullName(step));
 }

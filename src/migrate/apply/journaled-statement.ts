@@ -11,12 +11,14 @@ import type { Statement } from '../../sql/statements.ts';
 import type { WrittenName } from '../../sql/tree.ts';
 import { ScriptError, statementError } from '../files/script-error.ts';
 import {
+  closeJournalSql,
   finishStatementSql,
   forgetStartedSql,
   isWritten,
   startStatementSql,
 } from '../ledger/journal.ts';
 import { retakeLockSql, runnerLock } from '../ledger/lock.ts';
+import { deleteMigrationSql, insertHistorySql, notRecorded } from '../ledger/record.ts';
 import { fullName } from '../plan/plan.ts';
 import type { MigrationStep } from '../plan/prepare.ts';
 import {
@@ -335,4 +337,34 @@ function takenOver(step: MigrationStep): EvdbError {
       hint: 'The statement was rolled back where it had a transaction. Remove pg_advisory_unlock_all() or `discard all` from the script.',
     },
   );
+}
+
+/**
+ * Records that a step whose statements committed on their own is done.
+ *
+ * @param more what its history says beside, and what is written with it
+ */
+export async function recordEnd(
+  step: MigrationStep,
+  durationMs: number,
+  { observer, key, provenance }: ApplyContext,
+  more: { detail?: string; sql?: string } = {},
+): Promise<void> {
+  const { version, label, name, script, direction } = step;
+  const { detail, sql = '' } = more;
+  const [change, ended] =
+    direction === 'up'
+      ? [closeJournalSql(key, version, durationMs), isWritten.closed(key, version)]
+      : [deleteMigrationSql(key, version), isWritten.removed(key, version)];
+  const entry = { action: direction, version, label, name, checksum: script.checksum, durationMs };
+  const history = insertHistorySql(
+    key,
+    { ...entry, ...(detail !== undefined && { detail }) },
+    provenance,
+  );
+  const rows = await observer.record(
+    `begin; ${change} ${sql} ${history} commit; select 1 where ${ended}`,
+    ended,
+  );
+  if (rows.length === 0) throw notRecorded(key, fullName(step));
 }

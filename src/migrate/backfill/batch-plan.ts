@@ -50,7 +50,7 @@ interface BatchPlan {
 /** In pages of 8 kB: reading as much in each batch is not felt beside its 200 ms. */
 const LARGE_PAGES = 1024;
 
-/** So many rows stand for a batch. */
+/** How many rows a batch is assumed to have when its plan is read. */
 const SAMPLE_ROWS = 1000;
 
 /** The statement of one batch. */

@@ -266,7 +266,7 @@ function textsOf(columns: KeyColumn[]): string {
   return columns.map(({ name }) => `t.${quoteIdent(name)}::text`).join(', ');
 }
 
-/** Where a batch of so many rows ends. */
+/** The last key of a batch, and how many rows it passes. */
 export interface BatchEnd {
   rows: number;
   upTo: string[];
