@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 const reportFile = process.env.EVDB_TEST_REPORT;
 
 // What a file of tests needs stands in its name, and makes it part of a project.
-const WITH_SERVER = ['server', 'cli', 'faults'];
+const WITH_SERVER = ['server', 'cli', 'faults', 'proof'];
 
 /** A project whose tests use the one real PostgreSQL server of the run. */
 function projectWithServer(name: string) {
@@ -22,14 +22,21 @@ function projectWithServer(name: string) {
 
 export default defineConfig({
   test: {
-    // Most of the time is spent waiting for the server, so one worker would leave it idle.
-    maxWorkers: Math.max(2, availableParallelism()),
+    // Much of the time is spent waiting for servers, clients and locks: one worker a core would leave
+    // cores idle.
+    maxWorkers: Math.ceil(1.5 * availableParallelism()),
+    // The default of one second is too short for what takes a moment on a busy machine.
+    expect: { poll: { timeout: 20_000 } },
     reporters: reportFile ? ['default', ['json', { outputFile: reportFile }]] : ['default'],
     projects: [
       {
         extends: true,
         test: {
           name: 'unit',
+          // A test of a second may take many beside others; one that hangs still ends.
+          testTimeout: 60_000,
+          // A file without a server would spend most of its time on loading the same sources again.
+          isolate: false,
           // Not by `exclude`, which would take the place of the one on the command line.
           include: [`test/**/!(*.${WITH_SERVER.join('|*.')}).test.ts`],
         },

@@ -1,4 +1,4 @@
-// A backfill without throttle against one update of all rows.
+// A backfill without throttle against one update of all rows, vacuum in neither; also with several workers.
 // Usage: node bench/backfill.mjs [--rounds 2] [--rows 10000000]
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ import { interleave, median, medianRatio } from './support/statistics.mjs';
 import { withWorkspace } from './support/workspace.mjs';
 
 const RATIO_LIMIT = 1.4;
+const WORKERS = 2;
 
 const { rounds, rows } = readArguments({ rounds: 2, rows: 10_000_000 });
 
@@ -18,7 +19,7 @@ const TABLE = `create table event (
   id bigint generated always as identity primary key,
   location text not null,
   venue text
-);
+) with (autovacuum_enabled = false);
 insert into event (location) select 'location ' || i from generate_series(1, ${rows}) as i;`;
 const UPDATE = 'update event set venue = location where venue is null';
 
@@ -29,7 +30,11 @@ await withWorkspace(async (workspace) => {
   const contenders = {
     update: (index) => onCopy(workspace, `update_${index}`, updateAtOnce),
     backfill: (index) =>
-      onCopy(workspace, `backfill_${index}`, (url) => runBackfill(url, workspace.directory)),
+      onCopy(workspace, `backfill_${index}`, (url) => runBackfill(url, workspace.directory, 1)),
+    workers: (index) =>
+      onCopy(workspace, `workers_${index}`, (url) =>
+        runBackfill(url, workspace.directory, WORKERS),
+      ),
   };
   const results = await interleave(contenders, rounds, (index, name, { wallMs, peakMb }) =>
     console.log(
@@ -61,8 +66,8 @@ async function updateAtOnce(url) {
   });
 }
 
-async function runBackfill(url, cwd) {
-  const args = [EVDB, 'migrate', 'up', '--throttle', 'off'];
+async function runBackfill(url, cwd, workers) {
+  const args = [EVDB, 'migrate', 'up', '--throttle', 'off', '--workers', String(workers)];
   const used = await timeNodeWithUsage(args, { cwd, env: { EVDB_URL: url } });
   return { wallMs: used.wallMs, peakMb: used.peakRssBytes / 1024 / 1024 };
 }
@@ -74,17 +79,24 @@ async function requireChanged(url) {
   if (row.left !== 0) throw new Error(`${row.left} rows were not changed`);
 }
 
-function report(serverVersion, { update, backfill }) {
-  const [updateMs, backfillMs] = [update, backfill].map((runs) => runs.map((run) => run.wallMs));
+function report(serverVersion, { update, backfill, workers }) {
+  const timesOf = (runs) => runs.map((run) => run.wallMs);
+  const [updateMs, backfillMs, workersMs] = [update, backfill, workers].map(timesOf);
   const ratio = medianRatio(backfillMs, updateMs);
   const seconds = (values) => `${round(median(values) / 1000)} s`;
-  const peakMb = Math.max(...backfill.map((run) => run.peakMb ?? 0));
+  const peakOf = (runs) => Math.max(...runs.map((run) => run.peakMb ?? 0));
+  const peakMb = peakOf(backfill);
   writeReport('backfill', {
     title: `a backfill of ${rows} rows without throttle, ${rounds} rounds, PostgreSQL ${serverVersion}`,
     head: ['', 'median', 'against one update', 'limit', 'peak memory of evdb'],
     rows: [
       ['one update', seconds(updateMs), '1.00', '', ''],
       ['backfill', seconds(backfillMs), round(ratio), `${RATIO_LIMIT}`, `${round(peakMb)} MB`],
+      [
+        `backfill, ${WORKERS} workers`,
+        ...[seconds(workersMs), round(medianRatio(workersMs, updateMs)), ''],
+        `${round(peakOf(workers))} MB`,
+      ],
     ],
     figures: [
       {
@@ -101,7 +113,7 @@ function report(serverVersion, { update, backfill }) {
       ratio,
       limit: RATIO_LIMIT,
       peakMb,
-      results: { update, backfill },
+      results: { update, backfill, workers },
     },
   });
 }

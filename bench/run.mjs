@@ -80,16 +80,20 @@ const BENCHMARKS = [
   { name: 'event-search', rows: [12], short: ['--rounds', '2'], long: ['--rounds', '3'] },
   { name: 'stats', rows: [13], short: ['--rounds', '3'], long: ['--rounds', '5'] },
   { name: 'doctor', rows: [13], short: ['--rounds', '3'], long: ['--rounds', '5'] },
+  { name: 'report' },
   { name: 'many-tables' },
   { name: 'adopt' },
   { name: 'event-audit' },
   { name: 'event-growth' },
   { name: 'audit-cleanup' },
   { name: 'backfill' },
+  { name: 'repeatables' },
   { name: 'event-rules' },
   { name: 'plan' },
   { name: 'schema-dump' },
   { name: 'registrar' },
+  { name: 'monitor' },
+  { name: 'fleet' },
 ];
 
 const ROUNDS = 3;

@@ -40,7 +40,7 @@ comment on column audit_logs.old_values is 'The row before, without its secrets.
 comment on column audit_logs.new_values is 'The row after, without its secrets.';
 comment on column audit_logs.redacted is 'Secret columns that the change set or removed; their values are not kept.';
 comment on column audit_logs.actor is
-    'Application user: what the transaction set with set_config(''evdb.actor'', …, true).';
+    'Application user: what the transaction set with set_config(''evdb.actor'', ..., true).';
 comment on column audit_logs.session_role is 'Role that logged in.';
 comment on column audit_logs.application_name is 'application_name of the session.';
 comment on column audit_logs.transaction_id is 'Transaction that made the change; entries of one transaction share it.';

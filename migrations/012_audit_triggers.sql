@@ -504,7 +504,10 @@ begin
             ),
             'Audits changed rows.'
         );
-        execute format('drop function if exists %I()', v_row_function);
+        -- Asked first: `if exists` would say each time that there is none.
+        if to_regprocedure(format('%I()', v_row_function)) is not null then
+            execute format('drop function %I()', v_row_function);
+        end if;
     else
         -- By row, because a trigger with transition tables takes no column list and would run for every
         -- change of what is left out.

@@ -157,7 +157,7 @@ select refresh_event_search();
 
 -- Searches: where document @@ ?. New documents go to the pending list first, which searches read as well;
 -- autovacuum empties it, or the writer who fills it up (gin_pending_list_limit, 4 MB). A project that
--- would rather pay at each write than now and then: alter index … set (fastupdate = off).
+-- would rather pay at each write than now and then: alter index ... set (fastupdate = off).
 create index event_search_documents_document_idx on event_search_documents using gin (document);
 
 -- Words that are so common that the first matches are found sooner along the dates, and no words at all:
@@ -511,7 +511,7 @@ begin
                         left(coalesce(e.description, e.title), 5000),
                         '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '"', '&quot;'), '''', '&#39;'),
                     v_query,
-                    'StartSel=<mark>, StopSel=</mark>, MaxFragments=2, MaxWords=20, MinWords=5, FragmentDelimiter=" … "'
+                    'StartSel=<mark>, StopSel=</mark>, MaxFragments=2, MaxWords=20, MinWords=5, FragmentDelimiter=" ... "'
                 )
             end,
             json_build_array(v_key, p.points, e.date_time, e.id, v_window)::text

@@ -487,7 +487,7 @@ as $$
         s.violation_count,
         l.description
             || coalesce(': ' || array_to_string(s.examples, '; '), '')
-            || case when cardinality(s.examples) < s.violation_count then '; …' else '' end,
+            || case when cardinality(s.examples) < s.violation_count then '; ...' else '' end,
         l.severity,
         s.sample_ids
     from summed s

@@ -146,7 +146,10 @@ begin
             ),
             'Audits changed rows.'
         );
-        execute format('drop function if exists %I()', v_row_function);
+        -- Asked first: `if exists` would say each time that there is none.
+        if to_regprocedure(format('%I()', v_row_function)) is not null then
+            execute format('drop function %I()', v_row_function);
+        end if;
     else
         -- By row, because a trigger with transition tables takes no column list and would run for every
         -- change of what is left out.
@@ -3668,7 +3671,7 @@ begin
                         left(coalesce(e.description, e.title), 5000),
                         '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '"', '&quot;'), '''', '&#39;'),
                     v_query,
-                    'StartSel=<mark>, StopSel=</mark>, MaxFragments=2, MaxWords=20, MinWords=5, FragmentDelimiter=" … "'
+                    'StartSel=<mark>, StopSel=</mark>, MaxFragments=2, MaxWords=20, MinWords=5, FragmentDelimiter=" ... "'
                 )
             end,
             json_build_array(v_key, p.points, e.date_time, e.id, v_window)::text
@@ -4418,7 +4421,7 @@ AS $function$
         s.violation_count,
         l.description
             || coalesce(': ' || array_to_string(s.examples, '; '), '')
-            || case when cardinality(s.examples) < s.violation_count then '; …' else '' end,
+            || case when cardinality(s.examples) < s.violation_count then '; ...' else '' end,
         l.severity,
         s.sample_ids
     from summed s
@@ -4625,7 +4628,7 @@ comment on column public.audit_logs.row_id is 'Primary key of the row; null for 
 comment on column public.audit_logs.old_values is 'The row before, without its secrets.';
 comment on column public.audit_logs.new_values is 'The row after, without its secrets.';
 comment on column public.audit_logs.redacted is 'Secret columns that the change set or removed; their values are not kept.';
-comment on column public.audit_logs.actor is 'Application user: what the transaction set with set_config(''evdb.actor'', …, true).';
+comment on column public.audit_logs.actor is 'Application user: what the transaction set with set_config(''evdb.actor'', ..., true).';
 comment on column public.audit_logs.session_role is 'Role that logged in.';
 comment on column public.audit_logs.application_name is 'application_name of the session.';
 comment on column public.audit_logs.transaction_id is 'Transaction that made the change; entries of one transaction share it.';
@@ -4660,7 +4663,7 @@ comment on column public.audit_logs_overflow.row_id is 'Primary key of the row; 
 comment on column public.audit_logs_overflow.old_values is 'The row before, without its secrets.';
 comment on column public.audit_logs_overflow.new_values is 'The row after, without its secrets.';
 comment on column public.audit_logs_overflow.redacted is 'Secret columns that the change set or removed; their values are not kept.';
-comment on column public.audit_logs_overflow.actor is 'Application user: what the transaction set with set_config(''evdb.actor'', …, true).';
+comment on column public.audit_logs_overflow.actor is 'Application user: what the transaction set with set_config(''evdb.actor'', ..., true).';
 comment on column public.audit_logs_overflow.session_role is 'Role that logged in.';
 comment on column public.audit_logs_overflow.application_name is 'application_name of the session.';
 comment on column public.audit_logs_overflow.transaction_id is 'Transaction that made the change; entries of one transaction share it.';

@@ -20,6 +20,8 @@ declare global {
   const config: evdb.Config;
   const options: evdb.MigrateOptions;
   const connection: evdb.ConnectionOptions;
+  const members: ops.FleetMember[];
+  const member: ops.FleetMember;
   const session: evdb.Session;
   const pool: evdb.DatabasePool;
   const tx: evdb.Transaction;

@@ -1,4 +1,5 @@
-// Writes docs/reference from the code: the whole of api.md, and in the other pages what stands between
+// Writes docs/reference from the code: the whole of api.md, and in the other pages, and in that of the
+// event schema, what stands between
 // `<!-- made by npm run docs -->` and `<!-- end -->`. What stands around that is written by hand.
 // Usage: node scripts/docs.mjs [--check]
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,7 +22,7 @@ async function main() {
   const pages = new Map([...(await renderReference()), ['api.md', renderApi(api)]]);
   for (const [name, text] of pages) {
     if (readFileSync(join(folder, name), 'utf8') === text) continue;
-    if (process.argv.includes('--check')) problems.push(`docs/reference/${name} is stale`);
+    if (process.argv.includes('--check')) problems.push(`${join('docs/reference', name)} is stale`);
     else writeFileSync(join(folder, name), text);
   }
   for (const problem of problems) console.error(problem);
@@ -31,17 +32,19 @@ async function main() {
 
 /** The pages that are written in part, by their names. */
 export async function renderReference() {
-  const { program, exitCodeFor } = await loadProgram();
+  const { program, exitCodeFor, drawDiagram } = await loadProgram();
   const made = {
     'cli.md': renderCommands(program),
     'errors.md': renderErrors(exitCodeFor),
     'config.md': renderSettings(),
     'json.md': renderSchemas(),
+    '../event-schema.md': await drawEventSchema(drawDiagram),
   };
   return new Map(
     Object.entries(made).map(([name, text]) => {
       const page = readFileSync(join(folder, name), 'utf8');
-      if (!MADE.test(page)) throw new Error(`docs/reference/${name} has no place for what is made`);
+      if (!MADE.test(page))
+        throw new Error(`${join('docs/reference', name)} has no place for what is made`);
       return [name, page.replace(MADE, (_, start, end) => `${start}\n${text}\n${end}`)];
     }),
   );
@@ -53,7 +56,11 @@ async function loadProgram() {
   mkdirSync(made, { recursive: true });
   try {
     const bundle = await rolldown({
-      input: { run: join(root, 'src/cli/run.ts'), codes: join(root, 'src/cli/exit-codes.ts') },
+      input: {
+        run: join(root, 'src/cli/run.ts'),
+        codes: join(root, 'src/cli/exit-codes.ts'),
+        draw: join(root, 'src/diagram/draw.ts'),
+      },
       platform: 'node',
       external: (id) => !/^(\.|\/|[A-Z]:)/.test(id),
       checks: { ineffectiveDynamicImport: false },
@@ -66,16 +73,22 @@ async function loadProgram() {
       { out() {}, err() {}, outSize: () => ({}) },
       { exitCode: 0, command: '' },
     );
-    return { program, exitCodeFor };
+    const { drawDiagram } = await load('draw.mjs');
+    return { program, exitCodeFor, drawDiagram };
   } finally {
     rmSync(made, { recursive: true, force: true });
   }
 }
 
+/** Without the columns that connect nothing, which the tables of the page tell. */
+async function drawEventSchema(drawDiagram) {
+  const source = { kind: 'file', path: join(root, 'migrations/structure.sql') };
+  const { text } = await drawDiagram({ source, directory: root, columns: 'keys' });
+  return `\`\`\`mermaid\n${text}\`\`\``;
+}
+
 function renderCommands(program) {
-  const commands = program.commands.flatMap((one) =>
-    one.commands.length === 0 ? [one] : one.commands,
-  );
+  const commands = program.commands.flatMap(commandsIn);
   const counts = new Map();
   for (const option of commands.flatMap(({ options }) => options)) {
     counts.set(keyOf(option), [...(counts.get(keyOf(option)) ?? []), option]);
@@ -95,12 +108,17 @@ function renderCommands(program) {
   ].join('\n\n');
 }
 
+/** A command, or those of a group. */
+function commandsIn(one) {
+  return one.commands.length === 0 ? [one] : one.commands.flatMap(commandsIn);
+}
+
 function keyOf({ flags, description }) {
   return `${flags} ${description}`;
 }
 
 function pathOf(command) {
-  return command.parent?.parent ? `${command.parent.name()} ${command.name()}` : command.name();
+  return command.parent?.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name();
 }
 
 function renderCommand(command, isCommon) {
@@ -177,7 +195,8 @@ function renderSettings() {
   const settings = own.map((key) => {
     const { description } = definitions.SettingsInput.properties[key];
     const variable = `EVDB_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
-    return [code(key), code(variable), description];
+    // Each variable of the files has one of its own.
+    return [code(key), code(key === 'variables' ? 'EVDB_VAR_<NAME>' : variable), description];
   });
   const top = Object.entries(definitions.ConfigFileInput.properties)
     .filter(([key]) => !own.includes(key))
@@ -191,6 +210,10 @@ function renderSettings() {
     ...parts.flatMap(([key, name]) => [`## ${code(key)}`, keysOf(definitions, name)]),
     '### An entry of `doctor.ignore`',
     keysOf(definitions, 'DoctorIgnoreInput'),
+    '## An entry of `fleets`',
+    keysOf(definitions, 'FleetInput'),
+    '### An entry of `members`',
+    keysOf(definitions, 'FleetMemberInput'),
   ].join('\n\n');
 }
 
@@ -203,7 +226,7 @@ function keysOf(definitions, name) {
 /** What each command prints beside the envelope. */
 function renderSchemas() {
   const rows = readdirSync(join(root, 'schemas'))
-    .filter((name) => !['config-file.json', 'error.json'].includes(name))
+    .filter((name) => !['config-file.json', 'error.json', 'progress.json'].includes(name))
     .sort()
     .map((name) => {
       const { anyOf } = readSchema(name);

@@ -10,7 +10,12 @@ const DRAFT = 'http://json-schema.org/draft-07/schema#';
 /** Commands that `--watch` makes print line after line. */
 const WATCHED = /^(stats (?!update$)|audit log$)/;
 
-const { schema: outputs } = generate('src/cli/outputs.ts', ['Outputs', 'Envelope', 'ErrorOutput']);
+const { schema: outputs } = generate('src/cli/outputs.ts', [
+  'Outputs',
+  'Envelope',
+  'ErrorOutput',
+  'ProgressLine',
+]);
 const { schema: config } = generate('src/config/define.ts', ['ConfigFileInput']);
 const files = new Map([
   [
@@ -22,6 +27,7 @@ const files = new Map([
     `${command.replaceAll(' ', '-')}.json`,
     give(`evdb ${command} --json`, documentOf(command, data), outputs),
   ]),
+  ['progress.json', give('A line of --progress json', refer('ProgressLine'), outputs)],
   ['error.json', give('evdb … --json, where there is no such command', errorOf(), outputs)],
 ]);
 

@@ -13,6 +13,7 @@ export type EvdbErrorCode =
   // the migration files
   | 'MIGRATIONS_DIR_MISSING' // there is no migrations folder
   | 'MIGRATIONS_DIR_EMPTY' // the migrations folder holds no migration
+  | 'SEEDS_MISSING' // the folder of the seeds holds none
   | 'FILE_UNREADABLE' // a file cannot be read or written
   | 'OUTPUT_LOST' // the command ran, and its results could not be written to stdout
   | 'INVALID_NAME' // a file name, or the name for a new migration, is not valid
@@ -22,6 +23,8 @@ export type EvdbErrorCode =
   | 'EMPTY_FILE' // a file holds no statement
   | 'DIRECTIVE_INVALID' // a `-- evdb:` line is not known, or its value is not valid
   | 'FOREIGN_MARKER' // a file holds a marker of another tool, such as `-- migrate:down`
+  | 'VARIABLE_UNSET' // a file declares a variable that has no value
+  | 'VARIABLE_UNDECLARED' // a file uses a variable that it does not declare
   | 'SYNTAX_ERROR' // PostgreSQL's grammar refuses a statement
   | 'PSQL_COMMAND' // a file holds a command of psql, such as `\i`
   | 'TRANSACTION_CONTROL' // a file, or a statement on a pool, begins or ends transactions itself
@@ -30,6 +33,9 @@ export type EvdbErrorCode =
   | 'COPY_UNTERMINATED' // the rows of a `copy … from stdin` do not end with a line `\.`
   | 'SCRIPT_TOO_LONG' // a statement above 256 MB, or a no-transaction script above 512 MB
   | 'FILE_CHANGED' // a large file was changed while it ran; it was rolled back
+  | 'REPEATABLE_REFUSED' // a statement does not belong in a repeatable, or cannot be made again; the message says why
+  | 'REPEATABLE_CYCLE' // repeatables need each other, so there is no order for them
+  | 'DUPLICATE_REPEATABLE' // two repeatables make the same object
   | 'DOWN_WITHOUT_UP' // a down script belongs to no migration
   | 'GIT_FAILED' // git does not know the base of `--base`, or is not installed
   // files against the ledger
@@ -39,6 +45,7 @@ export type EvdbErrorCode =
   | 'MISSING_MIGRATION' // the file of an applied migration is missing
   | 'OUT_OF_ORDER' // a pending file is older than the newest applied one
   | 'LEDGER_AHEAD' // the database is ahead of the files, and `--strict` was given
+  | 'DRIFT_FOUND' // the database is not what its applied migrations made, and `checkDrift` is `error`
   | 'UNKNOWN_VERSION' // `--to` names a version that does not exist, or is not applied
   | 'MISSING_DOWN' // there is no down script
   | 'IRREVERSIBLE' // the migration says that there is no way back
@@ -46,10 +53,17 @@ export type EvdbErrorCode =
   | 'LEDGER_TOO_NEW' // a newer evdb wrote the ledger
   | 'LEDGER_DAMAGED' // a table of the ledger is missing, or something keeps it from being written
   | 'ADOPTION_REFUSED' // another tool's files or table cannot be taken over; the error lists every reason
+  | 'EXPAND_REFUSED' // a column cannot be changed step by step; the message says why
+  | 'EXPAND_UNPROVEN' // migrations of `evdb migrate expand` do not run in a scratch database; nothing was written
+  | 'PARTIAL_BASELINE' // a baseline replaces migrations of which the database has only some
+  | 'REPLACED_MIGRATION' // the files of migrations that a baseline replaces are still beside it
+  | 'SQUASH_REFUSED' // migrations cannot become one baseline file; the message says why
+  | 'SQUASH_UNPROVEN' // the baseline does not make what the migrations make; nothing was written
   // applying
   | 'BACKFILL_REFUSED' // a statement cannot run in batches; the message says why
   | 'BACKFILL_CANCELLED' // somebody called `evdb backfill cancel`; what is done of it stays
   | 'BACKFILL_INCOMPLETE' // rows still match after the last round of a backfill; the message says how many
+  | 'DEPENDENTS_REFUSED' // what depends on a view or function cannot be made again; the message lists it
   | 'MIGRATION_FAILED' // PostgreSQL refused a statement; file, line, column and SQLSTATE are given
   | 'TARGET_SCHEMA' // the target schema cannot be used, or a migration removed it
   | 'LOCKED' // another runner is working
@@ -58,6 +72,8 @@ export type EvdbErrorCode =
   | 'RESET_BLOCKED' // something outside the schema depends on what is in it
   | 'SCRATCH_UNAVAILABLE' // no scratch database can be made: the role may not create databases
   | 'REPLAY_FAILED' // migrations, or a dump, do not run in a scratch database
+  | 'TEMPLATE_UNFIT' // a new member of a fleet cannot be copied from the template; the message says why
+  | 'MEMBER_TIMEOUT' // a member of a fleet took longer than `--member-timeout`; what it ran was cancelled
   | 'INTERRUPTED' // Ctrl-C; what was running was rolled back
   // the connection
   | 'CONNECTION_REFUSED' // nothing accepts connections there
@@ -72,8 +88,10 @@ export type EvdbErrorCode =
   | 'TLS_FAILED' // client and server could not agree on TLS
   | 'PERMISSION_DENIED' // a privilege is missing; the hint has the statement that grants it
   | 'READ_ONLY' // a standby, or a connection that may not write
+  | 'NOT_COORDINATOR' // the node is a worker of a Citus cluster: migrate on the coordinator
   | 'POOLER_DETECTED' // there is a pooler in transaction mode between evdb and the server
   | 'DATABASE_IN_USE' // sessions are connected to the database to drop
+  | 'ENGINE_UNFIT' // the server does not do what a promise of evdb rests on; the message says which
   | 'SERVER_UNSUPPORTED' // the server is older than PostgreSQL 14
   | 'QUERY_FAILED' // the server refused a statement of evdb's own
   // the application's database

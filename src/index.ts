@@ -18,6 +18,7 @@ export { findProject, type Project } from './config/project.ts';
 export type { Config, ConfigEntry, ConfigFlags, ResolveConfigInput } from './config/resolve.ts';
 export { resolveConfig } from './config/resolve.ts';
 export { type ParsedConnectionUrl, parseConnectionUrl } from './config/url.ts';
+export type { VariablesInput } from './config/variables.ts';
 export type { BlockedSessions, Blocker, SeenBlocker } from './connection/blockers.ts';
 export { describeBlocker } from './connection/blockers.ts';
 export { QueryError } from './connection/connection-error.ts';
@@ -51,22 +52,24 @@ export type {
 export { readBackfills, requestBackfill } from './migrate/apply/backfill-control.ts';
 export {
   type MigrateDownOptions,
-  type MigrateUpOptions,
   migrateDown,
   migrateRedo,
-  migrateUp,
   type PlanCommandOptions,
+  type PlanMigrateUpOptions,
   planMigrateDown,
   planMigrateRedo,
   planMigrateUp,
+  type RunBackfillsOptions,
+  runBackfills,
 } from './migrate/apply/commands.ts';
-export type { MigrationPlan, MigrationResult } from './migrate/apply/migrator.ts';
+export type { MigrationPlan, MigrationResult, RepeatableResult } from './migrate/apply/migrator.ts';
 export type { RestReason, ThrottleLimits, Window } from './migrate/backfill/throttle.ts';
 export { DEFAULT_THROTTLE, parseThrottle, parseWindow } from './migrate/backfill/throttle.ts';
 export type { MigrationRename } from './migrate/checks/base-branch.ts';
 export { type DownProof, type ProveDownsOptions, proveDowns } from './migrate/checks/downs.ts';
 export { readDrift, type StructureComparison } from './migrate/checks/drift.ts';
 export { type ReadLossesOptions, type RollbackLoss, readLosses } from './migrate/checks/losses.ts';
+export { type CheckDrift, type MigrateUpOptions, migrateUp } from './migrate/checks/up.ts';
 export type {
   ValidateOptions,
   ValidationDetails,
@@ -74,14 +77,28 @@ export type {
   ValidationResult,
 } from './migrate/checks/validate.ts';
 export { validateMigrations } from './migrate/checks/validate.ts';
+export type {
+  ExpandedMigration,
+  ExpandOptions,
+  Expansion,
+  IndexToWrite,
+  WriteIndexMigrationOptions,
+} from './migrate/expand/expand.ts';
+export { planExpansion, writeExpansion, writeIndexMigration } from './migrate/expand/expand.ts';
+export type { ExpandRequest } from './migrate/expand/requests.ts';
 export type { CreatedMigration, CreateMigrationOptions } from './migrate/files/create.ts';
-export { createMigration } from './migrate/files/create.ts';
+export { createMigration, createRepeatable } from './migrate/files/create.ts';
 export type { ConfigFormat, InitOptions, InitProjectResult } from './migrate/files/init.ts';
 export { holdsOwnMigrations, initProject } from './migrate/files/init.ts';
 export type { ScriptLocation, ServerErrorReport } from './migrate/files/script-error.ts';
 export { ScriptError } from './migrate/files/script-error.ts';
 export type { MigrationFile } from './migrate/files/source.ts';
 export type { Version } from './migrate/files/version.ts';
+export type {
+  MigrationHistoryRow,
+  ReadMigrationHistoryOptions,
+} from './migrate/ledger/history.ts';
+export { readMigrationHistory } from './migrate/ledger/history.ts';
 export {
   type BackfillOptions,
   type MigrateOptions,
@@ -94,9 +111,17 @@ export type {
   PlanUpOptions,
 } from './migrate/plan/plan.ts';
 export type { MigrationStep } from './migrate/plan/prepare.ts';
-export { requireMigrations } from './migrate/plan/read.ts';
+export type {
+  HeldRepeatables,
+  RepeatablePart,
+  RepeatableStep,
+} from './migrate/plan/prepare-repeatables.ts';
+export { holdsMigrations, requireMigrations } from './migrate/plan/read.ts';
+export type { RepeatableState } from './migrate/plan/repeatables.ts';
 export {
+  isUpToDate,
   type MigrationsStatus,
+  type RepeatableStatusEntry,
   readStatus,
   type StatusEntry,
   statusOf,
@@ -157,6 +182,21 @@ export type {
   RestoreResult,
 } from './migrate/repair/restore.ts';
 export { planMigrateRestore, restoreMigrations } from './migrate/repair/restore.ts';
+export { renderSeeds } from './migrate/seed/report.ts';
+export {
+  applySeeds,
+  type PlannedSeed,
+  planSeeds,
+  type SeedOptions,
+  type SeedPlan,
+  type SeedResult,
+} from './migrate/seed/seeds.ts';
+export {
+  planSquash,
+  type Squash,
+  type SquashOptions,
+  writeSquash,
+} from './migrate/squash/squash.ts';
 export type {
   PoolConnection,
   Queryable,
@@ -171,3 +211,4 @@ export type { DiscardReason, PoolEvents, PoolMetrics } from './pool/metrics.ts';
 export type { PoolOptions, PoolSsl } from './pool/options.ts';
 export { DatabasePool, type QueryOptions } from './pool/pool.ts';
 export type { IsolationLevel, Transaction, TransactionOptions } from './pool/transaction.ts';
+export type { VariableValues } from './sql/variables.ts';

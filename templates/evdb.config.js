@@ -18,6 +18,9 @@ export default {
   // Where the SQL files are, relative to this file.
   migrationsDir: 'migrations',
 
+  // Where `evdb seed` finds its files.
+  // seedsDir: 'seeds',
+
   // The schema that migrations work in, and the schema of evdb's own tables.
   schema: 'public',
   ledgerSchema: 'evdb',
@@ -27,6 +30,8 @@ export default {
 
   // Durations are text such as '500ms', '2s' or '10min', or numbers of milliseconds.
   // lockWait: '60s', // how long to wait while another evdb migrates
+  // lock: 'lease', // for servers without advisory locks, see docs/engines.md
+  // leaseTime: '30s', // how long a lease lasts unless it is renewed
   // lockTimeout: '2s', // for a table lock, instead of the ladder of short timeouts
   // lockWaitBudget: '10min', // how long to keep trying for table locks
   // dataLockTimeout: '10s', // for a row lock of a statement that changes data
@@ -37,6 +42,15 @@ export default {
 
   // Limits that `evdb migrate plan` checks; exit code 3 if one is exceeded.
   // budget: 'rewrite-rows=100k,scan-rows=1M,access-exclusive=500ms',
+
+  // Whether `evdb migrate up` first looks for what was changed by hand: 'off', 'warn' or 'error'.
+  // checkDrift: 'warn',
+
+  // Whether `evdb migrate up` keeps a snapshot of the statistics from before and after it.
+  // snapshots: true,
+
+  // What differs between environments; a migration that says `-- evdb: variables app_role` uses it.
+  // variables: { app_role: 'app' },
 
   // How `evdb lint` and `evdb migrate validate` judge migrations. For the event
   // schema, as long as it is unchanged, they report only errors.
@@ -50,6 +64,9 @@ export default {
 
   // Findings of `evdb doctor` that you accept; after the day in `until` they count again.
   // doctor: { ignore: [{ check: 'unused-indexes', object: 'public.*', reason: 'yearly report', until: '2027-01-31' }] },
+
+  // Databases or schemas that commands take together, such as `evdb migrate up --fleet tenants`: see docs/fleets.md.
+  // fleets: { tenants: { query: 'select schema_name as schema, region from control.tenants order by 1' } },
 
   // `--env production` (or EVDB_ENV) puts its settings above the others.
   environments: {

@@ -1,7 +1,18 @@
 import { parseArgs } from 'node:util';
 
 /** Every benchmark knows every option, because run.mjs hands the same ones to all of them. */
-const COUNTS = ['rounds', 'seconds', 'clients', 'users', 'events', 'rows', 'minutes'];
+const COUNTS = [
+  'schemas',
+  'databases',
+  'concurrency',
+  'rounds',
+  'seconds',
+  'clients',
+  'users',
+  'events',
+  'rows',
+  'minutes',
+];
 
 /** Whether only what the fourteen rows of docs/performance.md need is measured: `--quick`. */
 export const IS_QUICK = process.argv.includes('--quick');

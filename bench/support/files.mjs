@@ -59,6 +59,19 @@ function writeEach(directory, count, render) {
   });
 }
 
+/**
+ * The small migrations without their files: what a bench writes as other tools want them.
+ *
+ * @param {number} count
+ * @returns {{ name: string, up: string, down: string }[]}
+ */
+export function smallScripts(count) {
+  return Array.from({ length: count }, (_, index) => ({
+    name: nameOf(index),
+    ...renderScripts(index),
+  }));
+}
+
 /** @param {number} index */
 function renderScripts(index) {
   const table = `item_${digits(index)}`;

@@ -10,6 +10,7 @@ import {
   type ForeignMigration,
   type ForeignRow,
   isoFromEpochMs,
+  placeholderBlocker,
   plainSection,
   type TableRow,
 } from './foreign.ts';
@@ -217,7 +218,7 @@ function makeMigration(key: string, { name, file }: FlywayFile, conf: string) {
     up: section(file, conf),
     down: null,
     checksums: [String(flywayChecksum(file.text))],
-    ...(placeholder && !isLiteral && { blocker: `it uses the placeholder ${placeholder}` }),
+    ...(placeholder && !isLiteral && { blocker: placeholderBlocker(placeholder) }),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Finding } from '../finding.ts';
 import { compareVersions, parseVersion } from '../migrate/files/version.ts';
 import type { Statement } from '../sql/statements.ts';
+import { VARIABLE_NAME } from '../text/variable-name.ts';
 
 /** A tool whose migrations can be taken over. */
 export type AdoptableTool =
@@ -195,4 +196,13 @@ export function fileNameOf(words: string, fallback: string): string {
     // evdb would take it for a down script
     .replace(/\.down$/, '_down');
   return name === '' ? fallback : name;
+}
+
+/** Why a file with a placeholder is not taken over, and what evdb has instead. */
+export function placeholderBlocker(placeholder: string, uses = 'uses'): string {
+  const name = placeholder.replaceAll(/^\W+|\W+$/g, '').toLowerCase();
+  const instead = VARIABLE_NAME.test(name)
+    ? `; in evdb it is a variable, :"${name}" or :'${name}', behind the line -- evdb: variables ${name}`
+    : '';
+  return `it ${uses} the placeholder ${placeholder}${instead}`;
 }

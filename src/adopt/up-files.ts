@@ -11,6 +11,7 @@ import {
   type ForeignMigration,
   type ForeignRow,
   isoFromEpochMs,
+  placeholderBlocker,
   plainSection,
   type TableRow,
   withLineEnds,
@@ -169,7 +170,7 @@ function readGraphileFile({ path, text }: ForeignFile) {
     down: null,
     headers,
     body,
-    ...(placeholder && { blocker: `it may use the placeholder ${placeholder}` }),
+    ...(placeholder && { blocker: placeholderBlocker(placeholder, 'may use') }),
   };
 }
 

@@ -143,8 +143,8 @@ export class DatabaseManager {
       connection: config.migrationConnection?.options ?? connection,
     };
     if (migrations === 'refuse') return refusePending(options);
-    const { migrateUp } = await import('../migrate/apply/commands.ts');
-    await migrateUp(options);
+    const { migrateUp } = await import('../migrate/checks/up.ts');
+    await migrateUp({ ...options, checkDrift: config.checkDrift });
   }
 }
 
@@ -153,13 +153,17 @@ async function refusePending(options: {
   directory: string;
 }): Promise<void> {
   const { readStatus } = await import('../migrate/plan/status.ts');
-  const { counts, migrations } = await readStatus(options);
-  const waiting = counts.pending + counts.outOfOrder + counts.incomplete;
-  if (waiting === 0) return;
+  const { counts, migrations, repeatables = [] } = await readStatus(options);
+  const waiting = counts.pending + counts.outOfOrder + counts.incomplete + counts.partial;
+  // One that has changed may be older here than what is applied.
+  const isNew = repeatables.find(({ state }) => state === 'pending');
+  if (waiting === 0 && isNew === undefined) return;
   const first = migrations.find(({ state }) => state !== 'applied' && state !== 'reworded');
   throw new EvdbError(
     'MIGRATIONS_PENDING',
-    `${waiting} of ${migrations.length} migrations are not applied, the first is ${first?.label} ${first?.name}`,
+    waiting === 0
+      ? `repeatable/${isNew?.name} is not applied`
+      : `${waiting} of ${migrations.length} migrations are not applied, the first is ${first?.label} ${first?.name}`,
     {
       hint: `Run \`${commandLine('migrate up')}\` before the application starts.`,
       details: { ...counts },

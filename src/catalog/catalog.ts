@@ -184,6 +184,8 @@ export interface Relation {
   publishedBy?: Set<string>;
   /** How the subscribers of a publication find its rows; undefined for the primary key. */
   replicaIdentity?: 'full' | 'nothing' | 'index';
+  /** How a Citus cluster spreads it, where a migration says so. */
+  distribution?: { kind: 'distributed' | 'reference'; column: string | undefined };
   /** Whether row security is enabled. */
   hasRowSecurity?: boolean;
   isUnlogged: boolean;
@@ -228,6 +230,8 @@ export interface Routine {
 export interface Catalog {
   /** Read from a database: what is not here does not exist. */
   isComplete: boolean;
+  /** Schemas that are those of tenants on a Citus cluster, where a migration says so. */
+  tenantSchemas?: ReadonlySet<string>;
   /** Where unqualified names are looked for; new objects land in the first. */
   searchPath: string[];
   relations: Map<ObjectKey, Relation>;

@@ -31,6 +31,7 @@ const IMPORTER = './import.cjs';
  */
 export const GROUPS: ReadonlySet<string> = new Set([
   ...['migrate', 'schema', 'stats', 'db', 'rules', 'audit', 'events', 'server', 'backfill'],
+  'fleet',
 ]);
 
 const PARSER = 'libpg-query';

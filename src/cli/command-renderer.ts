@@ -13,8 +13,8 @@ import {
 import { maskUrl } from '../text/harmless.ts';
 import type { CliContext } from './context.ts';
 
-/** Options that say which database, which schema and which files are meant. */
-const TARGET = ['url', 'embedded', 'env', 'config', 'schema', 'migrations-dir'];
+/** Options that say which database, which schema, which files and which values are meant. */
+const TARGET = ['url', 'embedded', 'env', 'config', 'schema', 'migrations-dir', 'set'];
 
 /** Variables that do the same; the first one that is set counts. */
 const TARGET_VARIABLES: [flag: string, ...names: string[]][] = [

@@ -3,6 +3,7 @@ import type { ReportRenderOptions } from '../report/render-report.ts';
 import { PLAIN, type Style, type TableRenderer } from '../report/table.ts';
 import { cutToWidth } from '../text/width.ts';
 import { fitText } from '../text/wrap.ts';
+import type { FullScreen, FullScreenHandlers } from './full-screen.ts';
 import { printable, SIGNALS } from './output.ts';
 import type { Asking } from './prompts.ts';
 
@@ -23,6 +24,8 @@ export interface CliContext {
   err(text: string): void;
   /** Progress, notes and warnings: as `err`, and nothing with --quiet. */
   note(text: string): void;
+  /** The same as it is: what a format has made fit already. */
+  noteVerbatim(text: string): void;
   /** One line of what is under way, where the next one takes its place; an empty one takes it away. */
   errLine(text: string): void;
   /** Why results that were printed did not arrive; undefined where they did, or nobody reads on. */
@@ -31,6 +34,8 @@ export interface CliContext {
   isInteractive: boolean;
   /** Whom to ask; undefined where nobody sits at a terminal. */
   asking?: Asking | undefined;
+  /** Takes the whole terminal and its keys; undefined where there is none. */
+  openFullScreen?: ((handlers: FullScreenHandlers) => Promise<FullScreen>) | undefined;
   /** Whether results go to a terminal. */
   isOutTerminal: boolean;
   /** Of the terminal that shows the results; of files and pipes only what COLUMNS asks for. */
@@ -70,6 +75,7 @@ export function processContext(proc: NodeJS.Process): CliContext {
     outVerbatim: (text) => void stdout.write(text),
     err,
     note: isQuiet ? () => undefined : err,
+    noteVerbatim: isQuiet ? () => undefined : (text) => void stderr.write(text),
     errLine: (text) => {
       if (!canAsk || isQuiet) return;
       const line = cutToWidth(printable(text, errColour), (stderr.columns ?? NARROW) - 1);
@@ -81,6 +87,10 @@ export function processContext(proc: NodeJS.Process): CliContext {
     get asking() {
       return canAsk && isatty(0) ? { input: proc.stdin, output: stderr } : undefined;
     },
+    get openFullScreen() {
+      const isThere = stdout.isTTY === true && env.TERM !== 'dumb' && isatty(0);
+      return isThere ? (handlers: FullScreenHandlers) => loadFullScreen(proc, handlers) : undefined;
+    },
     isOutTerminal: stdout.isTTY === true,
     outSize,
     outColour,
@@ -91,6 +101,14 @@ export function processContext(proc: NodeJS.Process): CliContext {
       return () => void stdout.off('error', callback);
     },
   };
+}
+
+async function loadFullScreen(
+  proc: NodeJS.Process,
+  handlers: FullScreenHandlers,
+): Promise<FullScreen> {
+  const { openFullScreen } = await import('./full-screen.ts');
+  return openFullScreen(proc, handlers);
 }
 
 const NARROW = 80;

@@ -1,11 +1,13 @@
 import { Argument, type Command, Help, type HelpConfiguration, Option } from 'commander';
+import type { Config } from '../config/resolve.ts';
+import { EvdbError } from '../errors.ts';
 import type { PipelineReport } from '../report/pipeline.ts';
 import type { Style } from '../report/table.ts';
 import { commandLine } from '../text/command-line.ts';
 import { wrapWords } from '../text/wrap.ts';
 import { type CliContext, loadStyle } from './context.ts';
 import { readNpmFlags } from './npm-flags.ts';
-import { outputOptions } from './options.ts';
+import { fleetOptions, OF_FLEETS, OF_WAVES, outputOptions } from './options.ts';
 import { toJson } from './output.ts';
 import { formatOptions, givePipelines, isForPipeline, type ReportFile } from './pipeline.ts';
 import { runWithConsent } from './prompts.ts';
@@ -29,6 +31,8 @@ export interface CommandInput {
   /** Positional arguments, in order. */
   args: string[];
   flags: Flags;
+  /** Of the member of a fleet that the command runs for; else it is read. */
+  config?: Config;
   /** Of the results on stdout. */
   style: Style;
 }
@@ -48,12 +52,22 @@ export interface CommandSpec {
   examples: string[];
   /** Whether it takes `--format`; its results then have a `pipeline`. */
   hasFormats?: boolean;
+  /** How it runs for the members of a fleet; absent: it takes no `--fleet`. */
+  fleet?: FleetUse;
   run(input: CommandInput): Promise<CommandResult>;
+}
+
+/** How a command runs for the members of a fleet. */
+export interface FleetUse {
+  /** Whether it changes something: then waves, a budget for failures and a record of the run make sense. */
+  writes: boolean;
+  /** What is shown of a member where all is well: the last line of its text, or all of it. */
+  shows: 'line' | 'text';
 }
 
 /** Commands under one name, such as `migrate`. */
 export interface CommandGroup extends Pick<CommandSpec, 'name' | 'summary' | 'examples'> {
-  commands: CommandSpec[];
+  commands: (CommandSpec | CommandGroup)[];
 }
 
 /** What the command that ran leaves behind. */
@@ -87,7 +101,7 @@ export function addCommand(
   const group = parent.command(entry.name).summary(entry.summary).description(entry.summary);
   for (const option of outputOptions()) group.addOption(option);
   group.addHelpText('after', renderExamples(entry.examples));
-  for (const spec of entry.commands) defineCommand(group, spec, use);
+  for (const below of entry.commands) addCommand(group, below, use);
 }
 
 function defineCommand(
@@ -103,7 +117,9 @@ function defineCommand(
   }
   for (const option of spec.options?.() ?? []) command.addOption(option);
   command.addOption(new Option('--json', 'print the result as JSON'));
-  for (const option of spec.hasFormats ? formatOptions() : []) command.addOption(option);
+  for (const option of spec.hasFormats || spec.fleet ? formatOptions() : [])
+    command.addOption(option);
+  if (spec.fleet) addFleetOptions(command, spec.fleet);
   for (const option of outputOptions()) command.addOption(option);
   command.addHelpText('after', renderExamples(spec.examples));
   command.action(async () => {
@@ -113,10 +129,44 @@ function defineCommand(
     if (format === 'json') flags.json = true;
     const style = await loadStyle(context.outColour && !flags.json && !isForPipeline(format));
     const args = command.processedArgs.filter((arg) => arg !== undefined).flat() as string[];
-    const result = await runWithConsent(spec.run, { context, args, flags, style });
+    const run = flags.fleet === undefined ? forOne(spec) : forFleet(spec, state.command);
+    const result = await runWithConsent(run, { context, args, flags, style });
     await giveResult(result, { flags, command: state.command, context });
     state.exitCode = result.exitCode ?? 0;
   });
+}
+
+/** `doctor` has an `--only` of its own, which takes labels beside its checks. */
+function addFleetOptions(command: Command, { writes }: FleetUse): void {
+  const own = new Set(command.options.map(({ long }) => long));
+  for (const option of fleetOptions(writes)) {
+    if (!own.has(option.long)) command.addOption(option);
+  }
+}
+
+function forFleet(spec: CommandSpec, command: string): CommandSpec['run'] {
+  return async (input) => {
+    const { runForFleet } = await import('./fleet.ts');
+    return runForFleet(spec, input, command);
+  };
+}
+
+/** Refuses what only a fleet can be given. */
+function forOne(spec: CommandSpec): CommandSpec['run'] {
+  if (!spec.fleet) return spec.run;
+  const { writes } = spec.fleet;
+  return async (input) => {
+    const formats = spec.hasFormats ? [] : ['format', 'report'];
+    const only = spec.name === 'doctor' ? [] : ['only'];
+    const [given] = [...only, ...OF_FLEETS, ...(writes ? OF_WAVES : []), ...formats].filter(
+      (name) => input.flags[name] !== undefined && !(name === 'format' && input.flags.json),
+    );
+    if (given === undefined) return spec.run(input);
+    const flag = given.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new EvdbError('USAGE', `--${flag} is for fleets, and there is no --fleet`, {
+      hint: 'Name the fleet of the config file: --fleet <name>.',
+    });
+  };
 }
 
 async function giveResult(

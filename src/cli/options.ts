@@ -36,7 +36,13 @@ export function migrateOptions(): Option[] {
     ...connectionOptions(),
     new Option('--schema <name>', 'schema to migrate (default: public)'),
     new Option('--migrations-dir <path>', 'folder of the migrations (default: migrations)'),
+    setOption(),
   ];
+}
+
+/** Gives variables of migrations their values. */
+export function setOption(): Option {
+  return repeated('--set <name=value>', 'value of a variable that files declare (repeatable)');
 }
 
 /** The options of commands that take the runner's lock. */
@@ -51,10 +57,14 @@ export function runOptions(): Option[] {
     ),
     new Option('--statement-timeout <duration>', 'how long a statement may run'),
     new Option('--verbose', 'show each statement with its duration'),
+    new Option('--progress <format>', 'how progress is printed on stderr (default: text)').choices([
+      'text',
+      'json',
+    ]),
   ];
 }
 
-/** How backfills give way to others. */
+/** How backfills run, and give way to others. */
 export function backfillOptions(): Option[] {
   return [
     new Option('--throttle <limits>', 'when backfills rest, such as lag=5s,share=25%, or off'),
@@ -62,7 +72,20 @@ export function backfillOptions(): Option[] {
       parseCount,
     ),
     new Option('--window <times>', 'when backfills work, such as 22:00-06:00'),
+    new Option(
+      '--workers <n>',
+      'how many parts of its table a backfill works on at a time (default: 1)',
+    ).argParser(parseWorkers),
   ];
+}
+
+/** Each has a connection of its own. */
+const MOST_WORKERS = 64;
+
+function parseWorkers(text: string): number {
+  const workers = parseCount(text);
+  if (workers <= MOST_WORKERS) return workers;
+  throw new InvalidArgumentError(`It must be at most ${MOST_WORKERS}.`);
 }
 
 export function stepsOption(description: string): Option {
@@ -89,6 +112,54 @@ export function parseSeconds(text: string): number {
   } catch (error) {
     throw new InvalidArgumentError((error as EvdbError).hint ?? '');
   }
+}
+
+/** What only a run with `--fleet` can be given, as commander names it. */
+export const OF_FLEETS = ['concurrency', 'keepGoing', 'stopOnFailure', 'memberTimeout', 'logDir'];
+export const OF_WAVES = ['canary', 'waveSize', 'wavePause', 'waveCheck', 'failureBudget', 'resume'];
+
+/** The options of commands that run for the members of a fleet. */
+export function fleetOptions(writes: boolean): Option[] {
+  const options = [
+    new Option(
+      '--fleet <name>',
+      'run for each member of this fleet (see the key fleets of the config file)',
+    ),
+    repeated(
+      '--only <label=value>',
+      'only these members, such as region=eu,us or name=tenant_*; may be repeated',
+    ),
+    new Option('--concurrency <n>', 'how many members at a time (default: 8)').argParser(
+      parseCount,
+    ),
+    new Option('--keep-going', 'go on whatever fails').conflicts('stopOnFailure'),
+    new Option('--stop-on-failure', 'begin no other member once one has failed'),
+    new Option(
+      '--member-timeout <duration>',
+      'how long one member may take (default: any time)',
+    ).argParser(parseSeconds),
+    new Option('--log-dir <path>', 'write what each member prints to a file of its own'),
+    ...(writes ? waveOptions() : []),
+  ];
+  return options.map((option) => option.helpGroup('With a fleet:'));
+}
+
+/** How a command that changes something goes through a fleet. */
+function waveOptions(): Option[] {
+  return [
+    new Option('--canary <members>', 'these go first: a number, or label=value'),
+    new Option('--wave-size <members>', 'so many at a time: a number, or a share'),
+    new Option('--wave-pause <duration>', 'how long to wait after a wave').argParser(parseSeconds),
+    new Option(
+      '--wave-check <check>',
+      'go on after a wave only if this is fine: doctor, query:… or command:…',
+    ),
+    new Option(
+      '--failure-budget <members>',
+      'how many may fail before no other one begins (default: 0)',
+    ).conflicts(['keepGoing', 'stopOnFailure']),
+    new Option('--resume', 'go on with the run that was interrupted'),
+  ];
 }
 
 /** One option that may be given several times. */

@@ -7,22 +7,24 @@ import {
 } from '../migrate/apply/backfill-report.ts';
 import {
   renderDropped,
+  renderHolder,
   renderLeftOut,
   renderNotice,
   renderStepDone,
+  renderStepName,
   renderWarning,
 } from '../migrate/apply/report.ts';
 import type {
   IndexBuildProgress,
-  LockHolder,
   MigrationProgress,
-  MigrationStepName,
   OnMigrationProgress,
 } from '../migrate/progress.ts';
 import type { Style } from '../report/table.ts';
 import { renderCount, renderDuration, renderNumber } from '../text/units.ts';
 import { type CliContext, loadStyle } from './context.ts';
+import type { CommandInput } from './define.ts';
 import { printable } from './output.ts';
+import { createJsonProgress } from './progress-json.ts';
 
 /** A step that takes longer gets a spinner; loading one costs more than most steps take. */
 const SPINNER_AFTER_MS = 300;
@@ -33,20 +35,20 @@ export interface ProgressPrinter {
   stop(): void;
 }
 
-interface Options {
-  context: CliContext;
-  /** Of stdout, where finished steps are listed; not with --json. */
-  style: Style;
-  json: boolean;
-  verbose: boolean;
-}
-
 /** Lists finished steps on stdout, and tells of waiting and warnings on stderr. */
-export async function createProgress(options: Options): Promise<ProgressPrinter> {
-  const { context, style, json, verbose } = options;
+export async function createProgress(
+  { context, style, flags }: CommandInput,
+  command: string,
+): Promise<ProgressPrinter> {
+  const printResult = (progress: MigrationProgress) => {
+    if (flags.json) return;
+    if (progress.kind === 'dropped') context.out(`${renderDropped(progress.objects, style)}\n`);
+    if (progress.kind === 'step-done') context.out(`${renderStepDone(progress, style)}\n`);
+  };
+  if (flags.progress === 'json') return createJsonProgress({ context, command, printResult });
   const errStyle = await loadStyle(context.errColour);
   const spinner = createSpinner(context);
-  const phases = { last: '' };
+  const last = { phase: '', blockers: '' };
   const isDue = createClock(TELL_EVERY_MS);
   const say = (text: string) => {
     spinner.hide();
@@ -61,24 +63,24 @@ export async function createProgress(options: Options): Promise<ProgressPrinter>
         spinner.tell(describeBuild(progress));
       else if (progress.kind === 'statement') {
         spinner.tell('');
-        if (verbose) say(errStyle.dim(describeStatement(progress)));
+        if (flags.verbose) say(errStyle.dim(describeStatement(progress)));
       } else if (progress.kind === 'backfill') {
         const text = renderBackfillProgress(progress);
         if (context.isInteractive) spinner.tell(text);
-        else if (isDue()) say(`${nameOf(progress.step)}: ${text}`);
+        else if (isDue()) say(`${renderStepName(progress.step)}: ${text}`);
       } else if (progress.kind === 'backfill-rest') {
         const text = renderRest(progress.reasons);
         if (context.isInteractive) spinner.tell(text);
-        else if (progress.isNew) say(`${nameOf(progress.step)} ${text}`);
+        else if (progress.isNew) say(`${renderStepName(progress.step)} ${text}`);
       } else if (progress.kind === 'notice') {
         say(renderNotice(progress.notice, errStyle));
       } else if (progress.kind === 'dropped') {
-        if (!json) context.out(`${renderDropped(progress.objects, style)}\n`);
+        printResult(progress);
       } else if (progress.kind === 'step-done') {
         spinner.stop();
-        if (!json) context.out(`${renderStepDone(progress, style)}\n`);
+        printResult(progress);
       } else {
-        const text = describe(progress, errStyle, phases);
+        const text = describe(progress, errStyle, last);
         if (text !== undefined) say(text);
       }
     },
@@ -100,18 +102,14 @@ function createClock(everyMs: number): () => boolean {
 
 function stepText(progress: Extract<MigrationProgress, { kind: 'step-started' }>): string {
   const verb = progress.direction === 'up' ? 'applying' : 'rolling back';
-  return `${verb} ${nameOf(progress.step)} (${progress.index + 1} of ${progress.total})`;
+  return `${verb} ${renderStepName(progress.step)} (${progress.index + 1} of ${progress.total})`;
 }
 
-function nameOf({ label, name }: MigrationStepName): string {
-  return `${label}_${name}`;
-}
-
-/** @param phases remembers the last one told, because without a terminal each is told once */
+/** @param last remembers what was told last, because each phase and each blocker is told once */
 function describe(
   progress: MigrationProgress,
   style: Style,
-  phases: { last: string },
+  last: { phase: string; blockers: string },
 ): string | undefined {
   switch (progress.kind) {
     case 'warning':
@@ -122,33 +120,44 @@ function describe(
       const since = progress.waitedMs < 1000 ? '' : ` (${renderDuration(progress.waitedMs)})`;
       return `waiting for ${who}${since}`;
     }
+    case 'rebuilt':
+      return `${renderStepName(progress.step)}: made again, because it depends on what changes: ${progress.objects.join(', ')}`;
     case 'notices-left-out':
       return renderLeftOut(progress);
     case 'resumed':
-      return `${nameOf(progress.step)} continues where it stopped: ${progress.statementsDone} of its ${progress.statementsTotal} statements are done`;
+      return `${renderStepName(progress.step)} continues where it stopped: ${progress.statementsDone} of its ${progress.statementsTotal} statements are done`;
     case 'backfill-resumed':
-      return `${nameOf(progress.step)} continues where it stopped: ${renderPassed(progress)} are done`;
+      return `${renderStepName(progress.step)} continues where it stopped: ${renderPassed(progress)} are done`;
+    case 'backfill-workers':
+      return `${renderStepName(progress.step)}: ${progress.workers} workers, over ${progress.connections} connections`;
     case 'backfill-unknown':
-      return `${nameOf(progress.step)} cannot see ${progress.figures.join(', ')}: unknown to this role`;
+      return `${renderStepName(progress.step)} cannot see ${progress.figures.join(', ')}: unknown to this role`;
     case 'in-the-way':
       return progress.holders
-        .map((holder) => `${nameOf(progress.step)} will have to wait for ${describeHolder(holder)}`)
+        .map(
+          (holder) =>
+            `${renderStepName(progress.step)} will have to wait for ${renderHolder(holder)}`,
+        )
         .join('\n');
-    case 'blocked':
-      return `${nameOf(progress.step)} waits for ${progress.blockers.map(describeBlocker).join('; ')}${describeVictims(progress.victims)}`;
+    case 'blocked': {
+      const who = progress.blockers.map(({ pid }) => pid).join(' ');
+      if (progress.victims === null && last.blockers === who) return undefined;
+      last.blockers = who;
+      return `${renderStepName(progress.step)} waits for ${progress.blockers.map(describeBlocker).join('; ')}${describeVictims(progress.victims)}`;
+    }
     case 'retry':
-      return `${nameOf(progress.step)} did not get its locks (${describeTry(progress)}), again in ${renderDuration(progress.pauseMs)}`;
+      return `${renderStepName(progress.step)} could not acquire its locks (${describeTry(progress)}), trying again within ${renderDuration(progress.pauseMs)}`;
     case 'index-build':
-      if (phases.last === progress.phase) return undefined;
-      phases.last = progress.phase;
-      return `${nameOf(progress.step)} is building an index: ${describeBuild(progress)}`;
+      if (last.phase === progress.phase) return undefined;
+      last.phase = progress.phase;
+      return `${renderStepName(progress.step)} is building an index: ${describeBuild(progress)}`;
     default:
       return undefined;
   }
 }
 
 function describeStatement(told: Extract<MigrationProgress, { kind: 'statement' }>): string {
-  return `  ${nameOf(told.step)}:${told.line}  ${told.command}  ${renderDuration(told.durationMs)}`;
+  return `  ${renderStepName(told.step)}:${told.line}  ${told.command}  ${renderDuration(told.durationMs)}`;
 }
 
 /** `building index: scanning table, 45 % of 2900 blocks`, `waiting for old snapshots, 0 of 1, pid 42`. */
@@ -158,10 +167,6 @@ function describeBuild({ phase, unit, done, total, lockerPid }: IndexBuildProgre
   if (unit === 'transactions')
     return `${phase}, ${renderNumber(done)} of ${renderNumber(total)} done${who}`;
   return `${phase}, ${Math.floor((100 * done) / total)} % of ${renderNumber(total)} ${unit}`;
-}
-
-function describeHolder({ tables, ...blocker }: LockHolder): string {
-  return `a lock on ${tables.join(', ')} of ${describeBlocker(blocker)}`;
 }
 
 function describeVictims(victims: BlockedSessions | null): string {

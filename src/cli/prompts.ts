@@ -77,7 +77,7 @@ export async function runWithConsent(
     context.err(`${error.message}\n`);
     const { typed } = error.details;
     if (typeof typed === 'string') await prompts.typed(`To continue, type: ${typed}`, typed);
-    else await requireYes(prompts, 'Go on?');
+    else await requireYes(prompts, 'Continue?');
     return run({ ...input, flags: { ...flags, confirm: true } });
   }
 }

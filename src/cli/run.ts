@@ -8,16 +8,20 @@ import { BACKFILL_COMMANDS } from './commands/backfill.ts';
 import { DB_COMMANDS } from './commands/db.ts';
 import { DOCTOR_COMMAND } from './commands/doctor.ts';
 import { EVENTS_COMMANDS } from './commands/events.ts';
+import { FLEET_COMMANDS } from './commands/fleet.ts';
 import { LINT_COMMAND } from './commands/lint.ts';
 import { MIGRATE_COMMANDS } from './commands/migrate.ts';
+import { MONITOR_COMMAND } from './commands/monitor.ts';
 import {
   COMPLETION_COMMAND,
   CONFIG_COMMAND,
   INIT_COMMAND,
   VERSION_COMMAND,
 } from './commands/project.ts';
+import { REPORT_COMMAND } from './commands/report.ts';
 import { RULES_COMMANDS } from './commands/rules.ts';
 import { SCHEMA_COMMANDS } from './commands/schema.ts';
+import { SEED_COMMAND } from './commands/seed.ts';
 import { SERVER_COMMANDS } from './commands/server.ts';
 import { STATS_COMMANDS } from './commands/stats.ts';
 import { TYPES_COMMAND } from './commands/typescript.ts';
@@ -202,13 +206,17 @@ async function reportError(
 const COMMANDS: (CommandSpec | CommandGroup)[] = [
   INIT_COMMAND,
   MIGRATE_COMMANDS,
+  SEED_COMMAND,
   BACKFILL_COMMANDS,
   LINT_COMMAND,
   SCHEMA_COMMANDS,
   TYPES_COMMAND,
   STATS_COMMANDS,
+  MONITOR_COMMAND,
   DOCTOR_COMMAND,
+  REPORT_COMMAND,
   DB_COMMANDS,
+  FLEET_COMMANDS,
   RULES_COMMANDS,
   AUDIT_COMMANDS,
   EVENTS_COMMANDS,
@@ -242,18 +250,21 @@ export function buildProgram(
     .exitOverride()
     .addHelpText('after', help);
   for (const option of outputOptions()) program.addOption(option);
-  for (const entry of wantedCommands(words)) addCommand(program, entry, { context, state });
+  const named = commandNamed(COMMANDS, words);
+  for (const entry of named ? [named] : COMMANDS) addCommand(program, entry, { context, state });
   for (const command of program.commands) inheritSettings(command, program, state);
   return program;
 }
 
-/** The command that words begin with; all of them where that is help, or no command. */
-function wantedCommands([first, second]: readonly string[]): (CommandSpec | CommandGroup)[] {
-  const entry = COMMANDS.find(({ name }) => name === first);
-  if (entry === undefined) return COMMANDS;
-  if (!('commands' in entry)) return [entry];
-  const command = entry.commands.find(({ name }) => name === second);
-  return command === undefined ? COMMANDS : [{ ...entry, commands: [command] }];
+/** The command that words begin with, alone in its groups; undefined where that is help, or no command. */
+function commandNamed(
+  entries: readonly (CommandSpec | CommandGroup)[],
+  [first, ...rest]: readonly string[],
+): CommandSpec | CommandGroup | undefined {
+  const entry = entries.find(({ name }) => name === first);
+  if (entry === undefined || !('commands' in entry)) return entry;
+  const below = commandNamed(entry.commands, rest);
+  return below && { ...entry, commands: [below] };
 }
 
 const help = () => `

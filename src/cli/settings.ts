@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path';
 import { assertConnectionConfigured } from '../config/layers.ts';
-import { type Config, resolveConfig } from '../config/resolve.ts';
+import { type Config, type ConfigFlags, resolveConfig } from '../config/resolve.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
 import { EvdbError } from '../errors.ts';
 import type { LintRuleChoices } from '../lint/choice.ts';
@@ -12,7 +12,8 @@ import type { CliContext } from './context.ts';
 import type { CommandInput, Flags } from './define.ts';
 
 /** Reads the configuration for a command, and says on stderr what is odd about it. */
-export async function loadConfig({ context, flags }: CommandInput): Promise<Config> {
+export async function loadConfig({ context, flags, config: given }: CommandInput): Promise<Config> {
+  if (given) return given;
   const config = await resolveConfig({
     flags: configFlags(flags),
     env: context.env,
@@ -22,34 +23,53 @@ export async function loadConfig({ context, flags }: CommandInput): Promise<Conf
   return config;
 }
 
-function configFlags(flags: Flags): Record<string, string | boolean | undefined> {
-  const { url, embedded, env, config, schema, migrationsDir } = flags as Record<string, string>;
-  const { lockWait, lockTimeout, lockWaitBudget, statementTimeout, budget } = flags as Record<
+export function configFlags(flags: Flags): ConfigFlags {
+  const { url, embedded, env, config, schema, migrationsDir, seedsDir } = flags as Record<
     string,
     string
   >;
+  const { lockWait, lockTimeout, lockWaitBudget, statementTimeout, budget, checkDrift } =
+    flags as Record<string, string>;
   const given = {
     url,
     env,
     config,
     schema,
     migrationsDir,
+    seedsDir,
     lockWait,
     lockTimeout,
     lockWaitBudget,
     statementTimeout,
     budget,
+    checkDrift,
   };
   return {
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
     embedded: flags.embedded === true || (embedded as unknown) === true,
+    ...(Array.isArray(flags.set) && { variables: parseVariables(flags.set) }),
   };
 }
 
-/** Where the embedded server of a project keeps its files. */
-export function embeddedDirectory(config: Config): string {
-  return join(dirname(config.migrationsDir), '.evdb');
+/** Of one that is given twice the last counts, as in psql. */
+function parseVariables(given: string[]): Record<string, string> {
+  return Object.fromEntries(
+    given.map((one) => {
+      const [name = '', ...value] = one.split('=');
+      if (value.length > 0) return [name, value.join('=')];
+      throw new EvdbError('USAGE', `--set ${one}: there is no "="`, {
+        hint: 'Write --set app_role=web.',
+      });
+    }),
+  );
 }
+
+/** Where the embedded server of a project keeps its files; that of squashed migrations is the same one. */
+export function embeddedDirectory({ migrationsDir }: Config): string {
+  return join(dirname(migrationsDir.replace(SQUASHED, '')), '.evdb');
+}
+
+const SQUASHED = /[\\/]squashed[\\/]\d+$/;
 
 /** What happens before a connection is made. */
 interface BeforeConnecting {
@@ -69,10 +89,10 @@ interface BeforeConnecting {
  *
  * @throws {EvdbError} NOT_CONFIGURED, and those of `ensureEmbeddedServer`
  */
-async function resolveConnection(
+export async function resolveConnection(
   config: Config,
   context: CliContext,
-  mayCreate: boolean,
+  mayCreate = false,
 ): Promise<ConnectionOptions> {
   assertConnectionConfigured(config, context.env);
   const { connection } = config;
@@ -155,8 +175,8 @@ async function hasNothingYet(config: Config, { env }: CliContext): Promise<boole
 
 /** @throws {EvdbError} those of `requireMigrations` but for a folder that holds nothing */
 export async function holdsNoMigration(directory: string): Promise<boolean> {
-  const { requireMigrations } = await import('../migrate/plan/read.ts');
-  return requireMigrations({ directory, mayBeEmpty: true }).length === 0;
+  const { holdsMigrations } = await import('../migrate/plan/read.ts');
+  return !holdsMigrations({ directory });
 }
 
 /** Said where the folder holds no migration. */
@@ -231,6 +251,7 @@ export async function lintOptionsOf(
     mayBeEmpty: true,
     startAfter,
     searchPath: [config.schema, ...config.searchPath],
+    variables: config.variables,
     settings: settingsOf(config, flags),
     choices: await choicesOf(config, flags),
   };

@@ -15,12 +15,19 @@ export interface Watching<T> {
   connection: ConnectionOptions;
   /** Between the end of one look and the next. */
   intervalMs: number;
-  look(session: Session): Promise<T>;
+  /** Gives undefined where there is nothing new to show. */
+  look(session: Session): Promise<T | undefined>;
   show(seen: T): void;
   /** Says what went wrong, and that it is tried again. */
   warn(text: string): void;
+  /** Called before the first look that succeeded is shown. */
+  begin?(): Promise<void>;
   /** Gives the terminal back; may be called more than once. */
   end?(): void;
+  /** Waits for the next look; default: for as long as it is told. */
+  pause?(durationMs: number, signal: AbortSignal): Promise<void>;
+  /** Ends it as well; with the reason INTERRUPTED as Ctrl-C does. */
+  stop?: AbortSignal;
 }
 
 /**
@@ -29,7 +36,8 @@ export interface Watching<T> {
  */
 export async function watch<T>(context: CliContext, watching: Watching<T>): Promise<CommandResult> {
   const end = () => watching.end?.();
-  const exitCode = await withStop(context, { endsUnread: true }, async (signal) => {
+  const exitCode = await withStop(context, { endsUnread: true }, async (interrupted) => {
+    const signal = AbortSignal.any([interrupted, ...(watching.stop ? [watching.stop] : [])]);
     signal.addEventListener('abort', end, { once: true });
     try {
       await lookUntilAborted(watching, signal);
@@ -48,12 +56,15 @@ const LONGEST_PAUSE_MS = 10_000;
 
 async function lookUntilAborted<T>(watching: Watching<T>, signal: AbortSignal): Promise<void> {
   const { connection, intervalMs, look, show, warn } = watching;
+  const pause = watching.pause ?? sleepUntilAborted;
   let hasLooked = false;
   let failures = 0;
   const lookOn = async (session: Session) => {
     while (!signal.aborted) {
-      show(await inTime(session, look(session)));
+      const seen = await inTime(session, look(session));
+      if (!hasLooked) await watching.begin?.();
       hasLooked = true;
+      if (seen !== undefined && !signal.aborted) show(seen);
       failures = 0;
       await pause(intervalMs, signal);
     }
@@ -86,7 +97,7 @@ function isTemporary(error: unknown): error is EvdbError {
   return error instanceof EvdbError && exitCodeFor(error.code) === EXIT.temporary;
 }
 
-async function pause(durationMs: number, signal: AbortSignal): Promise<void> {
+async function sleepUntilAborted(durationMs: number, signal: AbortSignal): Promise<void> {
   try {
     await sleep(durationMs, undefined, { signal });
   } catch (error) {

@@ -1,6 +1,8 @@
 import type { PasswordFunction } from '../connection/options.ts';
 import type { DoctorSettingsInput } from './doctor-settings.ts';
+import type { FleetInput } from './fleet-settings.ts';
 import type { LintSettingsInput } from './lint-settings.ts';
+import type { VariablesInput } from './variables.ts';
 
 type Text = string | null | undefined;
 /** Text such as `500ms`, `2s` or `10min`, or milliseconds as a number. */
@@ -30,6 +32,8 @@ export interface SettingsInput {
   passwordCommand?: Text | readonly string[];
   /** The folder of the SQL files, relative to the config file. Default `migrations`. */
   migrationsDir?: Text;
+  /** The folder of the seeds, relative to the config file. Default `seeds`. */
+  seedsDir?: Text;
   /** The PostgreSQL schema that migrations work in. Default `public`. */
   schema?: Text;
   /** The PostgreSQL schema of evdb's own tables. Default `evdb`. */
@@ -43,6 +47,14 @@ export interface SettingsInput {
   protected?: boolean | null | undefined;
   /** How long to wait while another runner migrates. Default `60s`. */
   lockWait?: Duration;
+  /**
+   * How runners exclude each other: `advisory`, by a lock of the server, or `lease`, by a row of the
+   * ledger, on servers that have no such lock. All runners of a database need the same. Default
+   * `advisory`.
+   */
+  lock?: 'advisory' | 'lease';
+  /** How long a lease lasts unless its runner renews it, at least `1s`. Default `30s`. */
+  leaseTime?: Duration;
   /** How long to wait for a table lock at a time. Default: a ladder of short ones. */
   lockTimeout?: Duration;
   /**
@@ -63,6 +75,20 @@ export interface SettingsInput {
    * The limits that `evdb migrate plan` checks, such as `rewrite-rows=100k,access-exclusive=500ms`.
    */
   budget?: Text;
+  /**
+   * Whether `evdb migrate up` looks for what was changed by hand before it applies something: `warn`
+   * says it, `error` refuses. Default `off`.
+   */
+  checkDrift?: 'off' | 'warn' | 'error';
+  /**
+   * The values of variables that files declare, such as `{ app_role: 'web' }`; those of an environment
+   * are added. Also `EVDB_VAR_APP_ROLE` and `--set app_role=web`. Not for secrets.
+   */
+  variables?: VariablesInput | null | undefined;
+  /**
+   * Whether `migrate up` keeps a snapshot of the statistics from before and after it. Default false.
+   */
+  snapshots?: boolean | null | undefined;
 }
 
 /** The export of a config file; `defineConfig` checks it in an editor. */
@@ -75,6 +101,8 @@ export interface ConfigFileInput extends SettingsInput {
   doctor?: DoctorSettingsInput | null | undefined;
   /** How `evdb lint` judges migrations. */
   lint?: LintSettingsInput | null | undefined;
+  /** Databases or schemas that commands take together with `--fleet <name>`. */
+  fleets?: Readonly<Record<string, FleetInput>> | null | undefined;
 }
 
 /**

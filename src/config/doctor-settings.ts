@@ -1,3 +1,4 @@
+import { isRecord } from './records.ts';
 /** One entry of `doctor.ignore`: a finding that you have looked at and accept. */
 export interface DoctorIgnoreInput {
   /** Name of a check. */
@@ -98,8 +99,4 @@ function reportUnknownKeys(
 
 function isText(value: unknown): value is string {
   return typeof value === 'string' && value.trim() !== '';
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -4,9 +4,12 @@ import { readPlainFile, whyUnreadable } from '../file-system.ts';
 import { commandLine } from '../text/command-line.ts';
 import { renderSuggestion } from '../text/words.ts';
 import { checkDoctorSettings, type DoctorSettings } from './doctor-settings.ts';
+import { checkFleets, type FleetSettings } from './fleet-settings.ts';
 import { SETTING_KINDS, type SettingKey } from './layers.ts';
 import { checkLintSettings, type LintFileSettings } from './lint-settings.ts';
 import { CONFIG_NAMES } from './project.ts';
+import { isRecord } from './records.ts';
+import { variablesProblem } from './variables.ts';
 
 /** Values of a config file or of one of its environments, of the right types. */
 export type FileSettings = Partial<Record<SettingKey, unknown>>;
@@ -19,6 +22,8 @@ export interface ConfigFile {
   environments: ReadonlyMap<string, FileSettings>;
   doctor: DoctorSettings;
   lint: LintFileSettings;
+  /** By their names. */
+  fleets: Record<string, FleetSettings>;
 }
 
 /**
@@ -117,6 +122,24 @@ async function loadModule(path: string): Promise<unknown> {
 }
 
 function readText(path: string): string {
+  return readTextOf(path, `the config file ${path}`, (isMissing) =>
+    isMissing
+      ? `Check --config and EVDB_CONFIG, or write a config file: ${commandLine('init')}`
+      : 'It must be a plain file that you may read.',
+  );
+}
+
+/**
+ * Reads a file of settings.
+ *
+ * @param name what it is, for the error
+ * @throws {EvdbError} CONFIG_INVALID if it is missing or unreadable
+ */
+export function readTextOf(
+  path: string,
+  name: string,
+  hintFor: (isMissing: boolean) => string,
+): string {
   try {
     return readPlainFile(path)
       .toString('utf8')
@@ -124,10 +147,8 @@ function readText(path: string): string {
   } catch (cause) {
     const isMissing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
     const problem = isMissing ? 'does not exist' : whyUnreadable(cause);
-    throw new EvdbError('CONFIG_INVALID', `the config file ${path} ${problem}`, {
-      hint: isMissing
-        ? `Check --config and EVDB_CONFIG, or write a config file: ${commandLine('init')}`
-        : 'It must be a plain file that you may read.',
+    throw new EvdbError('CONFIG_INVALID', `${name} ${problem}`, {
+      hint: hintFor(isMissing),
       cause,
     });
   }
@@ -157,16 +178,17 @@ function checkConfigFile(value: unknown, path: string): ConfigFile {
   const environments = checkEnvironments(value.environments, problems);
   const doctor = checkDoctorSettings(value.doctor, problems);
   const lint = checkLintSettings(value.lint, problems);
+  const fleets = checkFleets(value.fleets, problems);
   if (problems.length > 0) {
     throw new EvdbError('CONFIG_INVALID', `${path}: ${problems.join('; ')}`, {
-      hint: `The keys are: ${Object.keys(SETTING_KINDS).join(', ')}, environments, doctor, lint.`,
+      hint: `The keys are: ${Object.keys(SETTING_KINDS).join(', ')}, environments, doctor, lint, fleets.`,
       details: { path, problems },
     });
   }
-  return { path, settings, environments, doctor, lint };
+  return { path, settings, environments, doctor, lint, fleets };
 }
 
-const OTHER_KEYS = ['environments', 'doctor', 'lint', '$schema'];
+const OTHER_KEYS = ['environments', 'doctor', 'lint', 'fleets', '$schema'];
 
 function checkEnvironments(value: unknown, problems: string[]): Map<string, FileSettings> {
   const environments = new Map<string, FileSettings>();
@@ -197,8 +219,9 @@ function checkSettings(
       problems.push(`unknown key "${prefix}${key}"${renderSuggestion(key, known)}`);
     } else if (isSet(entry)) {
       const kind = SETTING_KINDS[key];
-      if (fitsKind(entry, kind)) settings[key] = entry;
-      else problems.push(`"${prefix}${key}" must be ${TYPE_OF_KIND[kind]}`);
+      const wanted = kind === 'variables' ? variablesProblem(entry) : wantedOf(entry, kind);
+      if (wanted === undefined) settings[key] = entry;
+      else problems.push(`"${prefix}${key}" must be ${wanted}`);
     }
   }
   return settings;
@@ -218,6 +241,11 @@ const TYPE_OF_KIND = {
   size: 'a size such as "1MB", or bytes',
 } as const;
 
+/** What a value must be; undefined where it is. */
+function wantedOf(value: unknown, kind: keyof typeof TYPE_OF_KIND): string | undefined {
+  return fitsKind(value, kind) ? undefined : TYPE_OF_KIND[kind];
+}
+
 function fitsKind(value: unknown, kind: keyof typeof TYPE_OF_KIND): boolean {
   if (kind === 'boolean') return typeof value === 'boolean';
   if (kind === 'list' || (kind === 'command' && Array.isArray(value))) {
@@ -234,8 +262,4 @@ function fitsKind(value: unknown, kind: keyof typeof TYPE_OF_KIND): boolean {
 /** What is absent, null or empty counts as not set, so `url: process.env.SHOP_URL` may be. */
 function isSet(value: unknown): boolean {
   return value !== undefined && value !== null && value !== '';
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

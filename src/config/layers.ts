@@ -11,28 +11,33 @@ export const SETTING_KINDS = {
   password: 'secret',
   passwordCommand: 'command',
   migrationsDir: 'string',
+  seedsDir: 'string',
   schema: 'string',
   ledgerSchema: 'string',
   searchPath: 'list',
   protected: 'boolean',
   lockWait: 'duration',
+  lock: 'string',
+  leaseTime: 'duration',
   lockTimeout: 'duration',
   lockWaitBudget: 'duration',
   dataLockTimeout: 'duration',
   statementTimeout: 'duration',
   storedTextLimit: 'size',
   budget: 'string',
+  checkDrift: 'string',
+  variables: 'variables',
+  snapshots: 'boolean',
 } as const satisfies Record<keyof SettingsInput, string>;
 
 export type SettingKey = keyof SettingsInput;
 
 /** Settings as they come from the command line, or from a program: strings or values. */
 export type SettingFlags = {
-  [key in Exclude<SettingKey, 'protected' | 'password' | 'passwordCommand'>]?:
-    | string
-    | number
-    | readonly string[]
-    | undefined;
+  [key in Exclude<
+    SettingKey,
+    'protected' | 'snapshots' | 'password' | 'passwordCommand' | 'variables'
+  >]?: string | number | readonly string[] | undefined;
 };
 
 /** The order of the sources; the lowest number wins. */

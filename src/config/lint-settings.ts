@@ -1,5 +1,5 @@
 import { parseDuration } from '../text/units.ts';
-import { renderSuggestion } from '../text/words.ts';
+import { isRecord, reportUnknownKeys } from './records.ts';
 
 /** The severity of a rule's findings; `off` disables the rule. */
 export type LintSeverityInput = 'error' | 'warning' | 'info' | 'off';
@@ -46,10 +46,7 @@ export function checkLintSettings(value: unknown, problems: string[]): LintFileS
     problems.push(`"lint" must be an object with the keys ${KEYS.join(', ')}`);
     return settings;
   }
-  for (const name of Object.keys(value)) {
-    if (!KEYS.includes(name))
-      problems.push(`unknown key "lint.${name}"${renderSuggestion(name, KEYS)}`);
-  }
+  reportUnknownKeys(value, KEYS, 'lint', problems);
   settings.rules = checkSeverities(value.rules, 'lint.rules', problems);
   settings.groups = checkSeverities(value.groups, 'lint.groups', problems);
   const check = <T>(key: string, read: (entry: unknown) => T | undefined, expected: string) => {
@@ -125,8 +122,4 @@ function readDuration(value: unknown): number | undefined {
   } catch {
     return undefined;
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -9,10 +9,12 @@ import {
 import type { DoctorSettings } from './doctor-settings.ts';
 import { type Environment, findVariable, readDotenv, type Variables } from './environment.ts';
 import type { ConfigFile } from './file.ts';
+import type { FleetSettings } from './fleet-settings.ts';
 import { type LayerInput, planLayers, RANK, type SettingFlags } from './layers.ts';
 import type { LintFileSettings } from './lint-settings.ts';
 import { findProject } from './project.ts';
 import { parseSettings, type Settings } from './values.ts';
+import { resolveVariables } from './variables.ts';
 
 /** The command line's settings; a program may pass the same. */
 export interface ConfigFlags extends SettingFlags {
@@ -22,6 +24,8 @@ export interface ConfigFlags extends SettingFlags {
   config?: string | undefined;
   /** Name of an entry of `environments` in the config file. */
   env?: string | undefined;
+  /** The values of variables that files declare, before those of other sources. */
+  variables?: Readonly<Record<string, string>> | undefined;
 }
 
 /** One line of `evdb config`. */
@@ -47,10 +51,14 @@ export interface Config extends Settings {
   configFile?: string;
   /** Name of the chosen entry of `environments`. */
   environment?: string;
+  /** The values of variables that files may declare, from all sources. */
+  variables: Record<string, string>;
   /** Findings that `evdb doctor` does not count; only the config file can set them. */
   doctor: DoctorSettings;
   /** How migrations are judged; only the config file can say so. */
   lint: LintFileSettings;
+  /** Databases and schemas that `--fleet` names; only the config file can list them. */
+  fleets: Record<string, FleetSettings>;
   /** Warnings, one sentence each, without secrets. */
   warnings: string[];
   /** Each value with its source, for `evdb config`; secrets are masked. */
@@ -115,16 +123,28 @@ export async function resolveConfig(input: ResolveConfigInput = {}): Promise<Con
   });
   const connections = await resolveConnections(layers, environment, flags.embedded === true);
   const { settings, entries } = parseSettings(layers, projectDir);
+  const { variables, entries: ofVariables } = resolveVariables({
+    flags: flags.variables,
+    environment,
+    files,
+  });
   return {
     ...connections,
     ...settings,
+    variables,
     projectDir,
     ...(file !== undefined && { configFile: file.path }),
     ...(chosen !== undefined && { environment: chosen.value }),
     doctor: file?.doctor ?? { ignore: [] },
     lint: file?.lint ?? { rules: {}, groups: {} },
+    fleets: file?.fleets ?? {},
     warnings: [...scope.warnings, ...connections.warnings],
-    entries: [...connections.entries, ...listScopeEntries(scope, fileLabel, chosen), ...entries],
+    entries: [
+      ...connections.entries,
+      ...listScopeEntries(scope, fileLabel, chosen),
+      ...entries,
+      ...ofVariables,
+    ],
   };
 }
 

@@ -8,6 +8,8 @@ import type { ConfigEntry } from './resolve.ts';
 export interface Settings {
   /** Absolute; default `migrations` in the project folder. */
   migrationsDir: string;
+  /** Absolute; default `seeds` in the project folder. */
+  seedsDir: string;
   /** The target of migrations; default `public`. */
   schema: string;
   /** PostgreSQL schema of the ledger; default `evdb`. */
@@ -18,6 +20,10 @@ export interface Settings {
   isProtected: boolean;
   /** How long to wait for another runner; default 60000, 0 does not wait. */
   lockWaitMs: number;
+  /** How runners exclude each other; default `advisory`. */
+  lock: 'advisory' | 'lease';
+  /** How long a lease lasts unless it is renewed; default 30000. */
+  leaseMs: number;
   /** Replaces the ladder of short timeouts around statements that lock tables. */
   lockTimeoutMs?: number;
   /** How long to go on asking for table locks. Default: the ladder once, about 100 s. */
@@ -30,6 +36,10 @@ export interface Settings {
   storedTextLimitBytes: number;
   /** What `migrate plan` is held against, as `parseBudget` reads it; default: nothing. */
   budget?: string;
+  /** What `migrate up` does about drift; default `off`. */
+  checkDrift: 'off' | 'warn' | 'error';
+  /** Whether `migrate up` keeps a snapshot of the statistics from before and after; default false. */
+  takesSnapshots: boolean;
 }
 
 /**
@@ -44,13 +54,21 @@ export function parseSettings(
   const reader = createReader(layers);
   const parseDir = (found: FoundSetting) => resolve(found.baseDir, parseText(found));
   const asIs = (value: string) => value;
-  const fallback = resolve(projectDir, 'migrations');
+  const inProject = (folder: string) => resolve(projectDir, folder);
   const settings = {
-    migrationsDir: reader.read('migrationsDir', parseDir, fallback, asIs),
+    migrationsDir: reader.read('migrationsDir', parseDir, inProject('migrations'), asIs),
+    seedsDir: reader.read('seedsDir', parseDir, inProject('seeds'), asIs),
     ...readSchemas(reader),
     isProtected: readProtected(layers, reader.entries),
     ...readTimeouts(reader),
     ...readBudget(reader),
+    checkDrift: reader.read(
+      'checkDrift',
+      (found) => parseWord(found, CHECK_DRIFT),
+      CHECK_DRIFT[0],
+      (word) => word,
+    ),
+    takesSnapshots: reader.read('snapshots', parseBoolean, false, (is) => is),
   };
   return { settings, entries: reader.entries };
 }
@@ -97,6 +115,8 @@ function readTimeouts(
 ): Pick<
   Settings,
   | 'lockWaitMs'
+  | 'lock'
+  | 'leaseMs'
   | 'lockTimeoutMs'
   | 'lockWaitBudgetMs'
   | 'dataLockTimeoutMs'
@@ -106,6 +126,13 @@ function readTimeouts(
   const render = (durationMs: number | undefined) =>
     durationMs === undefined ? null : renderDurationSetting(durationMs);
   const lockWaitMs = reader.read('lockWait', parseFoundDuration, 60_000, render);
+  const lock = reader.read(
+    'lock',
+    (found) => parseWord(found, LOCKS),
+    LOCKS[0],
+    (word) => word,
+  );
+  const leaseMs = reader.read('leaseTime', parseLeaseTime, 30_000, render);
   const lockTimeoutMs = reader.read<number | undefined>(
     'lockTimeout',
     parseLockTimeout,
@@ -127,16 +154,13 @@ function readTimeouts(
   );
   return {
     lockWaitMs,
+    lock,
+    leaseMs,
     ...(lockTimeoutMs !== undefined && { lockTimeoutMs }),
     ...(lockWaitBudgetMs !== undefined && { lockWaitBudgetMs }),
     dataLockTimeoutMs,
     ...(statementTimeoutMs !== undefined && { statementTimeoutMs }),
-    storedTextLimitBytes: reader.read(
-      'storedTextLimit',
-      parseByteSize,
-      1024 ** 2,
-      (bytes) => bytes,
-    ),
+    storedTextLimitBytes: reader.read('storedTextLimit', parseByteSize, 1024 ** 2, renderByteSize),
   };
 }
 
@@ -148,6 +172,32 @@ function readBudget(reader: Reader): Pick<Settings, 'budget'> {
     (text) => text ?? null,
   );
   return budget === undefined ? {} : { budget };
+}
+
+const CHECK_DRIFT = ['off', 'warn', 'error'] as const;
+
+const LOCKS = ['advisory', 'lease'] as const;
+
+function parseWord<Word extends string>(
+  { raw, place }: FoundSetting,
+  words: readonly [Word, ...Word[]],
+): Word {
+  const word = words.find((one) => one === String(raw).trim().toLowerCase());
+  if (word !== undefined) return word;
+  throw new EvdbError('CONFIG_INVALID', `${place}: "${raw}" is none of ${words.join(', ')}`, {
+    hint: `Write ${words.slice(0, -1).join(', ')} or ${words.at(-1)}.`,
+  });
+}
+
+/** It is renewed three times as often, which a runner has to manage. */
+const SHORTEST_LEASE_MS = 1_000;
+
+function parseLeaseTime(found: FoundSetting): number {
+  const durationMs = parseFoundDuration(found);
+  if (durationMs >= SHORTEST_LEASE_MS) return durationMs;
+  throw new EvdbError('CONFIG_INVALID', `${found.place}: a lease cannot be renewed that often`, {
+    hint: 'Give at least 1s.',
+  });
 }
 
 /** A variable can only add protection: consent is given on the command line and nowhere else. */
@@ -204,6 +254,12 @@ function parseByteSize({ raw, place }: FoundSetting): number {
   });
 }
 
+/** In the largest unit that needs no fraction; `parseByteSize` reads it back. */
+function renderByteSize(bytes: number): string {
+  const units = [1024, 1024 ** 2, 1024 ** 3].filter((size) => bytes > 0 && bytes % size === 0);
+  return `${bytes / (units.at(-1) ?? 1)}${['B', 'kB', 'MB', 'GB'][units.length]}`;
+}
+
 const BOOLEAN_WORDS: ReadonlyMap<string, boolean> = new Map([
   ...['true', '1', 'yes', 'on'].map((word) => [word, true] as const),
   ...['false', '0', 'no', 'off'].map((word) => [word, false] as const),
@@ -223,7 +279,7 @@ function parseBoolean(found: FoundSetting): boolean {
  *
  * @throws EvdbError `CONFIG_INVALID`
  */
-function checkOwnSchema(name: string, source: string): string {
+export function checkOwnSchema(name: string, source: string): string {
   checkIdentifier(name, source);
   if (/^pg_/.test(name) || name === 'information_schema') {
     const hint = 'Choose a name that does not begin with pg_ and is not information_schema.';

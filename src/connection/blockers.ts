@@ -68,6 +68,26 @@ where l.locktype = 'advisory'
   return rows.map(asBlocker);
 }
 
+/**
+ * Whether any of the transactions that blocked `agoMs` ago is still open, asked from another session.
+ * A session that has begun another transaction since then no longer counts.
+ */
+export async function isAnyStillOpen(
+  observer: Asked,
+  blockers: readonly Pick<Blocker, 'pid'>[],
+  agoMs: number,
+): Promise<boolean> {
+  const pids = blockers.map(({ pid }) => pid);
+  const [row] = await observer.run(`
+select exists (
+    select
+    from pg_catalog.pg_stat_activity
+    where pid = any (array[${pids.join(', ')}])
+        and xact_start < pg_catalog.clock_timestamp() - interval '${Math.round(agoMs)} milliseconds'
+) as "isOpen"`);
+  return row?.isOpen === true;
+}
+
 /** Sessions that wait because a backend is ahead of them, holding a lock or queueing for one. */
 export interface BlockedSessions {
   count: number;
@@ -131,7 +151,7 @@ function cutName(name: string): string {
 /** Lets others see during a pause between two tries that the session waits on purpose, and for what. */
 export function restUnderName({ worker, work }: Retrying) {
   return (nextTry: number, pause: () => Promise<void>): Promise<void> =>
-    underName(worker, `evdb waits for try ${nextTry} of ${work}`, pause);
+    underName(worker, `evdb waits for try ${nextTry} of ${work}`, () => pause());
 }
 
 /** The same for a try that has no transaction of its own, or several; the first one needs no name. */
@@ -202,8 +222,10 @@ export interface SeenBlocker extends Blocker {
 
 /** Who stood in the way of a step so far. */
 export interface SeenBlockers {
-  /** Those of the last look. */
+  /** Those of the last look in this try. */
   readonly last: Blocker[];
+  /** How long ago that look was, in ms. */
+  readonly lastAgoMs: number;
   /** All of them, the most stubborn first. */
   list(): SeenBlocker[];
   /** Another try begins. */
@@ -215,9 +237,13 @@ export function createSeenBlockers(): SeenBlockers {
   const byPid = new Map<number, SeenBlocker & { lastTry: number }>();
   let currentTry = 0;
   let last: Blocker[] = [];
+  let lastAt = 0;
   return {
     get last() {
       return last;
+    },
+    get lastAgoMs() {
+      return performance.now() - lastAt;
     },
     list: () =>
       [...byPid.values()]
@@ -225,9 +251,11 @@ export function createSeenBlockers(): SeenBlockers {
         .map(({ lastTry: _, ...blocker }) => blocker),
     startTry: () => {
       currentTry += 1;
+      last = [];
     },
     note: (blockers) => {
       last = blockers;
+      lastAt = performance.now();
       for (const blocker of blockers) {
         const known = byPid.get(blocker.pid);
         byPid.set(blocker.pid, {

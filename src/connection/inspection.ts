@@ -45,9 +45,10 @@ export async function withInspection<T>(
   }
 }
 
+// Queries on the catalog look expensive to the planner: compiling them takes seconds, running them none.
 function settings(set: 'set' | 'set local', statementTimeoutMs: number): string {
   const readOnly = set === 'set' ? 'set default_transaction_read_only = on; ' : '';
-  return `${readOnly}${set} lock_timeout = ${LOCK_TIMEOUT_MS}; ${set} statement_timeout = ${statementTimeoutMs}; ${set} search_path = ''`;
+  return `${readOnly}${set} lock_timeout = ${LOCK_TIMEOUT_MS}; ${set} statement_timeout = ${statementTimeoutMs}; ${set} search_path = ''; ${set} jit = off`;
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { PeerCertificate } from 'node:tls';
 import { EvdbError } from '../errors.ts';
 import type { SessionFacts } from './session.ts';
+import type { SessionKeeper } from './session-keeper.ts';
 
 /** One server address; a host that starts with `/` is the folder of a Unix socket. */
 export interface HostAddress {
@@ -64,6 +65,8 @@ export interface ConnectionOptions {
           | undefined;
       }
     | undefined;
+  /** Keeps sessions for the next who asks for this database; default: each is opened and ended. */
+  keeper?: SessionKeeper | undefined;
   /** Shown in pg_stat_activity; default `evdb`. */
   applicationName: string;
   /** Default 10000. */

@@ -48,6 +48,11 @@ function findState(
   return undefined;
 }
 
+/** Whether an SQLSTATE says that a lock could not be acquired. */
+export function isLockState(state: string): boolean {
+  return LOCK_FAILURES.has(state);
+}
+
 /** Whether a migration that failed so may succeed when it is tried again. */
 export function isLockFailure(error: unknown): boolean {
   return findState(error, (state) => LOCK_FAILURES.has(state)) !== undefined;
@@ -103,6 +108,9 @@ interface Failed {
   cause: unknown;
 }
 
+/** Waits for the next try; `early` ends the wait, and that try comes at once. */
+export type Pause = (early?: AbortSignal) => Promise<void>;
+
 interface RetryPolicy {
   isWorthARetry: (error: unknown) => boolean;
   /** How long to leave the others alone after so many failures; undefined where that was the last try. */
@@ -110,7 +118,7 @@ interface RetryPolicy {
   /** Called before each pause. */
   onRetry?: ((failed: Failed) => void) | undefined;
   /** Goes around each pause, told of the try that comes next. */
-  rest?: ((nextTry: number, pause: () => Promise<void>) => Promise<void>) | undefined;
+  rest?: ((nextTry: number, pause: Pause) => Promise<void>) | undefined;
   /** Ends a pause, and there is no try behind it. */
   signal?: AbortSignal | undefined;
 }
@@ -126,8 +134,10 @@ async function retry<T>(attempt: (count: number) => Promise<T>, policy: RetryPol
       const pauseMs = policy.pauseAfter(count);
       if (pauseMs === undefined) throw cause;
       policy.onRetry?.({ attempt: count, pauseMs, cause });
-      const pause = () =>
-        sleep(pauseMs, undefined, { signal }).catch(() => signal?.throwIfAborted());
+      const pause: Pause = (early) =>
+        sleep(pauseMs, undefined, {
+          signal: AbortSignal.any([signal, early].filter((one) => one !== undefined)),
+        }).catch(() => signal?.throwIfAborted());
       await (policy.rest ? policy.rest(count + 1, pause) : pause());
     }
   }
@@ -225,6 +235,7 @@ export function withLockRetries<T>(
   const { isWorthARetry = isLockFailure } = options;
   const rungOf = (count: number) => ladder[(count - 1) % ladder.length] as Rung;
   let waitedMs = 0;
+  let pauseMs = 0;
   return retry((count) => attempt(rungOf(count), count), {
     isWorthARetry: (error) => !isHopeless?.() && isWorthARetry(error),
     pauseAfter: (failures) => {
@@ -233,15 +244,19 @@ export function withLockRetries<T>(
       if (budgetMs === undefined) return isEnd ? undefined : jittered(rungOf(failures).pauseMs);
       const leftMs = budgetMs - waitedMs;
       if (leftMs <= 0) return undefined;
-      const pauseMs = isEnd ? PAUSE_BETWEEN_LADDERS_MS : rungOf(failures).pauseMs;
+      const nextMs = isEnd ? PAUSE_BETWEEN_LADDERS_MS : rungOf(failures).pauseMs;
       // the last try comes at the end of the budget
-      return Math.min(jittered(pauseMs), leftMs);
+      return Math.min(jittered(nextMs), leftMs);
     },
     onRetry: (failed) => {
       onRetry?.({ ...failed, attempts: budgetMs === undefined ? ladder.length : null, waitedMs });
-      waitedMs += failed.pauseMs;
+      pauseMs = failed.pauseMs;
     },
-    rest,
+    rest: async (nextTry, pause) => {
+      const startedAt = performance.now();
+      await (rest ? rest(nextTry, pause) : pause());
+      waitedMs += Math.min(pauseMs, Math.ceil(performance.now() - startedAt));
+    },
     signal,
   });
 }

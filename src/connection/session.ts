@@ -28,6 +28,8 @@ export interface SessionFacts {
   isReadOnly: boolean;
   /** Whether it can detect a lost client while it works; not all servers outside Linux can. */
   canCheckClient: boolean;
+  /** Whether the database is of a Citus cluster: the catalog of its distributed tables is there. */
+  isCitus: boolean;
   /** Whether there is a pooler in between: it gives out its own keys instead of the server's. */
   isPooled: boolean;
 }
@@ -116,7 +118,8 @@ const FACTS = `select pg_catalog.pg_backend_pid() as "pid",
   session_user as "sessionUser",
   pg_catalog.pg_is_in_recovery() as "isInRecovery",
   pg_catalog.current_setting('transaction_read_only') = 'on' as "isReadOnly",
-  pg_catalog.version() like '%linux%' as "canCheckClient"`;
+  pg_catalog.version() like '%linux%' as "canCheckClient",
+  pg_catalog.to_regclass('pg_catalog.pg_dist_partition') is not null as "isCitus"`;
 
 /** Such as `user "app"`; where its privileges are those of another role, that one first. */
 export function describeUser({ user, sessionUser }: SessionFacts): string {
@@ -137,7 +140,8 @@ export async function openSession(
   given: Partial<ConnectionOptions>,
   opening: OpenSessionOptions = {},
 ): Promise<Session> {
-  return makeSession(await openDriver(given, opening));
+  const connect = async (used: OpenSessionOptions) => makeSession(await openDriver(given, used));
+  return given.keeper ? given.keeper.open(given, opening, connect) : connect(opening);
 }
 
 /** A driver that has logged in, and what the server said of itself. */

@@ -92,8 +92,8 @@ export async function dropDatabase(
   });
 }
 
-/** A database can be neither made nor dropped from within. */
-async function withOwnDatabase<T>(
+/** Runs work in a database of the server's own: another one can be neither made nor dropped from within. */
+export async function withOwnDatabase<T>(
   connection: ConnectionOptions,
   work: (session: Session) => Promise<T>,
 ): Promise<T> {

@@ -1,3 +1,4 @@
+import { CLUSTER_NOTE, type ClusterSize, readClusterSizes } from '../citus/sizes.ts';
 import { codeOf } from '../connection/connection-error.ts';
 import type { Session } from '../connection/session.ts';
 import type { ReportNote, ReportView, StatsReport } from '../report/columns.ts';
@@ -40,11 +41,13 @@ export async function readDatabaseSizes(
 ): Promise<StatsReport<DatabaseSizeRow>> {
   const notes: ReportNote[] = [];
   let rows: unknown[];
+  const cluster = await readClusterSizes(session);
+  if (cluster.length > 0) notes.push({ level: 'info', text: CLUSTER_NOTE });
   try {
-    rows = await session.run(sizesSql(MEASURED, limit));
+    rows = await session.run(sizesSql(MEASURED, limit, cluster));
   } catch (error) {
     if (codeOf(error) !== '55P03') throw error;
-    rows = await session.run(sizesSql(ESTIMATED, limit));
+    rows = await session.run(sizesSql(ESTIMATED, limit, cluster));
     notes.push({
       level: 'warning',
       text: 'another session has a table locked, so the sizes of schemas and tables are estimates from the last vacuum or analyze',
@@ -76,7 +79,27 @@ const ESTIMATED = `
     left join index_pages as ti on ti.indrelid = t.oid
     where c.relkind in ('r', 'm') and not c.relisshared`;
 
-function sizesSql(relations: string, limit: number): string {
+/** The tables of a cluster with their sizes on all nodes; a size that is not known counts as none. */
+function withCluster(relations: string, cluster: readonly ClusterSize[]): string {
+  if (cluster.length === 0) return relations;
+  const values = cluster.map(({ oid, tableBytes, totalBytes }) => {
+    const bytes = tableBytes ?? 0;
+    return `(${oid}::oid, ${bytes}::float8, ${Math.max(0, (totalBytes ?? 0) - bytes)}::float8)`;
+  });
+  return `
+    select r.oid, r.relnamespace, r.relname, r.relkind,
+        coalesce(w.table_bytes, r.table_bytes) as table_bytes,
+        coalesce(w.index_bytes, r.index_bytes) as index_bytes
+    from (${relations}
+    ) as r
+    left join (values ${values.join(', ')}) as w (oid, table_bytes, index_bytes) on w.oid = r.oid`;
+}
+
+/** Of the coordinator's database, and of what lies on all nodes. */
+const sumOf = (cluster: readonly ClusterSize[]) =>
+  cluster.reduce((sum, { totalBytes }) => sum + (totalBytes ?? 0), 0);
+
+function sizesSql(relations: string, limit: number, cluster: readonly ClusterSize[]): string {
   return `
 with index_pages as (
     select x.indrelid, pg_catalog.sum(c.relpages)::float8 as pages
@@ -84,7 +107,7 @@ with index_pages as (
     join pg_catalog.pg_class as c on c.oid = x.indexrelid
     group by x.indrelid
 ),
-relations as materialized (${relations}
+relations as materialized (${withCluster(relations, cluster)}
 ),
 named as (
     select n.nspname::text as schema, r.relname::text as name, r.relkind, r.table_bytes, r.index_bytes
@@ -92,7 +115,7 @@ named as (
     join pg_catalog.pg_namespace as n on n.oid = r.relnamespace
 ),
 whole as (
-    select pg_catalog.pg_database_size(pg_catalog.current_database())::float8 as bytes
+    select pg_catalog.pg_database_size(pg_catalog.current_database())::float8 + ${sumOf(cluster)} as bytes
 ),
 sizes as (
     select 1 as part, 'database' as kind, null as schema,

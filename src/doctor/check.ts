@@ -1,6 +1,7 @@
 import type { Session } from '../connection/session.ts';
 import type { Finding } from '../finding.ts';
 import type { ReportNote } from '../report/columns.ts';
+import type { Trends } from '../stats/trends.ts';
 
 /** In the order in which they are examined and shown. */
 export const CHECK_GROUPS = [
@@ -11,7 +12,9 @@ export const CHECK_GROUPS = [
   'tables',
   'sequences',
   'replication',
+  'cluster',
   'configuration',
+  'security',
   'event-schema',
   'evdb',
 ] as const;
@@ -63,12 +66,33 @@ export interface DoctorExamination {
   isSkipped?: boolean;
 }
 
+/**
+ * Reads once what several judge.
+ *
+ * @param key what it is known by; default: the function itself
+ */
+export type ReadOnce = <T>(
+  read: (session: Session) => Promise<T>,
+  key?: (...args: never[]) => unknown,
+) => Promise<T>;
+
+/** What fails, fails for everybody who asks. */
+export function readingOnce(session: Session): ReadOnce {
+  const known = new Map<unknown, Promise<unknown>>();
+  return <T>(read: (session: Session) => Promise<T>, key: unknown = read) => {
+    const found = known.get(key) ?? read(session);
+    known.set(key, found);
+    return found as Promise<T>;
+  };
+}
+
 /** What the checks of one run share. */
 export interface CheckContext {
   /** The PostgreSQL schema that the event schema may be in. */
   schema: string;
-  /** Reads once what several checks judge. */
-  once<T>(read: (session: Session) => Promise<T>): Promise<T>;
+  once: ReadOnce;
+  /** What the history of snapshots shows; null if there is none. */
+  readTrends(): Promise<Trends | null>;
   /** Where each migration stands, by its state; undefined where nobody knows the files. */
   readMigrationCounts?: (() => Promise<MigrationCounts>) | undefined;
 }

@@ -1,10 +1,13 @@
+import { CITUS_CHECKS } from '../citus/doctor-checks.ts';
 import { codeOf, queryError } from '../connection/connection-error.ts';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import type { Finding, SuppressedFinding } from '../finding.ts';
 import { quoteIdent } from '../sql/quote.ts';
+import { readTrends } from '../stats/trends.ts';
 import { commandLine } from '../text/command-line.ts';
 import { renderCount } from '../text/units.ts';
+import { APPLICATION_ROLES } from './application-roles.ts';
 import {
   type CheckContext,
   type DoctorCheck,
@@ -12,8 +15,13 @@ import {
   type DoctorExamination,
   type DoctorFinding,
   type MigrationCounts,
+  type ReadOnce,
+  readingOnce,
   STATUSES,
 } from './check.ts';
+import { DEFINER_FUNCTIONS } from './definer-functions.ts';
+import { EXTENSION_VERSIONS } from './extension-versions.ts';
+import { HOST_ACCESS } from './host-access.ts';
 import { covers, type DoctorIgnore, isExpired, requireIgnores, selectChecks } from './ignore.ts';
 import {
   DUPLICATE_INDEXES,
@@ -23,7 +31,10 @@ import {
   UNVALIDATED_CONSTRAINTS,
 } from './indexes.ts';
 import { BUSINESS_RULES, DISABLED_TRIGGERS, MIGRATIONS, UNAUDITED_COLUMNS } from './integrity.ts';
+import { PASSWORD_ENCRYPTION } from './password-encryption.ts';
+import { DEFAULT_PRIVILEGES, PUBLIC_CREATE, PUBLIC_TABLES } from './public-privileges.ts';
 import { REPLICATION_LAG, REPLICATION_SLOTS } from './replication.ts';
+import { LEAKING_VIEWS, ROW_SECURITY } from './row-security.ts';
 import { PARTITION_RUNWAY, SEQUENCE_RUNWAY, WRAPAROUND } from './runways.ts';
 import { COLLATION_VERSIONS, CONNECTION_LIMIT, DURABILITY, PENDING_RESTART } from './server.ts';
 import {
@@ -67,6 +78,8 @@ export interface DoctorReport {
 export interface DoctorOptions {
   /** The PostgreSQL schema that the event schema may be in; default `public`. */
   schema?: string | undefined;
+  /** Where the history of snapshots is, in evdb's own schema; default `evdb`. */
+  ledgerSchema?: string | undefined;
   /** Names of checks and groups; default all. */
   only?: readonly string[] | undefined;
   /** Findings that do not count. */
@@ -79,6 +92,8 @@ export interface DoctorOptions {
   checkTimeoutMs?: number | undefined;
   /** Default: the time of the call. */
   now?: Date | undefined;
+  /** Reads what the caller needs as well; default: what the checks share among themselves. */
+  once?: ReadOnce | undefined;
   /** Default: all checks of evdb. */
   checks?: readonly DoctorCheck[] | undefined;
 }
@@ -100,10 +115,20 @@ export async function runDoctor(
   const { checks: all = DOCTOR_CHECKS, ignore = [] } = options;
   const { now = new Date(), schema = 'public' } = options;
   requireIgnores(all, ignore);
-  const checks = selectChecks(all, options.only);
+  const checks = selectChecks(all, options.only).filter(
+    ({ group }) => group !== 'cluster' || options.only?.length || session.facts.isCitus,
+  );
+  const once = options.once ?? readingOnce(session);
+  // It only adds to what the checks know: where it cannot be read in time, they do without.
+  const readHistory = () =>
+    readTrends(session, { ledgerSchema: options.ledgerSchema }).catch((error: unknown) => {
+      if (session.isClosed) throw error;
+      return null;
+    });
   const context: CheckContext = {
     schema,
-    once: memoize(session),
+    once,
+    readTrends: () => once(readHistory, readTrends),
     readMigrationCounts: options.readMigrationCounts,
   };
   const current = ignore.filter((entry) => !isExpired(entry, now));
@@ -141,16 +166,6 @@ async function limitStatements(session: Session, timeoutMs: number): Promise<Ses
   }
   const run = (text: string) => session.run(`set local ${limit}; ${text}`);
   return Object.create(session, { run: { value: run } });
-}
-
-/** What fails, fails for every check that asks. */
-function memoize(session: Session): CheckContext['once'] {
-  const known = new Map<unknown, Promise<unknown>>();
-  return <T>(read: (session: Session) => Promise<T>) => {
-    const found = known.get(read) ?? read(session);
-    known.set(read, found);
-    return found as Promise<T>;
-  };
 }
 
 async function examine(
@@ -304,8 +319,19 @@ export const DOCTOR_CHECKS: readonly DoctorCheck[] = [
   SEQUENCE_RUNWAY,
   REPLICATION_SLOTS,
   REPLICATION_LAG,
+  ...CITUS_CHECKS,
   DURABILITY,
   PENDING_RESTART,
+  PUBLIC_TABLES,
+  PUBLIC_CREATE,
+  DEFAULT_PRIVILEGES,
+  ROW_SECURITY,
+  LEAKING_VIEWS,
+  DEFINER_FUNCTIONS,
+  APPLICATION_ROLES,
+  PASSWORD_ENCRYPTION,
+  HOST_ACCESS,
+  EXTENSION_VERSIONS,
   BUSINESS_RULES,
   UNAUDITED_COLUMNS,
   MIGRATIONS,

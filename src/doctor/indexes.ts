@@ -5,7 +5,7 @@ import {
   readMissingForeignKeyIndexes,
 } from '../stats/missing-fk.ts';
 import { readUnusedIndexes, type UnusedIndexRow } from '../stats/unused.ts';
-import { MIB, renderBytes, renderCount } from '../text/units.ts';
+import { MIB, renderBytes, renderCount, renderTime } from '../text/units.ts';
 import { type DoctorCheck, type DoctorFinding, unknownsOf } from './check.ts';
 
 /** Below it neither an index nor a scan costs much. */
@@ -78,8 +78,8 @@ export const DUPLICATE_INDEXES: DoctorCheck = {
   name: 'duplicate-indexes',
   group: 'indexes',
   command: 'stats duplicates',
-  async examine(session) {
-    const { rows } = await readDuplicateIndexes(session);
+  async examine(_session, context) {
+    const { rows } = await context.once(readDuplicateIndexes);
     const prefixes = rows.filter(({ kind }) => kind === 'prefix').length;
     return {
       findings: judgeDuplicateIndexes(rows),
@@ -96,20 +96,26 @@ export const DUPLICATE_INDEXES: DoctorCheck = {
 export function judgeUnusedIndexes(rows: UnusedIndexRow[]): DoctorFinding[] {
   return rows
     .filter(({ sizeBytes, caveat }) => sizeBytes >= SMALL_BYTES && caveat === null)
-    .map(({ schema, index, table, sizeBytes, isSizeEstimated, tableWrites, dropSql }) => ({
-      severity: 'warning',
-      message: `index ${schema}.${index} of ${table} (${isSizeEstimated ? 'about ' : ''}${renderBytes(sizeBytes)}) was never scanned, and updated by ${tableWrites} writes`,
-      objects: [`${schema}.${index}`],
-      fix: `${dropSql} -- after looking at the standbys too`,
-    }));
+    .map(
+      ({ schema, index, table, sizeBytes, isSizeEstimated, idleSince, tableWrites, dropSql }) => ({
+        severity: 'warning',
+        message: `index ${schema}.${index} of ${table} (${isSizeEstimated ? 'about ' : ''}${renderBytes(sizeBytes)}) was ${idleSince ? `not scanned since ${renderTime(idleSince.toISOString())}` : 'never scanned'}, and updated by ${tableWrites} writes`,
+        objects: [`${schema}.${index}`],
+        fix: `${dropSql} -- after looking at the standbys too`,
+      }),
+    );
 }
 
 export const UNUSED_INDEXES: DoctorCheck = {
   name: 'unused-indexes',
   group: 'indexes',
   command: 'stats unused',
-  async examine(session) {
-    const { rows, notes } = await readUnusedIndexes(session);
+  async examine(_session, context) {
+    const trends = await context.readTrends();
+    const { rows, notes } = await context.once(
+      (session) => readUnusedIndexes(session, { trends }),
+      readUnusedIndexes,
+    );
     return {
       findings: [...judgeUnusedIndexes(rows), ...unknownsOf(notes)],
       summary:

@@ -17,10 +17,18 @@ const LATE_FREEZE_SHARE = 1.5;
 const FEW_IDS = 500_000_000;
 
 /** How near databases and tables are to where the server stops accepting writes. */
-export function judgeWraparound(rows: VacuumRow[]): DoctorFinding[] {
+export function judgeWraparound(
+  rows: VacuumRow[],
+  transactionsPerDay: number | null = null,
+): DoctorFinding[] {
   return rows.flatMap((row) =>
     [
-      judgeAge(row, 'transactions', [row.xidAge, row.freezeMaxAge, row.xidsLeft]),
+      judgeAge(
+        row,
+        'transactions',
+        [row.xidAge, row.freezeMaxAge, row.xidsLeft],
+        transactionsPerDay,
+      ),
       judgeAge(row, 'multixacts', [
         row.multixactAge,
         row.multixactFreezeMaxAge,
@@ -34,15 +42,20 @@ function judgeAge(
   { kind, schema, name }: VacuumRow,
   unit: string,
   [age, freezeMax, left]: [number | null, number | null, number | null],
+  perDay: number | null = null,
 ): DoctorFinding[] {
   if (age === null || freezeMax === null || left === null) return [];
   const isBad = left < FEW_IDS;
   if (!isBad && age <= freezeMax * LATE_FREEZE_SHARE) return [];
   const object = schema === null ? name : `${schema}.${name}`;
+  const days =
+    perDay === null
+      ? ''
+      : `, at the present rate in ${renderCount(Math.floor(Math.max(0, left) / perDay), 'day')}`;
   return [
     {
       severity: isBad ? 'error' : 'warning',
-      message: `${kind} ${object} is ${age} ${unit} old (autovacuum freezes at ${freezeMax}); writes stop in ${Math.max(0, left)}`,
+      message: `${kind} ${object} is ${age} ${unit} old (autovacuum freezes at ${freezeMax}); writes stop in ${Math.max(0, left)}${days}`,
       objects: [object],
       fix:
         kind === 'table'
@@ -62,9 +75,10 @@ export const WRAPAROUND: DoctorCheck = {
   command: 'stats vacuum',
   async examine(_session, context) {
     const { rows, notes } = await context.once(readVacuum);
+    const trends = await context.readTrends();
     const left = Math.min(...rows.map((row) => row.xidsLeft ?? Number.POSITIVE_INFINITY));
     return {
-      findings: [...judgeWraparound(rows), ...unknownsOf(notes)],
+      findings: [...judgeWraparound(rows, trends?.transactionsPerDay), ...unknownsOf(notes)],
       summary: `at least ${renderNumber(Math.floor(left / 1_000_000))} million transactions are left`,
     };
   },
@@ -224,8 +238,12 @@ export const SEQUENCE_RUNWAY: DoctorCheck = {
   name: 'sequence-runway',
   group: 'sequences',
   command: 'stats sequences',
-  async examine(session) {
-    const { rows, notes } = await readSequences(session);
+  async examine(_session, context) {
+    const trends = await context.readTrends();
+    const { rows, notes } = await context.once(
+      (session) => readSequences(session, { trends }),
+      readSequences,
+    );
     const fullest = Math.max(0, ...rows.map(({ usedPercent }) => usedPercent ?? 0));
     return {
       findings: [...judgeSequences(rows), ...unknownsOf(notes)],

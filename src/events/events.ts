@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
 import { type EventSchemaTarget, onEventSchema, type SchemaNeed } from './event-schema.ts';
@@ -55,8 +56,8 @@ const SEARCH_NEED: SchemaNeed = {
 /**
  * Finds events by what a person typed, or lists them by time.
  *
- * @throws {EvdbError} EVENT_SCHEMA_MISSING, PERMISSION_DENIED; USAGE if `after` is not a cursor,
- *   QUERY_FAILED for one of another search
+ * @throws {EvdbError} EVENT_SCHEMA_MISSING, PERMISSION_DENIED; USAGE if `after` is not a cursor, or
+ *   comes from a search for something else
  * @example
  * const { rows, next } = await findEvents(session, { words: 'jazz berlin' });
  */
@@ -65,7 +66,7 @@ export async function findEvents(
   options: FindEventsOptions = {},
 ): Promise<EventPage> {
   const { words, from, until, location, after, limit = 20 } = options;
-  const cursor = after === undefined ? undefined : decodeCursor(after);
+  const cursor = after === undefined ? undefined : decodeCursor(after, options);
   const defaultFrom = from === undefined ? 'now()' : 'null';
   return onEventSchema(session, options, SEARCH_NEED, async ({ prefix, query }) => {
     const { rows: found } = await query<EventRow & { cursor: string }>(
@@ -83,22 +84,46 @@ export async function findEvents(
     );
     // A full page may have been the last one; asking again is answered with no row.
     const last = found.length < limit ? undefined : found.at(-1);
-    const next = last === undefined ? null : encodeCursor(last.cursor);
+    const next = last === undefined ? null : encodeCursor(last.cursor, options);
     return { rows: found.map(({ cursor, ...event }) => event), next };
   });
 }
 
+/** What a page is one of: a cursor goes on with the same words only. */
+type SearchedFor = Pick<FindEventsOptions, 'words' | 'location'>;
+
 /** The cursor of the database is JSON, which no shell takes as a word. */
-function encodeCursor(cursor: string): string {
-  return Buffer.from(cursor).toString('base64url');
+function encodeCursor(cursor: string, search: SearchedFor): string {
+  return Buffer.from(JSON.stringify([digestOf(search), cursor])).toString('base64url');
 }
 
-function decodeCursor(token: string): string {
-  const cursor = Buffer.from(token, 'base64url').toString();
-  if (token !== '' && encodeCursor(cursor) === token) return cursor;
-  throw new EvdbError('USAGE', `${JSON.stringify(token)} is not the end of a page of events`, {
-    hint: 'Give the cursor of the previous page, with the same words and filters.',
+function decodeCursor(token: string, search: SearchedFor): string {
+  const [digest, cursor] = readCursor(token);
+  if (typeof cursor !== 'string') {
+    throw new EvdbError('USAGE', `${JSON.stringify(token)} is not the end of a page of events`, {
+      hint: 'Give the cursor of the previous page, with the same words and filters.',
+    });
+  }
+  if (digest === digestOf(search)) return cursor;
+  throw new EvdbError('USAGE', 'the cursor comes from a search for something else', {
+    hint: 'Give the same words and the same location as for the previous page, or no cursor for the first page.',
   });
+}
+
+function readCursor(token: string): unknown[] {
+  try {
+    const values: unknown = JSON.parse(Buffer.from(token, 'base64url').toString());
+    return Array.isArray(values) ? values : [];
+  } catch {
+    return [];
+  }
+}
+
+function digestOf({ words = '', location = '' }: SearchedFor): string {
+  return createHash('sha256')
+    .update(JSON.stringify([words, location]))
+    .digest('base64url')
+    .slice(0, 8);
 }
 
 /** Everything about one event except its attendees. */

@@ -1,5 +1,7 @@
 import type { AlterTableCmd, AlterTableStmt } from '@pgsql/types';
 import { objectKey, resolveKey, splitKey } from '../catalog/catalog.ts';
+import { notNullOf } from '../catalog/replay/constraint.ts';
+import { referencesTo } from '../catalog/replay/relation.ts';
 import { commandsOf } from '../sql/list-items.ts';
 import { asKind, relationNameOf } from '../sql/tree.ts';
 import { impactOfAddColumn } from './add-column.ts';
@@ -47,9 +49,10 @@ interface Commands {
 
 function lockChildren(draft: Draft, target: Target, { all, mode, isOnly }: Commands): void {
   const isPartitioned = target.relation?.kind === 'partitioned table';
-  const goesDown = all.some(
-    (command) =>
-      isInherited(command, draft.serverVersion) || (isPartitioned && isForPartitions(command)),
+  const goesDown = all.some((command) =>
+    isInherited(command, draft.serverVersion)
+      ? !staysHere(draft, target, command)
+      : isPartitioned && isForPartitions(draft, target, command),
   );
   if (goesDown && !isOnly) lockTree(draft, target, mode, 'target');
   // What the children have of it is theirs alone from then on.
@@ -193,18 +196,52 @@ function isInherited({ subtype, def }: AlterTableCmd, serverVersion: number): bo
   }
 }
 
+/** Whether the children are left alone because they, or the table itself, have nothing to change. */
+function staysHere(
+  { serverVersion }: Draft,
+  { relation }: Target,
+  { subtype, name = '' }: AlterTableCmd,
+): boolean {
+  if (relation === undefined) return false;
+  if (subtype === 'AT_DropConstraint') {
+    const { kind, isOwnOnly } = relation.constraints.get(name) ?? {};
+    // Partitions lose theirs with it; other children never had any.
+    const isOwn = isOwnOnly || OWN_KINDS.has(kind ?? '');
+    return isOwn && relation.kind !== 'partitioned table';
+  }
+  const column = relation.columns.get(name);
+  if (serverVersion < 180_000 || column === undefined) return false;
+  if (subtype === 'AT_DropNotNull') return !column.isNotNull;
+  if (subtype !== 'AT_SetNotNull' || !column.isNotNull) return false;
+  return notNullOf(relation, name)?.isValidated !== false;
+}
+
+const OWN_KINDS = new Set(['primary key', 'unique', 'exclusion', 'foreign key']);
+
 const INDEXED = new Set(['CONSTR_UNIQUE', 'CONSTR_PRIMARY', 'CONSTR_EXCLUSION']);
 
 /** Whether a subcommand goes on to the partitions of a partitioned table only. */
-function isForPartitions({ subtype, def }: AlterTableCmd): boolean {
+function isForPartitions(draft: Draft, target: Target, { subtype, def }: AlterTableCmd): boolean {
+  if (/Trig(All|User)$/.test(subtype ?? '')) {
+    return hasTriggers(draft, target, subtype?.endsWith('All') === true);
+  }
   return (
     subtype?.endsWith('Trig') === true ||
-    subtype?.endsWith('TrigAll') === true ||
-    subtype?.endsWith('TrigUser') === true ||
     subtype === 'AT_AddIdentity' ||
     subtype === 'AT_SetIdentity' ||
     subtype === 'AT_DropIdentity' ||
     asKind(def, 'Constraint')?.contype === 'CONSTR_FOREIGN'
+  );
+}
+
+/** Whether there is a trigger that partitions have too; those of foreign keys are none of the user's. */
+function hasTriggers(draft: Draft, { key, relation }: Target, withKeys: boolean): boolean {
+  if ((relation?.triggers?.size ?? 0) > 0) return true;
+  const isKey = ({ kind }: { kind: string }) => kind === 'foreign key';
+  return (
+    withKeys &&
+    ([...(relation?.constraints.values() ?? [])].some(isKey) ||
+      referencesTo(draft.catalog, key).length > 0)
   );
 }
 

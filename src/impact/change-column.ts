@@ -81,6 +81,9 @@ function changeType(at: AlterCommand, name: string): void {
   const using = { column: name, using: definition?.raw_default };
   const change = changeOfType(from, to, using, draft);
   lockKeysOf(at, name);
+  if (target.relation?.columns.get(name)?.generated === 'identity') {
+    lockSequences(draft, target.key, 'ShareRowExclusive', name);
+  }
   for (const table of storedTables(draft, target, at.isOnly)) {
     if (change === 'none') {
       verifyChecks(at, table, name);

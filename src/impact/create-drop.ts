@@ -137,6 +137,9 @@ function dropObject(draft: Draft, statement: DropStmt, object: Node): void {
     case 'OBJECT_MATVIEW':
     case 'OBJECT_SEQUENCE': {
       const target = targetOf(draft, written);
+      if (isCascade && statement.removeType === 'OBJECT_SEQUENCE') {
+        unknown(draft, `which columns get defaults from ${written.name}`);
+      }
       if (target?.relation) dropRelation(draft, target.relation, { isCascade });
       else if (target) lock(draft, target.key, 'AccessExclusive', 'target');
       return;
@@ -151,7 +154,7 @@ function dropObject(draft: Draft, statement: DropStmt, object: Node): void {
       return;
     case 'OBJECT_TYPE':
     case 'OBJECT_DOMAIN':
-      if (isCascade) dropType(draft, written);
+      dropType(draft, written, isCascade);
       return;
     case 'OBJECT_FUNCTION':
     case 'OBJECT_ROUTINE':
@@ -199,10 +202,13 @@ function dropFromTable(draft: Draft, { removeType, missing_ok }: DropStmt, objec
   else lock(draft, target.key, 'AccessExclusive', 'target');
 }
 
-/** With a type go the columns that have it. */
-function dropType(draft: Draft, written: WrittenName): void {
+/** With a type may go the columns that have it. */
+function dropType(draft: Draft, written: WrittenName, isCascade: boolean): void {
   const { catalog } = draft;
-  const types = [resolveKey(catalog, written, catalog.types)];
+  const named = resolveKey(catalog, written, catalog.types);
+  if (catalog.relations.has(named)) lock(draft, named, 'AccessExclusive', 'target');
+  if (!isCascade) return;
+  const types = [named];
   for (const key of types) {
     for (const { key: other, base } of catalog.types.values()) {
       if (base?.name === key) types.push(other);
@@ -217,13 +223,15 @@ function dropType(draft: Draft, written: WrittenName): void {
     if (used.length === 0) continue;
     if (kind === 'view' || kind === 'materialized view') dropDependent(draft, key);
     else lock(draft, key, 'AccessExclusive', 'dependent');
+    for (const { name } of used) lockSequences(draft, key, 'AccessExclusive', name);
   }
 }
 
-/** With a function go the triggers that call it. */
+/** With a function go the triggers that call it; what else does is not known. */
 function dropRoutine(draft: Draft, written: WrittenName): void {
   const { catalog } = draft;
   const routine = resolveKey(catalog, written, catalog.routines);
+  unknown(draft, `which defaults, checks, indexes and views call ${written.name}`);
   for (const { key, triggers } of catalog.relations.values()) {
     for (const called of triggers?.values() ?? []) {
       if (called === routine) lock(draft, key, 'AccessExclusive', 'dependent');

@@ -120,9 +120,11 @@ export function impactOfCluster(draft: Draft, { relation: range, indexname }: Cl
   }
   const target = targetOfRange(draft, range);
   if (target === undefined) return;
-  lockTree(draft, target, 'AccessExclusive', 'target');
+  const isPartitioned = target.relation?.kind === 'partitioned table';
+  if (isPartitioned) lockTree(draft, target, 'AccessExclusive', 'target');
+  else lock(draft, target.key, 'AccessExclusive', 'target');
   const subject = indexname === undefined ? {} : { subject: indexname };
-  for (const { key } of storedTables(draft, target)) {
+  for (const { key } of storedTables(draft, target, !isPartitioned)) {
     rewrite(draft, { relation: key, reason: 'cluster', ...subject, isCertain: true });
   }
 }
@@ -175,8 +177,10 @@ function reindexed(
   if (kind === 'REINDEX_OBJECT_TABLE') {
     const target = targetOfRange(draft, range);
     if (target === undefined) return [];
-    if (target.relation === undefined) return [{ key: target.key, indexes: [] }];
-    return withDescendants(catalog, target.relation);
+    const { key, relation } = target;
+    // Children that only inherit have indexes of their own.
+    if (relation?.kind !== 'partitioned table') return [{ key, indexes: relation?.indexes ?? [] }];
+    return withDescendants(catalog, relation);
   }
   const all = [...catalog.relations.values()].filter(isAnalyzed);
   return kind === 'REINDEX_OBJECT_SCHEMA'

@@ -35,6 +35,9 @@ export function lockTarget(draft: Draft, range: RangeVar | undefined, mode: Lock
   if (target) lock(draft, target.key, mode, 'target');
 }
 
+/** What has rows of its own, of which the server looks through each. */
+const STORES = new Set(['table', 'materialized view']);
+
 /** `alter domain`: a rule that is checked reads every table with a column of the domain. */
 export function impactOfDomainChange(draft: Draft, statement: AlterDomainStmt): void {
   const { catalog } = draft;
@@ -55,7 +58,7 @@ export function impactOfDomainChange(draft: Draft, statement: AlterDomainStmt): 
   for (const relation of catalog.relations.values()) {
     const { key, kind } = relation;
     const isUser = [...relation.columns.values()].some(({ type }) => domains.has(type.name));
-    if (!isUser || kind === 'view' || kind === 'composite type') continue;
+    if (!isUser || !STORES.has(kind)) continue;
     lock(draft, key, 'Share', 'dependent');
     for (const table of storedTables(draft, { key, relation }, true)) {
       const subject = name ? { subject: name } : {};

@@ -21,7 +21,7 @@ import type { FileState, LintScript } from './rule.ts';
 
 /** The state before the first statement. */
 export function openFileState(
-  { direction, isTransactional, isBackfill = false }: LintScript,
+  { direction, isTransactional, isBackfill = false, isGatedContract = false }: LintScript,
   statements: Statement[],
   trees: (Node | null)[],
 ): FileState {
@@ -29,6 +29,7 @@ export function openFileState(
     // Where the script begins and commits itself, nothing else is one transaction.
     isTransactional: isTransactional && !trees.some((tree) => tree && 'TransactionStmt' in tree),
     isBackfill,
+    isGatedContract,
     direction,
     fresh: new Set(),
     freshTypes: new Set(),

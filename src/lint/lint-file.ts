@@ -10,6 +10,7 @@ import { offsetOfPosition } from '../sql/position.ts';
 import { ROUTINES } from '../sql/routine.ts';
 import { type Statement, splitStatements } from '../sql/statements.ts';
 import { kindOf } from '../sql/tree.ts';
+import { withValues, writtenOffset, writtenText } from '../sql/variables.ts';
 import { type ChosenRule, severityInDown } from './choice.ts';
 import type { LintRun } from './engine.ts';
 import { type ExpandedStatement, expandStatement } from './expand.ts';
@@ -40,7 +41,7 @@ export function readFile(
   catalog: Catalog,
   run: LintRun,
 ): JudgedFile | undefined {
-  const statements = splitStatements(script.text);
+  const statements = withValues(splitStatements(script.text), script.values);
   const { searchPath } = catalog;
   catalog.searchPath = [...searchPath];
   const judged = script.isJudged
@@ -131,7 +132,10 @@ function bodySuppressions(
 ) {
   const inner = expanded
     .filter(({ isEmbedded, routine }) => isEmbedded && routine === undefined)
-    .map((one) => ({ start: one.start, end: one.start + one.text.length }));
+    .map((one) => ({
+      start: placeInFile(statement, one.start),
+      end: placeInFile(statement, one.start + one.text.length),
+    }));
   return readBodySuppressions(text, statement, { inner, knownRules: ruleNames });
 }
 
@@ -236,7 +240,8 @@ function judge(
     // What never runs holds nobody up, and needs no advice on how to.
     if (isRefused && rule.group === 'locks') continue;
     for (const finding of rule.check(at)) {
-      const wanted = severity ?? finding.severity ?? rule.severity;
+      const own = finding.severity ?? rule.severity;
+      const wanted = severity ?? ((file.isGatedContract && rule.inGatedContract) || own);
       const settled = file.direction === 'down' ? severityInDown(rule, wanted) : wanted;
       if (settled !== undefined) found.push(toRaw(rule, settled, finding, at));
     }
@@ -293,11 +298,16 @@ function toRaw(
     fix,
     foldAs,
     stillHolds,
-    start: at.start + offset,
-    end: at.start + length,
-    at: at.start,
-    statementText: at.text,
+    start: placeInFile(at.statement, at.start + offset),
+    end: placeInFile(at.statement, at.start + length),
+    at: placeInFile(at.statement, at.start),
+    statementText: at.isEmbedded ? at.text : writtenText(at.statement),
   };
+}
+
+/** Rules tell places by the text that is sent, where values may be longer than their variables. */
+function placeInFile(statement: Statement, place: number): number {
+  return statement.start + writtenOffset(statement, place - statement.start);
 }
 
 /** Never where the size of one of them is not known. */

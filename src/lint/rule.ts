@@ -4,6 +4,7 @@ import type { Impact, LockMode, LockReason } from '../impact/impact.ts';
 import { offsetOfByte } from '../sql/position.ts';
 import type { Statement } from '../sql/statements.ts';
 import { asKind, relationNameOf, type WrittenName, writtenNameOf } from '../sql/tree.ts';
+import type { VariableValues } from '../sql/variables.ts';
 
 /** `error` fails, `warning` fails with `--strict`, `info` never does. */
 export type Severity = 'error' | 'warning' | 'info';
@@ -44,6 +45,8 @@ export interface FileState {
   isTransactional: boolean;
   /** Whether its one statement runs in batches. */
   isBackfill: boolean;
+  /** Whether it is marked as a contract and a gate holds it back. */
+  isGatedContract: boolean;
   direction: 'up' | 'down';
   /** Relations that this file made without `if not exists`, and temporary ones: nobody else uses them. */
   fresh: Set<ObjectKey>;
@@ -131,6 +134,11 @@ export interface LintRule {
    * by one level for locks, and `same` for tx.
    */
   inDown?: 'off' | 'weaker' | 'same';
+  /**
+   * Its severity in a contract that a gate holds back: nobody uses then what it takes away. Default: as
+   * elsewhere.
+   */
+  inGatedContract?: 'info';
   check(at: StatementInContext): RuleFinding[];
 }
 
@@ -145,8 +153,12 @@ export interface LintScript {
   isTransactional: boolean;
   /** Whether its one statement runs in batches; default false. */
   isBackfill?: boolean;
+  /** Whether it is marked as a contract and a gate holds it back; default false. */
+  isGatedContract?: boolean;
   /** Whether its findings are wanted; the others only show what the database contains by then. */
   isJudged: boolean;
+  /** Of the variables in it; default none. */
+  values?: VariableValues;
   /** Whether another tool runs it, which may leave transactions to the script; default false. */
   isForeign?: boolean;
   /** Whether the text only represents that of a large file, and must never be written. */

@@ -5,6 +5,7 @@ import { addRequiredColumn } from './rules/add-required-column.ts';
 import { alterColumnType } from './rules/alter-column-type.ts';
 import { breakingRename } from './rules/breaking-rename.ts';
 import { checkValidated } from './rules/check-validated.ts';
+import { citusRefused } from './rules/citus-refused.ts';
 import { concurrentlyInTx } from './rules/concurrently-in-tx.ts';
 import { constraintBuildsIndex } from './rules/constraint-builds-index.ts';
 import { destructiveChange } from './rules/destructive-change.ts';
@@ -63,6 +64,7 @@ export const LINT_RULES: readonly LintRule[] = [
   partitionDetach,
   concurrentlyInTx,
   willFail,
+  citusRefused,
   invalidIndexMasked,
   workUnderStrongLock,
   unbatchedDml,

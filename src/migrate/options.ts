@@ -3,6 +3,7 @@ import type { ConnectionOptions } from '../connection/options.ts';
 import { EvdbError } from '../errors.ts';
 import type { ThrottleLimits, Window } from './backfill/throttle.ts';
 import type { LedgerKey } from './ledger/ledger.ts';
+import type { LockKind } from './ledger/lock.ts';
 import type { OnMigrationProgress } from './progress.ts';
 
 /** The options of every command on migrations. */
@@ -21,8 +22,17 @@ export interface MigrateOptions {
   ledgerSchema?: string | undefined;
   /** Schemas to put on the search_path after the target; default none. */
   searchPath?: string[] | undefined;
+  /** The values of variables that files declare, by name; default none. */
+  variables?: Readonly<Record<string, string>> | undefined;
   /** How long to wait for another runner, in ms; default 60000. */
   lockWaitMs?: number | undefined;
+  /**
+   * How runners exclude each other: by an advisory lock of the server, or by a lease in the ledger where
+   * the server has none; default `advisory`.
+   */
+  lock?: LockKind | undefined;
+  /** How long a lease lasts unless it is renewed, in ms, at least 1000; default 30000. */
+  leaseMs?: number | undefined;
   /** How long a statement may wait for table locks, in ms; default: a ladder of short tries. */
   lockTimeoutMs?: number | undefined;
   /**
@@ -46,7 +56,7 @@ export interface MigrateOptions {
   env?: NodeJS.ProcessEnv | undefined;
 }
 
-/** How backfills give way to others. */
+/** How backfills run, and give way to others. */
 export interface BackfillOptions {
   /** Above which figures of the server they rest; default `DEFAULT_THROTTLE`. */
   throttle?: ThrottleLimits | undefined;
@@ -54,6 +64,8 @@ export interface BackfillOptions {
   maxRate?: number | undefined;
   /** When they work, by the clock of this machine; default: always. */
   window?: Window | undefined;
+  /** How many parts of a table are walked at a time, each over a connection of its own; default 1. */
+  workers?: number | undefined;
 }
 
 /**
@@ -108,6 +120,7 @@ export function applySettings(options: Omit<MigrateOptions, 'connection'>): Appl
 }
 
 export const DEFAULT_LOCK_WAIT_MS = 60_000;
+export const DEFAULT_LEASE_MS = 30_000;
 export const DEFAULT_STORED_TEXT_LIMIT_BYTES = 1024 * 1024;
 
 /**
@@ -126,7 +139,10 @@ export function migrateOptionsOf(
     schema: config.schema,
     ledgerSchema: config.ledgerSchema,
     searchPath: config.searchPath,
+    variables: config.variables,
     lockWaitMs: config.lockWaitMs,
+    lock: config.lock,
+    leaseMs: config.leaseMs,
     lockTimeoutMs: config.lockTimeoutMs,
     lockWaitBudgetMs: config.lockWaitBudgetMs,
     dataLockTimeoutMs: config.dataLockTimeoutMs,

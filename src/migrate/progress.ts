@@ -15,6 +15,8 @@ export type MigrationProgress =
       index: number;
       total: number;
     }
+  /** What was taken down and made again as it was, so that a repeatable could change what they depend on. */
+  | { kind: 'rebuilt'; step: MigrationStepName; objects: string[] }
   /** What `reset` dropped in the schema, once that is committed. */
   | { kind: 'dropped'; objects: DroppedObjects[] }
   /** A no-transaction script that had stopped halfway continues after its completed statements. */
@@ -71,6 +73,16 @@ export type MigrationProgress =
       /** An estimate; null if unknown. */
       rowsTotal: number | null;
     }
+  /** A backfill is left for later: it is written down in the ledger, and nothing of it has run. */
+  | { kind: 'backfill-postponed'; step: MigrationStepName }
+  /** Several workers begin to walk the table of a backfill; told where there is more than one. */
+  | {
+      kind: 'backfill-workers';
+      step: MigrationStepName;
+      workers: number;
+      /** Of evdb to the server, the one included that looks on. */
+      connections: number;
+    }
   /** A batch of a backfill is committed. */
   | ({ kind: 'backfill'; step: MigrationStepName } & BackfillProgress)
   /** A backfill rests for a second or longer; told again each second. */
@@ -115,6 +127,8 @@ export interface BackfillProgress {
   rowsTotal: number | null;
   /** Changed in all rounds. */
   rowsChanged: number;
+  /** How many walk the table at a time. */
+  workers: number;
   /** Of late; null before that is known. */
   rowsPerSecond: number | null;
   /** When this round ends at that rate, in ms; null if unknown. */
@@ -148,10 +162,19 @@ export interface MigrationPlanWarning {
     | 'CHANGED_MIGRATION'
     | 'SYNTAX_UNSURE'
     | 'OUT_OF_ORDER'
+    /** A baseline counts as applied, because what it replaces is. */
+    | 'REPLACED'
     | 'BASELINE'
     | 'ALSO_DROPPED'
     | 'NO_WAY_BACK'
-    | 'STILL_MATCHING';
+    | 'STILL_MATCHING'
+    | 'DRIFT_FOUND'
+    | 'DRIFT_UNCHECKED'
+    | 'REPEATABLE_MISSING'
+    | 'NEEDED_BY_REPEATABLE'
+    | 'NO_LONGER_MADE'
+    /** A runner that is stopped or gone had a lease, which has ended. */
+    | 'LEASE_TAKEN_OVER';
   message: string;
   version?: Version;
   /** A unified diff from what was applied to the file, if both texts are available. */

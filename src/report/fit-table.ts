@@ -18,7 +18,10 @@ export interface FitTableOptions {
   table?: TableRenderer | undefined;
   /** Neither leaves columns out nor cuts texts. */
   full?: boolean | undefined;
-  /** How to see what is left out, such as `--full shows all`; default `--json has all`. */
+  /**
+   * How to see what is left out, such as `--full shows all`; default `--json has all`. Nothing is said
+   * where it is empty.
+   */
   more?: string | undefined;
 }
 
@@ -62,7 +65,7 @@ export function fitTable(
     style,
   );
   const missing = describeCuts(columns, sizes, fit);
-  if (missing === '') return drawn;
+  if (missing === '' || more === '') return drawn;
   const said = wrapWords(`… ${missing}: ${more}`, width).join('\n');
   return `${drawn}\n${style.dim(said)}`;
 }

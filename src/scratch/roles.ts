@@ -44,6 +44,8 @@ interface RoleStandIn {
   leaveOut(statement: Statement): void;
   /** The statement as it can run: itself, or with a stand-in for roles that were left out. */
   adapt(statement: Statement): Promise<Statement>;
+  /** The roles that were left out and that the server lacks. */
+  missing(): Promise<string[]>;
 }
 
 const ofSessions = new WeakMap<Session, RoleStandIn>();
@@ -61,6 +63,10 @@ function createRoleStandIn(session: Session): RoleStandIn {
   const leftOut = new Set<string>();
   let missing: Promise<string[]> | undefined;
   return {
+    async missing() {
+      missing ??= listMissing(session, leftOut);
+      return missing;
+    },
     leaveOut(statement) {
       for (const name of rolesMadeBy(statement)) {
         if (!leftOut.has(name)) missing = undefined;
@@ -72,7 +78,8 @@ function createRoleStandIn(session: Session): RoleStandIn {
       missing ??= listMissing(session, leftOut);
       const names = await missing;
       const text = statement.text.toLowerCase();
-      if (!names.some((name) => text.includes(name.toLowerCase()))) return statement;
+      const isNamed = (name: string) => text.includes(name.toLowerCase().replaceAll('"', '""'));
+      if (!names.some(isNamed)) return statement;
       return { ...statement, text: replaceRoles(statement.text, names, await loadSqlParser()) };
     },
   };

@@ -1,3 +1,4 @@
+import { adaptToScratch } from '../citus/model.ts';
 import { codeOf, isConnectionLoss } from '../connection/connection-error.ts';
 import { withAbortableSession } from '../connection/inspection.ts';
 import type { ConnectionOptions } from '../connection/options.ts';
@@ -33,22 +34,27 @@ export async function copyStructure(
     // nobody needs it after a crash
     await session.run('set synchronous_commit = off');
     const problems: string[] = [];
-    for (const batch of batchesOf(text)) problems.push(...(await runBatch(session, batch)));
+    for await (const batch of batchesOf(text, session))
+      problems.push(...(await runBatch(session, batch)));
     return problems;
   });
 }
 
 /** Runs what a dump says; the first statement that fails ends it. */
 export async function loadStructure(session: Session, text: string): Promise<void> {
-  for (const batch of batchesOf(text)) await session.run(batch.join(';\n'));
+  for await (const batch of batchesOf(text, session)) await session.run(batch.join(';\n'));
   await session.run('reset all');
 }
 
 /** So many statements go in one message: all at once would need more locks than a server has room for. */
 const BATCH = 200;
 
-function* batchesOf(text: string): Generator<string[]> {
-  const texts = splitStatements(text).map((statement) => statement.text);
+async function* batchesOf(text: string, session: Session): AsyncGenerator<string[]> {
+  const texts: string[] = [];
+  for (const statement of splitStatements(text)) {
+    const adapted = await adaptToScratch(session, statement);
+    if (adapted) texts.push(adapted.text);
+  }
   for (let from = 0; from < texts.length; from += BATCH) yield texts.slice(from, from + BATCH);
 }
 

@@ -4,10 +4,17 @@ import type { SqlParseFailure, SqlParser } from './parser.ts';
 import { createLocator, locate } from './position.ts';
 import { checkRoutineBody, ROUTINES } from './routine.ts';
 import { type Statement, splitStatements } from './statements.ts';
+import { listVariableUses, writtenOffset } from './variables.ts';
 
 /** A reason why a script cannot run, found without a database. */
 export interface ScriptProblem {
-  code: 'NUL_BYTE' | 'PSQL_COMMAND' | 'COPY_UNSUPPORTED' | 'COPY_UNTERMINATED' | 'SYNTAX_ERROR';
+  code:
+    | 'NUL_BYTE'
+    | 'PSQL_COMMAND'
+    | 'COPY_UNSUPPORTED'
+    | 'COPY_UNTERMINATED'
+    | 'SYNTAX_ERROR'
+    | 'VARIABLE_UNDECLARED';
   message: string;
   /** From 1. */
   line: number;
@@ -56,7 +63,7 @@ export function checkScript(
     const { offset, ...rest } = finding;
     problems.push({
       ...rest,
-      ...locator.locate(statement.start + offset),
+      ...locator.locate(statement.start + writtenOffset(statement, offset)),
       statementIndex: statement.index,
     });
   }
@@ -91,6 +98,8 @@ function findProblem(statement: Statement, around: Around): Finding | null {
   if (isPieceAroundPsqlCommand(statement, all)) return null;
   const failure = (tree ? null : failureOf(statement, parser)) ?? failureInBody(statement, around);
   if (failure !== null) {
+    const undeclared = findUndeclared(statement.text, failure.offsetUtf16);
+    if (undeclared) return undeclared;
     const hint = setsBackslashes(statement, all) ? BACKSLASH_HINT : undefined;
     return {
       ...{ code: 'SYNTAX_ERROR', message: failure.message, offset: failure.offsetUtf16 },
@@ -98,6 +107,18 @@ function findProblem(statement: Statement, around: Around): Finding | null {
     };
   }
   return statement.copyData === null ? null : findCopyProblem(statement, statement.copyData);
+}
+
+/** The grammar knows no variable, so it stumbles over one that was left as it is. */
+function findUndeclared(text: string, offset: number): Finding | undefined {
+  const use = listVariableUses(text).find(({ start }) => start === offset);
+  if (use === undefined) return undefined;
+  return {
+    code: 'VARIABLE_UNDECLARED',
+    message: `${text.slice(use.start, use.end)} is a variable that this file does not declare`,
+    hint: `Declare it at the top of the file: -- evdb: variables ${use.name}`,
+    offset,
+  };
 }
 
 const BACKSLASH_HINT =
@@ -167,7 +188,7 @@ function failureOf(statement: Statement, parser: SqlParser): SqlParseFailure | n
   const { unterminated } = statement;
   const failure = parser.check(statement.text);
   if (unterminated === null) return failure;
-  const offset = unterminated.at - statement.start;
+  const offset = statement.text.length - (statement.end - unterminated.at);
   // An error before the open quote is the one the server would report.
   if (failure !== null && failure.offsetUtf16 < offset) return failure;
   return { message: UNTERMINATED[unterminated.what], offsetUtf16: offset };

@@ -73,7 +73,7 @@ const WRITTEN = new RegExp(
   'i',
 );
 const NAMES =
-  'no-?transaction|irreversible|lock-?timeout|statement-?timeout|ignore|backfill|batch-?(?:time|rows)';
+  'no-?transaction|irreversible|lock-?timeout|statement-?timeout|ignore|backfill|batch-?(?:time|rows)|variables';
 const MEANT = new RegExp(
   `^(?:[-*/#!@+]|${SPACE.slice(0, -1)})*evdb(?:${SPACE}[:：]|[^\\p{L}\\p{N}]+(?:${NAMES})\\b)`,
   'iu',

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { joinsStrings } from './lexeme.ts';
 import { advance, type Cursor, openCursor, type TokenKind } from './lexer.ts';
 import { type Statement, splitStatements } from './statements.ts';
+import { writtenText } from './variables.ts';
 
 /**
  * The script without comments and with white space folded or left out, so that two scripts which differ only
@@ -14,7 +15,7 @@ import { type Statement, splitStatements } from './statements.ts';
 export function normaliseTokens(text: string, statements = splitStatements(text)): string {
   const folded = createCollector();
   for (const statement of statements) {
-    foldStatement(statement.text, folded.add);
+    foldStatement(writtenText(statement), folded.add);
     const rows = statement.copyData;
     if (rows !== null) folded.add(text.slice(rows.start, rows.end));
   }

@@ -9,6 +9,7 @@ import {
   type Unterminated,
 } from './lexer.ts';
 import { createLocator, type Position } from './position.ts';
+import type { WrittenStatement } from './variables.ts';
 
 /** One statement of a script. All offsets are UTF-16 units of the script's text. */
 export interface Statement {
@@ -33,6 +34,8 @@ export interface Statement {
   copyData: CopyData | null;
   /** Set where this is not SQL but a command of psql, such as `i` for `\i other.sql`. */
   psqlCommand: string | null;
+  /** Set where `text` holds the values of variables: what the script has instead. */
+  written?: WrittenStatement;
 }
 
 /**

@@ -162,3 +162,14 @@ export function objectNameOf(object: Node | undefined): WrittenName | undefined 
 export function isArrayType({ arrayBounds }: TypeName): boolean {
   return (arrayBounds?.length ?? 0) > 0;
 }
+
+/** A copy of a tree without what says where something stands. */
+export function withoutPlaces(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutPlaces);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([key]) => key !== 'location' && !key.startsWith('stmt_'))
+      .map(([key, inner]) => [key, withoutPlaces(inner)]),
+  );
+}

@@ -33,6 +33,8 @@ export interface QueryStatsRow {
   walBytes: number | null;
   /** Time of reading and writing blocks; null if it was not recorded (`track_io_timing`). */
   ioMs: number | null;
+  /** Since when this statement is counted; null if the extension does not say (before 1.11). */
+  countedSince: Date | null;
 }
 
 /** How many statements are shown. */
@@ -156,7 +158,8 @@ select
     (s.temp_blks_read + s.temp_blks_written)::float8 * ${BLOCK_BYTES} as "tempBytes",
     ${columns.has('wal_bytes') ? 's.wal_bytes::float8' : 'null::float8'} as "walBytes",
     case when pg_catalog.current_setting('track_io_timing')::bool or s.${read} + s.${write} > 0
-        then s.${read} + s.${write} end as "ioMs"
+        then s.${read} + s.${write} end as "ioMs",
+    ${columns.has('stats_since') ? 's.stats_since' : 'null::timestamptz'} as "countedSince"
 from counted as s
 order by "totalMs" desc, s.queryid
 limit ${Math.max(0, Math.floor(limit))}`;

@@ -11,6 +11,7 @@ import {
   type StatsPrecision,
 } from './catalog-queries.ts';
 import { type CounterAge, readCounterAge } from './counted-since.ts';
+import { sequenceRateIn, type Trends } from './trends.ts';
 
 /** A column that takes its numbers from a sequence, or that refers to one that does. */
 export interface SequenceColumn {
@@ -48,12 +49,18 @@ export interface SequenceRow {
   /** Numbers left; null if it is unknown. */
   remaining: string | null;
   /**
-   * Numbers a day, from the rows inserted since `countedSince`; null if the server has not counted
-   * for a day.
+   * Numbers a day, from the history of snapshots if it spans a day, otherwise from the rows inserted
+   * since `countedSince`; null if neither has counted for a day.
    */
   perDay: number | null;
   /** Days until the limit at that rate: an estimate; null if there is no rate. */
   daysLeft: number | null;
+}
+
+/** Which sequences to read, and what is known of their past. */
+export interface ReadSequencesOptions extends StatsOptions {
+  /** From `readTrends`; default: no history. */
+  trends?: Trends | null | undefined;
 }
 
 /** `first` is the number that the sequence counts from, and `start` the one that it began with. */
@@ -75,24 +82,21 @@ type Found = Omit<SequenceRow, 'perDay' | 'daysLeft'> & {
  */
 export async function readSequences(
   session: Session,
-  options: StatsOptions = {},
+  { trends, ...options }: ReadSequencesOptions = {},
 ): Promise<StatsReport<SequenceRow>> {
   await requireSchema(session, options);
   const found = await withPositions(session, await readFound(session, options));
   const age = await readCounterAge(session);
   const rows = found.map(({ inserts, used, ...full }): SequenceRow => {
     const { first: _first, start: _start, mayRead: _mayRead, ...row } = full;
-    const perDay = rateOf(age, Number(row.increment), inserts, used);
+    const perDay = sequenceRateIn(trends, row) ?? rateOf(age, Number(row.increment), inserts, used);
     const remaining = row.remaining === null ? null : Number(row.remaining);
     const isEndless = row.isCycling && row.limitedBy === 'sequence';
     const hasRunway = perDay !== null && remaining !== null && !isEndless;
     return { ...row, perDay, daysLeft: hasRunway ? Math.max(remaining, 0) / perDay : null };
   });
-  return {
-    rows,
-    countedSince: age.countedSince,
-    notes: [...age.notes, ...unknownNotes(session, rows)],
-  };
+  const notes = [...age.notes, ...unknownNotes(session, rows)];
+  return { rows, countedSince: age.countedSince, notes };
 }
 
 /** Reading the last value takes a lock that `alter sequence` and `drop` refuse: then without values. */

@@ -1,3 +1,4 @@
+import { CLUSTER_NOTE, type ClusterSize, readClusterSizes } from '../citus/sizes.ts';
 import type { Session } from '../connection/session.ts';
 import type { ReportNote, ReportView, StatsReport } from '../report/columns.ts';
 import { commandLine } from '../text/command-line.ts';
@@ -20,7 +21,8 @@ export type BloatUnknown =
   | 'not-analyzed'
   | 'partial-statistics'
   | 'partitioned'
-  | 'locked';
+  | 'locked'
+  | 'distributed';
 
 /** One table or materialized view; a partitioned one represents its partitions. */
 export interface TableRow {
@@ -67,15 +69,43 @@ export async function readTables(
   options: StatsOptions = {},
 ): Promise<StatsReport<TableRow>> {
   await requireSchema(session, options);
-  const rows = (await runWithoutWaiting(session, options, (precision) =>
+  const local = (await runWithoutWaiting(session, options, (precision) =>
     renderTables(options, precision),
   )) as unknown as TableRow[];
+  const cluster = await readClusterSizes(session);
+  const rows = withCluster(local, cluster);
   const { countedSince, notes } = await readCounterAge(session);
   return {
     rows,
     countedSince,
-    notes: [...notes, ...estimateNotes(rows, options, ['table', 'tables']), ...bloatNotes(rows)],
+    notes: [
+      ...notes,
+      ...(cluster.length > 0 ? [{ level: 'info' as const, text: CLUSTER_NOTE }] : []),
+      ...estimateNotes(rows, options, ['table', 'tables']),
+      ...bloatNotes(rows),
+    ],
   };
+}
+
+/** The tables of a cluster as big as they are on all nodes, the largest first; pure. */
+function withCluster(rows: TableRow[], cluster: readonly ClusterSize[]): TableRow[] {
+  if (cluster.length === 0) return rows;
+  const sizes = new Map(cluster.map((one) => [`${one.schema}\0${one.name}`, one]));
+  return rows
+    .map((row): TableRow => {
+      const size = sizes.get(`${row.schema}\0${row.table}`);
+      if (size === undefined) return row;
+      const { tableBytes, totalBytes, rows: count } = size;
+      const table = tableBytes ?? 0;
+      const indexBytes = Math.max(0, (totalBytes ?? 0) - table);
+      return {
+        ...{ ...row, rows: count, tableBytes: table, toastBytes: 0, indexBytes },
+        ...{ totalBytes: totalBytes ?? 0, isSizeEstimated: totalBytes === null },
+        ...{ bloatBytes: null, bloatPercent: null, bloatSource: null },
+        bloatUnknown: 'distributed',
+      };
+    })
+    .toSorted((a, b) => b.totalBytes - a.totalBytes);
 }
 
 function bloatNotes(rows: TableRow[]): ReportNote[] {

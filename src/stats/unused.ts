@@ -18,14 +18,20 @@ import {
   renderWhole,
 } from './index-catalog.ts';
 import { readIndexFeatures } from './indexes.ts';
+import type { Trends } from './trends.ts';
 
 /** Which schema to read, and how old its counters have to be. */
 export interface ReadUnusedIndexesOptions extends StatsOptions {
   /** Counters younger than this prove nothing; default 7 days. 0 trusts counters of any age. */
   minimumAgeMs?: number | undefined;
+  /**
+   * From `readTrends`; default: no history. It reaches back beyond a reset of the counters, and finds
+   * indexes that were used once and are no longer.
+   */
+  trends?: Trends | null | undefined;
 }
 
-/** An index that was never scanned and that nothing else needs. */
+/** An index without a scan that nothing else needs. */
 export interface UnusedIndexRow {
   schema: string;
   table: string;
@@ -38,6 +44,10 @@ export interface UnusedIndexRow {
   /** How often its upkeep was paid for. */
   tableWrites: number;
   partitions: number;
+  /** Scans before the history began, for an index that is no longer used; 0 if it never was. */
+  oldScans: number;
+  /** Since when the history knows of no scan, for such an index; null for one never scanned. */
+  idleSince: Date | null;
   caveat: string | null;
   dropSql: string;
   /** Creates it again; null if the definition could not be read. */
@@ -53,6 +63,8 @@ type Kept =
   | 'young';
 
 const DEFAULT_MINIMUM_AGE_MS = 7 * DAY_MS;
+/** A report at the end of a month uses an index once in that time. */
+const IDLE_MS = 35 * DAY_MS;
 
 /**
  * Indexes without a scan since the server counts, the largest first. Indexes that are needed
@@ -69,20 +81,23 @@ const DEFAULT_MINIMUM_AGE_MS = 7 * DAY_MS;
  */
 export async function readUnusedIndexes(
   session: Session,
-  { minimumAgeMs = DEFAULT_MINIMUM_AGE_MS, ...options }: ReadUnusedIndexesOptions = {},
+  { minimumAgeMs = DEFAULT_MINIMUM_AGE_MS, trends, ...options }: ReadUnusedIndexesOptions = {},
 ): Promise<StatsReport<UnusedIndexRow>> {
   await requireSchema(session, options);
   const age = await readCounterAge(session);
-  const { countedSince } = age;
-  if (countedSince === null || age.ageMs < minimumAgeMs) {
-    const notes = [...age.notes, ...tooYoung(age, minimumAgeMs)];
+  const past = findPast(age, trends ?? null);
+  const { countedSince } = past;
+  if (countedSince === null || past.ageMs < minimumAgeMs) {
+    const notes = [...age.notes, ...tooYoung(past, minimumAgeMs)];
     return { rows: [], countedSince, notes };
   }
   const features = await readIndexFeatures(session);
   const found = (await runWithoutWaiting(session, options, (precision) =>
-    render(options, precision, features, minimumAgeMs),
+    render({ ...options, minimumAgeMs, past }, precision, features),
   )) as unknown as (UnusedIndexRow & { kept: Kept | null })[];
-  const rows = found.filter(({ kept }) => kept === null).map(({ kept: _, ...row }) => row);
+  const rows = found
+    .filter(({ kept }) => kept === null)
+    .map(({ kept: _, ...row }) => ({ ...row, idleSince: row.oldScans > 0 ? past.since : null }));
   return {
     rows,
     countedSince,
@@ -94,7 +109,40 @@ export async function readUnusedIndexes(
   };
 }
 
-function tooYoung({ countedSince, ageMs }: CounterAge, minimumAgeMs: number): ReportNote[] {
+/** What the history adds to the counters. */
+interface Past extends Pick<CounterAge, 'countedSince' | 'ageMs'> {
+  since: Date | null;
+  /** IDs of indexes that were scanned before the counters were reset. */
+  used: number[];
+  /** Indexes that were scanned only before the history began, with their scans then. */
+  idle: [oid: number, scans: number][];
+}
+
+function findPast({ countedSince, ageMs }: CounterAge, trends: Trends | null): Past {
+  if (trends === null || countedSince === null) {
+    return { countedSince, ageMs, since: null, used: [], idle: [] };
+  }
+  const all = [...trends.indexScans];
+  const historyMs = Date.now() - trends.since.getTime();
+  const isOlder = historyMs > ageMs;
+  return {
+    countedSince: isOlder ? trends.since : countedSince,
+    ageMs: isOlder ? historyMs : ageMs,
+    since: trends.since,
+    used: isOlder ? all.filter(([, { scans }]) => scans > 0).map(([oid]) => oid) : [],
+    idle:
+      historyMs < IDLE_MS
+        ? []
+        : all
+            .filter(([, { scans, last }]) => scans === 0 && last > 0)
+            .map(([oid, { last }]) => [oid, last]),
+  };
+}
+
+function tooYoung(
+  { countedSince, ageMs }: Pick<CounterAge, 'countedSince' | 'ageMs'>,
+  minimumAgeMs: number,
+): ReportNote[] {
   if (countedSince === null) return [];
   return [
     {
@@ -147,12 +195,16 @@ function keptNotes(kept: (Kept | null)[]): ReportNote[] {
 }
 
 function render(
-  options: StatsOptions,
+  { minimumAgeMs, past, ...options }: StatsOptions & { minimumAgeMs: number; past: Past },
   precision: StatsPrecision,
   features: IndexCatalogFeatures,
-  minimumAgeMs: number,
 ): string {
+  const idle = past.idle.map(([oid, scans]) => `(${oid}, ${scans})`);
+  const used = past.used.length === 0 ? '' : `and u.whole <> all ('{${past.used}}'::oid[])`;
   return `${renderIndexCatalog(options, features)},
+  idle as materialized (
+    select i.oid::oid, i.scans from (values ${[...idle, '(0, 0)'].join(', ')}) i (oid, scans)
+  ),
   judged as materialized (
     select r.indexrelid, case
         when r.indisprimary or r.indisunique or r.indisexclusion 
@@ -167,14 +219,15 @@ function render(
       end as kept
     from roots r
     join used u on u.whole = r.indexrelid
-    where u.scans = 0 and u.is_valid
+    left join idle b on b.oid = u.whole
+    where (u.scans = 0 or u.scans = b.scans) and u.is_valid ${used}
       and r.indrelid not in (select e.oid from extension_owned e)
   ),
   ${renderSizes('select j.indexrelid from judged j where j.kept is null', precision)}
   select j.kept, r.nspname as "schema", r.table_name as "table", r.relname as "index",
     d.definition, z.size_bytes::float8 as "sizeBytes", z.is_estimated as "isSizeEstimated",
     t.scans::float8 as "tableScans", t.writes::float8 as "tableWrites",
-    u.partitions::int as "partitions",
+    u.partitions::int as "partitions", u.scans::float8 as "oldScans",
     case when t.scans = 0 then 'the table was never read either: this proves nothing yet' end as "caveat",
     pg_catalog.format('drop index %s%I.%I;',
       case when r.relkind = 'I' then '' else 'concurrently ' end, r.nspname, r.relname) as "dropSql",
@@ -197,6 +250,12 @@ export const UNUSED_VIEW: ReportView<UnusedIndexRow> = {
     { header: 'index', value: (row) => `${row.schema}.${row.index}` },
     { header: 'table', value: (row) => row.table, priority: 3 },
     { header: 'size', value: (row) => row.sizeBytes, unit: 'bytes' },
+    {
+      header: 'idle since',
+      value: (row) => row.idleSince,
+      unit: 'time',
+      priority: 1,
+    },
     { header: 'table scans', value: (row) => row.tableScans, unit: 'count', priority: 4 },
     { header: 'table writes', value: (row) => row.tableWrites, unit: 'count', priority: 2 },
     {

@@ -42,6 +42,21 @@ export function withCommandRenderer<T>(render: CommandRenderer, work: () => T): 
   return renderings.run({ render, written: new Set() }, work);
 }
 
+/**
+ * The same where the work concerns one of many targets: its commands are given the flags that choose it.
+ *
+ * @param flagsFor gives them, for a command
+ */
+export function withCommandFlags<T>(
+  flagsFor: (command: PrintedCommand) => PrintedFlags,
+  work: () => T,
+): T {
+  const { render = renderPlainly, written = new Set<string>() } = renderings.getStore() ?? {};
+  const chosen: CommandRenderer = (command) =>
+    render({ ...command, flags: { ...flagsFor(command), ...command.flags } });
+  return renderings.run({ render: chosen, written }, work);
+}
+
 /** The commands that were written so far: they stay in one piece where a text is broken into lines. */
 export function writtenCommands(): Iterable<string> {
   return renderings.getStore()?.written ?? [];

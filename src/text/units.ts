@@ -106,7 +106,7 @@ const LONGEST_MS = 2_147_483_647;
 /**
  * Reads a duration as PostgreSQL writes them: a number with `ms`, `s`, `min`, `h` or `d`.
  *
- * @param value such as `'2s'`, `'1.5 min'`, `'500ms'`; a number without a unit means milliseconds
+ * @param value such as `'2s'`, `'1.5 min'`, `'500ms'`; a number (not text) without a unit means milliseconds
  * @param name what the duration is for, as the error message shall call it
  * @returns whole milliseconds, from 0 to 2147483647
  * @throws EvdbError `CONFIG_INVALID` where it cannot be read
@@ -115,6 +115,12 @@ const LONGEST_MS = 2_147_483_647;
 export function parseDuration(value: string | number, name = 'the duration'): number {
   const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(String(value));
   const unit = match?.[2]?.toLowerCase() ?? '';
+  // PostgreSQL means milliseconds by a bare number, other tools seconds; nobody means both.
+  if (typeof value === 'string' && unit === '' && Number(match?.[1]) > 0) {
+    throw new EvdbError('CONFIG_INVALID', `${name}: "${value}" has no unit`, {
+      hint: `Write ${value.trim()}ms or ${value.trim()}s.`,
+    });
+  }
   const factor = unit === '' ? 1 : MS_PER_UNIT.get(unit);
   if (match?.[1] === undefined || factor === undefined) {
     const minutes = unit === 'm' ? ' Minutes are written "min".' : '';

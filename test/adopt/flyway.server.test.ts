@@ -202,7 +202,9 @@ describe('refuses', () => {
       details: {
         findings: [
           { message: 'it is code or a script, not SQL' },
-          { message: `it uses the placeholder ${placeholder('app_schema')}` },
+          {
+            message: `it uses the placeholder ${placeholder('app_schema')}; in evdb it is a variable, :"app_schema" or :'app_schema', behind the line -- evdb: variables app_schema`,
+          },
         ],
       },
     });

@@ -1,3 +1,4 @@
+import type { Command } from 'commander';
 import { test as base, describe, expect } from 'vitest';
 import { complete } from '../../src/cli/completion/answer.ts';
 import { describeCommands, isDescribed } from '../../src/cli/completion/describe.ts';
@@ -163,13 +164,13 @@ describe('what the files of a project know', () => {
   });
 });
 
+const leavesOf = ({ commands }: Command): Command[] =>
+  commands.flatMap((one) => (one.commands.length > 0 ? leavesOf(one) : [one]));
+
 describe('every option and argument', () => {
   test('has choices, or somebody has said what it takes', () => {
     const whole = buildProgram(processContext(process), { exitCode: 0, command: '' });
-    const leaves = whole.commands.flatMap((one) =>
-      one.commands.length > 0 ? one.commands : [one],
-    );
-    const unsaid = leaves.flatMap(({ options, registeredArguments }) => [
+    const unsaid = leavesOf(whole).flatMap(({ options, registeredArguments }) => [
       ...options
         .filter(({ required, argChoices }) => required && !argChoices)
         .map(({ flags }) => flags.replace(/^-\w, /, '')),

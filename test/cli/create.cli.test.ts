@@ -136,3 +136,27 @@ test('warns of an earlier migration of the same name', async ({ creation, projec
   expect(stdout).toContain('created  migrations/004_add_venues.sql');
   expect(code).toBe(0);
 });
+
+test('writes a repeatable, which has no version, and takes it back by its name', async ({
+  creation,
+  project,
+  emptyDb,
+}) => {
+  const { code, stdout } = await creation.create('active users', '--repeatable', '--json');
+  expect({ code, ...JSON.parse(stdout) }).toMatchObject({
+    ...{ code: 0, name: 'active_users', files: ['migrations/repeatable/active_users.sql'] },
+  });
+  expectError(await creation.create('active users', '--repeatable'), 'FILE_EXISTS', 1);
+  await project.write(
+    'migrations/repeatable/active_users.sql',
+    'create or replace view active_users as select 1 as one;',
+  );
+  const options = { cwd: project.dir, env: { EVDB_URL: emptyDb.url } };
+  const up = await runCli(['migrate', 'up'], options);
+  expect(up.stdout).toMatch(/^applied {6}repeatable\/active_users {2}.*\napplied 1 repeatable in /);
+  const down = await runCli(['migrate', 'down', '--repeatable', 'active_users'], options);
+  expect(down.stdout).toMatch(
+    /^rolled back {2}repeatable\/active_users .*\nrolled back 1 repeatable in /,
+  );
+  expect(down.code).toBe(0);
+});

@@ -15,6 +15,7 @@ const node = process.env.EVDB_TEST_NODE || process.execPath;
 const pageMs = 300_000;
 
 const PAGES = [
+  'docs/fleets.md',
   'README.md',
   'SKILL.md',
   ...readdirSync('docs/guides')

@@ -1,4 +1,6 @@
+import { readdir } from 'node:fs/promises';
 import { expect } from 'vitest';
+import { migrateUp } from '../../src/index.ts';
 import { test } from '../support/migrate-kit.ts';
 import { runCli } from '../support/run-cli.ts';
 import { expectError, expectHint, parseJson } from './cli-kit.ts';
@@ -36,4 +38,31 @@ test('up --expand says where it stops and what that waits for; plan and status s
   expect(json.steps).toMatchObject([
     { isContract: true, gates: [{ text: 'require select false', isOpen: false, found: 'false' }] },
   ]);
+});
+
+test('migrate expand prints the files, or writes them and says what comes next', async ({
+  stage,
+  project,
+}) => {
+  await stage.migration('001_events', 'create table events (id int primary key, location text);');
+  await migrateUp(stage.options);
+  const evdb = (...args: string[]) =>
+    runCli(['migrate', 'expand', ...args], { cwd: project.dir, env: { EVDB_URL: stage.url } });
+  const rename = ['rename-column', 'events.location', 'venue'];
+  const shown = await evdb(...rename, '--dry-run');
+  expect(shown.stdout).toContain('-- migrations/002_add_events_venue.sql\n');
+  const files = () => readdir(stage.options.directory);
+  expect(await files()).toEqual(['001_events.sql']);
+
+  const written = await evdb(...rename);
+  expect(written).toMatchObject({ code: 0, stderr: '' });
+  expect(written.stdout).toContain(
+    'created  migrations/005_drop_events_location.sql  contract\n' +
+      'Each has a down script beside it. All ran up, down and up again in a scratch database.\n',
+  );
+  expect(written.stdout).toContain('evdb migrate up --expand');
+  expect(await files()).toHaveLength(9);
+  const missing = await evdb('split-column', 'events.location');
+  expectError(missing, 'USAGE', 2);
+  expect(missing.stderr).toContain('--into');
 });

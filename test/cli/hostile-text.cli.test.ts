@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { openSync } from 'node:fs';
+import { openSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, inject } from 'vitest';
@@ -130,6 +130,10 @@ test('prints no password of sessions that are in the way, whichever way it is wr
     await check('stats', 'locks', ...format);
     await check('stats', 'connections', ...format);
     await check('doctor', ...format);
+    await check('report', '--out', 'report.html', ...format);
+    const page = readFileSync(join(project.dir, 'report.html'), 'utf8');
+    expect(page).toContain('in_the_way');
+    expect(page).not.toContain(SECRET);
   }
   await emptyDb.sql`
     select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and pid <> pg_backend_pid()`;

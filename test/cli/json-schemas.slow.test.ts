@@ -35,7 +35,7 @@ describe('the schemas of --json', () => {
     const wanted = listCommands(build()).map((command) => `${command.replaceAll(' ', '-')}.json`);
     expect(wanted.length).toBeGreaterThan(40);
     expect(readdirSync(folder).sort()).toEqual(
-      [...wanted, 'config-file.json', 'error.json'].sort(),
+      [...wanted, 'config-file.json', 'error.json', 'progress.json'].sort(),
     );
   });
 

@@ -22,11 +22,11 @@ test('says whom it waits for, gives up after --lock-wait-budget, and exits 4', a
   const who = `pid ${row?.pid} \\(evdb-test, .*, idle in transaction for .*\\): begin; select \\* from busy`;
   expect(result.stderr).toMatch(new RegExp(`^001_a waits for ${who}$`, 'm'));
   expect(result.stderr).toMatch(
-    /^001_a did not get its locks \(try 1, 1\.0 s so far\), again in 200 ms$/m,
+    /^001_a could not acquire its locks \(try 1, 1\.0 s so far\), trying again within 200 ms$/m,
   );
   expect(result.stderr).toMatch(
     new RegExp(
-      `^error LOCK_TIMEOUT .*001_a did not get its locks: ${who} \\(seen (?:once|in 2 tries),`,
+      `^error LOCK_TIMEOUT .*001_a could not acquire its locks: ${who} \\(seen (?:once|in 2 tries),`,
       'm',
     ),
   );

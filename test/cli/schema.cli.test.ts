@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { test } from '../support/migrate-kit.ts';
@@ -262,4 +262,26 @@ test('proves down scripts, and exits 3 where one forgets something', async ({ st
   expect(stdout).toContain('    + column public.users.b: text\n');
   expect(stdout).toContain('1 down script proven: undoes its migration exactly\n');
   expect(code).toBe(3);
+});
+
+test('draws a dump without a server, as text and as a drawing', async ({ project }) => {
+  await writeFile(
+    join(project.dir, 'dump.sql'),
+    `${USERS} create table notes (user_id integer not null references users);`,
+  );
+  const env = { EVDB_URL: 'postgres://nobody@127.0.0.1:1/nothing' };
+  const diagram = (...args: string[]) =>
+    runCli(['schema', 'diagram', '--from', 'file:dump.sql', ...args], { cwd: project.dir, env });
+  const text = await diagram();
+  expect(text).toMatchObject({ code: 0, stdout: expect.stringContaining('users ||--o{ notes') });
+  expect(await diagram('--out', 'docs/schema.svg')).toMatchObject({
+    code: 0,
+    stdout: 'wrote  docs/schema.svg  2 tables, 1 foreign key\n',
+  });
+  expect(await readFile(join(project.dir, 'docs/schema.svg'), 'utf8')).toMatch(/^<svg /);
+  const again = await diagram('--out', 'docs/schema.svg', '--json');
+  expect(parseJson(again)).toMatchObject({ format: 'svg', state: 'unchanged' });
+  const unknown = await diagram('--tables', 'nothing');
+  expect(unknown.code).toBe(2);
+  expect(unknown.stderr).toContain('no table matches nothing');
 });

@@ -301,3 +301,53 @@ test('keeps what was analyzed before Ctrl-C, and lists it', async ({ emptyDb, pr
   expect(stderr).toContain('interrupted: finishing the current table');
   expect(code).toBe(130);
 });
+
+test('keeps snapshots around what up applies, and shows what changed since a version', async ({
+  emptyDb,
+  project,
+}) => {
+  const evdb = (...args: string[]) =>
+    runCli(args, { cwd: project.dir, env: { EVDB_URL: emptyDb.url, EVDB_SNAPSHOTS: 'true' } });
+  await project.migration('001_first', 'create table places (id integer)');
+  await evdb('migrate', 'up');
+  await project.migration(
+    '002_rows',
+    'create table seats as select 1 as id; create index on seats (id)',
+  );
+  expect(await evdb('migrate', 'up')).toMatchObject({ code: 0 });
+  // Nothing to do is nothing to keep.
+  await evdb('migrate', 'up');
+  const listed = parseJson(await evdb('stats', 'snapshot', '--list', '--json'));
+  expect(listed.snapshots).toMatchObject(
+    ['before up', 'after up', 'before up', 'after up'].map((reason) => ({ reason })),
+  );
+  const since = await evdb('stats', 'diff', '--since', '002');
+  expect(since.stdout).toMatch(/^from .* \(before up\) to /);
+  expect(since.stdout).toMatch(/^public\.seats +created/m);
+  expect(since.stdout).not.toContain('places');
+  const between = parseJson(await evdb('stats', 'diff', '--since', '1', '--until', '1', '--json'));
+  expect(between).toMatchObject({
+    before: { reason: 'before up' },
+    after: { reason: 'after up' },
+    tables: [{ change: 'created', table: 'places' }],
+  });
+  const written = await evdb('stats', 'snapshot', '--to', 'now.json');
+  expect(written.stdout).toMatch(/^wrote now\.json: 2 tables, 1 index, /);
+  await emptyDb.sql`drop table seats`;
+  const gone = await evdb('stats', 'diff', '--since', 'now.json', '--markdown');
+  expect(gone.stdout).toMatch(/^\| public\.seats \| dropped /m);
+  expectError(await evdb('stats', 'diff', '--since', '7'), 'UNKNOWN_VERSION', 2);
+  expectError(await evdb('stats', 'diff', '--since', 'nothing'), 'USAGE', 2);
+});
+
+test('applies migrations all the same where no snapshot can be kept', async ({
+  emptyDb,
+  project,
+}) => {
+  await project.migration('001_first', 'create table places (id integer)');
+  await emptyDb.sql.unsafe('create schema evdb; create view evdb.snapshot as select 1');
+  const env = { EVDB_URL: emptyDb.url, EVDB_SNAPSHOTS: 'true' };
+  const result = await runCli(['migrate', 'up'], { cwd: project.dir, env });
+  expect(result.stderr).toContain('warning  no snapshot was taken: ');
+  expect(result).toMatchObject({ code: 0, stdout: expect.stringContaining('applied 1 migration') });
+});

@@ -67,6 +67,37 @@ test('gives the renames to programs, and is content when they are done', async (
   expect(await validate('main')).toMatchObject({ code: 0 });
 });
 
+test('knows a baseline that replaces what the base has, on either side', async ({ repository }) => {
+  const { git, commit, validate, migration, dir } = repository;
+  git('checkout', 'main');
+  await commit('002_b');
+  git('checkout', '-b', 'squash');
+  for (const name of ['001_a', '002_b']) {
+    git('rm', `migrations/${name}.sql`, `migrations/${name}.down.sql`);
+  }
+  const header = '-- evdb: replaces 001-002\n-- evdb: irreversible it makes all\n';
+  await migration('002_baseline', `${header}select 1;`);
+  git('add', '.');
+  git('commit', '-m', 'squash');
+  await commit('003_mine');
+  const codesOf = async (ref: string) => {
+    const { findings } = parseJson(await validate(ref, '--json')) as unknown as {
+      findings: { code: string; severity: string; message: string }[];
+    };
+    return findings.filter(({ severity }) => severity === 'error').map(({ message }) => message);
+  };
+  expect(await codesOf('main')).toEqual([]);
+  git('checkout', 'main');
+  await commit('004_theirs');
+  expect(await codesOf('squash')).toEqual([]);
+  git('rm', 'migrations/001_a.sql', 'migrations/001_a.down.sql');
+  git('commit', '-m', 'removed');
+  git('checkout', '-b', 'other', 'HEAD~1');
+  await rm(join(dir, 'migrations', '001_a.down.sql'));
+  await rm(join(dir, 'migrations', '001_a.sql'));
+  expect(await codesOf('HEAD')).toEqual(['001_a.sql is on HEAD, and was removed here']);
+});
+
 test('fails for what is new here, and not for what stands on the base', async ({ repository }) => {
   const { git, migration, validate } = repository;
   const blocking = 'create table t (a int); insert into t values (1);';
@@ -89,6 +120,32 @@ test('fails for what is new here, and not for what stands on the base', async ({
   expect(errors).toMatchObject([
     { code: 'index-not-concurrent', location: { file: 'migrations/005_index.sql' } },
   ]);
+});
+
+test('fails for a repeatable that was changed here, and not for one that is the same on the base', async ({
+  repository,
+}) => {
+  const { git, write, validate } = repository;
+  const bad = (name: string) => `create view ${name} as select 1 as one;\n`;
+  git('checkout', 'main');
+  await write('migrations/repeatable/known.sql', bad('known'));
+  git('add', '.');
+  git('commit', '-m', 'views');
+  git('checkout', 'mine');
+  git('merge', 'main');
+  const same = await validate('main');
+  expect(same.stdout).not.toContain('REPEATABLE_REFUSED');
+  expect(same).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('in files that are the same on main'),
+  });
+  await write('migrations/repeatable/mine.sql', bad('mine'));
+  const added = await validate('main');
+  expect(added.code).toBe(3);
+  expect(added.stdout).toContain('REPEATABLE_REFUSED  migrations/repeatable/mine.sql:1');
+  expect(added.stdout).not.toContain('known.sql');
+  await write('migrations/repeatable/known.sql', `${bad('known')}-- more\nselect 1;\n`);
+  expect((await validate('main')).stdout).toContain('migrations/repeatable/known.sql:1');
 });
 
 test('sees migrations that are not committed yet', async ({ repository }) => {

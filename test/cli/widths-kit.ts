@@ -39,6 +39,8 @@ export async function openShop(): Promise<Shop> {
   const sql = openSql(url);
   const project = await createProject();
   await cp(MIGRATIONS, join(project.dir, 'migrations'), { recursive: true });
+  const members = ['public', { schema: 'a_second_one', labels: { region: '東京', plan: 'free' } }];
+  await project.write('evdb.config.json', JSON.stringify({ fleets: { tenants: { members } } }));
   const terminal = (columns: number) =>
     createTerminal({ columns, rows: 50 }, { cwd: project.dir, url });
   if ((await terminal(80).run('migrate', 'up')) !== 0) throw new Error('the shop did not come up');

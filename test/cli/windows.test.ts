@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { createCommandRenderer } from '../../src/cli/command-renderer.ts';
 import { type CliContext, processContext } from '../../src/cli/context.ts';
 import { buildProgram } from '../../src/cli/run.ts';
@@ -6,6 +6,14 @@ import { displayPath } from '../../src/migrate/files/version.ts';
 import type { PipelineFinding } from '../../src/report/pipeline.ts';
 import { renderPipeline } from '../../src/report/pipeline-formats.ts';
 import { sameCommand, withCommandRenderer } from '../../src/text/command-line.ts';
+
+// Files before this one have loaded the sources with this system's paths; those behind it get them back.
+vi.hoisted(() => vi.resetModules());
+afterAll(() => {
+  vi.restoreAllMocks();
+  vi.doUnmock('node:path');
+  vi.resetModules();
+});
 
 // Paths as Node makes them on Windows. Files are not read here: the workflow `test` runs the suite there.
 vi.mock('node:path', async (original) => {

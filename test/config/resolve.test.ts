@@ -60,6 +60,7 @@ describe('the precedence of a setting', () => {
         EVDB_URL: 'postgres://a:pw@h/d',
         EVDB_MIGRATION_URL: 'postgres://a:pw@m/d',
         EVDB_MIGRATIONS_DIR: 'sql',
+        EVDB_SEEDS_DIR: 'rows',
         EVDB_SCHEMA: 's',
         EVDB_LEDGER_SCHEMA: 'l',
         EVDB_SEARCH_PATH: 'x',
@@ -75,6 +76,7 @@ describe('the precedence of a setting', () => {
       connection: { options: { hosts: [{ host: 'h', port: 5432 }] } },
       migrationConnection: { options: { hosts: [{ host: 'm', port: 5432 }] } },
       migrationsDir: join(project.dir, 'sql'),
+      seedsDir: join(project.dir, 'rows'),
       schema: 's',
       ledgerSchema: 'l',
       searchPath: ['x'],
@@ -92,6 +94,7 @@ describe('the precedence of a setting', () => {
     expect(config).toMatchObject({
       projectDir: project.dir,
       migrationsDir: join(project.dir, 'migrations'),
+      seedsDir: join(project.dir, 'seeds'),
       schema: 'public',
       ledgerSchema: 'evdb',
       searchPath: [],

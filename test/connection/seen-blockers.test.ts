@@ -27,3 +27,12 @@ it('keeps what a blocker did last, and when it was seen first', () => {
   seen.note([blocker(1, 'select 2')]);
   expect(seen.list()).toEqual([{ ...first, query: 'select 2', tries: 2 }]);
 });
+
+it('knows of no blocker in a try that met none', () => {
+  const seen = createSeenBlockers();
+  seen.startTry();
+  seen.note([blocker(1)]);
+  seen.startTry();
+  expect(seen.last).toEqual([]);
+  expect(seen.list()).toMatchObject([{ pid: 1, tries: 1 }]);
+});

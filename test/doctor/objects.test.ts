@@ -168,6 +168,8 @@ describe('indexes', () => {
     tableScans: 5,
     tableWrites: 9,
     partitions: 0,
+    oldScans: 0,
+    idleSince: null,
     caveat: null,
     dropSql: 'drop index concurrently public.events_idx;',
     revertSql: null,

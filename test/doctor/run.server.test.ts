@@ -201,7 +201,9 @@ test('runs every check on an empty database and on the event schema, also for a 
 }) => {
   for (const url of [emptyDb.url, db.url, live.plainUrl]) {
     const report = await inspect(url, (session) => runDoctor(session));
-    expect(report.checks.map(({ check }) => check)).toEqual(DOCTOR_CHECKS.map(({ name }) => name));
+    // Those of a cluster are left out where there is none.
+    const here = DOCTOR_CHECKS.filter(({ group }) => group !== 'cluster');
+    expect(report.checks.map(({ check }) => check)).toEqual(here.map(({ name }) => name));
     const inError = toldChecks(report)
       .flatMap(({ findings }) => findings)
       .filter(({ reason }) => /does not exist|syntax|cannot|operator/.test(reason));

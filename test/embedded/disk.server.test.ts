@@ -14,7 +14,8 @@ afterAll(async () => {
   for (const folder of mounts) {
     execFileSync('mount', ['-o', 'remount,rw', folder]);
     await stopEmbeddedServer({ directory: join(folder, '.evdb') });
-    execFileSync('umount', [folder]);
+    // Lazily, since whoever looks into it meanwhile would keep it busy.
+    execFileSync('umount', ['--lazy', folder]);
   }
   await stage.remove();
 });

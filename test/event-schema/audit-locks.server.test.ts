@@ -2,6 +2,7 @@ import type postgres from 'postgres';
 import { describe, expect } from 'vitest';
 import { closeSql, openSql } from '../support/databases.ts';
 import { test } from '../support/fixture.ts';
+import { listAwaitedLocks } from '../support/waiting.ts';
 import { addOldEntries, cleanUp, listPartitions, readAges } from './audit-kit.ts';
 import { withOpenTransaction } from './clients-kit.ts';
 import { addEvent, addUsers, only, readSeats, register } from './event-schema-kit.ts';
@@ -151,8 +152,7 @@ describe('cleanup beside other sessions', () => {
 /** Until some session waits for a lock on a table. */
 async function waitForWaiter(sql: postgres.Sql): Promise<void> {
   for (let i = 0; i < 500; i++) {
-    const waiting = await sql`select from pg_locks where not granted and locktype = 'relation'`;
-    if (waiting.length > 0) return;
+    if ((await listAwaitedLocks(sql)).length > 0) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   throw new Error('no session waits for a lock');

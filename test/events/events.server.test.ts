@@ -14,6 +14,7 @@ import { withOpenTransaction } from '../event-schema/clients-kit.ts';
 import { addEvent, addUsers, letEventPass, readSeats } from '../event-schema/event-schema-kit.ts';
 import { test } from '../support/fixture.ts';
 import { inspect, write } from '../support/sessions.ts';
+import { failureOf } from '../support/waiting.ts';
 
 const find = (url: string, options: FindEventsOptions = {}) =>
   inspect(url, (session) => findEvents(session, options));
@@ -78,6 +79,24 @@ describe('findEvents', () => {
       after = page.next ?? undefined;
     } while (after !== undefined);
     expect(seen).toEqual(events);
+  });
+
+  test('goes on only with the words that it began with', async ({ db }) => {
+    for (let i = 1; i <= 2; i++) await addEvent(db.sql, { title: 'Jazz' });
+    const { next } = await find(db.url, { words: 'jazz', limit: 1 });
+    const after = next ?? undefined;
+    const other = await failureOf(find(db.url, { words: 'blues', limit: 1, after }));
+    expect(other).toMatchObject({
+      code: 'USAGE',
+      message: expect.stringContaining('something else'),
+    });
+    for (const token of ['', 'not one', '♥', 'W10', 'WyJhIl0']) {
+      const error = await failureOf(find(db.url, { words: 'jazz', after: token }));
+      expect(error).toMatchObject({
+        code: 'USAGE',
+        message: expect.stringContaining('not the end of a page'),
+      });
+    }
   });
 });
 

@@ -4,6 +4,7 @@ import { addEvent, addUsers, listWrongCounters } from '../event-schema/event-sch
 import { behindTriggers, listBroken, smuggle } from '../event-schema/rules-kit.ts';
 import { test } from '../support/fixture.ts';
 import { inspect, write } from '../support/sessions.ts';
+import { listAwaitedLocks } from '../support/waiting.ts';
 
 const repair = (url: string, options: RepairBusinessRulesOptions = {}) =>
   write(url, (session) => repairBusinessRules(session, options));
@@ -141,9 +142,7 @@ describe('repairBusinessRules', () => {
         code: 'INTERRUPTED',
         details: { repairs: [{ repair: 'repair_registration_counts' }] },
       });
-      await expect
-        .poll(async () => (await sql`select from pg_locks where not granted`).length)
-        .toBe(1);
+      await expect.poll(() => listAwaitedLocks(sql)).toHaveLength(1);
       controller.abort();
       await refused;
     });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { lint, places } from './lint-kit.ts';
+import { lint, places, verdicts } from './lint-kit.ts';
 
 describe('the linter', () => {
   it('judges the statements of a do block at their lines', () => {
@@ -17,5 +17,25 @@ describe('the linter', () => {
   it('reads dynamic SQL that is one string', () => {
     const text = "do $$ begin\n  execute 'vacuum t';\nend $$;";
     expect(places(lint(text))).toEqual(['concurrently-in-tx 2:12']);
+  });
+
+  it('only informs about what builds would miss in a contract that a gate holds back', () => {
+    const script = {
+      ...({ path: '002.sql', direction: 'up', isTransactional: true, isJudged: true } as const),
+      text: 'alter table t drop column a;\nalter table t rename column b to c;\nalter table t alter column d set not null;',
+    };
+    const before = 'create table t (a int, b int, d int);';
+    const only = ['destructive-change', 'breaking-rename', 'set-not-null'];
+    expect(verdicts(lint(script, { before, only }))).toEqual([
+      'destructive-change error',
+      'breaking-rename error',
+      'set-not-null error',
+    ]);
+    // A gate does not shorten a lock.
+    expect(verdicts(lint({ ...script, isGatedContract: true }, { before, only }))).toEqual([
+      'destructive-change info',
+      'breaking-rename info',
+      'set-not-null error',
+    ]);
   });
 });

@@ -176,6 +176,7 @@ export async function checkScript(
       file: {
         isTransactional: true,
         isBackfill: false,
+        isGatedContract: false,
         direction: 'up',
         fresh: new Set(),
         freshTypes: new Set(),

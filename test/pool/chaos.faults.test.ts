@@ -69,7 +69,7 @@ async function writePairs(
   }
 }
 
-for (const seed of seedsOf(1, 2)) {
+for (const seed of seedsOf(1)) {
   test(`keeps whole what it confirmed, and nothing else, in chaos (seed ${seed})`, async ({
     stage,
   }) => {

@@ -72,6 +72,8 @@ test('gives nobody a connection in a transaction where the limit strikes while i
         },
         { actor: 'ann', isolation: 'repeatable read' },
       ),
+      // 150 of them over two connections, which the limit ends again and again.
+      40_000,
     ),
   );
   const outcomes = await Promise.all(work);

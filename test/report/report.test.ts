@@ -140,7 +140,7 @@ describe('a run', () => {
 describe('a status', () => {
   const counts = {
     ...{ applied: 0, pending: 0, reworded: 0, changed: 0, missing: 0, ahead: 0 },
-    ...{ outOfOrder: 0, incomplete: 0 },
+    ...{ outOfOrder: 0, incomplete: 0, partial: 0 },
   };
   const appliedAt = '2026-11-22T14:03:05.678Z';
   const entry = (label: string, state: StatusEntry['state']): StatusEntry => ({

@@ -271,6 +271,15 @@ const WORDS: Behaviour[] = [
 
 const SETTINGS: Behaviour[] = [
   {
+    title: 'a sequence is unlogged where it was, whatever its table is',
+    setup: `
+      create unlogged table t (a serial, b integer generated always as identity, c integer generated always as identity);
+      create table u (a serial, b integer generated always as identity);
+      alter sequence t_b_seq set logged; alter sequence u_b_seq set unlogged`,
+    asks: ["select relname, relpersistence from pg_class where relkind = 'S' order by relname"],
+    since: 150000,
+  },
+  {
     title: 'a child has the settings of its columns, and not those of its parents',
     setup: `
       create table p (a text, b text, c text, d text);

@@ -5,6 +5,7 @@ import { renderStructure } from '../../src/structure/render/structure.ts';
 import { STRUCTURE_KINDS } from '../../src/structure/structure.ts';
 import { closeSql, openSql } from '../support/databases.ts';
 import { connectionTo } from '../support/sessions.ts';
+import { listAwaitedLocks } from '../support/waiting.ts';
 import { test } from './structure-kit.ts';
 
 test('a dump with every kind of object makes the same database again', async ({ stage }) => {
@@ -39,9 +40,7 @@ test('reads again what was dropped while it was read', async ({ stage, emptyDb }
   const other = openSql(emptyDb.url, 1);
   await other.unsafe('begin; drop view v');
   const read = stage.read();
-  await expect
-    .poll(() => stage.sql`select from pg_locks where not granted`, { timeout: 5000 })
-    .toHaveLength(1);
+  await expect.poll(() => listAwaitedLocks(stage.sql)).toHaveLength(1);
   await other.unsafe('commit');
   await closeSql(other);
   expect((await read).objects.map(({ name }) => name)).toEqual([

@@ -4,13 +4,15 @@ import type { SourceFile } from './source-files.ts';
 export type Rule = (files: SourceFile[]) => string[];
 
 const library = [
+  'citus/',
   ...['sql/', 'connection/', 'embedded/', 'scratch/', 'config/', 'catalog/', 'impact/', 'lint/'],
-  ...['trace/', 'migrate/', 'structure/', 'adopt/', 'stats/', 'doctor/', 'database/', 'events/'],
-  ...['report/', 'pool/', 'application/', 'typescript/'],
+  ...['trace/', 'migrate/', 'structure/', 'adopt/', 'stats/', 'doctor/', 'history/', 'database/'],
+  ...['monitor/', 'overview/'],
+  ...['events/', 'report/', 'pool/', 'application/', 'typescript/', 'diagram/', 'fleet/'],
 ];
 
 /** What the command line leaves to those who work. */
-const hiddenFromCli = new Set(['sql/', 'scratch/', 'catalog/', 'impact/', 'pool/']);
+const hiddenFromCli = new Set(['citus/', 'sql/', 'scratch/', 'catalog/', 'impact/', 'pool/']);
 
 /** The rooms, each with what its files may import beside its own: beginnings of paths below `src`. */
 const rooms: Record<string, { values: string[]; types?: string[] }> = {
@@ -20,13 +22,14 @@ const rooms: Record<string, { values: string[]; types?: string[] }> = {
   text: { values: [] },
   sql: { values: [] },
   connection: { values: ['sql/quote.ts', 'sql/mask.ts'] },
+  citus: { values: ['connection/', 'sql/'], types: ['doctor/'] },
   config: { values: ['report/'], types: ['connection/'] },
   embedded: { values: ['sql/quote.ts', 'connection/', 'report/'] },
-  scratch: { values: ['sql/', 'connection/', 'embedded/', 'structure/'] },
-  catalog: { values: ['sql/', 'connection/'] },
-  structure: { values: ['sql/', 'connection/', 'report/'] },
+  scratch: { values: ['sql/', 'citus/', 'connection/', 'embedded/', 'structure/'] },
+  catalog: { values: ['sql/', 'citus/', 'connection/'] },
+  structure: { values: ['sql/', 'citus/', 'connection/', 'report/'] },
   impact: { values: ['sql/', 'catalog/'] },
-  lint: { values: ['sql/', 'catalog/', 'impact/', 'report/'] },
+  lint: { values: ['sql/', 'citus/', 'catalog/', 'impact/', 'report/'] },
   trace: { values: ['sql/', 'connection/', 'catalog/', 'impact/'] },
   'migrate/progress.ts': {
     values: [],
@@ -39,12 +42,15 @@ const rooms: Record<string, { values: string[]; types?: string[] }> = {
     ]),
   },
   'migrate/files': { values: ['sql/', 'connection/'] },
-  'migrate/ledger': { values: ['sql/', 'connection/', 'migrate/files/'] },
+  'migrate/ledger': { values: ['sql/', 'connection/', 'citus/', 'migrate/files/'] },
+  'migrate/engine': { values: ['sql/', 'connection/', 'migrate/ledger/'] },
   'migrate/backfill': { values: ['sql/', 'connection/', 'migrate/files/', 'migrate/ledger/'] },
+  'migrate/repeatable': { values: ['sql/'] },
   'migrate/plan': {
     values: ['sql/', 'connection/', 'report/', 'migrate/options.ts', 'migrate/files/'].concat([
       'migrate/ledger/',
       'migrate/backfill/',
+      'migrate/repeatable/',
     ]),
     types: ['migrate/progress.ts'],
   },
@@ -52,16 +58,32 @@ const rooms: Record<string, { values: string[]; types?: string[] }> = {
   'migrate/checks': { values: below('migrate/checks') },
   'migrate/preview': { values: below('migrate/preview') },
   'migrate/repair': { values: below('migrate/repair') },
+  'migrate/seed': { values: below('migrate/seed') },
+  'migrate/expand': { values: below('migrate/expand').concat('migrate/checks/') },
+  'migrate/squash': { values: below('migrate/squash').concat('migrate/checks/') },
   adopt: { values: ['sql/', 'connection/', 'migrate/', 'report/'] },
   pool: { values: ['sql/quote.ts', 'connection/', 'config/', 'embedded/'] },
   typescript: {
     values: ['connection/', 'migrate/checks/', 'structure/', 'pool/values.ts', 'report/'],
   },
+  diagram: { values: ['sql/', 'connection/', 'catalog/', 'migrate/checks/'] },
   application: { values: ['pool/', 'migrate/', 'connection/', 'config/'] },
-  stats: { values: ['sql/', 'connection/', 'report/'] },
+  stats: { values: ['sql/', 'citus/', 'connection/', 'report/'] },
   events: { values: ['sql/', 'connection/', 'config/', 'pool/', 'report/'] },
-  database: { values: ['sql/', 'connection/', 'report/'] },
-  doctor: { values: ['sql/', 'connection/', 'stats/', 'events/', 'report/'] },
+  database: { values: ['sql/', 'citus/', 'connection/', 'report/'] },
+  monitor: { values: ['sql/', 'connection/', 'stats/', 'report/'] },
+  doctor: { values: ['sql/', 'citus/', 'connection/', 'stats/', 'events/', 'report/'] },
+  history: { values: ['sql/', 'connection/', 'stats/', 'doctor/', 'report/'] },
+  overview: {
+    values: ['sql/', 'connection/', 'stats/', 'doctor/', 'history/', 'events/', 'report/'].concat(
+      'migrate/ledger/',
+    ),
+  },
+  fleet: {
+    values: ['sql/quote.ts', 'connection/', 'config/', 'structure/', 'migrate/', 'report/'].concat([
+      ...['doctor/', 'database/'],
+    ]),
+  },
   report: { values: [], types: [''] },
   'index.ts': { values: library },
   'index.events.ts': { values: library },
@@ -72,10 +94,26 @@ const rooms: Record<string, { values: string[]; types?: string[] }> = {
 
 /** What stands on the migrations of a plan. */
 function below(room: string): string[] {
-  const shared = ['sql/', 'connection/', 'scratch/', 'structure/', 'catalog/', 'impact/', 'lint/'];
-  const migrate = ['options.ts', 'progress.ts', 'files/', 'ledger/', 'backfill/', 'plan/'].map(
-    (path) => `migrate/${path}`,
-  );
+  const shared = [
+    'sql/',
+    'connection/',
+    'citus/',
+    'scratch/',
+    'structure/',
+    'catalog/',
+    'impact/',
+    'lint/',
+  ];
+  const migrate = [
+    'options.ts',
+    'progress.ts',
+    'files/',
+    'ledger/',
+    'engine/',
+    'backfill/',
+    'repeatable/',
+    'plan/',
+  ].map((path) => `migrate/${path}`);
   const values = [...shared, 'trace/', 'report/', ...migrate];
   if (room !== 'migrate/apply') values.push('migrate/apply/');
   return values;
@@ -103,7 +141,7 @@ export const pointsOneWay: Rule = (files) =>
   });
 
 const pureParts =
-  /^src\/(migrate\/(plan\/(plan|compare|check)|repair\/repair-plan|preview\/(budget|impact-plan|report|statement-effects)|checks\/report|apply\/report)\.ts|impact\/|lint\/|report\/|events\/report|adopt\/report|text\/)/;
+  /^src\/(migrate\/(plan\/(plan|compare|check)|repair\/repair-plan|preview\/(budget|impact-plan|report|statement-effects)|checks\/report|engine\/judge|apply\/report)\.ts|impact\/|lint\/|report\/|events\/report|adopt\/report|text\/)/;
 const impurePackages =
   /^(postgres|node:(fs|net|tls|dns|http|https|http2|dgram|child_process|worker_threads|cluster|readline)(\/.*)?)$/;
 

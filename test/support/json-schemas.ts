@@ -4,9 +4,11 @@ import { Ajv, type ValidateFunction } from 'ajv';
 const folder = new URL('../../schemas/', import.meta.url);
 const known = new Map<string, ValidateFunction>();
 
-/** What of a document does not fit the schema of its command; the empty list where all does. */
-export function checkJsonOutput(document: { command: string }): string[] {
-  const check = validatorOf(document.command);
+/**
+ * What of a document does not fit the schema of its command, or another one; the empty list where all does.
+ */
+export function checkJsonOutput(document: { command: string }, name = document.command): string[] {
+  const check = validatorOf(name);
   if (check(document)) return [];
   return (check.errors ?? []).map(
     ({ instancePath, message, params }) =>

@@ -1,10 +1,10 @@
 import { chmod, chown, cp, lchown, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findEmbeddedBinaries } from '../../src/embedded/binaries.ts';
 import { ensureEmbeddedServer } from '../../src/embedded/server.ts';
 import { stopEmbeddedServer } from '../../src/embedded/stop.ts';
 import { EvdbError } from '../../src/errors.ts';
+import { serversFolder } from './server.ts';
 
 /** A server of one test, which may be stopped, filled up or turned into a standby. */
 export interface OwnServer {
@@ -110,7 +110,7 @@ async function takeOwnersOver(from: string, to: string): Promise<void> {
 }
 
 async function makeFolder(): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'evdb-test-own-server-'));
+  const directory = await mkdtemp(join(serversFolder(), 'evdb-test-own-server-'));
   // As root the server runs as another user, who has to enter the folder.
   await chmod(directory, 0o755);
   return directory;

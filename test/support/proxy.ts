@@ -31,6 +31,15 @@ export interface FaultyProxy {
    * (`forward` false), or after, so that the server acts on it and nobody hears the answer.
    */
   cutOn(text: string, options: { forward: boolean }): void;
+  /**
+   * Cuts the connection on which the client sends its `packet`-th packet from now on, counted from 1
+   * over all connections: before the server hears it, or after, so that nobody hears the answer.
+   */
+  cutAtPacket(packet: number, options: { forward: boolean }): void;
+  /** Whether a cut that was asked for is still to come. */
+  isArmed(): boolean;
+  /** Takes back the cut that is still to come. */
+  disarm(): void;
   close(): Promise<void>;
 }
 
@@ -95,7 +104,10 @@ function lineFaults(state: State): Pick<FaultyProxy, 'cut' | 'silence' | 'restor
 function byteFaults({
   faults,
   lines,
-}: State): Pick<FaultyProxy, 'delay' | 'drop' | 'cutAfter' | 'cutOn'> {
+}: State): Pick<
+  FaultyProxy,
+  'delay' | 'drop' | 'cutAfter' | 'cutOn' | 'cutAtPacket' | 'isArmed' | 'disarm'
+> {
   return {
     delay: (ms, jitterMs = 0) => {
       faults.delayMs = ms;
@@ -109,7 +121,16 @@ function byteFaults({
       faults.limit = { direction, bytes };
     },
     cutOn: (text, { forward }) => {
-      faults.trap = { text, forward };
+      faults.trap = { hits: (chunk) => chunk.includes(text), forward };
+    },
+    cutAtPacket: (packet, { forward }) => {
+      let left = packet;
+      faults.trap = { hits: () => --left === 0, forward };
+    },
+    isArmed: () => faults.trap !== undefined || faults.limit !== undefined,
+    disarm: () => {
+      faults.trap = undefined;
+      faults.limit = undefined;
     },
   };
 }
@@ -143,8 +164,8 @@ export type Direction = 'toServer' | 'toClient';
 interface Faults {
   delayMs: number;
   jitterMs: number;
-  /** Cuts the line on which the client sends `text`. */
-  trap: { text: string; forward: boolean } | undefined;
+  /** Cuts the line on which the client sends what it waits for. */
+  trap: { hits(chunk: Buffer): boolean; forward: boolean } | undefined;
   /** Cuts the line on which this many more bytes have passed. */
   limit: { direction: Direction; bytes: number } | undefined;
   /** Bytes that were passed on so far. */
@@ -183,7 +204,7 @@ function joinSockets(client: Socket, server: Socket, faults: Faults, onEnd: () =
     const lane = lanes[direction];
     if (lane.swallows) return;
     const { trap, limit } = faults;
-    if (direction === 'toServer' && trap && chunk.includes(trap.text)) {
+    if (direction === 'toServer' && trap?.hits(chunk)) {
       faults.trap = undefined;
       cut('toServer', trap.forward ? chunk : Buffer.alloc(0));
     } else if (limit?.direction === direction && chunk.length >= limit.bytes) {

@@ -25,8 +25,12 @@ export function randomOf(seed: number): Random {
   };
 }
 
-/** The seeds of a test: its own, or the one in `EVDB_TEST_SEED`, to see a failure again. */
+/**
+ * The seeds of a test: its own few, or the one in `EVDB_TEST_SEED`, to see a failure again, or the
+ * first so many that `EVDB_TEST_SEEDS` asks for, for a long run by hand.
+ */
 export function seedsOf(...seeds: number[]): number[] {
-  const chosen = process.env.EVDB_TEST_SEED;
-  return chosen === undefined ? seeds : [Number(chosen)];
+  const { EVDB_TEST_SEED: chosen, EVDB_TEST_SEEDS: count } = process.env;
+  if (chosen !== undefined) return [Number(chosen)];
+  return count === undefined ? seeds : Array.from({ length: Number(count) }, (_, at) => at + 1);
 }

@@ -55,6 +55,7 @@ export function createTerminal(
     out: (part) => show(fitText(part, current.columns)),
     outWide: show,
     outVerbatim: show,
+    noteVerbatim: (part) => tell(part),
     err: (part) => tell(fitText(part, current.columns)),
     note: (part) => tell(fitText(part, current.columns)),
     asking: {

@@ -20,6 +20,8 @@ export interface Tmux {
   shows(text: string): Promise<void>;
   /** Types a line and waits until the command has ended; what it printed, and its exit code. */
   run(line: string): Promise<string>;
+  /** Gives the terminal another size, as someone who drags its corner does. */
+  resize(columns: number, rows: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -67,6 +69,8 @@ export async function openTmux(
   return {
     type,
     press: async (...keys) => void (await tmux('send-keys', ...keys)),
+    resize: async (width, height) =>
+      void (await tmux('resize-window', '-x', String(width), '-y', String(height))),
     read,
     readColours: async () => (await capture('-e')).trimEnd(),
     shows: (text) => until(async () => (await read()).includes(text)),

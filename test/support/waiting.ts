@@ -1,5 +1,24 @@
+import type postgres from 'postgres';
+
 /** For `expect.poll` and `vi.waitUntil`: what takes a moment may take 20 seconds on a busy machine. */
 export const POLL = { timeout: 20_000, interval: 10 };
+
+/**
+ * Waits until the views show what sessions that have ended counted. Before PostgreSQL 15 a process of
+ * its own collects it, and what it shows may be half a second old.
+ */
+export async function untilCounted(sql: postgres.Sql): Promise<void> {
+  const [row] = await sql`select current_setting('server_version_num')::int as version`;
+  if (row?.version < 150_000) await new Promise((resolve) => setTimeout(resolve, 1_500));
+}
+
+/** The locks that sessions of this database wait for: other tests have theirs on the same server. */
+export function listAwaitedLocks(sql: postgres.Sql): postgres.PendingQuery<postgres.Row[]> {
+  return sql`
+    select locktype from pg_locks
+    where not granted
+      and database = (select oid from pg_database where datname = current_database())`;
+}
 
 /** Looks until `look` finds something, for at most 20 seconds. */
 export async function eventually<T>(look: () => Promise<T | undefined>): Promise<T> {

@@ -11,7 +11,6 @@ describe('parseDuration', () => {
     ['1d', 86_400_000],
     ['1.5s', 1500],
     [' 2 S ', 2000],
-    ['250', 250],
     [250, 250],
     ['0', 0],
     ['2147483647ms', 2_147_483_647],
@@ -33,6 +32,37 @@ describe('parseDuration', () => {
 
   it.each([Number.NaN, Number.POSITIVE_INFINITY, -5])('refuses the number %d', (value) => {
     expect(() => parseDuration(value)).toThrow(EvdbError);
+  });
+
+  it('refuses text without a unit, and says how either is written', () => {
+    expect(() => parseDuration('30', 'lockWait')).toThrow(
+      expect.objectContaining({
+        message: 'lockWait: "30" has no unit',
+        hint: 'Write 30ms or 30s.',
+      }),
+    );
+  });
+
+  it('says what is wrong, and how a duration is written', () => {
+    const said = (value: string) => {
+      try {
+        parseDuration(value);
+        return 'parsed';
+      } catch (error) {
+        const { code, message, hint } = error as EvdbError;
+        return `${code} ${message}; ${hint}`;
+      }
+    };
+    expect(said(' 30 ')).toBe(
+      'CONFIG_INVALID the duration: " 30 " has no unit; Write 30ms or 30s.',
+    );
+    expect(said('2 weeks')).toBe(
+      'CONFIG_INVALID the duration: "2 weeks" is not a duration; Write a number with ms, s, min, h or d, for example 500ms, 2s or 10min.',
+    );
+    expect(said('25d')).toBe(
+      'CONFIG_INVALID the duration: "25d" is too long; The longest possible duration is 2147483647 ms, about 24 days.',
+    );
+    expect(parseDuration('1.25s')).toBe(1250);
   });
 
   it('says how minutes are written when someone writes "5m"', () => {

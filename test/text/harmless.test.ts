@@ -7,6 +7,7 @@ describe('harmlessText', () => {
     ['a title that is set', '\x1b]0;x\x07', '␛]0;x␇'],
     ['eight-bit controls', '\x9b2J', '\ufffd2J'],
     ['a carriage return', 'shown\rhidden', 'shown␍hidden'],
+    ['a line end of Windows', 'a\r\nb\u00e9', 'a\nb\u00e9'],
     ['a backspace', 'ab\b', 'ab␈'],
     ['writing that turns', 'a\u202eb\u2066c', 'a\ufffdb\ufffdc'],
     ['half a pair', 'a\ud800b', 'a\ufffdb'],
@@ -43,6 +44,11 @@ describe('harmlessJson', () => {
 });
 
 describe('mapStrings', () => {
+  it('leaves what writes itself as JSON', () => {
+    const value = { toJSON: () => 'x', text: 'a' };
+    expect(mapStrings({ value }, (text) => `${text}!`)).toEqual({ value });
+  });
+
   it('reaches every string, and leaves all else', () => {
     const at = new Date(0);
     const value = { a: 'x', list: ['x', { b: 'x' }], n: 1, at, none: null, not: undefined };

@@ -16,6 +16,12 @@ describe('maskUrl', () => {
     ['host=h password=s3cret user=u', 'host=h password=*** user=u'],
     ["host=h password = 's3 \\' cret' user=u", 'host=h password = *** user=u'],
     ['host=h password=s3\\ cret user=u', 'host=h password=*** user=u'],
+    ['postgres://u@h/d?', 'postgres://u@h/d?'],
+    ['postgres://u@h/d?tail', 'postgres://u@h/d?***'],
+    ['postgres://u@h/d?%zz=1&pwd=x', 'postgres://u@h/d?%zz=1&pwd=***'],
+    ['?password=s3cret', '?password=***'],
+    ["host=h my_password='a\\'b c' user=u", 'host=h my_password=*** user=u'],
+    ['see postgres://app:x@h', 'see postgres:***@h'],
     ['embedded:', 'embedded:'],
     ['', ''],
   ])('turns %s into %s', (url, masked) => {

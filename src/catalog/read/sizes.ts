@@ -1,3 +1,4 @@
+import { readClusterSizes } from '../../citus/sizes.ts';
 import { codeOf } from '../../connection/connection-error.ts';
 import type { Row, Session } from '../../connection/session.ts';
 import { quoteLiteral } from '../../sql/quote.ts';
@@ -75,7 +76,7 @@ export async function readSizes(
     join pg_catalog.pg_namespace as n on n.nspname = w.schema::pg_catalog.name
     join pg_catalog.pg_class as c on c.relnamespace = n.oid and c.relname = w.name::pg_catalog.name`,
   );
-  return new Map(
+  const sizes = new Map(
     rows.map((row) => [
       objectKey(String(row.schema), String(row.name)),
       {
@@ -84,6 +85,13 @@ export async function readSizes(
       },
     ]),
   );
+  // Where a cluster does not say it, nothing is known: the coordinator's own table is empty.
+  for (const one of await readClusterSizes(session)) {
+    const key = objectKey(one.schema, one.name);
+    if (sizes.has(key))
+      sizes.set(key, { rows: one.rows ?? undefined, bytes: one.totalBytes ?? undefined });
+  }
+  return sizes;
 }
 
 /** As the planner does: as many rows a page as when it was analyzed, over the pages that it has now. */
@@ -107,12 +115,18 @@ function estimateRows(row: Row): number | undefined {
  */
 export async function readTableRows(session: Session): Promise<Map<ObjectKey, number>> {
   const rows = await session.run(TABLE_ROWS);
-  return new Map(
+  const known = new Map(
     rows.map(({ schema, name, rows: count }) => [
       objectKey(String(schema), String(name)),
       Number(count),
     ]),
   );
+  for (const one of await readClusterSizes(session)) {
+    const key = objectKey(one.schema, one.name);
+    if (one.rows === null) known.delete(key);
+    else known.set(key, one.rows);
+  }
+  return known;
 }
 
 const TABLE_ROWS = `select

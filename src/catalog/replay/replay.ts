@@ -7,9 +7,11 @@ import type {
   FuncCall,
   IntoClause,
   Node,
+  SelectStmt,
   VariableSetStmt,
   ViewStmt,
 } from '@pgsql/types';
+import { readCitusCalls } from '../../citus/calls.ts';
 import {
   asKind,
   kindOf,
@@ -128,7 +130,10 @@ const REPLAYS: Record<string, Replay> = {
   SelectStmt: (catalog, statement) => {
     if (statement.intoClause) {
       replaySelectInto(catalog, statement.intoClause, { SelectStmt: statement });
-    } else replaySetConfig(catalog, statement.targetList);
+    } else {
+      replaySetConfig(catalog, statement.targetList);
+      replayDistribution(catalog, statement);
+    }
   },
   VariableSetStmt: replaySetting,
   ViewStmt: replayView,
@@ -322,5 +327,19 @@ function replayTrigger(catalog: Catalog, statement: CreateTrigStmt): void {
     const name = statement.trigname ?? '';
     const columns = [...stringsOf(statement.columns), ...columnsIn(statement.whenClause)];
     useColumns(one, { kind: 'trigger', name, columns: new Set(columns) });
+  }
+}
+
+/** What a call of Citus makes of a table: spread over a cluster, copied to all of it, or neither. */
+function replayDistribution(catalog: Catalog, statement: SelectStmt): void {
+  for (const { kind, target, column } of readCitusCalls({ SelectStmt: statement })) {
+    if (kind === 'tenant') {
+      catalog.tenantSchemas = new Set([...(catalog.tenantSchemas ?? []), target.name]);
+      continue;
+    }
+    const relation = catalog.relations.get(resolveKey(catalog, target, catalog.relations));
+    if (relation === undefined) continue;
+    if (kind === 'undistribute') delete relation.distribution;
+    else relation.distribution = { kind, column };
   }
 }

@@ -18,6 +18,7 @@ const CLEANUP: CommandSpec = {
   summary: 'remove audit entries older than a number of days',
   description:
     'Drops months that have expired as a whole, one a transaction, then deletes what is left batch by batch. What is committed stays when it is interrupted; run it again for the rest. Exits 4 when others held the locks all the time.',
+  fleet: { writes: true, shows: 'line' },
   options: () => [
     new Option('--days <n>', 'how many days entries are kept')
       .argParser(parseWithin(1, 1_000_000))

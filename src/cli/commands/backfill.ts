@@ -1,5 +1,5 @@
 import { type CommandGroup, type CommandSpec, handlersOf } from '../define.ts';
-import { migrateOptions } from '../options.ts';
+import { backfillOptions, migrateOptions, runOptions } from '../options.ts';
 
 const handler = handlersOf(() => import('../handlers/backfill.ts'));
 
@@ -8,9 +8,21 @@ const STATUS: CommandSpec = {
   summary: 'show how far each backfill is that is not done',
   description:
     'Shows the backfills that are running or interrupted: rows, the last batch, and why one rests. Writes nothing.',
+  fleet: { writes: false, shows: 'text' },
   options: () => [...migrateOptions()],
   examples: ['backfill status', 'backfill status --json'],
   run: handler('handleBackfillStatus'),
+};
+
+const RUN: CommandSpec = {
+  name: 'run',
+  summary: 'run the backfills that are not done',
+  description:
+    'Runs the backfills that were interrupted, or left for later by `migrate up --no-wait`, and no other migration.',
+  arguments: [['[version]', 'its migration (default: all that are not done)']],
+  options: () => [...backfillOptions(), ...runOptions()],
+  examples: ['backfill run', 'backfill run 014 --window 22:00-06:00'],
+  run: handler('handleBackfillRun'),
 };
 
 /** One that asks something of a runner in another process. */
@@ -25,10 +37,11 @@ function asking(spec: Pick<CommandSpec, 'name' | 'summary' | 'description' | 'ru
 
 export const BACKFILL_COMMANDS: CommandGroup = {
   name: 'backfill',
-  summary: 'look at backfills, pause and resume them',
+  summary: 'look at backfills, run, pause and resume them',
   examples: ['backfill status', 'backfill pause', 'backfill resume'],
   commands: [
     STATUS,
+    RUN,
     asking({
       name: 'pause',
       summary: 'let a backfill rest until it is resumed',
@@ -40,7 +53,7 @@ export const BACKFILL_COMMANDS: CommandGroup = {
       name: 'resume',
       summary: 'let a paused backfill continue',
       description:
-        'The runner that rests continues. If none is running, `evdb migrate up` continues the backfill.',
+        'The runner that rests continues. If none is running, `evdb backfill run` continues the backfill.',
       run: handler('handleBackfillResume'),
     }),
     asking({

@@ -10,6 +10,7 @@ export const DOCTOR_COMMAND: CommandSpec = {
   summary: 'examine the database: every check in one run',
   description:
     'Runs every check on one connection: connections, locks, vacuum, indexes, tables, sequences, replication, configuration, event schema, evdb. It changes nothing, waits for no lock and gives each check a second (the business rules, which look at every registration, 30). What this role may not see is unknown, never ok. Exits 3 when something is critical, with --fail-on also when something is a warning or unknown.',
+  fleet: { writes: false, shows: 'line' },
   options: () => [
     new Option(
       '--fail-on <status>',
@@ -56,6 +57,7 @@ async function handleDoctor(input: CommandInput): Promise<CommandResult> {
   const checkTimeoutMs = flags.checkTimeout as number | undefined;
   const options = {
     schema: config.schema,
+    ledgerSchema: config.ledgerSchema,
     checkTimeoutMs,
     only: listOf(flags.only).flatMap((names) => names.split(',').map((name) => name.trim())),
     ignore: [...config.doctor.ignore, ...listOf(flags.ignore).map(parseIgnore)],

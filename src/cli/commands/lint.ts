@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { parseServerVersion } from '../../config/lint-settings.ts';
 import type { CommandSpec } from '../define.ts';
-import { configOptions, repeated } from '../options.ts';
+import { configOptions, repeated, setOption } from '../options.ts';
 
 /** Gives server_version_num. */
 function parseMajor(text: string): number {
@@ -34,6 +34,7 @@ export const LINT_COMMAND: CommandSpec = {
     new Option('--explain <rule>', 'print the page about a rule'),
     new Option('--schema <name>', 'schema to migrate (default: public)'),
     new Option('--migrations-dir <path>', 'folder of the migrations (default: migrations)'),
+    setOption(),
     ...configOptions(),
   ],
   examples: [

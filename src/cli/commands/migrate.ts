@@ -5,9 +5,11 @@ import {
   configOptions,
   connectionOptions,
   migrateOptions,
+  repeated,
   runOptions,
   stepsOption,
 } from '../options.ts';
+import { EXPAND_COMMANDS } from './expand.ts';
 
 const handler = handlersOf(() => import('../handlers/migrate.ts'));
 const checkHandler = handlersOf(() => import('../handlers/migrate-checks.ts'));
@@ -24,6 +26,7 @@ const UP: CommandSpec = {
   summary: 'apply the pending migrations',
   description:
     'Applies the pending migrations in version order, each with its ledger row in a transaction of its own.',
+  fleet: { writes: true, shows: 'line' },
   options: () => [
     new Option('--to <version>', 'the last version to apply'),
     stepsOption('apply at most this many migrations'),
@@ -31,6 +34,13 @@ const UP: CommandSpec = {
     new Option('--strict', 'fail when the database is ahead of the files'),
     new Option('--out-of-order', 'also apply migrations older than the newest applied one'),
     new Option('--expand', 'stop before the first migration that contracts the schema'),
+    new Option(
+      '--check-drift <mode>',
+      'before applying, look for what was changed by hand: off, warn or error (default: off)',
+    )
+      .choices(['off', 'warn', 'error'])
+      .conflicts('dryRun'),
+    new Option('--no-wait', 'leave backfills for `backfill run`, and what needs them'),
     new Option('--create-database', 'create the database where it does not exist').conflicts(
       'dryRun',
     ),
@@ -57,13 +67,22 @@ const DOWN: CommandSpec = {
   options: () => [
     new Option('--to <version>', 'leave this version as the last one applied; 0 leaves none'),
     stepsOption('how many migrations to roll back (default: 1)'),
+    new Option(
+      '--repeatable <name>',
+      'bring the text back that this repeatable had before, from the ledger',
+    ).conflicts(['to', 'steps']),
     dryRun(),
     new Option('--from-ledger', 'run the down scripts that the ledger kept instead of the files'),
     confirm('consent, needed where the environment is protected'),
     ...backfillOptions(),
     ...runOptions(),
   ],
-  examples: ['migrate down', 'migrate down --to 003', 'migrate down --steps 2 --dry-run'],
+  examples: [
+    'migrate down',
+    'migrate down --to 003',
+    'migrate down --steps 2 --dry-run',
+    'migrate down --repeatable active_users',
+  ],
   run: handler('handleDown'),
 };
 
@@ -83,6 +102,7 @@ const REDO: CommandSpec = {
 const STATUS: CommandSpec = {
   name: 'status',
   summary: 'show which migrations are applied',
+  fleet: { writes: false, shows: 'line' },
   options: () => [
     new Option('--check', 'exit 3 unless everything is applied and as it was'),
     new Option('--drift', 'say what was changed by hand, and exit 3 where something was'),
@@ -106,10 +126,18 @@ const CREATE: CommandSpec = {
     new Option('--timestamp', 'number it by the time in UTC (the default elsewhere)'),
     new Option('--no-transaction', 'for statements that cannot run inside a transaction'),
     new Option('--irreversible', 'without a down script'),
+    new Option(
+      '--repeatable',
+      'a function, view or grant without a version, applied again when it changes',
+    ).conflicts(['sequential', 'timestamp', 'transaction', 'irreversible']),
     new Option('--migrations-dir <path>', 'folder of the migrations (default: migrations)'),
     ...configOptions(),
   ],
-  examples: ['migrate create "add venues"', 'migrate create index_events_by_city --no-transaction'],
+  examples: [
+    'migrate create "add venues"',
+    'migrate create index_events_by_city --no-transaction',
+    'migrate create active_users --repeatable',
+  ],
   run: handler('handleCreate'),
 };
 
@@ -118,6 +146,7 @@ const VALIDATE: CommandSpec = {
   summary: 'check the files, and the database against them',
   description:
     'Checks names, directives and syntax of every file, judges it as `evdb lint` does, and where a database is configured, holds the files against its ledger. Exits 3 when it finds an error; with --strict for warnings too.',
+  fleet: { writes: false, shows: 'line' },
   options: () => [
     new Option('--strict', 'exit 3 for warnings too'),
     new Option('--verbose', 'also list what is for information only'),
@@ -189,12 +218,14 @@ const PLAN: CommandSpec = {
   summary: 'show what up would do, and how it would affect other sessions',
   description:
     'Lists the pending migrations, and for each statement the locks it takes and what they block, what it rewrites, scans and builds, and how big those tables are. Reads only. Exits 3 where a traced statement fails or a budget is exceeded.',
+  fleet: { writes: false, shows: 'text' },
   options: () => [
     new Option('--to <version>', 'the last version to plan for'),
     stepsOption('plan at most this many migrations'),
     new Option('--strict', 'fail when the database is ahead of the files'),
     new Option('--out-of-order', 'also plan migrations older than the newest applied one'),
     new Option('--expand', 'stop before the first migration that contracts the schema'),
+    new Option('--no-wait', 'leave backfills for `backfill run`, and what needs them'),
     new Option('--trace', 'try the statements in a scratch database beside the target'),
     new Option('--trace-embedded', 'try them in one on the embedded PostgreSQL').conflicts('trace'),
     new Option(
@@ -284,6 +315,25 @@ const RESTORE: CommandSpec = {
   run: repairHandler('handleRestore'),
 };
 
+const SQUASH: CommandSpec = {
+  name: 'squash',
+  summary: 'make one baseline file of old migrations',
+  description:
+    'Runs old migrations in a scratch database, writes what they made as one file, proves in another one that it makes the same, and moves the old files. See docs/squash.md.',
+  options: () => [
+    new Option(
+      '--to <version>',
+      'the last version that the baseline replaces',
+    ).makeOptionMandatory(),
+    new Option('--name <name>', 'what follows the version in its name (default: baseline)'),
+    repeated('--without-rows <table>', 'leave out the rows of a table (repeatable)'),
+    new Option('--dry-run', 'print the baseline, and write and move nothing'),
+    ...migrateOptions(),
+  ],
+  examples: ['migrate squash --to 016 --dry-run', 'migrate squash --to 016'],
+  run: handlersOf(() => import('../handlers/squash.ts'))('handleSquash'),
+};
+
 export const MIGRATE_COMMANDS: CommandGroup = {
   name: 'migrate',
   summary: 'apply, roll back and look at migrations',
@@ -295,6 +345,8 @@ export const MIGRATE_COMMANDS: CommandGroup = {
     REDO,
     STATUS,
     CREATE,
+    EXPAND_COMMANDS,
+    SQUASH,
     VALIDATE,
     REPAIR,
     BASELINE,

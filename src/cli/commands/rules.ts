@@ -14,6 +14,7 @@ const CHECK: CommandSpec = {
   summary: 'look for data that breaks a rule of the event schema',
   description:
     'Looks for rows that break a rule in spite of constraints and triggers, and for guards that are gone. Changes nothing. Exits 3 when a rule is broken.',
+  fleet: { writes: false, shows: 'line' },
   options: () => [severity(), ...reportOptions(), ...eventSchemaOptions()],
   examples: ['rules check', 'rules check --severity error --json'],
   hasFormats: true,

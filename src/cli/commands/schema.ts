@@ -1,13 +1,22 @@
 import { relative, resolve } from 'node:path';
 import { Option } from 'commander';
 import type { Config } from '../../config/resolve.ts';
+import type { DiagramColumns } from '../../diagram/diagram.ts';
+import type { DiagramFormat } from '../../diagram/draw.ts';
 import { EvdbError } from '../../errors.ts';
 import type { StructureSource } from '../../migrate/checks/drift.ts';
 import { sameCommand } from '../../text/command-line.ts';
+import { renderCount } from '../../text/units.ts';
 import type { CommandGroup, CommandInput, CommandResult, CommandSpec } from '../define.ts';
 import { EXIT, withStop } from '../exit-codes.ts';
-import { migrateOptions } from '../options.ts';
-import { embeddedDirectory, loadDirectConnection, loadMigrateOptions } from '../settings.ts';
+import { migrateOptions, repeated } from '../options.ts';
+import {
+  embeddedDirectory,
+  loadConfig,
+  loadDirectConnection,
+  loadMigrateOptions,
+  migrateSettings,
+} from '../settings.ts';
 
 const scopeOptions = () => [
   new Option('--all-schemas', 'everything in the database, not only the target schema').conflicts(
@@ -41,6 +50,7 @@ const DIFF: CommandSpec = {
   summary: 'compare the structures of database, migrations and dump',
   description:
     'Says what differs from one structure to another. A source is `live` (the database), `migrations` (all of the folder, run in a scratch database that is dropped afterwards) or `file:<path>` (a dump). Exits 3 where something differs.',
+  fleet: { writes: false, shows: 'line' },
   options: () => [
     new Option('--from <source>', 'live, migrations or file:<path> (default: migrations)'),
     new Option('--to <source>', 'live, migrations or file:<path> (default: live)'),
@@ -52,11 +62,45 @@ const DIFF: CommandSpec = {
   run: handleDiff,
 };
 
+const DIAGRAM: CommandSpec = {
+  name: 'diagram',
+  summary: 'draw the tables and how they reference each other',
+  description:
+    'Draws tables, keys and how many rows may reference how many: as Mermaid for Markdown, as SVG, or as a page to search. Partitions count for their table. It reads the database, or the migrations, run in a scratch database, or a dump, which needs no server.',
+  options: () => [
+    new Option(
+      '--format <name>',
+      'mermaid, svg or html (default: by the ending of --out, else mermaid)',
+    ).choices(['mermaid', 'svg', 'html']),
+    new Option('--out <path>', 'write it there (default: print it)'),
+    repeated(
+      '--tables <name>',
+      'only these tables; * matches any text; several: again, or with commas',
+    ),
+    new Option(
+      '--columns <which>',
+      'all columns, those of keys, or none (default: all, of more than 25 tables keys)',
+    ).choices(['all', 'keys', 'none']),
+    new Option('--from <source>', 'live, migrations or file:<path> (default: live)'),
+    new Option('--all-schemas', 'all tables of the database, grouped by schema').conflicts(
+      'schema',
+    ),
+    ...migrateOptions(),
+  ],
+  examples: [
+    'schema diagram',
+    'schema diagram --out schema.svg --all-schemas',
+    'schema diagram --out schema.html --tables "orders,customers,invoice_*"',
+    'schema diagram --from file:structure.sql',
+  ],
+  run: handleDiagram,
+};
+
 export const SCHEMA_COMMANDS: CommandGroup = {
   name: 'schema',
-  summary: 'write down the structure of a database, and compare',
-  examples: ['schema dump --file structure.sql', 'schema diff'],
-  commands: [DUMP, DIFF],
+  summary: 'write down the structure of a database, compare and draw it',
+  examples: ['schema dump --file structure.sql', 'schema diff', 'schema diagram --out schema.svg'],
+  commands: [DUMP, DIFF, DIAGRAM],
 };
 
 async function handleDump(input: CommandInput): Promise<CommandResult> {
@@ -143,6 +187,64 @@ async function handleDiff(input: CommandInput): Promise<CommandResult> {
   };
 }
 
+async function handleDiagram(input: CommandInput): Promise<CommandResult> {
+  const { flags, context, style } = input;
+  const { drawDiagram } = await import('../../diagram/draw.ts');
+  const source = parseSource(flags.from, 'live', context.cwd);
+  const { config, options } =
+    source.kind === 'file' ? await withoutDatabase(input) : await loadMigrateOptions(input);
+  const out = flags.out as string | undefined;
+  const drawn = await withStop(context, { said: 'dropping the scratch database' }, (signal) =>
+    drawDiagram({
+      ...options,
+      ...{ source, signal },
+      ...structureSettings(input, config),
+      format: (flags.format ?? formatOf(out)) as DiagramFormat | undefined,
+      schemas: flags.allSchemas ? undefined : [config.schema],
+      exceptSchemas: [config.ledgerSchema],
+      tables: namesOf(flags.tables),
+      columns: flags.columns as DiagramColumns | undefined,
+    }),
+  );
+  if (out === undefined) {
+    const isVerbatim = flags.json === true || !context.isOutTerminal;
+    return { data: drawn, text: drawn.text.trimEnd(), isVerbatim };
+  }
+  const { writeStructureFile } = await import('../../structure/structure-file.ts');
+  const { text, ...diagram } = drawn;
+  const path = resolve(context.cwd, out);
+  const file = relative(context.cwd, path);
+  const state = writeStructureFile(path, text) ? ('written' as const) : ('unchanged' as const);
+  const count = `${renderCount(diagram.tables.length, 'table')}, ${renderCount(diagram.references.length, 'foreign key')}`;
+  return {
+    data: { ...diagram, file, state },
+    text:
+      state === 'written'
+        ? `${style.good('wrote')}  ${file}  ${style.dim(count)}`
+        : `${file} is up to date: nothing to do`,
+  };
+}
+
+async function withoutDatabase(input: CommandInput) {
+  const config = await loadConfig(input);
+  return { config, options: migrateSettings(config, input.context) };
+}
+
+/** By the ending of the file that it is written to. */
+function formatOf(out: string | undefined): DiagramFormat | undefined {
+  const [ending] = /\.(svg|html)$/i.exec(out ?? '') ?? [];
+  return ending === undefined ? undefined : (ending.slice(1).toLowerCase() as DiagramFormat);
+}
+
+function namesOf(flag: unknown): string[] | undefined {
+  if (!Array.isArray(flag)) return undefined;
+  return flag.flatMap((names) =>
+    String(names)
+      .split(',')
+      .map((name) => name.trim()),
+  );
+}
+
 /** What commands that compare structures hand to the library beside their sources. */
 export function structureSettings({ flags, context }: CommandInput, config: Config) {
   return {
@@ -158,7 +260,7 @@ function parseSource(
   text: unknown,
   otherwise: 'live' | 'migrations',
   cwd: string,
-): StructureSource {
+): Exclude<StructureSource, { kind: 'applied' }> {
   if (text === undefined) return { kind: otherwise };
   if (text === 'live' || text === 'migrations') return { kind: text };
   const [, path] = /^file:(.+)$/s.exec(String(text)) ?? [];

@@ -2,6 +2,7 @@ import { InvalidArgumentError, Option } from 'commander';
 import type { Session } from '../../connection/session.ts';
 import type { ReportNote, ReportView, StatsReport } from '../../report/columns.ts';
 import type { ReportRenderOptions } from '../../report/render-report.ts';
+import type { Trends } from '../../stats/trends.ts';
 import type { UpdateStatisticsRow } from '../../stats/update.ts';
 import { renderCount } from '../../text/units.ts';
 import { loadRenderOptions } from '../context.ts';
@@ -9,6 +10,8 @@ import type { CommandGroup, CommandInput, CommandResult, CommandSpec } from '../
 import { EXIT, withStop } from '../exit-codes.ts';
 import { connectionOptions, parseCount, parseSeconds, reportOptions } from '../options.ts';
 import { loadDirectConnection } from '../settings.ts';
+import { ADVISE } from './advise.ts';
+import { HISTORY_COMMANDS } from './history.ts';
 
 /** What the flags of a topic can ask for; a topic takes what it knows. */
 interface TopicOptions {
@@ -16,6 +19,8 @@ interface TopicOptions {
   limit?: number | undefined;
   includeIdle?: boolean | undefined;
   minimumAgeMs?: number | undefined;
+  /** What the history of snapshots shows; only for topics that ask for it. */
+  trends?: Trends | null | undefined;
 }
 
 /** The flags for them, beside those of all topics. */
@@ -32,6 +37,8 @@ interface StatsTopic {
   name: string;
   summary: string;
   flags: TopicFlag[];
+  /** Whether it looks at the history of snapshots. */
+  hasPast: boolean;
   look(session: Session, options: TopicOptions): Promise<TopicLook>;
 }
 
@@ -45,6 +52,7 @@ function topic<T>(
   summary: string,
   load: () => Promise<TopicParts<T>>,
   flags: TopicFlag[] = [],
+  hasPast = false,
 ): StatsTopic {
   const look: StatsTopic['look'] = async (session, options) => {
     const [{ read, view }, { renderReport }] = await Promise.all([
@@ -54,7 +62,7 @@ function topic<T>(
     const report = await read(session, options);
     return { report, render: (how) => renderReport(report, view, how) };
   };
-  return { name, summary, flags, look };
+  return { name, summary, flags, hasPast, look };
 }
 
 /** In the order in which `evdb stats --help` lists them. */
@@ -76,6 +84,7 @@ export const STATS_TOPICS: StatsTopic[] = [
       return { read, view };
     },
     ['schema', 'minAge'],
+    true,
   ),
   topic(
     'duplicates',
@@ -167,6 +176,7 @@ export const STATS_TOPICS: StatsTopic[] = [
       return { read, view };
     },
     ['schema'],
+    true,
   ),
   topic(
     'vacuum',
@@ -221,6 +231,7 @@ function commandOf(topic: StatsTopic): CommandSpec {
       watchOption(),
       ...connectionOptions(),
     ],
+    fleet: { writes: false, shows: 'text' },
     examples: [`stats ${name}`, `stats ${name} --watch 5s`, `stats ${name} --markdown`],
     run: (input) => handleTopic(topic, input),
   };
@@ -266,7 +277,7 @@ export const STATS_COMMANDS: CommandGroup = {
   name: 'stats',
   summary: 'show what the database does, and what is wrong with it',
   examples: ['stats unused', 'stats locks --watch', 'stats tables --json'],
-  commands: [...STATS_TOPICS.map(commandOf), UPDATE],
+  commands: [...STATS_TOPICS.map(commandOf), ADVISE, UPDATE, ...HISTORY_COMMANDS],
 };
 
 /** As watch(1) does. */
@@ -277,7 +288,13 @@ async function handleTopic(topic: StatsTopic, input: CommandInput): Promise<Comm
   const { withInspection } = await import('../../connection/inspection.ts');
   const watch = input.flags.watch as number | true | undefined;
   const options = readTopicOptions(input);
-  const { connection } = await loadDirectConnection(input);
+  const { config, connection } = await loadDirectConnection(input);
+  const look = async (session: Session) => {
+    if (!topic.hasPast) return topic.look(session, options);
+    const { readTrends } = await import('../../stats/trends.ts');
+    const trends = await readTrends(session, { ledgerSchema: config.ledgerSchema });
+    return topic.look(session, { ...options, trends });
+  };
   const howOf = await loadRenderOptions(input);
   if (watch !== undefined) {
     const { watchReports } = await import('../watch.ts');
@@ -286,13 +303,13 @@ async function handleTopic(topic: StatsTopic, input: CommandInput): Promise<Comm
       intervalMs: watch === true ? DEFAULT_INTERVAL_MS : watch,
       connection,
       look: async (session) => {
-        const { report, render } = await topic.look(session, options);
+        const { report, render } = await look(session);
         return { data: report, text: render(howOf()) };
       },
     });
   }
-  const look = await withInspection(connection, (session) => topic.look(session, options));
-  return { data: look.report, text: look.render(howOf()) };
+  const { report, render } = await withInspection(connection, look);
+  return { data: report, text: render(howOf()) };
 }
 
 function readTopicOptions({ flags }: CommandInput): TopicOptions {

@@ -57,9 +57,13 @@ const sources = () => words('live migrations file:');
 const TAKEN: Record<string, () => Values> = {
   '<path>': () => 'file',
   '--migrations-dir <path>': () => 'folder',
+  '--seeds-dir <path>': () => 'folder',
   '--from-dir <path>': () => 'folder',
+  '--log-dir <path>': () => 'folder',
   '--write-to <path>': () => 'folder',
   '[files...]': () => 'file',
+  '--to <file>': () => 'file',
+  '--out <file>': () => 'file',
   '<version>': () => 'version',
   '[version]': () => 'version',
   '<versions...>': () => 'version',
@@ -84,7 +88,21 @@ const REPEATED = new Set(['--rule', '--only', '--fail-on', '--ignore', '--report
 const UNKNOWN = new Set([
   ...['<url>', '<duration>', '<n>', '<text>', '<time>', '<cursor>', '<id>', '<ref>', '<words>'],
   ...['--schema <name>', '--table <name>', '--actor <name>', '<name>', '<event>', '<user...>'],
-  ...['<words...>', '[rule...]', '<times>'],
+  ...['<words...>', '[rule...]', '<times>', '<name=value>', '<build>', '<expression>', '<type>'],
+  ...[
+    '<label=value>',
+    '<members>',
+    '<check>',
+    '<fleet>',
+    '<member>',
+    '<database>',
+    '<when>',
+    '<column>',
+    '<columns>',
+    '<table>',
+    '<references>',
+    '<condition>',
+  ],
 ]);
 
 /**

@@ -2,6 +2,7 @@ import { renderAsked, renderBackfills } from '../../migrate/apply/backfill-repor
 import { loadTable } from '../context.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { loadMigrateOptions } from '../settings.ts';
+import { backfillOptionsOf, runWithProgress } from './migrate.ts';
 
 export async function handleBackfillStatus(input: CommandInput): Promise<CommandResult> {
   const { readBackfills } = await import('../../migrate/apply/backfill-control.ts');
@@ -9,6 +10,14 @@ export async function handleBackfillStatus(input: CommandInput): Promise<Command
   const status = await readBackfills(options);
   const table = await loadTable(input.context);
   return { data: status, text: renderBackfills(status.backfills, { style: input.style, table }) };
+}
+
+export async function handleBackfillRun(input: CommandInput): Promise<CommandResult> {
+  const { runBackfills } = await import('../../migrate/apply/commands.ts');
+  const { options } = await loadMigrateOptions(input);
+  const backfill = await backfillOptionsOf(input);
+  const [version] = input.args;
+  return runWithProgress(input, { ...options, backfill, version }, runBackfills, 'backfill');
 }
 
 export const handleBackfillPause = asking('pause');

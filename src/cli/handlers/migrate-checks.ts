@@ -19,15 +19,13 @@ const APPLIED_ROWS_ON_TERMINAL = 20;
 
 export async function handleStatus(input: CommandInput): Promise<CommandResult> {
   const { config, options } = await loadOptionsOrNothing(input);
-  const { findingsOfStatus, pipelineOfStatus, readStatus, renderStatus, statusOf } = await import(
-    '../../migrate/plan/status.ts'
-  );
+  const { findingsOfStatus, isUpToDate, pipelineOfStatus, readStatus, renderStatus, statusOf } =
+    await import('../../migrate/plan/status.ts');
   const { context, flags, style } = input;
   const status = options ? await readStatus(options) : statusOf(config.schema, false, []);
   const drift = options && flags.drift ? await findDrift(input, config, options) : undefined;
   const isCut = context.isOutTerminal && !flags.all;
-  const { applied, reworded, ...others } = status.counts;
-  const isClean = Object.values(others).every((count) => count === 0);
+  const isClean = isUpToDate(status);
   return {
     data: {
       ...status,
@@ -35,7 +33,7 @@ export async function handleStatus(input: CommandInput): Promise<CommandResult> 
       ...(drift && { drift: drift.data }),
     },
     text: [
-      status.migrations.length === 0
+      status.migrations.length === 0 && !status.repeatables
         ? noMigrationsYet()
         : renderStatus(status, {
             style,

@@ -1,10 +1,11 @@
-import { readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../../config/resolve.ts';
 import { EvdbError } from '../../errors.ts';
-import { type MigrateUpOptions, migrateDown } from '../../migrate/apply/commands.ts';
+import { migrateDown } from '../../migrate/apply/commands.ts';
 import type { MigrationResult } from '../../migrate/apply/migrator.ts';
+import type { MigrateUpOptions } from '../../migrate/checks/up.ts';
 import { readStatus, type StatusEntry } from '../../migrate/plan/status.ts';
 import { sameCommand } from '../../text/command-line.ts';
 import { loadStyle } from '../context.ts';
@@ -92,12 +93,17 @@ async function onEachChange(
 
 function fingerprint(directory: string): string {
   try {
-    const names = readdirSync(directory).filter((name) => name.endsWith('.sql'));
-    const files = names.sort().map((name) => {
+    const again = join(directory, 'repeatable');
+    const files = [
+      ...readdirSync(directory),
+      ...(existsSync(again) ? readdirSync(again).map((name) => join('repeatable', name)) : []),
+    ];
+    const names = files.filter((name) => name.endsWith('.sql')).sort();
+    const found = names.map((name) => {
       const { size, mtimeMs, ino } = statSync(join(directory, name));
       return `${name} ${size} ${mtimeMs} ${ino}`;
     });
-    return files.join('\n');
+    return found.join('\n');
   } catch {
     // No folder, or a file that went between the two: another look follows.
     return '';

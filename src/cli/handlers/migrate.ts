@@ -1,15 +1,15 @@
 import { relative } from 'node:path';
 import type { Config } from '../../config/resolve.ts';
 import { EvdbError } from '../../errors.ts';
-import type { MigrateUpOptions } from '../../migrate/apply/commands.ts';
 import type { MigrationResult } from '../../migrate/apply/migrator.ts';
-import { renderSummary } from '../../migrate/apply/report.ts';
+import { renderStepName, renderSummary } from '../../migrate/apply/report.ts';
 import type { ReadLossesOptions, RollbackLoss } from '../../migrate/checks/losses.ts';
+import type { MigrateUpOptions } from '../../migrate/checks/up.ts';
 import type { BackfillOptions, MigrateOptions } from '../../migrate/options.ts';
 import type { Budget, BudgetVerdict } from '../../migrate/preview/budget.ts';
 import type { ImpactPlan } from '../../migrate/preview/impact-plan.ts';
 import type { PlanImpactOptions } from '../../migrate/preview/plan-impact.ts';
-import type { OnMigrationProgress } from '../../migrate/progress.ts';
+import type { MigrationStepName, OnMigrationProgress } from '../../migrate/progress.ts';
 import { commandLine, sameCommand } from '../../text/command-line.ts';
 import { loadStyle } from '../context.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
@@ -30,7 +30,7 @@ import {
 } from '../settings.ts';
 
 export async function handleUp(input: CommandInput): Promise<CommandResult> {
-  const { to, steps, strict, outOfOrder, expand } = input.flags as Record<string, never>;
+  const { to, steps, strict, outOfOrder, expand, wait } = input.flags as Record<string, never>;
   const { flags } = input;
   // What makes or previews something has to have something to do it with.
   const isPlain = !flags.dryRun && !flags.createDatabase;
@@ -39,9 +39,18 @@ export async function handleUp(input: CommandInput): Promise<CommandResult> {
     : await loadMigrateOptions(input, { needsMigrations: true, mayCreate: !flags.dryRun });
   if (!options) return { data: nothingRun(config.schema), text: noMigrationsYet() };
   const backfill = await backfillOptionsOf(input);
-  const all = { ...options, backfill, to, steps, strict, outOfOrder, expand };
+  const { checkDrift } = config;
+  const all = {
+    ...{ ...options, backfill, to, steps, strict, outOfOrder, expand, wait, checkDrift },
+    embeddedDirectory: embeddedDirectory(config),
+    onScratch: (message: string) => input.context.note(`${message}\n`),
+  };
   if (flags.dryRun) return showPlan(input, { ...all, command: 'up' });
-  const result = await runWithProgress(input, all, (given) => upWithDatabase(input, given), 'up');
+  const up = (given: MigrateUpOptions) => upWithDatabase(input, given);
+  const run = config.takesSnapshots
+    ? await (await import('./history.ts')).betweenSnapshots(input, config, all, up)
+    : up;
+  const result = await runWithProgress(input, all, run, 'up');
   if (!isPlain || !(await holdsNoMigration(options.directory))) return result;
   // Where some are applied it is the wrong folder, or an old build.
   const { warnings } = result.data as MigrationResult;
@@ -62,7 +71,7 @@ export async function upWithDatabase(
   { flags, context }: CommandInput,
   options: MigrateUpOptions,
 ): Promise<MigrationResult> {
-  const { migrateUp } = await import('../../migrate/apply/commands.ts');
+  const { migrateUp } = await import('../../migrate/checks/up.ts');
   try {
     return await migrateUp(options);
   } catch (error) {
@@ -85,13 +94,13 @@ function offerToCreate({ code, message, details, cause }: EvdbError): EvdbError 
 
 export async function handleDown(input: CommandInput): Promise<CommandResult> {
   const { migrateDown } = await import('../../migrate/apply/commands.ts');
-  const { to, steps, fromLedger } = input.flags as Record<string, never>;
+  const { to, steps, fromLedger, repeatable } = input.flags as Record<string, never>;
   const { config, options } = await loadMigrateOptions(input, (read) =>
     requireConsentUnlessAsked(input, read, 'down'),
   );
   const backfill = await backfillOptionsOf(input);
   return planOrRollBack(input, config, {
-    options: { ...options, backfill, to, steps, fromLedger },
+    options: { ...options, backfill, to, steps, fromLedger, repeatable },
     command: 'down',
     run: migrateDown,
   });
@@ -120,12 +129,14 @@ function mayAsk({ context, flags }: CommandInput): boolean {
 }
 
 /** Undefined where no flag says anything: nothing is loaded then. */
-async function backfillOptionsOf({ flags }: CommandInput): Promise<BackfillOptions | undefined> {
-  const { throttle, maxRate, window } = flags as Record<string, never>;
-  if (throttle === undefined && maxRate === undefined && window === undefined) return undefined;
+export async function backfillOptionsOf({
+  flags,
+}: CommandInput): Promise<BackfillOptions | undefined> {
+  const { throttle, maxRate, window, workers } = flags as Record<string, never>;
+  if ([throttle, maxRate, window, workers].every((flag) => flag === undefined)) return undefined;
   const { parseThrottle, parseWindow } = await import('../../migrate/backfill/throttle.ts');
   return {
-    maxRate,
+    ...{ maxRate, workers },
     throttle: throttle && parseThrottle(throttle),
     window: window && parseWindow(window),
   };
@@ -157,20 +168,21 @@ function requireResetConsent({ flags }: CommandInput, config: Config): void {
 }
 
 export async function handleCreate(input: CommandInput): Promise<CommandResult> {
-  const { createMigration } = await import('../../migrate/files/create.ts');
+  const { createMigration, createRepeatable } = await import('../../migrate/files/create.ts');
   const { flags, context, args } = input;
   const config = await loadConfig(input);
-  const created = createMigration({
-    directory: config.migrationsDir,
-    name: args[0] ?? '',
-    numbering: flags.timestamp ? 'timestamp' : flags.sequential ? 'sequential' : undefined,
-    noTransaction: flags.transaction === false,
-    irreversible: flags.irreversible === true,
-  });
+  const named = { directory: config.migrationsDir, name: args[0] ?? '' };
+  const created = flags.repeatable
+    ? { ...createRepeatable(named), namesakes: [] }
+    : createMigration({
+        ...named,
+        numbering: flags.timestamp ? 'timestamp' : flags.sequential ? 'sequential' : undefined,
+        noTransaction: flags.transaction === false,
+        irreversible: flags.irreversible === true,
+      });
   const files = created.files.map((path) => relative(context.cwd, path));
-  for (const other of created.namesakes) {
+  for (const other of created.namesakes)
     context.note(`warning  ${other} has the same name: was it created before?\n`);
-  }
   return { data: { ...created, files }, text: files.map((file) => `created  ${file}`).join('\n') };
 }
 
@@ -221,8 +233,10 @@ async function askToRollBack(
   const { planMigrateDown, planMigrateRedo } = await import('../../migrate/apply/commands.ts');
   const { options, command, losses } = what;
   const plan = await (command === 'down' ? planMigrateDown(options) : planMigrateRedo(options));
-  const down = plan.steps.filter(({ direction }) => direction === 'down');
-  const versions = down.map(({ version }) => version);
+  const down = [...plan.steps, ...(plan.repeatables ?? [])].filter(
+    ({ direction }) => direction === 'down',
+  );
+  const versions = plan.steps.map(({ version }) => version);
   const prompts = down.length === 0 ? undefined : await loadPrompts(context);
   if (!prompts) return versions;
   if (config.isProtected) {
@@ -235,10 +249,9 @@ async function askToRollBack(
   return versions;
 }
 
-function nameSteps(steps: readonly { label: string; name: string }[]): string {
-  const names = steps.map(({ label, name }) => `${label}_${name}`);
-  const more = names.length - 5;
-  return names.slice(0, 5).join(', ') + (more > 0 ? ` and ${more} more` : '');
+function nameSteps(steps: readonly MigrationStepName[]): string {
+  const more = steps.length - 5;
+  return steps.slice(0, 5).map(renderStepName).join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
 
 /** What `down` or `redo` would lose, as data and as text. */
@@ -262,15 +275,13 @@ export async function runWithProgress<Options extends MigrateOptions>(
   input: CommandInput,
   options: Options,
   run: (options: Options) => Promise<MigrationResult>,
-  command: 'up' | 'down' | 'redo' | 'reset',
+  command: 'up' | 'down' | 'redo' | 'reset' | 'backfill',
 ): Promise<CommandResult> {
-  const { context, style, flags } = input;
-  const progress = await createProgress({
-    context,
-    style,
-    json: flags.json === true,
-    verbose: flags.verbose === true,
-  });
+  const { context } = input;
+  const progress = await createProgress(
+    input,
+    command === 'backfill' ? 'backfill run' : `migrate ${command}`,
+  );
   try {
     const told = new Set<string>();
     const onProgress: OnMigrationProgress = (event) => {
@@ -308,7 +319,7 @@ async function targetOf(
 }
 
 export async function handlePlan(input: CommandInput): Promise<CommandResult> {
-  const { to, steps, strict, outOfOrder, expand } = input.flags as Record<string, never>;
+  const { to, steps, strict, outOfOrder, expand, wait } = input.flags as Record<string, never>;
   const trace = traceOf(input);
   const { config, options } = await loadMigrateOptions(input, {
     needsMigrations: true,
@@ -322,7 +333,7 @@ export async function handlePlan(input: CommandInput): Promise<CommandResult> {
   return showPlan(
     input,
     {
-      ...{ ...options, to, steps, strict, outOfOrder, expand, trace },
+      ...{ ...options, to, steps, strict, outOfOrder, expand, wait, trace },
       embeddedDirectory: embeddedDirectory(config),
     },
     budget,

@@ -22,6 +22,7 @@ export const breakingRename: LintRule = {
   kinds: ['RenameStmt', 'AlterObjectSchemaStmt', 'AlterEnumStmt'],
   group: 'compat',
   severity: 'error',
+  inGatedContract: 'info',
   summary: 'renames what the running application still uses by its old name',
   check(at) {
     const rename = asKind(at.tree, 'RenameStmt');

@@ -42,6 +42,7 @@ export const destructiveChange: LintRule = {
   ],
   group: 'data',
   severity: 'error',
+  inGatedContract: 'info',
   summary: 'deletes data, or what a running application may still use',
   check(at) {
     const { tree } = at;

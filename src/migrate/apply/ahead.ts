@@ -56,6 +56,8 @@ export async function quickStepsFrom(
   for (let step = steps[from]; step && isQuick(step); step = steps[from + quick.length]) {
     quick.push(step);
   }
+  // A coordinator takes one statement a message, so nothing would be saved.
+  if (worker.facts.isCitus) return { quick, isSafe: false };
   // Cleaning it for one of them costs more than it brings.
   if (quick.length < (cleanness.isClean ? 1 : 2)) return { quick, isSafe: false };
   await previous;

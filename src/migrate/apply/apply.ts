@@ -51,7 +51,8 @@ export async function applyStep(
   context: ApplyContext,
 ): Promise<{ done: Promise<MigrationStepResult> }> {
   if (step.isTransactional) {
-    const { committed } = await applyInTransaction(step, context);
+    const run = step.repeatables && (await import('./repeatables.ts')).runRepeatables;
+    const { committed } = await applyInTransaction(step, context, run);
     return { done: committed.then((durationMs) => ({ ...stepName(step), durationMs })) };
   }
   await context.previous;

@@ -1,18 +1,35 @@
+import { createSeenBlockers, type SeenBlockers } from '../../connection/blockers.ts';
 import { codeOf, isConnectionLoss } from '../../connection/connection-error.ts';
-import { synchronousSql } from '../../connection/options.ts';
 import { isConflict, type Rung, withLockRetries } from '../../connection/retry.ts';
+import { openSession } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 import { KEEP_UTF8_SQL } from '../../sql/quote.ts';
 import { batchSql } from '../backfill/batch-plan.ts';
 import type { Pace } from '../backfill/pace.ts';
 import { describeKey, readBatchEnd } from '../backfill/walked-table.ts';
 import { ScriptError, statementError } from '../files/script-error.ts';
-import { moveCursorSql } from '../ledger/backfill.ts';
+import {
+  type BackfillRange,
+  handOutSql,
+  type MovedCursor,
+  moveCursorSql,
+  segmentExists,
+} from '../ledger/backfill.ts';
+import { holdsLockSql, isLockHeldSql, leaseLost, runnerLock } from '../ledger/lock.ts';
 import { fullName } from '../plan/plan.ts';
 import type { Walk } from './backfill.ts';
-import type { Throttle } from './backfill-throttle.ts';
-import { retryOptions, stepName, withBlockersWatched } from './context.ts';
-import { limitLocksSql } from './worker-session.ts';
+import { createTurns, type Throttle } from './backfill-throttle.ts';
+import { type ApplyContext, retryOptions, stepName, withBlockersWatched } from './context.ts';
+import { cancelOnAbort } from './runner.ts';
+import { backToOwnRole, beginLimited, openForStatements } from './worker-session.ts';
+
+/** One of those that walk a table at a time. */
+export interface Worker {
+  /** With a session of its own, and a signal that aborts where another worker fails. */
+  context: ApplyContext;
+  seen: SeenBlockers;
+  pace: Pace;
+}
 
 /** What one batch did. */
 interface Batch {
@@ -30,22 +47,140 @@ interface Asked {
   rows: number;
 }
 
-/** Runs batches until the end of the round. */
-export async function walkRound(walk: Walk, pace: Pace, throttle: Throttle): Promise<void> {
-  const { context } = walk;
+/**
+ * Opens a session for each worker but the first, which has that of the runner.
+ *
+ * @throws {EvdbError} TOO_MANY_CONNECTIONS
+ */
+export async function openWorkers(walk: Walk, pace: () => Pace) {
+  const { step, context, workers: count } = walk;
+  const workers: Worker[] = [{ context, seen: walk.seen, pace: pace() }];
+  const closing: (() => Promise<void>)[] = [];
+  const close = async () => {
+    await Promise.all(closing.map((one) => one()));
+  };
+  if (count === 1) return { workers, close };
+  const connections = count + 1;
+  context.onProgress({
+    kind: 'backfill-workers',
+    step: stepName(step),
+    workers: count,
+    connections,
+  });
+  try {
+    while (workers.length < count) {
+      const worker = await openSession(context.worker.options, { signal: context.signal });
+      const stopCancelling = cancelOnAbort(worker, context.observer, walk.signal);
+      closing.push(async () => {
+        stopCancelling();
+        await worker.close({ force: context.signal?.aborted === true });
+      });
+      const notices = { ...context.notices, ...context.notices.beside(worker) };
+      const own = { ...context, worker, notices };
+      await openForStatements(step, { ...own, createTarget: false });
+      workers.push({ context: own, seen: createSeenBlockers(), pace: pace() });
+    }
+  } catch (error) {
+    await close();
+    throw needsMore(error, count);
+  }
+  return { workers, close };
+}
+
+function needsMore(error: unknown, workers: number): unknown {
+  if (!(error instanceof EvdbError)) return error;
+  // A pooler lets the last one wait.
+  if (!['TOO_MANY_CONNECTIONS', 'CONNECT_TIMEOUT'].includes(error.code)) return error;
+  return new EvdbError(
+    'TOO_MANY_CONNECTIONS',
+    `${workers} workers need ${workers + 1} connections, and evdb got fewer: ${error.message}`,
+    {
+      hint: 'Use fewer workers: --workers. The batches so far are committed; the next run continues after them.',
+      cause: error,
+    },
+  );
+}
+
+/** Has the workers run batches until the end of the round. The first that fails ends the others too. */
+export async function walkRound(walk: Walk, workers: Worker[], throttle: Throttle): Promise<void> {
+  const failures: unknown[] = [];
+  const inTurn = createTurns();
+  await Promise.all(
+    workers.map(async (worker) => {
+      try {
+        for (;;) {
+          const range = await inTurn(() => nextRange(walk, worker, workers.length));
+          if (!range) return;
+          await walkRange(walk, worker, { range, throttle });
+        }
+      } catch (error) {
+        if (failures.push(error) > 1) return;
+        walk.seen = worker.seen;
+        walk.stop.abort(error);
+      }
+    }),
+  );
+  if (failures.length > 0) throw failures[0];
+}
+
+/** So many batches a segment has, about: few enough that no worker is at its last one for long. */
+const SEGMENT_BATCHES = 8;
+
+/**
+ * What a worker does next: a segment that was left unfinished, else a new one. One that is alone needs none: it
+ * walks all that the backfill's own row has left. Undefined at the end of the round.
+ */
+async function nextRange(
+  walk: Walk,
+  { context, pace }: Worker,
+  workers: number,
+): Promise<BackfillRange | undefined> {
+  const { row, place, table } = walk;
+  const [unfinished, ...others] = row.unfinished;
+  if (unfinished) {
+    walk.row = { ...row, unfinished: others };
+    return unfinished;
+  }
+  const { cursor, end, segments } = row;
+  if (end === null || isAtEnd({ cursor, end })) return undefined;
+  if (workers === 1) return { segment: null, cursor, end };
+  context.signal?.throwIfAborted();
+  const left = { after: cursor, upTo: end };
+  const { upTo } = await readBatchEnd(context.worker, table, left, SEGMENT_BATCHES * pace.rows);
+  const segment = segments + 1;
+  const isThere = segmentExists(place, segment);
+  const rows = await context.observer.record(
+    `begin; ${handOutSql(place, row, upTo)} commit; select 1 where ${isThere}`,
+    isThere,
+  );
+  if (rows.length === 0) throw takenOver(walk);
+  walk.row = { ...walk.row, cursor: upTo, segments: segment };
+  return { segment, cursor, end: upTo };
+}
+
+async function walkRange(
+  walk: Walk,
+  worker: Worker,
+  { range, throttle }: { range: BackfillRange; throttle: Throttle },
+): Promise<void> {
+  const { context, pace } = worker;
+  const { pid } = context.worker.facts;
   /** How many rows are left of a batch that failed because of one of them. */
   let suspects = 0;
-  while (!isAtEnd(walk)) {
+  while (!isAtEnd(range)) {
     context.signal?.throwIfAborted();
     const asked: Asked = { upTo: undefined, rows: 0 };
     try {
-      const batch = await throttle.during(() => runWithRetries(walk, pace, asked));
+      const batch = await throttle.during(pid, () =>
+        runWithRetries(walk, worker, { range, asked }),
+      );
       pace.done(batch.rowsWalked, batch.tookMs);
-      note(walk, batch);
+      range.cursor = batch.upTo;
+      note(walk, range, batch);
       suspects -= batch.rowsWalked;
       if (suspects <= 0) pace.widen();
       tell(walk, pace);
-      if (!isAtEnd(walk) || batch.wanted !== 'run') await throttle.after(batch);
+      if (!isRoundAtEnd(walk, range) || batch.wanted !== 'run') await throttle.after(batch);
     } catch (error) {
       if (context.signal?.aborted || !mayBeOfOneRow(error)) throw error;
       if (pace.rows === 1) throw withKey(error, walk, asked.upTo);
@@ -55,41 +190,53 @@ export async function walkRound(walk: Walk, pace: Pace, throttle: Throttle): Pro
   }
 }
 
-function isAtEnd({ row: { cursor, end } }: Walk): boolean {
-  return end === null || (cursor !== null && cursor.join('\0') === end.join('\0'));
+function isAtEnd({ cursor, end }: Pick<BackfillRange, 'cursor' | 'end'>): boolean {
+  return cursor !== null && cursor.join('\0') === end.join('\0');
 }
 
-function note(walk: Walk, { upTo, rowsWalked, rowsChanged }: Batch): void {
-  const { row } = walk;
+/** Whether nothing is left for the worker that has just moved this range. */
+function isRoundAtEnd({ row: { cursor, end, unfinished } }: Walk, range: BackfillRange): boolean {
+  if (!isAtEnd(range) || unfinished.length > 0) return false;
+  return end === null || isAtEnd({ cursor, end });
+}
+
+function note(walk: Walk, range: BackfillRange, batch: Batch): void {
+  const { row, rate } = walk;
+  const { upTo, rowsWalked, rowsChanged, tookMs } = batch;
+  rate.done(rowsWalked, tookMs);
   walk.row = {
     ...row,
-    cursor: upTo,
+    ...(range.segment === null && { cursor: upTo }),
     rowsWalked: row.rowsWalked + rowsWalked,
     rowsChanged: row.rowsChanged + rowsChanged,
     batches: row.batches + 1,
   };
 }
 
-function tell({ step, context, row, table }: Walk, pace: Pace): void {
-  const rate = pace.rate(performance.now());
+function tell({ step, context, row, table, rate, workers }: Walk, pace: Pace): void {
+  const perSecond = rate.perSecond(performance.now());
   const { rowsTotal, rowsWalked, rowsChanged, round, batches } = row;
   const left = rowsTotal === null ? null : Math.max(0, rowsTotal - rowsWalked);
   context.onProgress({
     kind: 'backfill',
     step: stepName(step),
     table: table.name,
-    ...{ round, batches, rowsWalked, rowsTotal, rowsChanged },
-    rowsPerSecond: rate === undefined ? null : Math.round(rate),
-    leftMs: left === null || !rate ? null : Math.round((1000 * left) / rate),
+    ...{ round, batches, rowsWalked, rowsTotal, rowsChanged, workers },
+    rowsPerSecond: perSecond === undefined ? null : Math.round(perSecond),
+    leftMs: left === null || !perSecond ? null : Math.round((1000 * left) / perSecond),
     batchRows: pace.rows,
   });
 }
 
 /** Tries a batch again, and smaller, while others are in its way. */
-function runWithRetries(walk: Walk, pace: Pace, asked: Asked): Promise<Batch> {
-  const { step, context, seen } = walk;
-  const options = retryOptions(step, context, seen);
-  return withLockRetries((rung) => runBatch(walk, rung, pace.rows, asked), {
+function runWithRetries(
+  walk: Walk,
+  worker: Worker,
+  about: { range: BackfillRange; asked: Asked },
+): Promise<Batch> {
+  const { context, seen, pace } = worker;
+  const options = retryOptions(walk.step, context, seen);
+  return withLockRetries((rung) => runBatch(walk, worker, { ...about, rung }), {
     ...options,
     isWorthARetry: isConflict,
     onRetry: (failed) => {
@@ -100,28 +247,28 @@ function runWithRetries(walk: Walk, pace: Pace, asked: Asked): Promise<Batch> {
 }
 
 /** One batch: its rows, and with them the cursor, or neither. */
-async function runBatch(walk: Walk, rung: Rung, rows: number, asked: Asked): Promise<Batch> {
-  const { step, context, table, row, seen } = walk;
+async function runBatch(
+  walk: Walk,
+  { context, seen, pace }: Worker,
+  { range, asked, rung }: { range: BackfillRange; asked: Asked; rung: Rung },
+): Promise<Batch> {
+  const { step, table } = walk;
   const { worker, signal } = context;
-  const end = row.end as string[];
-  const { rows: rowsWalked, upTo } = await readBatchEnd(
-    worker,
-    table,
-    { after: row.cursor, upTo: end },
-    rows,
-  );
+  const { lockTimeoutMs } = rung;
+  const { cursor: after } = range;
+  const left = { after, upTo: range.end };
+  const { rows: rowsWalked, upTo } = await readBatchEnd(worker, table, left, pace.rows);
   Object.assign(asked, { upTo, rows: rowsWalked });
   const startedAt = performance.now();
-  const { lockTimeoutMs } = rung;
-  // Its answer comes before the statement is sent, which must never run without it.
-  await worker.run(`begin isolation level read committed, read write;
-select ${limitLocksSql(lockTimeoutMs, true)};
-set local idle_in_transaction_session_timeout = '30s';`);
+  await beginLimited(worker, lockTimeoutMs);
   try {
-    const sql = batchSql(step.backfill, table, { after: row.cursor, upTo });
-    const work = () => sendBatch(walk, sql);
+    const sql = batchSql(step.backfill, table, { after, upTo });
+    const work = () => sendBatch(walk, context, sql);
     const rowsChanged = await withBlockersWatched(work, { step, context, lockTimeoutMs, seen });
-    const wanted = await recordBatch(walk, { upTo, rowsWalked, rowsChanged });
+    const wanted = await recordBatch(walk, context, {
+      range,
+      to: { cursor: upTo, rowsWalked, rowsChanged },
+    });
     signal?.throwIfAborted();
     await worker.run('commit');
     const tookMs = performance.now() - startedAt;
@@ -134,7 +281,7 @@ set local idle_in_transaction_session_timeout = '30s';`);
 
 const END_BATCH_SQL = `set constraints all immediate; ${KEEP_UTF8_SQL}`;
 
-async function sendBatch({ step, context }: Walk, sql: string): Promise<number> {
+async function sendBatch({ step }: Walk, context: ApplyContext, sql: string): Promise<number> {
   const { worker, notices } = context;
   const { script, backfill } = step;
   const { statement } = backfill;
@@ -160,18 +307,33 @@ function withPlace(error: unknown, before: string): unknown {
   return error;
 }
 
-/** A function that the statement calls may have become another role. */
+/**
+ * A function that the statement calls may have become another role. The commit does not wait for the disk:
+ * a server that crashes loses the rows of the last batches and their cursor together, so none is done
+ * twice or left out.
+ */
 async function recordBatch(
-  { step, context, place, row }: Walk,
-  done: { upTo: string[]; rowsWalked: number; rowsChanged: number },
+  walk: Walk,
+  { worker, key }: ApplyContext,
+  { range, to }: { range: BackfillRange; to: MovedCursor },
 ): Promise<string> {
-  const { upTo: cursor, rowsWalked, rowsChanged } = done;
-  const [moved] = await context.worker.run(`set local session authorization default;
-set local role none;
-select ${synchronousSql(true)};
-${moveCursorSql(place, row, { cursor, rowsWalked, rowsChanged })}`);
+  const { place, row, context } = walk;
+  const { round, tableOid } = row;
+  // A lease is the run's. Only one session can have the other: what the statement calls may have released
+  // it there.
+  const holdsLock =
+    worker === context.worker || key.lease !== undefined
+      ? holdsLockSql(key)
+      : isLockHeldSql(runnerLock(key), context.worker.facts.pid);
+  const [moved] = await worker.run(`${backToOwnRole(worker)}
+set local synchronous_commit = off;
+${moveCursorSql(place, { round, tableOid, range, holdsLock }, to)}`);
   if (moved?.holdsLock === true) return String(moved.wanted);
-  throw new EvdbError(
+  throw moved && key.lease !== undefined ? leaseLost() : takenOver(walk);
+}
+
+function takenOver({ step }: Walk): EvdbError {
+  return new EvdbError(
     'LOCKED',
     `another runner has taken over ${fullName(step)}, or its table was dropped`,
     { hint: 'The last batch was rolled back. Look at what is at work, and run the command again.' },

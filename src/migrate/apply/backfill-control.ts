@@ -6,7 +6,7 @@ import { commandLine } from '../../text/command-line.ts';
 import { isVersion, parseVersion, type Version } from '../files/version.ts';
 import { type Wanted, wantSql } from '../ledger/backfill.ts';
 import type { LedgerKey } from '../ledger/ledger.ts';
-import { runnerLock } from '../ledger/lock.ts';
+import { isHeldSql, type LockKind } from '../ledger/lock.ts';
 import { ledgerKey, type MigrateOptions } from '../options.ts';
 import { withSession } from '../plan/read.ts';
 
@@ -25,7 +25,9 @@ export interface BackfillStatus {
   restsFor: string | null;
   /** The table that it walks, such as `public.events`. */
   table: string;
-  /** By name: the last key that is done; null before the first batch. */
+  /** How many workers are at it; 0 where it is stopped. */
+  workers: number;
+  /** By name: the last key up to which all rows are done; null before the first batch. */
   cursor: Record<string, string> | null;
   /** From 1: it walks the table again where rows still match. */
   round: number;
@@ -60,7 +62,7 @@ export function readBackfills(options: MigrateOptions): Promise<BackfillsStatus>
   const key = ledgerKey(options);
   return withSession(options, async (session) => ({
     schema: key.targetSchema,
-    backfills: await listBackfills(session, key),
+    backfills: await listBackfills(session, key, options.lock),
   }));
 }
 
@@ -85,14 +87,18 @@ export interface RequestBackfillOptions extends MigrateOptions {
 export function requestBackfill(options: RequestBackfillOptions): Promise<BackfillStatus> {
   const { version, wanted } = options;
   return withSession(options, (session) =>
-    askBackfill(session, ledgerKey(options), { version, wanted }),
+    askBackfill(session, ledgerKey(options), { version, wanted, lock: options.lock }),
   );
 }
 
 /** The backfills of a ledger that are not done. */
-async function listBackfills(session: Asked, key: LedgerKey): Promise<BackfillStatus[]> {
+async function listBackfills(
+  session: Asked,
+  key: LedgerKey,
+  lock: LockKind | undefined,
+): Promise<BackfillStatus[]> {
   try {
-    const rows = await session.run(listSql(key));
+    const rows = await readRows(session, key, lock);
     return rows.map((row) => row as unknown as BackfillStatus);
   } catch (error) {
     // no ledger, or one that is older than backfills
@@ -102,16 +108,47 @@ async function listBackfills(session: Asked, key: LedgerKey): Promise<BackfillSt
       'PERMISSION_DENIED',
       `the ledger may not be read: ${(error as Error).message}`,
       {
-        hint: `Let its owner run: grant select on ${quoteIdent(key.ledgerSchema)}.backfill, ${quoteIdent(key.ledgerSchema)}.migration to …`,
+        hint: `Let its owner run: grant select on ${quoteIdent(key.ledgerSchema)}.backfill, ${quoteIdent(key.ledgerSchema)}.backfill_segment, ${quoteIdent(key.ledgerSchema)}.migration to …`,
         cause: error,
       },
     );
   }
 }
 
-function listSql(key: LedgerKey): string {
+/** A ledger of an older format has no segments. */
+async function readRows(session: Asked, key: LedgerKey, lock: LockKind | undefined) {
+  try {
+    return await session.run(
+      listSql(key, { workers: 'b.workers', segments: segmentsSql(key), lock }),
+    );
+  } catch (error) {
+    if (!['42P01', '42703'].includes(codeOf(error) ?? '')) throw error;
+    return session.run(listSql(key, { workers: '1', segments: NO_SEGMENTS, lock }));
+  }
+}
+
+/** What the unfinished segments of the backfill `b` add to its own row. */
+function segmentsSql({ ledgerSchema }: LedgerKey): string {
+  return `select
+        pg_catalog.count(*) as unfinished,
+        coalesce(pg_catalog.sum(rows_walked), 0) as rows_walked,
+        coalesce(pg_catalog.sum(rows_changed), 0) as rows_changed,
+        coalesce(pg_catalog.sum(batches), 0) as batches,
+        pg_catalog.max(updated_at) as updated_at,
+        (pg_catalog.array_agg(pg_catalog.to_json(cursor_key) order by segment))[1] as done_up_to
+    from ${quoteIdent(ledgerSchema)}.backfill_segment as one
+    where one.target_schema = b.target_schema and one.version = b.version`;
+}
+
+const NO_SEGMENTS = `select
+        0 as unfinished, 0 as rows_walked, 0 as rows_changed, 0 as batches,
+        null::timestamptz as updated_at, null::json as done_up_to`;
+
+function listSql(
+  key: LedgerKey,
+  { workers, segments, lock }: { workers: string; segments: string; lock: LockKind | undefined },
+): string {
   const s = quoteIdent(key.ledgerSchema);
-  const [classId, objectId] = runnerLock(key);
   const iso = (column: string) =>
     `pg_catalog.to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
   return `select
@@ -127,25 +164,30 @@ function listSql(key: LedgerKey): string {
     end as "state",
     case when l.held then b.rests_for end as "restsFor",
     b.table_name as "table",
-    case when b.cursor_key is not null then pg_catalog.json_object(b.key_columns, b.cursor_key) end as "cursor",
+    case when l.held then ${workers} else 0 end as "workers",
+    (
+        select pg_catalog.json_object_agg(k.name, k.value order by k.place)
+        from rows from (
+            pg_catalog.unnest(b.key_columns),
+            pg_catalog.json_array_elements_text(
+                case when seg.unfinished > 0 then seg.done_up_to else pg_catalog.to_json(b.cursor_key) end
+            )
+        ) with ordinality as k (name, value, place)
+        where k.value is not null
+    ) as "cursor",
     b.round as "round",
-    b.rows_walked::float8 as "rowsWalked",
+    (b.rows_walked + seg.rows_walked)::float8 as "rowsWalked",
     b.rows_total::float8 as "rowsTotal",
-    b.rows_changed::float8 as "rowsChanged",
-    b.batches::float8 as "batches",
+    (b.rows_changed + seg.rows_changed)::float8 as "rowsChanged",
+    (b.batches + seg.batches)::float8 as "batches",
     ${iso('b.started_at')} as "startedAt",
-    ${iso('b.updated_at')} as "updatedAt"
+    ${iso('greatest(b.updated_at, seg.updated_at)')} as "updatedAt"
 from ${s}.backfill as b
 join ${s}.migration as m using (target_schema, version)
-cross join (
-    select exists (
-        select
-        from pg_catalog.pg_locks
-        where locktype = 'advisory'
-            and database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
-            and (classid::bigint, objid::bigint, objsubid) = (${classId}, ${objectId} & 4294967295, 2)
-    ) as held
-) as l
+cross join lateral (
+    ${segments}
+) as seg
+cross join (select ${isHeldSql(key, lock)} as held) as l
 where b.target_schema = ${quoteLiteral(key.targetSchema)}
 order by b.version`;
 }
@@ -153,9 +195,13 @@ order by b.version`;
 async function askBackfill(
   session: Asked,
   key: LedgerKey,
-  { version, wanted }: { version: string | undefined; wanted: Wanted },
+  {
+    version,
+    wanted,
+    lock,
+  }: { version: string | undefined; wanted: Wanted; lock: LockKind | undefined },
 ): Promise<BackfillStatus> {
-  const known = await listBackfills(session, key);
+  const known = await listBackfills(session, key, lock);
   const meant = chooseBackfill(known, version);
   if (wanted === 'cancel' && meant.state === 'stopped') throw nothingAtWork(meant);
   const rows = await session.run(wantSql({ key, version: meant.version }, wanted));

@@ -15,10 +15,11 @@ export function renderPassed({ rowsWalked, rowsTotal }: Passed): string {
 
 /** `1,200,000 of about 10,000,000 rows, 98,000 rows/s, 1 min 30 s left`. */
 export function renderBackfillProgress(progress: BackfillProgress): string {
-  const { round, rowsPerSecond, leftMs } = progress;
+  const { round, workers, rowsPerSecond, leftMs } = progress;
   return [
     renderPassed(progress),
     ...(round > 1 ? [`round ${round}`] : []),
+    ...(workers > 1 ? [`${workers} workers`] : []),
     ...(rowsPerSecond === null ? [] : [`${renderNumber(rowsPerSecond)} rows/s`]),
     ...(leftMs === null ? [] : [`${renderDuration(leftMs)} left`]),
   ].join(', ');
@@ -41,11 +42,14 @@ export function renderBackfills(
   const rows = backfills.map((one) => [
     { text: one.label },
     { text: one.direction === 'up' ? one.name : `${one.name} (rolling back)` },
-    { text: one.state, colour: COLOURS[one.state] },
+    {
+      text: one.workers > 1 ? `${one.state}, ${one.workers} workers` : one.state,
+      colour: COLOURS[one.state],
+    },
     { text: one.table },
     { text: renderPassed(one) },
     { text: renderCount(one.rowsChanged, 'row') },
-    { text: renderTime(one.updatedAt) },
+    { text: one.batches === 0 ? '-' : renderTime(one.updatedAt) },
   ]);
   const rests = backfills.flatMap(({ label, restsFor }) =>
     restsFor === null ? [] : [style.dim(`${label} rests: ${restsFor}`)],

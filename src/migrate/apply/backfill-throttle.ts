@@ -15,49 +15,95 @@ import {
   untilOpen,
 } from '../backfill/throttle.ts';
 import { readWantedSql, setRestSql, wantSql } from '../ledger/backfill.ts';
+import { fenceSql } from '../ledger/lock.ts';
 import { fullName } from '../plan/plan.ts';
 import type { Walk } from './backfill.ts';
 import { stepName } from './context.ts';
 
-/** Lets a backfill rest between its batches, as the server and its operator want it. */
+/** Lets a backfill rest between its batches, all of its workers, as the server and its operator want it. */
 export interface Throttle {
   /** Before the first batch: waits where it is paused, or its window is closed. */
   open(): Promise<void>;
-  /** Looks during a batch whether others wait for it. */
-  during<T>(batch: () => Promise<T>): Promise<T>;
-  /** After a batch. Returns when the next one may begin. */
+  /** Looks during a batch of the backend `pid` whether others wait for it. */
+  during<T>(pid: number, batch: () => Promise<T>): Promise<T>;
+  /** After a batch. Returns when the worker's next one may begin. */
   after(batch: { tookMs: number; rowsChanged: number; wanted: string }): Promise<void>;
 }
 
 /** So often at most the server is asked how it copes. */
 const LOOK_EVERY_MS = 1000;
 
-/** @param hindered is told that others waited for a batch */
-export async function createThrottle(
-  walk: Walk,
-  about: { batchTimeMs: number; hindered: () => void },
-): Promise<Throttle> {
+interface About {
+  batchTimeMs: number;
+  /** The backends of the workers. */
+  pids: number[];
+  /** Is told that others waited for a batch. */
+  hindered: () => void;
+}
+
+export async function createThrottle(walk: Walk, about: About): Promise<Throttle> {
   const { throttle: limits = DEFAULT_THROTTLE, maxRate } = walk.context.settings.backfill;
   const rest = createRest(walk);
   const gate = createGate(walk, rest);
   const isWatching = Object.values(limits).some((limit) => limit !== null);
   const watch = isWatching ? await createWatch(walk, rest, { ...about, limits }) : undefined;
+  const share = createQuiet(rest, { code: 'share', message: SHARE });
+  const rate = createQuiet(rest, {
+    code: 'max-rate',
+    message: `it changes at most ${renderNumber(maxRate ?? 0)} rows/s`,
+  });
+  const inTurn = createTurns();
   return {
     open: async () => {
       await gate.pass(await readWanted(walk));
       await rest.end();
     },
-    during: (batch) => (watch ? watch.during(batch) : batch()),
+    during: (pid, batch) => (watch ? watch.during(pid, batch) : batch()),
     after: async ({ tookMs, rowsChanged, wanted }) => {
-      walk.context.signal?.throwIfAborted();
-      await gate.pass(wanted);
-      await watch?.after(tookMs);
-      const leftMs = maxRate === undefined ? 0 : (1000 * rowsChanged) / maxRate - tookMs;
-      if (leftMs > 0) {
-        const message = `it changes at most ${renderNumber(maxRate ?? 0)} rows/s`;
-        await rest.because([{ code: 'max-rate', message }], leftMs);
+      const endedAt = performance.now();
+      if (maxRate !== undefined) rate.extend(endedAt - tookMs, (1000 * rowsChanged) / maxRate);
+      if (watch) share.until(endedAt + (await watch.shareMs(tookMs)));
+      // While one worker rests here, the others wait behind it as soon as their batches are done.
+      await inTurn(async () => {
+        walk.context.signal?.throwIfAborted();
+        await gate.pass(wanted);
+        await watch?.after(tookMs);
+        await share.pass();
+        await rate.pass();
+        await rest.end();
+      });
+    },
+  };
+}
+
+const SHARE = 'other sessions are active and get their share of the time';
+
+/** Lets work through one after the other. */
+export function createTurns(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const turn = last.then(work, work);
+    last = turn.catch(() => undefined);
+    return turn;
+  };
+}
+
+/** A time before which no batch begins, whichever worker asked for it. */
+function createQuiet(rest: Rest, reason: RestReason) {
+  let endsAt = 0;
+  return {
+    until: (at: number) => {
+      endsAt = Math.max(endsAt, at);
+    },
+    /** The time of several batches adds up. */
+    extend: (from: number, ms: number) => {
+      endsAt = Math.max(endsAt, from) + ms;
+    },
+    pass: async () => {
+      for (let leftMs = 1; leftMs > 0; ) {
+        leftMs = endsAt - performance.now();
+        if (leftMs > 0) await rest.because([reason], leftMs);
       }
-      await rest.end();
     },
   };
 }
@@ -84,26 +130,22 @@ function createGate(walk: Walk, rest: Rest) {
 }
 
 /** What the server shows. */
-async function createWatch(
-  walk: Walk,
-  rest: Rest,
-  about: { batchTimeMs: number; hindered: () => void; limits: ThrottleLimits },
-) {
-  const { batchTimeMs, hindered, limits } = about;
-  const { worker, observer } = walk.context;
-  const own = () => [worker.facts.pid, ...observer.pids];
+async function createWatch(walk: Walk, rest: Rest, about: About & { limits: ThrottleLimits }) {
+  const { batchTimeMs, pids, hindered, limits } = about;
+  const { observer } = walk.context;
+  const own = () => [...pids, ...observer.pids];
   const reader = await createFiguresReader(observer, walk.table, own);
   const look = createLook(reader);
   const hidden = listHidden(await look(), limits);
   if (hidden.length > 0) tellHidden(walk, hidden);
   let waiting = 0;
-  const sample = async () => {
-    const [row] = await observer.run(waitersSql(worker.facts.pid));
+  const sample = async (pid: number) => {
+    const [row] = await observer.run(waitersSql(pid, pids));
     waiting = Math.max(waiting, Number(row?.waiting));
   };
   return {
-    during: async <T>(batch: () => Promise<T>): Promise<T> => {
-      const timer = setTimeout(() => void sample().catch(() => undefined), batchTimeMs / 2);
+    during: async <T>(pid: number, batch: () => Promise<T>): Promise<T> => {
+      const timer = setTimeout(() => void sample(pid).catch(() => undefined), batchTimeMs / 2);
       try {
         return await batch();
       } finally {
@@ -123,13 +165,10 @@ async function createWatch(
         waiting = 0;
         await rest.because([{ code: 'waiting-sessions', message }], tookMs);
       }
-      const shareMs = restForShare(tookMs, await look(), limits);
-      if (shareMs > 0) await rest.because([{ code: 'share', message: SHARE }], shareMs);
     },
+    shareMs: async (tookMs: number) => restForShare(tookMs, await look(), limits),
   };
 }
-
-const SHARE = 'other sessions are active and get their share of the time';
 
 /** Reads the figures, and gives them again for a while. */
 function createLook(reader: FiguresReader) {
@@ -157,7 +196,9 @@ function createRest({ step, context, place }: Walk) {
   let since = 0;
   const write = async (reason: string | null) => {
     // What is only for others to see must not end the work.
-    await context.observer.run(setRestSql(place, reason)).catch(() => undefined);
+    await context.observer
+      .run(`${fenceSql(place.key)}${setRestSql(place, reason)}`)
+      .catch(() => undefined);
   };
   return {
     because: async (reasons: RestReason[], ms: number) => {
@@ -201,7 +242,7 @@ async function readWanted({ context, place }: Walk): Promise<string> {
 
 /** The next `up` goes on, so what was asked for is done with. */
 async function cancelled({ step, context, place }: Walk): Promise<EvdbError> {
-  await context.observer.run(wantSql(place, 'run'));
+  await context.observer.run(`${fenceSql(place.key)}${wantSql(place, 'run')}`);
   const [up, down] = [commandLine('migrate up'), commandLine('migrate down')];
   const isUp = step.direction === 'up';
   return new EvdbError(

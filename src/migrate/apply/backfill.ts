@@ -2,7 +2,7 @@ import { createSeenBlockers, type SeenBlockers } from '../../connection/blockers
 import { EvdbError } from '../../errors.ts';
 import { commandLine } from '../../text/command-line.ts';
 import { type PlannedBackfill, planBackfill } from '../backfill/batch-plan.ts';
-import { createPace, limitsOf } from '../backfill/pace.ts';
+import { createPace, createRate, limitsOf, type Rate } from '../backfill/pace.ts';
 import { describeDone, type PreparedBackfill, withPlaceOf } from '../backfill/prepare.ts';
 import { askInPath, findWalkedTable, readEnd, type WalkedTable } from '../backfill/walked-table.ts';
 import { ScriptError } from '../files/script-error.ts';
@@ -11,16 +11,20 @@ import {
   type BackfillRow,
   backfillExists,
   deleteBackfillSql,
+  doneUpTo,
   nextRoundSql,
   readBackfillSql,
+  setWorkersSql,
   startBackfillSql,
+  waitForOthersSql,
 } from '../ledger/backfill.ts';
 import { isWritten, openJournalSql } from '../ledger/journal.ts';
+import { fenceSql } from '../ledger/lock.ts';
 import { insertHistorySql, insertMigrationSql, notRecorded } from '../ledger/record.ts';
 import { fullName } from '../plan/plan.ts';
 import type { MigrationStep } from '../plan/prepare.ts';
-import { walkRound } from './backfill-batches.ts';
-import { createThrottle } from './backfill-throttle.ts';
+import { openWorkers, type Worker, walkRound } from './backfill-batches.ts';
+import { createThrottle, type Throttle } from './backfill-throttle.ts';
 import { type ApplyContext, stepName } from './context.ts';
 import { describeFailure } from './failure.ts';
 import { recordEnd } from './journaled-statement.ts';
@@ -34,12 +38,21 @@ export interface BackfillStep extends MigrationStep {
 /** What its batches need to know. */
 export interface Walk {
   step: BackfillStep;
+  /** Of the worker that holds the runner's lock. */
   context: ApplyContext;
+  /** Who was in the way of the worker that failed, else of the first one. */
   seen: SeenBlockers;
   place: BackfillPlace;
   table: WalkedTable;
-  /** Where it stands, as the ledger has it. */
+  /** Where it stands: as the ledger has it, with what segments have done counted in. */
   row: BackfillRow;
+  rate: Rate;
+  /** How many walk it at a time. */
+  workers: number;
+  /** Of whoever runs evdb: it cancels the statements. */
+  signal: AbortSignal | undefined;
+  /** Aborts where a worker fails; the context's signal then aborts too, and each ends after its batch. */
+  stop: AbortController;
 }
 
 /** A walk that finds rows each time would never end. */
@@ -56,10 +69,11 @@ const MOST_ROUNDS = 5;
 export async function applyBackfill(step: BackfillStep, context: ApplyContext): Promise<number> {
   const startedAt = performance.now();
   const seen = createSeenBlockers();
+  let walk: Walk | undefined;
   try {
     await openForStatements(step, context);
     context.notices.startTry(step);
-    const walk = await takeUp(step, context, seen);
+    walk = await takeUp(step, context, seen);
     await walkAll(walk);
     const durationMs = performance.now() - startedAt;
     const { row, table } = walk;
@@ -69,9 +83,33 @@ export async function applyBackfill(step: BackfillStep, context: ApplyContext): 
     });
     return durationMs;
   } catch (error) {
-    throw await describeFailure(error, { step, context, seen });
+    throw await describeFailure(error, { step, context, seen: walk?.seen ?? seen });
   } finally {
     const { worker } = context;
+    if (!worker.isClosed) await worker.run(resetSessionSql(worker.facts)).catch(() => undefined);
+  }
+}
+
+/**
+ * Writes a backfill down that is to run later, as one that stopped before its first batch.
+ *
+ * @throws {EvdbError} BACKFILL_REFUSED
+ */
+export async function postponeBackfill(step: BackfillStep, context: ApplyContext): Promise<void> {
+  const { worker, cleanness } = context;
+  cleanness.isClean = false;
+  const seen = createSeenBlockers();
+  try {
+    await openForStatements(step, context);
+    await start(
+      step,
+      context,
+      await withPlaceOf(step, () => planBackfill(worker, step.backfill, pathOf(context))),
+    );
+    context.onProgress({ kind: 'backfill-postponed', step: stepName(step) });
+  } catch (error) {
+    throw await describeFailure(error, { step, context, seen });
+  } finally {
     if (!worker.isClosed) await worker.run(resetSessionSql(worker.facts)).catch(() => undefined);
   }
 }
@@ -89,12 +127,15 @@ async function takeUp(
   const { worker, key, onProgress } = context;
   const { backfill, version } = step;
   const place = { key, version };
+  await worker.run(waitForOthersSql(place));
   const [known] = (await worker.run(readBackfillSql(place))) as unknown as (
     | BackfillRow
     | undefined
   )[];
-  const before = backfill.isResumed ? known : undefined;
-  if (before) await refuseOtherTable(step, before, context);
+  const written = backfill.isResumed ? known : undefined;
+  if (written) await refuseOtherTable(step, written, context);
+  // One that was left for later walks to the end of the table as it is when it begins.
+  const before = written?.batches === 0 && written.round === 1 ? undefined : written;
   const plan = await withPlaceOf(step, () => planBackfill(worker, backfill, pathOf(context)));
   const { table } = plan;
   const row = before ?? (await start(step, context, plan));
@@ -103,7 +144,15 @@ async function takeUp(
     const { rowsWalked, rowsTotal } = before;
     onProgress({ kind: 'backfill-resumed', step: stepName(step), rowsWalked, rowsTotal });
   }
-  return { step, context, seen, place, table, row };
+  const { workers = 1 } = context.settings.backfill;
+  const stop = new AbortController();
+  const { signal } = context;
+  const either = AbortSignal.any(signal ? [signal, stop.signal] : [stop.signal]);
+  return {
+    ...{ step, seen, place, table, row, workers, signal, stop },
+    context: { ...context, signal: either },
+    rate: createRate(),
+  };
 }
 
 /** What is done is known by keys of the table as it was. */
@@ -158,6 +207,8 @@ async function start(
     rowsWalked: 0,
     rowsChanged: 0,
     batches: 0,
+    segments: 0,
+    unfinished: [],
   };
   const state = direction === 'up' ? 'applying' : 'reverting';
   const opened = isWritten.opened(key, version);
@@ -174,10 +225,12 @@ ${startBackfillSql(place, row)} commit; select 1 where ${opened} and ${isThere}`
 
 async function recordResumption(
   step: BackfillStep,
-  { cursor, keyColumns, rowsChanged }: BackfillRow,
+  row: BackfillRow,
   { observer, key, provenance }: ApplyContext,
 ): Promise<void> {
   const { version, label, name, script, direction } = step;
+  const { keyColumns, rowsChanged } = row;
+  const cursor = doneUpTo(row);
   const where =
     cursor === null ? 'at its beginning' : `after ${keyColumns.join(', ')} = ${cursor.join(', ')}`;
   const history = insertHistorySql(
@@ -192,18 +245,35 @@ async function recordResumption(
   await observer.record(`begin; ${history} commit;`, 'false');
 }
 
-/** Walks the table, and again as long as rows match that came meanwhile. */
+/** Walks the table with all workers, and again as long as rows match that came meanwhile. */
 async function walkAll(walk: Walk): Promise<void> {
+  const { context, place } = walk;
+  const { batchTimeMs, batchRows: most } = limitsOf(walk.step.backfill.directive);
+  const { maxRate = most } = context.settings.backfill;
+  const batchRows = Math.max(1, Math.min(most, maxRate));
+  await context.observer.run(`${fenceSql(place.key)}${setWorkersSql(place, walk.workers)}`);
+  const { workers, close } = await openWorkers(walk, () => createPace({ batchTimeMs, batchRows }));
+  try {
+    const throttle = await createThrottle(walk, {
+      batchTimeMs,
+      pids: workers.map(({ context }) => context.worker.facts.pid),
+      hindered: () => {
+        for (const { pace } of workers) pace.hindered();
+      },
+    });
+    await throttle.open();
+    await walkRounds(walk, workers, throttle);
+  } finally {
+    await close();
+  }
+}
+
+async function walkRounds(walk: Walk, workers: Worker[], throttle: Throttle): Promise<void> {
   const { step, context, table } = walk;
-  const { directive, isRepeatable } = step.backfill;
-  const { batchTimeMs, batchRows } = limitsOf(directive);
-  const { maxRate = batchRows } = context.settings.backfill;
-  const pace = createPace({ batchTimeMs, batchRows: Math.max(1, Math.min(batchRows, maxRate)) });
-  const throttle = await createThrottle(walk, { batchTimeMs, hindered: pace.hindered });
-  await throttle.open();
+  const { isRepeatable } = step.backfill;
   let before: number | undefined;
   for (let rounds = 1; ; rounds++) {
-    await walkRound(walk, pace, throttle);
+    await walkRound(walk, workers, throttle);
     const left = await countLeft(walk);
     if (left === 0) return;
     if (!isRepeatable) {

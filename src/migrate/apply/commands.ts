@@ -3,21 +3,28 @@ import { EvdbError } from '../../errors.ts';
 import { listMigrations, type MigrationFile } from '../files/source.ts';
 import type { MigrateOptions } from '../options.ts';
 import { type MigrationStatus, restoreCommand } from '../plan/compare.ts';
-import { type PlanDownOptions, type PlanUpOptions, planDown, planUp } from '../plan/plan.ts';
+import {
+  type PlanDownOptions,
+  type PlanUpOptions,
+  planBackfills,
+  planDown,
+  planUp,
+} from '../plan/plan.ts';
 import { requireMigrations } from '../plan/read.ts';
 import {
   type MigrationPlan,
   type MigrationResult,
   type Planned,
   planMigrations,
+  type RunGuard,
   type RunOptions,
   runMigrations,
   type Select,
   withPlan,
 } from './migrator.ts';
 
-/** The options of `migrateUp`: those of every command on migrations, and which ones to apply. */
-export interface MigrateUpOptions extends MigrateOptions, PlanUpOptions {}
+/** The options of every command on migrations, and which ones to apply. */
+export interface PlanMigrateUpOptions extends MigrateOptions, PlanUpOptions {}
 
 /**
  * The options of `migrateDown`: those of every command on migrations, and which ones to roll back.
@@ -31,24 +38,41 @@ export interface MigrateDownOptions extends RunOptions, PlanDownOptions {}
  * @example
  * const { steps, warnings } = await planMigrateUp(options);
  */
-export async function planMigrateUp(options: MigrateUpOptions): Promise<MigrationPlan> {
-  return planMigrations(options, requireMigrations(options), selectUp(options));
+export async function planMigrateUp(options: PlanMigrateUpOptions): Promise<MigrationPlan> {
+  return planMigrations(withRepeatables(options), requireMigrations(options), selectUp(options));
 }
 
 /**
- * Applies the pending migrations in version order, each in a separate transaction. The lock is only
- * requested if there is something to do. What was applied before a failure remains applied.
+ * Applies the pending migrations; `migrateUp` says how.
  *
- * @throws {EvdbError} those of `requireMigrations` and `pingDatabase`; CHANGED_MIGRATION,
- *   MISSING_MIGRATION, OUT_OF_ORDER, INCOMPLETE_MIGRATION, LEDGER_AHEAD, UNKNOWN_VERSION if files
- *   and ledger do not match; READ_ONLY, POOLER_DETECTED, LOCKED, PERMISSION_DENIED before anything
- *   runs; ScriptError SYNTAX_ERROR, MIGRATION_FAILED and LOCK_TIMEOUT at a place of a script;
- *   TARGET_SCHEMA, CONNECTION_LOST, OUTCOME_UNKNOWN
- * @example
- * const { steps } = await migrateUp({ connection, directory: 'migrations' });
+ * @param guard what is asked before the first and after the last step
  */
-export async function migrateUp(options: MigrateUpOptions): Promise<MigrationResult> {
-  return runMigrations(options, requireMigrations(options), selectUp(options));
+export async function applyPending(
+  options: PlanMigrateUpOptions,
+  guard?: RunGuard,
+): Promise<MigrationResult> {
+  const run = { ...withRepeatables(options), guard };
+  return runMigrations(run, requireMigrations(options), selectUp(options));
+}
+
+/** The options of `runBackfills`: those of every command on migrations, and which backfill to run. */
+export interface RunBackfillsOptions extends MigrateOptions {
+  /** Default: all that were begun or left for later. */
+  version?: string | undefined;
+}
+
+/**
+ * Runs the backfills that were interrupted, or left for later by `migrateUp` with `wait: false`, and no other
+ * migration.
+ *
+ * @throws {EvdbError} UNKNOWN_VERSION where the version is none of them, and those of `migrateUp`
+ * @example
+ * const { steps } = await runBackfills({ connection, directory: 'migrations' });
+ */
+export async function runBackfills(options: RunBackfillsOptions): Promise<MigrationResult> {
+  return runMigrations(options, requireMigrations(options), ({ statuses }) => [
+    planBackfills(statuses, options.version),
+  ]);
 }
 
 /**
@@ -97,7 +121,7 @@ export async function migrateRedo(options: MigrateOptions): Promise<MigrationRes
 }
 
 /** What a plan is made for. */
-export interface PlanCommandOptions extends MigrateUpOptions, MigrateDownOptions {
+export interface PlanCommandOptions extends PlanMigrateUpOptions, MigrateDownOptions {
   /** Default `up`. */
   command?: 'up' | 'down' | 'redo' | undefined;
 }
@@ -109,14 +133,21 @@ export async function withCommandPlan<T>(
 ): Promise<T> {
   const files = command === 'down' ? filesForDown(options) : requireMigrations(options);
   const selects = { up: selectUp(options), down: selectDown(options), redo: selectRedo };
-  return withPlan(options, files, selects[command], use);
+  const run = command === 'up' ? withRepeatables(options) : options;
+  return withPlan(run, files, selects[command], use);
+}
+
+/** They follow the migrations of an `up`. */
+function withRepeatables<Options extends RunOptions>(options: Options): Options {
+  return { ...options, withRepeatables: true };
 }
 
 function selectUp(options: PlanUpOptions): Select {
   return ({ statuses }) => [planUp(statuses, options)];
 }
 
-function selectDown(options: PlanDownOptions): Select {
+function selectDown(options: MigrateDownOptions): Select {
+  if (options.repeatable !== undefined) return () => [];
   return ({ statuses }) => [planDown(statuses, options)];
 }
 

@@ -1,5 +1,6 @@
-import { restUnderName, type SeenBlockers } from '../../connection/blockers.ts';
-import { type FailedTry, LADDER, type Rung } from '../../connection/retry.ts';
+import { listClusterBlockers } from '../../citus/lock-waits.ts';
+import { listBlockers, restUnderName, type SeenBlockers } from '../../connection/blockers.ts';
+import { type FailedTry, LADDER, type Pause, type Rung } from '../../connection/retry.ts';
 import type { Session } from '../../connection/session.ts';
 import type { LedgerKey } from '../ledger/ledger.ts';
 import type { Provenance, ServerIdentity } from '../ledger/provenance.ts';
@@ -7,8 +8,10 @@ import type { ApplySettings } from '../options.ts';
 import { fullName } from '../plan/plan.ts';
 import type { MigrationStep } from '../plan/prepare.ts';
 import type { MigrationStepName, OnMigrationProgress } from '../progress.ts';
+import type { Listener } from './ahead.ts';
+import type { MigrationResult } from './migrator.ts';
 import type { Notices } from './notices.ts';
-import { type Preflight, watchBlockers } from './observations.ts';
+import { type Preflight, pauseWhileBlocked, watchBlockers } from './observations.ts';
 import type { Observer } from './observer.ts';
 import type { Cleanness } from './worker-session.ts';
 
@@ -65,7 +68,10 @@ export function retryOptions(step: MigrationStep, context: ApplyContext, seen: S
         ...failed,
         blockers: seen.last,
       }),
-    rest: restUnderName({ worker: context.worker, work: fullName(step) }),
+    rest: (nextTry: number, pause: Pause) =>
+      restUnderName({ worker: context.worker, work: fullName(step) })(nextTry, () =>
+        pauseWhileBlocked(pause, { observer: context.observer, seen }),
+      ),
   };
 }
 
@@ -105,6 +111,7 @@ export function withBlockersWatched<T>(
   return watchBlockers(work, {
     observer: context.observer,
     pid: context.worker.facts.pid,
+    list: context.worker.facts.isCitus ? listClusterBlockers : listBlockers,
     // Late enough that short waits stay unmentioned, early enough to ask before the timeout.
     afterMs: lockTimeoutMs * 0.6,
     onBlocked: (blockers, victims) => {
@@ -112,4 +119,41 @@ export function withBlockersWatched<T>(
       context.onProgress({ kind: 'blocked', step: stepName(step), blockers, victims });
     },
   });
+}
+
+/** Tells of the steps as they run, and keeps those that are done. */
+export function createCourse(
+  total: number,
+  { onProgress, notices }: ApplyContext,
+): Listener & { completed: MigrationResult['steps'] } {
+  const completed: MigrationResult['steps'] = [];
+  let started = 0;
+  return {
+    completed,
+    onStarted: ({ direction, ...step }) => {
+      // One that failed when it was sent ahead runs again.
+      if (started > completed.length) return;
+      const index = started++;
+      onProgress({ kind: 'step-started', direction, step: stepName(step), index, total });
+    },
+    onDone: ({ direction, ...step }, durationMs) => {
+      const name = stepName(step);
+      completed.push({ ...name, durationMs, direction });
+      for (const part of step.repeatables ?? [step])
+        notices.end({ ...step, direction, name: part.name });
+      onProgress({ kind: 'step-done', direction, step: name, durationMs });
+    },
+  };
+}
+
+/** What an error tells of the steps before it. */
+export function toldOf(
+  { completed }: { completed: MigrationResult['steps'] },
+  { told, untold }: Notices,
+) {
+  return {
+    completed,
+    ...(told.length > 0 && { notices: told }),
+    ...(untold > 0 && { noticesLeftOut: untold }),
+  };
 }

@@ -13,6 +13,7 @@ import { commandLine } from '../../text/command-line.ts';
 import { lackingCharacter } from '../files/file-errors.ts';
 import { ScriptError } from '../files/script-error.ts';
 import type { Script } from '../files/source.ts';
+import { fenceSql } from '../ledger/lock.ts';
 import { insertHistorySql } from '../ledger/record.ts';
 import { fullName } from '../plan/plan.ts';
 import type { MigrationStep } from '../plan/prepare.ts';
@@ -116,10 +117,15 @@ function withAdvice(error: ScriptError, step: MigrationStep): ScriptError {
     : step.isTransactional
       ? `Nothing of ${fullName(step)} was ${step.direction === 'up' ? 'applied' : 'rolled back'}; what ran before it stays. ${mend} and run the command again.`
       : adviseOutsideTransaction(error, step);
-  const place = { script: step.script, ...location, excerpt };
+  const place = { script: scriptAt(step, location), ...location, excerpt };
   const advised = new ScriptError(code, message, place, { hint, cause, ...(server && { server }) });
   Object.assign(advised.details, error.details);
   return advised;
+}
+
+/** A step of repeatables has several. */
+function scriptAt({ script, repeatables = [] }: MigrationStep, { file }: { file: string }): Script {
+  return repeatables.find((part) => part.script.path === file)?.script ?? script;
 }
 
 function adviseOutsideTransaction({ location }: ScriptError, step: MigrationStep): string {
@@ -200,7 +206,7 @@ function lockTimeout(cause: unknown, step: MigrationStep, blockers: SeenBlocker[
   const sql = terminateSql(blockers);
   const end = sql === '' ? '' : `end the session that blocks it (${sql}), `;
   const hint = `${left} Try again at a quieter time, ${end}or allow more time: --lock-wait-budget 10min, or in the file -- evdb: lock-timeout 5s`;
-  const message = `${fullName(step)} did not get its locks${who}`;
+  const message = `${fullName(step)} could not acquire its locks${who}`;
   const isPlaced = cause instanceof ScriptError;
   const { line = 1, column = 1 } = isPlaced ? cause.location : {};
   const excerpt = isPlaced ? cause.excerpt : undefined;
@@ -209,7 +215,7 @@ function lockTimeout(cause: unknown, step: MigrationStep, blockers: SeenBlocker[
     ? new ScriptError(
         'LOCK_TIMEOUT',
         message,
-        { script: step.script, line, column, excerpt },
+        { script: scriptAt(step, cause.location), line, column, excerpt },
         { hint, cause, ...(server && { server }) },
       )
     : new EvdbError('LOCK_TIMEOUT', message, { hint, cause });
@@ -237,18 +243,20 @@ async function recordFailure(
   step: MigrationStep,
   context: ApplyContext,
 ): Promise<void> {
-  const { version, label, name, script } = step;
+  const { version, label } = step;
+  const script = error instanceof ScriptError ? scriptAt(step, error.location) : step.script;
+  const part = step.repeatables?.find((one) => one.script.path === script.path);
   const sql = insertHistorySql(
     context.key,
     {
       action: 'failed',
-      version,
+      ...(version !== '' && { version }),
       label,
-      name,
+      name: part?.name ?? step.name,
       ...checksumOf(script),
       error: error instanceof Error ? error.message : String(error),
     },
     context.provenance,
   );
-  await context.observer.run(sql).catch(() => undefined);
+  await context.observer.run(`${fenceSql(context.key)}${sql}`).catch(() => undefined);
 }

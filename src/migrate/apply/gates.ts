@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { isConnectionLoss } from '../../connection/connection-error.ts';
 import { isLockFailure } from '../../connection/retry.ts';
 import type { Asked } from '../../connection/session.ts';
@@ -5,9 +6,12 @@ import { quoteLiteral } from '../../sql/quote.ts';
 import { commandLine } from '../../text/command-line.ts';
 import { type Gate, isBuildAtLeast } from '../files/gates.ts';
 import { ScriptError } from '../files/script-error.ts';
+import { listMigrations, type MigrationFile, readReplaces, type Script } from '../files/source.ts';
+import type { Version } from '../files/version.ts';
 import { type LedgerRow, readLedger } from '../ledger/ledger.ts';
 import { fullName } from '../plan/plan.ts';
-import { BEGIN_READ_ONLY, END_READ_ONLY_SQL, type MigrationStep } from '../plan/prepare.ts';
+import type { MigrationStep } from '../plan/prepare.ts';
+import { BEGIN_READ_ONLY, END_READ_ONLY_SQL } from '../plan/transaction-modes.ts';
 import type { ApplyContext } from './context.ts';
 import { searchPathSql } from './worker-session.ts';
 
@@ -45,7 +49,7 @@ export async function askGates(
   const answers: GateAnswer[] = [];
   for (const gate of (step.script.directives.gates ?? []).filter(isAsked)) {
     const { text, line } = gate;
-    answers.push({ text, line, ...(await askGate(gate, source)) });
+    answers.push({ text, line, ...(await askGate(gate, step.script, source)) });
   }
   return answers;
 }
@@ -104,7 +108,7 @@ export async function refuseClosedGates(
 
 type Answer = Pick<GateAnswer, 'isOpen' | 'found'>;
 
-async function askGate(gate: Gate, source: GateSource): Promise<Answer> {
+async function askGate(gate: Gate, script: Script, source: GateSource): Promise<Answer> {
   switch (gate.kind) {
     case 'require':
       return askQuery(gate.query, source);
@@ -114,9 +118,27 @@ async function askGate(gate: Gate, source: GateSource): Promise<Answer> {
       const rows = await source.readRows();
       const row = rows.find(({ version }) => version === gate.version);
       if (row?.state === 'applied') return { isOpen: true, found: 'it is applied' };
+      const baseline = row ? undefined : findBaseline(gate.version, script, rows);
+      if (baseline) return { isOpen: true, found: `${fullName(baseline)} replaces it` };
       return { isOpen: false, found: row ? 'it is not finished' : 'it is not applied' };
     }
   }
+}
+
+/** The applied baseline, in the folder of a script, that replaces a version. */
+function findBaseline(
+  version: Version,
+  { path }: Script,
+  rows: Awaited<ReturnType<GateSource['readRows']>>,
+): MigrationFile | undefined {
+  const applied = new Set(
+    rows.filter(({ state }) => state === 'applied').map((row) => row.version),
+  );
+  return listMigrations(dirname(path)).find(
+    (file) =>
+      applied.has(file.version) &&
+      readReplaces(file).some(({ versions }) => versions.includes(version)),
+  );
 }
 
 /** In a transaction that can write nothing, with the names that the migration would find. */

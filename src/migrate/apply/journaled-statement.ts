@@ -17,7 +17,8 @@ import {
   isWritten,
   startStatementSql,
 } from '../ledger/journal.ts';
-import { retakeLockSql, runnerLock } from '../ledger/lock.ts';
+import type { LedgerKey } from '../ledger/ledger.ts';
+import { holdsLockSql, leaseLost } from '../ledger/lock.ts';
 import { deleteMigrationSql, insertHistorySql, notRecorded } from '../ledger/record.ts';
 import { fullName } from '../plan/plan.ts';
 import type { MigrationStep } from '../plan/prepare.ts';
@@ -31,7 +32,7 @@ import {
 import { probeStatement, withIndexCare } from './leftovers.ts';
 import { type LoneStatement, readLoneStatement } from './lone-statement.ts';
 import { watchBuild } from './observations.ts';
-import { limitLocksSql, sendStatement } from './worker-session.ts';
+import { backToOwnRole, beginLimited, limitLocksSql, sendStatement } from './worker-session.ts';
 
 /** What runs a statement needs to know beside it. */
 export interface Running {
@@ -75,10 +76,7 @@ async function attemptInTransaction(
   const { worker, settings, signal, notices } = at.context;
   const lockTimeoutMs = lockTimeouts(at.rung, settings)[classifyStatement(statement).lockClass];
   notices.startTry(step);
-  // Its answer comes before the statement is sent, which must never run without it.
-  await worker.run(`begin isolation level read committed, read write;
-select ${limitLocksSql(lockTimeoutMs, true)};
-set local idle_in_transaction_session_timeout = '30s';`);
+  await beginLimited(worker, lockTimeoutMs);
   try {
     const work = () => sendStatement(statement, step, { worker, signal, notices });
     await withBlockersWatched(work, { step, ...at, lockTimeoutMs });
@@ -105,12 +103,11 @@ async function recordStatement(
   step: MigrationStep,
   { worker, key }: ApplyContext,
 ): Promise<void> {
-  const holdsLock = `${retakeLockSql(runnerLock(key))} as "holdsLock"`;
-  const [row] = await worker.run(`set local session authorization default;
-set local role none;
+  const holdsLock = `${holdsLockSql(key)} as "holdsLock"`;
+  const [row] = await worker.run(`${backToOwnRole(worker)}
 select ${synchronousSql(true)};
 ${finishStatementSql(key, step.version, statement, holdsLock)}`);
-  if (row?.holdsLock !== true) throw takenOver(step);
+  if (row?.holdsLock !== true) throw takenOver(step, key);
 }
 
 /** Whether the server refused a statement only because it was inside a transaction. */
@@ -296,7 +293,7 @@ async function write(
 ): Promise<void> {
   const sql = WRITES[what](key, step.version, statement);
   const rows = await observer.record(sql, isWritten[what](key, step.version, statement));
-  if (rows.length === 0) throw takenOver(step);
+  if (rows.length === 0) throw takenOver(step, key);
 }
 
 /**
@@ -329,7 +326,8 @@ ${isPatient ? 'set statement_timeout = 0;' : ''}`);
 }
 
 /** Somebody else has gone on with the script: this runner had lost its lock. */
-function takenOver(step: MigrationStep): EvdbError {
+function takenOver(step: MigrationStep, { lease }: LedgerKey): EvdbError {
+  if (lease !== undefined) return leaseLost();
   return new EvdbError(
     'LOCKED',
     `${fullName(step)} released the runner's lock, and another runner has taken it`,
@@ -355,7 +353,7 @@ export async function recordEnd(
   const [change, ended] =
     direction === 'up'
       ? [closeJournalSql(key, version, durationMs), isWritten.closed(key, version)]
-      : [deleteMigrationSql(key, version), isWritten.removed(key, version)];
+      : [deleteMigrationSql(key, version, step.replaced), isWritten.removed(key, version)];
   const entry = { action: direction, version, label, name, checksum: script.checksum, durationMs };
   const history = insertHistorySql(
     key,

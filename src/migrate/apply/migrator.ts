@@ -1,29 +1,28 @@
-import type { Session } from '../../connection/session.ts';
+import type { Session, SessionFacts } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 import type { MigrationFile } from '../files/source.ts';
 import type { Version } from '../files/version.ts';
-import type { LedgerRow } from '../ledger/ledger.ts';
+import { recordCounted } from '../ledger/counted.ts';
+import type { Ledger, LedgerRow } from '../ledger/ledger.ts';
+import type { RepeatableRow } from '../ledger/repeatables.ts';
 import { DEFAULT_STORED_TEXT_LIMIT_BYTES, ledgerKey, type MigrateOptions } from '../options.ts';
 import type { MigrationStatus } from '../plan/compare.ts';
+import { explainingChanges, readDiffs, withDiffs } from '../plan/diffs.ts';
 import {
+  type CountedBaseline,
   fullName,
   type PendingMigration,
   type Selection,
   type WaitingMigration,
 } from '../plan/plan.ts';
-import {
-  type MigrationStep,
-  prepareSteps,
-  readDiffs,
-  readStoredDownScripts,
-  withDiffs,
-} from '../plan/prepare.ts';
+import { type MigrationStep, prepareSteps, readStoredDownScripts } from '../plan/prepare.ts';
+import type { HeldRepeatables, RepeatableStep } from '../plan/prepare-repeatables.ts';
 import { readStanding, type Standing, withSession } from '../plan/read.ts';
 import type { MigrationDirection, MigrationNotice, MigrationPlanWarning } from '../progress.ts';
-import { applyAhead, type Listener, quickStepsFrom } from './ahead.ts';
+import { applyAhead, quickStepsFrom } from './ahead.ts';
 import { applyStep, type MigrationStepResult } from './apply.ts';
-import { type ApplyContext, stepName } from './context.ts';
-import type { Notices } from './notices.ts';
+import type { BackfillStep } from './backfill.ts';
+import { type ApplyContext, createCourse, toldOf } from './context.ts';
 import { withRunner } from './runner.ts';
 
 /** What would run, in this order. */
@@ -32,9 +31,29 @@ export interface MigrationPlan {
   steps: MigrationStep[];
   /** What remains pending because a target or a number of steps left it out. */
   pending: PendingMigration[];
-  /** The migration that `expand` stops before. */
+  /** Backfills among them that are left for `runBackfills`; absent unless `wait` is false. */
+  postponed?: PendingMigration[];
+  /** The migration that `expand`, or `wait: false`, stops before. */
   waiting?: WaitingMigration;
+  /** Repeatables that are applied after the migrations, by transaction; absent if there is none. */
+  repeatables?: RepeatableStep[];
+  /** Repeatables that have changed and are not applied by this run; absent if there is none. */
+  held?: HeldRepeatables;
+  /** Baselines that count as applied from now on, because what they replace is. */
+  counted?: CountedBaseline[];
   warnings: MigrationPlanWarning[];
+}
+
+/** A repeatable that was applied, or brought back to an earlier text. */
+export interface RepeatableResult {
+  name: string;
+  /** As shown to people; `ledger:…` for a text that was kept there. */
+  file: string;
+  direction: MigrationDirection;
+  /** Those of one transaction have the same number, from 1. */
+  transaction: number;
+  /** How long that transaction took. */
+  durationMs: number;
 }
 
 /** What ran. */
@@ -43,8 +62,16 @@ export interface MigrationResult {
   steps: (MigrationStepResult & { direction: MigrationDirection })[];
   /** What remains pending because a target or a number of steps left it out. */
   pending: PendingMigration[];
-  /** The migration that `expand` stopped before. */
+  /** Backfills among them that are left for `runBackfills`; absent unless `wait` is false. */
+  postponed?: PendingMigration[];
+  /** The migration that `expand`, or `wait: false`, stopped before. */
   waiting?: WaitingMigration;
+  /** Repeatables that were applied after the migrations; absent if there is none. */
+  repeatables?: RepeatableResult[];
+  /** Repeatables that have changed and were not applied; absent if there is none. */
+  held?: HeldRepeatables;
+  /** Those that count as applied from now on, because what they replace is; nothing of them ran. */
+  counted?: CountedBaseline[];
   warnings: MigrationPlanWarning[];
   /** What the server said while they ran; of each migration and level the first fifty. */
   notices: MigrationNotice[];
@@ -61,6 +88,20 @@ export interface RunOptions extends MigrateOptions {
   fromLedger?: boolean | undefined;
   /** The versions that someone agreed to roll back: no other one is; default: what the plan says. */
   agreed?: readonly Version[] | undefined;
+  /** Asked under the lock where something is to run; default: nothing is. */
+  guard?: RunGuard | undefined;
+  /** Whether repeatables that have changed follow the migrations; default false. */
+  withRepeatables?: boolean | undefined;
+  /** Bring the text back that this repeatable had before; nothing else then runs. */
+  repeatable?: string | undefined;
+}
+
+/** What is asked before the first and after the last step of a run. */
+export interface RunGuard {
+  /** What it throws keeps the steps from running; what it gives is told. */
+  before(context: ApplyContext, rows: LedgerRow[]): Promise<MigrationPlanWarning[]>;
+  /** All steps are done. */
+  after(context: ApplyContext): Promise<void>;
 }
 
 /** Reads, selects and prepares; writes nothing. */
@@ -84,9 +125,13 @@ export function withPlan<T>(
   );
 }
 
+/** By what a session said of itself: its last run had work, as most likely the next one has. */
+const hadWork = new WeakSet<SessionFacts>();
+
 /**
  * Plans, and where there is something to do takes the lock and applies it. After the lock is
- * taken the ledger is read again: another runner may have done the work while this one waited.
+ * taken the ledger is read again: another runner may have done the work while this one waited. Where
+ * a session is kept for many targets, and the one before had work, it is read under the lock alone.
  */
 export function runMigrations(
   options: RunOptions,
@@ -95,20 +140,25 @@ export function runMigrations(
 ): Promise<MigrationResult> {
   const startedAt = performance.now();
   return withSession(options, async (worker) => {
-    const first = await makePlan(worker, options, files, select).catch(waitIfIncomplete);
-    const isDone = first?.plan.steps.length === 0;
+    const first = hadWork.has(worker.facts)
+      ? undefined
+      : await makePlan(worker, options, files, select).catch(waitIfIncomplete);
+    const isDone = first !== undefined && !hasWork(first.plan) && !first.plan.counted;
     if (isDone) tellWarnings(first.plan.warnings, options);
-    const { pending, waiting, warnings, ...ran } = isDone
+    const { pending, postponed, waiting, held, counted, warnings, ...ran } = isDone
       ? { ...first.plan, ...NOTHING_RAN }
       : await runLocked(worker, options, files, { select, first });
     return {
       schema: ledgerKey(options).targetSchema,
       steps: ran.steps,
       pending,
+      ...(postponed && { postponed }),
       ...(waiting && { waiting }),
+      ...(ran.repeatables.length > 0 && { repeatables: ran.repeatables }),
+      ...(held && { held }),
+      ...(counted && { counted }),
       warnings,
-      notices: ran.notices,
-      noticesLeftOut: ran.noticesLeftOut,
+      ...{ notices: ran.notices, noticesLeftOut: ran.noticesLeftOut },
       durationMs: performance.now() - startedAt,
     };
   });
@@ -117,7 +167,13 @@ export function runMigrations(
 /** What applying steps gives. */
 type Ran = Pick<MigrationResult, 'steps' | 'notices' | 'noticesLeftOut'>;
 
-const NOTHING_RAN: Ran = { steps: [], notices: [], noticesLeftOut: 0 };
+type RanAll = Ran & { repeatables: RepeatableResult[] };
+
+const NOTHING_RAN: RanAll = { steps: [], repeatables: [], notices: [], noticesLeftOut: 0 };
+
+function hasWork({ steps, repeatables }: MigrationPlan): boolean {
+  return steps.length > 0 || repeatables !== undefined;
+}
 
 /** What looks interrupted may be at work in another session: only the lock tells them apart. */
 function waitIfIncomplete(error: unknown): undefined {
@@ -131,16 +187,55 @@ function runLocked(
   options: RunOptions,
   files: MigrationFile[],
   { select, first }: { select: Select; first: Planned | undefined },
-): Promise<Ran & Pick<MigrationResult, 'pending' | 'waiting' | 'warnings'>> {
-  return withRunner(worker, options, async (context, rows) => {
-    const isUnchanged = JSON.stringify(rows) === JSON.stringify(first?.rows);
-    const { plan } = first && isUnchanged ? first : await makePlan(worker, options, files, select);
+): Promise<RanAll & Omit<MigrationPlan, 'steps' | 'schema' | 'repeatables'>> {
+  return withRunner(worker, options, async (context, rows, ledger) => {
+    const known = [rows, ledger.repeatables];
+    const isUnchanged = JSON.stringify(known) === JSON.stringify(first?.known);
+    const { plan } =
+      first && isUnchanged ? first : await makePlan(worker, options, files, select, ledger);
+    if (hasWork(plan)) hadWork.add(worker.facts);
+    else hadWork.delete(worker.facts);
     refuseOthers(plan.steps, options.agreed);
-    tellWarnings(plan.warnings, options);
-    const { pending, waiting, warnings } = plan;
-    const ran = await applySteps(plan.steps, context);
-    return { ...ran, pending, ...(waiting && { waiting }), warnings };
+    const guard = hasWork(plan) ? options.guard : undefined;
+    const { steps, repeatables = [], schema: _, ...facts } = plan;
+    const warnings = [...plan.warnings, ...((await guard?.before(context, rows)) ?? [])];
+    tellWarnings(warnings, options);
+    if (plan.counted) await recordCounted(plan.counted, context);
+    const ran = await applySteps(steps, context);
+    const again = await applyRepeatables(repeatables, context, ran.steps);
+    await guard?.after(context);
+    return { ...facts, ...ran, ...again, warnings };
   });
+}
+
+/**
+ * Applies repeatables behind the migrations of a run.
+ *
+ * @param completed what was applied before, for an error to tell
+ */
+export async function applyRepeatables(
+  steps: readonly RepeatableStep[],
+  context: ApplyContext,
+  completed: MigrationResult['steps'],
+): Promise<RanAll | { repeatables: RepeatableResult[] }> {
+  if (steps.length === 0) return { repeatables: [] };
+  // The migrations have made it.
+  const createTarget = context.createTarget && completed.length === 0;
+  try {
+    const ran = await applySteps([...steps], { ...context, createTarget });
+    const repeatables = ran.steps.flatMap(({ durationMs, direction }, index) =>
+      (steps[index]?.repeatables ?? []).map(({ name, script }) => ({
+        ...{ name, file: script.path, direction, transaction: index + 1, durationMs },
+      })),
+    );
+    return { ...ran, steps: completed, repeatables };
+  } catch (error) {
+    if (error instanceof EvdbError) {
+      const { completed: again = [] } = error.details as { completed?: unknown[] };
+      Object.assign(error.details, { completed: [...completed, ...again] });
+    }
+    throw error;
+  }
 }
 
 /** While a person was asked, another runner may have changed what the newest migration is. */
@@ -164,6 +259,8 @@ export function tellWarnings(warnings: MigrationPlanWarning[], { onProgress }: R
 export interface Planned {
   plan: MigrationPlan;
   rows: LedgerRow[];
+  /** All that the ledger said when it was planned. */
+  known: [LedgerRow[], RepeatableRow[]];
 }
 
 async function makePlan(
@@ -171,17 +268,22 @@ async function makePlan(
   options: RunOptions,
   files: MigrationFile[],
   select: Select,
+  ledger?: Ledger,
 ): Promise<Planned> {
-  const standing = await readStanding(session, options, files);
-  const selections = await selectOrExplain(session, options, standing, select);
+  const standing = await readStanding(session, options, files, { ledger });
+  const selections = await explainingChanges(session, options, standing.statuses, () =>
+    select(standing),
+  );
   const warnings = selections.flatMap((selection) => selection.warnings);
+  const counted = selections.flatMap((selection) => selection.counted ?? []);
   const steps: MigrationStep[] = [];
   const pending: PendingMigration[] = [];
+  const postponed: PendingMigration[] = [];
   let waiting: WaitingMigration | undefined;
   for (const selection of selections) {
     const prepared = await prepareSteps(selection, {
       storedTextLimitBytes: options.storedTextLimitBytes ?? DEFAULT_STORED_TEXT_LIMIT_BYTES,
-      ...{ session, key: ledgerKey(options) },
+      ...{ session, key: ledgerKey(options), variables: options.variables, files },
       signal: options.signal,
       ...(selection.direction === 'down' &&
         options.fromLedger && {
@@ -191,9 +293,14 @@ async function makePlan(
     steps.push(...prepared.steps);
     warnings.push(...prepared.warnings);
     waiting ??= prepared.waiting;
-    const held = selection.migrations.slice(prepared.steps.length);
+    postponed.push(...prepared.postponed);
+    const run = new Set(prepared.steps.flatMap((one) => (one.isPostponed ? [] : [one.version])));
+    const held = selection.migrations.filter(({ version }) => !run.has(version));
     pending.push(...[...held, ...(selection.left ?? [])].map(nameOf));
   }
+  const isPartial = pending.length > postponed.length && waiting === undefined;
+  const again = await planAgain(session, options, { standing, steps, isPartial });
+  warnings.push(...(again?.warnings ?? []));
   const diffs =
     warnings.length > 0 ? await readDiffs(session, options, standing.statuses) : new Map();
   return {
@@ -201,35 +308,33 @@ async function makePlan(
       schema: ledgerKey(options).targetSchema,
       steps,
       pending,
+      ...(postponed.length > 0 && { postponed }),
       ...(waiting && { waiting }),
+      ...(again?.steps.length && { repeatables: again.steps }),
+      ...(again?.held && { held: again.held }),
+      ...(counted.length > 0 && { counted }),
       warnings: withDiffs(warnings, diffs),
     },
     rows: standing.ledger.rows,
+    known: [standing.ledger.rows, standing.ledger.repeatables],
   };
+}
+
+/** Loaded late: most runs have nothing to do with repeatables. */
+async function planAgain(
+  session: Session,
+  options: RunOptions,
+  run: { standing: Standing; steps: MigrationStep[]; isPartial: boolean },
+) {
+  const { repeatables } = run.standing;
+  const isDown = run.steps.some(({ direction }) => direction === 'down');
+  const isUp = options.withRepeatables && repeatables.some(({ state }) => state !== 'applied');
+  if (options.repeatable === undefined && !(isDown ? repeatables.length : isUp)) return undefined;
+  return (await import('../plan/repeatable-runs.ts')).planRepeatableRun(session, options, run);
 }
 
 function nameOf({ version, label, name }: MigrationStatus): PendingMigration {
   return { version, label, name };
-}
-
-/** Refusing a changed file shows what changed. */
-async function selectOrExplain(
-  session: Session,
-  options: RunOptions,
-  standing: Standing,
-  select: Select,
-): Promise<Selection[]> {
-  try {
-    return select(standing);
-  } catch (error) {
-    if (!(error instanceof EvdbError) || error.code !== 'CHANGED_MIGRATION') throw error;
-    const diffs = await readDiffs(session, options, standing.statuses);
-    const { code, message, hint, details } = error;
-    throw new EvdbError(code, message, {
-      hint,
-      details: { ...details, diff: [...diffs.values()].join('\n') || undefined },
-    });
-  }
 }
 
 /**
@@ -239,11 +344,11 @@ async function selectOrExplain(
  */
 export async function applySteps(steps: MigrationStep[], context: ApplyContext): Promise<Ran> {
   const { notices } = context;
-  const course = createCourse(steps.length, context);
+  const course = createCourse(steps.filter(({ isPostponed }) => !isPostponed).length, context);
   let { createTarget, previous } = context;
   let aloneUntil = createTarget ? 1 : 0;
   try {
-    if (steps.some(({ script }) => script.directives.gates))
+    if (steps.some(({ script, isPostponed }) => script.directives.gates && !isPostponed))
       await (await import('./gates.ts')).refuseOldBuilds(steps, context);
     for (let index = 0; index < steps.length; index++) {
       if (index >= aloneUntil) {
@@ -256,6 +361,11 @@ export async function applySteps(steps: MigrationStep[], context: ApplyContext):
       if (!step) break;
       if (context.signal?.aborted) await previous;
       context.signal?.throwIfAborted();
+      if (step.isPostponed) {
+        await previous;
+        await (await import('./backfill.ts')).postponeBackfill(step as BackfillStep, context);
+        continue;
+      }
       if (step.script.directives.gates) {
         await previous;
         await (await import('./gates.ts')).refuseClosedGates(step, context);
@@ -282,36 +392,4 @@ export async function applySteps(steps: MigrationStep[], context: ApplyContext):
     throw error;
   }
   return { steps: course.completed, notices: notices.told, noticesLeftOut: notices.untold };
-}
-
-function toldOf({ completed }: { completed: Ran['steps'] }, { told, untold }: Notices) {
-  return {
-    completed,
-    ...(told.length > 0 && { notices: told }),
-    ...(untold > 0 && { noticesLeftOut: untold }),
-  };
-}
-
-/** Tells of the steps as they run, and keeps those that are done. */
-function createCourse(
-  total: number,
-  { onProgress, notices }: ApplyContext,
-): Listener & { completed: MigrationResult['steps'] } {
-  const completed: MigrationResult['steps'] = [];
-  let started = 0;
-  return {
-    completed,
-    onStarted: ({ direction, ...step }) => {
-      // One that failed when it was sent ahead runs again.
-      if (started > completed.length) return;
-      const index = started++;
-      onProgress({ kind: 'step-started', direction, step: stepName(step), index, total });
-    },
-    onDone: ({ direction, ...step }, durationMs) => {
-      const name = stepName(step);
-      completed.push({ ...name, durationMs, direction });
-      notices.end({ direction, ...step });
-      onProgress({ kind: 'step-done', direction, step: name, durationMs });
-    },
-  };
 }

@@ -20,16 +20,22 @@ const MOST_CHARACTERS = 2_000;
 /** More than are sent before an answer is waited for. */
 const MOST_UNDER_WAY = 256;
 
-/** Tells of what the server says about the statements of scripts; of evdb's own it tells nothing. */
-export interface Notices {
-  /** From now on the server speaks of this step: its script, or a statement of it, begins or begins anew. */
-  startTry(step: MigrationStep): void;
+/** Knows which place of a script the texts of one session come from. */
+export interface Places {
   /** This text is about to be sent; what the server says while it runs is told as of this place. */
   expect(statement: Pick<Statement, 'text' | 'line' | 'column'>): void;
   /** The same for evdb's own text that runs deferred triggers: told as of the last statement before. */
   expectDeferred(text: string): void;
+}
+
+/** Tells of what the server says about the statements of scripts; of evdb's own it tells nothing. */
+export interface Notices extends Places {
+  /** From now on the server speaks of this step: its script, or a statement of it, begins or begins anew. */
+  startTry(step: MigrationStep): void;
   /** The step is done or has failed: says how much was not told of it. */
-  end(step: Pick<MigrationStep, 'direction' | 'version'>): void;
+  end(step: Pick<MigrationStep, 'direction' | 'version' | 'name'>): void;
+  /** Listens to one more session that runs statements of the same step. */
+  beside(session: Session): Places;
   /** What was told so far, in order. */
   readonly told: MigrationNotice[];
   /** How many were not. */
@@ -54,22 +60,18 @@ interface Heard {
 
 /** @param worker where the scripts run */
 export function listenToNotices(worker: Session, onProgress: OnMigrationProgress): Notices {
-  // A list and not a map by text: that would hash all of a large file, and keep it.
-  let recent: { text: string; place: Place }[] = [];
-  let last: Place | undefined;
   let current: Heard | undefined;
   const heardOf = new Map<string, Heard>();
   const told: MigrationNotice[] = [];
   let untold = 0;
-  worker.onNotice((said, text) => {
-    // A copy is not told apart from what was expected last.
-    const place = text === undefined ? last : recent.findLast((one) => one.text === text)?.place;
-    if (place === undefined || current === undefined) return;
-    const notice = hear(said, place, current);
-    if (notice === undefined) return;
-    told.push(notice);
-    onProgress({ kind: 'notice', notice });
-  });
+  const listen = (session: Session) =>
+    createPlaces(session, (said, place) => {
+      const notice = current && hear(said, place, current);
+      if (notice === undefined) return;
+      told.push(notice);
+      onProgress({ kind: 'notice', notice });
+    });
+  const places = listen(worker);
   const end: Notices['end'] = (step) => {
     const heard = heardOf.get(keyOf(step));
     heardOf.delete(keyOf(step));
@@ -91,9 +93,26 @@ export function listenToNotices(worker: Session, onProgress: OnMigrationProgress
       current = heardOf.get(key) ?? newHeard(step);
       current.repeats = [...current.told];
       heardOf.set(key, current);
-      recent = [];
-      last = undefined;
+      places.forget();
     },
+    expect: places.expect,
+    expectDeferred: places.expectDeferred,
+    beside: listen,
+    end,
+  };
+}
+
+/** @param tell is called with what the session says of a text that was expected */
+function createPlaces(session: Session, tell: (said: ServerNotice, place: Place) => void) {
+  // A list and not a map by text: that would hash all of a large file, and keep it.
+  let recent: { text: string; place: Place }[] = [];
+  let last: Place | undefined;
+  session.onNotice((said, text) => {
+    // A copy is not told apart from what was expected last.
+    const place = text === undefined ? last : recent.findLast((one) => one.text === text)?.place;
+    if (place !== undefined) tell(said, place);
+  });
+  const places: Places = {
     expect: ({ text, line, column }) => {
       if (recent.length >= 2 * MOST_UNDER_WAY) recent = recent.slice(-MOST_UNDER_WAY);
       last = { line, column };
@@ -102,12 +121,16 @@ export function listenToNotices(worker: Session, onProgress: OnMigrationProgress
     expectDeferred: (text) => {
       if (last) recent.push({ text, place: last });
     },
-    end,
   };
+  const forget = () => {
+    recent = [];
+    last = undefined;
+  };
+  return { ...places, forget };
 }
 
-function keyOf({ direction, version }: Pick<MigrationStep, 'direction' | 'version'>): string {
-  return `${direction} ${version}`;
+function keyOf({ direction, version, name }: Parameters<Notices['end']>[0]): string {
+  return `${direction} ${version} ${name}`;
 }
 
 function newHeard(step: MigrationStep): Heard {

@@ -1,12 +1,16 @@
 import type { Node } from '@pgsql/types';
+import { isOnOtherNode } from '../../citus/lock-waits.ts';
 import {
   type BlockedSessions,
   type Blocker,
-  listBlockers,
+  isAnyStillOpen,
+  type listBlockers,
   readVictims,
+  type SeenBlockers,
   SHOWN_QUERY_SQL,
   withShownQuery,
 } from '../../connection/blockers.ts';
+import type { Pause } from '../../connection/retry.ts';
 import type { Asked } from '../../connection/session.ts';
 import { classifyStatement } from '../../sql/kind.ts';
 import { loadSqlParser } from '../../sql/parser.ts';
@@ -30,25 +34,41 @@ interface HeldLock extends Blocker {
   isWeak: boolean;
 }
 
+/** What a look has found, and when. */
+interface Look {
+  held: HeldLock[];
+  /** As `performance.now()`. */
+  at: number;
+}
+
+/** By whom it is for: a session that is kept for many targets looks once for all of them. */
+const looks = new WeakMap<object, Look>();
+
 /**
+ * @param runner whom it is for
  * @param own backends of this runner
  * @param schemas where a name without a schema is looked for
  * @param oldMs how long a transaction must have been open to be told of, in ms; default 5000
  */
 export function createPreflight(
   observer: Asked,
-  { own, schemas, oldMs = OLD_MS }: { own: () => number[]; schemas: string[]; oldMs?: number },
+  {
+    runner = observer,
+    own,
+    schemas,
+    oldMs = OLD_MS,
+  }: { runner?: object; own: () => number[]; schemas: string[]; oldMs?: number },
 ): Preflight {
-  let askedAt = Number.NEGATIVE_INFINITY;
-  let held: HeldLock[] = [];
   return {
     look: async (statements) => {
       if (!statements.some((one) => classifyStatement(one).lockClass === 'ddl')) return [];
+      let look = looks.get(runner);
       // A transaction that was not old at the last look is not old now.
-      if (performance.now() - askedAt > oldMs) {
-        held = await listHeldLocks(observer, own(), oldMs);
-        askedAt = performance.now();
+      if (!look || performance.now() - look.at > oldMs) {
+        look = { held: await listHeldLocks(observer, own(), oldMs), at: performance.now() };
+        looks.set(runner, look);
       }
+      const { held } = look;
       return held.length === 0 ? [] : holdersOf(await readTargets(statements), held, schemas);
     },
   };
@@ -167,6 +187,7 @@ export function watchBlockers<T>(
   options: {
     observer: Asked;
     pid: number;
+    list: typeof listBlockers;
     afterMs: number;
     onBlocked: (blockers: Blocker[], victims: BlockedSessions | null) => void;
   },
@@ -175,7 +196,7 @@ export function watchBlockers<T>(
   return lookWhile(work, options.afterMs, async () => {
     const { observer, pid } = options;
     const [blockers, victims] = await Promise.all([
-      listBlockers(observer, pid),
+      options.list(observer, pid),
       readVictims(observer, pid),
     ]).catch(() => [[], null] as const);
     // Also where the wait has just ended: it was so when the server looked.
@@ -187,6 +208,31 @@ export function watchBlockers<T>(
 }
 
 const LOOK_EVERY_MS = 1000;
+
+/**
+ * Rests between two tries, and no longer than the transactions last that were in the way. Only where
+ * all of them are old: short ones are the traffic of a busy table, to which the pause gives its turn.
+ */
+export function pauseWhileBlocked(
+  pause: Pause,
+  { observer, seen }: { observer: Asked; seen: SeenBlockers },
+): Promise<void> {
+  const { last: blockers } = seen;
+  // A prepared transaction has no session to look at, and one without a transaction holds no table.
+  const hasSession = (one: Blocker) => one.pid !== 0 && !isOnOtherNode(one);
+  const areOld = blockers.every((one) => hasSession(one) && (one.sinceMs ?? 0) >= OLD_MS);
+  if (blockers.length === 0 || !areOld) return pause();
+  const gone = new AbortController();
+  return lookWhile(
+    () => pause(gone.signal),
+    LOOK_EVERY_MS,
+    async () => {
+      const isOpen = await isAnyStillOpen(observer, blockers, seen.lastAgoMs).catch(() => true);
+      if (!isOpen) gone.abort();
+      return LOOK_EVERY_MS;
+    },
+  );
+}
 
 /** Runs work that builds an index in the backend `pid`, and tells how far that is when it changes. */
 export function watchBuild<T>(

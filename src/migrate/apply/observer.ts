@@ -4,6 +4,8 @@ import { liftTimeLimitsSql, SERVER_START_SQL, synchronousSql } from '../../conne
 import { doubledMs } from '../../connection/retry.ts';
 import { openSession, type Row, type Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
+import type { LedgerKey } from '../ledger/ledger.ts';
+import { fenceSql, isFenced, leaseLost } from '../ledger/lock.ts';
 
 /**
  * The second session of a runner: it looks on from outside, and keeps the books of what runs outside
@@ -16,12 +18,15 @@ export interface Observer {
   /** Asks something; where the session is being opened anew that waits for a moment only. */
   run(text: string): Promise<Row[]>;
   /**
-   * Writes something that must be written, and goes on trying where the session is lost.
+   * Writes something that must be written, and goes on trying where the session is lost. Behind the
+   * fence of the runner's lock, where it has one.
    *
    * @param isWritten a condition by which a new session finds out whether the lost one wrote it
    * @returns the rows of the writing; one empty row where the lost session had written it
    */
   record(sql: string, isWritten: string): Promise<Row[]>;
+  /** Whose lock lets it write from now on. */
+  fence(key: LedgerKey): void;
   close(): Promise<void>;
 }
 
@@ -61,6 +66,7 @@ class LastingSession implements Observer {
   /** Why it could not be opened anew. */
   #failure: unknown;
   #server: unknown;
+  #key: LedgerKey | undefined;
   #isEnded = false;
   #timer: NodeJS.Timeout | undefined;
 
@@ -81,7 +87,12 @@ class LastingSession implements Observer {
     return inTime(await this.#ensure(SHORT_PATIENCE_MS), text);
   }
 
+  fence(key: LedgerKey): void {
+    this.#key = key;
+  }
+
   async record(sql: string, isWritten: string): Promise<Row[]> {
+    const fence = this.#key ? fenceSql(this.#key) : '';
     const until = performance.now() + PATIENCE_MS;
     let mayBeWritten = false;
     for (;;) {
@@ -93,7 +104,7 @@ class LastingSession implements Observer {
       };
       try {
         if (await wasWritten()) return [{}];
-        const rows = await inTime(session, sql);
+        const rows = await inTime(session, `${fence}${sql}`);
         return rows.length === 0 && (await wasWritten()) ? [{}] : rows;
       } catch (error) {
         if (isConnectionLoss(error) && performance.now() < until) {
@@ -103,7 +114,7 @@ class LastingSession implements Observer {
         // the lost session may have been at it still
         if (!session.isClosed) await session.run('rollback').catch(() => undefined);
         if (await wasWritten()) return [{}];
-        throw error;
+        throw this.#key && isFenced(error, this.#key) ? leaseLost() : error;
       }
     }
   }

@@ -129,6 +129,11 @@ async function readFates(
  * as well, but not where it has it still.
  */
 async function outliveSession(session: Session, { key, worker, signal }: ApplyContext) {
+  const { lease } = key;
+  if (lease !== undefined) {
+    const { outliveLease } = await import('../ledger/hold-lease.ts');
+    return outliveLease(session, { ...key, lease }, { waitMs: SETTLE_MS, signal });
+  }
   try {
     await acquireLock(session, runnerLock(key), { waitMs: SETTLE_MS, signal });
     return true;
@@ -152,11 +157,14 @@ async function countRecorded(
   steps: MigrationStep[],
   { key, provenance }: ApplyContext,
 ): Promise<number> {
-  const versions = steps.map(({ version }) => version);
+  const names = steps.map(({ label, name, repeatables: [first] = [] }) => {
+    // Each file has an entry of its own, and they come together.
+    return `(${quoteLiteral(label)}, ${quoteLiteral(first?.name ?? name)})`;
+  });
   const [row] = await session.run(`select pg_catalog.count(*)::int as "committed"
 from ${quoteIdent(key.ledgerSchema)}.history
 where target_schema = ${quoteLiteral(key.targetSchema)}
-    and version in (${versions.join(', ')})
+    and (label, name) in (${names.join(', ')})
     and action = ${quoteLiteral(steps[0]?.direction ?? '')}
     and run_id = ${quoteLiteral(provenance.runId)}`);
   return Number(row?.committed);

@@ -1,8 +1,11 @@
+import { describeBlocker } from '../../connection/blockers.ts';
 import { renderDiff, type Style } from '../../report/table.ts';
 import { commandLine } from '../../text/command-line.ts';
 import { renderCount, renderDuration } from '../../text/units.ts';
+import { fullName, listNames } from '../plan/plan.ts';
 import type {
   DroppedObjects,
+  LockHolder,
   MigrationDirection,
   MigrationNotice,
   MigrationPlanWarning,
@@ -23,7 +26,17 @@ export function renderStepDone(
   style: Style,
 ): string {
   const verb = direction === 'up' ? style.good('applied    ') : style.warn('rolled back');
-  return `${verb}  ${step.label}_${step.name}  ${style.dim(renderDuration(durationMs))}`;
+  return `${verb}  ${renderStepName(step)}  ${style.dim(renderDuration(durationMs))}`;
+}
+
+/** `a lock on public.events of pid 4711 (checkout, app@10.0.0.3, idle in transaction for 3 min)`. */
+export function renderHolder({ tables, ...blocker }: LockHolder): string {
+  return `a lock on ${tables.join(', ')} of ${describeBlocker(blocker)}`;
+}
+
+/** `001_create_users_table`, or the file of a seed. */
+export function renderStepName(step: MigrationStepName): string {
+  return fullName(step);
 }
 
 /** What `reset` dropped: `dropped      4 tables, 2 functions`. */
@@ -37,6 +50,7 @@ const NOTHING = {
   down: 'nothing to roll back',
   redo: 'nothing to redo: no migration is applied',
   reset: 'nothing to apply',
+  backfill: 'no backfill is half way',
 };
 
 /**
@@ -46,9 +60,21 @@ const NOTHING = {
  */
 export function renderNothing(
   command: keyof typeof NOTHING,
-  { pending, waiting }: Pick<MigrationResult, 'pending' | 'waiting'>,
+  { pending, postponed, waiting, held }: Left & Pick<MigrationResult, 'pending'>,
   to?: string,
 ): string {
+  return [renderNoStep(command, { pending, postponed, waiting }, to), ...renderHeld(held)].join(
+    '\n',
+  );
+}
+
+function renderNoStep(
+  command: keyof typeof NOTHING,
+  { pending, postponed, waiting }: Left & Pick<MigrationResult, 'pending'>,
+  to?: string,
+): string {
+  if (postponed)
+    return ['nothing else to apply', ...renderLater({ postponed, waiting })].join('\n');
   const [first, ...others] = pending;
   if (!first && command === 'up' && to !== undefined) {
     return `nothing to apply: ${to} is applied already; \`${commandLine('migrate down', { to })}\` rolls back what is newer`;
@@ -59,9 +85,42 @@ export function renderNothing(
   return `nothing to apply up to that version: ${first.label}_${first.name}${more} pending`;
 }
 
-/** Where `--expand` stopped, and what the migration there waits for. */
-function renderWaiting({ label, name, gates }: NonNullable<MigrationResult['waiting']>): string {
-  const head = `before ${label}_${name}, which contracts the schema`;
+/** What a run left, and why. */
+interface Left {
+  postponed?: MigrationResult['postponed'] | undefined;
+  waiting?: MigrationResult['waiting'] | undefined;
+  held?: MigrationResult['held'] | undefined;
+}
+
+/** What `--no-wait` left, and where it stopped. */
+function renderLater({ postponed, waiting }: Left): string[] {
+  const stop = waiting ? [`stopped ${renderWaiting(waiting)}`] : [];
+  if (!postponed) return stop;
+  const names = postponed.map(({ label, name }) => `${label}_${name}`).join(', ');
+  const left = `left for later: ${names}; \`${commandLine('backfill run')}\` runs ${postponed.length === 1 ? 'it' : 'them'}`;
+  return [left, ...stop];
+}
+
+/** Which repeatables are left for a later run. */
+export function renderHeld(held: MigrationResult['held']): string[] {
+  if (held === undefined) return [];
+  const names = listNames(held.names.map((name) => `repeatable/${name}`));
+  const why = {
+    pending: 'they are applied once no migration is pending',
+    ahead: 'the database is ahead of these files, so they may be older than what is applied',
+  }[held.cause];
+  return [`left for later: ${names}; ${why}`];
+}
+
+/** Where a run stopped, and what the migration there waits for. */
+function renderWaiting({
+  label,
+  name,
+  cause,
+  gates,
+}: NonNullable<MigrationResult['waiting']>): string {
+  const why = cause === 'contract' ? 'which contracts the schema' : 'which may need a backfill';
+  const head = `before ${label}_${name}, ${why}`;
   return [head, ...gates.map((gate) => `  it waits for: ${gate}`)].join('\n');
 }
 
@@ -71,17 +130,20 @@ export function renderSummary(
   command: keyof typeof NOTHING,
   to?: string,
 ): string {
-  if (result.steps.length === 0) return renderNothing(command, result, to);
-  const parts = (['down', 'up'] as const)
-    .map(
-      (direction) =>
-        [direction, result.steps.filter((step) => step.direction === direction).length] as const,
-    )
-    .filter(([, count]) => count > 0)
-    .map(([direction, count]) => `${DONE[direction]} ${renderCount(count, 'migration')}`);
+  const { steps, repeatables = [] } = result;
+  if (steps.length + repeatables.length === 0) return renderNothing(command, result, to);
+  const parts = (['down', 'up'] as const).flatMap((direction) => {
+    const count = (all: readonly { direction: MigrationDirection }[]) =>
+      all.filter((one) => one.direction === direction).length;
+    const counts = [
+      count(steps) > 0 && renderCount(count(steps), 'migration'),
+      count(repeatables) > 0 && renderCount(count(repeatables), 'repeatable'),
+    ].filter(Boolean);
+    return counts.length === 0 ? [] : [`${DONE[direction]} ${counts.join(' and ')}`];
+  });
   const left = result.pending.length === 0 ? '' : `, ${result.pending.length} still pending`;
-  const stop = result.waiting ? `\nstopped ${renderWaiting(result.waiting)}` : '';
-  return `${parts.join(', ')} in ${renderDuration(result.durationMs)} (schema ${result.schema})${left}${stop}`;
+  const head = `${parts.join(', ')} in ${renderDuration(result.durationMs)} (schema ${result.schema})${left}`;
+  return [head, ...renderLater(result), ...renderHeld(result.held)].join('\n');
 }
 
 export function renderWarning({ message, diff }: MigrationPlanWarning, style: Style): string {
@@ -111,5 +173,5 @@ export function renderLeftOut({
   count,
 }: Extract<MigrationProgress, { kind: 'notices-left-out' }>): string {
   const what = renderCount(count, 'more notice', 'more notices');
-  return `${step.label}_${step.name}: ${what} of the server ${count === 1 ? 'is' : 'are'} not shown`;
+  return `${renderStepName(step)}: ${what} of the server ${count === 1 ? 'is' : 'are'} not shown`;
 }

@@ -1,9 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { requireCoordinator } from '../../citus/coordinator.ts';
+import { hearWorkers } from '../../citus/worker-failures.ts';
+import type { Blocker } from '../../connection/blockers.ts';
+import { codeOf } from '../../connection/connection-error.ts';
 import { liftTimeLimitsSql } from '../../connection/options.ts';
-import type { Session } from '../../connection/session.ts';
+import type { Session, SessionFacts } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
-import { type Ledger, type LedgerRow, readLedger } from '../ledger/ledger.ts';
-import { createLedger, LEDGER_FORMAT, upgradeLedger } from '../ledger/ledger-schema.ts';
+import { renderDuration } from '../../text/units.ts';
+import { areKept, type EnginePromise, writePromises } from '../engine/judge.ts';
+import type { LeaseOptions } from '../ledger/hold-lease.ts';
+import type { LeaseHolder } from '../ledger/lease.ts';
+import { type Ledger, type LedgerKey, type LedgerRow, readLedger } from '../ledger/ledger.ts';
+import {
+  createLedger,
+  LEDGER_FORMAT,
+  readEngine,
+  rememberEngineSql,
+  upgradeLedger,
+} from '../ledger/ledger-schema.ts';
 import {
   acquireLock,
   ledgerLock,
@@ -13,7 +27,13 @@ import {
   runnerLock,
 } from '../ledger/lock.ts';
 import { readProvenance, readServerIdentity } from '../ledger/provenance.ts';
-import { applySettings, DEFAULT_LOCK_WAIT_MS, ledgerKey, type MigrateOptions } from '../options.ts';
+import {
+  applySettings,
+  DEFAULT_LEASE_MS,
+  DEFAULT_LOCK_WAIT_MS,
+  ledgerKey,
+  type MigrateOptions,
+} from '../options.ts';
 import type { ApplyContext } from './context.ts';
 import { listenToNotices } from './notices.ts';
 import { createPreflight } from './observations.ts';
@@ -24,26 +44,31 @@ import { type Cleanness, makeClean } from './worker-session.ts';
  * Makes the session the one runner of its target while `work` goes on: no pooler in between, the
  * lock held, the ledger there. `work` gets the ledger's rows as they are under the lock.
  *
- * @throws {EvdbError} READ_ONLY, POOLER_DETECTED, LOCKED, PERMISSION_DENIED
+ * @throws {EvdbError} READ_ONLY, NOT_COORDINATOR, POOLER_DETECTED, ENGINE_UNFIT, LOCKED,
+ *   PERMISSION_DENIED
  */
 export async function withRunner<T>(
-  worker: Session,
+  session: Session,
   options: MigrateOptions,
-  work: (context: ApplyContext, rows: LedgerRow[]) => Promise<T>,
+  work: (context: ApplyContext, rows: LedgerRow[], ledger: Ledger) => Promise<T>,
 ): Promise<T> {
+  const worker = hearWorkers(session);
   refuseReadOnly(worker);
+  await requireCoordinator(worker);
   const observer = await openObserver(worker, options.signal);
   const stopCancelling = cancelOnAbort(worker, observer, options.signal);
   try {
-    await refusePooler(worker, observer);
+    await refusePoolerOnce(worker, observer);
     // Also where a pooler stands between that gives each session a backend of its own.
     await worker.run(liftTimeLimitsSql(worker.facts));
-    return await withLock(worker, options, async () => {
-      const ledger = await ensureLedger(worker, options);
+    const both = { worker, observer };
+    return await withLock(both, options, async (key, proven) => {
+      const ledger = await ensureLedger(both, key, { ...options, proven });
+      observer.fence(key);
       const cleanness = { isClean: false };
       await makeClean(worker, cleanness);
-      const context = makeContext({ worker, observer, ledger, options, cleanness });
-      return work(context, ledger.rows);
+      const context = makeContext({ ...both, key, ledger, options, cleanness });
+      return work(context, ledger.rows, ledger);
     });
   } finally {
     stopCancelling();
@@ -66,69 +91,207 @@ function refuseReadOnly({ facts }: Session): void {
   );
 }
 
+/** By what a session said of itself: it is the same as long as the connection stands, whoever uses it. */
+const provenWith = new WeakMap<SessionFacts, number>();
+const identities = new WeakMap<SessionFacts, ApplyContext['server']>();
+
+/** Two sessions that are kept for many targets need one proof. */
+async function refusePoolerOnce(worker: Session, observer: Observer): Promise<void> {
+  const pid = observer.pids.at(-1);
+  if (pid !== undefined && provenWith.get(worker.facts) === pid) return;
+  await refusePooler(worker, observer);
+  if (pid !== undefined) provenWith.set(worker.facts, pid);
+}
+
+function identify({ facts }: Session, observer: Observer): ApplyContext['server'] {
+  const known = identities.get(facts);
+  if (known) return known;
+  const read = readServerIdentity(observer).catch(() => {
+    identities.delete(facts);
+    return undefined;
+  });
+  identities.set(facts, read);
+  return read;
+}
+
+/** The two sessions of a run. */
+interface Both {
+  worker: Session;
+  observer: Observer;
+}
+
+/** `work` gets the key with the lease, if there is one, and what was seen of the server before it. */
 async function withLock<T>(
-  worker: Session,
+  both: Both,
   options: MigrateOptions,
-  work: () => Promise<T>,
+  work: (key: LedgerKey, proven: EnginePromise[] | undefined) => Promise<T>,
 ): Promise<T> {
-  const id = runnerLock(ledgerKey(options));
-  await acquireLock(worker, id, {
+  const { worker } = both;
+  const key = ledgerKey(options);
+  const waiting = {
     waitMs: options.lockWaitMs ?? DEFAULT_LOCK_WAIT_MS,
     signal: options.signal,
-    onWait: (holders, waitedMs) => options.onProgress?.({ kind: 'lock-wait', holders, waitedMs }),
-  });
+    onWait: (holders: Blocker[], waitedMs: number) =>
+      options.onProgress?.({ kind: 'lock-wait', holders, waitedMs }),
+  };
+  if (options.lock === 'lease') {
+    // Before the lease, which leaves its table: nothing is to be left where the server is refused.
+    const proven = await proveBeforeLease(both, key);
+    return withRunnersLease(both, key, { ...options, ...waiting }, (held) => work(held, proven));
+  }
+  await acquireLock(worker, runnerLock(key), waiting).catch((error: unknown) =>
+    explainLock(error, both, key),
+  );
   try {
-    return await work();
+    return await work(key, undefined);
   } finally {
     // A lost session has lost its lock already.
     if (!worker.isClosed) await releaseAllLocks(worker).catch(() => undefined);
   }
 }
 
-async function ensureLedger(worker: Session, options: MigrateOptions): Promise<Ledger> {
-  const key = ledgerKey(options);
-  const ledger = await readLedger(worker, key);
-  if (isUpToDate(ledger)) return ledger;
-  const id = ledgerLock(key);
-  await acquireLock(worker, id, { waitMs: DEFAULT_LOCK_WAIT_MS, signal: options.signal });
-  try {
-    // Creating it again would wait for the migrations of another tenant that has just begun.
-    const meanwhile = await readLedger(worker, key);
-    if (isUpToDate(meanwhile)) return meanwhile;
-    if (!meanwhile.exists) {
-      await createLedger(worker, key.ledgerSchema);
-      return { ...meanwhile, exists: true };
-    }
-    await upgradeLedger(worker, key.ledgerSchema, options.signal);
-  } finally {
-    if (!worker.isClosed) await releaseLock(worker, id);
+/** A server that has no such lock may lack more: a lease would then be the wrong next step. */
+async function explainLock(error: unknown, both: Both, key: LedgerKey): Promise<never> {
+  if (NO_SUCH_LOCK.has(codeOf(error) ?? '')) {
+    const { proveEngine } = await import('../engine/probe.ts');
+    const { schemaExists: hasSchema } = await readLedger(both.worker, key);
+    await proveEngine({ ...both, key, hasSchema });
   }
-  return readLedger(worker, key);
+  throw error;
 }
 
-function isUpToDate({ exists, format }: Ledger): boolean {
-  return exists && format === LEDGER_FORMAT;
+/** undefined_function, feature_not_supported */
+const NO_SUCH_LOCK = new Set(['42883', '0A000']);
+
+async function withRunnersLease<T>(
+  both: Both,
+  key: LedgerKey,
+  options: MigrateOptions & Omit<LeaseOptions, 'request'>,
+  work: (held: LedgerKey) => Promise<T>,
+): Promise<T> {
+  const { withLease } = await import('../ledger/hold-lease.ts');
+  const { osUser, hostName } = readProvenance(options.directory, options.env);
+  return withLease(
+    both,
+    key,
+    {
+      ...options,
+      request: { leaseMs: options.leaseMs ?? DEFAULT_LEASE_MS, osUser, hostName },
+      onTakeover: (holder) =>
+        options.onProgress?.({
+          kind: 'warning',
+          warning: { code: 'LEASE_TAKEN_OVER', message: describeTakeover(holder) },
+        }),
+    },
+    work,
+  );
+}
+
+function describeTakeover({ pid, user, client, leftMs }: LeaseHolder): string {
+  const who = [user, client].filter(Boolean).join('@') || 'another runner';
+  return `took over the lease of ${who} (pid ${pid}), which ended ${renderDuration(Math.abs(leftMs))} ago without being released: that runner is stopped or gone, and can commit nothing any more`;
+}
+
+/** @returns undefined where the ledger remembers it */
+async function proveBeforeLease(
+  { worker }: Both,
+  key: LedgerKey,
+): Promise<EnginePromise[] | undefined> {
+  const [ledger, known] = await Promise.all([readLedger(worker, key), readEngine(worker, key)]);
+  if (areKept(known?.promises ?? '', false)) return undefined;
+  const { proveEngine } = await import('../engine/probe.ts');
+  const hasSchema = ledger.schemaExists;
+  return proveEngine({ worker, observer: undefined, key, hasSchema });
+}
+
+/** Both are sent at once. */
+async function readAll(worker: Session, key: LedgerKey, proven: EnginePromise[] | undefined) {
+  const [ledger, known] = await Promise.all([readLedger(worker, key), readEngine(worker, key)]);
+  const needsLock = key.lease === undefined;
+  if (known?.isLeased && needsLock) throw leasedByOther();
+  const isProven = proven === undefined && areKept(known?.promises ?? '', needsLock);
+  return { ledger, isReady: isProven && ledger.exists && ledger.format === LEDGER_FORMAT };
+}
+
+function leasedByOther(): EvdbError {
+  return new EvdbError('LOCKED', 'another runner is at work, which excludes others by a lease', {
+    hint: "Give all runners of this database the same `lock` in their configuration: lock: 'lease', or EVDB_LOCK=lease.",
+  });
+}
+
+/** Creates the ledger, or brings it up to date, and looks at a server that was not looked at before. */
+async function ensureLedger(
+  both: Both,
+  key: LedgerKey,
+  options: MigrateOptions & { proven: EnginePromise[] | undefined },
+): Promise<Ledger> {
+  const { worker, observer } = both;
+  const first = await readAll(worker, key, options.proven);
+  if (first.isReady) return first.ledger;
+  return withLedgerLock(both, key, options, async () => {
+    // Creating it again would wait for the migrations of another tenant that has just begun.
+    const { ledger, isReady } = await readAll(worker, key, options.proven);
+    if (isReady) return ledger;
+    const { schemaExists: hasSchema } = ledger;
+    const { proveEngine } = await import('../engine/probe.ts');
+    const held = options.proven ?? (await proveEngine({ worker, observer, key, hasSchema }));
+    const schema = key.ledgerSchema;
+    const more = rememberEngineSql(schema, writePromises(held));
+    if (!ledger.exists) {
+      await createLedger(worker, schema, { schemaExists: key.lease ? true : hasSchema, more });
+      return { ...ledger, exists: true };
+    }
+    if (ledger.format === LEDGER_FORMAT) {
+      // A role that may not write it looks again the next time.
+      await worker.run(more).catch(() => undefined);
+      return ledger;
+    }
+    await upgradeLedger(worker, schema, { more, signal: options.signal });
+    return readLedger(worker, key);
+  });
+}
+
+/** The whole ledger is of several targets, so it has a lock of its own. */
+async function withLedgerLock<T>(
+  both: Both,
+  key: LedgerKey,
+  options: MigrateOptions,
+  work: () => Promise<T>,
+): Promise<T> {
+  const waiting = { waitMs: DEFAULT_LOCK_WAIT_MS, signal: options.signal };
+  if (key.lease !== undefined) {
+    return withRunnersLease(both, { ...key, targetSchema: '' }, { ...options, ...waiting }, work);
+  }
+  const id = ledgerLock(key);
+  await acquireLock(both.worker, id, waiting);
+  try {
+    return await work();
+  } finally {
+    if (!both.worker.isClosed) await releaseLock(both.worker, id);
+  }
 }
 
 function makeContext(from: {
   worker: Session;
   observer: Observer;
+  key: LedgerKey;
   ledger: Ledger;
   options: MigrateOptions;
   cleanness: Cleanness;
 }): ApplyContext {
-  const { worker, observer, ledger, options, cleanness } = from;
+  const { worker, observer, key, ledger, options, cleanness } = from;
   return {
     cleanness,
     worker,
     observer,
-    key: ledgerKey(options),
+    key,
     settings: applySettings(options),
     notices: listenToNotices(worker, options.onProgress ?? (() => undefined)),
-    server: readServerIdentity(observer).catch(() => undefined),
+    server: identify(worker, observer),
     createTarget: !ledger.targetExists,
     previous: Promise.resolve(),
     preflight: createPreflight(observer, {
+      runner: worker.facts,
       own: () => [worker.facts.pid, ...observer.pids],
       schemas: [ledgerKey(options).targetSchema, ...(options.searchPath ?? [])],
     }),
@@ -144,7 +307,7 @@ const CANCEL_PATIENCE_MS = 1_000;
 const CLEAN_UP_PATIENCE_MS = 15_000;
 
 /** Cancels what the worker runs; closing its socket would leave the statement running. */
-function cancelOnAbort(
+export function cancelOnAbort(
   worker: Session,
   observer: Observer,
   signal: AbortSignal | undefined,

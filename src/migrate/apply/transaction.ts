@@ -1,3 +1,4 @@
+import { keepFromWorkers } from '../../citus/timeouts.ts';
 import { createSeenBlockers, nameTrySql, type SeenBlockers } from '../../connection/blockers.ts';
 import { codeOf, isConnectionLoss } from '../../connection/connection-error.ts';
 import { type Rung, withLockRetries } from '../../connection/retry.ts';
@@ -7,14 +8,16 @@ import { KEEP_UTF8_SQL } from '../../sql/quote.ts';
 import type { Statement } from '../../sql/statements.ts';
 import { batchesOf, unlessChanged } from '../files/batches.ts';
 import { statementError } from '../files/script-error.ts';
+import { leaseLost } from '../ledger/lock.ts';
 import { NOT_RECORDED, notRecorded, recordDownStatements, recordUpSql } from '../ledger/record.ts';
+import { recordSeedStatements } from '../ledger/seeds.ts';
 import { fullName } from '../plan/plan.ts';
+import type { MigrationStep } from '../plan/prepare.ts';
 import {
   END_READ_ONLY_SQL,
-  type MigrationStep,
   readTransactionModes,
   type TransactionModes,
-} from '../plan/prepare.ts';
+} from '../plan/transaction-modes.ts';
 import {
   type ApplyContext,
   lockTimeouts,
@@ -45,10 +48,13 @@ interface Committing {
  * Applies a step in one transaction together with its ledger row. It comes back as soon as the
  * commit is sent, so that the next step travels along; that one waits for this answer before it
  * commits itself (`context.previous`), and is rolled back where this one failed.
+ *
+ * @param run what is done in the transaction; gives its id
  */
 export async function applyInTransaction(
   step: MigrationStep,
   context: ApplyContext,
+  run: typeof runStatements = runStatements,
 ): Promise<Committing> {
   const seen = createSeenBlockers();
   tellWhoIsInTheWay(step, context);
@@ -58,7 +64,8 @@ export async function applyInTransaction(
   });
   try {
     return await withLockRetries(
-      (rung, count) => attempt(step, { ...rung, count }, context, seen),
+      (rung, count) =>
+        attempt(() => run(step, { ...rung, count }, context), { step, context, seen, rung }),
       {
         ...retryOptions(step, context, seen),
         isHopeless: () => isPreviousLost,
@@ -73,14 +80,13 @@ export async function applyInTransaction(
 }
 
 /** A rung, and which try it is. */
-type Try = Rung & { count: number };
+export type Try = Rung & { count: number };
 
 async function attempt(
-  step: MigrationStep,
-  rung: Try,
-  context: ApplyContext,
-  seen: SeenBlockers,
+  run: () => Promise<string>,
+  about: { step: MigrationStep; context: ApplyContext; seen: SeenBlockers; rung: Rung },
 ): Promise<Committing> {
+  const { step, context, seen, rung } = about;
   const { previous } = context;
   let startedAt = performance.now();
   const setClock = () => {
@@ -88,7 +94,7 @@ async function attempt(
   };
   previous.then(setClock, setClock);
   try {
-    const transactionId = await withBlockersWatched(() => runStatements(step, rung, context), {
+    const transactionId = await withBlockersWatched(run, {
       step,
       context,
       lockTimeoutMs: rung.lockTimeoutMs,
@@ -103,7 +109,7 @@ async function attempt(
   }
 }
 
-function beginParts(
+export function beginParts(
   step: MigrationStep,
   modes: TransactionModes,
   { lockTimeoutMs, count }: Try,
@@ -191,7 +197,7 @@ async function ensured(step: MigrationStep, context: ApplyContext, sent: Sent[])
 }
 
 /** How the parts of the messages that hold several are told of. */
-function outcomeOf(step: MigrationStep, context: ApplyContext) {
+export function outcomeOf(step: MigrationStep, context: ApplyContext) {
   const startedAt = performance.now();
   return {
     onDone: (statement: Statement) => tellDone(statement, step, context, startedAt),
@@ -250,12 +256,13 @@ reset role;
 ${KEEP_UTF8_SQL}`;
 
 /** Resets what the statements of a script may have left in force. */
-function endScript(
+export function endScript(
   { isReadOnly }: TransactionModes,
   { worker, notices }: ApplyContext,
 ): Promise<unknown>[] {
-  notices.expectDeferred(END_SCRIPT_SQL);
-  const ended = worker.run(END_SCRIPT_SQL);
+  const end = `${keepFromWorkers(worker.facts)}${END_SCRIPT_SQL}`;
+  notices.expectDeferred(end);
+  const ended = worker.run(end);
   return isReadOnly ? [worker.run(END_READ_ONLY_SQL), ended] : [ended];
 }
 
@@ -264,14 +271,22 @@ function recordParts({ entry, ...step }: MigrationStep, { key, provenance }: App
   if (entry) return [{ text: recordUpSql(key, entry, provenance) }];
   const { version, label, name, script } = step;
   const { checksum } = script;
+  if (step.isSeed) {
+    const seed = { action: 'up', label, name, checksum } as const;
+    return recordSeedStatements(key, seed, provenance).map((text) => ({ text }));
+  }
   const history = { action: 'down', version, label, name, checksum } as const;
-  return recordDownStatements(key, history, provenance).map((text) => ({ text }));
+  return recordDownStatements(key, history, provenance, step.replaced).map((text) => ({ text }));
 }
 
 /** @throws {EvdbError} TARGET_SCHEMA, LOCKED, LEDGER_DAMAGED where it must not be committed */
-function recordedId(recorded: unknown, step: MigrationStep, { key, worker }: ApplyContext): string {
+export function recordedId(
+  recorded: unknown,
+  step: MigrationStep,
+  { key, worker }: ApplyContext,
+): string {
   if (recorded === NOT_RECORDED.target) throw wrongTarget(key.targetSchema, 'after', worker.facts);
-  if (recorded === NOT_RECORDED.lock) throw lockLost(step);
+  if (recorded === NOT_RECORDED.lock) throw key.lease ? leaseLost() : lockLost(step);
   if (typeof recorded !== 'string' || recorded === NOT_RECORDED.ledger)
     throw notRecorded(key, fullName(step));
   return recorded;

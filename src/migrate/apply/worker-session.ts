@@ -1,3 +1,4 @@
+import { keepFromWorkers, reachWorkers } from '../../citus/timeouts.ts';
 import { liftTimeLimitsSql, timeLimitStatements } from '../../connection/options.ts';
 import type { Session, SessionFacts } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
@@ -5,7 +6,8 @@ import { KEEP_UTF8_SQL, NAMES_ENCODING, quoteIdent, quoteLiteral } from '../../s
 import type { Statement } from '../../sql/statements.ts';
 import { sliceRows } from '../files/batches.ts';
 import type { Script } from '../files/source.ts';
-import { BEGIN_READ_ONLY, type MigrationStep, type TransactionModes } from '../plan/prepare.ts';
+import type { MigrationStep } from '../plan/prepare.ts';
+import { BEGIN_READ_ONLY, type TransactionModes } from '../plan/transaction-modes.ts';
 import type { ApplyContext } from './context.ts';
 import type { Part } from './messages.ts';
 import type { Notices } from './notices.ts';
@@ -96,7 +98,7 @@ interface TransactionSettings {
 }
 
 /**
- * One message that opens a transaction, cleans the session and makes the settings. `begin` comes
+ * What opens a transaction, as one message where the server is not a Citus cluster, cleans the session and makes the settings. `begin` comes
  * first and says all that the session's own defaults could change: whatever fails behind it leaves
  * an aborted transaction, so that statements sent along with this message cannot run without one.
  * Where the target is not the current schema, or `condition` is not true, the cast at the end fails (22P02).
@@ -117,12 +119,34 @@ export function beginStatements(settings: TransactionSettings): string[] {
     ...(createTarget ? [`create schema if not exists ${quoteIdent(targetSchema)}`] : []),
     `set local search_path = ${searchPathSql(settings)}`,
     `select (case when ${isReady} then 'true' else 'the target is not the current schema' end)::boolean`,
+    // Last, because Citus sends on what is set behind it.
+    ...(settings.facts.isCitus ? reachWorkers(settings.lockTimeoutMs) : []),
     ...(modes?.isReadOnly ? BEGIN_READ_ONLY : []),
   ];
 }
 
+/** The same as one message, for a scratch database, which is of no cluster. */
 export function beginSql(settings: TransactionSettings): string {
-  return beginStatements(settings).join(';\n');
+  const facts = { ...settings.facts, isCitus: false };
+  return beginStatements({ ...settings, facts }).join(';\n');
+}
+
+/**
+ * Opens a transaction for one statement that commits on its own. Its answer comes before the statement
+ * is sent, which must never run without it.
+ */
+export async function beginLimited(worker: Session, lockTimeoutMs: number): Promise<void> {
+  const [row] = await worker.run(`begin isolation level read committed, read write;
+select ${limitLocksSql(lockTimeoutMs, true)} as "limit";
+set local idle_in_transaction_session_timeout = '${IDLE_IN_TRANSACTION_TIMEOUT}';`);
+  if (!worker.facts.isCitus) return;
+  for (const sql of reachWorkers(String(row?.limit))) await worker.run(sql);
+}
+
+/** Gives the transaction back to who logged in, whatever role the script has become. */
+export function backToOwnRole({ facts }: Session): string {
+  return `${keepFromWorkers(facts)}set local session authorization default;
+set local role none;`;
 }
 
 /** What the cast at the end of `beginStatements` fails with. */
@@ -247,7 +271,7 @@ export function limitLocksSql(limitMs: number, isLocal: boolean): string {
 }
 
 /** Keeps the rule inside one transaction, whose statements have limits of different lengths. */
-interface LockLimit {
+export interface LockLimit {
   /** What is to be sent before the statement; nothing where the limit is in force. */
   before(limitMs: number): Part[];
   /** What is to be sent behind the statement; nothing where it does not change the limit. */

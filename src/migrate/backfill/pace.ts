@@ -20,7 +20,7 @@ const MOST_SHRINKING = 4;
 /** How old a batch may be to count for the rate, in ms. */
 const RATE_WINDOW_MS = 15_000;
 
-/** The size of the next batch, and how fast it goes. Pure: whoever works tells of it. */
+/** The size of a worker's next batch. Pure: whoever works tells of it. */
 export interface Pace {
   readonly rows: number;
   /** A batch is committed. */
@@ -31,21 +31,17 @@ export interface Pace {
   narrow(): void;
   /** The row that failed is found, or passed: batches may grow again. */
   widen(): void;
-  /** Rows a second, of late; undefined before the first batch. */
-  rate(nowMs: number): number | undefined;
 }
 
 export function createPace(limits: { batchTimeMs: number; batchRows: number }): Pace {
   const { batchTimeMs, batchRows } = limits;
   let rows = Math.min(FIRST_ROWS, batchRows);
   let isNarrow = false;
-  let recent: { atMs: number; rows: number; tookMs: number }[] = [];
   return {
     get rows() {
       return rows;
     },
     done: (passed, tookMs) => {
-      recent.push({ atMs: performance.now(), rows: passed, tookMs });
       if (isNarrow) return;
       // What is left at the end of the table says nothing of the time that a whole batch takes.
       if (passed < rows && tookMs < batchTimeMs) return;
@@ -61,13 +57,6 @@ export function createPace(limits: { batchTimeMs: number; batchRows: number }): 
     widen: () => {
       isNarrow = false;
     },
-    rate: (nowMs) => {
-      recent = recent.filter(({ atMs }) => nowMs - atMs < RATE_WINDOW_MS);
-      const [first] = recent;
-      if (!first) return undefined;
-      const sinceMs = nowMs - first.atMs + first.tookMs;
-      return (1000 * recent.reduce((sum, one) => sum + one.rows, 0)) / Math.max(1, sinceMs);
-    },
   };
 
   function nextRows(
@@ -79,4 +68,28 @@ export function createPace(limits: { batchTimeMs: number; batchRows: number }): 
     const limited = Math.min(MOST_GROWTH, Math.max(1 / MOST_SHRINKING, factor));
     return Math.max(1, Math.min(batchRows, Math.round(now * limited)));
   }
+}
+
+/** How fast all workers are together. */
+export interface Rate {
+  /** A batch is committed. */
+  done(rows: number, tookMs: number): void;
+  /** Rows a second, of late; undefined before the first batch. */
+  perSecond(nowMs: number): number | undefined;
+}
+
+export function createRate(): Rate {
+  let recent: { atMs: number; rows: number; tookMs: number }[] = [];
+  return {
+    done: (rows, tookMs) => {
+      recent.push({ atMs: performance.now(), rows, tookMs });
+    },
+    perSecond: (nowMs) => {
+      recent = recent.filter(({ atMs }) => nowMs - atMs < RATE_WINDOW_MS);
+      const [first] = recent;
+      if (!first) return undefined;
+      const sinceMs = nowMs - first.atMs + first.tookMs;
+      return (1000 * recent.reduce((sum, one) => sum + one.rows, 0)) / Math.max(1, sinceMs);
+    },
+  };
 }

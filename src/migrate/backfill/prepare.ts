@@ -4,10 +4,16 @@ import { EvdbError } from '../../errors.ts';
 import type { SqlParser } from '../../sql/parser.ts';
 import { locate } from '../../sql/position.ts';
 import type { Statement } from '../../sql/statements.ts';
+import { writtenOffset } from '../../sql/variables.ts';
 import { commandLine } from '../../text/command-line.ts';
 import { ScriptError, statementError } from '../files/script-error.ts';
 import type { Script } from '../files/source.ts';
-import { type BackfillPlace, type BackfillRow, readBackfillSql } from '../ledger/backfill.ts';
+import {
+  type BackfillPlace,
+  type BackfillRow,
+  doneUpTo,
+  readBackfillSql,
+} from '../ledger/backfill.ts';
 import { BACKFILL_MARK, statementChecksum } from '../ledger/journal.ts';
 import type { LedgerRow } from '../ledger/ledger.ts';
 import { type Backfill, readBackfill } from './statement.ts';
@@ -63,7 +69,8 @@ function readStatement(
   const read = readBackfill(directive, statement, parser);
   if ('backfill' in read) return read;
   const { offset, ...problem } = read.problem;
-  return { problem: { ...PROBLEM, ...problem, ...locate(text, statement.start + offset) } };
+  const place = locate(text, statement.start + writtenOffset(statement, offset));
+  return { problem: { ...PROBLEM, ...problem, ...place } };
 }
 
 const PROBLEM = { code: 'BACKFILL_REFUSED', severity: 'error' } as const;
@@ -115,13 +122,16 @@ function changed(
       hint: `Put its old text back: \`${commandLine('migrate up')}\` then continues it. If the text was wrong, \`${commandLine('migrate down')}\` rolls the migration back with its down script.`,
     },
   );
-  const { rowsChanged, batches, cursor } = known ?? {};
+  const { rowsChanged, batches } = known ?? {};
+  const cursor = known && doneUpTo(known);
   Object.assign(error.details, { isInterrupted: true, rowsChanged, batches, cursor });
   return error;
 }
 
 /** Such as `12000 rows of public.events are changed, up to id = 40000`. */
-export function describeDone({ rowsChanged, tableName, keyColumns, cursor }: BackfillRow): string {
+export function describeDone(row: BackfillRow): string {
+  const { rowsChanged, tableName, keyColumns } = row;
+  const cursor = doneUpTo(row);
   const upTo =
     cursor === null
       ? ''

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Node } from '@pgsql/types';
 import { advance, openCursor } from '../../sql/lexer.ts';
 import type { SqlParser } from '../../sql/parser.ts';
-import { asKind } from '../../sql/tree.ts';
+import { asKind, withoutPlaces } from '../../sql/tree.ts';
 
 /*
  * Puts the range of a batch into a statement. The grammar's tree says where conditions begin only
@@ -68,17 +68,6 @@ interface Conditional {
 
 function selectIn(node: Node | undefined): Conditional | undefined {
   return asKind(node, 'SelectStmt') as Conditional | undefined;
-}
-
-/** A copy without what says where something stands. */
-function withoutPlaces(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutPlaces);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([key]) => key !== 'location' && !key.startsWith('stmt_'))
-      .map(([key, inner]) => [key, withoutPlaces(inner)]),
-  );
 }
 
 interface Token {

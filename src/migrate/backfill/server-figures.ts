@@ -105,9 +105,13 @@ function toFigures(row: Row, { seesArchive, archives, cleans }: Rights): ServerF
   };
 }
 
-/** How many sessions wait for locks that a backend holds. */
-export function waitersSql(pid: number): string {
+/**
+ * How many sessions wait for locks that a backend holds.
+ *
+ * @param own backends that do not count as others
+ */
+export function waitersSql(pid: number, own: readonly number[]): string {
   return `select pg_catalog.count(distinct pid)::int as "waiting"
 from pg_catalog.pg_locks
-where not granted and pid <> ${pid} and ${pid} = any (pg_catalog.pg_blocking_pids(pid))`;
+where not granted and pid not in (${[pid, ...own].join(', ')}) and ${pid} = any (pg_catalog.pg_blocking_pids(pid))`;
 }

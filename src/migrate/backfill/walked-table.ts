@@ -280,23 +280,24 @@ export async function readBatchEnd(
   rows: number,
 ): Promise<BatchEnd> {
   const names = columns.map(({ name }) => `t.${quoteIdent(name)}`);
-  const descending = names.map((name) => `${name} desc`).join(', ');
+  const next = `from ${quoted} as t where ${rangeSql(columns, 't', range)}
+    order by ${names.join(', ')}`;
+  // After the last row the rest of the range belongs to the batch too: then the rows are counted.
   const [row] = await askInPath(
     session,
     'pg_catalog, pg_temp',
-    `${EXACT} with t as (
-    select ${names.join(', ')} from ${quoted} as t
-    where ${rangeSql(columns, 't', range)}
-    order by ${names.join(', ')} limit ${rows}
+    `${EXACT} with last as (
+    select pg_catalog.json_build_array(${textsOf(columns)}) as "key" ${next} offset ${rows - 1} limit 1
 )
 select
-    (select pg_catalog.count(*)::int from t) as "rows",
-    (select pg_catalog.json_build_array(${textsOf(columns)}) from t order by ${descending} limit 1) as "last"`,
+    (select "key" from last) as "last",
+    case
+        when exists (select from last) then ${rows}
+        else (select pg_catalog.count(*)::int from (select ${next} limit ${rows}) as t)
+    end as "rows"`,
   );
   const found = row as { rows: number; last: string[] | null };
-  // After the last row the rest of the range belongs to the batch too.
-  const isLast = found.rows < rows || found.last === null;
-  return { rows: found.rows, upTo: isLast || !found.last ? range.upTo : found.last };
+  return { rows: found.rows, upTo: found.last ?? range.upTo };
 }
 
 /** As people write a key: `id = 42`. */

@@ -1,9 +1,12 @@
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { EvdbError } from '../../errors.ts';
 import { normaliseTokens } from '../../sql/lexical.ts';
 import { commandLine, quoteWord } from '../../text/command-line.ts';
+import { parseDirectives } from '../files/directives.ts';
+import { REPEATABLE_FOLDER } from '../files/repeatables.ts';
+import { readReplaces } from '../files/source.ts';
 import {
   compareVersions,
   displayPath,
@@ -36,7 +39,11 @@ interface BaseCheck {
 export async function checkBase(directory: string, ref: string): Promise<BaseCheck> {
   const here = readdirSync(directory);
   const base = await readFolderAt(directory, ref);
-  const misplaced = planRenames(scriptsOf(here), scriptsOf(base.fileNames), new Date());
+  const replaced = await readReplaced(directory, here, base);
+  const placed = scriptsOf(here).filter(
+    ({ version, fileName }) => !replaced.byBase.has(version) && !replaced.baselines.has(fileName),
+  );
+  const misplaced = planRenames(placed, scriptsOf(base.fileNames), new Date());
   const tracked = misplaced.length === 0 ? [] : split(await git(directory, ['ls-files', '-z']));
   const findings = misplaced.map((one) => misplacedFinding(one, { directory, ref, here, tracked }));
   const unchanged = unchangedOf(base, directory);
@@ -46,9 +53,11 @@ export async function checkBase(directory: string, ref: string): Promise<BaseChe
     return { findings, skipped: [{ check, reason }], unchanged };
   }
   // What became the same there needs no word.
-  const changed = base.changedSince.filter(
-    (name) => scriptsOf([name]).length > 0 && base.differing.includes(name),
-  );
+  const changed = base.changedSince.filter((name) => {
+    const [script] = scriptsOf([name]);
+    if (!script || !base.differing.includes(name)) return false;
+    return here.includes(name) || !replaced.here.has(script.version);
+  });
   const changes = await Promise.all(
     changed.map(async (name) => {
       const how = here.includes(name) ? await readChange(directory, name, base) : 'removed';
@@ -56,6 +65,44 @@ export async function checkBase(directory: string, ref: string): Promise<BaseChe
     }),
   );
   return { findings: [...findings, ...changes], skipped: [], unchanged };
+}
+
+/** What baselines say that only one of the sides has. */
+interface Replaced {
+  /** Versions that baselines of this checkout replace. */
+  here: Set<Version>;
+  /** Versions that baselines of the base replace. */
+  byBase: Set<Version>;
+  /** The files of the baselines of this checkout: each has the version of what it replaces. */
+  baselines: Set<string>;
+}
+
+async function readReplaced(
+  directory: string,
+  here: readonly string[],
+  { fileNames, commit }: FolderAtCommit,
+): Promise<Replaced> {
+  const found: Replaced = { here: new Set(), byBase: new Set(), baselines: new Set() };
+  for (const { fileName } of scriptsOf(here.filter((name) => !fileNames.includes(name)))) {
+    const lines = readReplaces({ upPath: join(directory, fileName) });
+    if (lines.length > 0) found.baselines.add(fileName);
+    for (const { versions } of lines) for (const one of versions) found.here.add(one);
+  }
+  for (const { fileName } of scriptsOf(fileNames.filter((name) => !here.includes(name)))) {
+    const text = await git(directory, ['show', `${commit}:./${fileName}`]);
+    const lines = replacesIn(text, fileName);
+    for (const { versions } of lines) for (const one of versions) found.byBase.add(one);
+  }
+  return found;
+}
+
+function replacesIn(text: string, fileName: string) {
+  try {
+    return parseDirectives(text, fileName).replaces ?? [];
+  } catch (error) {
+    if (error instanceof EvdbError) return [];
+    throw error;
+  }
 }
 
 /** How a script of the base is here. */
@@ -76,11 +123,11 @@ async function readChange(
 
 /** What the base holds and this checkout has not touched, also where the base has gone on since. */
 function unchangedOf(
-  { fileNames, changedSince, differing }: FolderAtCommit,
+  { allNames, changedSince, differing }: FolderAtCommit,
   directory: string,
 ): Set<string> {
   const touched = changedSince ?? differing;
-  const same = fileNames.filter((name) => !differing.includes(name) || !touched.includes(name));
+  const same = allNames.filter((name) => !differing.includes(name) || !touched.includes(name));
   return new Set(same.map((name) => displayPath(join(directory, name))));
 }
 
@@ -267,8 +314,11 @@ function nextLabel({ version, label }: ScriptName, now: Date): string {
 
 /** What a folder holds at a commit of its repository. */
 interface FolderAtCommit {
+  commit: string;
   /** File names, without those in folders below. */
   fileNames: string[];
+  /** The same, and the repeatables. */
+  allNames: string[];
   /** The commit at which this branch left it; undefined in a shallow clone that does not reach back. */
   parted: string | undefined;
   /** Names of files here that differ from that commit, or are gone. */
@@ -288,18 +338,23 @@ async function readFolderAt(directory: string, ref: string): Promise<FolderAtCom
   const commit = (
     await git(directory, ['rev-parse', '--verify', '--end-of-options', `${ref}^{commit}`])
   ).trim();
-  const listed = await git(directory, ['ls-tree', '-z', '--name-only', commit]);
+  const listed = await git(directory, ['ls-tree', '-r', '-z', '--name-only', commit]);
+  const allNames = split(listed).filter((name) => !name.includes('/') || isRepeatable(name));
   const differing = split(await git(directory, [...CHANGES, commit, '--', '.']));
   const parted = await readParting(directory, commit);
   return {
-    fileNames: split(listed),
-    parted,
+    ...{ commit, allNames, parted },
+    fileNames: allNames.filter((name) => !name.includes('/')),
     changedSince:
       parted === undefined
         ? undefined
         : split(await git(directory, [...CHANGES, parted, '--', '.'])),
     differing,
   };
+}
+
+function isRepeatable(name: string): boolean {
+  return dirname(name) === REPEATABLE_FOLDER;
 }
 
 const CHANGES = ['diff', '--name-only', '-z', '--relative', '--no-renames', '--diff-filter=MD'];

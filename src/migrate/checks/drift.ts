@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { alignDistributions } from '../../citus/compare.ts';
 import { codeOf } from '../../connection/connection-error.ts';
 import type { Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
@@ -12,6 +13,7 @@ import { commandLine } from '../../text/command-line.ts';
 import { listMigrations, type MigrationFile, readScript } from '../files/source.ts';
 import { ledgerKey, type MigrateOptions } from '../options.ts';
 import { fullName } from '../plan/plan.ts';
+import { readRepeatablesInOrder } from '../plan/prepare-repeatables.ts';
 import { readStanding, requireMigrations, withSession } from '../plan/read.ts';
 import { REPLAY_HINT, replayApplied, runScript } from './replay.ts';
 
@@ -87,7 +89,11 @@ export async function compareStructures(
   const isWhole = kinds.includes('migrations') && kinds.includes('live');
   const { structure: to, left } = withoutTables(found, from, adopted);
   const isSame = options.partitions === true;
-  const [before, after] = isSame ? [from, to] : [withoutStrays(from, to), withoutStrays(to, from)];
+  const [before, after] = alignDistributions(
+    isSame ? from : withoutStrays(from, to),
+    isSame ? to : withoutStrays(to, from),
+    kinds.every((kind) => kind === 'live'),
+  );
   return {
     differences: diffStructures(before, after),
     partitions: countTables(from, before) + countTables(to, after),
@@ -200,6 +206,13 @@ async function runFiles(
       throw replayError(`${fullName(file)} does not run in a scratch database`, cause, options);
     }
   }
+  for (const script of await readRepeatablesInOrder(options)) {
+    try {
+      await runScript(scratch, script, { options, createTarget: true });
+    } catch (cause) {
+      throw replayError(`${script.path} does not run in a scratch database`, cause, options);
+    }
+  }
 }
 
 async function runApplied(
@@ -208,8 +221,8 @@ async function runApplied(
   options: StructureSourceOptions,
 ): Promise<void> {
   const files = listMigrations(options.directory);
-  const { statuses } = await readStanding(target, options, files);
-  await replayApplied(scratch, { target, statuses, options });
+  const { statuses, repeatables } = await readStanding(target, options, files);
+  await replayApplied(scratch, { target, statuses, repeatables, options });
 }
 
 async function loadDump(scratch: Session, text: string, path: string): Promise<void> {

@@ -137,10 +137,12 @@ function readUnit(
   );
   const isJudged = isAfter(file, startAfter) && (paths.length === 0 || isNamed);
   const read = (path: string, isDown: boolean) =>
-    readLintScripts([{ path, isDown, isJudged }]).scripts[0];
+    readLintScripts([{ path, isDown, isJudged }], options).scripts[0];
   const up = read(upPath, false);
   const down = downPath === undefined ? undefined : read(downPath, true);
   const isOutline = up?.isOutline === true || down?.isOutline === true;
+  // What a fix writes is made of names as they are sent.
+  const hasVariables = up?.values !== undefined || down?.values !== undefined;
   return {
     file,
     up,
@@ -149,7 +151,9 @@ function readUnit(
       ? 'the file is too large'
       : applied?.has(version)
         ? 'the migration is applied'
-        : undefined,
+        : hasVariables
+          ? 'it uses variables'
+          : undefined,
   };
 }
 

@@ -7,7 +7,9 @@ import { type LintReport, lintScripts } from '../../lint/engine.ts';
 import { fingerprintOf, type LintFinding } from '../../lint/finding.ts';
 import type { LintScript, LintSettings } from '../../lint/rule.ts';
 import { loadSqlParser } from '../../sql/parser.ts';
+import type { VariableValues } from '../../sql/variables.ts';
 import { type FoundMarker, findForeignMarkers } from '../files/foreign-markers.ts';
+import { listRepeatables, REPEATABLE_FOLDER } from '../files/repeatables.ts';
 import {
   listMigrations,
   type MigrationFile,
@@ -16,6 +18,7 @@ import {
   type Script,
   STRUCTURE_FILE,
 } from '../files/source.ts';
+import { bindPlaceholders } from '../files/variables.ts';
 import { compareVersions, parseVersion } from '../files/version.ts';
 import { requireMigrations } from '../plan/read.ts';
 
@@ -29,6 +32,8 @@ export interface LintSettingsOptions {
   choices?: LintRuleChoices | undefined;
   /** Schemas in which unqualified names are looked up; default `public`. */
   searchPath?: readonly string[] | undefined;
+  /** The values of variables; default: each one's own name. */
+  variables?: VariableValues | undefined;
 }
 
 /** Which migrations are linted, and how they are judged. */
@@ -60,6 +65,7 @@ export async function lintMigrations(options: LintMigrationsOptions): Promise<Li
     const { files, isHistoryWhole } = listFiles(target, options.startAfter);
     const { scripts, unreadable } = readLintScripts(files, {
       foreign: resolve(target.folder) !== resolve(directory),
+      variables: options.variables,
     });
     const report = lintScripts(scripts, { ...options, parser, isHistoryWhole });
     const findings = withoutShipped(report.findings, scripts);
@@ -75,7 +81,17 @@ interface Target {
 }
 
 function readTarget(path: string): Target {
-  return isFolder(path) ? { folder: path } : { folder: dirname(path), names: [basename(path)] };
+  if (isFolder(path)) return { folder: path };
+  const folder = dirname(path);
+  // A repeatable is judged behind the migrations that it belongs to.
+  return basename(folder) === REPEATABLE_FOLDER
+    ? { folder: dirname(folder), names: [ownPath(path)] }
+    : { folder, names: [basename(path)] };
+}
+
+/** The name of a repeatable within the folder of the migrations. */
+function ownPath(path: string): string {
+  return `${REPEATABLE_FOLDER}/${basename(path)}`;
 }
 
 function isFolder(path: string): boolean {
@@ -106,14 +122,22 @@ function listFiles(target: Target, startAfter: string | undefined) {
   const migrations = listOrNothing(target);
   if (migrations === undefined) return { files: listLoose(target), isHistoryWhole: false };
   const isNamed = (path: string) => target.names?.includes(basename(path)) ?? true;
-  const files = migrations.flatMap((file): ListedFile[] => {
+  const listed = migrations.flatMap((file): ListedFile[] => {
     const isNew = isAfter(file, startAfter);
     const { upPath, downPath } = file;
     const up = { path: upPath, isDown: false, isJudged: isNew && isNamed(upPath) };
     if (downPath === undefined) return [up];
     return [up, { path: downPath, isDown: true, isJudged: isNew && isNamed(downPath) }];
   });
-  return { files, isHistoryWhole: true };
+  // They are applied behind all migrations, so what these make is there.
+  const again = listRepeatables(target.folder).map(({ path }) => ({
+    ...{
+      path,
+      isDown: false,
+      isJudged: target.names === undefined || target.names.includes(ownPath(path)),
+    },
+  }));
+  return { files: [...listed, ...again], isHistoryWhole: true };
 }
 
 /** Undefined where the folder is not one of migrations, or a named file is none of them. */
@@ -121,7 +145,8 @@ function listOrNothing({ folder, names }: Target): MigrationFile[] | undefined {
   try {
     const migrations = listMigrations(folder);
     const paths = migrations.flatMap(({ upPath, downPath }) => [upPath, downPath ?? upPath]);
-    const known = new Set(paths.map((path) => basename(path)));
+    const again = listRepeatables(folder).map(({ path }) => ownPath(path));
+    const known = new Set([...paths.map((path) => basename(path)), ...again]);
     return names?.every((name) => known.has(name)) === false ? undefined : migrations;
   } catch (error) {
     if (error instanceof EvdbError && error.code === 'INVALID_NAME') return undefined;
@@ -187,7 +212,7 @@ function mergeReports(reports: LintReport[]): LintReport {
 
 /** A script as the linter takes it. */
 export function lintScriptOf(
-  { path, text, directives, large }: Script,
+  { path, text, directives, large, values }: Script,
   { isDown, isJudged }: { isDown: boolean; isJudged: boolean },
 ): LintScript {
   return {
@@ -196,7 +221,9 @@ export function lintScriptOf(
     direction: isDown ? 'down' : 'up',
     isTransactional: !directives.noTransaction && directives.backfill === undefined,
     ...(directives.backfill && { isBackfill: true }),
+    ...(directives.isContract && directives.gates && { isGatedContract: true }),
     isJudged,
+    ...(values && { values }),
     ...(large && { isOutline: true }),
   };
 }
@@ -217,14 +244,15 @@ interface UnreadableFile {
 /** The scripts of migrations, up before down; what cannot be read is told, not thrown. */
 export function readLintScripts(
   files: readonly { path: string; isDown: boolean; isJudged: boolean }[],
-  options?: ReadScriptOptions,
+  options: Pick<ReadScriptOptions, 'foreign'> & Pick<LintSettingsOptions, 'variables'>,
 ): { scripts: LintScript[]; unreadable: UnreadableFile[] } {
   const scripts: LintScript[] = [];
   const unreadable: UnreadableFile[] = [];
   for (const { path, ...about } of files) {
     try {
-      const script = lintScriptOf(readScript(path, { ...options, tellsDirectives: true }), about);
-      scripts.push(...(options?.foreign ? foreignScripts(script) : [script]));
+      const read = readScript(path, { foreign: options.foreign, tellsDirectives: true });
+      const script = lintScriptOf(bindPlaceholders(read, options.variables), about);
+      scripts.push(...(options.foreign ? foreignScripts(script) : [script]));
     } catch (error) {
       if (!(error instanceof EvdbError) || error.code === 'FILE_UNREADABLE') throw error;
       if (about.isJudged) unreadable.push(unreadableOf(error));

@@ -1,4 +1,5 @@
 import type { Node } from '@pgsql/types';
+import { readClusterSizes } from '../../citus/sizes.ts';
 import { codeOf, isConnectionLoss } from '../../connection/connection-error.ts';
 import type { Session } from '../../connection/session.ts';
 import { loadSqlParser, type SqlParser } from '../../sql/parser.ts';
@@ -191,6 +192,9 @@ async function estimate(
   oid: number,
   column: string | undefined,
 ): Promise<number | null> {
+  // The coordinator's own table has no rows, whatever is lost.
+  const shards = (await readClusterSizes(session)).find((one) => one.oid === oid);
+  if (shards) return shards.rows;
   const [row] = await session.run(`
     select pg_catalog.sum(c.reltuples)::float8 as "count", pg_catalog.min(c.reltuples) < 0 as "isUnknown"
     from pg_catalog.pg_class as c

@@ -1,17 +1,23 @@
-import { isConnectionLoss } from '../../connection/connection-error.ts';
+import { adaptToScratch } from '../../citus/model.ts';
+import { codeOf, isConnectionLoss } from '../../connection/connection-error.ts';
 import type { Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 import { roleStandInOf } from '../../scratch/roles.ts';
 import { changesServer, classifyStatement } from '../../sql/kind.ts';
-import { type Statement, splitStatements } from '../../sql/statements.ts';
+import type { Statement } from '../../sql/statements.ts';
 import { beginSql, openSessionSql, searchPathSql, sendStatement } from '../apply/worker-session.ts';
 import { batchesOf } from '../files/batches.ts';
+import { readRepeatable } from '../files/repeatables.ts';
 import { statementError } from '../files/script-error.ts';
-import { readScript, type Script, scriptFromText } from '../files/source.ts';
+import { type MigrationFile, readScript, type Script, scriptFromText } from '../files/source.ts';
+import { bindVariables, statementsOf } from '../files/variables.ts';
 import { readStoredTexts } from '../ledger/ledger.ts';
+import { readRepeatableTexts } from '../ledger/repeatable-texts.ts';
 import { applySettings, ledgerKey, type MigrateOptions } from '../options.ts';
-import { isApplied, type MigrationStatus } from '../plan/compare.ts';
+import { isApplied, isStandIn, type MigrationStatus } from '../plan/compare.ts';
 import { fullName } from '../plan/plan.ts';
+import { namePathOf, orderRepeatables } from '../plan/prepare-repeatables.ts';
+import type { RepeatableStatus } from '../plan/repeatables.ts';
 
 export const REPLAY_HINT =
   'A scratch database is empty: what the migrations need from elsewhere, such as an extension or another schema, is missing.';
@@ -20,6 +26,7 @@ interface Replay {
   /** A session on the target, to read the ledger. */
   target: Session;
   statuses: MigrationStatus[];
+  repeatables: RepeatableStatus[];
   options: MigrateOptions;
 }
 
@@ -31,12 +38,14 @@ interface Replay {
  */
 export async function replayApplied(
   scratch: Session,
-  { target, statuses, options }: Replay,
+  { target, statuses, repeatables, options }: Replay,
 ): Promise<void> {
-  const applied = statuses.filter(isApplied);
-  const scripts = await readAppliedScripts({ target, statuses: applied, options });
-  for (const [index, status] of applied.entries()) {
-    const script = scripts(status);
+  const scripts = await readAppliedScripts({
+    ...{ target, options },
+    statuses: statuses.filter(isApplied),
+  });
+  const again = await readAppliedRepeatables(target, repeatables, options);
+  for (const [index, { status, script }] of scripts.entries()) {
     try {
       await runScript(scratch, script, { options, createTarget: index === 0 });
     } catch (cause) {
@@ -48,14 +57,59 @@ export async function replayApplied(
       );
     }
   }
+  for (const script of again) {
+    try {
+      await runScript(scratch, script, { options, createTarget: scripts.length === 0 });
+    } catch (cause) {
+      if (options.signal?.aborted) throw options.signal.reason;
+      throw new EvdbError(
+        'REPLAY_FAILED',
+        `${script.path} is applied, and cannot be run again in a scratch database: ${cause instanceof Error ? cause.message : cause}`,
+        { hint: REPLAY_HINT, cause },
+      );
+    }
+  }
+}
+
+/** The texts of the ledger, in their order; of one that it did not keep, or may not be read, the file's. */
+async function readAppliedRepeatables(
+  target: Session,
+  repeatables: readonly RepeatableStatus[],
+  options: MigrateOptions,
+): Promise<Script[]> {
+  const applied = repeatables.filter(({ row }) => row !== undefined);
+  if (applied.length === 0) return [];
+  const texts = await readRepeatableTexts(target, ledgerKey(options)).catch((error: unknown) => {
+    if (codeOf(error) === '42501') return [];
+    throw error;
+  });
+  const textOf = new Map(texts.map(({ name, text }) => [name, text]));
+  const scripts = applied.map(({ name, state, file }) => {
+    const text = textOf.get(name);
+    if (text != null)
+      return { name, script: scriptFromText(`ledger:repeatable/${name}.sql`, text) };
+    if (file && state === 'applied') return { name, script: readRepeatable(file) };
+    throw new EvdbError('REPLAY_FAILED', `the text of repeatable/${name} is not available`, {
+      hint: 'The ledger did not keep it, and there is no file that is the same.',
+    });
+  });
+  return orderRepeatables(scripts, namePathOf(options));
+}
+
+interface AppliedScript {
+  status: Pick<MigrationStatus, 'label' | 'name'>;
+  script: Script;
 }
 
 async function readAppliedScripts({
   target,
   statuses,
   options,
-}: Replay): Promise<(status: MigrationStatus) => Script> {
-  const versions = statuses.map(({ version }) => version);
+}: Omit<Replay, 'repeatables'>): Promise<AppliedScript[]> {
+  const versions = statuses.flatMap(({ version, replaced }) => [
+    version,
+    ...(replaced?.rows ?? []).map((row) => row.version),
+  ]);
   // who may not read them may still have the files
   const texts = await readStoredTexts(target, ledgerKey(options), versions).catch(
     (error: unknown) => {
@@ -63,17 +117,27 @@ async function readAppliedScripts({
       throw error;
     },
   );
-  return (status) => {
+  const storedOf = (row: Pick<MigrationStatus, 'version' | 'label' | 'name'>) => {
+    const text = texts?.get(row.version)?.up;
+    const script = text && scriptFromText(`ledger:${fullName(row)}.sql`, text);
+    return script ? [{ status: row, script }] : [];
+  };
+  return statuses.flatMap((status): AppliedScript[] => {
+    const { state, file, replaced } = status;
+    const ofFile = () => ({ status, script: readScript((file as MigrationFile).upPath) });
+    if (replaced && isStandIn(status)) {
+      // What ran here are the migrations that the baseline replaces.
+      const stored = replaced.rows.flatMap(storedOf);
+      return stored.length === replaced.rows.length ? stored : [ofFile()];
+    }
     // A reworded file is the same SQL, and may be mended where another tool's did not run here.
-    const isReworded = status.state === 'reworded' && status.file !== undefined;
-    const stored = isReworded ? undefined : texts?.get(status.version)?.up;
-    if (stored) return scriptFromText(`ledger:${fullName(status)}.sql`, stored);
-    const isSame = status.state === 'applied' || status.state === 'reworded';
-    if (status.file && isSame) return readScript(status.file.upPath);
+    const [stored] = state === 'reworded' && file !== undefined ? [] : storedOf(status);
+    if (stored) return [stored];
+    if (file && (state === 'applied' || state === 'reworded')) return [ofFile()];
     throw new EvdbError('REPLAY_FAILED', `the text of ${fullName(status)} is not available`, {
       hint: 'The ledger did not keep it, and there is no file that is the same.',
     });
-  };
+  });
 }
 
 interface ReplayContext {
@@ -84,9 +148,10 @@ interface ReplayContext {
 /** Runs a script in one transaction, or statement by statement; what would change the whole server is left out. */
 export async function runScript(
   session: Session,
-  script: Script,
+  source: Script,
   { options, createTarget }: ReplayContext,
 ): Promise<void> {
+  const script = bindVariables(source, options.variables);
   const { signal } = options;
   const send = async (statement: Statement, rows?: Iterable<Buffer>) => {
     try {
@@ -96,11 +161,12 @@ export async function runScript(
     }
   };
   const settings = { ...applySettings(options), ...ledgerKey(options) };
-  const statements = splitStatements(script.text);
+  const statements = statementsOf(script);
   const roles = roleStandInOf(session);
   const sendAdapted = async (one: Statement, rows?: Iterable<Buffer>) => {
-    if (staysInDatabase(one)) await send(await roles.adapt(one), rows);
-    else roles.leaveOut(one);
+    if (!staysInDatabase(one)) return roles.leaveOut(one);
+    const adapted = await adaptToScratch(session, await roles.adapt(one));
+    if (adapted) await send(adapted, rows);
   };
   const begin = beginSql({
     ...settings,
@@ -122,7 +188,8 @@ export async function runScript(
   for (const one of statements.filter(isWorthReplaying)) await sendAdapted(one);
 }
 
-function staysInDatabase(statement: Statement): boolean {
+/** False for what changes the whole server, such as its roles. */
+export function staysInDatabase(statement: Statement): boolean {
   return statement.psqlCommand === null && !changesServer(statement) && !mayMakeRole(statement);
 }
 

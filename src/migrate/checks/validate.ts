@@ -6,16 +6,21 @@ import type { Finding, FindingLocation } from '../../finding.ts';
 import { type LintReport, lintScripts } from '../../lint/engine.ts';
 import type { LintDetails, LintFinding } from '../../lint/finding.ts';
 import { GRAMMAR_MAJOR, loadSqlParser, type SqlParser } from '../../sql/parser.ts';
+import type { VariableValues } from '../../sql/variables.ts';
 import { commandLine } from '../../text/command-line.ts';
+import type { RepeatableFile } from '../files/repeatables.ts';
 import { ScriptError } from '../files/script-error.ts';
 import { type MigrationFile, readScript, type Script } from '../files/source.ts';
+import { bindPlaceholders } from '../files/variables.ts';
 import { displayPath } from '../files/version.ts';
 import type { MigrateOptions } from '../options.ts';
 import type { ScriptProblem } from '../plan/check.ts';
 import type { MigrationState, MigrationStatus } from '../plan/compare.ts';
+import { readDiffs } from '../plan/diffs.ts';
 import { fullName, wayBackFromChange } from '../plan/plan.ts';
-import { checkBatches, readDiffs, readStatements, readStatementsFor } from '../plan/prepare.ts';
+import { checkBatches, readStatements, readStatementsFor } from '../plan/prepare.ts';
 import { readStanding, requireMigrations, withSession } from '../plan/read.ts';
+import { partialBaseline, problemOfBaseline } from '../plan/replaced.ts';
 import { STATE_SAYS } from '../plan/status.ts';
 import { checkBase, type MigrationRename, newAgainst } from './base-branch.ts';
 import type { ProveDownsOptions } from './downs.ts';
@@ -83,9 +88,14 @@ export async function validateMigrations(options: ValidateOptions): Promise<Vali
   }
   if (options.shadow) {
     const { checkDowns } = await import('./downs.ts');
-    const downs = await checkDowns({ ...options, ...options.shadow }, findingOf);
+    const { proveRepeatables } = await import('./repeatables.ts');
+    const all = { ...options, ...options.shadow };
+    const downs = await checkDowns(all, findingOf);
     const { findings, proven, skippedReason } = downs;
     result.findings.push(...findings);
+    // What does not run is told once.
+    if (!findings.some(({ code }) => code === 'REPLAY_FAILED'))
+      result.findings.push(...(await proveRepeatables(all, findingOf)));
     if (skippedReason) result.skipped.push(skippedFor('the down scripts', skippedReason));
     result.proven = proven;
   }
@@ -104,23 +114,25 @@ async function validateFiles(options: ValidateOptions): Promise<ValidationResult
     };
   }
   const parser = await loadSqlParser();
-  const files = listed.files
-    .flatMap(({ upPath, downPath }) => [upPath, downPath ?? []].flat())
-    .map(displayPath);
-  const { connection } = options;
+  const { connection, variables } = options;
   const ledger =
     connection && (await checkOnServer({ ...options, connection }, listed.files, parser));
   const target = options.lint?.settings?.serverVersion;
-  const checked =
-    ledger?.checked ??
-    (await checkFiles(listed.files, async (script) => {
+  const { checked, again } =
+    ledger ??
+    (await checkAll(options, listed.files, parser, async (script) => {
       // A version that is newer than the grammar is one that somebody asked for.
       const isNewer = target !== undefined && target >= (GRAMMAR_MAJOR + 1) * 10_000;
       const read = readStatements(script, parser, isNewer ? target : undefined);
       const { statements, problems } = read;
       return [...problems, ...(await checkBatches(script, statements, { parser, problems }))];
     }));
-  const linted = lintChecked(listed.files, { ...options.lint, parser, rows: ledger?.rows });
+  const files = listed.files
+    .flatMap(({ upPath, downPath }) => [upPath, downPath ?? []].flat())
+    .concat(again.map(({ path }) => path))
+    .map(displayPath);
+  const lint = { ...options.lint, variables, parser, rows: ledger?.rows };
+  const linted = lintChecked(listed.files, again, lint);
   const reason = options.noConnectionReason ?? 'no database is configured';
   return {
     migrations: listed.files.length,
@@ -146,31 +158,52 @@ function listOrFind(options: {
   }
 }
 
+/** Migrations and repeatables. */
+async function checkAll(
+  options: Omit<ValidateOptions, 'connection'>,
+  files: readonly MigrationFile[],
+  parser: SqlParser,
+  problemsOf: FindProblems,
+): Promise<{ checked: ValidationFinding[]; again: RepeatableFile[] }> {
+  const checked = await checkFiles(files, problemsOf, options.variables);
+  const { checkRepeatables } = await import('./repeatables.ts');
+  const making = { ofError: findingOf, ofProblem: problemFinding, problemsOf };
+  const again = await checkRepeatables(options, parser, making);
+  return { checked: [...checked, ...again.findings], again: again.files };
+}
+
 type FindProblems = (script: Script) => Promise<ScriptProblem[]>;
 
 /** What is wrong with each script, whatever is wrong with the others. */
 async function checkFiles(
   files: readonly MigrationFile[],
   problemsOf: FindProblems,
+  values: VariableValues | undefined,
 ): Promise<ValidationFinding[]> {
   const findings: ValidationFinding[] = [];
   for (const file of files) {
-    const read = [file.upPath, file.downPath].map((path) => path && readOrFind(path));
+    const read = [file.upPath, file.downPath].map((path) => path && readOrFind(path, values));
     for (const one of read) {
       if (one === undefined || one === '') continue;
       if ('finding' in one) findings.push(one.finding);
       else findings.push(...(await problemsOf(one)).map((problem) => problemFinding(one, problem)));
     }
     const [up] = read;
+    const problem =
+      up && 'directives' in up && problemOfBaseline(file, up.directives.replaces, files);
+    if (problem) findings.push(findingOf(problem));
     const isMissing = file.downPath === undefined && up && 'directives' in up;
     if (isMissing && up.directives.irreversible === undefined) findings.push(noDown(file, up));
   }
   return findings;
 }
 
-function readOrFind(path: string): Script | { finding: ValidationFinding } {
+function readOrFind(
+  path: string,
+  values: VariableValues | undefined,
+): Script | { finding: ValidationFinding } {
   try {
-    return readScript(path);
+    return bindPlaceholders(readScript(path), values);
   } catch (error) {
     if (error instanceof EvdbError) return { finding: findingOf(error) };
     throw error;
@@ -229,6 +262,7 @@ const LEDGER_FINDINGS: Partial<
   ahead: ['warning', 'LEDGER_AHEAD'],
   outOfOrder: ['error', 'OUT_OF_ORDER'],
   incomplete: ['error', 'INCOMPLETE_MIGRATION'],
+  partial: ['error', 'PARTIAL_BASELINE'],
 };
 
 /**
@@ -243,14 +277,24 @@ function isOfWhole({ code }: ValidationFinding): boolean {
 /** The files against the server's grammar and ledger. */
 async function checkOnServer(options: MigrateOptions, files: MigrationFile[], parser: SqlParser) {
   return withSession(options, async (session) => {
-    const checked = await checkFiles(
+    const { checked, again } = await checkAll(
+      options,
       files,
+      parser,
       async (script) => (await readStatementsFor(session, script, parser)).problems,
     );
-    const { statuses } = await readStanding(session, options, files);
+    // Their names are wrong, which was told.
+    const canCompare = !checked.some(({ code }) => code === 'INVALID_NAME');
+    const { statuses, repeatables } = canCompare
+      ? await readStanding(session, options, files)
+      : { statuses: [], repeatables: [] };
     const diffs = await readDiffs(session, options, statuses);
-    const findings = statuses.flatMap((status) => ledgerFinding(status, diffs.get(status.version)));
-    return { checked, findings, rows: await readTableRows(session) };
+    const { findMissing } = await import('./repeatables.ts');
+    const findings = [
+      ...statuses.flatMap((status) => ledgerFinding(status, diffs.get(status.version))),
+      ...findMissing(repeatables),
+    ];
+    return { checked, again, findings, rows: await readTableRows(session) };
   });
 }
 
@@ -258,6 +302,12 @@ function ledgerFinding(status: MigrationStatus, diff: string | undefined): Valid
   const known = LEDGER_FINDINGS[status.state];
   if (!known) return [];
   const [severity, code] = known;
+  const hint =
+    status.state === 'changed'
+      ? wayBackFromChange([status])
+      : status.state === 'partial'
+        ? partialBaseline(status).hint
+        : undefined;
   const wayOn =
     status.state === 'incomplete'
       ? `: \`${commandLine('migrate up')}\` continues it, \`${commandLine('migrate down')}\` rolls it back`
@@ -266,7 +316,7 @@ function ledgerFinding(status: MigrationStatus, diff: string | undefined): Valid
     {
       ...{ code, severity, objects: [] },
       message: `${fullName(status)} ${STATE_SAYS[status.state]}${wayOn}`,
-      ...(status.state === 'changed' && { hint: wayBackFromChange([status]) }),
+      ...(hint !== undefined && { hint }),
       ...(status.file && {
         location: { file: displayPath(status.file.upPath), line: 1, column: 1 },
       }),
@@ -282,14 +332,22 @@ interface LintCheckedOptions extends LintSettingsOptions {
 }
 
 /** Lints migrations that were checked already: what cannot be read was told by that. */
-function lintChecked(files: readonly MigrationFile[], options: LintCheckedOptions) {
-  const listed = files.flatMap((file) => {
+function lintChecked(
+  files: readonly MigrationFile[],
+  again: readonly RepeatableFile[],
+  options: LintCheckedOptions,
+) {
+  const migrations = files.flatMap((file) => {
     const isJudged = isAfter(file, options.startAfter);
     const { upPath, downPath } = file;
     const up = { path: upPath, isDown: false, isJudged };
     return downPath === undefined ? [up] : [up, { path: downPath, isDown: true, isJudged }];
   });
-  const { scripts } = readLintScripts(listed);
+  const listed = [
+    ...migrations,
+    ...again.map(({ path }) => ({ path, isDown: false, isJudged: true })),
+  ];
+  const { scripts } = readLintScripts(listed, options);
   const report = lintScripts(scripts, { ...options, isHistoryWhole: true });
   return { ...report, findings: withoutShipped(report.findings, scripts) };
 }

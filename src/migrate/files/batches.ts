@@ -1,4 +1,5 @@
 import type { Statement } from '../../sql/statements.ts';
+import { type VariableValues, withValuesIn } from '../../sql/variables.ts';
 import { createPrint, isSameFile, readNormalised } from './checksum.ts';
 import { fileChanged } from './file-errors.ts';
 import { createSummedReader, type LargeFile } from './scan.ts';
@@ -24,7 +25,9 @@ const PIPELINE_LENGTH = 256 * 1024;
  */
 export function batchesOf(step: { script: Script; statements: Statement[] }): Iterable<Batch> {
   const { script, statements } = step;
-  return script.large ? readBatches(script.large) : sliceBatches(script.text, statements);
+  return script.large
+    ? readBatches(script.large, script.values)
+    : sliceBatches(script.text, statements);
 }
 
 function* sliceBatches(text: string, statements: Statement[]): Generator<Batch> {
@@ -39,13 +42,16 @@ function* sliceBatches(text: string, statements: Statement[]): Generator<Batch> 
   }
 }
 
-function* readBatches({ filePath, print, sums }: LargeFile): Generator<Batch> {
+function* readBatches(
+  { filePath, print, sums }: LargeFile,
+  values: VariableValues = {},
+): Generator<Batch> {
   const again = createPrint();
   const reader = createSummedReader(filePath, again);
   let statements: Statement[] = [];
   let length = 0;
   for (let next = reader.next(); next; next = reader.next()) {
-    statements.push(next);
+    statements.push(withValuesIn(next, values));
     length += next.text.length;
     const isFull = statements.length === PIPELINE_DEPTH || length >= PIPELINE_LENGTH;
     if (!isFull && next.copyData === null) continue;

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { EvdbError } from '../../errors.ts';
 import { packagePath, writeFileWhole } from '../../file-system.ts';
 import { sameCommand } from '../../text/command-line.ts';
+import { REPEATABLE_FOLDER } from './repeatables.ts';
 import { listMigrations, type MigrationFile } from './source.ts';
-import { compareVersions, MAX_VERSION_DIGITS, parseVersion } from './version.ts';
+import { MAX_VERSION_DIGITS, parseVersion } from './version.ts';
 
 /** The name of a new migration, and how its skeleton looks. */
 export interface CreateMigrationOptions {
@@ -19,6 +20,25 @@ export interface CreateMigrationOptions {
   irreversible?: boolean | undefined;
   /** Default: now. */
   now?: Date | undefined;
+}
+
+/**
+ * Writes the skeleton of a new repeatable. Never overwrites.
+ *
+ * @throws {EvdbError} INVALID_NAME, FILE_EXISTS, FILE_UNREADABLE
+ * @example
+ * const { files } = createRepeatable({ directory: 'migrations', name: 'active users' });
+ */
+export function createRepeatable({
+  directory,
+  name: words,
+}: Pick<CreateMigrationOptions, 'directory' | 'name'>): Pick<CreatedMigration, 'name' | 'files'> {
+  const name = slug(words);
+  const folder = join(directory, REPEATABLE_FOLDER);
+  makeFolder(folder);
+  const file = join(folder, `${name}.sql`);
+  writeNew(file, renderTemplate('repeatable.sql', { name: words }));
+  return { name, files: [file] };
 }
 
 /** The files that `createMigration` wrote. */
@@ -46,7 +66,7 @@ export function createMigration(options: CreateMigrationOptions): CreatedMigrati
   const name = slug(options.name);
   makeFolder(options.directory);
   const earlier = listMigrations(options.directory);
-  const version = nextVersion(earlier, options);
+  const [version = ''] = nextVersions(earlier, options, 1);
   const base = join(options.directory, `${version}_${name}`);
   const template = options.noTransaction ? 'no-transaction' : 'migration';
   const files = [[`${base}.sql`, renderTemplate(`${template}.sql`, options)]];
@@ -77,28 +97,44 @@ function slug(words: string): string {
   });
 }
 
-function nextVersion(files: MigrationFile[], options: CreateMigrationOptions): string {
+/**
+ * Versions for new migrations, behind all others.
+ *
+ * @throws {EvdbError} INVALID_NAME where the versions are used up
+ */
+export function nextVersions(
+  files: readonly MigrationFile[],
+  options: Pick<CreateMigrationOptions, 'numbering' | 'now'>,
+  count: number,
+): string[] {
   const last = files.at(-1);
   const isSequential = last !== undefined && last.version.length < TIMESTAMP_DIGITS;
   const numbering = options.numbering ?? (isSequential ? 'sequential' : 'timestamp');
-  const after = String(BigInt(last?.version ?? '0') + 1n);
+  const after = BigInt(last?.version ?? '0') + 1n;
   if (numbering === 'timestamp') {
-    const now = (options.now ?? new Date())
-      .toISOString()
-      .replace(/\D/g, '')
-      .slice(0, TIMESTAMP_DIGITS);
+    const now = BigInt(
+      (options.now ?? new Date()).toISOString().replace(/\D/g, '').slice(0, TIMESTAMP_DIGITS),
+    );
     // Two in one second, or a clock behind the last author's: still the newest.
-    return compareVersions(now, after) < 0 ? after : now;
+    return numbersFrom(now < after ? after : now, count);
   }
-  if (after.length > MAX_VERSION_DIGITS) {
+  const versions = numbersFrom(after, count);
+  if ((versions.at(-1) ?? '').length > MAX_VERSION_DIGITS) {
     throw new EvdbError('INVALID_NAME', `there is no version after ${last?.label}`, {
       hint: 'Use --timestamp.',
     });
   }
-  return parseVersion(after).padStart(last?.label.length ?? 3, '0');
+  return versions.map((version) => parseVersion(version).padStart(last?.label.length ?? 3, '0'));
 }
 
-function renderTemplate(file: string, { name, irreversible }: CreateMigrationOptions): string {
+function numbersFrom(first: bigint, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => String(first + BigInt(index)));
+}
+
+function renderTemplate(
+  file: string,
+  { name, irreversible }: Pick<CreateMigrationOptions, 'name' | 'irreversible'>,
+): string {
   const text = readFileSync(packagePath('templates', file), 'utf8');
   const header = irreversible ? '-- evdb: irreversible <say why it cannot be rolled back>\n' : '';
   return header + text.replaceAll('{{name}}', name.trim().replace(/\s+/g, ' '));

@@ -1,6 +1,7 @@
 import { EvdbError } from '../../errors.ts';
 import { type DirectiveLine, listDirectiveLines } from '../../sql/comments.ts';
 import { locate } from '../../sql/position.ts';
+import { VARIABLE_NAME } from '../../text/variable-name.ts';
 import {
   type Ensured,
   GATE_DIRECTIVES,
@@ -9,6 +10,7 @@ import {
   parseGate,
   parseQuery,
 } from './gates.ts';
+import { parseReplaces, type Replaces } from './replaces.ts';
 
 /** What the header comment of a script asks the runner for. */
 export interface Directives {
@@ -25,7 +27,20 @@ export interface Directives {
   gates?: Gate[];
   /** What has to hold after its statements. */
   ensures?: Ensured[];
+  /** What differs between environments, and gets its value from outside. */
+  variables?: VariableDeclaration[];
+  /** Migrations that it stands in for; a line more for each baseline among them. */
+  replaces?: Replaces[];
+  /** It is a seed that is applied one time only. */
+  isOnce?: boolean;
   ignoredRules: { rule: string; reason: string; line: number }[];
+}
+
+/** A variable, and the line that declares it. */
+export interface VariableDeclaration {
+  name: string;
+  /** From 1. */
+  line: number;
 }
 
 /** How a script wants its statement to run in batches. */
@@ -44,7 +59,8 @@ const UNITS: Record<string, number> = { ms: 1, s: 1000, min: 60_000, h: 3_600_00
 const KNOWN = [
   ...['no-transaction', 'irreversible', 'lock-timeout', 'statement-timeout', 'ignore'],
   ...['backfill', 'batch-time', 'batch-rows'],
-  ...['contract', ...GATE_DIRECTIVES, 'ensure'],
+  ...['contract', ...GATE_DIRECTIVES, 'ensure', 'variables', 'once'],
+  'replaces',
 ];
 
 /**
@@ -198,12 +214,21 @@ interface Place {
   line: number;
 }
 
+/** Those that stand alone. */
+const SWITCHES = new Map<string, 'noTransaction' | 'isContract' | 'isOnce'>([
+  ['no-transaction', 'noTransaction'],
+  ['contract', 'isContract'],
+  ['once', 'isOnce'],
+]);
+
 function applyDirective(into: Directives, name: string, value: string, at: Place): void {
+  const flag = SWITCHES.get(name);
+  if (flag !== undefined) {
+    if (value) throw invalid(at, `"${name}" takes no value`, `Write: -- evdb: ${name}`);
+    into[flag] = true;
+    return;
+  }
   switch (name) {
-    case 'no-transaction':
-      if (value) throw invalid(at, `"${name}" takes no value`, 'Write: -- evdb: no-transaction');
-      into.noTransaction = true;
-      return;
     case 'irreversible':
       if (!value)
         throw invalid(at, `"${name}" needs a reason`, 'Write: -- evdb: irreversible <why>');
@@ -224,10 +249,6 @@ function applyDirective(into: Directives, name: string, value: string, at: Place
       into.backfill = now;
       return;
     }
-    case 'contract':
-      if (value) throw invalid(at, '"contract" takes no value', 'Write: -- evdb: contract');
-      into.isContract = true;
-      return;
     case 'after':
     case 'require':
     case 'require-build':
@@ -238,6 +259,12 @@ function applyDirective(into: Directives, name: string, value: string, at: Place
         ...(into.ensures ?? []),
         { query: wellWritten(parseQuery(name, value), at), line: at.line },
       ];
+      return;
+    case 'variables':
+      into.variables = [...(into.variables ?? []), ...parseVariables(value, into.variables, at)];
+      return;
+    case 'replaces':
+      into.replaces = [...(into.replaces ?? []), readReplaces(value, at)];
       return;
     case 'ignore':
       into.ignoredRules.push(...parseIgnore(value, at));
@@ -270,6 +297,38 @@ function parseTimeout(name: string, value: string, at: Place): number {
   );
 }
 
+function parseVariables(
+  value: string,
+  before: VariableDeclaration[] = [],
+  at: Place,
+): VariableDeclaration[] {
+  const names = value.split(',').map((name) => name.trim());
+  const wrong = names.find((name) => !VARIABLE_NAME.test(name));
+  if (wrong !== undefined) {
+    throw invalid(
+      at,
+      wrong === ''
+        ? '"variables" needs one or more names, with commas between'
+        : `"${wrong}" cannot be the name of a variable`,
+      'Write lower case letters, digits and "_", for example: -- evdb: variables app_role, owner_role',
+    );
+  }
+  const known = before.map(({ name }) => name);
+  const again = names.find((name, index) => known.includes(name) || names.indexOf(name) < index);
+  if (again === undefined) return names.map((name) => ({ name, line: at.line }));
+  throw invalid(at, `"${again}" is declared a second time`, 'Remove one of them.');
+}
+
+function readReplaces(value: string, at: Place): Replaces {
+  const read = parseReplaces(value, at.line);
+  if (read) return read;
+  throw invalid(
+    at,
+    `"replaces" needs versions, or ranges of them, not "${value}"`,
+    'Write for example: -- evdb: replaces 001-016',
+  );
+}
+
 /** One or more rules and a reason; lint reads them in the rest of the file as well. */
 function parseIgnore(value: string, at: Place): Directives['ignoredRules'] {
   const match = /^([a-z0-9-]+(?:\s*,\s*[a-z0-9-]+)*)\s*:\s*(\S.*)$/i.exec(value);
@@ -288,5 +347,30 @@ function invalid(at: Place, message: string, hint: string): EvdbError {
   return new EvdbError('DIRECTIVE_INVALID', `${at.path}:${at.line}: ${message}`, {
     hint,
     details: { file: at.path, line: at.line },
+  });
+}
+
+/**
+ * Refuses in another kind of file what is for migrations alone.
+ *
+ * @throws {EvdbError} DIRECTIVE_INVALID
+ */
+export function refuseMigrationDirectives(
+  { path, directives }: { path: string; directives: Directives },
+  { hint, ensure = false }: { hint: string; ensure?: boolean },
+): void {
+  const forMigrations = {
+    'no-transaction': directives.noTransaction,
+    irreversible: directives.irreversible !== undefined,
+    backfill: directives.backfill !== undefined,
+    contract: directives.isContract === true,
+    'require" and "after': directives.gates !== undefined,
+    ensure,
+  };
+  const [refused] = Object.entries(forMigrations).find(([, isGiven]) => isGiven) ?? [];
+  if (refused === undefined) return;
+  throw new EvdbError('DIRECTIVE_INVALID', `${path}: "${refused}" is for migrations`, {
+    hint,
+    details: { file: path },
   });
 }

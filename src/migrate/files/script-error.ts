@@ -8,6 +8,7 @@ import {
   renderExcerpt,
 } from '../../sql/position.ts';
 import type { Statement } from '../../sql/statements.ts';
+import { writtenOffset, writtenText } from '../../sql/variables.ts';
 import { readNormalised } from './checksum.ts';
 import { lackingCharacter } from './file-errors.ts';
 import type { Script } from './source.ts';
@@ -108,8 +109,9 @@ function placeOf(error: DriverError, script: Script, statement: Statement): Posi
 }
 
 /** Not by the script's text, because a large one is not held. */
-function within({ text, line, column }: Statement, offset: number): Position {
-  const place = locate(text, offset);
+function within(statement: Statement, offset: number): Position {
+  const { line, column } = statement;
+  const place = locate(writtenText(statement), writtenOffset(statement, offset));
   return {
     line: line + place.line - 1,
     column: place.line === 1 ? column + place.column - 1 : place.column,

@@ -6,11 +6,14 @@ import { setImmediate } from 'node:timers/promises';
 import { EvdbError } from '../../errors.ts';
 import { openWithoutWaiting, readPlainFile } from '../../file-system.ts';
 import { tokenChecksum } from '../../sql/lexical.ts';
+import type { VariableValues } from '../../sql/variables.ts';
 import { commandLine } from '../../text/command-line.ts';
 import { readLargeChecksum } from './checksum.ts';
 import { type Directives, parseDirectives, refuseMisplacedDirectives } from './directives.ts';
 import { fileUnreadable, notUtf8, nulByte, tooLong } from './file-errors.ts';
 import { refuseForeignMarkers } from './foreign-markers.ts';
+import { readOnce } from './read-once.ts';
+import type { Replaces } from './replaces.ts';
 import { type LargeFile, readHeader, scanLargeFile } from './scan.ts';
 import { compareVersions, displayPath, MAX_VERSION_DIGITS, type Version } from './version.ts';
 
@@ -32,6 +35,8 @@ export interface Script {
   text: string;
   checksum: string;
   directives: Directives;
+  /** Of the variables that it declares, once they are known. */
+  values?: VariableValues;
   /** Set where the file is too large to hold: `text` is a short one that stands for it then. */
   large?: LargeFile;
 }
@@ -54,6 +59,10 @@ const DOWN = '.down';
  * @throws {EvdbError} MIGRATIONS_DIR_MISSING, INVALID_NAME, DUPLICATE_VERSION, DOWN_WITHOUT_UP
  */
 export function listMigrations(directory: string): MigrationFile[] {
+  return readOnce('list', directory, () => readFolder(directory));
+}
+
+function readFolder(directory: string): MigrationFile[] {
   const ups = new Map<Version, MigrationFile>();
   const downs = new Map<Version, { path: string; name: string }>();
   // The folder's path is normalised once, not with each of its files.
@@ -176,22 +185,40 @@ function wayBack(path: string): string {
 
 /** The checksum alone: what comparing a thousand applied files with the ledger needs. */
 export function readChecksum(path: string): string {
-  const small = readSmall(path);
-  if (!small && isLarge(path)) return readLargeChecksum(path);
-  const bytes = small ?? readBytes(path);
-  return isPlain(bytes) ? sha256(bytes) : sha256(decode(bytes, path));
+  return readOnce('checksum', path, () => {
+    const small = readSmall(path);
+    if (!small && isLarge(path)) return readLargeChecksum(path);
+    const bytes = small ?? readBytes(path);
+    return isPlain(bytes) ? sha256(bytes) : sha256(decode(bytes, path));
+  });
 }
 
 /** The same for a small file that can be read; undefined for another one. */
 export function readSmallChecksum(path: string): string | undefined {
-  const bytes = readSmall(path);
-  return bytes && isPlain(bytes) ? sha256(bytes) : undefined;
+  return readOnce('small', path, () => {
+    const bytes = readSmall(path);
+    return bytes && isPlain(bytes) ? sha256(bytes) : undefined;
+  });
 }
 
 /** The checksum without comments and white space. */
 export function readTokenChecksum(path: string): string {
-  const { text, large } = readScript(path, { settles: true });
-  return large?.sums.tokenChecksum ?? tokenChecksum(text);
+  return readOnce('tokens', path, () => {
+    const { text, large } = readScript(path, { settles: true });
+    return large?.sums.tokenChecksum ?? tokenChecksum(text);
+  });
+}
+
+/** What a migration says that it replaces; nothing where its header cannot be read. */
+export function readReplaces({ upPath }: Pick<MigrationFile, 'upPath'>): Replaces[] {
+  return readOnce('replaces', upPath, () => {
+    try {
+      return parseDirectives(readHeader(upPath), displayPath(upPath)).replaces ?? [];
+    } catch (error) {
+      if (error instanceof EvdbError) return [];
+      throw error;
+    }
+  });
 }
 
 export interface ReadScriptOptions {
@@ -210,6 +237,11 @@ export interface ReadScriptOptions {
  *   SCRIPT_TOO_LONG
  */
 export function readScript(path: string, options?: ReadScriptOptions): Script {
+  if (options === undefined) return readOnce('script', path, () => readWhole(path), isHeld);
+  return readWhole(path, options);
+}
+
+function readWhole(path: string, options?: ReadScriptOptions): Script {
   const reading = readInTurns(path, options);
   for (;;) {
     const { done, value } = reading.next();
@@ -218,15 +250,25 @@ export function readScript(path: string, options?: ReadScriptOptions): Script {
 }
 
 /** Reads one script as `readScript` does, and lets others have their turn meanwhile. */
-export async function readScriptInTurns(path: string, signal?: AbortSignal): Promise<Script> {
-  const reading = readInTurns(path);
-  for (;;) {
-    const { done, value } = reading.next();
-    if (done) return value;
-    await setImmediate();
-    signal?.throwIfAborted();
-  }
+export function readScriptInTurns(path: string, signal?: AbortSignal): Promise<Script> {
+  return readOnce(
+    'script in turns',
+    path,
+    async () => {
+      const reading = readInTurns(path);
+      for (;;) {
+        const { done, value } = reading.next();
+        if (done) return value;
+        await setImmediate();
+        signal?.throwIfAborted();
+      }
+    },
+    isHeld,
+  );
 }
+
+/** A large file is read through each time. */
+const isHeld = ({ large }: Script) => large === undefined;
 
 function* readInTurns(path: string, options: ReadScriptOptions = {}): Generator<void, Script> {
   const shown = displayPath(path);
@@ -277,7 +319,7 @@ function isLarge(path: string): boolean {
 
 /** The text of a file that is kept beside the one that runs; null for a large one. */
 export function readTextToKeep(path: string): string | null {
-  return isLarge(path) ? null : readText(path);
+  return readOnce('text to keep', path, () => (isLarge(path) ? null : readText(path)));
 }
 
 /** The whole text of a file. */

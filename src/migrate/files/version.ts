@@ -31,3 +31,9 @@ export function displayPath(path: string): string {
   const fromHere = relative(here, path);
   return fromHere !== '' && fromHere.length < path.length ? fromHere : path;
 }
+
+/** What a seed has in place of the digits of a version. */
+export const SEED_LABEL = 'seed';
+
+/** The same for repeatables. */
+export const REPEATABLE_LABEL = 'repeatable';

@@ -1,13 +1,19 @@
+import { NO_TENANT_SCHEMA } from '../../citus/timeouts.ts';
 import { restUnderName } from '../../connection/blockers.ts';
 import { codeOf } from '../../connection/connection-error.ts';
 import { withLockRetries } from '../../connection/retry.ts';
-import { describeUser, type Session } from '../../connection/session.ts';
+import { type Asked, describeUser, type Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
+import { revokeFromOthersSql } from '../../sql/privileges.ts';
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts';
+import { fingerprintDdl } from './fingerprint.ts';
+import { leaseDdl, leaseIsLiveSql } from './lease.ts';
+import type { LedgerKey } from './ledger.ts';
 import { dropOldFunctionsSql, ledgerFunctionsDdl } from './record.ts';
+import { grantLikeMigrationSql, repeatableDdl } from './repeatable-texts.ts';
 
 /** Raised when the layout below changes; a ledger with a higher one belongs to a newer evdb. */
-export const LEDGER_FORMAT = 6;
+export const LEDGER_FORMAT = 11;
 
 const HISTORY_ACTIONS =
   "'up', 'down', 'failed', 'repaired', 'baseline', 'reset', 'adopted', 'resumed'";
@@ -22,6 +28,8 @@ function ledgerDdl(schema: string): string {
 create table if not exists ${s}.ledger_format (
     format integer not null,
     is_only boolean not null default true,
+    engine text,
+    engine_promises text,
     constraint ledger_format_pkey primary key (is_only),
     constraint ledger_format_has_one_row check (is_only)
 );
@@ -85,10 +93,14 @@ create table if not exists ${s}.history (
     constraint history_action_is_known check (action in (${HISTORY_ACTIONS}))
 );
 ${backfillDdl(s)}
+${fingerprintDdl(s)}
+${repeatableDdl(s)}
+${leaseDdl(s)}
 ${ledgerGuards(s)}
 ${ledgerFunctionsDdl(s)}
 ${ledgerComments(s)}
-${ledgerPrivileges(schema)}`;
+${revokeFromOthersSql(schema, 'migration_text')}
+${revokeFromOthersSql(schema, 'repeatable_text')}`;
 }
 
 /** Written by `backfill.ts`, in the transactions of the batches. */
@@ -113,19 +125,46 @@ create table if not exists ${s}.backfill (
     rests_for text,
     started_at timestamptz not null default pg_catalog.clock_timestamp(),
     updated_at timestamptz not null default pg_catalog.clock_timestamp(),
+    segments integer not null default 0,
+    workers integer not null default 1,
     constraint backfill_pkey primary key (target_schema, version),
     constraint backfill_direction_is_known check (direction in ('up', 'down')),
     constraint backfill_wanted_is_known check (wanted in ('run', 'pause', 'cancel'))
 );
+create table if not exists ${s}.backfill_segment (
+    target_schema text not null,
+    version bigint not null,
+    segment integer not null,
+    cursor_key text[],
+    end_key text[] not null,
+    rows_walked bigint not null default 0,
+    rows_changed bigint not null default 0,
+    batches bigint not null default 0,
+    updated_at timestamptz not null default pg_catalog.clock_timestamp(),
+    constraint backfill_segment_pkey primary key (target_schema, version, segment)
+);
 comment on table ${s}.backfill is 'How far each backfill is that is not done; written in the transactions of its batches';
 comment on column ${s}.backfill.round is 'From 1: how often the table is walked, because rows still matched';
-comment on column ${s}.backfill.cursor_key is 'The last key that is done, as text; null before the first batch';
+comment on column ${s}.backfill.cursor_key is 'The last key that is done or belongs to a segment, as text; null before the first batch';
 comment on column ${s}.backfill.end_key is 'The last key of this round, as it was when that began; null where the table was empty';
 comment on column ${s}.backfill.rows_total is 'An estimate of the rows that this round passes';
 comment on column ${s}.backfill.rows_walked is 'How many rows of the table this round has passed';
 comment on column ${s}.backfill.wanted is 'What other sessions ask of the runner: run, pause or cancel; it looks between two batches';
 comment on column ${s}.backfill.rests_for is 'Why the runner rests between two batches; null while it works';
-comment on column ${s}.backfill.rows_changed is 'How many rows the statement has changed, in all rounds';`;
+comment on column ${s}.backfill.rows_changed is 'How many rows the statement has changed, in all rounds; those of unfinished segments are counted there';
+comment on column ${s}.backfill.segments is 'How many segments were handed out to workers, in all rounds';
+comment on column ${s}.backfill.workers is 'How many workers the last runner has';
+comment on table ${s}.backfill_segment is 'Which parts of a backfill workers have begun and not finished; written in the transactions of their batches';
+comment on column ${s}.backfill_segment.segment is 'From 1, in the order of the key';
+comment on column ${s}.backfill_segment.cursor_key is 'The last key that is done of this segment, else where it begins; null at the beginning of the table';
+comment on column ${s}.backfill_segment.end_key is 'The last key of this segment';`;
+}
+
+/** What the table lacks in formats 6 to 9. A backfill that is under way there goes on. */
+function addBackfillColumnsSql(s: string): string {
+  return `alter table if exists ${s}.backfill
+    add column if not exists segments integer not null default 0,
+    add column if not exists workers integer not null default 1;`;
 }
 
 function ledgerGuards(s: string): string {
@@ -149,6 +188,7 @@ function ledgerComments(s: string): string {
   return `
 comment on schema ${s} is 'Ledger of evdb: which migrations are applied, and all that ever happened';
 comment on table ${s}.ledger_format is 'Layout of this ledger; a higher number belongs to a newer evdb';
+${engineComments(s)}
 comment on table ${s}.migration is 'What is applied now, one row a migration and target schema';
 comment on column ${s}.migration.label is 'The version as the file name writes it, such as 001';
 comment on column ${s}.migration.checksum is 'sha-256 of the up text, without byte order mark, with LF line ends';
@@ -160,6 +200,11 @@ ${laterComments(s)}
 comment on table ${s}.migration_text is 'The scripts as they ran, for down --from-ledger and for diffs; may hold secrets, so only its owner may read it';
 comment on table ${s}.history is 'Append-only: every up, down, failure, repair, baseline and reset';
 comment on function ${s}.refuse_history_change() is 'Keeps the history append-only';`;
+}
+
+function engineComments(s: string): string {
+  return `comment on column ${s}.ledger_format.engine is 'What the server called itself when it was probed';
+comment on column ${s}.ledger_format.engine_promises is 'What was seen then of what evdb relies on: lock, rollback, savepoint, session';`;
 }
 
 function laterComments(s: string): string {
@@ -193,64 +238,90 @@ alter table ${s}.history
     add column if not exists run_id uuid,
     drop constraint if exists history_action_is_known,
     add constraint history_action_is_known check (action in (${HISTORY_ACTIONS}));
+alter table ${s}.ledger_format
+    add column if not exists engine text,
+    add column if not exists engine_promises text;
 ${laterComments(s)}
+${engineComments(s)}
+${addBackfillColumnsSql(s)}
 ${backfillDdl(s)}
+${fingerprintDdl(s)}
+${repeatableDdl(s)}
+${leaseDdl(s)}
+${revokeFromOthersSql(schema, 'repeatable_text')}
+${grantLikeMigrationSql(s)}
 ${dropOldFunctionsSql(s)}
 ${ledgerFunctionsDdl(s)}
 update ${s}.ledger_format set format = ${LEDGER_FORMAT};`;
 }
 
-/** Default privileges of the database may have granted the texts to others. */
-function ledgerPrivileges(schema: string): string {
-  const table = quoteLiteral(`${quoteIdent(schema)}.migration_text`);
-  return `
-do $$
-declare
-    v_grantee text;
-begin
-    for v_grantee in
-        select distinct
-            case
-                when acl.grantee = 0 then 'public'
-                else pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(acl.grantee))
-            end
-        from pg_catalog.pg_class as rel
-        cross join lateral pg_catalog.aclexplode(rel.relacl) as acl
-        where rel.oid = ${table}::regclass
-            and acl.grantee <> rel.relowner
-    loop
-        execute pg_catalog.format('revoke all on ${quoteIdent(schema).replaceAll('%', '%%').replaceAll("'", "''")}.migration_text from %s', v_grantee);
-    end loop;
-end
-$$;`;
-}
-
 /**
- * Creates what is missing of the ledger, in one transaction. The caller holds the ledger's lock,
+ * Creates what is missing of the ledger, in one transaction, with `more` that is written with it. The caller holds the ledger's lock,
  * because `create … if not exists` fails when two run it at once.
  *
  * @throws {EvdbError} PERMISSION_DENIED with the statement an administrator has to run
  */
-export async function createLedger(session: Session, schema: string): Promise<void> {
-  const exists = await session.run(
-    `select pg_catalog.count(*)::int as n from pg_catalog.pg_namespace where nspname = ${quoteLiteral(schema)}`,
-  );
+export async function createLedger(
+  session: Session,
+  schema: string,
+  { schemaExists, more = '' }: { schemaExists: boolean; more?: string },
+): Promise<void> {
   // `if not exists` asks for the privilege to create even where nothing has to be created
-  const create = exists[0]?.n === 0 ? `create schema ${quoteIdent(schema)};` : '';
+  const create = schemaExists ? '' : createSchemaSql(session, schema);
   try {
-    await session.run(`begin; ${create} ${ledgerDdl(schema)} commit;`);
+    await session.run(`begin; ${create} ${ledgerDdl(schema)} ${more} commit;`);
   } catch (error) {
     if (!session.isClosed) await session.run('rollback');
-    if ((error as { code?: string }).code !== '42501') throw error;
-    const user = quoteIdent(session.facts.user);
-    throw new EvdbError(
-      'PERMISSION_DENIED',
-      `${describeUser(session.facts)} may not create the ledger in schema "${schema}"`,
-      {
-        hint: `Let an administrator run: create schema if not exists ${quoteIdent(schema)} authorization ${user};`,
-        cause: error,
-      },
-    );
+    throw (error as { code?: string }).code === '42501'
+      ? mayNotCreate(session, schema, error)
+      : error;
+  }
+}
+
+/** A schema of evdb's own, which must not become a tenant's. */
+export function createSchemaSql({ facts }: Session, schema: string): string {
+  return `${facts.isCitus ? NO_TENANT_SCHEMA : ''}create schema ${quoteIdent(schema)};`;
+}
+
+export function mayNotCreate({ facts }: Session, schema: string, cause: unknown): EvdbError {
+  return new EvdbError(
+    'PERMISSION_DENIED',
+    `${describeUser(facts)} may not create the ledger in schema "${schema}"`,
+    {
+      hint: `Let an administrator run: create schema if not exists ${quoteIdent(schema)} authorization ${quoteIdent(facts.user)};`,
+      cause,
+    },
+  );
+}
+
+/** Keeps what a server was seen to do, so that it is looked at once only. */
+export function rememberEngineSql(schema: string, promises: string): string {
+  return `update ${quoteIdent(schema)}.ledger_format set engine = pg_catalog.version(), engine_promises = ${quoteLiteral(promises)};`;
+}
+
+/** What the ledger remembers of its server. */
+export interface RememberedEngine {
+  /** Empty where it was not looked at yet, or where the server is another one by now. */
+  promises: string;
+  /** Whether a runner holds a lease on the target. */
+  isLeased: boolean;
+}
+
+/** @returns undefined where there is no ledger, or an older one */
+export async function readEngine(
+  session: Asked,
+  key: LedgerKey,
+): Promise<RememberedEngine | undefined> {
+  try {
+    const [row] = await session.run(`select
+    case when engine = pg_catalog.version() then engine_promises else '' end as "promises",
+    ${leaseIsLiveSql(key)} as "isLeased"
+from ${quoteIdent(key.ledgerSchema)}.ledger_format`);
+    return row && { promises: String(row.promises ?? ''), isLeased: row.isLeased === true };
+  } catch (error) {
+    // undefined_table, invalid_schema_name, undefined_column; or it is not for this role
+    if (['42P01', '3F000', '42703', '42501'].includes(codeOf(error) ?? '')) return undefined;
+    throw error;
   }
 }
 
@@ -263,9 +334,9 @@ export async function createLedger(session: Session, schema: string): Promise<vo
 export async function upgradeLedger(
   session: Session,
   schema: string,
-  signal?: AbortSignal,
+  { more = '', signal }: { more?: string; signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
-  const sql = upgradeLedgerSql(schema);
+  const sql = `${upgradeLedgerSql(schema)} ${more}`;
   try {
     await withLockRetries(({ lockTimeoutMs }) => attempt(session, sql, lockTimeoutMs), {
       signal,

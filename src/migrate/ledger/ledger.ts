@@ -7,13 +7,16 @@ import { commandLine } from '../../text/command-line.ts';
 import type { Script } from '../files/source.ts';
 import type { Version } from '../files/version.ts';
 import { LEDGER_FORMAT } from './ledger-schema.ts';
-import { type LedgerEntry, targetExistsSql } from './record.ts';
+import { type LedgerEntry, schemaExistsSql } from './record.ts';
+import { parseRepeatables, type RepeatableRow, repeatablesSql } from './repeatables.ts';
 
 /** Which ledger, and which copy of the schema in it. */
 export interface LedgerKey {
   ledgerSchema: string;
   /** The PostgreSQL schema that the migrations are applied to. */
   targetSchema: string;
+  /** The token of the lease that this run holds; absent where the runners' lock is an advisory one. */
+  lease?: string;
 }
 
 /** `applying` and `reverting`: a no-transaction script is at work, or stopped half way. */
@@ -44,8 +47,12 @@ export interface Ledger {
   /** The layout; an older one is read as it is, and brought up to date by whoever writes. */
   format: number;
   targetExists: boolean;
+  /** Whether the ledger's schema is there, which may be without a ledger. */
+  schemaExists: boolean;
   /** In version order. */
   rows: LedgerRow[];
+  /** By name. */
+  repeatables: RepeatableRow[];
 }
 
 /**
@@ -56,22 +63,27 @@ export interface Ledger {
  */
 export async function readLedger(session: Session, key: LedgerKey): Promise<Ledger> {
   try {
-    const [row] = await session.run(readLedgerSql(key));
-    const { format, targetExists, tables, rows } = row as {
+    const { row, isWhole } = await readTables(session, key);
+    const { format, targetExists, tables, rows, repeatables } = row as {
       format: number;
       targetExists: boolean;
       tables: string;
       rows: string | null;
+      repeatables: string | null;
     };
     if (format > LEDGER_FORMAT) throw tooNew(format, key);
-    refuseDamaged(tables, key);
-    return { exists: true, format, targetExists, rows: rows?.split(RECORD).map(parseRow) ?? [] };
+    refuseDamaged(tables, key, isWhole || format >= REPEATABLES_SINCE);
+    return {
+      ...{ exists: true, format, targetExists, schemaExists: true },
+      rows: rows?.split(RECORD).map(parseRow) ?? [],
+      repeatables: parseRepeatables(repeatables),
+    };
   } catch (error) {
     const { code } = error as { code?: string };
     if (code === '42P01' || code === '3F000') {
       await refuseRemains(session, key);
-      const targetExists = await readTargetExists(session, key);
-      return { exists: false, format: LEDGER_FORMAT, targetExists, rows: [] };
+      const schemas = await readSchemas(session, key);
+      return { exists: false, format: LEDGER_FORMAT, ...schemas, rows: [], repeatables: [] };
     }
     if (code === '42501') throw denied(session, key, error);
     if (code === '42703') await refuseOtherLayout(session, key);
@@ -79,7 +91,22 @@ export async function readLedger(session: Session, key: LedgerKey): Promise<Ledg
   }
 }
 
+/** A ledger that is older than the repeatables has no table of them. */
+async function readTables(session: Session, key: LedgerKey) {
+  try {
+    const [row] = await session.run(readLedgerSql(key, repeatablesSql(key)));
+    return { row, isWhole: true };
+  } catch (error) {
+    if ((error as { code?: string }).code !== '42P01') throw error;
+    const [row] = await session.run(readLedgerSql(key, 'null::text'));
+    return { row, isWhole: false };
+  }
+}
+
+const REPEATABLES_SINCE = 9;
+
 const TABLES = ['ledger_format', 'migration', 'migration_text', 'history'];
+const REPEATABLE_TABLES = ['repeatable', 'repeatable_text'];
 
 /** The ledger's tables that there are, as one text. */
 function tablesSql(ledgerSchema: string): string {
@@ -88,7 +115,7 @@ function tablesSql(ledgerSchema: string): string {
         from pg_catalog.pg_class as c
         join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
         where n.nspname = ${quoteLiteral(ledgerSchema)}
-            and c.relname in (${TABLES.map(quoteLiteral).join(', ')})
+            and c.relname in (${[...TABLES, ...REPEATABLE_TABLES].map(quoteLiteral).join(', ')})
     )`;
 }
 
@@ -98,9 +125,10 @@ async function refuseRemains(session: Session, key: LedgerKey): Promise<void> {
   if (row?.tables !== '') refuseDamaged(String(row?.tables), key);
 }
 
-function refuseDamaged(tables: string, { ledgerSchema }: LedgerKey): void {
+function refuseDamaged(tables: string, { ledgerSchema }: LedgerKey, hasRepeatables = false): void {
   const there = new Set(tables.split(' '));
-  const missing = TABLES.filter((table) => !there.has(table));
+  const wanted = hasRepeatables ? [...TABLES, ...REPEATABLE_TABLES] : TABLES;
+  const missing = wanted.filter((table) => !there.has(table));
   if (missing.length === 0) return;
   const names = missing.map((table) => `${ledgerSchema}.${table}`).join(', ');
   throw new EvdbError('LEDGER_DAMAGED', `the ledger lacks ${names}`, {
@@ -127,11 +155,11 @@ const RECORD = '\u001e';
  * A column that a ledger of format 1 lacks is found in `older`, because names are looked up in the
  * inner query first.
  */
-function readLedgerSql({ ledgerSchema, targetSchema }: LedgerKey): string {
+function readLedgerSql({ ledgerSchema, targetSchema }: LedgerKey, repeatables: string): string {
   const s = quoteIdent(ledgerSchema);
   return `select
     (select format from ${s}.ledger_format) as "format",
-    ${targetExistsSql(targetSchema)} as "targetExists",
+    ${schemaExistsSql(targetSchema)} as "targetExists",
     ${tablesSql(ledgerSchema)} as "tables",
     (
         select pg_catalog.string_agg(
@@ -146,7 +174,8 @@ function readLedgerSql({ ledgerSchema, targetSchema }: LedgerKey): string {
         )
         from ${s}.migration
         where target_schema = ${quoteLiteral(targetSchema)}
-    ) as "rows"
+    ) as "rows",
+    ${repeatables} as "repeatables"
 from (
     select
         null::integer as statement_started,
@@ -188,9 +217,11 @@ function numberOrNull(text: string): number | null {
   return text === '' ? null : Number(text);
 }
 
-async function readTargetExists(session: Session, key: LedgerKey): Promise<boolean> {
-  const [row] = await session.run(`select ${targetExistsSql(key.targetSchema)} as "targetExists"`);
-  return row?.targetExists === true;
+async function readSchemas(session: Session, { targetSchema, ledgerSchema }: LedgerKey) {
+  const [row] = await session.run(
+    `select ${schemaExistsSql(targetSchema)} as "targetExists", ${schemaExistsSql(ledgerSchema)} as "schemaExists"`,
+  );
+  return { targetExists: row?.targetExists === true, schemaExists: row?.schemaExists === true };
 }
 
 interface StoredText {
@@ -237,7 +268,7 @@ function denied(session: Session, { ledgerSchema }: LedgerKey, cause: unknown): 
     'PERMISSION_DENIED',
     `${describeUser(session.facts)} may not read the ledger in schema "${ledgerSchema}"`,
     {
-      hint: `To read the status, let its owner run: grant usage on schema ${s} to ${user}; grant select on ${s}.ledger_format, ${s}.migration, ${s}.history to ${user}; The stored scripts are for the owner alone.`,
+      hint: `To read the status, let its owner run: grant usage on schema ${s} to ${user}; grant select on ${s}.ledger_format, ${s}.migration, ${s}.repeatable, ${s}.history to ${user}; The stored scripts are for the owner alone.`,
       cause,
     },
   );

@@ -7,11 +7,19 @@ import {
   listLockHolders,
   terminateSql,
 } from '../../connection/blockers.ts';
+import { codeOf } from '../../connection/connection-error.ts';
 import { SERVER_START_SQL } from '../../connection/options.ts';
 import { backOffMs } from '../../connection/retry.ts';
 import type { Asked, Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 import { renderDuration } from '../../text/units.ts';
+import {
+  asBlocker,
+  holdsLeaseSql,
+  type LeaseHolder,
+  leaseIsLiveSql,
+  readLeaseSql,
+} from './lease.ts';
 import type { LedgerKey } from './ledger.ts';
 
 /** An advisory lock in PostgreSQL's two-integer form. */
@@ -81,6 +89,70 @@ export async function releaseAllLocks(session: Session): Promise<void> {
 /** An expression that is true where this session has the lock, or could take it again. */
 export function retakeLockSql([classId, objectId]: LockId): string {
   return `pg_catalog.pg_try_advisory_lock(${classId}, ${objectId})`;
+}
+
+/**
+ * An expression that is true where this run still has the runner's lock. In a transaction it stays true
+ * until the end, so that one which has asked may commit.
+ */
+export function holdsLockSql(key: LedgerKey): string {
+  return key.lease === undefined ? retakeLockSql(runnerLock(key)) : holdsLeaseSql(key);
+}
+
+/** How runners exclude each other: by an advisory lock, or by a lease in the ledger. */
+export type LockKind = 'advisory' | 'lease';
+
+/** Lists who has the runner's lock of the target. */
+export async function listRunners(
+  session: Asked,
+  key: LedgerKey,
+  kind: LockKind = 'advisory',
+): Promise<Blocker[]> {
+  if (kind === 'advisory') return listLockHolders(session, runnerLock(key));
+  return ((await session.run(readLeaseSql(key))) as unknown as LeaseHolder[]).map(asBlocker);
+}
+
+/** An expression that is true where any runner has the lock of the target. */
+export function isHeldSql(key: LedgerKey, kind: LockKind = 'advisory'): string {
+  return kind === 'lease' ? leaseIsLiveSql(key) : isLockHeldSql(runnerLock(key));
+}
+
+/** An expression that is true where the backend `pid` has the lock; without `pid` where any has it. */
+export function isLockHeldSql([classId, objectId]: LockId, pid?: number): string {
+  return `exists (
+        select
+        from pg_catalog.pg_locks
+        where locktype = 'advisory'
+            and database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
+            and (classid::bigint, objid::bigint, objsubid) = (${classId}, ${objectId} & 4294967295, 2)
+            and granted
+            and ${pid === undefined ? 'true' : `pid = ${pid}`}
+    )`;
+}
+
+/**
+ * What stands in a transaction before what only the holder of the lock may write; empty where the lock
+ * goes with the session. It fails where the lease is not ours any more (22P02, see `isFenced`).
+ */
+export function fenceSql(key: LedgerKey): string {
+  if (key.lease === undefined) return '';
+  return `select (case when ${holdsLeaseSql(key)} then 'true' else 'the lease is of another runner' end)::boolean;\n`;
+}
+
+/** Whether an error of evdb's own statements is that of `fenceSql`. */
+export function isFenced(error: unknown, { lease }: LedgerKey): boolean {
+  return lease !== undefined && codeOf(error) === '22P02';
+}
+
+/** The lease had ended, and another runner has it, or had it. */
+export function leaseLost(): EvdbError {
+  return new EvdbError(
+    'LOCKED',
+    'this run has lost its lease: it was not renewed in time, and another runner could take it over',
+    {
+      hint: 'Nothing was committed since. This process was stopped, or cut off from the server, for longer than `leaseTime`. Run the command again; where it happens often, give a longer `leaseTime`.',
+    },
+  );
 }
 
 async function tryLock(session: Session, id: LockId): Promise<boolean> {

@@ -5,6 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { Asked } from '../../connection/session.ts';
 import { readToolVersion } from '../../file-system.ts';
 import { maskUrlsIn } from '../../text/harmless.ts';
+import { readOnce } from '../files/read-once.ts';
 
 /** Where a change came from; goes into the history with each entry. */
 export interface Provenance {
@@ -22,14 +23,14 @@ export function readProvenance(
   directory: string,
   env: NodeJS.ProcessEnv = process.env,
 ): Provenance {
-  return {
-    runId: randomUUID(),
+  const of = readOnce('provenance', directory, () => ({
     toolVersion: readToolVersion(),
     osUser: readOsUser(env),
     hostName: hostname(),
     gitCommit: env.GITHUB_SHA ?? env.CI_COMMIT_SHA ?? env.GIT_COMMIT ?? readGitCommit(directory),
     ciUrl: readCiUrl(env),
-  };
+  }));
+  return { runId: randomUUID(), ...of };
 }
 
 function readOsUser(env: NodeJS.ProcessEnv): string | undefined {

@@ -6,7 +6,7 @@ import { EvdbError } from '../../errors.ts';
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts';
 import type { Version } from '../files/version.ts';
 import type { LedgerKey } from './ledger.ts';
-import { retakeLockSql, runnerLock } from './lock.ts';
+import { fenceSql, holdsLockSql, isFenced, leaseLost, runnerLock } from './lock.ts';
 import type { Provenance } from './provenance.ts';
 
 /** What a ledger row says of a migration. */
@@ -109,21 +109,31 @@ insert into ${s}.migration_text (target_schema, version, up_text, down_text)
 values (${quoteLiteral(key.targetSchema)}, ${entry.version}, ${literals(entry.upText, entry.downText)});`;
 }
 
-export function deleteMigrationSql(key: LedgerKey, version: Version): string {
-  return `${deleteMigrationStatements(key, version).join(';\n')};`;
+/** @param others rows that go with it */
+export function deleteMigrationSql(
+  key: LedgerKey,
+  version: Version,
+  others: readonly Version[] = [],
+): string {
+  return `${deleteMigrationStatements(key, [version, ...others]).join(';\n')};`;
 }
 
-function deleteMigrationStatements(key: LedgerKey, version: Version): string[] {
+function deleteMigrationStatements(key: LedgerKey, versions: readonly Version[]): string[] {
   const s = quoteIdent(key.ledgerSchema);
-  return ['backfill', 'migration_text', 'migration'].map(
-    (table) => `delete from ${s}.${table} where ${rowOf(key, version)}`,
+  const target = `target_schema = ${quoteLiteral(key.targetSchema)}`;
+  return ['backfill_segment', 'backfill', 'migration_text', 'migration'].map(
+    (table) => `delete from ${s}.${table} where ${target} and version in (${versions.join(', ')})`,
   );
 }
 
 export function deleteTargetSql(key: LedgerKey): string {
   const s = quoteIdent(key.ledgerSchema);
   const ofTarget = `target_schema = ${quoteLiteral(key.targetSchema)}`;
-  return `delete from ${s}.backfill where ${ofTarget};
+  return `delete from ${s}.backfill_segment where ${ofTarget};
+delete from ${s}.backfill where ${ofTarget};
+delete from ${s}.structure_fingerprint where ${ofTarget};
+delete from ${s}.repeatable_text where ${ofTarget};
+delete from ${s}.repeatable where ${ofTarget};
 delete from ${s}.migration_text where ${ofTarget};
 delete from ${s}.migration where ${ofTarget};`;
 }
@@ -140,7 +150,12 @@ export function insertHistoriesSql(
   return `${insertHistoryStatement(key, entries, by)};`;
 }
 
-function insertHistoryStatement(key: LedgerKey, entries: HistoryEntry[], by: Provenance): string {
+/** Without a semicolon. */
+export function insertHistoryStatement(
+  key: LedgerKey,
+  entries: HistoryEntry[],
+  by: Provenance,
+): string {
   const origin = literals(by.osUser, by.hostName, by.toolVersion, by.gitCommit, by.ciUrl, by.runId);
   const rows = entries.map(
     (entry) =>
@@ -179,18 +194,18 @@ export function notRecorded({ ledgerSchema }: LedgerKey, name: string): EvdbErro
  * caller holds the runner's lock.
  */
 export async function writeLedger(
-  { worker, signal }: { worker: Session; signal: AbortSignal | undefined },
+  { worker, key, signal }: { worker: Session; key: LedgerKey; signal: AbortSignal | undefined },
   sql: string,
 ): Promise<void> {
   await withLockRetries(
     async ({ lockTimeoutMs }) => {
       try {
         await worker.run(
-          `begin isolation level read committed, read write; set local lock_timeout = ${lockTimeoutMs}; ${sql} commit;`,
+          `begin isolation level read committed, read write; set local lock_timeout = ${lockTimeoutMs}; ${fenceSql(key)}${sql} commit;`,
         );
       } catch (error) {
         if (!worker.isClosed) await worker.run('rollback').catch(() => undefined);
-        throw error;
+        throw isFenced(error, key) ? leaseLost() : error;
       }
     },
     { signal, rest: restUnderName({ worker, work: 'a change of the ledger' }) },
@@ -267,8 +282,10 @@ begin
     if not exists (select from pg_namespace where nspname = p_target_schema) then
         return '${NOT_RECORDED.target}';
     end if;
-    if not pg_try_advisory_lock(p_lock_class, p_lock_object) then
-        return '${NOT_RECORDED.lock}';
+    if p_lock_class is not null then
+        if not pg_try_advisory_lock(p_lock_class, p_lock_object) then
+            return '${NOT_RECORDED.lock}';
+        end if;
     end if;
     if not exists (
         select
@@ -289,9 +306,9 @@ comment on function ${s}.record_up(${names.map(([, type]) => type).join(', ')}) 
     'Writes what is known of a migration, in the transaction that applied it; gives its id, or what is amiss';`;
 }
 
-/** Whether the schema that is migrated is there. */
-export function targetExistsSql(targetSchema: string): string {
-  return `exists (select from pg_catalog.pg_namespace where nspname = ${quoteLiteral(targetSchema)})`;
+/** Whether a schema is there. */
+export function schemaExistsSql(schema: string): string {
+  return `exists (select from pg_catalog.pg_namespace where nspname = ${quoteLiteral(schema)})`;
 }
 
 /** The functions that ledgers up to format 4 had in place of it. */
@@ -335,26 +352,43 @@ function recordUpCall(key: LedgerKey, entry: LedgerEntry, by: Provenance): strin
     statementsTotal,
     ...[entry.upText, entry.downText].map(literal),
     ...[osUser, hostName, toolVersion, gitCommit, ciUrl].map(literal),
-    ...runnerLock(key),
+    // Without a lock to take again it asks for none.
+    ...(key.lease === undefined ? runnerLock(key) : ['null', 'null']),
     literal(by.runId),
   ];
-  return `${quoteIdent(key.ledgerSchema)}.record_up(${values.join(', ')})`;
+  const call = `${quoteIdent(key.ledgerSchema)}.record_up(${values.join(', ')})`;
+  if (key.lease === undefined) return call;
+  return `(case when ${holdsLockSql(key)} then ${call} else '${NOT_RECORDED.lock}' end)`;
 }
 
-/** The same for what is rolled back. */
+/** Says whether what is recorded so far may be committed, in place of `record_up`. */
+export function mayCommitSql(key: LedgerKey): string {
+  return `select case
+    when not ${schemaExistsSql(key.targetSchema)} then '${NOT_RECORDED.target}'
+    when not ${holdsLockSql(key)} then '${NOT_RECORDED.lock}'
+    else pg_catalog.pg_current_xact_id()::text
+end as "recorded", ${synchronousSql(true)}`;
+}
+
+/**
+ * The same for what is rolled back.
+ *
+ * @param others rows that go with it
+ */
 export function recordDownStatements(
   key: LedgerKey,
   entry: HistoryEntry & { version: Version },
   by: Provenance,
+  others: readonly Version[] = [],
 ): string[] {
   const { ledgerSchema, targetSchema } = key;
   const isThere = `exists (select from ${quoteIdent(ledgerSchema)}.migration where ${rowOf(key, entry.version)})`;
   return [
-    ...deleteMigrationStatements(key, entry.version),
+    ...deleteMigrationStatements(key, [entry.version, ...others]),
     insertHistoryStatement(key, [{ ...entry, durationMs: 'transaction' }], by),
     `select case
-    when not ${targetExistsSql(targetSchema)} then '${NOT_RECORDED.target}'
-    when not ${retakeLockSql(runnerLock(key))} then '${NOT_RECORDED.lock}'
+    when not ${schemaExistsSql(targetSchema)} then '${NOT_RECORDED.target}'
+    when not ${holdsLockSql(key)} then '${NOT_RECORDED.lock}'
     when ${isThere} then '${NOT_RECORDED.ledger}'
     else pg_catalog.pg_current_xact_id()::text
 end as "recorded", ${synchronousSql(true)}`,

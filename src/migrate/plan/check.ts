@@ -4,7 +4,9 @@ import { classifyStatement } from '../../sql/kind.ts';
 import { advance, isPunctuation, isWord, openCursor } from '../../sql/lexer.ts';
 import { hasGrammarOf, type SqlParser, UNKNOWN_TO_GRAMMAR } from '../../sql/parser.ts';
 import type { Statement } from '../../sql/statements.ts';
+import type { VariableDeclaration } from '../files/directives.ts';
 import type { Script } from '../files/source.ts';
+import { unusedVariables } from '../files/variables.ts';
 
 /** Something wrong with a script, at a place. */
 export interface ScriptProblem {
@@ -39,6 +41,8 @@ export function checkStatements(
   );
   return [
     ...syntax,
+    ...(script.directives.isOnce ? [onlyForSeeds()] : []),
+    ...unusedVariables(script, statements).map(neverUsed),
     ...checkControl(statements),
     ...checkCopies(statements),
     ...(script.directives.noTransaction ? [] : checkTransactional(statements)),
@@ -57,6 +61,28 @@ function judgeSyntax(
     return { ...problem, severity: 'error', hint: problem.hint ?? UNKNOWN_TO_GRAMMAR };
   }
   return { ...problem, severity: hasGrammarOf(serverVersion) ? 'error' : 'warning' };
+}
+
+function onlyForSeeds(): ScriptProblem {
+  return {
+    code: 'DIRECTIVE_INVALID',
+    severity: 'error',
+    message: '"once" is for seeds: a migration is applied one time in any case',
+    line: 1,
+    column: 1,
+    hint: 'Remove the line.',
+  };
+}
+
+function neverUsed({ name, line }: VariableDeclaration): ScriptProblem {
+  return {
+    code: 'DIRECTIVE_INVALID',
+    severity: 'error',
+    message: `the variable "${name}" is declared and never used`,
+    line,
+    column: 1,
+    hint: `Use it as :"${name}" for a name or as :'${name}' for a text, or remove it.`,
+  };
 }
 
 function emptyFile(script: Script): ScriptProblem {

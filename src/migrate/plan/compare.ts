@@ -3,6 +3,7 @@ import type { MigrationFile } from '../files/source.ts';
 import { compareVersions, type Version } from '../files/version.ts';
 import { BACKFILL_MARK } from '../ledger/journal.ts';
 import type { LedgerRow } from '../ledger/ledger.ts';
+import { findReplacements, type Replacement, type ReplacesOf } from './replaced.ts';
 
 /**
  * The state of a migration:
@@ -13,6 +14,7 @@ import type { LedgerRow } from '../ledger/ledger.ts';
  * - `ahead`: applied, its file is missing because this checkout is older
  * - `outOfOrder`: pending, but a newer one is applied
  * - `incomplete`: a no-transaction script stopped halfway
+ * - `partial`: a baseline, and the database has only some of the migrations that it replaces
  */
 export type MigrationState =
   | 'applied'
@@ -22,7 +24,8 @@ export type MigrationState =
   | 'missing'
   | 'ahead'
   | 'outOfOrder'
-  | 'incomplete';
+  | 'incomplete'
+  | 'partial';
 
 export interface MigrationStatus {
   version: Version;
@@ -31,6 +34,8 @@ export interface MigrationStatus {
   state: MigrationState;
   file?: MigrationFile;
   row?: LedgerRow;
+  /** For a baseline: what the database has of the migrations that it replaces; absent if nothing. */
+  replaced?: Replacement;
 }
 
 /** The checksums of a file that has a row in the ledger. */
@@ -47,6 +52,7 @@ export function compareWithLedger(
   files: MigrationFile[],
   rows: LedgerRow[],
   checksumsOf: (file: MigrationFile) => FileChecksums,
+  replacesOf: ReplacesOf = () => [],
 ): MigrationStatus[] {
   const rowByVersion = new Map<Version, LedgerRow>();
   for (const row of rows) rowByVersion.set(row.version, row);
@@ -54,15 +60,38 @@ export function compareWithLedger(
   for (const file of files) fileByVersion.set(file.version, file);
   const newestFile = files.at(-1)?.version ?? '0';
   const newestRow = rows.at(-1)?.version ?? '0';
+  const replacements = findReplacements(files, rows, replacesOf);
+  const folded = new Set(
+    [...replacements.values()].flatMap((one) => one.rows.filter(isWhole).map(versionOf)),
+  );
   const versions = [...new Set([...fileByVersion.keys(), ...rowByVersion.keys()])];
-  return versions.sort(compareVersions).map((version) => {
-    const file = fileByVersion.get(version);
-    const row = rowByVersion.get(version);
-    const { label, name } = (file ?? row) as { label: string; name: string };
-    const state = stateOf({ version, file, row, newestFile, newestRow, checksumsOf });
-    return { version, label, name, state, ...(file && { file }), ...(row && { row }) };
-  });
+  return versions
+    .filter((version) => fileByVersion.has(version) || !folded.has(version))
+    .sort(compareVersions)
+    .map((version) => {
+      const file = fileByVersion.get(version);
+      const row = rowByVersion.get(version);
+      const replaced = replacements.get(version);
+      const { label, name } = (file ?? row) as { label: string; name: string };
+      const state =
+        replaced && row?.name !== name
+          ? replacedState(replaced)
+          : stateOf({ version, file, row, newestFile, newestRow, checksumsOf });
+      return {
+        ...{ version, label, name, state },
+        ...(file && { file }),
+        ...(row && { row }),
+        ...(replaced && { replaced }),
+      };
+    });
 }
+
+function replacedState({ lacking }: Replacement): MigrationState {
+  return lacking.length === 0 ? 'applied' : 'partial';
+}
+
+const isWhole = ({ state }: LedgerRow) => state === 'applied';
+const versionOf = ({ version }: LedgerRow) => version;
 
 function stateOf(at: {
   version: Version;
@@ -86,7 +115,16 @@ function appliedState(row: LedgerRow, checksums: FileChecksums): MigrationState 
 
 /** Whether the ledger holds this migration as done, whatever became of its file. */
 export function isApplied({ state }: MigrationStatus): boolean {
-  return state !== 'pending' && state !== 'outOfOrder' && state !== 'incomplete';
+  return !NOT_APPLIED.has(state);
+}
+
+const NOT_APPLIED: ReadonlySet<MigrationState> = new Set([
+  ...(['pending', 'outOfOrder', 'incomplete', 'partial'] as const),
+]);
+
+/** Whether a baseline was never run here, and counts as applied because what it replaces is. */
+export function isStandIn({ name, row, replaced }: MigrationStatus): boolean {
+  return replaced !== undefined && row?.name !== name;
 }
 
 /** Whether the row is of a backfill that is not done. */

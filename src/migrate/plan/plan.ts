@@ -1,14 +1,24 @@
 import { EvdbError } from '../../errors.ts';
 import { commandLine } from '../../text/command-line.ts';
-import { compareVersions, isVersion, parseVersion, type Version } from '../files/version.ts';
+import {
+  compareVersions,
+  displayPath,
+  isVersion,
+  parseVersion,
+  REPEATABLE_LABEL,
+  SEED_LABEL,
+  type Version,
+} from '../files/version.ts';
 import type { MigrationDirection, MigrationPlanWarning } from '../progress.ts';
 import {
   isApplied,
   isBackfillRow,
+  isStandIn,
   type MigrationStatus,
   repairCommand,
   restoreCommand,
 } from './compare.ts';
+import { partialBaseline } from './replaced.ts';
 
 /** Which migrations to run, in this order; nothing has been read or checked of their scripts. */
 export interface Selection {
@@ -18,15 +28,29 @@ export interface Selection {
   left?: MigrationStatus[];
   /** Whether the first one whose script says `contract`, and all after it, are left out too. */
   isExpandOnly?: boolean;
+  /** Whether backfills are left for later, and with them the first one that needs one and all after it. */
+  isWithoutBackfills?: boolean;
+  /** Baselines that count as applied from now on, because what they replace is; nothing of them runs. */
+  counted?: CountedBaseline[];
   warnings: MigrationPlanWarning[];
 }
 
 /** A migration that is not applied. */
 export type PendingMigration = Pick<MigrationStatus, 'version' | 'label' | 'name'>;
 
-/** The migration that `--expand` stops before. */
+/** A baseline that counts as applied. */
+export interface CountedBaseline extends PendingMigration {
+  /** What it replaces, such as `001-016`. */
+  replaces: string;
+  /** As shown to people. */
+  file: string;
+}
+
+/** The migration that a run stops before. */
 export interface WaitingMigration extends PendingMigration {
-  /** What it requires before it runs, as its header writes it. */
+  /** Why: it contracts the schema (`--expand`), or needs a backfill that is left for later (`--no-wait`). */
+  cause: 'contract' | 'backfill';
+  /** What it requires before it runs, as its header writes it or could. */
   gates: string[];
 }
 
@@ -42,6 +66,11 @@ export interface PlanUpOptions {
   outOfOrder?: boolean | undefined;
   /** Stop before the first migration that says `-- evdb: contract`; default false. */
   expand?: boolean | undefined;
+  /**
+   * Whether to run backfills; default true. If false, they are left for `runBackfills`, and so is the first
+   * later migration that may need one, with all after it.
+   */
+  wait?: boolean | undefined;
 }
 
 /** Which migrations to roll back; if empty, the newest one. */
@@ -56,7 +85,7 @@ export interface PlanDownOptions {
  * Decides what `up` runs. Pure. A migration that stopped half way while it was applied goes on.
  *
  * @throws {EvdbError} USAGE, INCOMPLETE_MIGRATION, CHANGED_MIGRATION, MISSING_MIGRATION,
- *   OUT_OF_ORDER, LEDGER_AHEAD, UNKNOWN_VERSION
+ *   PARTIAL_BASELINE, OUT_OF_ORDER, LEDGER_AHEAD, UNKNOWN_VERSION
  */
 export function planUp(statuses: MigrationStatus[], options: PlanUpOptions = {}): Selection {
   const target = targetVersion(options);
@@ -71,23 +100,68 @@ export function planUp(statuses: MigrationStatus[], options: PlanUpOptions = {})
     .filter(({ version }) => target === undefined || compareVersions(version, target) <= 0)
     .slice(0, options.steps ?? open.length);
   refuseOutOfOrder(migrations, statuses, options);
+  const counted = listCounted(statuses);
   return {
     direction: 'up',
     migrations,
+    counted,
     left: open.slice(migrations.length),
     isExpandOnly: options.expand === true,
-    warnings,
+    isWithoutBackfills: options.wait === false,
+    warnings: [...warnings, ...counted.map(countsAsApplied)],
   };
+}
+
+/** Those that are not written down as such; the origin of the row tells. */
+function listCounted(statuses: readonly MigrationStatus[]): CountedBaseline[] {
+  return statuses.flatMap((status) => {
+    const { version, label, name, file, row, replaced } = status;
+    if (!isStandIn(status) || row?.origin !== 'applied' || !file || !replaced) return [];
+    return [{ version, label, name, replaces: replaced.text, file: displayPath(file.upPath) }];
+  });
+}
+
+function countsAsApplied(baseline: CountedBaseline): MigrationPlanWarning {
+  return {
+    code: 'REPLACED',
+    version: baseline.version,
+    message: `${fullName(baseline)} counts as applied, because ${baseline.replaces} are, which it replaces; nothing of it runs`,
+  };
+}
+
+/**
+ * Decides which backfills to run of those that were begun or left for later. Pure.
+ *
+ * @param wanted one version; default: all
+ * @throws {EvdbError} UNKNOWN_VERSION, INCOMPLETE_MIGRATION where the file is missing
+ */
+export function planBackfills(statuses: MigrationStatus[], wanted?: string): Selection {
+  const begun = statuses.filter(
+    ({ state, row }) => state === 'incomplete' && row?.state === 'applying' && isBackfillRow(row),
+  );
+  const version = wanted === undefined ? undefined : targetVersion({ to: wanted });
+  const migrations = begun.filter((one) => version === undefined || one.version === version);
+  if (wanted !== undefined && migrations.length === 0) {
+    throw new EvdbError('UNKNOWN_VERSION', `no backfill with version ${wanted} is half way`, {
+      hint: `\`${commandLine('backfill status')}\` shows which ones are.`,
+      details: { version: wanted },
+    });
+  }
+  const lost = migrations.find(({ file }) => file === undefined);
+  if (lost) throw incompleteMigration(lost);
+  return { direction: 'up', migrations, warnings: [] };
 }
 
 /**
  * Decides what `down` rolls back, newest first. Pure. A migration that stopped half way can be
  * rolled back too: that is the way out.
  *
- * @throws {EvdbError} USAGE, UNKNOWN_VERSION
+ * @throws {EvdbError} USAGE, PARTIAL_BASELINE, UNKNOWN_VERSION
  */
 export function planDown(statuses: MigrationStatus[], options: PlanDownOptions = {}): Selection {
   const target = targetVersion(options);
+  const partial = statuses.find(({ state }) => state === 'partial');
+  if (partial) throw partialBaseline(partial, 'down');
   const present = statuses
     .filter((status) => isApplied(status) || status.state === 'incomplete')
     .reverse();
@@ -118,7 +192,7 @@ function selection(migrations: MigrationStatus[]): Selection {
 /** Nobody knows that the down script fits what a baseline found. */
 function baselineWarnings(migrations: MigrationStatus[]): MigrationPlanWarning[] {
   return migrations
-    .filter(({ row }) => row?.origin === 'baseline')
+    .filter((status) => status.row?.origin === 'baseline' && !isStandIn(status))
     .map((status) => ({
       code: 'BASELINE',
       version: status.version,
@@ -174,8 +248,10 @@ function ledgerAhead(ahead: MigrationStatus[]): EvdbError {
 }
 
 function refuseDamage(statuses: MigrationStatus[], target: Version | undefined): void {
-  const incomplete = statuses.find(({ state }) => state === 'incomplete');
-  if (incomplete && !goesOn(incomplete, target)) throw incompleteMigration(incomplete);
+  const stuck = statuses.find((one) => one.state === 'incomplete' && !goesOn(one, target));
+  if (stuck) throw incompleteMigration(stuck);
+  const partial = statuses.find(({ state }) => state === 'partial');
+  if (partial) throw partialBaseline(partial);
   const changed = statuses.filter(({ state }) => state === 'changed');
   if (changed.length > 0) {
     throw new EvdbError(
@@ -275,7 +351,9 @@ function listNewest(known: MigrationStatus[]): string {
 
 /** `001_create_users_table`, as people know it from the folder. */
 export function fullName({ label, name }: { label: string; name: string }): string {
-  return `${label}_${name}`;
+  // No version has letters: seeds and repeatables are called as their files.
+  if (label === REPEATABLE_LABEL) return `repeatable/${name}`;
+  return label === SEED_LABEL ? name : `${label}_${name}`;
 }
 
 /** The first ones, and how many more there are. */

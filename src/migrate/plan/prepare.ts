@@ -1,28 +1,37 @@
 import type { Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
-import { maskSecrets } from '../../sql/mask.ts';
 import { GRAMMAR_MAJOR, loadSqlParser, type SqlParser } from '../../sql/parser.ts';
 import { type Statement, splitStatements } from '../../sql/statements.ts';
-import { asKind } from '../../sql/tree.ts';
+import type { VariableValues } from '../../sql/variables.ts';
 import { commandLine } from '../../text/command-line.ts';
+import type { Postponed } from '../backfill/overtaking.ts';
 import type { PreparedBackfill } from '../backfill/prepare.ts';
 import { isAcceptedByServer } from '../files/file-errors.ts';
 import { ScriptError } from '../files/script-error.ts';
 import {
-  readScript,
+  type MigrationFile,
   readScriptInTurns,
   readTextToKeep,
   type Script,
   scriptFromText,
 } from '../files/source.ts';
+import { bindVariables, statementsOf, unsetVariables, variablesUnset } from '../files/variables.ts';
 import type { Version } from '../files/version.ts';
 import { type LedgerKey, ledgerEntry, readStoredTexts } from '../ledger/ledger.ts';
 import type { LedgerEntry } from '../ledger/record.ts';
 import { ledgerKey, type MigrateOptions } from '../options.ts';
 import type { MigrationDirection, MigrationPlanWarning } from '../progress.ts';
 import { checkStatements, type ScriptProblem } from './check.ts';
-import type { MigrationStatus } from './compare.ts';
-import { fullName, listNames, type Selection, type WaitingMigration } from './plan.ts';
+import { isStandIn, type MigrationStatus } from './compare.ts';
+import {
+  fullName,
+  listNames,
+  type PendingMigration,
+  type Selection,
+  type WaitingMigration,
+} from './plan.ts';
+import type { RepeatablePart } from './prepare-repeatables.ts';
+import { oldFilesCommand, problemOfBaseline } from './replaced.ts';
 import { type ResumePoint, readResumePoint } from './resume-point.ts';
 
 /** One migration, read and checked, ready to run. */
@@ -39,17 +48,29 @@ export interface MigrationStep {
   entry?: LedgerEntry;
   /** Set if a no-transaction script that stopped halfway continues. */
   resume?: ResumePoint;
+  /** Whether it is no migration: it has no version, and the history alone knows it. */
+  isSeed?: boolean;
+  /** Set for repeatables, which have no version either: the files of one transaction, in order. */
+  repeatables?: RepeatablePart[];
   /** Set where its one statement runs in batches. */
   backfill?: PreparedBackfill;
+  /** Whether the backfill is only written down now, and runs later. */
+  isPostponed?: boolean;
+  /** The rows of the ledger that go with that of a baseline when it is rolled back. */
+  replaced?: Version[];
 }
 
 interface PrepareOptions {
   storedTextLimitBytes: number;
+  /** Of what the scripts declare. */
+  variables: VariableValues | undefined;
   key: LedgerKey;
   /** Of the server that the scripts are for; those of another version are asked about their grammar. */
   session: Session;
   /** Where the down scripts come from; default: the files. */
   downScriptOf?: (status: MigrationStatus) => Script;
+  /** All of the folder, of which a baseline may replace some; default: only those of the selection. */
+  files?: readonly MigrationFile[];
   signal?: AbortSignal | undefined;
 }
 
@@ -59,38 +80,90 @@ interface PrepareOptions {
  * @throws {ScriptError} CHANGED_MIGRATION at a statement that ran before the script stopped half way
  * @throws {ScriptError} SYNTAX_ERROR, PSQL_COMMAND, TRANSACTION_CONTROL, NEEDS_NO_TRANSACTION,
  *   COPY_UNSUPPORTED
- * @throws {EvdbError} EMPTY_FILE, MISSING_DOWN, IRREVERSIBLE, and those of `readScript`
+ * @throws {EvdbError} EMPTY_FILE, MISSING_DOWN, IRREVERSIBLE, REPLACED_MIGRATION, VARIABLE_UNSET, and
+ *   those of `readScript`
  */
 export async function prepareSteps(
-  { direction, migrations, isExpandOnly = false }: Selection,
+  { direction, migrations, isExpandOnly = false, isWithoutBackfills = false }: Selection,
   options: PrepareOptions,
 ): Promise<{
   steps: MigrationStep[];
+  /** Backfills that are left for later. */
+  postponed: PendingMigration[];
   waiting?: WaitingMigration;
   warnings: MigrationPlanWarning[];
 }> {
-  if (migrations.length === 0) return { steps: [], warnings: [] };
+  if (migrations.length === 0) return { steps: [], postponed: [], warnings: [] };
   const parser = await loadSqlParser();
   const warnings: MigrationPlanWarning[] = [];
   const steps: MigrationStep[] = [];
+  const unset: { path: string; names: string[] }[] = [];
+  const postponed: (PendingMigration & Postponed)[] = [];
   let waiting: WaitingMigration | undefined;
   for (const status of migrations) {
-    const script = await (direction === 'up'
+    const { version, label, name, file } = status;
+    const read = await (direction === 'up'
       ? upScript(status, options)
       : downScript(status, options));
-    if (isExpandOnly && script.directives.isContract) {
-      const { version, label, name } = status;
-      const gates = (script.directives.gates ?? []).map(({ text }) => text);
-      waiting = { version, label, name, gates };
+    if (direction === 'up' && file) refuseReplaced(file, read, options.files ?? []);
+    if (isExpandOnly && read.directives.isContract) {
+      const gates = (read.directives.gates ?? []).map(({ text }) => text);
+      waiting = { version, label, name, cause: 'contract', gates };
       break;
     }
+    const names = unsetVariables(read, options.variables);
+    if (names.length > 0) {
+      unset.push({ path: read.path, names });
+      continue;
+    }
+    const script = bindVariables(read, options.variables);
     const { statements, problems } = await readStatementsFor(options.session, script, parser);
     if (problems.length > 0) warnings.push(...refuseProblems(script, status, problems));
-    const step = { direction, status, script, statements, options };
-    steps.push(makeStep(step, await readBackfillOf(step, parser)));
+    const parts = { direction, status, script, statements, options };
+    const backfill = await readBackfillOf(parts, parser);
+    const step = makeStep(parts, backfill);
+    if (isWithoutBackfills) {
+      const needed = await listNeededBy(step, postponed, parser);
+      if (needed.length > 0) {
+        const gates = needed.map((one) => `after backfill ${one.label}`);
+        waiting = { version, label, name, cause: 'backfill', gates };
+        break;
+      }
+      if (backfill) postponed.push({ version, label, name, backfill });
+      // It was written down by an earlier run.
+      if (backfill && status.row) continue;
+      if (backfill) step.isPostponed = true;
+    }
+    steps.push(step);
   }
+  if (unset.length > 0) throw variablesUnset(unset);
   if (direction === 'up') warnings.push(...warnOfNoWayBack(steps, migrations));
-  return { steps, ...(waiting && { waiting }), warnings };
+  return {
+    steps,
+    postponed: postponed.map(({ backfill: _, ...one }) => one),
+    ...(waiting && { waiting }),
+    warnings,
+  };
+}
+
+function refuseReplaced(
+  file: MigrationFile,
+  { directives }: Script,
+  files: readonly MigrationFile[],
+): void {
+  const problem = problemOfBaseline(file, directives.replaces, files);
+  if (problem) throw problem;
+}
+
+/** Loaded late: most runs have no backfill. */
+async function listNeededBy(
+  step: MigrationStep,
+  postponed: (PendingMigration & Postponed)[],
+  parser: SqlParser,
+) {
+  if (postponed.length === 0) return [];
+  const { listNeeded } = await import('../backfill/overtaking.ts');
+  return listNeeded(step, postponed, parser);
 }
 
 /** Better told now than by `down`, when there is no time to write a script. */
@@ -98,10 +171,11 @@ function warnOfNoWayBack(
   steps: MigrationStep[],
   migrations: MigrationStatus[],
 ): MigrationPlanWarning[] {
-  const without = steps.flatMap((step, index) => {
+  const files = new Map(migrations.map(({ version, file }) => [version, file]));
+  const without = steps.flatMap((step) => {
     if (step.script.directives.irreversible !== undefined) return [];
     const { version } = step;
-    if (migrations[index]?.file?.downPath === undefined)
+    if (files.get(version)?.downPath === undefined)
       return [{ version, name: `${fullName(step)} (no down script)` }];
     const downText = step.entry?.downText ?? null;
     if (downText === null || splitStatements(downText).length > 0) return [];
@@ -134,9 +208,20 @@ async function askServer(
   return judged;
 }
 
+/** Of scripts that are held, as those of a fleet are: what each of many databases would find out again. */
+const known = new WeakMap<Script, Map<number | undefined, ReturnType<typeof checkWhole>>>();
+
 /** The statements of a script and all that is wrong with them. */
 export function readStatements(script: Script, parser: SqlParser, serverVersion?: number) {
-  const statements = splitStatements(script.text);
+  const byVersion = known.get(script) ?? new Map();
+  known.set(script, byVersion);
+  const read = byVersion.get(serverVersion) ?? checkWhole(script, parser, serverVersion);
+  byVersion.set(serverVersion, read);
+  return read;
+}
+
+function checkWhole(script: Script, parser: SqlParser, serverVersion: number | undefined) {
+  const statements = statementsOf(script);
   return { statements, problems: checkStatements(script, statements, parser, serverVersion) };
 }
 
@@ -203,9 +288,10 @@ function refuseIrreversible(status: MigrationStatus, up: Script): void {
   );
 }
 
-function refuseProblems(
+/** Throws the first error; what only may be wrong becomes a warning. */
+export function refuseProblems(
   script: Script,
-  status: MigrationStatus,
+  status: Pick<MigrationStatus, 'version'> | undefined,
   problems: ScriptProblem[],
 ): MigrationPlanWarning[] {
   const [first, ...others] = problems.filter(({ severity }) => severity === 'error');
@@ -217,7 +303,7 @@ function refuseProblems(
   }
   return problems.map((problem) => ({
     code: 'SYNTAX_UNSURE',
-    version: status.version,
+    ...(status && { version: status.version }),
     message: `${script.path}:${problem.line}:${problem.column}: ${problem.message}, says PostgreSQL ${GRAMMAR_MAJOR}'s grammar; the server knows it, so it runs without being analyzed`,
   }));
 }
@@ -257,6 +343,8 @@ function makeStep(from: StepParts, backfill: PreparedBackfill | undefined): Migr
     statements,
     isTransactional: !script.directives.noTransaction && !backfill,
     ...(backfill && { backfill }),
+    ...(direction === 'down' &&
+      status.replaced && { replaced: status.replaced.rows.map((row) => row.version) }),
     ...(direction === 'up' && {
       entry: ledgerEntry(status, {
         up: script,
@@ -267,108 +355,6 @@ function makeStep(from: StepParts, backfill: PreparedBackfill | undefined): Migr
     }),
     ...(resume && { resume }),
   };
-}
-
-/** How a script wants its transaction, as its first statements say. */
-export interface TransactionModes {
-  isolation: string | undefined;
-  isReadOnly: boolean;
-  isDeferrable: boolean;
-  /** How many statements say so; they are not sent again. */
-  count: number;
-}
-
-const ISOLATIONS = ['serializable', 'repeatable read', 'read committed', 'read uncommitted'];
-
-/**
- * What is read only must not keep the ledger from being written: a savepoint that is released gives
- * the right to write back.
- */
-export const BEGIN_READ_ONLY = ['savepoint evdb_read_only', 'set transaction read only'];
-export const END_READ_ONLY_SQL = 'release savepoint evdb_read_only';
-
-/**
- * Takes `set transaction …` from the beginning of a script. PostgreSQL wants it before any query,
- * and evdb asks some of its own at the beginning of a transaction.
- */
-export async function readTransactionModes({
-  statements,
-}: Pick<MigrationStep, 'statements'>): Promise<TransactionModes> {
-  const modes: TransactionModes = {
-    isolation: undefined,
-    isReadOnly: false,
-    isDeferrable: false,
-    count: 0,
-  };
-  for (const statement of statements) {
-    if (!SETS_MODES.test(statement.text) || !(await addModes(modes, statement))) break;
-    modes.count += 1;
-  }
-  return modes;
-}
-
-const SETS_MODES = /^set\b[^']*\btransaction\b/i;
-
-async function addModes(modes: TransactionModes, { text }: Statement): Promise<boolean> {
-  const tree = (await loadSqlParser()).parse(text);
-  const { kind, name, args = [] } = asKind(tree ?? undefined, 'VariableSetStmt') ?? {};
-  if (kind !== 'VAR_SET_MULTI' || name !== 'TRANSACTION') return false;
-  for (const arg of args) {
-    const { defname, arg: value } = asKind(arg, 'DefElem') ?? {};
-    const constant = asKind(value, 'A_Const');
-    if (defname === 'transaction_isolation') {
-      modes.isolation = ISOLATIONS.find((one) => one === constant?.sval?.sval);
-    }
-    const isOn = constant?.ival?.ival === 1;
-    if (defname === 'transaction_read_only') modes.isReadOnly = isOn;
-    if (defname === 'transaction_deferrable') modes.isDeferrable = isOn;
-  }
-  return true;
-}
-
-/**
- * Compares files that differ from what was applied with the texts that the ledger kept. A version
- * has no diff where the text was too long to keep, or is not ours to read.
- */
-export async function readDiffs(
-  session: Session,
-  options: MigrateOptions,
-  statuses: MigrationStatus[],
-): Promise<Map<Version, string>> {
-  const differing = statuses.filter(({ state }) => state === 'changed' || state === 'reworded');
-  const versions = differing.map(({ version }) => version);
-  const texts = await readStoredTexts(session, ledgerKey(options), versions).catch((error) => {
-    if (error instanceof EvdbError && error.code === 'PERMISSION_DENIED') return new Map();
-    throw error;
-  });
-  if (texts.size === 0) return new Map();
-  const { createTwoFilesPatch } = await import('diff');
-  const diffs = new Map<Version, string>();
-  for (const { version, label, name, file } of differing) {
-    const applied: string | null | undefined = texts.get(version)?.up;
-    if (!file || applied == null) continue;
-    const now = readScript(file.upPath);
-    if (now.large) continue;
-    const title = `${fullName({ label, name })}, as applied`;
-    diffs.set(
-      version,
-      createTwoFilesPatch(title, now.path, maskSecrets(applied), maskSecrets(now.text), '', '', {
-        context: 2,
-      }),
-    );
-  }
-  return diffs;
-}
-
-/** Gives each warning about a changed file its diff. */
-export function withDiffs(
-  warnings: MigrationPlanWarning[],
-  diffs: Map<Version, string>,
-): MigrationPlanWarning[] {
-  return warnings.map((warning) => {
-    const diff = warning.version === undefined ? undefined : diffs.get(warning.version);
-    return diff === undefined ? warning : { ...warning, diff };
-  });
 }
 
 /**
@@ -385,6 +371,7 @@ export async function readStoredDownScripts(
   const versions = migrations.map(({ version }) => version);
   const texts = await readStoredTexts(session, ledgerKey(options), versions);
   return (status) => {
+    if (isStandIn(status) && status.file) throw keptOfReplaced(status, status.file);
     const stored = texts.get(status.version);
     const place = `ledger:${fullName(status)}`;
     if (stored?.up) refuseIrreversible(status, scriptFromText(place, stored.up));
@@ -394,4 +381,12 @@ export async function readStoredDownScripts(
       details: { version: status.version },
     });
   };
+}
+
+/** What the ledger keeps under its version is of the migration that it replaces. */
+function keptOfReplaced(status: MigrationStatus, file: MigrationFile): EvdbError {
+  return new EvdbError('MISSING_DOWN', `the ledger keeps no down script of ${fullName(status)}`, {
+    hint: `This database ran ${status.replaced?.text}, which it replaces. To roll those back: \`${oldFilesCommand(file, 'down')}\`.`,
+    details: { version: status.version },
+  });
 }

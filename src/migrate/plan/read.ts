@@ -5,22 +5,26 @@ import { queryError } from '../../connection/connection-error.ts';
 import { openSession, type Session } from '../../connection/session.ts';
 import { EvdbError, mayBeCommitted } from '../../errors.ts';
 import { commandLine } from '../../text/command-line.ts';
+import { listRepeatables, type RepeatableFile } from '../files/repeatables.ts';
 import {
   listMigrations,
   type MigrationFile,
   readChecksum,
+  readReplaces,
   readSmallChecksum,
   readTokenChecksum,
 } from '../files/source.ts';
 import { type Ledger, readLedger } from '../ledger/ledger.ts';
 import { ledgerKey, type MigrateOptions } from '../options.ts';
 import { compareWithLedger, type FileChecksums, type MigrationStatus } from './compare.ts';
+import { compareRepeatables, type RepeatableStatus } from './repeatables.ts';
 
 /** Files and ledger, read and put side by side. */
 export interface Standing {
   files: MigrationFile[];
   ledger: Ledger;
   statuses: MigrationStatus[];
+  repeatables: RepeatableStatus[];
 }
 
 /** Opens a session for a command, ends it whatever happens, and lets the signal win. */
@@ -54,7 +58,7 @@ export function requireMigrations({
   mayBeEmpty = false,
 }: Pick<MigrateOptions, 'directory' | 'mayBeEmpty'>): MigrationFile[] {
   const files = listMigrations(directory);
-  if (files.length > 0) return files;
+  if (files.length > 0 || listRepeatables(directory).length > 0) return files;
   const hint = foldersHint(directory);
   if (mayBeEmpty && hint === undefined) return files;
   throw new EvdbError('MIGRATIONS_DIR_EMPTY', `the folder ${directory} holds no migration`, {
@@ -63,6 +67,18 @@ export function requireMigrations({
       `Run \`${commandLine('init')}\` to start with the event schema, or \`${commandLine('migrate create', {}, { args: ['first table'] })}\` to start with a table of your own.`,
     details: { directory },
   });
+}
+
+/**
+ * Whether the folder holds a migration or a repeatable.
+ *
+ * @throws {EvdbError} those of `requireMigrations` but for a folder that holds neither
+ * @example
+ * if (!holdsMigrations({ directory: 'migrations' })) console.log('no migrations yet');
+ */
+export function holdsMigrations({ directory }: Pick<MigrateOptions, 'directory'>): boolean {
+  const files = requireMigrations({ directory, mayBeEmpty: true });
+  return files.length > 0 || listRepeatables(directory).length > 0;
 }
 
 /** Tools that give each migration a folder of its own, by the file in it. */
@@ -87,26 +103,40 @@ function foldersHint(directory: string): string | undefined {
 /**
  * Reads the ledger and compares the files with it.
  *
- * @param ahead the reading of the checksums, where it has begun already
+ * @param begun the reading of the checksums, where it has begun already, and the ledger, where it is
+ *   read
  */
 export async function readStanding(
   session: Session,
   options: MigrateOptions,
   files: MigrationFile[],
-  ahead = readAhead(files),
+  begun: { ahead?: ReadAhead | undefined; ledger?: Ledger | undefined } = {},
 ): Promise<Standing> {
+  const again = listRepeatables(options.directory);
+  const reading = begun.ahead ?? readAhead([...files, ...again.map(asFile)]);
   try {
-    const ledger = await readLedger(session, ledgerKey(options));
-    const checksums = await ahead.checksums;
-    const checksumsOf = ({ upPath }: MigrationFile): FileChecksums => ({
+    const ledger = begun.ledger ?? (await readLedger(session, ledgerKey(options)));
+    const checksums = await reading.checksums;
+    const checksumsOf = ({ upPath }: ReadFile): FileChecksums => ({
       checksum: checksums.get(upPath) ?? readChecksum(upPath),
       tokenChecksum: () => readTokenChecksum(upPath),
     });
-    return { files, ledger, statuses: compareWithLedger(files, ledger.rows, checksumsOf) };
+    return {
+      ...{ files, ledger },
+      statuses: compareWithLedger(files, ledger.rows, checksumsOf, readReplaces),
+      repeatables: compareRepeatables(again, ledger.repeatables, (file) =>
+        checksumsOf(asFile(file)),
+      ),
+    };
   } finally {
-    ahead.stop();
+    reading.stop();
   }
 }
+
+/** What of a file its checksum is read by. */
+type ReadFile = Pick<MigrationFile, 'upPath'>;
+
+const asFile = ({ path }: RepeatableFile): ReadFile => ({ upPath: path });
 
 /** Checksums that are read while a server is waited for. */
 export interface ReadAhead {
@@ -124,7 +154,7 @@ const SLICE = 10;
  * @param readsAll whether also large files are read, and one that cannot be read is an error;
  *   default false: those are left out
  */
-export function readAhead(files: MigrationFile[], { readsAll = false } = {}): ReadAhead {
+export function readAhead(files: readonly ReadFile[], { readsAll = false } = {}): ReadAhead {
   let isOver = false;
   const read = async () => {
     const checksums = new Map<string, string>();

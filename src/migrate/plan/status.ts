@@ -3,11 +3,13 @@ import type { PipelineFinding, PipelineReport } from '../../report/pipeline.ts';
 import { type Cell, renderTable, type Style, type TableRenderer } from '../../report/table.ts';
 import { renderCount, renderDuration, renderTime } from '../../text/units.ts';
 import { renderState } from '../../text/words.ts';
+import { listRepeatables } from '../files/repeatables.ts';
 import { type MigrationFile, readScript } from '../files/source.ts';
 import { displayPath, type Version } from '../files/version.ts';
 import { ledgerKey, type MigrateOptions } from '../options.ts';
 import { isBackfillRow, type MigrationState, type MigrationStatus } from './compare.ts';
 import { readAhead, readStanding, requireMigrations, withSession } from './read.ts';
+import { isToApply, type RepeatableState, type RepeatableStatus } from './repeatables.ts';
 
 /** One line of the status. */
 export interface StatusEntry {
@@ -22,6 +24,10 @@ export interface StatusEntry {
   durationMs: number | null;
   /** `applied`, `baseline` or `adopted:<tool>`; null if it is not applied. */
   origin: string | null;
+  /** For a baseline on a database that ran what it replaces: that, such as `001-016`. */
+  replaces?: string;
+  /** For a `partial` one: the versions that the database lacks. */
+  lacking?: Version[];
   /** Set for a pending migration that takes something from running builds of the application. */
   isContract?: true;
   /** What a pending migration requires before it runs, as its header writes it; absent if nothing. */
@@ -37,6 +43,19 @@ export interface MigrationsStatus {
   hasLedger: boolean;
   migrations: StatusEntry[];
   counts: Record<MigrationState, number>;
+  /** The state of each repeatable, by name; absent if there is none. */
+  repeatables?: RepeatableStatusEntry[];
+}
+
+/** One line of the status of repeatables. */
+export interface RepeatableStatusEntry {
+  name: string;
+  state: RepeatableState;
+  /** For display; absent if the file is missing. */
+  file?: string;
+  /** ISO 8601; null if it is not applied. */
+  appliedAt: string | null;
+  durationMs: number | null;
 }
 
 /**
@@ -50,10 +69,16 @@ export interface MigrationsStatus {
  */
 export async function readStatus(options: MigrateOptions): Promise<MigrationsStatus> {
   const files = requireMigrations(options);
-  const ahead = readAhead(files, { readsAll: true });
+  const again = listRepeatables(options.directory).map(({ path }) => ({ upPath: path }));
+  const ahead = readAhead([...files, ...again], { readsAll: true });
   const reading = withSession(options, async (session) => {
-    const { ledger, statuses } = await readStanding(session, options, files, ahead);
-    return statusOf(ledgerKey(options).targetSchema, ledger.exists, statuses.map(statusEntry));
+    const standing = await readStanding(session, options, files, { ahead });
+    const { ledger, statuses, repeatables } = standing;
+    const { targetSchema } = ledgerKey(options);
+    return {
+      ...statusOf(targetSchema, ledger.exists, statuses.map(statusEntry)),
+      ...(repeatables.length > 0 && { repeatables: repeatables.map(repeatableEntry) }),
+    };
   });
   return reading.finally(ahead.stop);
 }
@@ -71,8 +96,9 @@ export function statusOf(
   return { schema, hasLedger, migrations, counts: countStates(migrations) };
 }
 
-function statusEntry({ version, label, name, state, row, file }: MigrationStatus): StatusEntry {
-  const isDone = row?.state === 'applied';
+function statusEntry(status: MigrationStatus): StatusEntry {
+  const { version, label, name, state, row, file, replaced } = status;
+  const isDone = row?.state === 'applied' && state !== 'partial';
   return {
     version,
     label,
@@ -82,13 +108,25 @@ function statusEntry({ version, label, name, state, row, file }: MigrationStatus
     appliedAt: isDone ? row.appliedAt : null,
     durationMs: row?.durationMs ?? null,
     origin: isDone ? row.origin : null,
+    ...(replaced && { replaces: replaced.text }),
+    ...(state === 'partial' && { lacking: replaced?.lacking ?? [] }),
     ...(!row && file && headerOf(file)),
-    ...(row &&
-      !isDone &&
-      !isBackfillRow(row) && {
-        progress: { statementsDone: row.statementsDone, statementsTotal: row.statementsTotal },
-      }),
+    ...(row && state === 'incomplete' && !isBackfillRow(row) && progressOf(row)),
   };
+}
+
+function repeatableEntry({ name, state, file, row }: RepeatableStatus): RepeatableStatusEntry {
+  return {
+    ...{ name, state },
+    ...(file && { file: displayPath(file.path) }),
+    appliedAt: row?.appliedAt ?? null,
+    durationMs: row?.durationMs ?? null,
+  };
+}
+
+function progressOf(row: NonNullable<MigrationStatus['row']>): Pick<StatusEntry, 'progress'> {
+  const { statementsDone, statementsTotal } = row;
+  return { progress: { statementsDone, statementsTotal } };
 }
 
 /** What the header of a pending file says of its phase; a file that cannot be read is told by `up`. */
@@ -114,6 +152,7 @@ function countStates(migrations: StatusEntry[]): Record<MigrationState, number> 
     ahead: 0,
     outOfOrder: 0,
     incomplete: 0,
+    partial: 0,
   };
   for (const { state } of migrations) counts[state] += 1;
   return counts;
@@ -128,6 +167,7 @@ const COLOURS: Record<MigrationState, keyof Style> = {
   changed: 'bad',
   missing: 'bad',
   incomplete: 'bad',
+  partial: 'bad',
 };
 
 /** What each state that is not plain means, said under the table. */
@@ -138,6 +178,7 @@ const MEANINGS: Partial<Record<MigrationState, string>> = {
   ahead: 'applied, and not in this older checkout',
   outOfOrder: 'pending, although a newer migration is applied',
   incomplete: 'unfinished (no-transaction or backfill); the command that was running continues it',
+  partial: 'a baseline, and the database has only some of the migrations that it replaces',
 };
 
 interface StatusRenderOptions {
@@ -161,10 +202,15 @@ export function renderStatus(status: MigrationsStatus, options: StatusRenderOpti
     { title: 'applied', priority: 1 },
     { title: 'took', align: 'right' as const, priority: 2 },
   ];
-  const drawn = table(columns, shown.map(renderRow), style);
+  const { repeatables = [] } = status;
+  const settled = repeatables.filter(({ state }) => state === 'applied');
+  const cut = new Set(settled.slice(0, Math.max(0, settled.length - appliedLimit)));
+  const again = repeatables.filter((entry) => !cut.has(entry));
+  const rows = [...shown.map(renderRow), ...again.map(renderRepeatable)];
+  const drawn = table(columns, rows, style);
   const parts = [
-    hidden.size > 0
-      ? style.dim(`… ${hidden.size} earlier ones are applied (--all shows them)`)
+    hidden.size + cut.size > 0
+      ? style.dim(`… ${hidden.size + cut.size} earlier ones are applied (--all shows them)`)
       : '',
     drawn,
     // A box ends by itself.
@@ -173,6 +219,9 @@ export function renderStatus(status: MigrationsStatus, options: StatusRenderOpti
     ...Object.entries(MEANINGS)
       .filter(([state]) => status.counts[state as MigrationState] > 0)
       .map(([state, meaning]) => style.dim(`${renderState(state)}: ${meaning}`)),
+    ...repeatables
+      .filter(({ state }) => state === 'changed' || state === 'missing')
+      .map((entry) => style.dim(`repeatable/${entry.name} ${REPEATABLE_SAYS[entry.state]}`)),
     ...shown.flatMap(({ label, name, gates = [] }) =>
       gates.map((gate) => `${label}_${name} waits for: ${gate}`),
     ),
@@ -182,9 +231,11 @@ export function renderStatus(status: MigrationsStatus, options: StatusRenderOpti
 
 function renderRow(entry: StatusEntry): Cell[] {
   const { label, name, state, appliedAt, durationMs, origin, progress } = entry;
+  const replaced = entry.replaces === undefined ? '' : ` (replaces ${entry.replaces})`;
   const where = progress ? ` (${progress.statementsDone} of ${progress.statementsTotal})` : '';
-  const from = origin === null || origin === 'applied' ? '' : ` (${origin.replace(':', ' from ')})`;
-  const phase = entry.isContract ? ' (contract)' : '';
+  const other = origin === 'applied' || replaced ? null : origin;
+  const from = other === null ? '' : ` (${other.replace(':', ' from ')})`;
+  const phase = entry.isContract ? ' (contract)' : replaced;
   return [
     { text: label },
     { text: name },
@@ -194,11 +245,40 @@ function renderRow(entry: StatusEntry): Cell[] {
   ];
 }
 
-function renderCounts({ counts, migrations, schema }: MigrationsStatus): string {
+const REPEATABLE_COLOURS: Record<RepeatableState, keyof Style> = {
+  ...{ applied: 'good', pending: 'warn', changed: 'warn', missing: 'bad' },
+};
+
+function renderRepeatable({ name, state, appliedAt, durationMs }: RepeatableStatusEntry): Cell[] {
+  return [
+    { text: 'repeatable' },
+    { text: name },
+    { text: renderState(state), colour: REPEATABLE_COLOURS[state] },
+    { text: appliedAt ? renderTime(appliedAt) : '-' },
+    { text: durationMs === null ? '-' : renderDuration(durationMs) },
+  ];
+}
+
+/** What is to be said of a repeatable that is not applied as it stands here. */
+const REPEATABLE_SAYS: Record<RepeatableState, string> = {
+  applied: 'is applied',
+  pending: 'is not applied yet',
+  changed: 'has changed since it was applied',
+  missing: 'is applied, but its file is gone; what it made stays',
+};
+
+function renderCounts({ counts, migrations, schema, repeatables = [] }: MigrationsStatus): string {
   const said = Object.entries(counts)
     .filter(([, count]) => count > 0)
     .map(([state, count]) => `${count} ${renderState(state)}`);
-  return `${renderCount(migrations.length, 'migration')} in schema ${schema}: ${said.join(', ')}`;
+  const again = (['applied', 'pending', 'changed', 'missing'] as const)
+    .map((state) => ({ state, count: repeatables.filter((one) => one.state === state).length }))
+    .filter(({ count }) => count > 0)
+    .map(({ state, count }) => `${count} ${renderState(state)}`);
+  const head = `${renderCount(migrations.length, 'migration')} in schema ${schema}: ${said.join(', ')}`;
+  if (again.length === 0) return said.length === 0 ? head.replace(/: $/, '') : head;
+  const more = `${renderCount(repeatables.length, 'repeatable')}: ${again.join(', ')}`;
+  return migrations.length === 0 ? `${more} in schema ${schema}` : `${head}; ${more}`;
 }
 
 /**
@@ -206,8 +286,39 @@ function renderCounts({ counts, migrations, schema }: MigrationsStatus): string 
  *
  * @param isChecked whether what is not applied as it stands here is an error, as with `--check`
  */
-export function findingsOfStatus({ migrations }: MigrationsStatus, isChecked: boolean): Finding[] {
-  return migrations.flatMap((migration) => findingOf(migration, isChecked) ?? []);
+export function findingsOfStatus(
+  { migrations, repeatables = [] }: MigrationsStatus,
+  isChecked: boolean,
+): Finding[] {
+  return [
+    ...migrations.flatMap((migration) => findingOf(migration, isChecked) ?? []),
+    ...repeatables.flatMap((entry) => findingOfRepeatable(entry, isChecked) ?? []),
+  ];
+}
+
+/**
+ * Whether everything is applied as it stands here, but for comments and white space.
+ *
+ * @example if (!isUpToDate(await readStatus(options))) process.exitCode = 3;
+ */
+export function isUpToDate({ counts, repeatables = [] }: MigrationsStatus): boolean {
+  const { applied: _, reworded: __, ...others } = counts;
+  const isSettled = Object.values(others).every((count) => count === 0);
+  return isSettled && !repeatables.some((one) => isToApply(one) || one.state === 'missing');
+}
+
+function findingOfRepeatable(
+  { name, state, file }: RepeatableStatusEntry,
+  isChecked: boolean,
+): Finding | undefined {
+  if (state === 'applied') return undefined;
+  return {
+    code: state,
+    severity: isChecked ? 'error' : 'warning',
+    message: `repeatable/${name} ${REPEATABLE_SAYS[state]}`,
+    ...(file !== undefined && { location: { file } }),
+    objects: [],
+  };
 }
 
 function findingOf(
@@ -234,6 +345,7 @@ export const STATE_SAYS: Partial<Record<MigrationState, string>> = {
   ahead: 'is applied and not here: this checkout is older than the database',
   outOfOrder: 'is pending, but a newer migration is applied',
   incomplete: 'stopped half way',
+  partial: 'replaces migrations of which the database has only some',
 };
 
 /**
@@ -247,14 +359,12 @@ export function pipelineOfStatus(
   isChecked: boolean,
   drift?: readonly (readonly string[])[],
 ): PipelineReport {
-  const { migrations, counts, schema } = status;
-  const parts = Object.entries(counts)
-    .filter(([, count]) => count > 0)
-    .map(([state, count]) => `${count} ${renderState(state)}`);
+  const { migrations, repeatables = [] } = status;
   return {
     command: 'migrate status',
     checks: [
       ...migrations.map(({ label, name }) => ({ name: `${label}_${name}` })),
+      ...repeatables.map(({ name }) => ({ name: `repeatable/${name}` })),
       ...(drift ? [{ name: DRIFT }] : []),
     ],
     findings: [
@@ -265,9 +375,16 @@ export function pipelineOfStatus(
         const check = `${migration.label}_${migration.name}`;
         return [{ ...finding, check, ...(location && { location: { ...location, line: 1 } }) }];
       }),
+      ...repeatables.flatMap((entry): PipelineFinding[] => {
+        const finding = findingOfRepeatable(entry, isChecked);
+        if (finding === undefined) return [];
+        const { location } = finding;
+        const check = `repeatable/${entry.name}`;
+        return [{ ...finding, check, ...(location && { location: { ...location, line: 1 } }) }];
+      }),
       ...(drift ?? []).map(findingOfDrift),
     ],
-    summary: `${renderCount(migrations.length, 'migration')} in schema ${schema}: ${parts.join(', ')}`,
+    summary: renderCounts(status),
   };
 }
 

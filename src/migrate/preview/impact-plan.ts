@@ -10,7 +10,14 @@ import type {
 } from '../../impact/impact.ts';
 import type { GateAnswer } from '../apply/gates.ts';
 import type { PendingMigration, WaitingMigration } from '../plan/plan.ts';
-import type { MigrationDirection, MigrationPlanWarning, MigrationStepName } from '../progress.ts';
+import type { HeldRepeatables } from '../plan/prepare-repeatables.ts';
+import type {
+  LockHolder,
+  MigrationDirection,
+  MigrationPlanWarning,
+  MigrationStepName,
+} from '../progress.ts';
+import type { RebuiltView } from './rebuilds.ts';
 
 /** What would run, and how it would affect other sessions. */
 export interface ImpactPlan {
@@ -25,6 +32,10 @@ export interface ImpactPlan {
   pending: PendingMigration[];
   /** The migration that `expand` stops before. */
   waiting?: WaitingMigration;
+  /** Backfills that are left for later; absent unless `--no-wait` asks for it. */
+  postponed?: PendingMigration[];
+  /** Repeatables that have changed and are left for a later run; absent if there is none. */
+  held?: HeldRepeatables;
   warnings: MigrationPlanWarning[];
   /** Where the statements were tried; null if they were only read. */
   trace: ImpactTraceFacts | null;
@@ -77,10 +88,19 @@ export interface StepImpact extends MigrationStepName {
   statements: StatementImpact[];
   /** Where the one statement runs in batches; else null. */
   backfill: BackfillImpact | null;
+  /** Whether that is left for later, as `--no-wait` asks. */
+  isPostponed: boolean;
   /** Whether the migration says that it takes something from running builds of the application. */
   isContract: boolean;
   /** What it requires before it runs, and what the database says of that now. */
   gates: GateAnswer[];
+  /**
+   * Transactions that have been open for more than five seconds and hold a lock for which the step would
+   * wait, at the moment of the plan.
+   */
+  heldBy: LockHolder[];
+  /** Views of a repeatable whose columns change, so that `up` drops and makes them again with what depends on them. */
+  rebuilds: RebuiltView[];
 }
 
 /** How a statement will run in batches. What only the server knows is null where `unknown` says why. */

@@ -4,6 +4,9 @@ import { PLAIN, type Style } from '../../report/table.ts';
 import { renderCount, renderDuration } from '../../text/units.ts';
 import { wrapWords } from '../../text/wrap.ts';
 import type { GateAnswer } from '../apply/gates.ts';
+import { renderHeld, renderHolder } from '../apply/report.ts';
+import { REPEATABLE_LABEL } from '../files/version.ts';
+import { fullName } from '../plan/plan.ts';
 import type { BudgetFinding, BudgetVerdict } from './budget.ts';
 import type {
   BackfillImpact,
@@ -12,6 +15,7 @@ import type {
   StatementImpact,
   StepImpact,
 } from './impact-plan.ts';
+import type { RebuiltView } from './rebuilds.ts';
 import { type Effect, lockLabel, statementEffects } from './statement-effects.ts';
 
 export interface ImpactPlanRenderOptions {
@@ -35,11 +39,11 @@ const EFFECT = `${STEP}  `;
 export function renderImpactPlan(plan: ImpactPlan, options: ImpactPlanRenderOptions): string {
   const { nothing, style, ending = 'Nothing was changed.' } = options;
   if (plan.steps.length === 0) return nothing;
-  const count = renderCount(plan.steps.length, 'migration');
-  const head = `Would run ${count} in schema ${plan.schema}, each ${describeAtomicity(plan.steps)}:`;
+  const head = `Would run ${countSteps(plan.steps)} in schema ${plan.schema}, ${describeAtomicity(plan.steps)}:`;
   return [
     ...wrap(head, '', options),
     ...plan.steps.flatMap((step) => renderStep(step, plan, options)),
+    ...renderHeld(plan.held).flatMap((line) => wrap(line, '', options)),
     ...renderTraceNote(plan, options).map((line) => style.dim(line)),
     ...(options.verdict ? renderVerdict(options.verdict, options) : []),
     ...renderFailedTraces(plan, options),
@@ -47,10 +51,24 @@ export function renderImpactPlan(plan: ImpactPlan, options: ImpactPlanRenderOpti
   ].join('\n');
 }
 
+/** `2 migrations and 1 repeatable` */
+function countSteps(steps: readonly StepImpact[]): string {
+  const again = steps.filter(({ label }) => label === REPEATABLE_LABEL).length;
+  const counts = [
+    (steps.length > again || again === 0) && renderCount(steps.length - again, 'migration'),
+    again > 0 && renderCount(again, 'repeatable'),
+  ];
+  return counts.filter(Boolean).join(' and ');
+}
+
 function describeAtomicity(steps: readonly StepImpact[]): string {
-  return steps.every(({ isTransactional }) => isTransactional)
-    ? 'in a transaction of its own'
-    : 'in a transaction of its own unless it says otherwise';
+  const migrations = steps.filter(({ label }) => label !== REPEATABLE_LABEL);
+  const each = migrations.every(({ isTransactional }) => isTransactional)
+    ? 'each in a transaction of its own'
+    : 'each in a transaction of its own unless it says otherwise';
+  if (migrations.length === steps.length) return each;
+  const shared = 'that hang together in one transaction';
+  return migrations.length === 0 ? `those ${shared}` : `${each}, repeatables ${shared}`;
 }
 
 function renderStep(
@@ -63,7 +81,7 @@ function renderStep(
   const mode = step.isTransactional
     ? ''
     : step.backfill
-      ? ', in batches'
+      ? `, in batches${step.isPostponed ? ', left for later' : ''}`
       : ', without a transaction';
   const { statementsDone, statementsTotal } = step;
   const done = step.isContinued
@@ -83,13 +101,19 @@ function renderStep(
   return [
     ...renderHead(
       `  ${arrow}  `,
-      `${step.label}_${step.name}`,
+      fullName(step),
       `${statements}${mode}${done}${step.isContract ? ', contracts the schema' : ''}`,
       options,
     ),
     ...step.gates.flatMap((gate) => renderGate(gate, options)),
     ...(step.backfill ? [] : renderStrongest(step, options)),
+    ...step.heldBy.flatMap((holder) =>
+      wrap(`would now wait for ${renderHolder(holder)}`, STEP, options).map((line) =>
+        style.warn(line),
+      ),
+    ),
     ...(step.backfill ? renderBackfill(step.backfill, options) : []),
+    ...step.rebuilds.flatMap((one) => renderRebuild(one, options)),
     ...shown.flatMap((one) => renderStatement(one, step, plan.tables, options)),
     ...notes.flatMap((note) => wrap(note, STEP, options)).map((line) => style.dim(line)),
   ];
@@ -103,6 +127,20 @@ function renderGate(
   const { style } = options;
   const lines = wrap(`${isOpen ? 'open:' : 'waits for:'} ${text} (${found})`, STEP, options);
   return lines.map((line) => (isOpen ? style.dim(line) : style.warn(line)));
+}
+
+/** A view that nothing depends on is dropped and made again without a word, as `up` does. */
+function renderRebuild(
+  { view, dependents, refused }: RebuiltView,
+  options: ImpactPlanRenderOptions,
+): string[] {
+  if (dependents.length + refused.length === 0) return [];
+  const stuck = `the columns of ${view} cannot change like this: ${refused.join(', ')} cannot be made again`;
+  const text =
+    refused.length > 0
+      ? stuck
+      : `the columns of ${view} change: takes down and makes again ${dependents.join(', ')}`;
+  return wrap(text, STEP, options).map((line) => options.style.warn(line));
 }
 
 /** In one line where that fits. */
@@ -321,12 +359,12 @@ export function pipelineOfPlan(
 ): PipelineReport {
   const { steps } = plan;
   const { violations = [], unknowns = [] } = verdict ?? {};
-  const nameOf = ({ label, name }: { label: string; name: string }) => `${label}_${name}`;
+  const nameOf = (step: StepImpact) => fullName(step);
   const checkOf = ({ location }: { location: { file: string } }) => {
     const step = steps.find((one) => one.file === location.file);
     return step ? nameOf(step) : location.file;
   };
-  const planned = `${renderCount(steps.length, 'migration')} planned`;
+  const planned = `${countSteps(steps)} planned`;
   const failed = failedTraces(plan).map(({ file, line, column, trace }) => ({
     ...{ code: 'trace-failed', severity: 'error' as const, objects: [] },
     message: `the trace failed: ${trace?.reason}`,

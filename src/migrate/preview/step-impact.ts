@@ -59,9 +59,7 @@ export function readStepImpact(step: MigrationStep, around: Around): StepImpact 
   });
   if (step.isTransactional) markHeldLocks(statements);
   return {
-    ...stepName(step),
-    direction: step.direction,
-    file: step.script.path,
+    ...{ ...stepName(step), direction: step.direction, file: step.script.path },
     isTransactional: step.isTransactional,
     waits: lockWaits(step, settings),
     strongestLock: strongestLock(statements, isNew),
@@ -69,7 +67,9 @@ export function readStepImpact(step: MigrationStep, around: Around): StepImpact 
     statementsDone,
     statementsTotal: step.script.large?.statementsTotal ?? statements.length,
     statements,
-    ...{ backfill: null, gates: [], isContract: step.script.directives.isContract === true },
+    ...{ backfill: null, isPostponed: step.isPostponed === true },
+    ...{ gates: [], heldBy: [], rebuilds: [] },
+    isContract: step.script.directives.isContract === true,
   };
 }
 

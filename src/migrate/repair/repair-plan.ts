@@ -7,6 +7,7 @@ import { isVersion, parseVersion, type Version } from '../files/version.ts';
 import type { LedgerRow } from '../ledger/ledger.ts';
 import { type MigrationState, type MigrationStatus, repairCommand } from '../plan/compare.ts';
 import { fullName } from '../plan/plan.ts';
+import { oldFilesCommand, partialBaseline } from '../plan/replaced.ts';
 import type { BaselineResult } from './baseline.ts';
 import type { MigrateRepairResult, RepairedMigration } from './repair.ts';
 
@@ -200,6 +201,18 @@ function describe(
             meaning: 'forget it; what it made stays in the database',
           },
         ],
+      };
+    case 'partial':
+      return {
+        message: partialBaseline(status).message,
+        choices: status.file
+          ? [
+              {
+                command: oldFilesCommand(status.file),
+                meaning: 'apply the others with the old files',
+              },
+            ]
+          : [],
       };
     case 'incomplete':
       return describeIncomplete(status);

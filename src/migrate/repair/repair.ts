@@ -1,4 +1,3 @@
-import { listLockHolders } from '../../connection/blockers.ts';
 import type { Asked, Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 import { splitStatements } from '../../sql/statements.ts';
@@ -9,7 +8,7 @@ import { listMigrations, type MigrationFile, readScript, readTextToKeep } from '
 import type { Version } from '../files/version.ts';
 import { finishStatementSql, forgetStartedSql } from '../ledger/journal.ts';
 import { type LedgerRow, ledgerEntry } from '../ledger/ledger.ts';
-import { runnerLock } from '../ledger/lock.ts';
+import { fenceSql, isFenced, leaseLost, listRunners } from '../ledger/lock.ts';
 import {
   acceptEntrySql,
   deleteMigrationSql,
@@ -19,8 +18,9 @@ import {
 } from '../ledger/record.ts';
 import { DEFAULT_STORED_TEXT_LIMIT_BYTES, ledgerKey, type MigrateOptions } from '../options.ts';
 import type { MigrationState, MigrationStatus } from '../plan/compare.ts';
+import { readDiffs } from '../plan/diffs.ts';
 import { fullName } from '../plan/plan.ts';
-import { prepareSteps, readDiffs } from '../plan/prepare.ts';
+import { prepareSteps } from '../plan/prepare.ts';
 import { readStanding, withSession } from '../plan/read.ts';
 import {
   nothingInDoubt,
@@ -160,7 +160,11 @@ export async function resolveInterrupted(
     },
     provenance,
   );
-  await observer.run(`begin; ${sql(key, version, statement)} ${history} commit;`);
+  await observer
+    .run(`begin; ${fenceSql(key)}${sql(key, version, statement)} ${history} commit;`)
+    .catch((error: unknown) => {
+      throw isFenced(error, key) ? leaseLost() : error;
+    });
   return statementStarted;
 }
 
@@ -258,7 +262,7 @@ async function withoutRunning(
   decisions: PlannedRepairDecision[],
 ): Promise<PlannedRepairDecision[]> {
   if (decisions.every(({ state }) => state !== 'incomplete')) return decisions;
-  const holders = await listLockHolders(session, runnerLock(ledgerKey(options)));
+  const holders = await listRunners(session, ledgerKey(options), options.lock);
   const isRunning = holders.some(({ pid }) => pid !== session.facts.pid);
   return isRunning ? decisions.filter(({ state }) => state !== 'incomplete') : decisions;
 }
@@ -302,6 +306,7 @@ async function readEntry(
     const selection = { direction: 'up' as const, migrations: [status], warnings: [] };
     const { steps } = await prepareSteps(selection, {
       ...{ storedTextLimitBytes: limitBytes, session, key: ledgerKey(options) },
+      variables: options.variables,
     });
     return steps[0]?.entry as LedgerEntry;
   }

@@ -6,16 +6,29 @@ import { EvdbError } from '../../errors.ts';
 import { quoteLiteral } from '../../sql/quote.ts';
 import { commandLine, sameCommand } from '../../text/command-line.ts';
 import type { ApplyContext } from '../apply/context.ts';
-import { applySteps, type MigrationResult, tellWarnings } from '../apply/migrator.ts';
+import {
+  applyRepeatables,
+  applySteps,
+  type MigrationResult,
+  tellWarnings,
+} from '../apply/migrator.ts';
 import { withRunner } from '../apply/runner.ts';
 import { resetSessionSql } from '../apply/worker-session.ts';
+import { listRepeatables } from '../files/repeatables.ts';
 import type { MigrationFile } from '../files/source.ts';
+import { fenceSql, isFenced, leaseLost } from '../ledger/lock.ts';
 import { deleteTargetSql, insertHistorySql } from '../ledger/record.ts';
 import { DEFAULT_STORED_TEXT_LIMIT_BYTES, ledgerKey, type MigrateOptions } from '../options.ts';
 import { compareWithLedger } from '../plan/compare.ts';
 import { planUp } from '../plan/plan.ts';
 import { type MigrationStep, prepareSteps } from '../plan/prepare.ts';
+import {
+  prepareOptionsOf,
+  prepareRepeatables,
+  type RepeatableStep,
+} from '../plan/prepare-repeatables.ts';
 import { requireMigrations, withSession } from '../plan/read.ts';
+import { compareRepeatables } from '../plan/repeatables.ts';
 import type { DroppedObjects } from '../progress.ts';
 import { dropDefaultPrivilegesSql, type Outside, readOutside } from './reset-outside.ts';
 
@@ -57,6 +70,10 @@ export async function resetSchema(options: ResetSchemaOptions): Promise<ResetSch
   const files = requireMigrations(options);
   return withSession(options, async (worker) => {
     const { steps, warnings } = await prepareAll(worker, options, files);
+    const again = await prepareRepeatables(
+      compareRepeatables(listRepeatables(options.directory), [], noChecksums),
+      prepareOptionsOf(worker, options),
+    );
     const { targetSchema, ledgerSchema } = ledgerKey(options);
     const outside = await readOutside(steps, worker, [targetSchema, ledgerSchema]);
     warnings.push(
@@ -69,15 +86,18 @@ export async function resetSchema(options: ResetSchemaOptions): Promise<ResetSch
     return withRunner(worker, options, async (context, rows) => {
       const dropped = await dropContents(context, outside);
       context.onProgress({ kind: 'dropped', objects: dropped });
-      const applied = await applySteps(steps, context).catch((error: unknown) => {
-        throw afterDrop(error, targetSchema);
-      });
+      const { repeatables, ...applied } = await applyAll(steps, again, context).catch(
+        (error: unknown) => {
+          throw afterDrop(error, targetSchema);
+        },
+      );
       return {
         schema: targetSchema,
         forgotten: rows.length,
         dropped,
         alsoDropped: outside.along,
         ...applied,
+        ...(repeatables.length > 0 && { repeatables }),
         pending: [],
         warnings,
         durationMs: performance.now() - startedAt,
@@ -92,16 +112,23 @@ function confirmRequired(schema: string): EvdbError {
   });
 }
 
+const noChecksums = () => ({ checksum: '', tokenChecksum: () => '' });
+
+async function applyAll(steps: MigrationStep[], again: RepeatableStep[], context: ApplyContext) {
+  const ran = await applySteps(steps, context);
+  return { ...ran, ...(await applyRepeatables(again, context, ran.steps)) };
+}
+
 /** Every file counts as pending, whatever the ledger says now. */
 function prepareAll(
   worker: Session,
   options: MigrateOptions,
   files: MigrationFile[],
 ): Promise<{ steps: MigrationStep[]; warnings: MigrationResult['warnings'] }> {
-  const statuses = compareWithLedger(files, [], () => ({ checksum: '', tokenChecksum: () => '' }));
+  const statuses = compareWithLedger(files, [], noChecksums);
   return prepareSteps(planUp(statuses), {
     storedTextLimitBytes: options.storedTextLimitBytes ?? DEFAULT_STORED_TEXT_LIMIT_BYTES,
-    ...{ session: worker, key: ledgerKey(options) },
+    ...{ session: worker, key: ledgerKey(options), variables: options.variables },
   });
 }
 
@@ -136,12 +163,12 @@ async function dropContents(
         if (outside.setsDefaultPrivileges) await worker.run(dropDefaultPrivilegesSql(targetSchema));
         for (const sql of outside.alongSql) await dropAlong(worker, sql);
         await worker.run(
-          `${deleteTargetSql(key)} ${insertHistorySql(key, { action: 'reset' }, provenance)} commit;`,
+          `${fenceSql(key)}${deleteTargetSql(key)} ${insertHistorySql(key, { action: 'reset' }, provenance)} commit;`,
         );
         return dropped.map(({ type, count }) => ({ type: String(type), count: Number(count) }));
       } catch (error) {
         if (!worker.isClosed) await worker.run('rollback').catch(() => undefined);
-        throw error;
+        throw isFenced(error, key) ? leaseLost() : error;
       }
     },
     {

@@ -1,3 +1,4 @@
+import { type DistributionRow, describeDistributions } from '../../citus/distribution.ts';
 import type { Row } from '../../connection/session.ts';
 import { splitNames } from '../render/addresses.ts';
 import {
@@ -25,6 +26,8 @@ interface SharedRows {
   standIns: Row[];
   unsaidNames: Row[];
   roles: Row[];
+  /** Of a Citus cluster; else empty. */
+  distributions: Row[];
 }
 
 /** An object with what is known of it only as long as it is put together. */
@@ -87,6 +90,7 @@ export function makeObjects(
   mendColumns(drafts, index);
   inheritParts(drafts, index);
   addComments(shared.comments, index);
+  addDistributions(shared.distributions, index);
   addPrivileges(shared.privileges, index);
   drafts.push(...makeForeignPrivileges(shared.foreignPrivileges, index));
   addExtensionTies(shared.extensionTies, index);
@@ -173,6 +177,17 @@ function addComments(rows: Row[], index: DraftIndex): void {
     // an index behind a constraint has a comment of its own
     const isIndex = catalog === CATALOG.class && object.kind === 'constraint';
     object.parts[isIndex ? 'comment on index' : 'comment'] = String(comment);
+  }
+}
+
+function addDistributions(rows: Row[], index: DraftIndex): void {
+  const words = describeDistributions(rows as unknown as DistributionRow[]);
+  for (const { oid, isSchema } of rows) {
+    const object = index.find(isSchema ? CATALOG.namespace : CATALOG.class, oid);
+    const said = words.get(Number(oid));
+    // A partition is distributed with its table.
+    if (object && said !== undefined && object.parts['partition of'] === undefined)
+      object.parts.distribution = said;
   }
 }
 

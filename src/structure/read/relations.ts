@@ -113,7 +113,12 @@ select
     c.relowner as "ownerOid",
     case when d.deptype = 'i' then d.refobjid end as "ofOid",
     case when d.deptype = 'i' then d.refobjsubid end as "ofSub",
-    case when c.relpersistence = 'u' and coalesce(r.relpersistence, 'p') <> 'u' then 'yes' end as "unlogged",
+    case
+        -- that of an identity is made with its table, and since PostgreSQL 15 as its table is
+        when d.deptype = 'i' and (c.relpersistence = r.relpersistence or ${context.version} < 150000) then null
+        when c.relpersistence = 'u' then 'yes'
+        when d.deptype = 'i' then 'no'
+    end as "unlogged",
     case when d.deptype = 'i' or s.seqtypid = 'pg_catalog.int8'::pg_catalog.regtype then null
         else pg_catalog.format_type(s.seqtypid, null)
     end as "type",

@@ -1,3 +1,5 @@
+import { readDistributionSql } from '../../citus/distribution.ts';
+import { MODEL_SCHEMA } from '../../citus/model.ts';
 import { codeOf, queryError } from '../../connection/connection-error.ts';
 import { withAbortableSession } from '../../connection/inspection.ts';
 import type { ConnectionOptions } from '../../connection/options.ts';
@@ -80,6 +82,8 @@ export interface ReadStructureOptions {
   exceptSchemas?: readonly string[] | undefined;
   /** Whether owners are read too; default false, because roles differ from server to server. */
   owners?: boolean | undefined;
+  /** Whether to read what the session's transaction sees, which goes on; default false: in one of its own. */
+  isInTransaction?: boolean | undefined;
 }
 
 /**
@@ -99,26 +103,37 @@ export interface ReadStructureOptions {
  */
 export async function readStructure(
   session: Session,
-  { schemas, exceptSchemas = ['evdb'], owners = false }: ReadStructureOptions = {},
+  {
+    schemas,
+    exceptSchemas = ['evdb'],
+    owners = false,
+    isInTransaction = false,
+  }: ReadStructureOptions = {},
 ): Promise<Structure> {
   const version = session.facts.serverVersion;
-  const context = { scope: { schemas, exceptSchemas }, version };
+  const context = { scope: { schemas, exceptSchemas: [...exceptSchemas, MODEL_SCHEMA] }, version };
   try {
-    const results = await runInSnapshot(session, [
+    const distributionSql = await readDistributionSql(session);
+    const queries = [
       ...QUERIES.map((query) => query.sql(context)),
       ...[COMMENTS, PRIVILEGES, FOREIGN_PRIVILEGES(context), EXTENSION_TIES],
       ...[DEPENDENCIES, STAND_INS, UNSAID_NAMES, ROLES],
-    ]);
+      ...(distributionSql === undefined ? [] : [distributionSql]),
+    ];
+    const results = isInTransaction
+      ? await runAll(session, queries, IN_TRANSACTION)
+      : await runInSnapshot(session, queries);
     const kinds: QueryResult[] = QUERIES.map((query, index) => ({
       query,
       rows: results[index] ?? [],
     }));
     const [comments = [], privileges = [], foreignPrivileges = [], extensionTies = [], ...rest] =
       results.slice(QUERIES.length);
-    const [dependencies = [], standIns = [], unsaidNames = [], roles = []] = rest;
+    const [dependencies = [], standIns = [], unsaidNames = [], roles = [], ...more] = rest;
+    const [distributions = []] = more;
     const shared = {
       ...{ comments, privileges, foreignPrivileges, extensionTies },
-      ...{ dependencies, standIns, unsaidNames, roles },
+      ...{ dependencies, standIns, unsaidNames, roles, distributions },
     };
     const { objects, searchPath } = makeObjects(kinds, shared, owners);
     const read = objects.filter(({ kind }) => kind === 'schema').map(({ own }) => own);
@@ -149,19 +164,37 @@ export async function runInSnapshot(
   }
 }
 
+const OWN_TRANSACTION = {
+  begin: 'begin isolation level repeatable read read only',
+  end: 'rollback',
+};
+
+/** Rolling back to the savepoint brings the settings back. */
+const IN_TRANSACTION = {
+  begin: 'savepoint evdb_structure',
+  end: 'rollback to savepoint evdb_structure; release savepoint evdb_structure',
+};
+
+/** A database may have settings of its own, which change how PostgreSQL writes values and expressions. */
+const PLAIN_TEXT = `set local quote_all_identifiers = off; set local standard_conforming_strings = on; set local timezone = 'UTC'; set local datestyle = 'ISO'; set local intervalstyle = 'postgres'; set local extra_float_digits = 1; set local bytea_output = 'hex'`;
+
 /**
  * One snapshot for all, and an empty search path, so that PostgreSQL qualifies every name. What was
  * sent behind a failed statement fails too; the first failure is the one that tells.
  */
-async function runAll(session: Session, queries: string[]): Promise<Row[][]> {
+async function runAll(
+  session: Session,
+  queries: string[],
+  { begin, end } = OWN_TRANSACTION,
+): Promise<Row[][]> {
   const sent = [
     session.run(
-      `begin isolation level repeatable read read only; set local search_path = ''; set local lock_timeout = '10s'; set local quote_all_identifiers = off; set local datestyle = 'ISO'; set local intervalstyle = 'postgres'; set local extra_float_digits = 1; set local bytea_output = 'hex'`,
+      `${begin}; set local search_path = ''; set local lock_timeout = '10s'; ${PLAIN_TEXT}`,
     ),
     ...queries.map((query) => session.run(query)),
   ];
   const settled = await Promise.allSettled(sent);
-  if (!session.isClosed) await session.run('rollback').catch(() => undefined);
+  if (!session.isClosed) await session.run(end).catch(() => undefined);
   return settled.slice(1).map((result, index) => {
     const failed = [settled[0], result][settled[0]?.status === 'rejected' ? 0 : 1];
     if (failed?.status === 'rejected') throw Object.assign(failed.reason, { statement: index });

@@ -37,6 +37,7 @@ function renderIdentity(column: StructureObject, { partsOf }: Contents): string 
   const options = [
     name && `sequence name ${name}`,
     ...(sequence ? sequenceOptions(sequence.parts) : []),
+    sequence?.parts.unlogged && (sequence.parts.unlogged === 'yes' ? 'unlogged' : 'logged'),
   ].filter(Boolean);
   const said = options.length > 0 ? ` (${options.join(' ')})` : '';
   return `generated ${column.parts.identity} as identity${said}`;

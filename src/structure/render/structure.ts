@@ -1,5 +1,6 @@
 import { objectKeyOf, type Structure, type StructureObject } from '../structure.ts';
 import { beforeLastDot, type Contents, indexContents, renderAttachments } from './addresses.ts';
+import { distributionUnits } from './distribution.ts';
 import { domainUnits, SIMPLE, typeUnits, viewUnits } from './simple.ts';
 import {
   indexMarks,
@@ -10,7 +11,7 @@ import {
   tableUnits,
   triggerUnit,
 } from './tables.ts';
-import { orderUnits, SECTION_OWNED_SEQUENCES, SECTIONS, type Unit } from './unit.ts';
+import { orderUnits, SECTION_OWNED_SEQUENCES, SECTION_ROWS, SECTIONS, type Unit } from './unit.ts';
 
 const HEAD = `-- Written by evdb schema dump.
 
@@ -31,15 +32,30 @@ set row_security = off;`;
  * const text = renderStructure(await readStructure(session));
  */
 export function renderStructure({ objects, searchPath }: Structure): string {
+  const head = `${HEAD}\nset search_path = ${searchPath.join(', ') || "''"};`;
+  return `${[head, ...renderObjects(objects)].join('\n\n')}\n`;
+}
+
+/**
+ * The same without settings of the session: blocks of statements, in order.
+ *
+ * @param rows statements that write rows: they stand behind the tables and in front of what rows would
+ *   fire or have to fulfil, such as triggers and foreign keys
+ */
+export function renderObjects(
+  objects: readonly StructureObject[],
+  rows: readonly string[] = [],
+): string[] {
   const contents = indexContents(objects);
   const reaches = createReaches(objects);
   const units = objects.flatMap((object) => unitsOf(object, contents, reaches));
-  const blocks = orderUnits(units).map((statements) => statements.join('\n'));
-  const head = `${HEAD}\nset search_path = ${searchPath.join(', ') || "''"};`;
-  return `${[head, ...blocks].join('\n\n')}\n`;
+  units.push(...distributionUnits(objects));
+  units.push({ keys: [], section: SECTION_ROWS, name: '', needs: [], statements: [...rows] });
+  return orderUnits(units).map((statements) => statements.join('\n'));
 }
 
-function unitsOf(object: StructureObject, contents: Contents, reaches: Reaches): Unit[] {
+/** The statements that make an object, with what must be there before. */
+export function unitsOf(object: StructureObject, contents: Contents, reaches: Reaches): Unit[] {
   switch (object.kind) {
     case 'table':
     case 'foreign table':

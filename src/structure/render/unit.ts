@@ -107,7 +107,7 @@ export const SECTIONS: Record<StructureKind, number> = {
   column: 41,
   identity: 41,
   constraint: 42,
-  statistics: 45,
+  statistics: 46,
   view: 50,
   'materialized view': 51,
   rule: 61,
@@ -123,6 +123,9 @@ export const SECTIONS: Record<StructureKind, number> = {
 /** A partition made of a table that has its indexes would get them by itself, under other names. */
 export const SECTION_PARTITION_INDEXES = 43;
 export const SECTION_OWNED_SEQUENCES = 44;
+/** Before foreign keys and triggers: Citus refuses to distribute some tables that have them. */
+export const SECTION_DISTRIBUTION = 45;
 export const SECTION_VIEW_INDEXES = 52;
+export const SECTION_ROWS = 59;
 export const SECTION_FOREIGN_KEYS = 60;
 export const SECTION_REFRESHES = 70;

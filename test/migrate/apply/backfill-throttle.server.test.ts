@@ -1,3 +1,4 @@
+import type postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import {
   type MigrateOptions,
@@ -13,7 +14,7 @@ import { type MigrateStage, test, untilHeard } from '../../support/migrate-kit.t
 import { type SpecialServer, specialServers } from '../../support/own-server.ts';
 import { runCli } from '../../support/run-cli.ts';
 import { connectionTo } from '../../support/sessions.ts';
-import { failureOf, POLL } from '../../support/waiting.ts';
+import { failureOf, POLL, until } from '../../support/waiting.ts';
 
 const INCREMENT =
   '-- evdb: backfill events\n-- evdb: batch-rows 10\nupdate events set n = n + 1;\n';
@@ -181,12 +182,14 @@ describe('a backfill gives way', () => {
 
 describe('beside a standby and a logical slot', () => {
   const servers = specialServers();
+  // Without a command what is to be archived waits; one that is given at the start could not be changed.
+  const SETTINGS = { wal_level: 'logical', archive_mode: 'on' };
   let primary: SpecialServer;
   let standby: SpecialServer;
 
   beforeAll(async () => {
-    primary = await servers.start({ wal_level: 'logical' });
-    standby = await servers.addStandby(primary, { wal_level: 'logical' });
+    primary = await servers.start(SETTINGS);
+    standby = await servers.addStandby(primary, SETTINGS);
   });
   afterAll(servers.remove);
 
@@ -217,7 +220,132 @@ describe('beside a standby and a logical slot', () => {
       await sql`select count(*) from pg_logical_slot_get_changes('reader', null, null)`;
       await running;
       expect(await sql`select distinct n from events`).toEqual([{ n: 1 }]);
+      await sql`select pg_drop_replication_slot('reader')`;
+      await sql.unsafe('drop table events, filler; drop schema evdb cascade');
       await Promise.all([closeSql(sql), closeSql(replica)]);
     },
   );
+
+  base(
+    'a backfill rests while a standby replays late, and continues when it has caught up',
+    async ({ project }) => {
+      const [sql, replica] = [openSql(primary.url), openSql(standby.url, 1)];
+      await makeTable(sql, 300);
+      await project.migration('001_n', INCREMENT);
+      await replica`select pg_wal_replay_pause()`;
+      const heard: MigrationProgress[] = [];
+      const running = migrateUp({
+        connection: await connectionTo(primary.url),
+        directory: `${project.dir}/migrations`,
+        // Slow enough that the lag rises while it works.
+        backfill: {
+          throttle: parseThrottle('lag=1s,lag-bytes=off,share=off,active=off'),
+          maxRate: 60,
+        },
+        onProgress: (progress) => heard.push(progress),
+      });
+      const resting = () =>
+        heard.flatMap((one) => (one.kind === 'backfill-rest' ? one.reasons : []));
+      await expect
+        .poll(() => resting().find(({ code }) => code === 'standby-lag')?.message, POLL)
+        .toMatch(/^standby follower replays .* late \(limit 1.0 s\)$/);
+      const [{ done } = {}] = await sql`select count(*)::int as done from events where n = 1`;
+      expect(done).toBeLessThan(300);
+      await replica`select pg_wal_replay_resume()`;
+      await running;
+      expect(await sql`select n, count(*)::int as rows from events group by n`).toEqual([
+        { n: 1, rows: 300 },
+      ]);
+      await expect
+        .poll(async () => (await replica`select from events where n = 1`).length, POLL)
+        .toBe(300);
+      await sql.unsafe('drop table events; drop schema evdb cascade');
+      await Promise.all([closeSql(sql), closeSql(replica)]);
+    },
+  );
+
+  base(
+    'a backfill rests while WAL waits to be archived, and continues when it is',
+    async ({ project }) => {
+      const sql = openSql(primary.url);
+      await makeTable(sql, 100);
+      await project.migration('001_n', INCREMENT);
+      await setArchiveCommand(sql, 'false');
+      // The archiver may have heard of it a little later than this session.
+      await until(async () => {
+        await sql`create table switched as select 1 as one`;
+        await sql`drop table switched`;
+        await sql`select pg_switch_wal()`;
+        const ready = await sql`select from pg_ls_archive_statusdir() where name like '%.ready'`;
+        return ready.length > 1;
+      });
+      const heard: MigrationProgress[] = [];
+      const running = migrateUp({
+        connection: await connectionTo(primary.url),
+        directory: `${project.dir}/migrations`,
+        backfill: {
+          throttle: parseThrottle('archive=1,lag=off,lag-bytes=off,share=off,active=off'),
+        },
+        onProgress: (progress) => heard.push(progress),
+      });
+      const { reasons: why } = await untilHeard(heard, 'backfill-rest');
+      expect(why).toEqual([
+        {
+          code: 'archive',
+          message: expect.stringMatching(/^\d+ files of WAL wait to be archived/),
+        },
+      ]);
+      await setArchiveCommand(sql, 'true');
+      await running;
+      expect(await sql`select distinct n from events`).toEqual([{ n: 1 }]);
+      await closeSql(sql);
+    },
+  );
+});
+
+/** The archiver tries again as soon as it hears of it. */
+async function setArchiveCommand(sql: postgres.Sql, command: string): Promise<void> {
+  await sql.unsafe(`alter system set archive_command = '${command}'`);
+  await sql`select pg_reload_conf()`;
+}
+
+async function makeTable(sql: postgres.Sql, rows: number): Promise<void> {
+  await sql.unsafe(`
+    create table events (id int primary key, n int not null default 0);
+    insert into events (id) select i from generate_series(1, ${rows}) i`);
+}
+
+describe('beside autovacuum', () => {
+  test('a backfill rests while it is behind on the table, and continues when it has cleaned', async ({
+    stage,
+  }) => {
+    await makeEvents(stage);
+    // Autovacuum is on, and comes at once at no time: what it does, this test does.
+    await stage.sql.unsafe('alter table events set (autovacuum_vacuum_threshold = 1000000)');
+    // Who looks at the rows as they were keeps them.
+    const reader = stage.openOther();
+    await reader.unsafe('begin isolation level repeatable read; select from events');
+    const other = stage.openOther();
+    for (let times = 0; times < 3; times++) await other`update events set n = n`;
+    await closeSql(other);
+    const dead = async () =>
+      Number(
+        (await stage.sql`select pg_stat_get_dead_tuples('events'::regclass) as dead`)[0]?.dead,
+      );
+    await expect.poll(dead, POLL).toBe(300);
+    const throttle = { ...parseThrottle('off'), deadRows: 200 };
+    const running = migrateUp({ ...stage.options, backfill: { throttle } });
+    const { reasons: why } = await untilHeard(stage.heard, 'backfill-rest');
+    expect(why).toEqual([
+      {
+        code: 'dead-rows',
+        message: expect.stringContaining('dead rows of the table wait for autovacuum'),
+      },
+    ]);
+    expect(await areAllDone(stage)).toBe(false);
+    await reader.unsafe('rollback');
+    await stage.sql`vacuum events`;
+    await running;
+    expect(await areAllDone(stage)).toBe(true);
+  });
 });

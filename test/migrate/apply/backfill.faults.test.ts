@@ -23,10 +23,18 @@ async function wrongRows(sql: postgres.Sql): Promise<unknown> {
   return row?.wrong;
 }
 
+const BATCHES = `select (
+  (select coalesce(sum(batches), 0) from evdb.backfill)
+  + (select coalesce(sum(batches), 0) from evdb.backfill_segment)
+)::int as batches`;
+
 /** Takes so many turns of the event loop, so that a kill hits any moment of a batch. */
 async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn++) await new Promise(setImmediate);
 }
+
+const ONE_OF_THEM = `select pid from pg_stat_activity
+  where datname = current_database() and application_name ~ '^evdb( |$)' order by pid`;
 
 /** Kills a backend of the runner after so many batches. */
 function killingAfter(
@@ -38,25 +46,32 @@ function killingAfter(
   let killing: Promise<unknown> | undefined;
   const kill = async () => {
     await turns(random.below(40));
-    // The one that works holds the runner's lock; now and then the other goes too.
-    const both = random.below(4) === 0;
+    // The one that holds the runner's lock, all of them, or any one of them.
+    const who = random.pick([
+      "pid in (select pid from pg_locks where locktype = 'advisory' and granted)",
+      'true',
+      `pid = (${ONE_OF_THEM} offset ${random.below(4)} limit 1)`,
+    ]);
     await admin.unsafe(`
-      select pg_terminate_backend(pid) from pg_stat_activity
-      where datname = current_database() and application_name = 'evdb'
-        and (${both} or pid in (select pid from pg_locks where locktype = 'advisory' and granted))`);
+      select pg_terminate_backend(pid) from pg_stat_activity as a
+      where datname = current_database() and application_name ~ '^evdb( |$)' and ${who}`);
   };
   return {
     options: {
       ...stage.options,
+      backfill: { workers: random.pick([1, 1, 2, 4]) },
       onProgress: ({ kind }) => {
-        if (kind === 'backfill' && left-- === 0) killing = kill();
+        if (kind !== 'backfill' || left-- > 0) return;
+        // The one that looks on is opened anew, and the runner goes on: then it is struck once more.
+        left = random.below(8);
+        killing = Promise.all([killing, kill()]);
       },
     },
     killed: async () => killing,
   };
 }
 
-stageTest.for(seedsOf(1, 2, 3, 4))(
+stageTest.for(seedsOf(1, 2, 3))(
   'a runner that loses its sessions again and again changes every row once (seed %i)',
   { timeout: 120_000 },
   async (seed, { stage }) => {
@@ -94,19 +109,18 @@ test('a runner that is killed changes every row once, however often', async ({
   await project.migration('001_n', INCREMENT, 'select 1;');
   const options = { cwd: project.dir, env: { EVDB_URL: url } };
   const batches = async () => {
-    const rows = await sql
-      .unsafe('select batches::int as batches from evdb.backfill')
-      .catch(() => []);
+    const rows = await sql.unsafe(BATCHES).catch(() => []);
     return Number(rows[0]?.batches ?? 0);
   };
   for (let kills = 0; kills < 4; kills++) {
-    const running = startCli(['migrate', 'up'], options);
+    const workers = random.pick(['1', '4']);
+    const running = startCli(['migrate', 'up', '--workers', workers], options);
     const until = (await batches()) + 1 + random.below(12);
     await expect.poll(batches, { ...POLL, interval: 1 }).toBeGreaterThanOrEqual(until);
     running.child.kill('SIGKILL');
     await running.result;
   }
-  const last = await runCli(['migrate', 'up'], options);
+  const last = await runCli(['migrate', 'up', '--workers', '2'], options);
   expect(last).toMatchObject({
     code: 0,
     stderr: expect.stringContaining('001_n continues where it stopped'),
@@ -114,24 +128,27 @@ test('a runner that is killed changes every row once, however often', async ({
   expect(await wrongRows(sql)).toBe(0);
 }, 120_000);
 
-test('Ctrl-C leaves a backfill where it is, and says how to go on', async ({
-  emptyDb,
-  project,
-}) => {
-  const { sql, url } = emptyDb;
-  await makeEvents(sql, 2000);
-  await project.migration('001_n', INCREMENT, 'select 1;');
-  const options = { cwd: project.dir, env: { EVDB_URL: url } };
-  const running = startCli(['migrate', 'up'], options);
-  const started = () =>
-    sql.unsafe('select from evdb.backfill where batches > 2').then(
-      (rows) => rows.length,
-      () => 0,
-    );
-  await expect.poll(started, { ...POLL, interval: 1 }).toBe(1);
-  running.child.kill('SIGINT');
-  expect(await running.result).toMatchObject({ code: 130 });
-  expect(await sql`select state from evdb.migration`).toEqual([{ state: 'applying' }]);
-  expect(await runCli(['migrate', 'up'], options)).toMatchObject({ code: 0 });
-  expect(await wrongRows(sql)).toBe(0);
-});
+test.for(['1', '4'])(
+  'Ctrl-C leaves a backfill of %s workers where it is, and says how to go on',
+  async (workers, { emptyDb, project }) => {
+    const { sql, url } = emptyDb;
+    await makeEvents(sql, 2000);
+    await project.migration('001_n', INCREMENT, 'select 1;');
+    const options = { cwd: project.dir, env: { EVDB_URL: url } };
+    const running = startCli(['migrate', 'up', '--workers', workers], options);
+    const started = () =>
+      sql.unsafe(BATCHES).then(
+        (rows) => Number(rows[0]?.batches),
+        () => 0,
+      );
+    await expect.poll(started, { ...POLL, interval: 1 }).toBeGreaterThan(2);
+    running.child.kill('SIGINT');
+    expect(await running.result).toMatchObject({
+      code: 130,
+      stderr: expect.stringContaining('The batches that are committed stay'),
+    });
+    expect(await sql`select state from evdb.migration`).toEqual([{ state: 'applying' }]);
+    expect(await runCli(['migrate', 'up'], options)).toMatchObject({ code: 0 });
+    expect(await wrongRows(sql)).toBe(0);
+  },
+);

@@ -23,9 +23,9 @@ async function makeEvents({ sql }: MigrateStage, rows: number): Promise<void> {
   );
 }
 
-/** A file with small batches. */
+/** A file with small batches, however slow the machine is. */
 function backfill(statement: string, about = 'events', rows = 10): string {
-  return `-- evdb: backfill ${about}\n-- evdb: batch-rows ${rows}\n${statement};\n`;
+  return `-- evdb: backfill ${about}\n-- evdb: batch-rows ${rows}\n-- evdb: batch-time 10min\n${statement};\n`;
 }
 
 /** Aborts after so many batches, as Ctrl-C does. */
@@ -272,7 +272,7 @@ describe('in the way of a backfill', () => {
     expect(error).toMatchObject({
       code: 'MIGRATION_FAILED',
       message: expect.stringContaining('(the row of public.events with id = 57)'),
-      location: { line: 3, column: 1 },
+      location: { line: 4, column: 1 },
       details: { key: { id: '57' }, sqlstate: '23514' },
       hint: expect.stringContaining('The batches before this one are committed.'),
     });
@@ -287,7 +287,7 @@ describe('in the way of a backfill', () => {
     await stage.migration('001_n', backfill('update events set nowhere = 1'));
     expect(await failUp(stage.options)).toMatchObject({
       code: 'MIGRATION_FAILED',
-      location: { line: 3 },
+      location: { line: 4 },
       details: { sqlstate: '42703' },
     });
     expect(batchesOf(stage)).toEqual([]);
@@ -385,8 +385,8 @@ describe('a backfill is refused before anything runs', () => {
     expect(
       findings.filter(({ code }) => code === 'BACKFILL_REFUSED').map(({ location }) => location),
     ).toMatchObject([
-      { line: 3, column: 1 },
       { line: 4, column: 1 },
+      { line: 5, column: 1 },
     ]);
   });
 });
@@ -465,7 +465,13 @@ describe('the plan of a backfill', () => {
       statement:
         'update events set n = n + 1 where n < 5 and events.id > $cursor and events.id <= $end',
       ...{ table: 'public.events', key: ['id'], index: 'events_pkey' },
-      ...{ rowsToWalk: 2000, rowsToChange: 2000, batchTimeMs: 200, batchRows: 10, unknown: null },
+      ...{
+        rowsToWalk: 2000,
+        rowsToChange: 2000,
+        batchTimeMs: 600_000,
+        batchRows: 10,
+        unknown: null,
+      },
     });
     expect(await counts(stage)).toEqual({ 0: 2000 });
   });
@@ -475,7 +481,7 @@ describe('the plan of a backfill', () => {
     await stage.migration('001_n', INCREMENT);
     const error = await failureOf<ScriptError>(planImpact(stage.options));
     expect(error).toBeInstanceOf(ScriptError);
-    expect(error).toMatchObject({ code: 'BACKFILL_REFUSED', location: { line: 3 } });
+    expect(error).toMatchObject({ code: 'BACKFILL_REFUSED', location: { line: 4 } });
   });
 
   test('says what is not known where an earlier migration makes the table', async ({ stage }) => {

@@ -79,7 +79,7 @@ test('ends between two tries to get table locks', async ({ project, emptyDb }) =
   await holder`begin`;
   await holder`lock table users in access share mode`;
   const running = startCli(['migrate', 'up'], options);
-  await running.printed('002_name did not get its locks (try 1 of');
+  await running.printed('002_name could not acquire its locks (try 1 of');
   running.child.kill('SIGINT');
   await expectInterrupted(running);
   await holder`rollback`;

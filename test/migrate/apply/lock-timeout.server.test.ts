@@ -31,7 +31,7 @@ describe('a lock that is never to be had', () => {
         code: 'LOCK_TIMEOUT',
         message: expect.stringMatching(
           new RegExp(
-            `^001_a did not get its locks: pid ${row?.pid} \\(evdb-test, .* idle in transaction for .*\\): lock table busy`,
+            `^001_a could not acquire its locks: pid ${row?.pid} \\(evdb-test, .* idle in transaction for .*\\): lock table busy`,
           ),
         ),
         hint: expect.stringMatching(left),

@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type postgres from 'postgres';
-import { describe, expect } from 'vitest';
+import { describe, expect, vi } from 'vitest';
+import { createSeenBlockers } from '../../../src/connection/blockers.ts';
 import { openSession } from '../../../src/connection/session.ts';
 import { migrateUp } from '../../../src/index.ts';
-import { createPreflight } from '../../../src/migrate/apply/observations.ts';
+import { createPreflight, pauseWhileBlocked } from '../../../src/migrate/apply/observations.ts';
 import { splitStatements } from '../../../src/sql/statements.ts';
 import { type MigrateStage, test, untilHeard } from '../../support/migrate-kit.ts';
 
@@ -12,6 +14,15 @@ async function select(stage: MigrateStage, from = 'busy'): Promise<postgres.Sql>
   await other.unsafe(`begin; select * from ${from}`);
   return other;
 }
+
+const NOBODY = {
+  user: null,
+  application: null,
+  client: null,
+  state: null,
+  sinceMs: null,
+  query: null,
+};
 
 /** Reads the table until it is stopped; whoever waits too long for its lock fails. */
 function keepReading(stage: MigrateStage, lockTimeoutMs: number) {
@@ -45,6 +56,31 @@ describe('while a migration waits for a table that a long select holds', () => {
     await blocker.unsafe('commit');
     expect(failed).toContain("password, 'password=***', 'postgres://me:***@there/db'");
     expect(JSON.stringify(stage.heard)).not.toContain('hidden');
+  });
+
+  test('ends its pause when an old transaction that was in the way has ended', async ({
+    stage,
+  }) => {
+    await stage.sql`create table busy as select 1 as id`;
+    const blocker = await select(stage);
+    const session = await openSession(stage.options.connection);
+    const observer = { run: vi.fn(session.run) };
+    const [own] = await blocker`select pg_backend_pid() as pid`;
+    const seen = createSeenBlockers();
+    seen.note([{ ...NOBODY, pid: own?.pid, sinceMs: 60_000 }]);
+    let isResting = true;
+    const rested = pauseWhileBlocked(
+      (signal) => sleep(3_600_000, undefined, { signal: signal as AbortSignal }).catch(() => {}),
+      { observer, seen },
+    ).finally(() => {
+      isResting = false;
+    });
+    await expect.poll(() => observer.run.mock.calls.length, { timeout: 30_000 }).toBe(2);
+    expect(isResting).toBe(true);
+    // the session goes on with another transaction
+    await blocker.unsafe('commit; begin; select * from busy');
+    await rested;
+    await session.close();
   });
 
   test.for([
@@ -97,7 +133,7 @@ describe('a budget for waiting', () => {
         code: 'LOCK_TIMEOUT',
         message: expect.stringMatching(
           new RegExp(
-            `^001_a did not get its locks: pid ${row?.pid} .* \\(seen (?:once|in 2 tries), first at [\\d:]+ UTC\\)$`,
+            `^001_a could not acquire its locks: pid ${row?.pid} .* \\(seen (?:once|in 2 tries), first at [\\d:]+ UTC\\)$`,
           ),
         ),
         hint: expect.stringContaining('--lock-wait-budget'),

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, vi } from 'vitest';
 import { migrateDown, migrateUp, readStatus } from '../../../src/index.ts';
 import { isSuperuser, type MigrateStage, test, untilHeard } from '../../support/migrate-kit.ts';
+import { POLL } from '../../support/waiting.ts';
 
 const HEADER = '-- evdb: no-transaction\n';
 
@@ -139,7 +140,7 @@ describe('a migration without a transaction', () => {
         select pg_terminate_backend(pid) from pg_stat_activity
         where datname = current_database() and query = 'select pg_sleep(60)'`;
       return ended.length > 0;
-    });
+    }, POLL);
     await expect(run).rejects.toMatchObject({
       code: 'CONNECTION_LOST',
       message:

@@ -1,9 +1,8 @@
 import type postgres from 'postgres';
-import { describe, expect } from 'vitest';
-import { openSql } from '../../support/databases.ts';
-import { test as base, type TestDatabase } from '../../support/fixture.ts';
-import { isSuperuser } from '../../support/migrate-kit.ts';
-import { type CliResult, type RunningCli, runCli, startCli } from '../../support/run-cli.ts';
+import { describe, expect, vi } from 'vitest';
+import { migrateDown, migrateUp } from '../../../src/index.ts';
+import { isSuperuser, type MigrateStage, test as stageTest } from '../../support/migrate-kit.ts';
+import { type CliResult, runCli, startCli } from '../../support/run-cli.ts';
 
 /** Where a runner is held: in front of, or behind, what it does to the journal or to a table. */
 type Point =
@@ -17,43 +16,77 @@ type Point =
  */
 type Kill = 'the process' | 'the process alone' | 'its working backend' | 'both its backends';
 
-/** A project with one migration without a transaction, and holds that stop whoever runs it. */
-interface ResumeStage {
-  sql: postgres.Sql;
-  evdb(...args: string[]): Promise<CliResult>;
-  /** Runs evdb until it waits at the point, kills it there, and waits until all of it is gone. */
-  killAt(point: Point, kill: Kill, ...args: string[]): Promise<void>;
+type Direction = 'up' | 'down';
+
+/** Who runs: a process of its own where that is killed, else this one, which is there at once. */
+interface Runner {
+  /** Starts it; `kill` is for a process. */
+  start(direction: Direction): { ended: Promise<unknown>; kill?: () => void };
+  /** Runs it to its end, and expects nothing to be said but of the migration that goes on. */
+  finish(direction: Direction): Promise<void>;
 }
 
 /** Holds runners by an advisory lock that triggers ask for. */
 const HOLD = 4711;
 
-const test = base.extend<{ stage: ResumeStage }>({
-  stage: async ({ project, emptyDb }, use) => {
-    const options = { cwd: project.dir, env: { EVDB_URL: emptyDb.url } };
-    const holder = openSql(emptyDb.url, 1);
-    await use({
-      sql: emptyDb.sql,
-      evdb: (...args) => runCli(args, options),
-      killAt: async (point, kill, ...args) => {
-        const release = await hold(emptyDb, holder, point);
-        const running = startCli(args, options);
-        await waitAt(emptyDb.sql, point);
-        await killRunner(emptyDb.sql, running, kill);
-        const untilGone = () =>
-          expect.poll(() => listBackends(emptyDb.sql), { timeout: 30_000 }).toEqual([]);
-        if (kill === 'the process') await untilGone();
-        await release();
-        await running.result;
-        await untilGone();
-      },
-    });
-    await holder.end();
+const waitMs = 30_000;
+
+const test = stageTest.extend<{ runnerFor: (kill: Kill) => Runner }>({
+  runnerFor: async ({ stage, project }, use) => {
+    const process = processIn({ cwd: project.dir, env: { EVDB_URL: stage.url } });
+    const library = libraryOn(stage);
+    await use((kill) => (kill.startsWith('the process') ? process : library));
   },
 });
 
+function processIn(options: { cwd: string; env: Record<string, string> }): Runner {
+  return {
+    start: (direction) => {
+      const { child, result } = startCli(['migrate', direction], options);
+      return { ended: result, kill: () => child.kill('SIGKILL') };
+    },
+    finish: async (direction) => expectWhole(await runCli(['migrate', direction], options)),
+  };
+}
+
+function libraryOn({ options, heard }: MigrateStage): Runner {
+  const migrate = { up: migrateUp, down: migrateDown };
+  return {
+    start: (direction) => ({ ended: migrate[direction](options).catch(() => undefined) }),
+    finish: async (direction) => {
+      heard.length = 0;
+      await migrate[direction](options);
+      const unusual = heard.flatMap((progress) => {
+        if (progress.kind === 'resumed') return `resumed ${progress.step.label}`;
+        return USUAL.has(progress.kind) ? [] : progress.kind;
+      });
+      expect(['', 'resumed 002']).toContain(unusual.join());
+    },
+  };
+}
+
+/** Runs until it waits at the point, kills it there, and waits until all of it is gone. */
+async function killAt(
+  { sql, openOther, url }: MigrateStage,
+  runner: Runner,
+  point: Point,
+  kill: Kill,
+  direction: Direction,
+): Promise<void> {
+  const release = await hold(sql, openOther(url), point);
+  const running = runner.start(direction);
+  await waitAt(sql, point);
+  await killRunner(sql, running, kill);
+  const isGone = async () => (await listBackends(sql)).length === 0;
+  const untilGone = () => vi.waitUntil(isGone, { timeout: waitMs });
+  if (kill === 'the process') await untilGone();
+  await release();
+  await running.ended;
+  await untilGone();
+}
+
 async function hold(
-  { sql }: TestDatabase,
+  sql: postgres.Sql,
   holder: postgres.Sql,
   point: Point,
 ): Promise<() => Promise<void>> {
@@ -120,18 +153,19 @@ async function waitAt(sql: postgres.Sql, point: Point): Promise<void> {
           select from pg_locks
           where locktype = 'advisory' and objid = ${HOLD} and not granted
             and database = (select oid from pg_database where datname = current_database())`;
-  await expect.poll(async () => (await waiting()).length, { timeout: 30_000 }).toBe(1);
+  await vi.waitUntil(async () => (await waiting()).length === 1, { timeout: waitMs });
 }
 
 function phaseOf(behind: 'a writer' | 'a snapshot'): string {
   return behind === 'a writer' ? 'waiting for writers before build' : 'waiting for old snapshots';
 }
 
-async function killRunner(sql: postgres.Sql, { child }: RunningCli, kill: Kill): Promise<void> {
-  if (kill.startsWith('the process')) {
-    child.kill('SIGKILL');
-    return;
-  }
+async function killRunner(
+  sql: postgres.Sql,
+  running: ReturnType<Runner['start']>,
+  kill: Kill,
+): Promise<void> {
+  if (running.kill) return running.kill();
   // The worker has the runner's lock, whose class spells evdb.
   const only =
     kill === 'its working backend'
@@ -201,26 +235,37 @@ const POINTS: [name: string, point: Point][] = [
 
 const CASES = POINTS.flatMap(([name, point]) => KILLS.map((kill) => [kill, name, point] as const));
 
-/** The ledger has to be there for triggers on it. */
-async function prepare({ evdb, sql }: ResumeStage): Promise<void> {
-  expect(await evdb('migrate', 'up')).toMatchObject({ code: 0 });
-  await sql`create table seen (n int)`;
+/** The ledger has to be there for triggers on it, which only superusers may make. */
+async function prepare(stage: MigrateStage, skip: (reason: string) => never): Promise<void> {
+  if (!(await isSuperuser(stage.sql))) skip('event triggers are for superusers');
+  await stage.migration('001_first', 'select 1;');
+  await migrateUp(stage.options);
+  await stage.sql`create table seen (n int)`;
 }
 
-function expectWhole({ code, stderr }: CliResult, name: string): void {
+/** What is told of a script that runs, or goes on. */
+const USUAL = new Set([
+  'step-started',
+  'step-done',
+  'statement',
+  'index-build',
+  'notice',
+  'warning',
+]);
+
+function expectWhole({ code, stderr }: CliResult): void {
   // The scripts here have no way back, which is told of each.
   const said = stderr
     .replace(/^warning {2}.* cannot be rolled back\n/m, '')
     // They make what is there already.
     .replace(/^notice .* already exists, skipping\n/gm, '');
   expect(said).toMatch(
-    new RegExp(`^(${name} continues where it stopped: \\d of its \\d statements are done\n)?$`),
+    /^(002_seen continues where it stopped: \d of its \d statements are done\n)?$/,
   );
   expect(code).toBe(0);
 }
 
-async function expectAppliedOnce({ evdb, sql }: ResumeStage): Promise<void> {
-  expectWhole(await evdb('migrate', 'up'), '002_seen');
+async function expectAppliedOnce({ sql }: MigrateStage): Promise<void> {
   expect(await sql`select n from seen order by n`).toEqual([{ n: 1 }, { n: 2 }]);
   expect(
     await sql`
@@ -235,27 +280,25 @@ async function expectAppliedOnce({ evdb, sql }: ResumeStage): Promise<void> {
   ).toEqual([{ n: 1 }]);
 }
 
-describe('killing', () => {
+// At once, since most of the time is spent waiting until the server notices that a client is gone.
+describe.concurrent('killing', { timeout: 180_000 }, () => {
   test.for(CASES)(
     '%s %s lets the next up end with everything applied exactly once',
-    async ([kill, , point], { stage, project, skip }) => {
-      if (!(await isSuperuser(stage.sql))) skip('event triggers are for superusers');
-      await project.migration('001_first', 'select 1;');
-      await prepare(stage);
-      await project.migration('002_seen', SCRIPT);
-      await stage.killAt(point, kill, 'migrate', 'up');
+    async ([kill, , point], { stage, runnerFor, skip }) => {
+      await prepare(stage, skip);
+      await stage.migration('002_seen', SCRIPT);
+      await killAt(stage, runnerFor(kill), point, kill, 'up');
+      await runnerFor(kill).finish('up');
       await expectAppliedOnce(stage);
     },
   );
 
   test.for(KILLS)(
     '%s in each place of a way back lets the next down end it exactly once',
-    async (kill, { stage, project, skip }) => {
-      if (!(await isSuperuser(stage.sql))) skip('event triggers are for superusers');
-      await project.migration('001_first', 'select 1;');
-      await prepare(stage);
-      await project.migration('002_seen', SCRIPT, DOWN);
-      expect(await stage.evdb('migrate', 'up')).toMatchObject({ code: 0 });
+    async (kill, { stage, runnerFor, skip }) => {
+      await prepare(stage, skip);
+      await stage.migration('002_seen', SCRIPT, DOWN);
+      await migrateUp(stage.options);
       const points: Point[] = [
         { at: 'journal', write: 'record', statement: 1 },
         { at: 'journal', write: 'start', statement: 2 },
@@ -263,8 +306,8 @@ describe('killing', () => {
         { at: 'journal', write: 'finish', statement: 2 },
         { at: 'journal', write: 'record', statement: 3 },
       ];
-      for (const point of points) await stage.killAt(point, kill, 'migrate', 'down');
-      expectWhole(await stage.evdb('migrate', 'down'), '002_seen');
+      for (const point of points) await killAt(stage, runnerFor(kill), point, kill, 'down');
+      await runnerFor(kill).finish('down');
       expect(await stage.sql`select n from seen`).toEqual([{ n: 12 }]);
       expect(await stage.sql`select from pg_index where indrelid = 'seen'::regclass`).toEqual([]);
       expect(await stage.sql`select label from evdb.migration`).toEqual([{ label: '001' }]);

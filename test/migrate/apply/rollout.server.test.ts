@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import { lintMigrations } from '../../../src/index.lint.ts';
-import { migrateUp, planMigrateUp } from '../../../src/index.ts';
+import { migrateUp, planMigrateUp, writeExpansion } from '../../../src/index.ts';
 import { type MigrateStage, test } from '../../support/migrate-kit.ts';
 import { failureOf } from '../../support/waiting.ts';
 
@@ -57,26 +57,30 @@ test('the rename of the page loses nothing while the old and the new build write
   timeout: 60_000,
 }, async ({ stage }) => {
   await stage.migration(
-    '001_events',
+    '019_events',
     `create table events (id bigint generated always as identity primary key, location text);
 insert into events (location) select 'Hall ' || i from generate_series(1, ${ROWS}) as i;`,
   );
   await migrateUp(stage.options);
   const story = readStory();
-  expect(story.map(([name]) => name)).toEqual([
-    '020_add_venue',
-    '021_fill_venue',
-    '022_drop_location',
-  ]);
-  for (const [name, text] of story) await stage.migration(name, text);
+  const { migrations } = await writeExpansion({
+    ...stage.options,
+    request: {
+      ...({ recipe: 'rename-column', column: 'events.location', to: 'venue' } as const),
+      requireBuild: 'api >= 2.0',
+    },
+  });
+  expect(
+    migrations.map(({ version, name, files }) => [`${version}_${name}`, files[0]?.text]),
+  ).toEqual(story);
 
   const old = startBuild(stage, '1.9.3', 'location', (id) => id % 3 !== 0);
   const expand = { ...stage.options, expand: true };
   expect(await migrateUp({ ...expand, to: '020' })).toMatchObject({ steps: [{ label: '020' }] });
   const young = startBuild(stage, '2.0.0', 'venue', (id) => id % 3 !== 1);
   expect(await migrateUp(expand)).toMatchObject({
-    steps: [{ label: '021' }],
-    waiting: { label: '022', gates: { length: 3 } },
+    steps: [{ label: '021' }, { label: '022' }],
+    waiting: { label: '023', gates: { length: 2 } },
   });
   expect(await failureOf(migrateUp(stage.options))).toMatchObject({
     code: 'GATE_CLOSED',
@@ -84,7 +88,7 @@ insert into events (location) select 'Hall ' || i from generate_series(1, ${ROWS
   });
   await old.stop();
   await old.disconnect();
-  expect(await migrateUp(stage.options)).toMatchObject({ steps: [{ label: '022' }] });
+  expect(await migrateUp(stage.options)).toMatchObject({ steps: [{ label: '023' }] });
   await young.stop();
 
   const rows = await stage.sql`select id::int, venue from events`;
@@ -112,5 +116,5 @@ test('the files of the page pass lint', async ({ stage }) => {
   for (const [name, text] of readStory()) await stage.migration(name, text);
   const report = await lintMigrations({ directory: stage.options.directory });
   expect(report.findings.filter(({ severity }) => severity !== 'info')).toEqual([]);
-  expect((await planMigrateUp(stage.options)).steps).toHaveLength(4);
+  expect((await planMigrateUp(stage.options)).steps).toHaveLength(5);
 });

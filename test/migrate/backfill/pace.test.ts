@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createPace } from '../../../src/migrate/backfill/pace.ts';
+import { createPace, createRate } from '../../../src/migrate/backfill/pace.ts';
 
 const LIMITS = { batchTimeMs: 200, batchRows: 10_000 };
 
@@ -48,9 +48,9 @@ it('batches halve down to the row that fails, and do not grow before it is found
 });
 
 it('the rate counts the rows of the last seconds', () => {
-  const pace = createPace(LIMITS);
-  expect(pace.rate(performance.now())).toBeUndefined();
-  pace.done(1000, 1000);
-  expect(pace.rate(performance.now() + 1000)).toBeGreaterThan(400);
-  expect(pace.rate(performance.now() + 60_000)).toBeUndefined();
+  const rate = createRate();
+  expect(rate.perSecond(performance.now())).toBeUndefined();
+  rate.done(1000, 1000);
+  expect(rate.perSecond(performance.now() + 1000)).toBeGreaterThan(400);
+  expect(rate.perSecond(performance.now() + 60_000)).toBeUndefined();
 });

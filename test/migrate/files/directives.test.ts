@@ -3,6 +3,7 @@ import {
   parseDirectives,
   refuseMisplacedDirectives,
 } from '../../../src/migrate/files/directives.ts';
+import { renderReplaces } from '../../../src/migrate/files/replaces.ts';
 
 const parse = (text: string) => parseDirectives(text, 'migrations/001_a.sql');
 const refuse = (text: string) => refuseMisplacedDirectives(text, 'migrations/001_a.sql');
@@ -146,6 +147,21 @@ select 1;`;
       expect(() => parse(text)).toThrow('"ensure" needs the one transaction');
     },
   );
+
+  it('say which migrations a baseline replaces, a line for each squash', () => {
+    const { replaces } = parse('-- evdb: replaces 001-003, 7\n-- evdb: replaces 9\nselect 1;');
+    expect(replaces).toEqual([
+      { text: '001-003, 7', line: 1, versions: ['1', '2', '3', '7'] },
+      { text: '9', line: 2, versions: ['9'] },
+    ]);
+    for (const value of ['', 'x', '3-1', '1-20260101120000', '1,,2', '001 002'])
+      expect(() => parse(`-- evdb: replaces ${value}\nselect 1;`)).toThrow('"replaces" needs');
+    const labelled = (...labels: string[]) =>
+      labels.map((label) => ({ label, version: String(Number(label)) }));
+    expect(renderReplaces(labelled('001', '002', '003', '007', '009', '010'))).toBe(
+      '001-003, 007, 009-010',
+    );
+  });
 
   it('to ignore a rule may stand anywhere', () => {
     refuse('select 1;\n-- evdb: ignore a-rule: meant\nselect 2; /* evdb: ignore b-rule: too */');

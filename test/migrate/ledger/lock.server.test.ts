@@ -1,6 +1,7 @@
 import { describe, expect, vi } from 'vitest';
 import { type MigrationProgress, migrateDown, migrateUp } from '../../../src/index.ts';
 import { holdRunnerLock, type MigrateStage, test, untilHeard } from '../../support/migrate-kit.ts';
+import { POLL } from '../../support/waiting.ts';
 
 /** A table that another session holds locked. */
 async function blockTable(stage: MigrateStage, mode: string) {
@@ -198,7 +199,7 @@ describe('a table lock that somebody else holds', () => {
       const waiting = await stage.sql`
         select from pg_stat_activity where ${blocker.pid}::int = any (pg_blocking_pids(pid))`;
       return waiting.length > 0;
-    });
+    }, POLL);
     await blocker.release();
     await run;
     expect(await stage.relations()).toEqual(['a']);
@@ -280,7 +281,10 @@ describe('an interrupt', () => {
     const controller = new AbortController();
     const run = migrateUp({ ...stage.options, signal: controller.signal });
     run.catch(() => undefined);
-    await vi.waitUntil(() => stage.heard.filter(({ kind }) => kind === 'statement').length === 2);
+    await vi.waitUntil(
+      () => stage.heard.filter(({ kind }) => kind === 'statement').length === 2,
+      POLL,
+    );
     controller.abort(new Error('stopped by hand'));
     await expect(run).rejects.toThrow('stopped by hand');
     expect(await stage.relations()).toEqual([]);

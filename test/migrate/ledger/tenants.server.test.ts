@@ -4,6 +4,7 @@ import { migrateDown, migrateUp, readStatus } from '../../../src/index.ts';
 import { createLedger } from '../../../src/migrate/ledger/ledger-schema.ts';
 import { ledgerLock } from '../../../src/migrate/ledger/lock.ts';
 import { holdRunnerLock, test, untilHeard } from '../../support/migrate-kit.ts';
+import { POLL } from '../../support/waiting.ts';
 
 describe('two tenants of a database', () => {
   test('have a ledger of their own in the one ledger schema', async ({ stage }) => {
@@ -73,10 +74,10 @@ create table a ();`,
         select from pg_stat_activity
         where datname = current_database() and query like ${`%${classId}, ${objectId})%`}`;
       return asking.length > 0;
-    });
+    }, POLL);
     // Meanwhile the first tenant has created it, and holds a row of a migration under way.
     const one = await openSession(connection);
-    await createLedger(one, 'evdb');
+    await createLedger(one, 'evdb', { schemaExists: false });
     await one.run(
       "begin; insert into evdb.history (target_schema, action, tool_version) values ('one', 'up', '0')",
     );

@@ -6,12 +6,15 @@ import {
   baselineMigrations,
   migrateDown,
   migrateUp,
+  type OnMigrationProgress,
+  readBackfills,
   readStatus,
   repairMigrations,
 } from '../../../src/index.ts';
 import { createLedger, LEDGER_FORMAT } from '../../../src/migrate/ledger/ledger-schema.ts';
 import { readCatalog } from '../../support/catalog.ts';
 import { type MigrateStage, test } from '../../support/migrate-kit.ts';
+import { failureOf, POLL } from '../../support/waiting.ts';
 
 const FORMAT_1 = new URL('../../support/ledger-format-1.sql', import.meta.url);
 
@@ -59,7 +62,7 @@ test('an upgraded ledger is the same as a new one', async ({ stage }) => {
   const upgraded = await readCatalog(stage.sql, 'evdb');
   await stage.sql`drop schema evdb cascade`;
   const session = await openSession(stage.options.connection);
-  await createLedger(session, 'evdb');
+  await createLedger(session, 'evdb', { schemaExists: false });
   await session.close();
   expect(upgraded).toEqual(await readCatalog(stage.sql, 'evdb'));
 });
@@ -91,7 +94,7 @@ test('two that want to upgrade a ledger at once do it once', async ({ stage }) =
         and (query like '%alter table "evdb".migration%' or query like '%pg_try_advisory_lock%')
         and pid <> pg_backend_pid()`;
     return waiting.length === 2;
-  });
+  }, POLL);
   await holder.unsafe('rollback');
   await Promise.all(runs);
   expect(await formatOf(stage)).toEqual([{ format: LEDGER_FORMAT }]);
@@ -141,4 +144,74 @@ test('a ledger of format 1 is upgraded by a repair and by a baseline too', async
   expect(await formatOf(stage)).toEqual([{ format: LEDGER_FORMAT }]);
   await baselineMigrations({ ...stage.options, version: '2', confirm: true });
   expect(await stage.history()).toEqual(['up 001', 'repaired 001', 'baseline 002']);
+});
+
+test('a ledger of format 9 with a backfill under way is read, upgraded, and continued by workers', async ({
+  stage,
+}) => {
+  await stage.sql.unsafe(`
+    create table events (id int primary key, n int not null default 0);
+    insert into events (id) select generate_series(1, 200)`);
+  await stage.migration(
+    '001_n',
+    '-- evdb: backfill events\n-- evdb: batch-rows 5\n-- evdb: batch-time 10min\nupdate events set n = n + 1;',
+  );
+  const stop = new AbortController();
+  const onProgress: OnMigrationProgress = ({ kind }) => {
+    if (kind === 'backfill') stop.abort(new Error('stopped'));
+  };
+  await failureOf(migrateUp({ ...stage.options, onProgress, signal: stop.signal }));
+  await stage.sql.unsafe(`
+    drop table evdb.backfill_segment;
+    alter table evdb.backfill drop column segments, drop column workers;
+    update evdb.ledger_format set format = 9`);
+  expect(await readBackfills(stage.options)).toMatchObject({
+    backfills: [{ state: 'stopped', rowsChanged: 5, cursor: { id: '5' } }],
+  });
+  expect(await formatOf(stage)).toEqual([{ format: 9 }]);
+  const reader = await stage.createRole();
+  await stage.sql.unsafe(`
+    grant usage on schema evdb to ${reader.name};
+    grant select on evdb.backfill, evdb.migration to ${reader.name}`);
+  const reading = await stage.optionsFor(reader.url);
+  let seen: unknown;
+  await migrateUp({
+    ...stage.options,
+    backfill: { workers: 3 },
+    onProgress: ({ kind }) => {
+      if (kind === 'backfill') seen ??= readBackfills(reading);
+    },
+  });
+  expect(await seen).toMatchObject({ schema: 'public' });
+  expect(await stage.sql`select distinct n from events`).toEqual([{ n: 1 }]);
+  expect(await formatOf(stage)).toEqual([{ format: LEDGER_FORMAT }]);
+});
+
+test('a ledger of format 8 is upgraded, and who may read or write it may do so with repeatables', async ({
+  stage,
+}) => {
+  await stage.migration('001_a', 'create table a (id int);', 'drop table a;');
+  await migrateUp(stage.options);
+  await stage.sql.unsafe(`
+    drop table evdb.repeatable, evdb.repeatable_text;
+    update evdb.ledger_format set format = 8`);
+  const reader = await stage.createRole();
+  const writer = await stage.createRole();
+  await stage.sql.unsafe(`
+    grant usage on schema evdb to ${reader.name}, ${writer.name};
+    grant create, usage on schema public to ${writer.name};
+    grant select on evdb.ledger_format, evdb.migration, evdb.history to ${reader.name};
+    grant select, insert, update, delete on all tables in schema evdb to ${writer.name}`);
+  const reading = await stage.optionsFor(reader.url);
+  expect(await readStatus(reading)).toMatchObject({ counts: { applied: 1 } });
+  await stage.migration('repeatable/one', 'create or replace view one as select 1 as one;');
+  await migrateUp(stage.options);
+  expect(await readStatus(reading)).toMatchObject({ repeatables: [{ state: 'applied' }] });
+  const texts = stage.openOther(reader.url)`select from evdb.repeatable_text`;
+  await expect(texts).rejects.toMatchObject({ code: '42501' });
+  await stage.migration('repeatable/two', 'create or replace view two as select 2 as two;');
+  expect(await migrateUp(await stage.optionsFor(writer.url))).toMatchObject({
+    repeatables: [{ name: 'two' }],
+  });
+  expect(await formatOf(stage)).toEqual([{ format: LEDGER_FORMAT }]);
 });

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { scriptFromText } from '../../../src/migrate/files/source.ts';
 import { checkStatements } from '../../../src/migrate/plan/check.ts';
-import { loadSqlParser, type SqlParser } from '../../../src/sql/parser.ts';
+import { loadSqlParser, type SqlParser, UNKNOWN_TO_GRAMMAR } from '../../../src/sql/parser.ts';
 import { splitStatements } from '../../../src/sql/statements.ts';
 
 let parser: SqlParser;
@@ -75,4 +75,76 @@ describe('checkStatements', () => {
       expect(check(text)).toEqual(['error EMPTY_FILE 1:1']);
     },
   );
+});
+
+describe('what is wrong with a script', () => {
+  const said = (text: string, serverVersion?: number) =>
+    checkStatements(
+      scriptFromText('001_m.sql', text),
+      splitStatements(text),
+      parser,
+      serverVersion,
+    ).map(({ code, severity, message, hint }) => [code, severity, `${message}; ${hint}`]);
+
+  it('is said with what to do about it', () => {
+    expect(said('begin')).toEqual([
+      [
+        ...['TRANSACTION_CONTROL', 'error'],
+        '"begin" in a migration: evdb begins and commits itself; Remove it: a migration is applied whole or not at all. What has to commit in between belongs in a file of its own.',
+      ],
+    ]);
+    expect(said('copy t to stdout')).toEqual([
+      [
+        ...['COPY_UNSUPPORTED', 'error'],
+        'copy … to stdout has no client to send its rows to; Remove it: a migration changes the database, and prints nothing.',
+      ],
+    ]);
+    expect(said('vacuum')).toEqual([
+      [
+        ...['NEEDS_NO_TRANSACTION', 'error'],
+        '"vacuum" cannot run inside a transaction; Move it into a migration of its own that starts with the line: -- evdb: no-transaction',
+      ],
+    ]);
+    expect(said('')).toEqual([
+      [
+        ...['EMPTY_FILE', 'error'],
+        '001_m.sql holds no statement; Write the SQL, or remove the file.',
+      ],
+    ]);
+    expect(said('-- evdb: once\nselect 1')).toEqual([
+      [
+        ...['DIRECTIVE_INVALID', 'error'],
+        '"once" is for seeds: a migration is applied one time in any case; Remove the line.',
+      ],
+    ]);
+    expect(said('-- evdb: variables owner\nselect 1')).toEqual([
+      [
+        ...['DIRECTIVE_INVALID', 'error'],
+        'the variable "owner" is declared and never used; Use it as :"owner" for a name or as :\'owner\' for a text, or remove it.',
+      ],
+    ]);
+  });
+
+  it('is the grammar that may be too old only where no server is known', () => {
+    const [, , withoutServer] = said('create tabel a ()')[0] ?? [];
+    const [, , withServer] = said('create tabel a ()', 180000)[0] ?? [];
+    expect(withoutServer).toContain(UNKNOWN_TO_GRAMMAR);
+    expect(withServer).not.toContain(UNKNOWN_TO_GRAMMAR);
+  });
+
+  it('comes in the order of the lines, and within one from left to right', () => {
+    expect(check('vacuum; begin; vacuum;\ncommit; copy t to stdout')).toEqual([
+      'error NEEDS_NO_TRANSACTION 1:1',
+      'error TRANSACTION_CONTROL 1:9',
+      'error NEEDS_NO_TRANSACTION 1:16',
+      'error TRANSACTION_CONTROL 2:1',
+      'error COPY_UNSUPPORTED 2:9',
+    ]);
+  });
+
+  it('is no copy inside of brackets, nor what is no copy at all', () => {
+    expect(check('copy (select (1) as x) to stdout')).toHaveLength(1);
+    expect(check('copy (select a to stdout) to program $$x$$').join()).not.toContain('COPY');
+    expect(check('prepare to stdout').join()).not.toContain('COPY');
+  });
 });

@@ -64,8 +64,11 @@ function planOf(
           isContinued: false,
           statementsDone: 0,
           backfill: null,
+          isPostponed: false,
           isContract: false,
           gates: [],
+          heldBy: [],
+          rebuilds: [],
           statementsTotal: statements.length,
         },
         waits: {

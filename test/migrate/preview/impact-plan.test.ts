@@ -81,8 +81,11 @@ const step: StepImpact = {
     relations: ['public.events'],
   },
   backfill: null,
+  isPostponed: false,
   isContract: false,
   gates: [],
+  heldBy: [],
+  rebuilds: [],
   statementsTotal: 2,
   statements: [quiet, loud],
 };

@@ -1,4 +1,4 @@
-import { describe, expect } from 'vitest';
+import { describe, expect, vi } from 'vitest';
 import {
   type ImpactPlan,
   migrateUp,
@@ -31,6 +31,75 @@ function statementsOf({ steps }: ImpactPlan): StatementImpact[] {
 }
 
 describe('a plan', () => {
+  test('names who holds a lock now for which a migration would wait', async ({ stage }) => {
+    await migrateOrders(stage);
+    await stage.migration('002_tag', 'alter table orders add column tag text;');
+    const holder = stage.openOther();
+    await holder.unsafe("begin; set local application_name = 'checkout'; select from orders");
+    // Shorter ones are gone before it matters.
+    await vi.waitUntil(async () => (await plan(stage)).steps[0]?.heldBy.length === 1, {
+      timeout: 60_000,
+      interval: 500,
+    });
+    const told = await plan(stage);
+    expect(told.steps[0]?.heldBy).toMatchObject([
+      { tables: ['public.orders'], state: 'idle in transaction' },
+    ]);
+    expect(renderImpactPlan(told, { nothing: '', verbose: false, style: PLAIN })).toMatch(
+      /would now wait for a lock on public\.orders of pid \d+ \(/,
+    );
+    await holder.unsafe('rollback');
+    expect((await plan(stage)).steps[0]?.heldBy).toEqual([]);
+  });
+
+  test('names what goes down and up again with a view whose columns change', async ({ stage }) => {
+    await migrateOrders(stage);
+    const big = (columns: string, more = '') =>
+      `-- as wanted\ncreate or replace view big (key) as select ${columns}, 'as' as "as" from orders where amount > 10${more};\n`;
+    await stage.migration('repeatable/big', big('id'));
+    await migrateUp(stage.options);
+    await stage.sql.unsafe(`
+      create view more as select key from big;
+      create materialized view kept as select key from more;
+      create unique index on kept (key);`);
+    const rebuilds = async () => (await plan(stage)).steps.map((step) => step.rebuilds);
+    for (const fits of [big('id').replace('"as"', '"as", 1 as one'), big('amount')]) {
+      await stage.migration('repeatable/big', fits);
+      expect(await rebuilds()).toEqual([[]]);
+    }
+    for (const [columns, more] of [
+      ['id::bigint', ''],
+      ['id, amount', ''],
+      ['id, user_id', ' with local check option'],
+    ] as const) {
+      await stage.migration('repeatable/big', big(columns, more));
+      expect(await rebuilds()).toEqual([
+        [
+          {
+            view: 'view public.big',
+            dependents: ['view public.more', 'materialized view public.kept'],
+            refused: [],
+          },
+        ],
+      ]);
+    }
+    expect(
+      renderImpactPlan(await plan(stage), { nothing: '', verbose: false, style: PLAIN }),
+    ).toContain(
+      'the columns of view public.big change: takes down and makes again view public.more, materialized view public.kept',
+    );
+    await migrateUp(stage.options);
+    expect(stage.heard.findLast(({ kind }) => kind === 'rebuilt')).toMatchObject({
+      objects: ['view public.more', 'materialized view public.kept'],
+    });
+    await stage.sql`create table uses_it (one big)`;
+    await stage.migration('repeatable/big', big('amount::text'));
+    expect(await rebuilds()).toMatchObject([[{ refused: [expect.stringContaining('uses_it')] }]]);
+    // What an earlier step makes is not there yet, and a table that is locked is not waited for.
+    await stage.migration('repeatable/big', big('gone'));
+    expect(await rebuilds()).toEqual([[]]);
+  });
+
   test('tells how many rows a statement changes, and about how long it takes', async ({
     stage,
   }) => {

@@ -1,0 +1,126 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Session } from '../../connection/session.ts';
+import { advance, isWord, openCursor } from '../../sql/lexer.ts';
+import { loadSqlParser, type SqlParser } from '../../sql/parser.ts';
+import { quoteLiteral } from '../../sql/quote.ts';
+import { asKind, stringsOf, withoutPlaces } from '../../sql/tree.ts';
+import { readRebuild } from '../../structure/rebuild.ts';
+import type { RepeatablePart } from '../plan/prepare-repeatables.ts';
+import { writtenMade } from '../repeatable/objects.ts';
+
+/*
+ * What `up` would take down for the views of repeatables. The server says no to `create or replace view`
+ * only when that runs, so a plan compares the columns itself: those that the query gives now, asked
+ * for without its rows, and those that the view has.
+ */
+
+/** A view that cannot be changed in place. */
+export interface RebuiltView {
+  /** Such as `view public.active_users`. */
+  view: string;
+  /** What is taken down with it and made again as it was, or as its own file makes it. */
+  dependents: string[];
+  /** What cannot be made again, so that `up` refuses the change. */
+  refused: string[];
+}
+
+/**
+ * Finds the views of files that `up` would drop and make again, because their columns change. Only reads.
+ *
+ * @param searchPath quoted names, as after `set search_path =`
+ * @returns those of each file; where a query needs what an earlier step makes, nothing is known
+ */
+export async function readRebuilds(
+  parts: readonly RepeatablePart[],
+  session: Session,
+  { searchPath, targetSchema }: { searchPath: string; targetSchema: string },
+): Promise<RebuiltView[][]> {
+  const parser = await loadSqlParser();
+  const found: RebuiltView[][] = [];
+  for (const part of parts) {
+    const rebuilt: RebuiltView[] = [];
+    for (const made of part.makes) {
+      const text = part.statements[made.statementIndex]?.text;
+      const view = made.kind === 'view' && text ? readView(text, parser) : undefined;
+      if (!view) continue;
+      const name = writtenMade(made, targetSchema);
+      const rebuild = await inReadOnly(session, searchPath, async () =>
+        (await fitsInPlace(session, name, view))
+          ? undefined
+          : readRebuild(session, { isRoutine: false, name }),
+      );
+      if (rebuild) rebuilt.push(rebuild);
+    }
+    found.push(rebuilt);
+  }
+  return found;
+}
+
+/** What a statement says of its view. */
+interface WrittenView {
+  query: string;
+  /** The names of its first columns, where they are not those of the query. */
+  aliases: string[];
+}
+
+/** The tree has no place for where the query begins: behind the `as` where the rest parses to the same. */
+function readView(text: string, parser: SqlParser): WrittenView | undefined {
+  const tree = asKind(parser.parse(text) ?? undefined, 'ViewStmt');
+  if (!tree?.query) return undefined;
+  const wanted = withoutPlaces(tree.query);
+  const cursor = openCursor(text);
+  const ends: number[] = [text.length];
+  const begins: number[] = [];
+  while (advance(cursor)) {
+    if (isWord(cursor, 'as')) begins.push(cursor.end);
+    // `with check option` is no part of the query.
+    if (isWord(cursor, 'with')) ends.push(cursor.start);
+  }
+  for (const begin of begins) {
+    for (const end of [ends[0], ends.at(-1)]) {
+      const query = text.slice(begin, end);
+      const read = parser.parse(query);
+      if (read && isDeepStrictEqual(withoutPlaces(read), wanted)) {
+        return { query, aliases: stringsOf(tree.aliases) };
+      }
+    }
+  }
+  return undefined;
+}
+
+async function inReadOnly<T>(
+  session: Session,
+  searchPath: string,
+  work: () => Promise<T>,
+): Promise<T | undefined> {
+  await session.run(
+    `begin read only; set local lock_timeout = '200ms'; set local search_path = ${searchPath}`,
+  );
+  try {
+    return await work();
+  } catch (error) {
+    // An earlier step of the plan may make what the query needs, or a table is locked; what is wrong, `up` tells.
+    if (session.isClosed) throw error;
+    return undefined;
+  } finally {
+    if (!session.isClosed) await session.run('rollback');
+  }
+}
+
+/** Whether the view is not there, or its columns are the first ones of the query. */
+async function fitsInPlace(
+  session: Session,
+  name: string,
+  { query, aliases }: WrittenView,
+): Promise<boolean> {
+  const before = await session.run(`select attname as "name", atttypid::int8::float8 as "type"
+from pg_catalog.pg_attribute
+where attrelid = pg_catalog.to_regclass(${quoteLiteral(name)}) and attnum > 0
+order by attnum`);
+  if (before.length === 0) return true;
+  const { columns } = await session.query(`select * from (${query}\n) as q limit 0`, [], false);
+  return before.every(({ name: known, type }, index) => {
+    const column = columns[index];
+    return column && (aliases[index] ?? column.name) === known && column.type === Number(type);
+  });
+}
