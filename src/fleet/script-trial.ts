@@ -88,9 +88,10 @@ function requirePlain({ steps, repeatables }: MigrationPlan): LedgerEntry[] {
 }
 
 async function inTransaction<T>(session: Session, work: () => Promise<T>): Promise<T> {
-  // Whoever needs a lock that it holds must not wait for long.
+  // Whoever needs a lock that it holds must not wait for long. One snapshot, so that what others make
+  // meanwhile, in this database or beside it, is not taken for its own.
   await session.run(
-    `begin isolation level read committed, read write; set local lock_timeout = '1s'; set local idle_in_transaction_session_timeout = '10s'`,
+    `begin isolation level repeatable read, read write; set local lock_timeout = '1s'; set local idle_in_transaction_session_timeout = '10s'`,
   );
   try {
     return await work();
