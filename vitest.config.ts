@@ -25,6 +25,9 @@ export default defineConfig({
     // Much of the time is spent waiting for servers, clients and locks: one worker a core would leave
     // cores idle.
     maxWorkers: Math.ceil(1.5 * availableParallelism()),
+    // No test changes a module: a process of its own for each file would spend a third of the time on starting,
+    // and on loading the same sources again.
+    isolate: false,
     // The default of one second is too short for what takes a moment on a busy machine.
     expect: { poll: { timeout: 20_000 } },
     reporters: reportFile ? ['default', ['json', { outputFile: reportFile }]] : ['default'],
@@ -35,8 +38,6 @@ export default defineConfig({
           name: 'unit',
           // A test of a second may take many beside others; one that hangs still ends.
           testTimeout: 60_000,
-          // A file without a server would spend most of its time on loading the same sources again.
-          isolate: false,
           // Not by `exclude`, which would take the place of the one on the command line.
           include: [`test/**/!(*.${WITH_SERVER.join('|*.')}).test.ts`],
         },
