@@ -138,13 +138,12 @@ function readBody(text: string, tree: Node, parser: SqlParser): BodyStatement[] 
   if (body === undefined) return undefined;
   if (body.language === 'plpgsql') {
     const routine = parser.parseRoutine(text);
-    return routine === null ? undefined : readPlpgsql(routine, text, body);
+    return routine === null ? undefined : readPlpgsql(routine, body);
   }
   if (body.language !== 'sql') return undefined;
-  const inner = text.slice(body.start, body.end);
-  return splitStatements(inner).map((statement) => ({
+  return splitStatements(body.source).map((statement) => ({
     text: statement.text,
-    offset: body.start + statement.start,
+    offset: body.placeOf(statement.start),
     isDynamic: false,
     isConditional: false,
   }));
@@ -157,8 +156,8 @@ interface Found {
   isConditional: boolean;
 }
 
-function readPlpgsql(routine: unknown, text: string, body: RoutineBody): BodyStatement[] {
-  const locate = createBodyLocator(text, body);
+function readPlpgsql(routine: unknown, body: RoutineBody): BodyStatement[] {
+  const locate = createBodyLocator(body);
   return collect(routine).map(({ line, query, isDynamic, isConditional }) => {
     const offset = locate(line, query);
     const literal = isDynamic ? literalOf(query) : undefined;
@@ -230,22 +229,22 @@ function literalOf(expression: string): { text: string; width: number } | undefi
 }
 
 /** PL/pgSQL tells lines only, so the text is looked for from there on, each behind the one before. */
-function createBodyLocator(text: string, { start, end }: RoutineBody) {
-  let after = start;
+function createBodyLocator({ source, placeOf }: RoutineBody) {
+  let after = 0;
   return (line: number, query: string): number => {
-    let at = start;
+    let at = 0;
     for (let left = line; left > 1; left--) {
-      const next = text.indexOf('\n', at);
-      if (next < 0 || next >= end) break;
+      const next = source.indexOf('\n', at);
+      if (next < 0) break;
       at = next + 1;
     }
     const from = Math.max(at, after);
     // `perform f()` comes back as `SELECT f()`, and what stands behind `into` is cut out.
     const wanted = query.replace(/^SELECT(?=\s)/, '').trimStart();
     const head = /^\S+(?:\s+\S+)?/.exec(wanted)?.[0] ?? '';
-    const found = text.indexOf(head, from);
-    if (found < 0 || found >= end) return from;
+    const found = source.indexOf(head, from);
+    if (found < 0) return placeOf(from);
     after = found + head.length;
-    return found;
+    return placeOf(found);
   };
 }

@@ -2,15 +2,20 @@ import type { Node } from '@pgsql/types';
 import { advance, openCursor } from './lexer.ts';
 import { blankComments } from './lexical.ts';
 import type { SqlParseFailure, SqlParser } from './parser.ts';
+import { quoteLiteral } from './quote.ts';
 import { type Statement, splitStatements } from './statements.ts';
 import { asKind, stringsOf } from './tree.ts';
 
 /** The body of a routine or `do` block. */
 export interface RoutineBody {
   language: string;
-  /** Where the text between the quotes is. */
+  /** As the server gets it: of a string without its quotes, doubled quotes and escapes. */
+  source: string;
+  /** Where the string is, or what stands in `begin atomic`. */
   start: number;
   end: number;
+  /** Where a place of the source is in the text; of one with escapes the beginning of its string. */
+  placeOf(offset: number): number;
 }
 
 /**
@@ -23,30 +28,45 @@ export function findBody(text: string, tree: Node): RoutineBody | undefined {
   const options = asKind(tree, 'DoStmt')?.args ?? asKind(tree, 'CreateFunctionStmt')?.options;
   if (options === undefined) return undefined;
   let language = 'DoStmt' in tree ? 'plpgsql' : 'sql';
-  let source: string | undefined;
+  let written: { source: string; location: number } | undefined;
   for (const option of options) {
-    const { defname, arg } = asKind(option, 'DefElem') ?? {};
+    const { defname, arg, location = 0 } = asKind(option, 'DefElem') ?? {};
     if (defname === 'language') language = stringsOf(arg ? [arg] : []).join('');
-    if (defname === 'as') source = stringsOf(asKind(arg, 'List')?.items ?? (arg ? [arg] : []))[0];
+    if (defname === 'as') {
+      const [source] = stringsOf(asKind(arg, 'List')?.items ?? (arg ? [arg] : []));
+      written = source === undefined ? undefined : { source, location };
+    }
   }
-  if (source === undefined) return undefined;
-  const place = findSource(text, source);
-  return { language: language.toLowerCase(), ...place };
+  if (written === undefined) return undefined;
+  return { language: language.toLowerCase(), ...findSource(text, written) };
 }
 
-/** The string or dollar quote that holds the source: other strings may stand before it. */
-function findSource(text: string, source: string): { start: number; end: number } {
+/**
+ * The string or dollar quote that holds the source.
+ *
+ * @param location in bytes, of the word before it
+ */
+function findSource(
+  text: string,
+  { source, location }: { source: string; location: number },
+): Omit<RoutineBody, 'language'> {
+  const from = Buffer.from(text).subarray(0, location).toString().length;
   const cursor = openCursor(text);
-  let last = { start: 0, end: text.length };
   while (advance(cursor)) {
-    if (cursor.kind !== 'dollar' && cursor.kind !== 'string') continue;
-    const opening =
-      cursor.kind === 'dollar' ? text.indexOf('$', cursor.start + 1) + 1 : cursor.start + 1;
-    const width = opening - cursor.start;
-    last = { start: opening, end: cursor.end - width };
-    if (text.slice(last.start, last.end) === source) return last;
+    const { kind, start, end } = cursor;
+    if (start < from || (kind !== 'dollar' && kind !== 'string')) continue;
+    const quote = kind === 'dollar' ? '$' : "'";
+    const opening = text.indexOf(quote, start + (kind === 'dollar' ? 1 : 0)) + 1;
+    const inner = text.slice(opening, end - (kind === 'dollar' ? opening - start : 1));
+    return { source, start, end, placeOf: createPlaceOf(inner, source, opening) };
   }
-  return last;
+  return { source, start: from, end: text.length, placeOf: () => from };
+}
+
+function createPlaceOf(written: string, source: string, opening: number): RoutineBody['placeOf'] {
+  if (written === source) return (offset) => opening + offset;
+  if (written.replaceAll("''", "'") !== source) return () => opening;
+  return (offset) => opening + offset + source.slice(0, offset).split("'").length - 1;
 }
 
 /** What stands between `begin atomic` and its `end`, or behind `return`. */
@@ -61,7 +81,10 @@ function findAtomicBody(text: string): RoutineBody | undefined {
     if (token === 'end') end = cursor.start;
     before = token;
   }
-  return start === undefined ? undefined : { language: 'sql', start, end };
+  if (start === undefined) return undefined;
+  const opening = start;
+  const source = text.slice(start, end);
+  return { language: 'sql', source, start, end, placeOf: (offset) => opening + offset };
 }
 
 /**
@@ -79,45 +102,41 @@ export function checkRoutineBody(
   if (!ROUTINES.has(command)) return null;
   const tree = known ?? parser.parse(text);
   const body = tree === null ? undefined : findBody(text, tree);
-  if (body?.language === 'sql') return checkSql(text, body, parser);
+  if (body?.language === 'sql') return checkSql(body, parser);
   return body?.language === 'plpgsql' ? checkPlpgsql(text, body, parser) : null;
 }
 
 /** The commands of statements that hold a body. */
 export const ROUTINES: ReadonlySet<string> = new Set(['do', 'create function', 'create procedure']);
 
-function checkSql(
-  text: string,
-  { start, end }: RoutineBody,
-  parser: SqlParser,
-): SqlParseFailure | null {
-  for (const statement of splitStatements(text.slice(start, end))) {
+function checkSql({ source, placeOf }: RoutineBody, parser: SqlParser): SqlParseFailure | null {
+  for (const statement of splitStatements(source)) {
     const failure = parser.check(statement.text);
     // In `begin atomic` the statement that gives the result may say so.
     if (failure === null || statement.command === 'return') continue;
-    return { ...failure, offsetUtf16: start + statement.start + failure.offsetUtf16 };
+    return { ...failure, offsetUtf16: placeOf(statement.start + failure.offsetUtf16) };
   }
   return null;
 }
 
 function checkPlpgsql(text: string, body: RoutineBody, parser: SqlParser): SqlParseFailure | null {
   if (parser.checkRoutine(text) === null) return null;
-  const { start, end } = body;
   // This build refuses some comments that the server takes.
-  const blanked = text.slice(0, start) + blankComments(text.slice(start, end)) + text.slice(end);
+  const source = blankComments(body.source);
+  const blanked = text.slice(0, body.start) + quoteLiteral(source) + text.slice(body.end);
   const message = parser.checkRoutine(blanked);
-  return message === null ? null : { message, offsetUtf16: placeOf(message, blanked, body) };
+  if (message === null) return null;
+  return { message, offsetUtf16: body.placeOf(findToken(message, source)) };
 }
 
 /** The compiler tells no place: that of the token where there is one alone, else the body's. */
-function placeOf(message: string, text: string, { start, end }: RoutineBody): number {
+function findToken(message: string, source: string): number {
   const token = /at or near "(.*)"$/s.exec(message)?.[1];
-  if (token === undefined) return start;
+  if (token === undefined) return 0;
   const places: number[] = [];
-  const inner = text.slice(start, end);
-  const cursor = openCursor(inner);
+  const cursor = openCursor(source);
   while (advance(cursor)) {
-    if (inner.slice(cursor.start, cursor.end) === token) places.push(start + cursor.start);
+    if (source.slice(cursor.start, cursor.end) === token) places.push(cursor.start);
   }
-  return places.length === 1 ? (places[0] ?? start) : start;
+  return places.length === 1 ? (places[0] ?? 0) : 0;
 }

@@ -25,6 +25,19 @@ test.each([
     'create or replace procedure p() language plpgsql as $$ begin if x then return; end $$',
     '1:55 syntax error at end of input',
   ],
+  [
+    "create function f() returns text language sql as 'select ''é'';\nselec ''a'''",
+    '2:1 syntax error at or near "selec"',
+  ],
+  [
+    "create function f() returns text language sql as 'select ''a'', ''b'' c d'",
+    '1:73 syntax error at or near "d"',
+  ],
+  [
+    "comment on table t is 'é'; create function f() returns text language sql as E'selec \\'a\\''",
+    '1:79 syntax error at or near "selec"',
+  ],
+  ["do 'begin perform ''a''; selec ''a''; end'", '1:26 syntax error at or near "selec"'],
 ])('finds the error in the body of %s', (text, problem) => {
   expect(problemsOf(text)).toEqual([problem]);
 });
@@ -38,6 +51,12 @@ test.each([
   "create function f() returns int language c as 'lib', 'f'",
   'do $$ begin execute format($f$selec %I$f$, 1); end $$',
   'do $$ begin perform 1 /* a */ order by 1 nulls /* b */ first; end $$',
+  "create function f() returns text language sql as 'select ''a''::text; select ''it''''s'''",
+  "create function f(a text default 'x') returns text language sql as E'select \\'a\\' ;\\nselect 1' set search_path = 'a'",
+  "create function f() returns text language sql as U&'select ''\\006b'' '",
+  "create function f() returns text language sql as 'select '\n'1'",
+  "do 'begin perform ''a'' /* '''' */; /* b */ end'",
+  "do E'begin\\n  perform \\'a\\' /* a */ order by 1 nulls /* b */ first;\\nend'",
 ])('takes %s', (text) => {
   expect(problemsOf(text)).toEqual([]);
 });

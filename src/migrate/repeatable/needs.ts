@@ -82,11 +82,10 @@ function allInSchema(tree: Node): NeededObject[] {
 function namesInBody(tree: Node, { text }: Statement, parser: SqlParser): NeededObject[] {
   const body = findBody(text, tree);
   if (body === undefined || asKind(tree, 'CreateFunctionStmt')?.sql_body) return [];
-  const source = text.slice(body.start, body.end);
   if (body.language === 'sql') {
-    return splitStatements(source).flatMap((one) => namesIn(parser.parse(one.text)));
+    return splitStatements(body.source).flatMap((one) => namesIn(parser.parse(one.text)));
   }
-  return body.language === 'plpgsql' ? wordsOf(source) : [];
+  return body.language === 'plpgsql' ? wordsOf(body.source) : [];
 }
 
 /** Every name in a text, qualified or not. */
