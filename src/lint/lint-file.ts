@@ -93,7 +93,10 @@ function judgeFile(script: LintScript, statements: Statement[], around: Around):
   // A routine that parses may still hold a body that does not.
   const mayFail = trees.includes(null) || statements.some(({ command }) => ROUTINES.has(command));
   const syntax = mayFail ? findSyntaxErrors(script, { statements, trees }, run) : [];
-  if (!script.isForeign) syntax.push(...statements.filter(isTransactionControl).map(refuseControl));
+  if (!script.isForeign) {
+    if (statements.length === 0) syntax.push(EMPTY_FILE);
+    syntax.push(...statements.filter(isTransactionControl).map(refuseControl));
+  }
   return { script, statements, found, syntax, directives };
 }
 
@@ -158,6 +161,20 @@ const UNCHANGING = new Set([
   'revoke',
   'comment',
 ]);
+
+/** What evdb takes for a file that somebody forgot to write. */
+const EMPTY_FILE: RawFinding = {
+  rule: 'empty-file',
+  group: 'directive',
+  severity: 'error',
+  message: 'the file holds no statement',
+  hint: 'Write the SQL, or remove the file.',
+  start: 0,
+  end: 0,
+  at: 0,
+  statementText: '',
+  tables: [],
+};
 
 /** What evdb refuses to run in a script of its own. */
 function refuseControl({ command, text, start, end }: Statement): RawFinding {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { lint, places, verdicts } from './lint-kit.ts';
+import { lint, places, script, verdicts } from './lint-kit.ts';
 
 describe('the linter', () => {
   it('judges the statements of a do block at their lines', () => {
@@ -20,22 +20,29 @@ describe('the linter', () => {
   });
 
   it('only informs about what builds would miss in a contract that a gate holds back', () => {
-    const script = {
+    const contract = {
       ...({ path: '002.sql', direction: 'up', isTransactional: true, isJudged: true } as const),
       text: 'alter table t drop column a;\nalter table t rename column b to c;\nalter table t alter column d set not null;',
     };
     const before = 'create table t (a int, b int, d int);';
     const only = ['destructive-change', 'breaking-rename', 'set-not-null'];
-    expect(verdicts(lint(script, { before, only }))).toEqual([
+    expect(verdicts(lint(contract, { before, only }))).toEqual([
       'destructive-change error',
       'breaking-rename error',
       'set-not-null error',
     ]);
     // A gate does not shorten a lock.
-    expect(verdicts(lint({ ...script, isGatedContract: true }, { before, only }))).toEqual([
+    expect(verdicts(lint({ ...contract, isGatedContract: true }, { before, only }))).toEqual([
       'destructive-change info',
       'breaking-rename info',
       'set-not-null error',
     ]);
+  });
+
+  it('says of a file without a statement what up would say, and not of one of another tool', () => {
+    for (const text of ['', '-- to be written\n', ';;\n']) {
+      expect(lint(text).findings).toMatchObject([{ rule: 'empty-file', severity: 'error' }]);
+      expect(lint(script(text, { isForeign: true })).findings).toEqual([]);
+    }
   });
 });

@@ -374,7 +374,9 @@ function mergeFindings(
   return placed.map(({ finding }) => finding);
 }
 
-const TOLD_BY_CHECKS = new Set(['syntax-error', 'transaction-control', 'concurrently-in-tx']);
+const TOLD_BY_CHECKS = new Set([
+  ...['syntax-error', 'empty-file', 'transaction-control', 'concurrently-in-tx'],
+]);
 
 function isTold(finding: LintFinding, refused: ReadonlySet<string>): boolean {
   return TOLD_BY_CHECKS.has(finding.code) && refused.has(placeOf(finding));
