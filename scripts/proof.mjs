@@ -19,7 +19,10 @@ const PROOFS = {
   backfill: { sizes: { kills: 200 }, files: ['proof/backfill.proof'] },
   fuzz: {
     sizes: { minutes: 20 },
-    files: ['proof/fuzz.proof', 'proof/locks.proof', 'proof/structures.proof'],
+    files: [
+      ...['proof/fuzz.proof', 'proof/scripts.proof', 'proof/locks.proof'],
+      'proof/structures.proof',
+    ],
   },
   races: {
     sizes: { seeds: 20, attempts: 1_000_000, queries: 1_000_000 },

@@ -4,7 +4,7 @@ import { keepCounts, settings } from './records.ts';
 const { minutes, seed } = settings('fuzz', { minutes: 0 });
 
 /** How many properties share the minutes of the long form. */
-const PROPERTIES = 8;
+const PROPERTIES = 10;
 
 /** Of a test with one property. */
 export const FUZZ_TIMEOUT_MS = minutes * 60_000 + 60_000;

@@ -1,6 +1,13 @@
-import { describe, expect, vi } from 'vitest';
+import { afterAll, describe, expect, vi } from 'vitest';
 import { migrateUp, ScriptError } from '../../../src/index.ts';
 import { test } from '../../support/migrate-kit.ts';
+
+// Files before this one have loaded the sources with the real one; those behind it get it back.
+vi.hoisted(() => vi.resetModules());
+afterAll(() => {
+  vi.doUnmock('../../../src/connection/retry.ts');
+  vi.resetModules();
+});
 
 // The real ladder takes 100 seconds to its end.
 vi.mock(import('../../../src/connection/retry.ts'), async (load) => ({
