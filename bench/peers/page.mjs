@@ -30,7 +30,7 @@ function renderTools({ about, skipped, machine, serverVersion, rounds }) {
   const left = Object.entries(skipped).map(([name, reason]) => [name, '', `not run: ${reason}`]);
   const { cpu, cores, loadBefore } = machine;
   const busy =
-    loadBefore > cores / 2
+    loadBefore > cores
       ? ` The machine was busy with other work: ${loadBefore.toFixed(1)} processes on ${cores} cores wanted to run before it began, so these times say little until the command is run on a quiet one.`
       : '';
   return `${renderMarkdown(['tool', 'version', 'how'], [...rows, ...left])}\n\nOn ${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, PostgreSQL ${serverVersion} with durable commits, ${cores} cores of ${cpu}; ${rounds > 1 ? `the median of ${rounds} rounds, of ${MANY.toLocaleString('en')} migrations one` : 'one round'}.${busy}`;
