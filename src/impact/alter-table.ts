@@ -209,6 +209,8 @@ function staysHere(
     const isOwn = isOwnOnly || OWN_KINDS.has(kind ?? '');
     return isOwn && relation.kind !== 'partitioned table';
   }
+  if (subtype === 'AT_ValidateConstraint')
+    return relation.constraints.get(name)?.isValidated === true;
   const column = relation.columns.get(name);
   if (serverVersion < 180_000 || column === undefined) return false;
   if (subtype === 'AT_DropNotNull') return !column.isNotNull;

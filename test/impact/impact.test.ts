@@ -99,6 +99,17 @@ describe('scans', () => {
   });
 });
 
+describe('locks of children', () => {
+  const tree =
+    'create table p (a int, constraint k check (a > 0)); create table c () inherits (p); alter table p add constraint n check (a > 1) not valid;';
+  const tablesOf = (text: string) => impact(text, tree).locks.map(({ relation }) => relation);
+
+  it('are taken to validate a constraint, and not where it is valid already', () => {
+    expect(tablesOf('alter table p validate constraint n')).toEqual(['public.p', 'public.c']);
+    expect(tablesOf('alter table p validate constraint k')).toEqual(['public.p']);
+  });
+});
+
 describe('concurrent forms', () => {
   it.each([
     ['create index concurrently i on t (a)', 'public.t', 'ShareUpdateExclusive'],
