@@ -184,7 +184,11 @@ function dropIndex(draft: Draft, written: WrittenName, isConcurrent: boolean): v
     return;
   }
   const relation = catalog.relations.get(index.table);
-  lockTree(draft, { key: index.table, relation }, mode, 'target');
+  lock(draft, index.table, mode, 'target');
+  // Children that are no partitions have indexes of their own.
+  if (relation?.kind === 'partitioned table') {
+    lockTree(draft, { key: index.table, relation }, mode, 'target');
+  }
   lock(draft, key, mode, 'index');
 }
 

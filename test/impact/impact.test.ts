@@ -108,6 +108,18 @@ describe('locks of children', () => {
     expect(tablesOf('alter table p validate constraint n')).toEqual(['public.p', 'public.c']);
     expect(tablesOf('alter table p validate constraint k')).toEqual(['public.p']);
   });
+
+  it('are not taken to drop an index, unless they are partitions', () => {
+    const index = 'create index i on p (a);';
+    const locked = (setup: string) =>
+      impact('drop index i', setup + index).locks.map(({ relation }) => relation);
+    expect(locked('create table p (a int); create table c () inherits (p);')).not.toContain(
+      'public.c',
+    );
+    const parts =
+      'create table p (a int) partition by list (a); create table c partition of p default;';
+    expect(locked(parts)).toContain('public.c');
+  });
 });
 
 describe('concurrent forms', () => {
