@@ -1,5 +1,4 @@
-import { parseDuration } from '../text/units.ts';
-import { isRecord, reportUnknownKeys } from './records.ts';
+import { isRecord, readDuration, reportUnknownKeys } from './records.ts';
 
 type Label = string | number | boolean;
 
@@ -199,15 +198,6 @@ function checkLabels(value: unknown, place: string, problems: string[]): Record<
     return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, String(one)]));
   problems.push(`"${place}.labels" must be an object such as { "region": "eu" }`);
   return {};
-}
-
-function readDuration(value: unknown): number | undefined {
-  if (typeof value !== 'string' && typeof value !== 'number') return undefined;
-  try {
-    return parseDuration(value);
-  } catch {
-    return undefined;
-  }
 }
 
 function isSet(value: unknown): boolean {

@@ -1,5 +1,4 @@
-import { parseDuration } from '../text/units.ts';
-import { isRecord, reportUnknownKeys } from './records.ts';
+import { isRecord, readDuration, reportUnknownKeys } from './records.ts';
 
 /** The severity of a rule's findings; `off` disables the rule. */
 export type LintSeverityInput = 'error' | 'warning' | 'info' | 'off';
@@ -114,12 +113,3 @@ export function parseServerVersion(value: unknown): number | undefined {
 }
 
 const OLDEST_MAJOR = 14;
-
-function readDuration(value: unknown): number | undefined {
-  if (typeof value !== 'string' && typeof value !== 'number') return undefined;
-  try {
-    return parseDuration(value);
-  } catch {
-    return undefined;
-  }
-}

@@ -1,3 +1,4 @@
+import { parseDuration } from '../text/units.ts';
 import { renderSuggestion } from '../text/words.ts';
 
 /** Whether an entry of a config file is an object with keys. */
@@ -19,5 +20,15 @@ export function reportUnknownKeys(
   for (const key of Object.keys(value)) {
     if (known.includes(key)) continue;
     problems.push(`unknown key "${place}.${key}"${renderSuggestion(key, known)}`);
+  }
+}
+
+/** A duration in ms, as text with a unit or as a number; undefined where it is none. */
+export function readDuration(value: unknown): number | undefined {
+  if (typeof value !== 'string' && typeof value !== 'number') return undefined;
+  try {
+    return parseDuration(value);
+  } catch {
+    return undefined;
   }
 }

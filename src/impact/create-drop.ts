@@ -184,10 +184,11 @@ function dropIndex(draft: Draft, written: WrittenName, isConcurrent: boolean): v
     return;
   }
   const relation = catalog.relations.get(index.table);
-  lock(draft, index.table, mode, 'target');
   // Children that are no partitions have indexes of their own.
   if (relation?.kind === 'partitioned table') {
     lockTree(draft, { key: index.table, relation }, mode, 'target');
+  } else {
+    lock(draft, index.table, mode, 'target');
   }
   lock(draft, key, mode, 'index');
 }
