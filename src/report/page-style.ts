@@ -137,11 +137,14 @@ footer { padding-block: 16px 32px; color: var(--soft); font-size: 13px }
   .copied { flex-wrap: wrap }
 }
 @media print {
-  body { font-size: 11px }
+  body, .lead, .hint, .remark, .legend { font-size: 11px }
+  table, code { font-size: 9.5px }
   nav, .tools label, .copy, .more button, .readout { display: none }
   .printed { display: inline }
   .scroll { max-height: none; overflow: visible; border: 0 }
-  th { position: static }
+  th { position: static; white-space: normal }
+  td, td.long, td:has(.copied) { min-width: 0; max-width: none; overflow-wrap: anywhere }
+  td, th button { padding-inline: 4px }
   th button::after { content: "" }
   section, figure, tr { break-inside: avoid }
   section { break-inside: auto }

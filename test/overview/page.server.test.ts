@@ -14,6 +14,8 @@ import { look, readScript } from './overview-kit.ts';
 
 const WIDE = { width: 1440, height: 900 };
 const PHONE = { width: 390, height: 844 };
+/** A4 upright, between the margins. */
+const PAPER = { width: 718, height: 1047 };
 const LIMIT_BYTES = 1.5e6;
 
 describe.skipIf(whyNoChromium() !== undefined)('a page in a browser', () => {
@@ -205,8 +207,10 @@ describe.skipIf(whyNoChromium() !== undefined)('a page in a browser', () => {
     for (const pressed of ['nav', 'button.copy', '.tools label']) {
       expect(await page.locator(pressed).first().isVisible(), pressed).toBe(false);
     }
+    // What is wider than the paper is not printed.
+    await page.setViewportSize(PAPER);
     const width = await page.evaluate<number>('document.documentElement.scrollWidth');
-    expect(width).toBeLessThanOrEqual(WIDE.width);
+    expect(width).toBeLessThanOrEqual(PAPER.width);
   });
 
   test('is sound without event schema, without tables, and with few privileges', async ({
