@@ -346,22 +346,23 @@ set search_path from current
 set enable_seqscan to off
 as $$
 declare
+    v_user_id integer;
     v_event_id integer;
     v_is_plain boolean;
     v_change record;
     v_has_to_queue boolean;
+    v_finds_waiters boolean;
+    v_users_are_active boolean;
     v_ignored boolean;
 begin
+    -- Transition tables are read alone, and tables apart from them: Citus cannot plan a query of both.
+    --
     -- Most statements register one user whom nothing speaks against. That is done here, with nothing that only
     -- others need, because each query and each call of a function costs a registration. Others come to the loops.
     if tg_op = 'INSERT' then
-        select n.event_id,
-            not exists (select from new_rows offset 1)
-                and n.status = 'confirmed'
-                and n.hold_expires_at is null
-                and (select u.is_active from users u where u.id = n.user_id)
-                and not exists (select from registrations w where w.event_id = n.event_id and w.status = 'waitlist')
-        into v_event_id, v_is_plain
+        select n.user_id, n.event_id,
+            not exists (select from new_rows offset 1) and n.status = 'confirmed' and n.hold_expires_at is null
+        into v_user_id, v_event_id, v_is_plain
         from new_rows n;
 
         if v_is_plain then
@@ -375,7 +376,9 @@ begin
             where e.id = v_event_id
                 and e.is_active
                 and e.date_time > statement_timestamp()
-                and e.current_registrations + e.held_seats < e.capacity;
+                and e.current_registrations + e.held_seats < e.capacity
+                and (select u.is_active from users u where u.id = v_user_id)
+                and not exists (select from registrations w where w.event_id = v_event_id and w.status = 'waitlist');
             if found then
                 return null;
             end if;
@@ -391,16 +394,10 @@ begin
                 (count(*) filter (where n.status = 'pending'))::integer as held,
                 bool_or(n.status <> 'cancelled') as joins,
                 bool_or(n.status = 'waitlist') as starts_waiting,
-                -- Not exists, of which the planner would make a list of all who wait for any event.
-                not bool_or(n.status = 'waitlist') and (
-                    select true
-                    from registrations w
-                    where w.event_id = n.event_id and w.status = 'waitlist'
-                    limit 1
-                ) as finds_waiters,
-                bool_or((n.status = 'pending') <> coalesce(isfinite(n.hold_expires_at), false)) as hold_is_wrong,
-                bool_and(n.status = 'cancelled' or (select u.is_active from users u where u.id = n.user_id))
-                    as users_are_active
+                array_agg(n.user_id) filter (where n.status <> 'cancelled') as user_ids,
+                array_agg(n.id) filter (
+                    where (n.status = 'pending') <> coalesce(isfinite(n.hold_expires_at), false)
+                ) as wrong_holds
             from new_rows n
             where n.status <> 'cancelled' or n.hold_expires_at is not null
             group by n.event_id
@@ -408,13 +405,11 @@ begin
         loop
             -- Corrected here rather than by a trigger before each row, which would cost every registration. The
             -- trigger of updates gives a hold without an end the usual one, and refuses one that never ends.
-            if v_change.hold_is_wrong then
+            if v_change.wrong_holds is not null then
                 update registrations r
-                set hold_expires_at = case when n.status = 'pending' then n.hold_expires_at end
-                from new_rows n
-                where r.id = n.id
-                    and n.event_id = v_change.event_id
-                    and (n.status = 'pending') <> coalesce(isfinite(n.hold_expires_at), false);
+                set hold_expires_at = case when r.status = 'pending' then r.hold_expires_at end
+                where r.id = any (v_change.wrong_holds)
+                    and (r.status = 'pending') <> coalesce(isfinite(r.hold_expires_at), false);
             end if;
             continue when not v_change.joins;
 
@@ -422,7 +417,13 @@ begin
                 v_ignored := enter_queue(v_change.event_id);
                 v_has_to_queue := false;
             end if;
-            if v_change.finds_waiters then
+            v_users_are_active := (select bool_and(u.is_active) from users u where u.id = any (v_change.user_ids));
+            v_finds_waiters := not v_change.starts_waiting and exists (
+                select
+                from registrations w
+                where w.event_id = v_change.event_id and w.status = 'waitlist'
+            );
+            if v_finds_waiters then
                 v_ignored := seat_waiters_first(v_change.event_id);
             elsif not v_change.starts_waiting then
                 -- As in take_event_seats(), a call of which would cost every registration more than this.
@@ -433,11 +434,11 @@ begin
                     and e.is_active
                     and e.date_time > statement_timestamp()
                     and e.current_registrations + e.held_seats + v_change.confirmed + v_change.held <= e.capacity
-                    and v_change.users_are_active;
+                    and v_users_are_active;
                 continue when found;
             end if;
             v_ignored := take_event_seats(
-                v_change.event_id, v_change.confirmed, v_change.held, v_change.users_are_active
+                v_change.event_id, v_change.confirmed, v_change.held, v_users_are_active
             );
             if v_change.starts_waiting then
                 v_ignored := seat_new_waiters(v_change.event_id);
@@ -453,13 +454,8 @@ begin
                 sum(c.held)::integer as held,
                 bool_or(c.joins) as joins,
                 bool_or(c.joins and c.waits) as starts_waiting,
-                bool_or(c.joins and c.is_newcomer) and not bool_or(c.joins and c.waits) and (
-                    select true
-                    from registrations w
-                    where w.event_id = c.event_id and w.status = 'waitlist'
-                    limit 1
-                ) as finds_waiters,
-                bool_and(not c.joins or (select u.is_active from users u where u.id = c.user_id)) as users_are_active
+                bool_or(c.joins and c.is_newcomer) and not bool_or(c.joins and c.waits) as may_find_waiters,
+                array_agg(c.user_id) filter (where c.joins) as user_ids
             from (
                 select
                     coalesce(n.event_id, o.event_id) as event_id,
@@ -483,12 +479,20 @@ begin
                 v_ignored := enter_queue(v_change.event_id);
                 v_has_to_queue := false;
             end if;
-            if v_change.finds_waiters then
+            v_finds_waiters := v_change.may_find_waiters and exists (
+                select
+                from registrations w
+                where w.event_id = v_change.event_id and w.status = 'waitlist'
+            );
+            if v_finds_waiters then
                 v_ignored := seat_waiters_first(v_change.event_id);
             end if;
             if v_change.joins then
                 v_ignored := take_event_seats(
-                    v_change.event_id, v_change.confirmed, v_change.held, v_change.users_are_active
+                    v_change.event_id,
+                    v_change.confirmed,
+                    v_change.held,
+                    (select bool_and(u.is_active) from users u where u.id = any (v_change.user_ids))
                 );
             else
                 v_ignored := move_event_seats(v_change.event_id, v_change.confirmed, v_change.held);
@@ -572,8 +576,12 @@ comment on trigger registrations_95_count_truncate on registrations is 'Gives ev
 
 -- Rows that came before the triggers.
 update registrations r
-set hold_expires_at = case when r.status = 'pending' then now() + interval '15 minutes' end
-where (r.status = 'pending') <> (r.hold_expires_at is not null);
+set hold_expires_at = now() + interval '15 minutes'
+where r.status = 'pending' and r.hold_expires_at is null;
+
+update registrations r
+set hold_expires_at = null
+where r.status <> 'pending' and r.hold_expires_at is not null;
 
 update events e
 set current_registrations = c.confirmed,
