@@ -158,7 +158,8 @@ describe('a backfill gives way', () => {
     await untilHeard(stage.heard, 'backfill-rest');
     expect(reasons(stage)).toEqual(['active-sessions']);
     await stage.sql`
-      select pg_cancel_backend(pid) from pg_stat_activity where query = 'select pg_sleep(60)'`;
+      select pg_cancel_backend(pid) from pg_stat_activity
+      where datname = current_database() and query = 'select pg_sleep(60)'`;
     await busy;
     await running;
     expect(await areAllDone(stage)).toBe(true);

@@ -7,7 +7,9 @@ import {
   readBackfills,
   requestBackfill,
 } from '../../../src/index.ts';
+import { closeSql, openSql } from '../../support/databases.ts';
 import { failUp, type MigrateStage, test, untilHeard } from '../../support/migrate-kit.ts';
+import { specialServers } from '../../support/own-server.ts';
 import { failureOf, POLL } from '../../support/waiting.ts';
 
 const ROWS = 320;
@@ -167,12 +169,22 @@ describe('several workers', () => {
   });
 
   test('do not count each other as others, and keep one rate together', async ({ stage }) => {
-    await makeEvents(stage);
-    const throttle = { lagMs: null, lagBytes: null, slotBytes: null, archiveFiles: null };
-    const limits = { ...throttle, activeSessions: 0, deadRows: null, sharePercent: 10 };
-    await migrateUp({ ...stage.options, backfill: { workers: 4, throttle: limits } });
-    expect(stage.heard.filter(({ kind }) => kind === 'backfill-rest')).toEqual([]);
-    expect(await counts(stage)).toEqual({ 1: ROWS });
+    // Sessions of other tests would count.
+    const servers = specialServers();
+    const { url } = await servers.start({});
+    const own = { ...stage, sql: openSql(url) };
+    try {
+      await makeEvents(own);
+      const throttle = { lagMs: null, lagBytes: null, slotBytes: null, archiveFiles: null };
+      const limits = { ...throttle, activeSessions: 0, deadRows: null, sharePercent: 10 };
+      const options = await stage.optionsFor(url);
+      await migrateUp({ ...options, backfill: { workers: 4, throttle: limits } });
+      expect(stage.heard.filter(({ kind }) => kind === 'backfill-rest')).toEqual([]);
+      expect(await counts(own)).toEqual({ 1: ROWS });
+    } finally {
+      await closeSql(own.sql);
+      await servers.remove();
+    }
   });
 
   test('are paused and cancelled together from another session', async ({ stage }) => {
