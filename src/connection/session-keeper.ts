@@ -126,7 +126,8 @@ class Keeper implements SessionKeeper {
 
   async #takeIdle(key: string): Promise<Kept | undefined> {
     for (;;) {
-      const at = this.#idle.findIndex((one) => one.key === key);
+      // The one that was given back last: the worker of before, and not its observer.
+      const at = this.#idle.findLastIndex((one) => one.key === key);
       const [found] = at < 0 ? [] : this.#idle.splice(at, 1);
       if (!found) return undefined;
       const isClean = await Promise.race([found.clean.then(isTrue, isFalse), isLate()]);

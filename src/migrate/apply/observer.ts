@@ -2,7 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, isConnectionLoss } from '../../connection/connection-error.ts';
 import { liftTimeLimitsSql, SERVER_START_SQL, synchronousSql } from '../../connection/options.ts';
 import { doubledMs } from '../../connection/retry.ts';
-import { openSession, type Row, type Session } from '../../connection/session.ts';
+import {
+  openSession,
+  type Row,
+  type Session,
+  type SessionFacts,
+} from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 import type { LedgerKey } from '../ledger/ledger.ts';
 import { fenceSql, isFenced, leaseLost } from '../ledger/lock.ts';
@@ -40,7 +45,13 @@ const SHORT_PATIENCE_MS = 2_000;
 const PATIENCE_MS = 60_000;
 const PAUSES = { firstMs: 100, longestMs: 5_000 };
 
+/** By what the first session said of itself: the server that both are known to be on. */
+const knownServers = new WeakMap<SessionFacts, unknown>();
+
 /**
+ * Opens it, or where one stood beside the same kept session before, lets it be opened by who asks it
+ * something: most members of a fleet never do.
+ *
  * @param worker the first session, on the same server
  * @throws {EvdbError} TOO_MANY_CONNECTIONS where the server, the role or a pooler gives one only;
  *   else as `openSession`
@@ -49,11 +60,8 @@ export async function openObserver(
   worker: Session,
   signal: AbortSignal | undefined,
 ): Promise<Observer> {
-  const first = await openSession(worker.options, { signal }).catch((error: unknown) => {
-    throw needsTwo(error);
-  });
-  const observer = new LastingSession(worker, signal, first);
-  await observer.start();
+  const observer = new LastingSession(worker, signal);
+  if (!knownServers.has(worker.facts)) await observer.start();
   return observer;
 }
 
@@ -61,26 +69,33 @@ class LastingSession implements Observer {
   readonly pids: number[] = [];
   readonly #worker: Session;
   readonly #signal: AbortSignal | undefined;
-  #session: Session;
+  #session: Session | undefined;
   #opening: Promise<Session> | undefined;
   /** Why it could not be opened anew. */
   #failure: unknown;
-  #server: unknown;
   #key: LedgerKey | undefined;
   #isEnded = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(worker: Session, signal: AbortSignal | undefined, session: Session) {
+  constructor(worker: Session, signal: AbortSignal | undefined) {
     this.#worker = worker;
     this.#signal = signal;
-    this.#session = session;
   }
 
   async start(): Promise<void> {
-    this.#server = await prepare(this.#session);
-    this.pids.push(this.#session.facts.pid);
-    this.#timer = setInterval(() => this.#keepAlive(), KEEP_ALIVE_MS);
-    this.#timer.unref();
+    const session = await openSession(this.#worker.options, { signal: this.#signal }).catch(
+      (error: unknown) => {
+        throw needsTwo(error);
+      },
+    );
+    knownServers.set(this.#worker.facts, await prepare(session));
+    this.#take(session);
+  }
+
+  #take(session: Session): void {
+    this.#session = session;
+    this.pids.push(session.facts.pid);
+    this.#timer ??= setInterval(() => this.#keepAlive(), KEEP_ALIVE_MS).unref();
   }
 
   async run(text: string): Promise<Row[]> {
@@ -123,43 +138,48 @@ class LastingSession implements Observer {
     this.#isEnded = true;
     clearInterval(this.#timer);
     await this.#opening?.catch(() => undefined);
-    await this.#session.close({ force: this.#signal?.aborted === true });
+    await this.#session?.close({ force: this.#signal?.aborted === true });
   }
 
   #keepAlive(): void {
-    const isUp = this.#session.isClosed ? this.#reopen() : inTime(this.#session, 'select 1');
+    const session = this.#present();
+    const isUp = session ? inTime(session, 'select 1') : this.#open();
     isUp.catch(() => undefined);
   }
 
-  /** @throws what keeps it from being opened anew for so long */
+  #present(): Session | undefined {
+    return this.#session?.isClosed ? undefined : this.#session;
+  }
+
+  /** @throws what keeps it from being opened for so long */
   async #ensure(patienceMs: number): Promise<Session> {
     const until = performance.now() + (this.#signal?.aborted ? SHORT_PATIENCE_MS : patienceMs);
     for (let tries = 1; ; tries++) {
-      if (!this.#session.isClosed) return this.#session;
+      const session = this.#present();
+      if (session) return session;
       const leftMs = until - performance.now();
       if (this.#worker.isClosed || this.#isEnded || leftMs <= 0) throw cannotReopen(this.#failure);
-      await within(leftMs, this.#reopen());
-      if (this.#session.isClosed) await sleep(Math.min(doubledMs(tries, PAUSES), leftMs));
+      await within(leftMs, this.#open());
+      if (!this.#present()) await sleep(Math.min(doubledMs(tries, PAUSES), leftMs));
     }
   }
 
-  #reopen(): Promise<Session> {
-    this.#opening ??= this.#open().finally(() => {
+  #open(): Promise<Session> {
+    this.#opening ??= this.#connect().finally(() => {
       this.#opening = undefined;
     });
     return this.#opening;
   }
 
-  async #open(): Promise<Session> {
+  async #connect(): Promise<Session> {
     try {
       const session = await openSession(this.#worker.options);
       const server = await prepare(session);
-      if (server !== this.#server) {
+      if (server !== knownServers.get(this.#worker.facts)) {
         await session.close();
         throw otherServer();
       }
-      this.pids.push(session.facts.pid);
-      this.#session = session;
+      this.#take(session);
       return session;
     } catch (error) {
       this.#failure = error;

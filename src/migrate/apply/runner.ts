@@ -59,15 +59,13 @@ export async function withRunner<T>(
   const stopCancelling = cancelOnAbort(worker, observer, options.signal);
   try {
     await refusePoolerOnce(worker, observer);
-    // Also where a pooler stands between that gives each session a backend of its own.
-    await worker.run(liftTimeLimitsSql(worker.facts));
-    const both = { worker, observer };
-    return await withLock(both, options, async (key, proven) => {
-      const ledger = await ensureLedger(both, key, { ...options, proven });
+    // Here a pooler gives each session a backend of its own; the limits of others are lifted already.
+    if (worker.facts.isPooled) await worker.run(liftTimeLimitsSql(worker.facts));
+    const both = { worker, observer, cleanness: { isClean: false } };
+    return await withLock(both, options, async (key, seen) => {
+      const ledger = await ensureLedger(both, key, { ...options, ...seen });
       observer.fence(key);
-      const cleanness = { isClean: false };
-      await makeClean(worker, cleanness);
-      const context = makeContext({ ...both, key, ledger, options, cleanness });
+      const context = makeContext({ ...both, key, ledger, options });
       return work(context, ledger.rows, ledger);
     });
   } finally {
@@ -98,9 +96,11 @@ const identities = new WeakMap<SessionFacts, ApplyContext['server']>();
 /** Two sessions that are kept for many targets need one proof. */
 async function refusePoolerOnce(worker: Session, observer: Observer): Promise<void> {
   const pid = observer.pids.at(-1);
-  if (pid !== undefined && provenWith.get(worker.facts) === pid) return;
+  const proven = provenWith.get(worker.facts);
+  if (proven !== undefined && (pid === undefined || pid === proven)) return;
   await refusePooler(worker, observer);
-  if (pid !== undefined) provenWith.set(worker.facts, pid);
+  const asked = observer.pids.at(-1);
+  if (asked !== undefined) provenWith.set(worker.facts, asked);
 }
 
 function identify({ facts }: Session, observer: Observer): ApplyContext['server'] {
@@ -118,15 +118,27 @@ function identify({ facts }: Session, observer: Observer): ApplyContext['server'
 interface Both {
   worker: Session;
   observer: Observer;
+  /** Of the worker's. */
+  cleanness: Cleanness;
 }
 
-/** `work` gets the key with the lease, if there is one, and what was seen of the server before it. */
+/** What was asked on the way to the lock. */
+interface Seen {
+  /** What the server was found to promise, where it was looked at. */
+  proven?: EnginePromise[] | undefined;
+  /** The ledger, where it was read behind the taking of the lock. */
+  reading?: Promise<ReadAll> | undefined;
+  /** Settles when the worker is clean, where that was asked for. */
+  cleaning?: Promise<unknown> | undefined;
+}
+
+/** `work` gets the key with the lease, if there is one. */
 async function withLock<T>(
   both: Both,
   options: MigrateOptions,
-  work: (key: LedgerKey, proven: EnginePromise[] | undefined) => Promise<T>,
+  work: (key: LedgerKey, seen: Seen) => Promise<T>,
 ): Promise<T> {
-  const { worker } = both;
+  const { worker, cleanness } = both;
   const key = ledgerKey(options);
   const waiting = {
     waitMs: options.lockWaitMs ?? DEFAULT_LOCK_WAIT_MS,
@@ -137,16 +149,23 @@ async function withLock<T>(
   if (options.lock === 'lease') {
     // Before the lease, which leaves its table: nothing is to be left where the server is refused.
     const proven = await proveBeforeLease(both, key);
-    return withRunnersLease(both, key, { ...options, ...waiting }, (held) => work(held, proven));
+    return withRunnersLease(both, key, { ...options, ...waiting }, (held) =>
+      work(held, { proven }),
+    );
   }
-  await acquireLock(worker, runnerLock(key), waiting).catch((error: unknown) =>
-    explainLock(error, both, key),
-  );
+  const locking = acquireLock(worker, runnerLock(key), waiting);
+  // In one piece with the first try: where that takes the lock, the ledger is read under it.
+  const reading = readAll(worker, key, undefined);
+  const cleaning = makeClean(worker, cleanness);
+  for (const sent of [reading, cleaning]) sent.catch(() => undefined);
+  const { tries } = await locking.catch((error: unknown) => explainLock(error, both, key));
   try {
-    return await work(key, undefined);
+    return await work(key, { cleaning, reading: tries === 1 ? reading : undefined });
   } finally {
-    // A lost session has lost its lock already.
-    if (!worker.isClosed) await releaseAllLocks(worker).catch(() => undefined);
+    // A lost session has lost its lock already, and a kept one loses it as it is given back.
+    if (!worker.isClosed && !worker.options.keeper) {
+      await releaseAllLocks(worker).catch(() => undefined);
+    }
   }
 }
 
@@ -154,6 +173,7 @@ async function withLock<T>(
 async function explainLock(error: unknown, both: Both, key: LedgerKey): Promise<never> {
   if (NO_SUCH_LOCK.has(codeOf(error) ?? '')) {
     const { proveEngine } = await import('../engine/probe.ts');
+    await allowWrites(both);
     const { schemaExists: hasSchema } = await readLedger(both.worker, key);
     await proveEngine({ ...both, key, hasSchema });
   }
@@ -204,8 +224,18 @@ async function proveBeforeLease(
   return proveEngine({ worker, observer: undefined, key, hasSchema });
 }
 
+/** The ledger, and whether it and the server are fit to work with. */
+interface ReadAll {
+  ledger: Ledger;
+  isReady: boolean;
+}
+
 /** Both are sent at once. */
-async function readAll(worker: Session, key: LedgerKey, proven: EnginePromise[] | undefined) {
+async function readAll(
+  worker: Session,
+  key: LedgerKey,
+  proven: EnginePromise[] | undefined,
+): Promise<ReadAll> {
   const [ledger, known] = await Promise.all([readLedger(worker, key), readEngine(worker, key)]);
   const needsLock = key.lease === undefined;
   if (known?.isLeased && needsLock) throw leasedByOther();
@@ -219,15 +249,38 @@ function leasedByOther(): EvdbError {
   });
 }
 
-/** Creates the ledger, or brings it up to date, and looks at a server that was not looked at before. */
+/** Reads the ledger, and makes it ready where it is not; leaves the worker clean. */
 async function ensureLedger(
   both: Both,
   key: LedgerKey,
-  options: MigrateOptions & { proven: EnginePromise[] | undefined },
+  options: MigrateOptions & Seen,
+): Promise<Ledger> {
+  const { worker, cleanness } = both;
+  const { ledger, isReady } = await (options.reading ?? readAll(worker, key, options.proven));
+  await options.cleaning;
+  if (isReady) {
+    if (!options.cleaning) await makeClean(worker, cleanness);
+    return ledger;
+  }
+  if (options.cleaning) await allowWrites(both);
+  const made = await makeReady(both, key, options);
+  await makeClean(worker, cleanness);
+  return made;
+}
+
+/** A clean session only reads outside of a transaction that says otherwise. */
+async function allowWrites({ worker, cleanness }: Both): Promise<void> {
+  cleanness.isClean = false;
+  await worker.run('set default_transaction_read_only = off');
+}
+
+/** Creates the ledger, or brings it up to date, and looks at a server that was not looked at before. */
+async function makeReady(
+  both: Both,
+  key: LedgerKey,
+  options: MigrateOptions & Seen,
 ): Promise<Ledger> {
   const { worker, observer } = both;
-  const first = await readAll(worker, key, options.proven);
-  if (first.isReady) return first.ledger;
   return withLedgerLock(both, key, options, async () => {
     // Creating it again would wait for the migrations of another tenant that has just begun.
     const { ledger, isReady } = await readAll(worker, key, options.proven);
@@ -274,10 +327,10 @@ async function withLedgerLock<T>(
 function makeContext(from: {
   worker: Session;
   observer: Observer;
+  cleanness: Cleanness;
   key: LedgerKey;
   ledger: Ledger;
   options: MigrateOptions;
-  cleanness: Cleanness;
 }): ApplyContext {
   const { worker, observer, key, ledger, options, cleanness } = from;
   return {

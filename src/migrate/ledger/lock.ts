@@ -53,18 +53,21 @@ export interface LockOptions {
 
 /**
  * Takes a session-level advisory lock by polling. The blocking call is never used: its waiter
- * holds a snapshot, and `create index concurrently` of the one who works waits for that.
+ * holds a snapshot, and `create index concurrently` of the one who works waits for that. The first try is
+ * sent before this returns.
  *
+ * @returns how often it was tried
  * @throws {EvdbError} LOCKED, naming the holder
  */
 export async function acquireLock(
   session: Session,
   id: LockId,
   options: LockOptions,
-): Promise<void> {
+): Promise<{ tries: number }> {
   const startedAt = Date.now();
   let reportAt = 0;
-  for (let tries = 1; !(await tryLock(session, id)); tries++) {
+  for (let tries = 1; ; tries++) {
+    if (await tryLock(session, id)) return { tries };
     const waitedMs = Date.now() - startedAt;
     if (waitedMs >= options.waitMs) throw await lockedError(session, id, waitedMs);
     if (options.onWait && waitedMs >= reportAt) {
