@@ -119,13 +119,15 @@ select
         when c.relpersistence = 'u' then 'yes'
         when d.deptype = 'i' then 'no'
     end as "unlogged",
-    case when d.deptype = 'i' or s.seqtypid = 'pg_catalog.int8'::pg_catalog.regtype then null
-        else pg_catalog.format_type(s.seqtypid, null)
-    end as "type",
+    case when s.seqtypid <> l.usual then pg_catalog.format_type(s.seqtypid, null) end as "type",
     case when s.seqincrement <> 1 then s.seqincrement::text end as "increment",
-    case when s.seqmin <> case when s.seqincrement > 0 then 1 else l.least end then s.seqmin::text end as "minimum",
-    case when s.seqmax <> case when s.seqincrement > 0 then l.greatest else -1 end then s.seqmax::text end as "maximum",
-    case when s.seqstart <> case when s.seqincrement > 0 then s.seqmin else s.seqmax end then s.seqstart::text end as "start",
+    case when l.says_all or s.seqmin <> case when s.seqincrement > 0 then 1 else l.least end then s.seqmin::text
+    end as "minimum",
+    case when l.says_all or s.seqmax <> case when s.seqincrement > 0 then l.greatest else -1 end then s.seqmax::text
+    end as "maximum",
+    case when l.says_all or s.seqstart <> case when s.seqincrement > 0 then s.seqmin else s.seqmax end
+        then s.seqstart::text
+    end as "start",
     case when s.seqcache <> 1 then s.seqcache::text end as "cache",
     case when s.seqcycle then 'yes' end as "cycle",
     case when d.deptype = 'a'
@@ -137,16 +139,19 @@ select
 from pg_catalog.pg_class as c
 join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
 join pg_catalog.pg_sequence as s on s.seqrelid = c.oid
-cross join lateral (
-    select
-        case s.seqtypid::integer when 21 then -32768 when 23 then -2147483648 else -9223372036854775808 end as least,
-        case s.seqtypid::integer when 21 then 32767 when 23 then 2147483647 else 9223372036854775807 end as greatest
-) as l
 left join pg_catalog.pg_depend as d
     on d.classid = ${CATALOG.class} and d.objid = c.oid and d.objsubid = 0
     and d.refclassid = ${CATALOG.class} and d.deptype in ('a', 'i')
 left join pg_catalog.pg_class as r on r.oid = d.refobjid
 left join pg_catalog.pg_attribute as a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+cross join lateral (
+    select
+        case when d.deptype = 'i' then a.atttypid else 'pg_catalog.int8'::pg_catalog.regtype end as usual,
+        -- a copy of an identity (like … including identity) is a bigint with the limits of its original
+        coalesce(d.deptype = 'i' and s.seqtypid <> a.atttypid, false) as says_all,
+        case s.seqtypid::integer when 21 then -32768 when 23 then -2147483648 else -9223372036854775808 end as least,
+        case s.seqtypid::integer when 21 then 32767 when 23 then 2147483647 else 9223372036854775807 end as greatest
+) as l
 where ${inScope(context, 'c.relnamespace')}
     and ${standsAlone(CATALOG.class, 'c.oid')}`,
 };

@@ -36,11 +36,17 @@ function renderIdentity(column: StructureObject, { partsOf }: Contents): string 
   const name = sequence?.parts['sequence name'];
   const options = [
     name && `sequence name ${name}`,
-    ...(sequence ? sequenceOptions(sequence.parts) : []),
+    ...(sequence && !sequence.parts.type ? sequenceOptions(sequence.parts) : []),
     sequence?.parts.unlogged && (sequence.parts.unlogged === 'yes' ? 'unlogged' : 'logged'),
   ].filter(Boolean);
   const said = options.length > 0 ? ` (${options.join(' ')})` : '';
   return `generated ${column.parts.identity} as identity${said}`;
+}
+
+/** What an identity cannot say of its sequence: that it is of another type than its column. */
+export function renderIdentityType({ name, parts }: StructureObject): string[] {
+  if (!parts.type) return [];
+  return [`alter sequence ${name} ${sequenceOptions(parts).join(' ')} restart;`];
 }
 
 /** What differs from the default, as `create sequence` says it. */
