@@ -23,6 +23,7 @@ import type { Style } from '../report/table.ts';
 import { renderCount, renderDuration, renderNumber } from '../text/units.ts';
 import { type CliContext, loadStyle } from './context.ts';
 import type { CommandInput } from './define.ts';
+import { ROLLING_BACK_MIGRATIONS, withStop } from './exit-codes.ts';
 import { printable } from './output.ts';
 import { createJsonProgress } from './progress-json.ts';
 
@@ -36,7 +37,7 @@ export interface ProgressPrinter {
 }
 
 /** Lists finished steps on stdout, and tells of waiting and warnings on stderr. */
-export async function createProgress(
+async function createProgress(
   { context, style, flags }: CommandInput,
   command: string,
 ): Promise<ProgressPrinter> {
@@ -85,6 +86,28 @@ export async function createProgress(
       }
     },
   };
+}
+
+/** What work that takes the runner's lock is given. */
+export interface RunUse {
+  signal: AbortSignal;
+  onProgress: OnMigrationProgress;
+}
+
+/** Runs work that takes the runner's lock: Ctrl-C winds it up, and what it tells is printed. */
+export async function withProgress<T>(
+  input: CommandInput,
+  command: string,
+  work: (use: RunUse) => Promise<T>,
+): Promise<T> {
+  const { onProgress, stop } = await createProgress(input, command);
+  try {
+    return await withStop(input.context, ROLLING_BACK_MIGRATIONS, (signal) =>
+      work({ signal, onProgress }),
+    );
+  } finally {
+    stop();
+  }
 }
 
 /** Without a terminal, one line per batch would hide other messages. */

@@ -1,6 +1,7 @@
 import { expect } from 'vitest';
 import { closeSql, openSql } from '../support/databases.ts';
 import { test } from '../support/fixture.ts';
+import { holdRunnerLock } from '../support/migrate-kit.ts';
 import { runCli, startCli } from '../support/run-cli.ts';
 
 test('says whom it waits for, gives up after --lock-wait-budget, and exits 4', async ({
@@ -89,3 +90,21 @@ test('shows the line of a statement that was interrupted and cannot be judged', 
     ),
   });
 });
+
+for (const command of ['baseline 001 --confirm', 'repair 001 --confirm', 'seed']) {
+  test(`${command} says whom it waits for, and goes on`, async ({ project, emptyDb }) => {
+    await project.migration('001_a', 'create table a (id int);\n');
+    await project.write('seeds/a.sql', 'insert into a values (1);\n');
+    const options = { cwd: project.dir, env: { EVDB_URL: emptyDb.url } };
+    if (!command.startsWith('baseline')) {
+      expect(await runCli(['migrate', 'up'], options)).toMatchObject({ code: 0 });
+      await project.migration('001_a', 'create table a (id int, n int);\n');
+    }
+    const runner = await holdRunnerLock({ openOther: () => openSql(emptyDb.url, 1) });
+    const words = command === 'seed' ? ['seed'] : ['migrate', ...command.split(' ')];
+    const running = startCli(words, options);
+    await running.printed('waiting for pid ');
+    await closeSql(runner);
+    expect(await running.result).toMatchObject({ code: 0 });
+  });
+}

@@ -117,7 +117,7 @@ async function listRelations(sql: postgres.Sql, schema: string): Promise<string[
 
 /** Takes the lock of the target's runner in another session, as a runner does that hangs. */
 export async function holdRunnerLock(
-  stage: MigrateStage,
+  stage: Pick<MigrateStage, 'openOther'>,
   schema = 'public',
 ): Promise<postgres.Sql> {
   const [classId, objectId] = runnerLock({ ledgerSchema: 'evdb', targetSchema: schema });

@@ -8,11 +8,12 @@ import { renderRestore } from '../../migrate/repair/restore.ts';
 import { sameCommand } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT, ROLLING_BACK_MIGRATIONS, withStop } from '../exit-codes.ts';
+import { withProgress } from '../progress.ts';
 import { loadMigrateOptions, requireConsent } from '../settings.ts';
 
 export async function handleRepair(input: CommandInput): Promise<CommandResult> {
   const { planMigrateRepair, repairMigrations } = await import('../../migrate/repair/repair.ts');
-  const { flags, args, context, style } = input;
+  const { flags, args, style } = input;
   const [version] = args;
   const { options } = await loadMigrateOptions(input, (config) =>
     requireConsent(input, config, 'repair'),
@@ -20,8 +21,8 @@ export async function handleRepair(input: CommandInput): Promise<CommandResult> 
   const { forget, as, confirm, reason } = flags as Record<string, never>;
   const dryRun = flags.dryRun === true;
   const run = dryRun ? planMigrateRepair : repairMigrations;
-  const result = await withStop(context, ROLLING_BACK_MIGRATIONS, (signal) =>
-    run({ ...options, version, forget, as, confirm, reason, signal }),
+  const result = await withProgress(input, 'migrate repair', (use) =>
+    run({ ...options, version, forget, as, confirm, reason, ...use }),
   );
   return {
     data: { dryRun, ...result },
@@ -34,7 +35,7 @@ export async function handleBaseline(input: CommandInput): Promise<CommandResult
   const { planMigrateBaseline, baselineMigrations } = await import(
     '../../migrate/repair/baseline.ts'
   );
-  const { flags, args, context, style } = input;
+  const { flags, args, style } = input;
   const version = args[0] as string;
   const { options } = await loadMigrateOptions(input, (config) =>
     requireConsent(input, config, 'baseline'),
@@ -42,8 +43,8 @@ export async function handleBaseline(input: CommandInput): Promise<CommandResult
   const { confirm, reason } = flags as Record<string, never>;
   const dryRun = flags.dryRun === true;
   const run = dryRun ? planMigrateBaseline : baselineMigrations;
-  const result = await withStop(context, ROLLING_BACK_MIGRATIONS, (signal) =>
-    run({ ...options, version, confirm, reason, signal }),
+  const result = await withProgress(input, 'migrate baseline', (use) =>
+    run({ ...options, version, confirm, reason, ...use }),
   );
   return { data: { dryRun, ...result }, text: renderBaseline(result, { style, dryRun }) };
 }
@@ -89,7 +90,7 @@ function noTool(): EvdbError {
 }
 
 async function adopt(
-  { flags, context, style }: CommandInput,
+  input: CommandInput,
   options: MigrateOptions,
   {
     from,
@@ -97,12 +98,13 @@ async function adopt(
     startAfter,
   }: { from: AdoptableTool; configured: string; startAfter: string | undefined },
 ): Promise<CommandResult> {
+  const { flags, context, style } = input;
   const { adoptMigrations, planMigrateAdopt } = await import('../../adopt/adopt.ts');
   const { fromDir: fromDirectory, table, reason } = flags as Record<string, never>;
   const dryRun = flags.dryRun === true;
   const run = dryRun ? planMigrateAdopt : adoptMigrations;
-  const result = await withStop(context, ROLLING_BACK_MIGRATIONS, (signal) =>
-    run({ ...options, from, root: context.cwd, fromDirectory, table, reason, signal }),
+  const result = await withProgress(input, 'migrate adopt', (use) =>
+    run({ ...options, from, root: context.cwd, fromDirectory, table, reason, ...use }),
   );
   const limit = context.isOutTerminal && !flags.all ? ROWS_ON_TERMINAL : undefined;
   const isOther = resolve(configured) !== resolve(options.directory);
@@ -114,16 +116,17 @@ async function adopt(
 }
 
 async function undo(
-  { flags, context, style }: CommandInput,
+  input: CommandInput,
   options: MigrateOptions,
   from: AdoptableTool | undefined,
 ): Promise<CommandResult> {
+  const { flags, style } = input;
   const { planUndoAdoption, undoAdoption } = await import('../../adopt/record.ts');
   const { confirm, reason } = flags as Record<string, never>;
   const dryRun = flags.dryRun === true;
   const run = dryRun ? planUndoAdoption : undoAdoption;
-  const result = await withStop(context, ROLLING_BACK_MIGRATIONS, (signal) =>
-    run({ ...options, from, confirm, reason, signal }),
+  const result = await withProgress(input, 'migrate adopt', (use) =>
+    run({ ...options, from, confirm, reason, ...use }),
   );
   return {
     data: { dryRun, undo: true, ...result },

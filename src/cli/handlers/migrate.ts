@@ -14,7 +14,7 @@ import { commandLine, sameCommand } from '../../text/command-line.ts';
 import { loadStyle } from '../context.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT, ROLLING_BACK_MIGRATIONS, withStop } from '../exit-codes.ts';
-import { createProgress } from '../progress.ts';
+import { withProgress } from '../progress.ts';
 import { loadPrompts, requireYes } from '../prompts.ts';
 import {
   databaseName,
@@ -277,32 +277,24 @@ export async function runWithProgress<Options extends MigrateOptions>(
   run: (options: Options) => Promise<MigrationResult>,
   command: 'up' | 'down' | 'redo' | 'reset' | 'backfill',
 ): Promise<CommandResult> {
-  const { context } = input;
-  const progress = await createProgress(
-    input,
-    command === 'backfill' ? 'backfill run' : `migrate ${command}`,
-  );
-  try {
+  const name = command === 'backfill' ? 'backfill run' : `migrate ${command}`;
+  return withProgress(input, name, async ({ signal, onProgress }) => {
     const told = new Set<string>();
-    const onProgress: OnMigrationProgress = (event) => {
+    const listen: OnMigrationProgress = (event) => {
       if (event.kind === 'warning') told.add(event.warning.message);
-      progress.onProgress(event);
+      onProgress(event);
     };
-    const result = await withStop(context, ROLLING_BACK_MIGRATIONS, (signal) =>
-      run({ ...options, signal, onProgress }),
-    );
+    const result = await run({ ...options, signal, onProgress: listen });
     // Where nothing has to be done, the result alone has them.
     for (const warning of result.warnings) {
-      if (!told.has(warning.message)) progress.onProgress({ kind: 'warning', warning });
+      if (!told.has(warning.message)) onProgress({ kind: 'warning', warning });
     }
     return {
       data: { dryRun: false, ...result },
       text: renderSummary(result, command, await targetOf(command, result, options)),
       exitCode: EXIT.done,
     };
-  } finally {
-    progress.stop();
-  }
+  });
 }
 
 /** The version that `up` was to end with, as its file names it: `003` for 3; only where it had nothing to do. */

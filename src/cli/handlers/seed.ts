@@ -3,12 +3,11 @@ import { EvdbError } from '../../errors.ts';
 import { renderSeeds } from '../../migrate/seed/report.ts';
 import { sameCommand } from '../../text/command-line.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
-import { ROLLING_BACK_MIGRATIONS, withStop } from '../exit-codes.ts';
-import { createProgress } from '../progress.ts';
+import { withProgress } from '../progress.ts';
 import { describeTarget, environmentName, loadMigrateOptions } from '../settings.ts';
 
 export async function handleSeed(input: CommandInput): Promise<CommandResult> {
-  const { flags, context } = input;
+  const { flags } = input;
   const { planSeeds, applySeeds } = await import('../../migrate/seed/seeds.ts');
   const { config, options } = await loadMigrateOptions(input, (read) =>
     requireConsent(input, read),
@@ -19,15 +18,8 @@ export async function handleSeed(input: CommandInput): Promise<CommandResult> {
     const plan = await planSeeds(all);
     return { data: { dryRun, ...plan }, text: renderSeeds(plan, { isDone: false }) };
   }
-  const progress = await createProgress(input, 'seed');
-  try {
-    const result = await withStop(context, ROLLING_BACK_MIGRATIONS, (signal) =>
-      applySeeds({ ...all, signal, onProgress: progress.onProgress }),
-    );
-    return { data: { dryRun, ...result }, text: renderSeeds(result, { isDone: true }) };
-  } finally {
-    progress.stop();
-  }
+  const result = await withProgress(input, 'seed', (use) => applySeeds({ ...all, ...use }));
+  return { data: { dryRun, ...result }, text: renderSeeds(result, { isDone: true }) };
 }
 
 function requireConsent({ flags }: CommandInput, config: Config): void {
