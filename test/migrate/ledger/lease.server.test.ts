@@ -10,32 +10,9 @@ import {
   resetSchema,
 } from '../../../src/index.ts';
 import { holdsLeaseSql, takeLeaseSql } from '../../../src/migrate/ledger/lease.ts';
-import { LIES, startLyingServer } from '../../support/lying-server.ts';
-import {
-  test as base,
-  holdRunnerLock,
-  type MigrateStage,
-  untilHeard,
-} from '../../support/migrate-kit.ts';
+import { holdRunnerLock, type MigrateStage, untilHeard } from '../../support/migrate-kit.ts';
 import { failureOf, POLL } from '../../support/waiting.ts';
-
-/** Options of runners with a lease, on a server where an advisory lock keeps nobody out. */
-const test = base.extend<{ $test: { leased: MigrateOptions } }>({
-  leased: async ({ stage }, use) => {
-    const server = await startLyingServer(stage.url, LIES.sharedLocks);
-    await use({ ...(await stage.optionsFor(server.url)), lock: 'lease', leaseMs: 60_000 });
-    await server.close();
-  },
-});
-
-const TOKEN = '00000000-0000-4000-8000-000000000001';
-
-/** Another runner has the lease now, as after one that was stopped for long. */
-async function takeOver({ sql }: MigrateStage): Promise<void> {
-  const taken =
-    await sql`update evdb.lease set token = ${TOKEN}::uuid where target_schema = 'public'`;
-  expect(taken.count).toBe(1);
-}
+import { TOKEN, takeOver, test } from './lease-kit.ts';
 
 /** A lease of a runner that is gone. */
 async function leave({ sql }: MigrateStage, leftSeconds: number): Promise<void> {
