@@ -108,15 +108,13 @@ const REPEATABLES_SINCE = 9;
 const TABLES = ['ledger_format', 'migration', 'migration_text', 'history'];
 const REPEATABLE_TABLES = ['repeatable', 'repeatable_text'];
 
-/** The ledger's tables that there are, as one text. */
+/** The ledger's tables that there are, as one text. Looked up by name: a join of the catalog takes longer to plan. */
 function tablesSql(ledgerSchema: string): string {
-  return `(
-        select coalesce(pg_catalog.string_agg(c.relname, ' '), '')
-        from pg_catalog.pg_class as c
-        join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-        where n.nspname = ${quoteLiteral(ledgerSchema)}
-            and c.relname in (${[...TABLES, ...REPEATABLE_TABLES].map(quoteLiteral).join(', ')})
-    )`;
+  const tables = [...TABLES, ...REPEATABLE_TABLES].map((table) => {
+    const name = quoteLiteral(`${quoteIdent(ledgerSchema)}.${table}`);
+    return `case when pg_catalog.to_regclass(${name}) is not null then ${quoteLiteral(table)} end`;
+  });
+  return `pg_catalog.concat_ws(' ', ${tables.join(', ')})`;
 }
 
 /** Where some of its tables are there, it was not that nothing is applied. */
