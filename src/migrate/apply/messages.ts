@@ -1,6 +1,7 @@
 import type { FailedStatement } from '../../connection/driver-query.ts';
 import type { Row, Session } from '../../connection/session.ts';
 import type { Statement } from '../../sql/statements.ts';
+import { lackingCharacter } from '../files/file-errors.ts';
 
 /*
  * What a transaction sends, in as few messages as can be: each costs the server as much as a small
@@ -40,8 +41,7 @@ export function createOutbox(worker: Session, { onDone, onError }: Outcome): Out
         },
       );
     } catch (error) {
-      const { failedAt } = error as FailedStatement;
-      throw onError(error as Error, message[failedAt]);
+      throw onError(error as Error, message[failedPart(error, message)]);
     }
   };
   return {
@@ -53,6 +53,14 @@ export function createOutbox(worker: Session, { onDone, onError }: Outcome): Out
       return [deliver(message)];
     },
   };
+}
+
+/** A message whose text cannot be converted fails as a whole, so the server names no statement of it. */
+function failedPart(error: unknown, message: readonly Part[]): number {
+  const { failedAt } = error as FailedStatement;
+  const character = failedAt === 0 ? lackingCharacter(error) : undefined;
+  const at = character ? message.findIndex(({ text }) => text.includes(character)) : -1;
+  return at < 0 ? failedAt : at;
 }
 
 /**

@@ -147,7 +147,7 @@ left join pg_catalog.pg_attribute as a on a.attrelid = d.refobjid and a.attnum =
 cross join lateral (
     select
         case when d.deptype = 'i' then a.atttypid else 'pg_catalog.int8'::pg_catalog.regtype end as usual,
-        -- a copy of an identity (like … including identity) is a bigint with the limits of its original
+        -- a copy of an identity (like ... including identity) is a bigint with the limits of its original
         coalesce(d.deptype = 'i' and s.seqtypid <> a.atttypid, false) as says_all,
         case s.seqtypid::integer when 21 then -32768 when 23 then -2147483648 else -9223372036854775808 end as least,
         case s.seqtypid::integer when 21 then 32767 when 23 then 2147483647 else 9223372036854775807 end as greatest

@@ -167,6 +167,23 @@ describe('a character that the encoding lacks', () => {
     });
   });
 
+  test('in one of several statements that are sent together is shown at its place', async ({
+    stage,
+    admin,
+  }) => {
+    await inEncoding('LATIN1', { stage, admin }, async ({ options }) => {
+      await stage.migration(
+        '001_a',
+        "create table a ();\ncreate table b ();\ncomment on table b is 'é 🎈';\ncreate table c ();\n",
+      );
+      await expect(migrateUp(options)).rejects.toMatchObject({
+        code: 'MIGRATION_FAILED',
+        location: { line: 3, column: 26 },
+        server: { sqlstate: '22P05' },
+      });
+    });
+  });
+
   test('in a comment is shown at its place, because the ledger keeps it', async ({
     stage,
     admin,
