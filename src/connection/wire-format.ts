@@ -65,6 +65,8 @@ export interface Column {
   readonly name: string;
   /** Oid of the type, as in pg_type. */
   readonly dataTypeID: number;
+  /** Such as a length, as in pg_attribute; -1 for none. */
+  readonly dataTypeModifier: number;
 }
 
 const readText: ReadValue = (bytes, start, end) => bytes.toString('utf8', start, end);
@@ -121,12 +123,12 @@ function setOwn(row: object, name: string, value: unknown): void {
 
 function readColumns(description: Buffer): Column[] {
   const columns: Column[] = [];
-  let at = HEAD_BYTES + 2;
-  while (at < description.length) {
-    const end = description.indexOf(0, at);
+  for (let at = HEAD_BYTES + 2, end = 0; at < description.length; at = end + 19) {
+    end = description.indexOf(0, at);
     const name = description.toString('utf8', at, end);
-    columns.push(Object.freeze({ name, dataTypeID: description.readUInt32BE(end + 7) }));
-    at = end + 19;
+    const dataTypeID = description.readUInt32BE(end + 7);
+    const dataTypeModifier = description.readInt32BE(end + 13);
+    columns.push(Object.freeze({ name, dataTypeID, dataTypeModifier }));
   }
   return columns;
 }

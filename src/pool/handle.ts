@@ -8,6 +8,8 @@ export interface ResultField {
   name: string;
   /** Oid of the type, as in pg_type. */
   dataTypeID: number;
+  /** What the type was narrowed by, such as the length of a varchar, as in pg_attribute; -1 for nothing. */
+  dataTypeModifier: number;
 }
 
 /** The result of one statement. */

@@ -33,10 +33,10 @@ function row(...values: (string | null)[]): Buffer {
   return message('D', int16(values.length), ...values.map((one) => [...value(one)]));
 }
 
-function description(...columns: [name: string, type: number][]): Buffer {
-  const parts = columns.flatMap(([name, type]) => [
+function description(...columns: [name: string, type: number, modifier?: number][]): Buffer {
+  const parts = columns.flatMap(([name, type, modifier = -1]) => [
     `${name}\0`,
-    [...int32(0), ...int16(0), ...int32(type), ...int16(4), ...int32(-1), ...int16(0)],
+    [...int32(0), ...int16(0), ...int32(type), ...int16(4), ...int32(modifier), ...int16(0)],
   ]);
   return message('T', int16(columns.length), ...parts);
 }
@@ -102,11 +102,11 @@ describe('the shape of rows', () => {
   const read = (shape: RowShape, bytes: Buffer) => shape.readRow(bytes, 0, bytes.length);
 
   it('reads values by the types of the columns, and null', () => {
-    const shape = new RowShape(description(['id', 23], ['name', 25], ['ä', 9999]), readers);
+    const shape = new RowShape(description(['id', 23], ['name', 25, 24], ['ä', 9999]), readers);
     expect(shape.fields).toEqual([
-      { name: 'id', dataTypeID: 23 },
-      { name: 'name', dataTypeID: 25 },
-      { name: 'ä', dataTypeID: 9999 },
+      { name: 'id', dataTypeID: 23, dataTypeModifier: -1 },
+      { name: 'name', dataTypeID: 25, dataTypeModifier: 24 },
+      { name: 'ä', dataTypeID: 9999, dataTypeModifier: -1 },
     ]);
     expect(read(shape, row('-17', 'Ünal 😀', null))).toEqual({ id: -17, name: 'Ünal 😀', ä: null });
     expect(read(shape, row(null, '', 'x'))).toEqual({ id: null, name: '', ä: 'x' });

@@ -147,16 +147,16 @@ test('gives plain rows, and says what each statement did', async ({ stage, skip 
   ).toEqual(['MERGE', 2, []]);
 });
 
-test('names the columns and their types, also where no row came', async ({ stage }) => {
+test('names the columns and their types and lengths, also where no row came', async ({ stage }) => {
   const pool = stage.pool({ max: 1 });
-  const text = `select 1 as n, 'a'::text as "a b", null::jsonb as doc where $1::boolean`;
+  const text = `select 1 as n, 'a'::varchar(9) as "a b", null::jsonb as doc where $1::boolean`;
   for (const isThere of [true, false, true, false]) {
     const { fields, rowCount } = await pool.query(text, [isThere]);
     expect(rowCount).toBe(isThere ? 1 : 0);
     expect(fields).toEqual([
-      { name: 'n', dataTypeID: 23 },
-      { name: 'a b', dataTypeID: 25 },
-      { name: 'doc', dataTypeID: 3802 },
+      { name: 'n', dataTypeID: 23, dataTypeModifier: -1 },
+      { name: 'a b', dataTypeID: 1043, dataTypeModifier: 13 },
+      { name: 'doc', dataTypeID: 3802, dataTypeModifier: -1 },
     ]);
   }
   expect((await pool.query('create table t ()')).fields).toEqual([]);
@@ -172,7 +172,11 @@ test('lets nobody reach the driver, or the key of its connection, by way of a re
   const result = await pool.query('select 1 as n');
   expect(Reflect.ownKeys(result).sort()).toEqual(['command', 'fields', 'rowCount', 'rows']);
   expect(Reflect.ownKeys(result.rows)).toEqual(['0', 'length']);
-  expect(Reflect.ownKeys(result.fields[0] ?? {})).toEqual(['name', 'dataTypeID']);
+  expect(Reflect.ownKeys(result.fields[0] ?? {})).toEqual([
+    'name',
+    'dataTypeID',
+    'dataTypeModifier',
+  ]);
   const error = await failureOf(pool.query('select 1 / 0'));
   expect(JSON.stringify([error, Object.entries(error)])).not.toMatch(/secret|password/);
 });
@@ -185,7 +189,7 @@ test('keeps apart what callers do to the fields of their results', async ({ stag
   const fields = (await read()).fields as unknown as { name?: string }[];
   expect(() => fields.pop()).toThrow(TypeError);
   expect(() => Object.assign(fields[0] ?? {}, { name: 'other' })).toThrow(TypeError);
-  expect((await read()).fields).toEqual([{ name: 'n', dataTypeID: 23 }]);
+  expect((await read()).fields).toEqual([{ name: 'n', dataTypeID: 23, dataTypeModifier: -1 }]);
 });
 
 test('runs tagged templates, whose values are never read as SQL', async ({ stage }) => {

@@ -1,5 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Session } from '../../connection/session.ts';
+import { openStatementSession, type StatementSession } from '../../connection/statement-session.ts';
+import type { Column } from '../../connection/wire-format.ts';
 import { advance, isWord, openCursor } from '../../sql/lexer.ts';
 import { loadSqlParser, type SqlParser } from '../../sql/parser.ts';
 import { quoteLiteral } from '../../sql/quote.ts';
@@ -36,35 +38,63 @@ export async function readRebuilds(
   { searchPath, targetSchema }: { searchPath: string; targetSchema: string },
 ): Promise<RebuiltView[][]> {
   const parser = await loadSqlParser();
-  const found: RebuiltView[][] = [];
-  for (const part of parts) {
-    const rebuilt: RebuiltView[] = [];
-    for (const made of part.makes) {
-      const text = part.statements[made.statementIndex]?.text;
+  const views = parts.map(({ makes, statements }) =>
+    makes.flatMap((made) => {
+      const text = statements[made.statementIndex]?.text;
       const view = made.kind === 'view' && text ? readView(text, parser) : undefined;
-      if (!view) continue;
-      const name = writtenMade(made, targetSchema);
-      const rebuild = await inReadOnly(session, searchPath, async () =>
-        (await fitsInPlace(session, name, view))
-          ? undefined
-          : readRebuild(session, { isRoutine: false, name }),
-      );
-      if (rebuild) rebuilt.push(rebuild);
+      return view ? [{ ...view, name: writtenMade(made, targetSchema) }] : [];
+    }),
+  );
+  if (views.every(({ length }) => length === 0)) return views.map(() => []);
+  const describer = await openStatementSession(session.options, {}, AS_TEXT);
+  try {
+    const found: RebuiltView[][] = [];
+    for (const ofPart of views) {
+      const rebuilt: RebuiltView[] = [];
+      for (const view of ofPart) {
+        const rebuild = await inReadOnly(session, searchPath, async () =>
+          (await fitsInPlace(session, view, () => describe(describer, searchPath, view.query)))
+            ? undefined
+            : readRebuild(session, { isRoutine: false, name: view.name }),
+        );
+        if (rebuild) rebuilt.push(rebuild);
+      }
+      found.push(rebuilt);
     }
-    found.push(rebuilt);
+    return found;
+  } finally {
+    await describer.close();
   }
-  return found;
+}
+
+/** Nothing is read or written with it: what the server says of the columns is all. */
+const AS_TEXT = { readers: new Map(), write: String };
+
+/** The columns of a query, with lengths and precisions, which the driver of other sessions does not tell. */
+async function describe(
+  { channel }: StatementSession,
+  searchPath: string,
+  query: string,
+): Promise<readonly Column[]> {
+  await channel.run(beginReadOnly(searchPath));
+  try {
+    return (await channel.query(`select * from (${query}\n) as q limit 0`, [], false, {})).fields;
+  } finally {
+    await channel.run('rollback');
+  }
 }
 
 /** What a statement says of its view. */
 interface WrittenView {
+  /** As `to_regclass` takes it. */
+  name: string;
   query: string;
   /** The names of its first columns, where they are not those of the query. */
   aliases: string[];
 }
 
 /** The tree has no place for where the query begins: behind the `as` where the rest parses to the same. */
-function readView(text: string, parser: SqlParser): WrittenView | undefined {
+function readView(text: string, parser: SqlParser): Omit<WrittenView, 'name'> | undefined {
   const tree = asKind(parser.parse(text) ?? undefined, 'ViewStmt');
   if (!tree?.query) return undefined;
   const wanted = withoutPlaces(tree.query);
@@ -88,14 +118,16 @@ function readView(text: string, parser: SqlParser): WrittenView | undefined {
   return undefined;
 }
 
+function beginReadOnly(searchPath: string): string {
+  return `begin read only; set local lock_timeout = '200ms'; set local search_path = ${searchPath}`;
+}
+
 async function inReadOnly<T>(
   session: Session,
   searchPath: string,
   work: () => Promise<T>,
 ): Promise<T | undefined> {
-  await session.run(
-    `begin read only; set local lock_timeout = '200ms'; set local search_path = ${searchPath}`,
-  );
+  await session.run(beginReadOnly(searchPath));
   try {
     return await work();
   } catch (error) {
@@ -110,17 +142,22 @@ async function inReadOnly<T>(
 /** Whether the view is not there, or its columns are the first ones of the query. */
 async function fitsInPlace(
   session: Session,
-  name: string,
-  { query, aliases }: WrittenView,
+  { name, aliases }: WrittenView,
+  readColumns: () => Promise<readonly Column[]>,
 ): Promise<boolean> {
-  const before = await session.run(`select attname as "name", atttypid::int8::float8 as "type"
+  const before =
+    await session.run(`select attname as "name", atttypid::int8::float8 as "type", atttypmod as "modifier"
 from pg_catalog.pg_attribute
 where attrelid = pg_catalog.to_regclass(${quoteLiteral(name)}) and attnum > 0
 order by attnum`);
   if (before.length === 0) return true;
-  const { columns } = await session.query(`select * from (${query}\n) as q limit 0`, [], false);
-  return before.every(({ name: known, type }, index) => {
-    const column = columns[index];
-    return column && (aliases[index] ?? column.name) === known && column.type === Number(type);
+  const columns = await readColumns();
+  return before.every(({ name: known, type, modifier }, index) => {
+    const { name: own, dataTypeID, dataTypeModifier } = columns[index] ?? {};
+    return (
+      (aliases[index] ?? own) === known &&
+      dataTypeID === Number(type) &&
+      dataTypeModifier === modifier
+    );
   });
 }

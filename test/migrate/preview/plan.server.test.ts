@@ -100,6 +100,29 @@ describe('a plan', () => {
     expect(await rebuilds()).toEqual([[]]);
   });
 
+  test('names what goes down where a column of a view gets another length or precision', async ({
+    stage,
+  }) => {
+    const narrow = (text: string, number: string) =>
+      `create or replace view narrow as select 'a'::${text} as text, 1::${number} as number;\n`;
+    await stage.migration('001_a', 'create table a ();');
+    await stage.migration('repeatable/narrow', narrow('varchar(20)', 'numeric(10, 2)'));
+    await migrateUp(stage.options);
+    await stage.sql`create view more as select text from narrow`;
+    for (const [text, number] of [
+      ['varchar(30)', 'numeric(10, 2)'],
+      ['varchar', 'numeric(10, 2)'],
+      ['varchar(20)', 'numeric(10, 3)'],
+    ] as const) {
+      await stage.migration('repeatable/narrow', narrow(text, number));
+      expect((await plan(stage)).steps).toMatchObject([
+        { rebuilds: [{ view: 'view public.narrow', dependents: ['view public.more'] }] },
+      ]);
+    }
+    await stage.migration('repeatable/narrow', narrow('varchar( 20 )', 'decimal(10,2)'));
+    expect((await plan(stage)).steps).toMatchObject([{ rebuilds: [] }]);
+  });
+
   test('tells how many rows a statement changes, and about how long it takes', async ({
     stage,
   }) => {
