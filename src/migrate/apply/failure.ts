@@ -13,7 +13,7 @@ import { commandLine } from '../../text/command-line.ts';
 import { lackingCharacter } from '../files/file-errors.ts';
 import { ScriptError } from '../files/script-error.ts';
 import type { Script } from '../files/source.ts';
-import { fenceSql } from '../ledger/lock.ts';
+import { fenceSql, holdsLockSql, leaseLost } from '../ledger/lock.ts';
 import { insertHistorySql } from '../ledger/record.ts';
 import { fullName } from '../plan/plan.ts';
 import type { MigrationStep } from '../plan/prepare.ts';
@@ -27,9 +27,18 @@ export async function describeFailure(
   if (mayBeCommitted(error)) return error;
   const described = context.signal?.aborted
     ? interrupted(context.signal.reason, step)
-    : describe(error, { step, context, seen });
+    : (await hasLostLease(error, context))
+      ? leaseLost()
+      : describe(error, { step, context, seen });
   await recordFailure(described, step, context);
   return described;
+}
+
+/** A transaction with a snapshot of its own sees the lease as it was: the server refuses its lock (40001). */
+async function hasLostLease(error: unknown, { key, observer }: ApplyContext): Promise<boolean> {
+  if (key.lease === undefined || codeOf(error) !== '40001') return false;
+  const [row] = await observer.run(`select ${holdsLockSql(key)} as "holds"`).catch(() => []);
+  return row?.holds === false;
 }
 
 /** Of a backfill only the batch under way is rolled back. */
