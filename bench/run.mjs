@@ -2,6 +2,7 @@
 //
 //   npm run bench                          the fourteen rows of docs/performance.md, in a short form, and
 //                                          writes them there
+//   npm run bench -- --slow                the slow ones alone: how costs grow; writes them there too
 //   npm run bench -- --all                 all that each benchmark measures, and the slow ones
 //   npm run bench -- --only 4,7            some rows, or benchmarks by their name; writes nothing
 //   npm run bench -- --compare ../before   measures the build of another checkout in the same rounds, one
@@ -43,7 +44,7 @@ import {
 /**
  * @typedef {object} Benchmark
  * @property {string} name of its script and of its results
- * @property {number[]} [rows] that it measures; one without is slow, and runs with `--all` only
+ * @property {number[]} [rows] that it measures; one without is slow, and runs with `--slow` and `--all` only
  * @property {string[]} [short] what it gets in each round of the short form
  * @property {string[]} [long] what it gets in each round of `--all`
  * @property {boolean} [keepsFiles] whose files are removed at the end of all, because making files is
@@ -116,6 +117,7 @@ function readOptions() {
   const { values } = parseArgs({
     options: {
       all: { type: 'boolean', default: false },
+      slow: { type: 'boolean', default: false },
       only: { type: 'string' },
       compare: { type: 'string' },
       rounds: { type: 'string', default: String(ROUNDS) },
@@ -161,7 +163,7 @@ async function run() {
 
 /** @param {Benchmark} benchmark */
 function isChosen({ name, rows }) {
-  if (options.only === undefined) return options.all || rows !== undefined;
+  if (options.only === undefined) return options.all || (rows === undefined) === options.slow;
   return options.only.some((one) => one === name || rows?.includes(Number(one)));
 }
 
@@ -276,14 +278,15 @@ function isRowChosen(row) {
   return options.only.some((one) => Number(one) === row || names.includes(one));
 }
 
-/** The second table is written only where all that it holds was measured. */
+/** Each table is written only where all that it holds was measured. */
 function writeDocument(said, { rows, others }) {
   const path = join(root, DOCUMENT);
   const part = (figures) => `${said}\n\n${renderFigures(figures, { isMarkdown: true })}`;
   const count = countMet(rows);
   const summary = `${count.met} of ${count.rows} rows are met; a row with several figures counts if all of them are met.`;
-  let text = replacePart(readFileSync(path, 'utf8'), 'rows', `${part(rows)}\n\n${summary}`);
-  if (options.all) text = replacePart(text, 'others', part(others));
+  let text = readFileSync(path, 'utf8');
+  if (!options.slow) text = replacePart(text, 'rows', `${part(rows)}\n\n${summary}`);
+  if (options.slow || options.all) text = replacePart(text, 'others', part(others));
   writeFileSync(path, text);
   console.log(`written: ${DOCUMENT}`);
 }
