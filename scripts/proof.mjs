@@ -99,11 +99,11 @@ function runProof() {
   );
   const found = readKept(folder, out);
   rmSync(folder, { recursive: true, force: true });
-  return { status: ended, kept: found };
+  return { status: ended, kept: { ...found, commits: [readCommit()] } };
 }
 
 function emptyKept() {
-  return { server: '', records: [], counts: {}, seconds: 0 };
+  return { server: '', records: [], counts: {}, seconds: 0, commits: [] };
 }
 
 /** Records of single runs, and what tests counted, each in a file of its own. */
@@ -127,6 +127,7 @@ function addKept(one, other) {
     records: [...one.records, ...other.records],
     counts: addCounts(one.counts, other.counts),
     seconds: one.seconds + other.seconds,
+    commits: [...new Set([...one.commits, ...other.commits])],
   };
 }
 
@@ -140,10 +141,17 @@ function addCounts(one, other) {
   return sum;
 }
 
-function renderResult({ server, records, counts, seconds: took }) {
+function readCommit() {
+  return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
+}
+
+function renderResult({ server, records, counts, seconds: took, commits }) {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
-  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
-  const where = [`evdb ${version} at ${commit}`, `Node ${process.versions.node}`, server];
+  const where = [
+    `evdb ${version} at ${commits.join(', ')}`,
+    `Node ${process.versions.node}`,
+    server,
+  ];
   const machine = `${availableParallelism()} cores of ${cpus()[0]?.model ?? 'an unknown processor'}`;
   const wrong = records.filter((one) => one.wrong.length > 0).length;
   const told = records.length > 0 ? `${records.length} runs, ${wrong} of them wrong; ` : '';
