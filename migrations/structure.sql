@@ -1840,7 +1840,8 @@ AS $function$
             y.indexrelid as by_oid,
             x.has_to_stay,
             x.precedence,
-            y.precedence as by_precedence
+            y.precedence as by_precedence,
+            x.columns = y.columns and x.included <@ y.included and y.included <@ x.included as are_the_same
         from ranked x
         join ranked y
             on y.indrelid = x.indrelid
@@ -1873,8 +1874,8 @@ AS $function$
                 )
             )
     ),
-    droppable as (
-        select distinct c.index_oid
+    replaced as (
+        select c.index_oid, c.by_oid, c.are_the_same
         from covered c
         where not c.has_to_stay
             and (
@@ -1882,14 +1883,14 @@ AS $function$
                 or not exists (select from covered b where b.index_oid = c.by_oid and b.by_oid = c.index_oid)
             )
     ),
-    -- Covering is transitive, so something that stays covers everything that can go.
+    -- Covering is transitive, so something that stays covers everything that can go. An equal is named first,
+    -- also where it can go too: two equals are never both wanted, a narrower one may be.
     pairs as (
-        select distinct on (c.index_oid) c.index_oid, c.by_oid
-        from covered c
-        join droppable d on d.index_oid = c.index_oid
+        select distinct on (c.index_oid) c.index_oid, c.by_oid, c.are_the_same
+        from replaced c
         join ranked y on y.indexrelid = c.by_oid
-        where c.by_oid not in (select o.index_oid from droppable o)
-        order by c.index_oid, y.has_to_stay desc, y.relpages, y.precedence
+        where c.are_the_same or c.by_oid not in (select o.index_oid from replaced o)
+        order by c.index_oid, c.are_the_same desc, y.has_to_stay desc, y.relpages, y.precedence
     )
     select
         u.schemaname,
@@ -1898,10 +1899,10 @@ AS $function$
         u.index_size,
         u.index_size_bytes,
         y.relname::text,
-        case when s.are_the_same then 'duplicate' else 'prefix' end,
+        case when p.are_the_same then 'duplicate' else 'prefix' end,
         concat(
             case
-                when s.are_the_same then format('%I has the same columns in the same order', y.relname)
+                when p.are_the_same then format('%I has the same columns in the same order', y.relname)
                 when x.columns = y.columns then format('%I has the same columns and includes more', y.relname)
                 else format('%I begins with the same columns and serves the same searches', y.relname)
             end,
@@ -1915,9 +1916,6 @@ AS $function$
     from pairs p
     join ranked x on x.indexrelid = p.index_oid
     join ranked y on y.indexrelid = p.by_oid
-    cross join lateral (
-        select x.columns = y.columns and x.included <@ y.included and y.included <@ x.included
-    ) s (are_the_same)
     join get_index_usage_stats() u on u.indexname = x.relname
     order by u.index_size_bytes desc, u.tablename, u.indexname
 $function$;

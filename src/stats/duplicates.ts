@@ -95,7 +95,7 @@ function renderDuplicates(
   select x.nspname as "schema", x.table_name as "table", x.relname as "index",
     d.definition, u.size_bytes::float8 as "sizeBytes", u.is_estimated as "isSizeEstimated",
     u.scans::float8 as "scans", y.relname as "keptIndex", d.kept as "keptDefinition",
-    case when s.are_the_same then 'duplicate' else 'prefix' end as "kind",
+    case when p.are_the_same then 'duplicate' else 'prefix' end as "kind",
     ${REASON} as "reason",
     u.partitions::int as "partitions",
     case when x.own_constraint is null
@@ -112,9 +112,6 @@ function renderDuplicates(
   join ranked x on x.indexrelid = p.index_oid
   join ranked y on y.indexrelid = p.by_oid
   join used u on u.whole = p.index_oid
-  cross join lateral (
-    select x.columns = y.columns and x.included <@ y.included and y.included <@ x.included
-  ) s (are_the_same)
   cross join lateral (${renderDefinitions(precision)} offset 0) d
   order by u.size_bytes desc, x.nspname, x.table_name, x.relname`;
 }
@@ -122,7 +119,7 @@ function renderDuplicates(
 const REASON = `pg_catalog.concat(
       pg_catalog.format('%I ', y.relname),
       case
-        when s.are_the_same then 'has the same columns in the same order'
+        when p.are_the_same then 'has the same columns in the same order'
         when x.columns = y.columns then 'has the same columns and includes more'
         else 'begins with the same columns and serves the same searches'
       end,
@@ -215,7 +212,8 @@ function renderRanked(options: StatsOptions, hasNullsNotDistinct: boolean): stri
 
 const COVERED = `covered as materialized (
     select x.indexrelid as index_oid, y.indexrelid as by_oid, x.has_to_stay, x.precedence,
-      y.precedence as by_precedence
+      y.precedence as by_precedence,
+      x.columns = y.columns and x.included <@ y.included and y.included <@ x.included as are_the_same
     from ranked x
     join ranked y
       on y.indrelid = x.indrelid
@@ -245,20 +243,20 @@ const COVERED = `covered as materialized (
       )
       and (x.own_constraint is null or y.own_constraint is not null)
   ),
-  droppable as materialized (
-    select distinct c.index_oid from covered c
+  replaced as materialized (
+    select c.index_oid, c.by_oid, c.are_the_same from covered c
     where not c.has_to_stay
       and (c.by_precedence < c.precedence or not exists (
         select from covered b where b.index_oid = c.by_oid and b.by_oid = c.index_oid))
   ),
-  -- Covering is transitive, so something that stays covers everything that can go.
+  -- Covering is transitive, so something that stays covers everything that can go. An equal is named
+  -- first, also where it can go too: two equals are never both wanted, a narrower one may be.
   pairs as materialized (
-    select distinct on (c.index_oid) c.index_oid, c.by_oid
-    from covered c
-    join droppable d on d.index_oid = c.index_oid
+    select distinct on (c.index_oid) c.index_oid, c.by_oid, c.are_the_same
+    from replaced c
     join ranked y on y.indexrelid = c.by_oid
-    where c.by_oid not in (select o.index_oid from droppable o)
-    order by c.index_oid, y.has_to_stay desc, y.relpages, y.precedence
+    where c.are_the_same or c.by_oid not in (select o.index_oid from replaced o)
+    order by c.index_oid, c.are_the_same desc, y.has_to_stay desc, y.relpages, y.precedence
   )`;
 
 export const DUPLICATES_VIEW: ReportView<DuplicateIndexRow> = {

@@ -48,6 +48,16 @@ test('names duplicates and prefixes, and what to drop of two', async ({ emptyDb 
   expect((await find(url)).length).toBe(6);
 });
 
+test('calls two equals so where a wider one could replace both', async ({ emptyDb }) => {
+  const { sql, url } = emptyDb;
+  await sql.unsafe(`
+    create table t (a int, b int);
+    create index one on t (a);
+    create index two on t (a);
+    create index wide on t (a, b)`);
+  expect(await find(url)).toEqual(['one: prefix of wide', 'two: duplicate of one']);
+});
+
 test('takes nothing for the same that differs in anything', async ({ emptyDb }) => {
   const { sql, url } = emptyDb;
   await sql.unsafe(`
@@ -168,7 +178,9 @@ eventTest('agrees with the function of the event schema', async ({ db }) => {
   expect(await find(db.url)).toEqual(await own());
   await db.sql.unsafe(`create index one on events (created_by);
     create index two on events (created_by, date_time) where is_active;
-    create index three on registrations (event_id, user_id)`);
+    create index three on registrations (event_id, user_id);
+    create index four on events (created_by);
+    create index five on events (created_by, title)`);
   expect(await find(db.url)).toEqual(await own());
   expect((await find(db.url)).length).toBeGreaterThanOrEqual(2);
 });
