@@ -60,7 +60,7 @@ function describe(
   if (isConnectionLoss(error)) {
     return connectionLost(error, step);
   }
-  if (codeOf(error) === '42501') return notAllowed(error, context);
+  if (codeOf(error) === '42501') return notAllowed(error, step, context);
   const lacking = lackingCharacter(error);
   if (lacking !== undefined) return cannotKeep(error, lacking, step);
   const { schema_name: schema } = error as { schema_name?: string };
@@ -89,7 +89,7 @@ function ledgerRefuses(cause: Error, step: MigrationStep, { key }: ApplyContext)
 /** The statements went through, so it is in a comment or in the down script; the ledger keeps both. */
 function cannotKeep(cause: unknown, character: string, step: MigrationStep): EvdbError {
   const { message } = cause as Error;
-  const hint = `Nothing was changed. The ledger keeps the file and its down script whole, comments included: take "${character}" out, or write it as an escape.`;
+  const hint = `${nothingOf(step)} The ledger keeps the file and its down script whole, comments included: take "${character}" out, or write it as an escape.`;
   const at = step.script.text.indexOf(character);
   const server = { sqlstate: '22P05' };
   if (at >= 0) {
@@ -103,13 +103,13 @@ function cannotKeep(cause: unknown, character: string, step: MigrationStep): Evd
   );
 }
 
-function notAllowed(cause: unknown, { worker, key }: ApplyContext): EvdbError {
+function notAllowed(cause: unknown, step: MigrationStep, { worker, key }: ApplyContext): EvdbError {
   const { message } = cause as Error;
   return new EvdbError(
     'PERMISSION_DENIED',
     `${describeUser(worker.facts)} lacks a privilege that evdb itself needs: ${message}`,
     {
-      hint: `Nothing was changed. evdb creates schema "${key.targetSchema}" where it is missing, and writes its ledger in schema "${key.ledgerSchema}": run it as their owner.`,
+      hint: `${nothingOf(step)} evdb creates schema "${key.targetSchema}" where it is missing, and writes its ledger in schema "${key.ledgerSchema}": run it as their owner.`,
       cause,
     },
   );
@@ -124,7 +124,7 @@ function withAdvice(error: ScriptError, step: MigrationStep): ScriptError {
   const hint = step.backfill
     ? `${BATCHES_STAY} ${describeBackfillWay(step)}`
     : step.isTransactional
-      ? `Nothing of ${fullName(step)} was ${step.direction === 'up' ? 'applied' : 'rolled back'}; what ran before it stays. ${mend} and run the command again.`
+      ? `${nothingOf(step)} ${mend} and run the command again.`
       : adviseOutsideTransaction(error, step);
   const place = { script: scriptAt(step, location), ...location, excerpt };
   const advised = new ScriptError(code, message, place, { hint, cause, ...(server && { server }) });
@@ -132,13 +132,22 @@ function withAdvice(error: ScriptError, step: MigrationStep): ScriptError {
   return advised;
 }
 
+/** What a rolled back transaction leaves; others of the same run are committed. */
+function nothingOf(step: MigrationStep): string {
+  return `Nothing of ${fullName(step)} was ${step.direction === 'up' ? 'applied' : 'rolled back'}; what ran before it stays.`;
+}
+
 /** A step of repeatables has several. */
 function scriptAt({ script, repeatables = [] }: MigrationStep, { file }: { file: string }): Script {
   return repeatables.find((part) => part.script.path === file)?.script ?? script;
 }
 
-function adviseOutsideTransaction({ location }: ScriptError, step: MigrationStep): string {
+function adviseOutsideTransaction({ location, details }: ScriptError, step: MigrationStep): string {
   const name = fullName(step);
+  if (details.isInDoubt === true) {
+    const settle = (as: string) => commandLine('migrate repair', { as }, { args: [step.label] });
+    return `${name} runs outside a transaction, and this statement commits on its own, so a part of it may be there. Look at the database and settle it before you change the file: where it is done, \`${settle('done')}\`; where it has to run again, \`${settle('not-done')}\`. Then correct the file and run the command again.`;
+  }
   if (statementAt(step, location)?.index === 0) {
     return `${name} runs outside a transaction, and no statement of it is committed. Correct the file and run the command again: what this statement may have left, such as an invalid index, is dealt with then.`;
   }
@@ -210,7 +219,7 @@ function lockTimeout(cause: unknown, step: MigrationStep, blockers: SeenBlocker[
   const left = step.backfill
     ? 'Its batches so far are committed; the next run continues here.'
     : step.isTransactional
-      ? 'Nothing was changed.'
+      ? nothingOf(step)
       : 'The statements before it are committed; the next run continues here.';
   const sql = terminateSql(blockers);
   const end = sql === '' ? '' : `end the session that blocks it (${sql}), `;

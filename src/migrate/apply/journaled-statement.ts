@@ -274,6 +274,7 @@ async function forgetIfNotDone(
   // Refused for the same reason as before, it came no further than then, when nothing was committed.
   const isRefusal = wantsNoTransaction(error) && sqlstateOf(error) === sqlstateOf(refused);
   const isUnknown = lone.kind === 'unknown' && !isRefusal;
+  if (isUnknown && error instanceof ScriptError) Object.assign(error.details, { isInDoubt: true });
   const isUncertain = isUnknown || lone.kind === 'detach' || left.behind;
   if (isUncertain || isConnectionLoss(error) || context.worker.isClosed) return;
   await write('forgotten', statement, step, context).catch(() => undefined);

@@ -138,7 +138,7 @@ export function nothingInDoubt(row: LedgerRow): EvdbError {
   const isWhole = row.state === 'applied';
   return new EvdbError(
     'USAGE',
-    `${fullName(row)} ${isWhole ? 'is applied whole' : 'stopped half way, but between two statements'}: none of them is in doubt`,
+    `${fullName(row)} ${isWhole ? 'is applied whole' : 'stopped half way, but between two statements'}: none of its statements is in doubt`,
     {
       hint: isWhole
         ? 'There is nothing to resolve.'

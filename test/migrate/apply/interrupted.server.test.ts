@@ -252,7 +252,7 @@ end $$`;
     ]);
     await expect(resolve(stage, 'done')).rejects.toMatchObject({
       code: 'USAGE',
-      message: '001_a is applied whole: none of them is in doubt',
+      message: '001_a is applied whole: none of its statements is in doubt',
     });
   });
 
@@ -273,6 +273,9 @@ end $$`;
     await stage.migration('001_a', `${HEADER}${FIRST}call fill();`);
     await expect(migrateUp(stage.options)).rejects.toMatchObject({
       code: 'MIGRATION_FAILED',
+      hint: expect.stringMatching(
+        /a part of it may be there\. .* settle it before you change the file: .*`evdb migrate repair 001 --as done`; .* --as not-done`\./,
+      ),
       server: { sqlstate: '22012' },
     });
     expect(await stage.sql`select n from seen`).toEqual([{ n: 1 }]);
