@@ -177,8 +177,7 @@ const MEANINGS: Partial<Record<MigrationState, string>> = {
   missing: 'applied, but the file is gone',
   ahead: 'applied, and not in this older checkout',
   outOfOrder: 'pending, although a newer migration is applied',
-  incomplete:
-    'unfinished (no-transaction or backfill); the command that was running continues it, or says what to settle first',
+  incomplete: 'unfinished; the command that was running continues it, or says what to settle',
   partial: 'a baseline, and the database has only some of the migrations that it replaces',
 };
 
