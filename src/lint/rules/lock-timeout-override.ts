@@ -20,7 +20,7 @@ export const lockTimeoutOverride: LintRule = {
     const set = asKind(at.tree, 'VariableSetStmt');
     if (set) return judgeSet(at, set);
     const discard = asKind(at.tree, 'DiscardStmt');
-    if (discard?.target === 'DISCARD_ALL') return [unset('"discard all" removes lock_timeout')];
+    if (discard?.target === 'DISCARD_ALL') return [unset(at, '"discard all" removes lock_timeout')];
     const lock = asKind(at.tree, 'LockStmt');
     if (lock) return judgeLock(at, lock);
     return 'SelectStmt' in at.tree ? judgeSetConfig(at) : [];
@@ -31,9 +31,9 @@ function judgeSet(
   at: StatementInContext,
   { kind, name, args, is_local }: VariableSetStmt,
 ): RuleFinding[] {
-  if (kind === 'VAR_RESET_ALL') return [unset('"reset all" removes lock_timeout')];
+  if (kind === 'VAR_RESET_ALL') return [unset(at, '"reset all" removes lock_timeout')];
   if (name !== 'lock_timeout') return [];
-  if (kind !== 'VAR_SET_VALUE') return [unset('removes lock_timeout')];
+  if (kind !== 'VAR_SET_VALUE') return [unset(at, 'removes lock_timeout')];
   const value = asKind(args?.[0], 'A_Const');
   return judgeValue(at, value === undefined ? undefined : textOf(value), is_local === true);
 }
@@ -52,31 +52,38 @@ function judgeSetConfig(at: StatementInContext): RuleFinding[] {
 }
 
 function judgeValue(
-  { settings }: StatementInContext,
+  at: StatementInContext,
   value: string | undefined,
   isLocal: boolean,
 ): RuleFinding[] {
   const durationMs = value === undefined ? undefined : parseTimeoutMs(value);
   if (durationMs === undefined) return [];
-  if (durationMs === 0) return [unset('removes lock_timeout')];
-  if (durationMs <= settings.maxLockTimeoutMs) return [];
+  if (durationMs === 0) return [unset(at, 'removes lock_timeout')];
+  if (durationMs <= at.settings.maxLockTimeoutMs) return [];
   const scope = isLocal ? '' : ', for all that follows';
   return [
-    {
-      message: `lets statements wait ${value} for a lock${scope}: all that time everything else that needs the table waits behind them`,
-      hint: HINT,
-      tables: [],
-    },
+    at.isEmbedded
+      ? overrides(
+          `lets statements wait ${value} for a lock${scope}: all that time everything else that needs the table waits behind them`,
+        )
+      : { ...overrides(`asks to wait ${value} for a lock, ${IN_VAIN}`), severity: 'warning' },
   ];
 }
 
-function unset(what: string): RuleFinding {
-  return {
-    message: `${what}: a statement may then wait for a lock forever, and everything else behind it`,
-    hint: HINT,
-    tables: [],
-  };
+function unset(at: StatementInContext, what: string): RuleFinding {
+  return at.isEmbedded
+    ? overrides(
+        `${what}: a statement may then wait for a lock forever, and everything else behind it`,
+      )
+    : { ...overrides(`${what}, ${IN_VAIN}`), severity: 'info' };
 }
+
+function overrides(message: string): RuleFinding {
+  return { message, hint: HINT, tables: [] };
+}
+
+/** Between statements evdb sets its own again; inside of one it cannot. */
+const IN_VAIN = 'in vain: evdb keeps its own, shorter limit for each statement';
 
 const HINT =
   'Remove it: evdb sets lock_timeout itself and tries again. A longer one for this file alone is written in its header: -- evdb: lock-timeout 5s';

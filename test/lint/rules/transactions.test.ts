@@ -74,13 +74,21 @@ describe('lock-timeout-override', () => {
     'reset lock_timeout',
     'reset all',
     'discard all',
+    "select set_config('lock_timeout', '0', true)",
+  ])('says that %s is in vain, as a dump has it', (text) => {
+    expect(verdicts(lint(text, { only }))).toEqual(['lock-timeout-override info']);
+  });
+
+  it.each([
     "set lock_timeout = '11s'",
     "set local lock_timeout = '1min'",
     'set lock_timeout = 10001',
-    "select set_config('lock_timeout', '0', true)",
-    'lock table t',
-  ])('refuses %s', (text) => {
-    expect(verdicts(lint(text, { only }))).toEqual(['lock-timeout-override error']);
+  ])('warns that %s is in vain', (text) => {
+    expect(verdicts(lint(text, { only }))).toEqual(['lock-timeout-override warning']);
+  });
+
+  it('refuses to lock a table in no mode', () => {
+    expect(verdicts(lint('lock table t', { only }))).toEqual(['lock-timeout-override error']);
   });
 
   it.each([
@@ -104,8 +112,8 @@ describe('lock-timeout-override', () => {
     expect(verdicts(lint("set lock_timeout = '1min'", { only, settings }))).toEqual([]);
   });
 
-  it('looks into blocks', () => {
-    const text = "do $$ begin set local lock_timeout = '0'; end $$";
+  it.each(['0', '11s'])('refuses a limit of %s inside of a block, where it holds', (limit) => {
+    const text = `do $$ begin set local lock_timeout = '${limit}'; end $$`;
     expect(verdicts(lint(text, { only }))).toEqual(['lock-timeout-override error']);
   });
 });
