@@ -20,6 +20,12 @@ test('prints a line for each topic, or writes all of them as a page', async ({ d
   expectNoPassword({ ...written, stdout: written.stdout + page });
 });
 
+test('refuses to write its page into a file of another kind', async ({ project }) => {
+  const result = await runCli(['report', '--out', 'pages/report.pdf'], { cwd: project.dir });
+  expectError(result, 'USAGE', 2);
+  expect(result.stderr).toContain('--out report.html');
+});
+
 test('gives programs the same numbers', async ({ db, project }) => {
   const options = { cwd: project.dir, env: { EVDB_URL: db.url } };
   const data = parseJson(await runCli(['report', '--json', '--audit-days', '30'], options));

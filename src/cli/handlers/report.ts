@@ -1,4 +1,5 @@
-import { relative, resolve } from 'node:path';
+import { basename, extname, relative, resolve } from 'node:path';
+import { EvdbError } from '../../errors.ts';
 import { readOverview } from '../../overview/overview.ts';
 import { renderOverviewPage } from '../../overview/page.ts';
 import { renderOverview } from '../../overview/report.ts';
@@ -11,6 +12,8 @@ import { loadDirectConnection, migrateSettings } from '../settings.ts';
 
 export async function handleReport(input: CommandInput): Promise<CommandResult> {
   const { context, flags, style } = input;
+  const out = flags.out as string | undefined;
+  requirePageName(out);
   const { config, connection } = await loadDirectConnection(input);
   const { schema, ledgerSchema, doctor } = config;
   const overview = await readOverview(connection, {
@@ -27,7 +30,6 @@ export async function handleReport(input: CommandInput): Promise<CommandResult> 
   });
   const { columns: width } = context.outSize();
   const lines = renderOverview(overview, { style, width, full: flags.full === true });
-  const out = flags.out as string | undefined;
   if (out === undefined) {
     const write = `${commandLine('report')} --out report.html`;
     const more = style.dim(fitText(`\`${write}\` writes all of it as a page`, width));
@@ -42,4 +44,13 @@ export async function handleReport(input: CommandInput): Promise<CommandResult> 
     data: { ...overview, file },
     text: `${lines}\n\n${style.good('wrote')}  ${file}  ${size}`,
   };
+}
+
+/** A page in a file that is named otherwise would be opened by the wrong program. */
+function requirePageName(out: string | undefined): void {
+  const extension = extname(out ?? '');
+  if (extension === '' || /^\.html?$/i.test(extension)) return;
+  throw new EvdbError('USAGE', `report writes a page of HTML, and ${out} ends with ${extension}`, {
+    hint: `Name it \`--out ${basename(out ?? '', extension)}.html\`; a browser prints it as a PDF. --json gives the same as data.`,
+  });
 }

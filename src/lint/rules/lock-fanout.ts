@@ -26,7 +26,7 @@ export const lockFanout: LintRule = {
     return [
       {
         message: `${isAlso} ${listed(describe(locks))}: ${meanwhile(locks)}`,
-        hint: hintFor(at),
+        hint: hintFor(at, locks),
         severity: strongest.mode === 'AccessExclusive' ? 'warning' : 'info',
         tables: locks.map(({ relation }) => relation),
         lock: strongest.mode,
@@ -104,14 +104,17 @@ function isTold(at: StatementInContext): boolean {
 
 const TOLD = new Set(['IndexStmt', 'ReindexStmt', 'RefreshMatViewStmt', 'LockStmt']);
 
-function hintFor(at: StatementInContext): string {
+function hintFor(at: StatementInContext, locks: readonly LockTaken[]): string {
   if ('CreateTrigStmt' in at.tree || 'CreatePolicyStmt' in at.tree || 'ViewStmt' in at.tree) {
     return 'Keep the migration short: give the statement a migration of its own.';
   }
   const isCascade = (asKind(at.tree, 'AlterTableStmt')?.cmds ?? []).some(
     (node) => asKind(node, 'AlterTableCmd')?.behavior === 'DROP_CASCADE',
   );
-  return 'DropStmt' in at.tree || isCascade
+  const isByKey = locks.some(({ reason }) => BY_FOREIGN_KEY.has(reason));
+  return isByKey && ('DropStmt' in at.tree || isCascade)
     ? 'Drop the foreign keys first, each in a migration of its own, so that two tables at most are locked at a time.'
     : 'Give the statement a migration of its own, so that the locks are short.';
 }
+
+const BY_FOREIGN_KEY = new Set<LockTaken['reason']>(['referenced table', 'referencing table']);

@@ -90,7 +90,7 @@ function readInto(file: number, block: Buffer, at: number, path: string): number
 }
 
 function check(bytes: Buffer, path: string, offset: number): void {
-  if (!isUtf8(bytes)) throw notUtf8(path);
+  if (!isUtf8(bytes)) throw notUtf8(path, bytes);
   const nul = bytes.indexOf(0);
   if (nul >= 0) throw nulByte(path, offset + nul + 1);
 }

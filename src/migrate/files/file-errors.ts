@@ -12,13 +12,19 @@ export function fileUnreadable(path: string, cause: unknown): EvdbError {
   });
 }
 
-export function notUtf8(path: string): EvdbError {
+/** @param bytes its first ones at least */
+export function notUtf8(path: string, bytes: Buffer): EvdbError {
   const shown = displayPath(path);
-  return new EvdbError('NOT_UTF8', `${shown} is not UTF-8`, {
-    hint: `Convert it, for example: iconv -f WINDOWS-1252 -t UTF-8 ${shown}`,
+  const isUtf16 = UTF16_MARKS.has(bytes.toString('hex', 0, 2));
+  const [what, from] = isUtf16 ? ['UTF-16, not UTF-8', 'UTF-16'] : ['not UTF-8', 'WINDOWS-1252'];
+  return new EvdbError('NOT_UTF8', `${shown} is ${what}`, {
+    hint: `Convert it${isUtf16 ? '' : ', for example'}: iconv -f ${from} -t UTF-8 ${shown}`,
     details: { file: shown },
   });
 }
+
+/** The byte order marks that UTF-16 begins with. */
+const UTF16_MARKS = new Set(['fffe', 'feff']);
 
 export function fileChanged(path: string, cause?: unknown): EvdbError {
   const shown = displayPath(path);
@@ -33,7 +39,7 @@ export function fileChanged(path: string, cause?: unknown): EvdbError {
 export function nulByte(path: string, byte: number): EvdbError {
   const shown = displayPath(path);
   return new EvdbError('NUL_BYTE', `${shown} holds a NUL byte (at byte ${byte})`, {
-    hint: 'PostgreSQL text cannot hold one, and it would cut the file short. Remove it.',
+    hint: `PostgreSQL text cannot hold one, and it would cut the file short. Remove it; if the file is UTF-16, convert it: iconv -f UTF-16LE -t UTF-8 ${shown}`,
     details: { file: shown, byte },
   });
 }

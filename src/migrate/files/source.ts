@@ -368,7 +368,7 @@ function isPlain(bytes: Buffer): boolean {
 
 /** The text of a file, as `readText` gives it, from its bytes. */
 export function decode(bytes: Buffer, path: string): string {
-  if (!isUtf8(bytes)) throw notUtf8(path);
+  if (!isUtf8(bytes)) throw notUtf8(path, bytes);
   const nul = bytes.indexOf(0);
   if (nul !== -1) throw nulByte(path, nul + 1);
   if (bytes.length > constants.MAX_STRING_LENGTH) throw tooLong(path);

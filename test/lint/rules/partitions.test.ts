@@ -121,6 +121,15 @@ describe('lock-fanout', () => {
     expect(findings.map((one) => [one.severity, one.tables])).toEqual([[severity, tables]]);
   });
 
+  test.each([
+    ['drop table child', true],
+    ['drop policy c on r', false],
+    ['drop type mood cascade', false],
+  ])('says to drop foreign keys first for %s: %s', async (script, isAsked) => {
+    const [finding] = await findingsOf(rule, script, { setup });
+    expect(finding?.hint.startsWith('Drop the foreign keys first')).toBe(isAsked);
+  });
+
   test('names the tables that reference a key dropped with cascade', async () => {
     const [finding] = await findingsOf(rule, 'alter table r drop constraint r_pkey cascade', {
       setup,

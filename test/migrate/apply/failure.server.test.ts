@@ -289,7 +289,7 @@ describe('a script that cannot run', () => {
 
   test.for([
     ['is not UTF-8', new Uint8Array([0x73, 0xe9, 0x6c]), 'NOT_UTF8', 'is not UTF-8'],
-    ['is UTF-16', Buffer.from('\uFEFFselect 1;', 'utf16le'), 'NOT_UTF8', 'is not UTF-8'],
+    ['is UTF-16', Buffer.from('\uFEFFselect 1;', 'utf16le'), 'NOT_UTF8', 'is UTF-16, not UTF-8'],
     ['holds a NUL byte', 'select 1;\n\0', 'NUL_BYTE', 'holds a NUL byte (at byte 11)'],
     [
       'has an unknown directive',
