@@ -21,7 +21,7 @@ import { ledgerKey, type MigrateOptions } from '../options.ts';
 import { requireMigrations } from '../plan/read.ts';
 import { squashedFolder } from '../plan/replaced.ts';
 import { type BaselineTarget, judgeBaseline, renderBaselineBody } from './baseline.ts';
-import { type Replayed, replayScripts } from './replay.ts';
+import { type ReplayContext, type Replayed, replayScripts } from './replay.ts';
 import { type LeftToDefault, refused, sameColumns, settleRows } from './rows.ts';
 
 /** Which migrations become one file. */
@@ -237,11 +237,14 @@ async function make(
   const { targetSchema } = ledgerKey(options);
   const searchPath = [schema, ...(options.searchPath ?? []), 'pg_temp'].map(quoteIdent).join(', ');
   const own = `${targetSchema}.`;
-  const withoutRows = (options.withoutRows ?? []).map(
-    (table) =>
-      `${table.includes('.') && !table.startsWith(own) ? '' : `${schema}.`}${table.replace(own, '')}`,
-  );
-  const context = { options, schema, withoutRows };
+  const contextOf = (inSchema: string): ReplayContext => ({
+    ...{ options, schema: inSchema },
+    withoutRows: (options.withoutRows ?? []).map(
+      (table) =>
+        `${table.includes('.') && !table.startsWith(own) ? '' : `${inSchema}.`}${table.replace(own, '')}`,
+    ),
+  });
+  const context = contextOf(schema);
   const replayed = await replayScripts(scripts, context);
   if (isRelocatable && replayed.structure.objects.some(({ name }) => name.startsWith(own)))
     return undefined;
@@ -252,6 +255,8 @@ async function make(
   if (body === undefined) return undefined;
   const wanted = { ...replayed, rows };
   await prove(body, wanted, context);
+  if (isRelocatable && scripts.some(({ text }) => mentions(text, targetSchema)))
+    await proveInTarget(body, scripts, contextOf(targetSchema));
   const shown = (table: string) =>
     table.startsWith(`${schema}.`) ? table.slice(schema.length + 1) : table;
   return {
@@ -278,25 +283,55 @@ function refuseUnsteady(differences: ReturnType<typeof diffStructures>): void {
 async function prove(
   body: string,
   wanted: Pick<Replayed, 'structure' | 'rows' | 'computed'>,
-  context: Parameters<typeof replayScripts>[1],
+  context: ReplayContext,
 ): Promise<void> {
-  const found = await replayScripts([scriptFromText('the baseline', body)], context).catch(
-    (error: unknown) => {
-      if (!(error instanceof EvdbError) || error.code !== 'REPLAY_FAILED') throw error;
-      throw unproven(`it does not run: ${error.message}`, error);
-    },
-  );
+  const found = await replayBaseline(body, context);
+  requireSameStructure(wanted, found);
+  const rows = sameColumns(found.rows, wanted.rows);
+  if (JSON.stringify(sorted(rows)) !== JSON.stringify(sorted(wanted.rows)))
+    throw unproven('the rows or the sequences differ');
+}
+
+function mentions(text: string, schema: string): boolean {
+  return text.toLowerCase().includes(schema.toLowerCase());
+}
+
+/**
+ * Scripts that name the target mean other things where another schema stands for it: `grant … on all tables
+ * in schema public` finds none there. What they make in the target itself tells.
+ *
+ * @throws {EvdbError} REPLAY_FAILED, SQUASH_UNPROVEN
+ */
+async function proveInTarget(
+  body: string,
+  scripts: readonly Script[],
+  context: ReplayContext,
+): Promise<void> {
+  requireSameStructure(await replayScripts(scripts, context), await replayBaseline(body, context));
+}
+
+/** @throws {EvdbError} SQUASH_UNPROVEN where it does not run */
+async function replayBaseline(body: string, context: ReplayContext): Promise<Replayed> {
+  try {
+    return await replayScripts([scriptFromText('the baseline', body)], context);
+  } catch (error) {
+    if (!(error instanceof EvdbError) || error.code !== 'REPLAY_FAILED') throw error;
+    throw unproven(`it does not run: ${error.message}`, error);
+  }
+}
+
+/** @throws {EvdbError} SQUASH_UNPROVEN */
+function requireSameStructure(
+  wanted: Pick<Replayed, 'structure' | 'computed'>,
+  found: Replayed,
+): void {
   const isComputed = (of: string | undefined) => wanted.computed.has(of ?? '');
   const differences = diffStructures(wanted.structure, found.structure).filter(
     // Made later, they take over comments that were changed after the old ones were made.
     ({ of, parts }) => !isComputed(of) || !parts.every(({ part }) => part === 'comment'),
   );
-  if (differences.length > 0) {
-    throw unproven(`something differs:\n${describeDifferences(differences).join('\n')}`);
-  }
-  const rows = sameColumns(found.rows, wanted.rows);
-  if (JSON.stringify(sorted(rows)) !== JSON.stringify(sorted(wanted.rows)))
-    throw unproven('the rows or the sequences differ');
+  if (differences.length === 0) return;
+  throw unproven(`something differs:\n${describeDifferences(differences).join('\n')}`);
 }
 
 /** The order of rows that are equal in what is compared says nothing. */

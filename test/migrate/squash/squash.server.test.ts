@@ -251,6 +251,30 @@ grant usage on schema public to public;`,
     expect(row?.id).toBe(8);
   });
 
+  test('keeps privileges that came by naming the schema, without the name of a table', async ({
+    stage,
+  }) => {
+    await stage.migration(
+      '001_defaults',
+      'alter default privileges in schema public grant select on tables to public;',
+    );
+    await stage.migration('002_c', 'create table c (id int); create sequence s;');
+    await stage.migration('003_all', 'grant usage on all sequences in schema public to public;');
+    for (const to of ['2', '3']) {
+      const { isRelocatable, baseline } = await planSquash({ ...stage.options, to });
+      expect(isRelocatable).toBe(false);
+      expect(baseline.text).toContain('grant select on table public.c to public;');
+    }
+    await migrateUp(stage.options);
+    const before = await contentsOf(stage, 'public');
+    await stage.sql`drop table c; drop sequence s`.simple();
+    await stage.sql`alter default privileges in schema public revoke select on tables from public`;
+    await stage.sql`delete from evdb.migration where target_schema = 'public'`;
+    await squash(stage, { to: '3' });
+    await migrateUp(stage.options);
+    expect(await contentsOf(stage, 'public')).toBe(before);
+  });
+
   test('keeps statements on the whole server, owners, and refuses a role that is missing', async ({
     stage,
   }) => {
