@@ -220,7 +220,9 @@ async function warnOfNeeded(
         ...readRepeatableContents(statementsOf(script), parser, targetSchema),
       };
     });
-  const warnings = steps.flatMap((step) => {
+  // What a redo applies again took that away before, and the repeatables came behind it.
+  const back = steps.filter(({ direction }) => direction === 'down');
+  const warnings = back.flatMap((step) => {
     const taken = step.statements.flatMap(({ text }) => takenAway(parser.parse(text)));
     return users.flatMap(({ name, needs }) => {
       const one = taken.find((gone) =>
@@ -231,12 +233,12 @@ async function warnOfNeeded(
         ),
       );
       if (one === undefined) return [];
-      const back = commandLine('migrate down', { repeatable: name });
+      const first = commandLine('migrate down', { repeatable: name });
       return [
         {
           code: 'NEEDED_BY_REPEATABLE' as const,
           version: step.version,
-          message: `${fullName(step)} takes away what repeatable/${name} uses (${one.name}): roll that back first, with \`${back}\``,
+          message: `${fullName(step)} takes away what repeatable/${name} uses (${one.name}): roll that back first, with \`${first}\``,
         },
       ];
     });

@@ -4,6 +4,7 @@ import {
   migrateUp,
   planImpact,
   planMigrateDown,
+  planMigrateRedo,
   readStatus,
 } from '../../../src/index.ts';
 import { type MigrateStage, test } from '../../support/migrate-kit.ts';
@@ -93,6 +94,23 @@ test('says which repeatables use what a down script takes away, before it fails'
   expect(stage.heard).toContainEqual({
     kind: 'warning',
     warning: expect.objectContaining(warning),
+  });
+});
+
+test('says of a redo what its down script takes away alone, not what its up script takes', async ({
+  stage,
+}) => {
+  const name = 'alter table users add name text;';
+  const noName = 'alter table users drop name;';
+  await stage.migration('001_users', USERS, 'drop table users;');
+  await stage.migration('002_no_name', noName, name);
+  await stage.migration('repeatable/active_users', view('id'));
+  await migrateUp(stage.options);
+  expect(await planMigrateRedo(stage.options)).toMatchObject({ warnings: [] });
+  await stage.migration('003_name', name, noName);
+  await migrateUp(stage.options);
+  expect(await planMigrateRedo(stage.options)).toMatchObject({
+    warnings: [{ code: 'NEEDED_BY_REPEATABLE', version: '3' }],
   });
 });
 
