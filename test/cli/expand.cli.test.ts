@@ -20,14 +20,16 @@ test('up --expand says where it stops and what that waits for; plan and status s
   const up = await evdb('migrate', 'up', '--expand');
   expect(up.code).toBe(0);
   expect(up.stdout).toMatch(
-    /, 1 still pending\nstopped before 002_drop, which contracts the schema\n {2}it waits for: require select false\n$/,
+    /, 1 still pending\nstopped before 002_drop, which contracts the schema: --expand leaves that out\n {2}it waits for: require select false\n$/,
   );
   expect((await evdb('migrate', 'up', '--expand')).stdout).toMatch(
-    /^nothing to apply before 002_drop, which contracts the schema\n/,
+    /^nothing to apply before 002_drop, which contracts the schema: --expand leaves that out\n/,
   );
   const status = await evdb('migrate', 'status');
   expect(status.stdout).toMatch(/002 +drop +pending \(contract\)/);
-  expect(status.stdout).toContain('002_drop waits for: require select false\n');
+  expect(status.stdout).toContain(
+    '002_drop contracts the schema: `evdb migrate up --expand` leaves it out\n002_drop waits for: require select false\n',
+  );
   const plan = await evdb('migrate', 'plan');
   expect(plan.stdout).toContain('1 statement, contracts the schema');
   expect(plan.stdout).toContain('waits for: require select false (false)');

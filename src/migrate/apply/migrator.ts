@@ -284,7 +284,7 @@ async function makePlan(
     const prepared = await prepareSteps(selection, {
       storedTextLimitBytes: options.storedTextLimitBytes ?? DEFAULT_STORED_TEXT_LIMIT_BYTES,
       ...{ session, key: ledgerKey(options), variables: options.variables, files },
-      signal: options.signal,
+      ...{ statuses: standing.statuses, signal: options.signal },
       ...(selection.direction === 'down' &&
         options.fromLedger && {
           downScriptOf: await readStoredDownScripts(session, options, selection.migrations),

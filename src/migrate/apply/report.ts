@@ -119,7 +119,10 @@ function renderWaiting({
   cause,
   gates,
 }: NonNullable<MigrationResult['waiting']>): string {
-  const why = cause === 'contract' ? 'which contracts the schema' : 'which may need a backfill';
+  const why =
+    cause === 'contract'
+      ? 'which contracts the schema: --expand leaves that out'
+      : 'which may need a backfill';
   const head = `before ${label}_${name}, ${why}`;
   return [head, ...gates.map((gate) => `  it waits for: ${gate}`)].join('\n');
 }

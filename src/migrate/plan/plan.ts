@@ -50,7 +50,7 @@ export interface CountedBaseline extends PendingMigration {
 export interface WaitingMigration extends PendingMigration {
   /** Why: it contracts the schema (`--expand`), or needs a backfill that is left for later (`--no-wait`). */
   cause: 'contract' | 'backfill';
-  /** What it requires before it runs, as its header writes it or could. */
+  /** What it requires before it runs, as its header writes it or could, without backfills that are done by then. */
   gates: string[];
 }
 

@@ -23,6 +23,7 @@ import { ledgerKey, type MigrateOptions } from '../options.ts';
 import type { MigrationDirection, MigrationPlanWarning } from '../progress.ts';
 import { checkStatements, type ScriptProblem } from './check.ts';
 import { isStandIn, type MigrationStatus } from './compare.ts';
+import { listGatesLeft } from './phase.ts';
 import {
   fullName,
   listNames,
@@ -71,6 +72,8 @@ interface PrepareOptions {
   downScriptOf?: (status: MigrationStatus) => Script;
   /** All of the folder, of which a baseline may replace some; default: only those of the selection. */
   files?: readonly MigrationFile[];
+  /** All of the schema, which tell what a migration no longer waits for; default: none. */
+  statuses?: readonly MigrationStatus[];
   signal?: AbortSignal | undefined;
 }
 
@@ -107,7 +110,7 @@ export async function prepareSteps(
       : downScript(status, options));
     if (direction === 'up' && file) refuseReplaced(file, read, options.files ?? []);
     if (isExpandOnly && read.directives.isContract) {
-      const gates = (read.directives.gates ?? []).map(({ text }) => text);
+      const gates = listGatesLeft(read, options.statuses, steps);
       waiting = { version, label, name, cause: 'contract', gates };
       break;
     }

@@ -1,13 +1,14 @@
 import type { Finding } from '../../finding.ts';
 import type { PipelineFinding, PipelineReport } from '../../report/pipeline.ts';
 import { type Cell, renderTable, type Style, type TableRenderer } from '../../report/table.ts';
+import { commandLine } from '../../text/command-line.ts';
 import { renderCount, renderDuration, renderTime } from '../../text/units.ts';
 import { renderState } from '../../text/words.ts';
 import { listRepeatables } from '../files/repeatables.ts';
-import { type MigrationFile, readScript } from '../files/source.ts';
 import { displayPath, type Version } from '../files/version.ts';
 import { ledgerKey, type MigrateOptions } from '../options.ts';
 import { isBackfillRow, type MigrationState, type MigrationStatus } from './compare.ts';
+import { phaseOf } from './phase.ts';
 import { readAhead, readStanding, requireMigrations, withSession } from './read.ts';
 import { isToApply, type RepeatableState, type RepeatableStatus } from './repeatables.ts';
 
@@ -30,7 +31,10 @@ export interface StatusEntry {
   lacking?: Version[];
   /** Set for a pending migration that takes something from running builds of the application. */
   isContract?: true;
-  /** What a pending migration requires before it runs, as its header writes it; absent if nothing. */
+  /**
+   * What a pending migration requires before it runs, as its header writes it, without backfills that are
+   * done; absent if nothing.
+   */
   gates?: string[];
   /** Set for a no-transaction script that stopped halfway. */
   progress?: { statementsDone: number; statementsTotal: number };
@@ -75,8 +79,9 @@ export async function readStatus(options: MigrateOptions): Promise<MigrationsSta
     const standing = await readStanding(session, options, files, { ahead });
     const { ledger, statuses, repeatables } = standing;
     const { targetSchema } = ledgerKey(options);
+    const entries = statuses.map((status) => statusEntry(status, statuses));
     return {
-      ...statusOf(targetSchema, ledger.exists, statuses.map(statusEntry)),
+      ...statusOf(targetSchema, ledger.exists, entries),
       ...(repeatables.length > 0 && { repeatables: repeatables.map(repeatableEntry) }),
     };
   });
@@ -96,7 +101,7 @@ export function statusOf(
   return { schema, hasLedger, migrations, counts: countStates(migrations) };
 }
 
-function statusEntry(status: MigrationStatus): StatusEntry {
+function statusEntry(status: MigrationStatus, all: readonly MigrationStatus[]): StatusEntry {
   const { version, label, name, state, row, file, replaced } = status;
   const isDone = row?.state === 'applied' && state !== 'partial';
   return {
@@ -110,7 +115,7 @@ function statusEntry(status: MigrationStatus): StatusEntry {
     origin: isDone ? row.origin : null,
     ...(replaced && { replaces: replaced.text }),
     ...(state === 'partial' && { lacking: replaced?.lacking ?? [] }),
-    ...(!row && file && headerOf(file)),
+    ...(!row && file && phaseOf(file, all)),
     ...(row && state === 'incomplete' && !isBackfillRow(row) && progressOf(row)),
   };
 }
@@ -127,19 +132,6 @@ function repeatableEntry({ name, state, file, row }: RepeatableStatus): Repeatab
 function progressOf(row: NonNullable<MigrationStatus['row']>): Pick<StatusEntry, 'progress'> {
   const { statementsDone, statementsTotal } = row;
   return { progress: { statementsDone, statementsTotal } };
-}
-
-/** What the header of a pending file says of its phase; a file that cannot be read is told by `up`. */
-function headerOf({ upPath }: MigrationFile): Pick<StatusEntry, 'isContract' | 'gates'> {
-  try {
-    const { isContract, gates } = readScript(upPath).directives;
-    return {
-      ...(isContract && { isContract }),
-      ...(gates && { gates: gates.map(({ text }) => text) }),
-    };
-  } catch {
-    return {};
-  }
 }
 
 function countStates(migrations: StatusEntry[]): Record<MigrationState, number> {
@@ -222,11 +214,18 @@ export function renderStatus(status: MigrationsStatus, options: StatusRenderOpti
     ...repeatables
       .filter(({ state }) => state === 'changed' || state === 'missing')
       .map((entry) => style.dim(`repeatable/${entry.name} ${REPEATABLE_SAYS[entry.state]}`)),
-    ...shown.flatMap(({ label, name, gates = [] }) =>
-      gates.map((gate) => `${label}_${name} waits for: ${gate}`),
-    ),
+    ...shown.flatMap(renderPhase),
   ];
   return parts.filter((part, index) => index > 0 || part !== '').join('\n');
+}
+
+/** What a pending migration waits for, besides that somebody applies it. */
+function renderPhase({ label, name, isContract, gates = [] }: StatusEntry): string[] {
+  const left = commandLine('migrate up', { expand: true });
+  return [
+    ...(isContract ? [`${label}_${name} contracts the schema: \`${left}\` leaves it out`] : []),
+    ...gates.map((gate) => `${label}_${name} waits for: ${gate}`),
+  ];
 }
 
 function renderRow(entry: StatusEntry): Cell[] {

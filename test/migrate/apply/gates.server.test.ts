@@ -174,6 +174,33 @@ describe('expand', () => {
   });
 });
 
+test('names no backfill that is done among what a migration waits for', async ({ stage }) => {
+  await stage.migration('001_events', EVENTS);
+  await stage.migration(
+    '002_fill',
+    '-- evdb: backfill events by id\nupdate events set venue = location where venue is null;',
+  );
+  await stage.migration(
+    '003_drop',
+    `-- evdb: contract\n-- evdb: after backfill 002\n-- evdb: ${NO_NULLS}\nalter table events drop location;`,
+  );
+  const gatesOfStatus = async () => (await readStatus(stage.options)).migrations.at(-1)?.gates;
+  const expand = { ...stage.options, expand: true };
+  expect(await planMigrateUp({ ...expand, wait: false })).toMatchObject({
+    waiting: { cause: 'contract', gates: ['after backfill 002', NO_NULLS] },
+  });
+  expect(await gatesOfStatus()).toEqual(['after backfill 002', NO_NULLS]);
+  for (const steps of [[{ label: '001' }, { label: '002' }], []]) {
+    expect(await migrateUp(expand)).toMatchObject({ steps, waiting: { gates: [NO_NULLS] } });
+  }
+  expect(await gatesOfStatus()).toEqual([NO_NULLS]);
+
+  await stage.migration('002_all', `-- evdb: replaces 001-002\n${EVENTS}`);
+  await stage.remove('001_events');
+  await stage.remove('002_fill');
+  expect(await gatesOfStatus()).toEqual([NO_NULLS]);
+});
+
 describe('a migration that ensures something', () => {
   test('is rolled back where that does not hold after its statements', async ({ stage }) => {
     await stage.migration('001_events', EVENTS);
