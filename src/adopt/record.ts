@@ -110,8 +110,8 @@ export interface UndoAdoptionOptions extends MigrateOptions {
 }
 
 /**
- * What undoing an adoption removed, ledger rows and files, and which files it kept because they
- * have been changed since.
+ * What undoing an adoption removed, ledger rows and files, and what stays: files that have been changed
+ * since, and what evdb itself has applied since.
  */
 export interface UndoneAdoption {
   schema: string;
@@ -121,6 +121,8 @@ export interface UndoneAdoption {
   removed: string[];
   /** Names of files that adopting wrote and that have been changed since: they are kept. */
   kept: string[];
+  /** Migrations that adopting wrote and that evdb has applied since: their rows and files stay. */
+  applied: { version: string; label: string; name: string; files: string[] }[];
 }
 
 /**
@@ -183,15 +185,18 @@ async function plan(session: Session, options: UndoAdoptionOptions) {
   const rows = ledger.rows.filter(({ origin }) =>
     options.from ? origin === `adopted:${options.from}` : origin.startsWith('adopted:'),
   );
-  const stays = new Set(
-    ledger.rows.filter((row) => !rows.includes(row)).map(({ version }) => version),
+  const stays = new Map(
+    ledger.rows.filter((row) => !rows.includes(row)).map((row) => [row.version, row]),
   );
-  const files = records
-    .filter(({ tool }) => options.from === undefined || tool === options.from)
-    .flatMap((record) => Object.entries(record.files))
-    .filter(([name]) => existsSync(join(options.directory, name)))
-    // what evdb itself has applied since still needs its files
-    .filter(([name]) => !stays.has(versionOf(name)));
+  const written = new Map(
+    records
+      .filter(({ tool }) => options.from === undefined || tool === options.from)
+      .flatMap((record) => Object.entries(record.files)),
+  );
+  const here = [...written].filter(([name]) => existsSync(join(options.directory, name)));
+  // what evdb itself has applied since still needs its files
+  const files = here.filter(([name]) => !stays.has(versionOf(name)));
+  const versions = new Set([...written.keys()].map(versionOf));
   const isUnchanged = ([name, checksum]: [string, string]) =>
     readChecksum(join(options.directory, name)) === checksum;
   const told: UndoneAdoption = {
@@ -199,6 +204,11 @@ async function plan(session: Session, options: UndoAdoptionOptions) {
     forgotten: rows.map(({ version, label, name }) => ({ version, label, name })),
     removed: files.filter(isUnchanged).map(([name]) => name),
     kept: files.filter((file) => !isUnchanged(file)).map(([name]) => name),
+    applied: [...versions].flatMap((version) => {
+      const row = stays.get(version);
+      const own = here.flatMap(([name]) => (versionOf(name) === version ? [name] : []));
+      return row ? [{ version, label: row.label, name: row.name, files: own }] : [];
+    }),
   };
   return { told, rows, hasMigrated };
 }

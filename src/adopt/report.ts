@@ -106,7 +106,7 @@ function lintFrom({ adopted }: AdoptionResult, startAfter: string | undefined): 
 
 /** What undoing an adoption removed, and what stays. */
 export function renderUndoneAdoption(
-  { forgotten, removed, kept, schema }: UndoneAdoption,
+  { forgotten, removed, kept, applied, schema }: UndoneAdoption,
   { style, dryRun }: AdoptionRenderOptions,
 ): string {
   if (forgotten.length === 0 && removed.length === 0) return `nothing to undo in schema ${schema}`;
@@ -115,7 +115,16 @@ export function renderUndoneAdoption(
     ...kept.map(
       (name) => `${style.warn('kept')}  ${name}  ${style.dim('changed since it was written')}`,
     ),
+    ...applied.map(({ label, name, files }) => {
+      const why = `evdb applied it since, so it stays in the ledger${files.length > 0 ? `, and ${files.join(' and ')}` : ''}`;
+      return `${style.warn('kept')}  ${label}_${name}  ${style.dim(why)}`;
+    }),
     head,
+    ...(applied.length > 0
+      ? [
+          `${dryRun ? 'would stay' : 'stays'}: ${renderCount(applied.length, 'migration')} that evdb applied since, which the other tool does not know of`,
+        ]
+      : []),
     dryRun
       ? 'Nothing was changed (--dry-run).'
       : "The other tool's table and files are as they were.",

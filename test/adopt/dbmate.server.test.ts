@@ -224,6 +224,20 @@ describe('undoing', () => {
     expect(await adoption.states()).toEqual(['20240103000000 applied']);
   });
 
+  test('lists what stays because evdb has applied it since', async ({ adoption }) => {
+    await applyTwo(adoption);
+    await adoption.write('db/migrations/20240103000000_next.sql', NEXT);
+    await adoption.adopt('dbmate');
+    await migrateUp(adoption.options);
+    const { removed, kept, applied } = await undoAdoption({ ...adoption.options, confirm: true });
+    const left = Object.keys(await adoption.files());
+    expect(applied).toEqual([
+      { version: '20240103000000', label: '20240103000000', name: 'next', files: left },
+    ]);
+    expect(left.length).toBeGreaterThan(0);
+    expect({ removed: removed.length + left.length, kept }).toEqual({ removed: 5, kept: [] });
+  });
+
   test('removes nothing that an adoption of another database wrote', async ({ adoption }) => {
     await applyTwo(adoption);
     await adoption.adopt('dbmate', { ledgerSchema: 'elsewhere' });

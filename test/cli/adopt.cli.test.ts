@@ -59,6 +59,19 @@ test('looks, takes over, goes on and rolls back', async ({ migrated: { dir, evdb
   });
 });
 
+test('says what an undone adoption leaves because evdb has applied it', async ({ migrated }) => {
+  const { dir, evdb } = migrated;
+  await evdb('adopt', '--from', 'dbmate');
+  expect(await evdb('up')).toMatchObject({ code: 0 });
+  const { stdout } = await evdb('adopt', '--undo', '--confirm');
+  expect(stdout).toBe(`kept  003_c  evdb applied it since, so it stays in the ledger, and 003_c.sql
+forgot 2 migrations in schema public, removed 2 files
+stays: 1 migration that evdb applied since, which the other tool does not know of
+The other tool's table and files are as they were.
+`);
+  expect(await readdir(join(dir, 'migrations'))).toEqual(['003_c.sql']);
+});
+
 test('says everything that stands in the way, and what to do', async ({ migrated, project }) => {
   await project.write('db/migrations/002_b.sql', 'create table b ();');
   await project.write('db/migrations/003_d.sql', '-- migrate:up\nselect 1;\n-- migrate:down\n');

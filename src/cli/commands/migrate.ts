@@ -184,7 +184,7 @@ const ADOPT: CommandSpec = {
   name: 'adopt',
   summary: 'take over from another migration tool',
   description:
-    "Reads another tool's files and tracking table, holds them against each other, writes evdb's files, and records what is applied in the ledger. No migration is run; the tool's own files and table stay as they are, and --undo rolls everything back. See docs/guides/adopt.md.",
+    "Reads another tool's files and tracking table, holds them against each other, writes evdb's files, and records what is applied in the ledger. No migration is run; the tool's own files and table stay as they are, and --undo removes what it wrote. See docs/guides/adopt.md.",
   options: () => [
     new Option('--from <tool>', 'the tool').choices(ADOPTABLE_TOOLS),
     new Option('--from-dir <path>', 'its folder (default: where it usually is)'),
