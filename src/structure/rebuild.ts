@@ -191,16 +191,16 @@ async function planFor(session: Session, key: string, keepsRoot: boolean) {
 }
 
 /**
- * What goes down with a view that is replaced, and what refuses that. Only reads, in the session's
- * transaction.
+ * What goes down with a view or routine that is replaced, and what refuses that. Only reads, in the
+ * session's transaction.
  *
- * @returns undefined where there is no such view
+ * @returns undefined where there is none of this name
  */
 export async function readRebuild(session: Session, root: NamedObject) {
-  const [view] = await readKeys(session, [root]);
-  if (view === undefined) return undefined;
-  const { parts, refused: stuck } = await planFor(session, view, true);
-  return { view, dependents: shownOf(parts, view), refused: stuck };
+  const [object] = await readKeys(session, [root]);
+  if (object === undefined) return undefined;
+  const { parts, refused: stuck } = await planFor(session, object, true);
+  return { object, dependents: shownOf(parts, object), refused: stuck };
 }
 
 /** What people are told of what goes down beside an object. */

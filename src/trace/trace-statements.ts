@@ -64,6 +64,8 @@ export interface TraceOptions {
   goesOn?: boolean | undefined;
   /** Whether this is a database that others use: nothing is simulated then. Default false. */
   isTarget?: boolean | undefined;
+  /** Runs a statement, for one that takes more than to send its text. Default: sends it. */
+  run?: ((statement: Statement, text: string) => Promise<unknown>) | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -161,7 +163,9 @@ async function traceAll(
       traces.push(untraced(statement, 'skipped', treatment.reason, held));
       continue;
     }
-    const done = await traceOne(tracer, statement, treatment, { known, signals, goesOn });
+    const done = await traceOne(tracer, statement, treatment, {
+      ...{ known, signals, goesOn, run: options.run },
+    });
     hasFailed = done.trace.outcome === 'failed' && !goesOn;
     signals = done.signals;
     traces.push({ ...done.trace, held });
@@ -173,13 +177,18 @@ async function traceOne(
   { session, takeMessages }: TraceSession,
   statement: Statement,
   treatment: Exclude<Treatment, { kind: 'skip' }>,
-  { known, signals, goesOn }: { known: KnownRelations; signals: Signals; goesOn: boolean },
+  {
+    known,
+    signals,
+    goesOn,
+    run,
+  }: { known: KnownRelations; signals: Signals; goesOn: boolean; run: TraceOptions['run'] },
 ): Promise<{ trace: StatementTrace; signals: Signals }> {
   if (goesOn) await session.run(`savepoint ${SAVEPOINT}`);
   takeMessages();
   const startedAt = performance.now();
   try {
-    await session.run(treatment.text);
+    await (run ? run(statement, treatment.text) : session.run(treatment.text));
     if (NAMES_ENCODING.test(treatment.text)) await session.run(KEEP_UTF8_SQL);
   } catch (error) {
     if (isConnectionLoss(error) || codeOf(error) === undefined) throw error;

@@ -1,8 +1,9 @@
 import { codeOf, isConnectionLoss } from '../../connection/connection-error.ts';
+import type { Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 import { classifyStatement } from '../../sql/kind.ts';
 import type { Statement } from '../../sql/statements.ts';
-import { createRebuilding, type NamedObject, type Rebuilding } from '../../structure/rebuild.ts';
+import { createRebuilding, type NamedObject } from '../../structure/rebuild.ts';
 import { ScriptError, statementError } from '../files/script-error.ts';
 import { mayCommitSql } from '../ledger/record.ts';
 import { recordRepeatablesStatements } from '../ledger/repeatable-texts.ts';
@@ -37,7 +38,11 @@ export async function runRepeatables(
   const running: Running = {
     ...{ step, context, limit: createLockLimit(rung.lockTimeoutMs) },
     timeouts: lockTimeouts(rung, settings),
-    rebuilding: createRebuilding(worker),
+    replacing: createReplacing(worker, parts, {
+      targetSchema: key.targetSchema,
+      onRebuilt: (objects) =>
+        context.onProgress({ kind: 'rebuilt', step: stepName(step), objects }),
+    }),
   };
   for (const part of parts) {
     context.signal?.throwIfAborted();
@@ -47,7 +52,7 @@ export async function runRepeatables(
       await runStatement(statement, part, running);
     }
   }
-  await finishRebuilding(running);
+  await finishReplacing(running.replacing);
   await Promise.all(endScript(USUAL_MODES, context));
   const changes = parts.map(({ name, script: { checksum }, change }) => ({
     name,
@@ -65,16 +70,15 @@ interface Running {
   context: ApplyContext;
   limit: LockLimit;
   timeouts: ReturnType<typeof lockTimeouts>;
-  rebuilding: Rebuilding;
-  /** The last statement that something was taken down for. */
-  takenFor?: { part: RepeatablePart; statement: Statement };
+  replacing: Replacing;
 }
 
 /** What cannot be made again is told at the statement that it was taken down for. */
-async function finishRebuilding({ rebuilding, takenFor }: Running): Promise<void> {
+async function finishReplacing(replacing: Replacing): Promise<void> {
   try {
-    await rebuilding.finish();
+    await replacing.finish();
   } catch (error) {
+    const { takenFor } = replacing;
     throw takenFor ? placed(error, takenFor.part, takenFor.statement) : error;
   }
 }
@@ -84,14 +88,14 @@ async function runStatement(
   part: RepeatablePart,
   running: Running,
 ): Promise<void> {
-  const { step, context, limit, timeouts } = running;
+  const { step, context, limit, timeouts, replacing } = running;
   const { worker } = context;
   const startedAt = performance.now();
   for (const { text } of limit.before(timeouts[classifyStatement(statement).lockClass])) {
     await worker.run(text);
   }
   try {
-    await replace(statement, part, running);
+    await replacing.run(statement, part, () => sendStatement(statement, part, context));
   } catch (error) {
     throw placed(error, part, statement);
   }
@@ -114,69 +118,99 @@ function placed(error: unknown, { script }: RepeatablePart, statement: Statement
 const NOT_IN_PLACE: ReadonlySet<string> = new Set(['42P16', '42P13']);
 const STILL_NEEDED = '2BP01';
 
-/**
- * Runs a statement. Where it makes what cannot be changed in place, or drops what others need, that is
- * taken down first with all that depends on it, and made again behind it.
- */
-async function replace(
-  statement: Statement,
-  part: RepeatablePart,
-  running: Running,
-): Promise<void> {
-  const { context, rebuilding } = running;
-  const isOf = (one: MadeObject) =>
-    one.statementIndex === statement.index && (isRelation(one) || isRoutine(one));
-  const made = part.makes.find(isOf);
-  const dropped = part.drops.filter(isOf);
-  const send = () => sendStatement(statement, part, context);
-  if (!made && dropped.length === 0) return send();
-  await context.worker.run('savepoint evdb_replace');
-  try {
-    await send();
-  } catch (error) {
-    const code = codeOf(error) ?? '';
-    if (!(made ? NOT_IN_PLACE.has(code) : code === STILL_NEEDED)) throw error;
-    await context.worker.run('rollback to savepoint evdb_replace');
-    running.takenFor = { part, statement };
-    const isDown = await takeDown(made ? [made] : dropped, running);
-    if (!isDown) throw error;
-    await send();
-  }
-  await context.worker.run('release savepoint evdb_replace');
-  if (made) await rebuilding.made(named(made, context));
+/** Runs the statements of repeatables, in one transaction or in one for each file. */
+export interface Replacing {
+  /** The last statement that something was taken down for. */
+  readonly takenFor: { part: RepeatablePart; statement: Statement } | undefined;
+  /**
+   * Runs a statement. Where it makes what cannot be changed in place, or drops what others need, that is
+   * taken down first with all that depends on it, and made again behind it.
+   *
+   * @param send runs the statement alone
+   * @throws {EvdbError} DEPENDENTS_REFUSED
+   */
+  run(statement: Statement, part: RepeatablePart, send: () => Promise<unknown>): Promise<void>;
+  /**
+   * Makes all that is left.
+   *
+   * @throws {EvdbError} DEPENDENTS_REFUSED
+   */
+  finish(): Promise<void>;
 }
 
-async function takeDown(
-  objects: readonly MadeObject[],
-  { context, step, rebuilding, takenFor }: Running,
-): Promise<boolean> {
-  if (takenFor === undefined) return false;
-  const { part, statement } = takenFor;
-  const parts = step.repeatables ?? [];
-  // What is still to come is made in another form.
-  const upcoming = parts
+/** @param parts all files that are applied together */
+export function createReplacing(
+  session: Session,
+  parts: readonly RepeatablePart[],
+  { targetSchema, onRebuilt }: { targetSchema: string; onRebuilt?: (objects: string[]) => void },
+): Replacing {
+  const rebuilding = createRebuilding(session);
+  let takenFor: Replacing['takenFor'];
+  const named = (made: MadeObject): NamedObject => ({
+    isRoutine: isRoutine(made),
+    name: writtenMade(made, targetSchema),
+  });
+  const takeDown = async (
+    objects: readonly MadeObject[],
+    part: RepeatablePart,
+    statement: Statement,
+  ): Promise<boolean> => {
+    const later = madeLater(parts, part, statement).map(named);
+    let isDown = false;
+    for (const one of objects) {
+      // What a file drops by itself is gone; what others need is not.
+      const keepsRoot = part.makes.includes(one);
+      const down = await rebuilding.takeDown(named(one), later, keepsRoot);
+      if (down === undefined) continue;
+      isDown = true;
+      if (down.length > 0) onRebuilt?.(down);
+    }
+    return isDown;
+  };
+  return {
+    get takenFor() {
+      return takenFor;
+    },
+    async run(statement, part, send) {
+      const isOf = (one: MadeObject) =>
+        one.statementIndex === statement.index && (isRelation(one) || isRoutine(one));
+      const made = part.makes.find(isOf);
+      const dropped = part.drops.filter(isOf);
+      if (!made && dropped.length === 0) {
+        await send();
+        return;
+      }
+      await session.run('savepoint evdb_replace');
+      try {
+        await send();
+      } catch (error) {
+        const code = codeOf(error) ?? '';
+        if (!(made ? NOT_IN_PLACE.has(code) : code === STILL_NEEDED)) throw error;
+        await session.run('rollback to savepoint evdb_replace');
+        takenFor = { part, statement };
+        const isDown = await takeDown(made ? [made] : dropped, part, statement);
+        if (!isDown) throw error;
+        await send();
+      }
+      await session.run('release savepoint evdb_replace');
+      if (made) await rebuilding.made(named(made));
+    },
+    finish: () => rebuilding.finish(),
+  };
+}
+
+/** What is still to come, and is made in another form. */
+function madeLater(
+  parts: readonly RepeatablePart[],
+  part: RepeatablePart,
+  { index }: Statement,
+): MadeObject[] {
+  return parts
     .slice(parts.indexOf(part))
     .flatMap((one) =>
       one.makes.filter(
         (made) =>
-          (isRelation(made) || isRoutine(made)) &&
-          (one !== part || made.statementIndex > statement.index),
+          (isRelation(made) || isRoutine(made)) && (one !== part || made.statementIndex > index),
       ),
     );
-  const later = upcoming.map((made) => named(made, context));
-  let isDown = false;
-  for (const one of objects) {
-    // What a file drops by itself is gone; what others need is not.
-    const keepsRoot = part.makes.includes(one);
-    const down = await rebuilding.takeDown(named(one, context), later, keepsRoot);
-    if (down === undefined) continue;
-    isDown = true;
-    if (down.length > 0)
-      context.onProgress({ kind: 'rebuilt', step: stepName(step), objects: down });
-  }
-  return isDown;
-}
-
-function named(made: MadeObject, { key }: ApplyContext): NamedObject {
-  return { isRoutine: isRoutine(made), name: writtenMade(made, key.targetSchema) };
 }

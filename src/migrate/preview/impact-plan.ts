@@ -17,7 +17,7 @@ import type {
   MigrationPlanWarning,
   MigrationStepName,
 } from '../progress.ts';
-import type { RebuiltView } from './rebuilds.ts';
+import type { RebuiltObject } from './rebuilds.ts';
 
 /** What would run, and how it would affect other sessions. */
 export interface ImpactPlan {
@@ -99,8 +99,8 @@ export interface StepImpact extends MigrationStepName {
    * wait, at the moment of the plan.
    */
   heldBy: LockHolder[];
-  /** Views of a repeatable whose columns change, so that `up` drops and makes them again with what depends on them. */
-  rebuilds: RebuiltView[];
+  /** What a repeatable changes so that it cannot be replaced in place: `up` drops and makes it again with what depends on it. */
+  rebuilds: RebuiltObject[];
 }
 
 /** How a statement will run in batches. What only the server knows is null where `unknown` says why. */

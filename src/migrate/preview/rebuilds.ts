@@ -8,18 +8,19 @@ import { quoteLiteral } from '../../sql/quote.ts';
 import { asKind, stringsOf, withoutPlaces } from '../../sql/tree.ts';
 import { readRebuild } from '../../structure/rebuild.ts';
 import type { RepeatablePart } from '../plan/prepare-repeatables.ts';
-import { writtenMade } from '../repeatable/objects.ts';
+import { isRoutine, writtenMade } from '../repeatable/objects.ts';
+import { fitsRoutine, readRoutine, type WrittenRoutine } from './routine-fit.ts';
 
 /*
- * What `up` would take down for the views of repeatables. The server says no to `create or replace view`
- * only when that runs, so a plan compares the columns itself: those that the query gives now, asked
- * for without its rows, and those that the view has.
+ * What `up` would take down for the views and routines of repeatables. The server says no to `create or
+ * replace` only when that runs, so a plan compares by itself: the columns that the query of a view gives
+ * now, asked for without its rows, and those that it has; what a routine is called with and returns.
  */
 
-/** A view that cannot be changed in place. */
-export interface RebuiltView {
-  /** Such as `view public.active_users`. */
-  view: string;
+/** A view or routine that cannot be changed in place. */
+export interface RebuiltObject {
+  /** Such as `view public.active_users` or `function public.total(integer)`. */
+  object: string;
   /** What is taken down with it and made again as it was, or as its own file makes it. */
   dependents: string[];
   /** What cannot be made again, so that `up` refuses the change. */
@@ -27,7 +28,8 @@ export interface RebuiltView {
 }
 
 /**
- * Finds the views of files that `up` would drop and make again, because their columns change. Only reads.
+ * Finds what `up` would drop and make again: views whose columns change, routines that are called otherwise
+ * or return something else. Only reads.
  *
  * @param searchPath quoted names, as after `set search_path =`
  * @returns those of each file; where a query needs what an earlier step makes, nothing is known
@@ -36,26 +38,28 @@ export async function readRebuilds(
   parts: readonly RepeatablePart[],
   session: Session,
   { searchPath, targetSchema }: { searchPath: string; targetSchema: string },
-): Promise<RebuiltView[][]> {
+): Promise<RebuiltObject[][]> {
   const parser = await loadSqlParser();
-  const views = parts.map(({ makes, statements }) =>
-    makes.flatMap((made) => {
+  const written = parts.map(({ makes, statements }) =>
+    makes.flatMap((made): Written[] => {
       const text = statements[made.statementIndex]?.text;
+      const name = writtenMade(made, targetSchema);
       const view = made.kind === 'view' && text ? readView(text, parser) : undefined;
-      return view ? [{ ...view, name: writtenMade(made, targetSchema) }] : [];
+      if (view) return [{ view: { ...view, name } }];
+      const tree = isRoutine(made) && text ? parser.parse(text) : undefined;
+      const routine = readRoutine(asKind(tree ?? undefined, 'CreateFunctionStmt'));
+      return routine ? [{ routine: { ...routine, name } }] : [];
     }),
   );
-  if (views.every(({ length }) => length === 0)) return views.map(() => []);
+  if (written.every(({ length }) => length === 0)) return written.map(() => []);
   const describer = await openStatementSession(session.options, {}, AS_TEXT);
   try {
-    const found: RebuiltView[][] = [];
-    for (const ofPart of views) {
-      const rebuilt: RebuiltView[] = [];
-      for (const view of ofPart) {
-        const rebuild = await inReadOnly(session, searchPath, async () =>
-          (await fitsInPlace(session, view, () => describe(describer, searchPath, view.query)))
-            ? undefined
-            : readRebuild(session, { isRoutine: false, name: view.name }),
+    const found: RebuiltObject[][] = [];
+    for (const ofPart of written) {
+      const rebuilt: RebuiltObject[] = [];
+      for (const one of ofPart) {
+        const rebuild = await inReadOnly(session, searchPath, () =>
+          readRebuildOf(one, session, (query) => describe(describer, searchPath, query)),
         );
         if (rebuild) rebuilt.push(rebuild);
       }
@@ -65,6 +69,22 @@ export async function readRebuilds(
   } finally {
     await describer.close();
   }
+}
+
+type Written =
+  | { view: WrittenView; routine?: undefined }
+  | { view?: undefined; routine: WrittenRoutine };
+
+async function readRebuildOf(
+  { view, routine }: Written,
+  session: Session,
+  readColumns: (query: string) => Promise<readonly Column[]>,
+): Promise<RebuiltObject | undefined> {
+  const isInPlace = view
+    ? await fitsInPlace(session, view, () => readColumns(view.query))
+    : await fitsRoutine(session, routine);
+  if (isInPlace) return undefined;
+  return readRebuild(session, { isRoutine: !view, name: (view ?? routine).name });
 }
 
 /** Nothing is read or written with it: what the server says of the columns is all. */

@@ -15,7 +15,7 @@ import type {
   StatementImpact,
   StepImpact,
 } from './impact-plan.ts';
-import type { RebuiltView } from './rebuilds.ts';
+import type { RebuiltObject } from './rebuilds.ts';
 import { type Effect, lockLabel, statementEffects } from './statement-effects.ts';
 
 export interface ImpactPlanRenderOptions {
@@ -129,17 +129,21 @@ function renderGate(
   return lines.map((line) => (isOpen ? style.dim(line) : style.warn(line)));
 }
 
-/** A view that nothing depends on is dropped and made again without a word, as `up` does. */
+/** What nothing depends on is dropped and made again without a word, as `up` does. */
 function renderRebuild(
-  { view, dependents, refused }: RebuiltView,
+  { object, dependents, refused }: RebuiltObject,
   options: ImpactPlanRenderOptions,
 ): string[] {
   if (dependents.length + refused.length === 0) return [];
-  const stuck = `the columns of ${view} cannot change like this: ${refused.join(', ')} cannot be made again`;
+  const isView = object.startsWith('view ');
+  const change = isView ? `the columns of ${object} change` : `${object} cannot change in place`;
+  const stuck = isView
+    ? `the columns of ${object} cannot change like this`
+    : `${object} cannot change like this`;
   const text =
     refused.length > 0
-      ? stuck
-      : `the columns of ${view} change: takes down and makes again ${dependents.join(', ')}`;
+      ? `${stuck}: ${refused.join(', ')} cannot be made again`
+      : `${change}: takes down and makes again ${dependents.join(', ')}`;
   return wrap(text, STEP, options).map((line) => options.style.warn(line));
 }
 

@@ -86,7 +86,7 @@ export function dropMadeSql(made: MadeObject, targetSchema: string): string {
 }
 
 /** A type as SQL, without what does not count for the name of a routine. */
-function typeSql(type: TypeName | undefined): string {
+export function typeSql(type: TypeName | undefined): string {
   const names = stringsOf(type?.names).map(quoteIdent).join('.');
   return type && isArrayType(type) ? `${names}[]` : names;
 }

@@ -76,7 +76,7 @@ describe('a plan', () => {
       expect(await rebuilds()).toEqual([
         [
           {
-            view: 'view public.big',
+            object: 'view public.big',
             dependents: ['view public.more', 'materialized view public.kept'],
             refused: [],
           },
@@ -116,11 +116,67 @@ describe('a plan', () => {
     ] as const) {
       await stage.migration('repeatable/narrow', narrow(text, number));
       expect((await plan(stage)).steps).toMatchObject([
-        { rebuilds: [{ view: 'view public.narrow', dependents: ['view public.more'] }] },
+        { rebuilds: [{ object: 'view public.narrow', dependents: ['view public.more'] }] },
       ]);
     }
     await stage.migration('repeatable/narrow', narrow('varchar( 20 )', 'decimal(10,2)'));
     expect((await plan(stage)).steps).toMatchObject([{ rebuilds: [] }]);
+  });
+
+  test('names what goes down with a function that is called otherwise or returns something else', async ({
+    stage,
+  }) => {
+    const total = (head: string, value = '1') =>
+      `create or replace function total(${head} language sql stable as $$ select ${value} $$;\n`;
+    const before = total('one int, two int default 2) returns bigint', '1::bigint');
+    await stage.migration('001_a', 'create table a ();');
+    await stage.migration('repeatable/total', before);
+    await migrateUp(stage.options);
+    await stage.sql`create view w as select total(1)`;
+    const rebuilds = async () => (await plan(stage)).steps.map((step) => step.rebuilds);
+    for (const changed of [
+      total('one int, two int default 2) returns int'),
+      total('one int, two int default 2) returns setof bigint', '1::bigint'),
+      total('one int, two int) returns bigint', '1::bigint'),
+      total('one int, three int default 2) returns bigint', '1::bigint'),
+      total('one int, two int default 2, out a int, out b int)', '1, 2'),
+      total('one int, two int default 2) returns table (a int, b int)', '1, 2'),
+    ]) {
+      await stage.migration('repeatable/total', changed);
+      expect(await rebuilds()).toEqual([
+        [
+          {
+            object: 'function public.total(integer,integer)',
+            dependents: ['view public.w'],
+            refused: [],
+          },
+        ],
+      ]);
+      await expect(stage.sql.unsafe(changed)).rejects.toMatchObject({ code: '42P13' });
+    }
+    const other = stage.openOther();
+    for (const fits of [
+      before.replace('stable', 'immutable'),
+      total('one int = 1, two int default 3) returns int8', '2::bigint'),
+      total('one integer, two int default 2, out a bigint)', '1::bigint'),
+    ]) {
+      await stage.migration('repeatable/total', fits);
+      expect(await rebuilds()).toEqual([[]]);
+      await other.unsafe(`begin; ${fits} rollback`);
+    }
+    await stage.migration('repeatable/total', total('one int, two int default 2) returns int'));
+    expect(
+      renderImpactPlan(await plan(stage), { nothing: '', verbose: false, style: PLAIN }),
+    ).toContain(
+      'function public.total(integer,integer) cannot change in place: takes down and makes again view public.w',
+    );
+    await migrateUp(stage.options);
+    expect(stage.heard.findLast(({ kind }) => kind === 'rebuilt')).toMatchObject({
+      objects: ['view public.w'],
+    });
+    await stage.sql`create table checked (a int check (total(a) > 0))`;
+    await stage.migration('repeatable/total', before);
+    expect(await rebuilds()).toMatchObject([[{ refused: [expect.stringContaining('checked')] }]]);
   });
 
   test('tells how many rows a statement changes, and about how long it takes', async ({

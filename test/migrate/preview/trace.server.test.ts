@@ -53,6 +53,30 @@ describe('a traced plan', () => {
     },
   );
 
+  test.for(['beside', 'target'] as const)(
+    'takes down and makes again what a repeatable cannot replace in place, as up does: %s',
+    PATIENTLY,
+    async (where, { stage }) => {
+      const total = (type: string) =>
+        `create or replace function total() returns ${type} language sql as 'select 1::${type}';\n`;
+      const big = (type: string) =>
+        `create or replace view big as select total() as t, 1::${type} as one;\n`;
+      await stage.migration('001_a', 'create table a ();');
+      await stage.migration('repeatable/total', total('bigint'));
+      await stage.migration('repeatable/big', big('bigint'));
+      await migrateUp(stage.options);
+      await stage.sql`create view more as select t from big`;
+      await stage.migration('repeatable/total', total('int'));
+      await stage.migration('repeatable/big', big('text'));
+      const plan = await planImpact({ ...stage.options, trace: where });
+      const traces = plan.steps.flatMap((step) => step.statements.map(({ trace }) => trace));
+      expect(traces).toMatchObject([{ outcome: 'traced' }, { outcome: 'traced' }]);
+      expect(traces[0]?.differences).toContain('takes ACCESS EXCLUSIVE on public.big');
+      await migrateUp(stage.options);
+      expect((await stage.sql`select t from more`)[0]).toEqual({ t: 1 });
+    },
+  );
+
   test('tells what a scratch database saw, and leaves none behind', async ({ stage }) => {
     await migrateBusyTables(stage);
     await stage.migration('002_city', 'alter table events add city uuid default gen_random_uuid()');
