@@ -178,6 +178,8 @@ export interface Relation {
   dependents: Set<ObjectKey>;
   /** Of a view: the columns that it uses, of each relation that it reads. */
   reads?: Map<ObjectKey, ReadonlySet<string>>;
+  /** Whether the database says so, and not the text of the view. */
+  areReadsSure?: boolean;
   /** What else than views and indexes uses columns of it, by `kind name`. */
   uses?: Map<string, ColumnUse>;
   /** The publications that name it. */

@@ -22,6 +22,7 @@ import { commandsOf } from '../sql/list-items.ts';
 import { asKind, relationNameOf, type WrittenName, writtenNameOf } from '../sql/tree.ts';
 import type { Draft } from './draft.ts';
 import type { Refusal } from './impact.ts';
+import { refuseColumnChange } from './still-needed.ts';
 
 type Question = Pick<Draft, 'catalog' | 'text'>;
 
@@ -267,7 +268,8 @@ function refuseCreate(question: Question, statement: CreateStmt): Refusal[] {
 function refuseAlter(question: Question, statement: AlterTableStmt): Refusal[] {
   const table = relationOf(question, statement.relation);
   if (table === undefined) return [];
-  return commandsOf(statement, question.text).flatMap(({ command, offset }): Refusal[] => {
+  return commandsOf(statement, question.text).flatMap((change): Refusal[] => {
+    const { command, offset } = change;
     switch (command.subtype) {
       case 'AT_DetachPartition':
         return refuseDetach(table, command.def, offset);
@@ -275,6 +277,9 @@ function refuseAlter(question: Question, statement: AlterTableStmt): Refusal[] {
         return refuseConstraint(question, table, { definition: command.def, offset });
       case 'AT_DropNotNull':
         return refuseNullable(table, command.name ?? '', offset);
+      case 'AT_AlterColumnType':
+      case 'AT_DropColumn':
+        return refuseColumnChange(question.catalog, table, change);
       default:
         return [];
     }

@@ -192,6 +192,7 @@ async function readViews(session: Session, relations: Promise<ReadRelations>): P
     if (view === undefined || read === undefined) continue;
     read.relation.dependents.add(view.key);
     view.reads ??= new Map();
+    view.areReadsSure = true;
     const names = numbersIn(row.columns).flatMap((number) => read.columns.get(number) ?? []);
     view.reads.set(read.relation.key, new Set(names));
   }

@@ -39,16 +39,20 @@ export const alterColumnType: LintRule = {
     const rewrites = touchedFor(at, at.impact.rewrites, ['type change']);
     const scans = touchedFor(at, at.impact.scans, ['check of a column whose type changes']);
     const builds = touchedFor(at, at.impact.builds, ['type change']);
-    return commandsOf(alter, at.text)
-      .filter(({ command }) => command.subtype === 'AT_AlterColumnType')
-      .map((change) => ({
-        change,
-        rewrite: rewrites.find(({ command }) => command === change.index),
-        scan: scans.find(({ command }) => command === change.index),
-        builds: builds.filter(({ command }) => command === change.index),
-      }))
-      .filter((found) => alter.objtype !== 'OBJECT_TYPE' || touchesTables(found))
-      .map((found) => judge(at, table, found));
+    return (
+      commandsOf(alter, at.text)
+        .filter(({ command }) => command.subtype === 'AT_AlterColumnType')
+        // What surely fails, will-fail tells.
+        .filter(({ offset }) => !at.impact.refusals.some((one) => one.offset === offset))
+        .map((change) => ({
+          change,
+          rewrite: rewrites.find(({ command }) => command === change.index),
+          scan: scans.find(({ command }) => command === change.index),
+          builds: builds.filter(({ command }) => command === change.index),
+        }))
+        .filter((found) => alter.objtype !== 'OBJECT_TYPE' || touchesTables(found))
+        .map((found) => judge(at, table, found))
+    );
   },
 };
 
