@@ -22,7 +22,12 @@ import { commandsOf } from '../sql/list-items.ts';
 import { asKind, relationNameOf, type WrittenName, writtenNameOf } from '../sql/tree.ts';
 import type { Draft } from './draft.ts';
 import type { Refusal } from './impact.ts';
-import { refuseColumnChange } from './still-needed.ts';
+import {
+  refuseColumnChange,
+  refuseKeyDrop,
+  refuseRelationDrop,
+  refuseSecond,
+} from './still-needed.ts';
 
 type Question = Pick<Draft, 'catalog' | 'text'>;
 
@@ -98,8 +103,16 @@ function mustHaveKey({ key }: Relation, column: string, offset?: number): Refusa
   };
 }
 
+const DROPS_RELATIONS = new Set(['OBJECT_TABLE', 'OBJECT_VIEW', 'OBJECT_MATVIEW']);
+
 function refuseDrop(question: Question, statement: DropStmt): Refusal[] {
   const { removeType, concurrent, objects = [], behavior } = statement;
+  if (DROPS_RELATIONS.has(removeType ?? '') && behavior !== 'DROP_CASCADE') {
+    const dropped = objects.flatMap(
+      (node) => findRelation(question.catalog, writtenNameOf(asKind(node, 'List')?.items)) ?? [],
+    );
+    return refuseRelationDrop(question.catalog, dropped);
+  }
   if (removeType !== 'OBJECT_INDEX') return [];
   const found: Refusal[] = [];
   if (concurrent && objects.length > 1) {
@@ -268,13 +281,21 @@ function refuseCreate(question: Question, statement: CreateStmt): Refusal[] {
 function refuseAlter(question: Question, statement: AlterTableStmt): Refusal[] {
   const table = relationOf(question, statement.relation);
   if (table === undefined) return [];
-  return commandsOf(statement, question.text).flatMap((change): Refusal[] => {
+  const all = commandsOf(statement, question.text);
+  return all.flatMap((change): Refusal[] => {
     const { command, offset } = change;
     switch (command.subtype) {
       case 'AT_DetachPartition':
         return refuseDetach(table, command.def, offset);
       case 'AT_AddConstraint':
-        return refuseConstraint(question, table, { definition: command.def, offset });
+        return [
+          ...(isPrimary(command.def) ? refuseSecond(table, change, all) : []),
+          ...refuseConstraint(question, table, { definition: command.def, offset }),
+        ].slice(0, 1);
+      case 'AT_AddColumn':
+        return refuseSecond(table, change, all);
+      case 'AT_DropConstraint':
+        return refuseKeyDrop(question.catalog, table, change);
       case 'AT_DropNotNull':
         return refuseNullable(table, command.name ?? '', offset);
       case 'AT_AlterColumnType':
@@ -284,6 +305,10 @@ function refuseAlter(question: Question, statement: AlterTableStmt): Refusal[] {
         return [];
     }
   });
+}
+
+function isPrimary(definition: Node | undefined): boolean {
+  return asKind(definition, 'Constraint')?.contype === 'CONSTR_PRIMARY';
 }
 
 function refuseDetach(table: Relation, definition: Node | undefined, offset: number): Refusal[] {

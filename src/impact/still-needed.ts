@@ -1,6 +1,7 @@
 import type { Catalog, Relation } from '../catalog/catalog.ts';
-import { withDescendants } from '../catalog/replay/relation.ts';
+import { referencesTo, withDescendants } from '../catalog/replay/relation.ts';
 import type { AlterTableCommand } from '../sql/list-items.ts';
+import { asKind } from '../sql/tree.ts';
 import type { Refusal } from './impact.ts';
 
 /**
@@ -47,4 +48,84 @@ function viewOn(catalog: Catalog, table: Relation, column: string): Relation | u
     }
   }
   return undefined;
+}
+
+/** Why a relation stays that a statement drops without cascade. */
+export function refuseRelationDrop(catalog: Catalog, dropped: readonly Relation[]): Refusal[] {
+  const goes = new Set(dropped.flatMap((one) => withDescendants(catalog, one)));
+  return dropped.flatMap((relation): Refusal[] => {
+    const { key, kind, dependents } = relation;
+    const view = [...dependents]
+      .flatMap((one) => catalog.relations.get(one) ?? [])
+      .find((one) => !goes.has(one));
+    const foreign = referencesTo(catalog, key).find((one) => !goes.has(one.relation));
+    const user = view
+      ? `${view.kind} ${view.key} reads it`
+      : foreign && `constraint ${foreign.constraint.name} of ${foreign.relation.key} references it`;
+    if (user === undefined) return [];
+    const hint = view
+      ? `Drop ${view.key} first.`
+      : `Drop constraint ${foreign?.constraint.name} of ${foreign?.relation.key} first.`;
+    const message = `${kind} ${key} cannot be dropped, because ${user}`;
+    return [{ sqlstate: '2BP01', message, hint, relation: key }];
+  });
+}
+
+/** Why a key stays: a foreign key of another table rests on it, and on no other one of the same columns. */
+export function refuseKeyDrop(
+  catalog: Catalog,
+  table: Relation,
+  { command, offset }: AlterTableCommand,
+): Refusal[] {
+  const key = table.constraints.get(command.name ?? '');
+  if (key?.index === undefined || command.behavior === 'DROP_CASCADE') return [];
+  const isOn = (columns: readonly (string | undefined)[] = []) =>
+    [...columns].sort().join() === [...key.columns].sort().join();
+  const indexes = [...table.indexes].flatMap((one) => catalog.indexes.get(one) ?? []);
+  if (indexes.some((one) => one.key !== key.index && one.isUnique && isOn(one.columns))) return [];
+  const foreign = referencesTo(catalog, table.key).find(
+    ({ relation, constraint }) => relation !== table && isOn(constraint.referencedColumns),
+  );
+  if (foreign === undefined) return [];
+  const { relation, constraint } = foreign;
+  return [
+    {
+      sqlstate: '2BP01',
+      message: `constraint ${key.name} of ${table.key} cannot be dropped, because constraint ${constraint.name} of ${relation.key} references its columns`,
+      hint: `Drop constraint ${constraint.name} of ${relation.key} first.`,
+      relation: table.key,
+      offset,
+    },
+  ];
+}
+
+/** What there is already; a statement that drops it itself may add it. */
+export function refuseSecond(
+  table: Relation,
+  { command, offset }: AlterTableCommand,
+  all: readonly AlterTableCommand[],
+): Refusal[] {
+  const isDropped = (name: string, subtype: string) =>
+    all.some((one) => one.command.subtype === subtype && one.command.name === name);
+  const refused = (sqlstate: string, message: string, hint: string): Refusal[] => [
+    { sqlstate, message, hint, relation: table.key, offset },
+  ];
+  const column = asKind(command.def, 'ColumnDef')?.colname ?? '';
+  if (command.subtype === 'AT_AddColumn') {
+    if (command.missing_ok || !table.columns.has(column)) return [];
+    if (isDropped(column, 'AT_DropColumn')) return [];
+    return refused(
+      '42701',
+      `${table.key} has a column ${column} already`,
+      'Give the new column another name, or leave it out.',
+    );
+  }
+  const key = [...table.constraints.values()].find(({ kind }) => kind === 'primary key');
+  if (key === undefined || isDropped(key.name, 'AT_DropConstraint')) return [];
+  if (key.columns.some((name) => isDropped(name, 'AT_DropColumn'))) return [];
+  return refused(
+    '42P16',
+    `${table.key} has a primary key already (${key.name})`,
+    `Drop constraint ${key.name} first, or add a unique constraint.`,
+  );
 }

@@ -50,6 +50,22 @@ describe('what PostgreSQL always refuses', () => {
     }
   });
 
+  test.each([
+    ['drop table t;', 'drop table r, t;'],
+    ['drop table part;', 'drop view v; drop table part;'],
+    [
+      'alter table t drop constraint t_pkey;',
+      'drop table r; alter table t drop constraint t_pkey;',
+    ],
+    ['alter table t add primary key (a);', 'alter table part_1 add primary key (a);'],
+    ['alter table t add column a int;', 'alter table t add column if not exists a int;'],
+  ])('is known of what others need and what is there: %s', (text, fits) => {
+    const before = `${BEFORE} create table r (t_id int references t); create view v as select id from part;`;
+    const only = ['will-fail'];
+    expect(verdicts(lint(text, { before, only }))).toEqual(['will-fail error']);
+    expect(lint(fits, { before, only }).findings).toEqual([]);
+  });
+
   test('is not claimed of what no migration makes', () => {
     const text = `${ALONE}create index concurrently on unknown (a); drop index concurrently u; truncate unknown;`;
     expect(lint(text, { only: ['will-fail'] }).findings).toEqual([]);

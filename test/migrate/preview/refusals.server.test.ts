@@ -36,4 +36,41 @@ describe('a plan', () => {
       }
     },
   );
+
+  test.for([
+    ['drop table t', '2BP01', 'drop table r, t'],
+    ['drop table s', '2BP01', 'drop table s cascade'],
+    ['drop view v', '2BP01', 'drop view v, w'],
+    [
+      'alter table t drop constraint t_pkey',
+      '2BP01',
+      'alter table t drop constraint t_pkey cascade',
+    ],
+    [
+      'alter table t add primary key (a)',
+      '42P16',
+      'alter table t drop constraint t_pkey cascade, add primary key (a)',
+    ],
+    ['alter table t add column a int', '42701', 'alter table t drop column a, add column a int'],
+    ['alter table only t add a int', '42701', 'alter table t add column if not exists a int'],
+  ] as const)(
+    'says that the server refuses what others need or what is there: %s',
+    async ([change, sqlstate, fits], { stage }) => {
+      await stage.migration(
+        '001_t',
+        `create table t (id int primary key, a int);
+        create table r (t_id int references t);
+        create table s (id int);
+        create view v as select id from s;
+        create view w as select id from v;`,
+      );
+      await migrateUp(stage.options);
+      await stage.migration('002_n', `${change};`);
+      expect(await planned(stage)).toMatchObject([{ refusals: [{ sqlstate }] }]);
+      await expect(stage.sql.unsafe(change)).rejects.toMatchObject({ code: sqlstate });
+      await stage.migration('002_n', `${fits};`);
+      expect(await planned(stage)).toMatchObject([{ refusals: [] }]);
+      await stage.openOther().unsafe(`begin; ${fits}; rollback`);
+    },
+  );
 });
