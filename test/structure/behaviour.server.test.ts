@@ -237,6 +237,24 @@ const CONSTRAINTS: Behaviour[] = [
       'alter table u drop constraint one; insert into u values (1, 1), (1, 1)',
     ],
   },
+  {
+    title: 'the index behind a key keeps its options',
+    setup: `
+      create table t (
+        a integer, b integer, "c) DEFERRABLE" integer,
+        constraint a_key primary key (a) include ("c) DEFERRABLE") with (fillfactor = 60),
+        constraint ab unique (a, b) with (fillfactor = 70, deduplicate_items = off) deferrable initially deferred,
+        constraint b_key unique (b) deferrable, constraint same unique (b, a)
+      );
+      alter table t add constraint twin unique (b, a) with (fillfactor = 80);
+      alter index b_key set (fillfactor = 33);
+      create table q (a integer, primary key (a) with (fillfactor = 50)) partition by list (a);
+      create table q1 partition of q for values in (1); alter index q1_pkey set (fillfactor = 40)`,
+    asks: [
+      'select indexrelid::regclass::text as name, array(select unnest(reloptions) order by 1) as options from pg_index join pg_class on pg_class.oid = indexrelid where relnamespace = 2200 order by 1',
+      'select conname, condeferrable, condeferred from pg_constraint order by 1',
+    ],
+  },
 ];
 
 const WORDS: Behaviour[] = [

@@ -86,6 +86,7 @@ const CHANGES: readonly [statement: string, says: string, since?: number][] = [
     `alter table app.children alter constraint children_fkey initially deferred`,
     '~ constraint children_fkey on app.children',
   ],
+  [`alter index app.people_pkey set (fillfactor = 33)`, '~ constraint people_pkey on app.people'],
   [`drop index app.people_plain`, '- index app.people_plain'],
   [`alter index app.people_lower alter column 1 set statistics 7`, '~ index app.people_lower'],
   [`alter table app.people set without cluster`, '~ index app.people_other'],

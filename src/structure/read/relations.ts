@@ -178,6 +178,8 @@ select
     o.contype = 'n' and o.convalidated and not o.connoinherit
         and o.conname = pg_catalog.concat(coalesce(c.relname, t.typname), '_' || a.attname, '_not_null') as "isPlainNotNull",
     pg_catalog.pg_get_constraintdef(o.oid) as "definition",
+    -- the definition of an exclusion constraint says them, that of a key does not
+    case when o.contype in ('p', 'u') and xc.reloptions is not null then ${keyOptionsSql('xc.reloptions')} end as "index options",
     case when o.conparentid <> 0 and o.contype <> 'f' then ${qualified('pn.nspname', 'pi.relname')} end as "attached to",
     case when x.indisclustered then 'yes' end as "clustered",
     case when x.indisreplident then 'yes' end as "replica identity"
@@ -186,6 +188,7 @@ left join pg_catalog.pg_class as c on c.oid = o.conrelid
 left join pg_catalog.pg_type as t on t.oid = o.contypid
 left join pg_catalog.pg_attribute as a on o.contype = 'n' and a.attrelid = o.conrelid and a.attnum = o.conkey[1]
 left join pg_catalog.pg_index as x on x.indexrelid = o.conindid and o.contype in ('p', 'u', 'x')
+left join pg_catalog.pg_class as xc on xc.oid = x.indexrelid
 left join pg_catalog.pg_constraint as p on p.oid = o.conparentid
 left join pg_catalog.pg_class as pi on pi.oid = p.conindid
 left join pg_catalog.pg_namespace as pn on pn.oid = pi.relnamespace
@@ -321,6 +324,9 @@ where ${inScope(context, 's.stxnamespace')}`,
  */
 const COLUMN_OPTIONS = ['n_distinct', 'n_distinct_inherited'];
 
+/** What PostgreSQL 14 to 18 document for the indexes that can stand behind a key. */
+const KEY_OPTIONS = ['fillfactor', 'deduplicate_items', 'buffering'];
+
 /** What PostgreSQL 14 to 18 document for tables, materialized views, their TOAST tables, and views. */
 const RELATION_OPTIONS = [
   ...['fillfactor', 'toast_tuple_target', 'parallel_workers', 'user_catalog_table'],
@@ -348,6 +354,11 @@ function optionsSql(column: string, condition: string, prefix = ''): string {
 /** The options of a column that a user can set. */
 function columnOptionsSql(column: string): string {
   return optionsSql(column, `${NAME} in (${list(COLUMN_OPTIONS)})`);
+}
+
+/** The options of the index behind a primary key or unique constraint. */
+function keyOptionsSql(column: string): string {
+  return optionsSql(column, `${NAME} in (${list(KEY_OPTIONS)})`);
 }
 
 /**

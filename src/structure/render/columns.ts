@@ -135,8 +135,14 @@ export function withoutTwins(constraints: readonly StructureObject[]): Structure
 }
 
 export function constraintClause({ own, parts }: StructureObject): string {
-  return `constraint ${own} ${parts.definition}`;
+  const { definition, 'index options': options } = parts;
+  if (options === undefined) return `constraint ${own} ${definition}`;
+  // they stand before what can be deferred
+  const [, index, rest] = BEFORE_DEFERRABLE.exec(definition ?? '') ?? [];
+  return `constraint ${own} ${index} with (${options})${rest}`;
 }
+
+const BEFORE_DEFERRABLE = /^(.*?)((?: DEFERRABLE)?(?: INITIALLY DEFERRED)?)$/s;
 
 /** A constraint that is added to its table: a foreign key when all tables are there. */
 export function constraintUnit(

@@ -145,7 +145,7 @@ create table app.people (
     wait interval day to second(3),
     picture bytea,
     constraint people_pkey primary key (id),
-    constraint people_email_key unique (email) include (made) deferrable initially deferred,
+    constraint people_email_key unique (email) include (made) with (fillfactor = 70) deferrable initially deferred,
     constraint "it's checked" check ("Name" <> '' and id > 0),
     constraint checked_by_function check (app.twice(id) > 0) no inherit,
     constraint people_no_overlap exclude using gist (id with =, wait with =) where (id > 3)
