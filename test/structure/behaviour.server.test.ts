@@ -410,7 +410,25 @@ const PRIVILEGES: Behaviour[] = [
   },
 ];
 
+const PUBLISHED = `select pubname, tablename from pg_publication_tables order by 1, 2`;
+
 const KINDS: Behaviour[] = [
+  {
+    title: 'a publication has those children of a table that it had',
+    setup: `
+      create table "a (,x" (id integer); create table k () inherits ("a (,x"); create table o (id integer);
+      create table q (id integer) partition by list (id); create table q1 partition of q for values in (1);
+      create publication alone for table only "a (,x", o, q; create publication whole for table "a (,x"`,
+    asks: [PUBLISHED],
+  },
+  {
+    title: 'a publication has those rows of a table that it had',
+    setup: `
+      create table a (id integer, note text, done boolean); create table k () inherits (a); create table l () inherits (k);
+      create publication rows for table only k where (done), only a (id, note) where (note in (E'a\\),', 'b''(') or note = btrim(note, '(,')), l where (starts_with(note, ','))`,
+    asks: [PUBLISHED, 'select pg_get_expr(prqual, prrelid) from pg_publication_rel order by 1'],
+    since: 150000,
+  },
   {
     title: 'an operator class whose members are all of its family',
     setup:

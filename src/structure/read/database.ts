@@ -165,7 +165,7 @@ const publicationTables = ({ version }: QueryContext) => `(
                 select pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' order by a.attnum)
                 from pg_catalog.pg_attribute as a
                 where a.attrelid = r.prrelid and a.attnum = any (r.prattrs::smallint[])
-            ) || ')', ' where ' || pg_catalog.pg_get_expr(r.prqual, r.prrelid)`
+            ) || ')', ' where ' || pg_catalog.regexp_replace(pg_catalog.pg_get_expr(r.prqual, r.prrelid), '^([^(].*|.*[^)])$', '(\\1)')`
                 : ''
             }
         ), ', ' order by n.nspname, c.relname)

@@ -1,5 +1,5 @@
 import { objectKeyOf, type StructureKind, type StructureObject } from '../structure.ts';
-import { beforeParenthesis, type Contents, renderAttachments } from './addresses.ts';
+import { beforeParenthesis, type Contents, renderAttachments, splitNames } from './addresses.ts';
 import {
   constraintClause,
   renderColumn,
@@ -9,7 +9,7 @@ import {
 import { type Reaches, unknownOptions } from './tables.ts';
 import { SECTION_REFRESHES, SECTIONS, type Unit } from './unit.ts';
 
-type Render = (object: StructureObject) => string[];
+type Render = (object: StructureObject, contents: Contents) => string[];
 
 const optionsOf = ({ parts }: StructureObject) =>
   parts['foreign options'] ? ` options (${parts['foreign options']})` : '';
@@ -86,7 +86,7 @@ export const SIMPLE: Partial<Record<StructureKind, Render>> = {
     `create event trigger ${name} on ${parts.on}${parts.tags ? `\n    when tag in (${parts.tags})` : ''}\n    execute function ${parts.function}();`,
     ...(parts.enabled ? [`alter event trigger ${name} ${SWITCHES[parts.enabled]};`] : []),
   ],
-  publication: (object) => [renderPublication(object)],
+  publication: (object, contents) => [renderPublication(object, contents)],
   // what they say is in the grants
   'default privileges': () => [],
   privileges: () => [],
@@ -96,9 +96,9 @@ function createWith({ kind, name, parts }: StructureObject): string {
   return `create ${kind} ${name} (${parts.definition});`;
 }
 
-function renderPublication({ name, parts }: StructureObject): string {
+function renderPublication({ name, parts }: StructureObject, contents: Contents): string {
   const members = [
-    parts.tables && `table ${parts.tables}`,
+    parts.tables && `table ${publishedTables(parts.tables, contents)}`,
     parts.schemas && `tables in schema ${parts.schemas}`,
   ].filter(Boolean);
   const options = [
@@ -116,6 +116,34 @@ function renderPublication({ name, parts }: StructureObject): string {
     .filter(Boolean)
     .join('');
 }
+
+/** Without `only` a table brings its children; which of them are published is listed. */
+function publishedTables(tables: string, { objects }: Contents): string {
+  const parents = new Set(objects.flatMap(({ parts }) => splitNames(parts.inherits ?? '')));
+  return splitMembers(tables)
+    .map((member) => {
+      const name = QUALIFIED.exec(member)?.[0] ?? '';
+      return parents.has(name) ? `only ${member}` : member;
+    })
+    .join(', ');
+}
+
+const QUALIFIED = /^(?:"(?:[^"]|"")*"|[^" ])+/;
+
+/** Splits `public.a (id, name) where (f(id, 1)), public.b` between its tables. */
+function splitMembers(text: string): string[] {
+  const members = [''];
+  let depth = 0;
+  for (const [sign] of text.matchAll(MEMBER_SIGN)) {
+    if (sign === '(') depth += 1;
+    else if (sign === ')') depth -= 1;
+    if (sign === ',' && depth === 0) members.push('');
+    else members.push(`${members.pop()}${sign}`);
+  }
+  return members.map((member) => member.trim());
+}
+
+const MEMBER_SIGN = /"(?:[^"]|"")*"|E'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*'|[^"'(),]+|[\s\S]/g;
 
 /** Enums, composite types, ranges and base types. */
 export function typeUnits(type: StructureObject, contents: Contents): Unit[] {

@@ -117,7 +117,7 @@ function simpleUnits(object: StructureObject, contents: Contents): Unit[] {
     section: SECTIONS[object.kind],
     name: object.name,
     needs: object.dependsOn,
-    statements: [...render(object), ...renderAttachments(object, contents)],
+    statements: [...render(object, contents), ...renderAttachments(object, contents)],
   };
   return object.parts['owned by'] === undefined ? [unit] : [unit, ownedSequence(object)];
 }
