@@ -412,6 +412,26 @@ const PRIVILEGES: Behaviour[] = [
 
 const PUBLISHED = `select pubname, tablename from pg_publication_tables order by 1, 2`;
 
+const AGGREGATES: Behaviour[] = [
+  {
+    title: 'an aggregate over a sorted set has what is said of it',
+    setup: `
+      create extension citext;
+      create aggregate " ORDER BY ("(p float8 order by v anyelement) (sfunc = ordered_set_transition, stype = internal, finalfunc = percentile_disc_final, finalfunc_extra);
+      create aggregate most(order by anyelement) (sfunc = ordered_set_transition, stype = internal, finalfunc = mode_final, finalfunc_extra);
+      create aggregate place(variadic "any" order by variadic "any") (sfunc = ordered_set_transition_multi, stype = internal, finalfunc = rank_final, finalfunc_extra, hypothetical);
+      create aggregate number(*) (sfunc = int8inc, stype = bigint, initcond = '0');
+      revoke execute on function " ORDER BY ("(float8, anyelement), most(anyelement), place("any"), number() from public;
+      grant execute on function place("any") to evdb_reader;
+      comment on aggregate " ORDER BY ("(float8 order by anyelement) is 'a'; comment on aggregate most(order by anyelement) is 'b'; comment on aggregate place(variadic "any" order by variadic "any") is 'c';
+      alter function " ORDER BY ("(float8, anyelement) depends on extension citext; alter function place("any") depends on extension citext; alter function number() depends on extension citext`,
+    asks: [
+      "select proname, proargtypes::regtype[]::text, has_function_privilege('evdb_reader', oid, 'execute'), has_function_privilege('evdb_writer', oid, 'execute'), obj_description(oid, 'pg_proc') from pg_proc where pronamespace = 2200 and prokind = 'a' and proowner = (select proowner from pg_proc where proname = 'most') and oid not in (select objid from pg_depend where deptype = 'e') order by 1",
+      'drop extension citext; select proname from pg_proc where pronamespace = 2200 order by 1',
+    ],
+  },
+];
+
 const KINDS: Behaviour[] = [
   {
     title: 'a publication has those children of a table that it had',
@@ -448,6 +468,7 @@ const BEHAVIOURS: Behaviour[] = [
   ...EXPRESSIONS,
   ...CONSTRAINTS,
   ...PRIVILEGES,
+  ...AGGREGATES,
   ...KINDS,
   ...WORDS,
   ...PATHS,

@@ -61,6 +61,7 @@ test('a dump with owners makes the same database again', async ({ stage }) => {
     alter table app.people owner to evdb_reader;
     alter schema app owner to evdb_writer;
     alter function app.twice(integer) owner to evdb_writer;
+    alter aggregate app.middle(float8 order by anyelement) owner to evdb_writer;
     alter type app.mood owner to evdb_reader`);
   const structure = await stage.read({ owners: true });
   const text = renderStructure(structure);

@@ -84,11 +84,24 @@ export function renderAttachments(object: StructureObject, contents: Contents): 
   ];
 }
 
+/**
+ * An aggregate as a statement on functions names it, with all arguments in one list. One that is
+ * variadic before `order by` is the same again behind it, and is one to the server.
+ */
+function aggregateAsFunction(name: string): string {
+  const start = beforeParenthesis(name);
+  const list = name.slice(start.length + 1, -1);
+  const [, direct, ordered] = /^((?:"(?:[^"]|"")*"|[^"])*?)(?:^| )ORDER BY (.*)$/s.exec(list) ?? [];
+  if (direct === undefined) return `${start}(${list === '*' ? '' : list})`;
+  const isVariadic = splitNames(direct).at(-1)?.startsWith('VARIADIC ');
+  return `${start}(${[direct, isVariadic ? '' : ordered].filter(Boolean).join(', ')})`;
+}
+
 /** Of a constraint it is the index that can depend on an extension. */
 function tiedName(object: StructureObject, contents: Contents): string {
-  return object.kind === 'constraint'
-    ? `index ${indexOfConstraint(object, contents)}`
-    : wordOf(object);
+  if (object.kind === 'constraint') return `index ${indexOfConstraint(object, contents)}`;
+  if (object.kind === 'aggregate') return `function ${aggregateAsFunction(object.name)}`;
+  return wordOf(object);
 }
 
 /** The index behind a constraint has its name, in the schema of the table. */
@@ -116,7 +129,7 @@ function renderGrant(grant: string, object: StructureObject, { byKey }: Contents
     return `${direction} ${columns.join(', ')} on table ${table} ${rest};`;
   }
   const word = GRANT_WORDS[object.kind] ?? WORDS[object.kind] ?? object.kind;
-  const name = object.kind === 'aggregate' ? object.name.replace('(*)', '()') : object.name;
+  const name = object.kind === 'aggregate' ? aggregateAsFunction(object.name) : object.name;
   return `${direction} ${privileges} on ${word} ${name} ${rest};`;
 }
 
