@@ -4607,18 +4607,18 @@ create sequence public.audit_logs_id_seq;
 comment on sequence public.audit_logs_id_seq is 'Ids of audit_logs and audit_logs_overflow.';
 
 create table public.audit_logs (
-    id bigint default nextval('public.audit_logs_id_seq'::regclass) not null,
-    created_at timestamp with time zone default now() not null,
-    table_name text not null,
-    operation text not null,
+    id bigint default nextval('public.audit_logs_id_seq'::regclass) constraint audit_logs_id_not_null not null,
+    created_at timestamp with time zone default now() constraint audit_logs_created_at_not_null not null,
+    table_name text constraint audit_logs_table_name_not_null not null,
+    operation text constraint audit_logs_operation_not_null not null,
     row_id integer,
     old_values jsonb,
     new_values jsonb,
     redacted text[],
     actor text default NULLIF(current_setting('evdb.actor'::text, true), ''::text),
-    session_role text default SESSION_USER not null,
+    session_role text default SESSION_USER constraint audit_logs_session_role_not_null not null,
     application_name text default NULLIF(current_setting('application_name'::text, true), ''::text),
-    transaction_id xid8 default pg_current_xact_id() not null
+    transaction_id xid8 default pg_current_xact_id() constraint audit_logs_transaction_id_not_null not null
 )
 partition by RANGE (created_at);
 comment on table public.audit_logs is 'Every change of users, events and registrations, written by triggers, one partition a month (UTC); secrets and the seat counters are left out. Read audit_log_entries, which has the overflow as well.';

@@ -77,6 +77,22 @@ const NOT_NULLS: Behaviour[] = [
     ],
     since: 180000,
   },
+  {
+    title: 'a not null keeps its name where something that is made before has it as well',
+    setup: `
+    create table orders (id integer not null, "My x" integer not null, y integer primary key); create table archived (like orders including all);
+    create table z (a integer not null, b integer not null); create table a_z (a integer constraint z_a_not_null check (a > 0), b integer);
+    create table p (a integer not null); create table c () inherits (p); create table b_p (a integer constraint p_a_not_null not null);
+    create table q (a integer not null) partition by list (a); create table b_q (like q including all); alter table q attach partition b_q for values in (1);
+    create domain d as integer not null; create table a_d (a integer constraint d_not_null check (a > 0));
+    create schema app; create table app.z (a integer not null);
+    create table v (a integer); create table k () inherits (v); alter table k alter a set not null; create table b_v (b integer constraint k_a_not_null not null)`,
+    asks: [
+      'select conrelid::regclass::text, contypid::regtype::text, conname, conislocal, coninhcount from pg_constraint order by 1, 2, 3',
+      'alter table p alter a drop not null; insert into c values (null)',
+    ],
+    since: 180000,
+  },
 ];
 
 const TRIGGER_FUNCTION = `create function stamp() returns trigger language plpgsql as $$ begin new.note := concat(new.note, tg_name); return new; end $$;`;

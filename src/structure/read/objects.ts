@@ -42,7 +42,8 @@ export interface DraftObject extends StructureObject {
 /** Columns of the rows that are no parts. */
 const BOOKKEEPING = new Set([
   ...['oid', 'sub', 'kind', 'name', 'own', 'ofOid', 'ofSub', 'ofCatalog', 'ownerOid', 'aliases'],
-  ...['contype', 'column', 'isPlainNotNull', 'isLocal', 'isInherited', 'parentOid', 'usualStorage'],
+  ...['contype', 'column', 'schemaOid', 'isPlainNotNull', 'isLocal', 'isInherited', 'parentOid'],
+  ...['usualStorage'],
 ]);
 
 /** Parts that are or hold expressions. */

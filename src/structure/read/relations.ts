@@ -170,6 +170,7 @@ select
     case when o.conrelid = 0 then ${CATALOG.type} end as "ofCatalog",
     pg_catalog.quote_ident(o.conname) as "own",
     o.contype::text as "contype",
+    o.connamespace as "schemaOid",
     o.conkey[1] as "column",
     case when o.conindid <> 0 and o.contype in ('p', 'u', 'x') then '${CATALOG.class}:' || o.conindid end as "aliases",
     o.conislocal as "isLocal",

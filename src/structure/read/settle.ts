@@ -89,11 +89,17 @@ type PartsOf = (table: DraftObject) => DraftObject[];
 
 /** The constraint takes the place of the column's mark, or the mark the place of the constraint. */
 function markNotNulls(drafts: DraftObject[], index: DraftIndex, children: Set<string>): void {
+  const names = groupBy(
+    drafts.filter(({ kind, row }) => kind === 'constraint' && row.isInherited !== true),
+    ({ row }) => `${row.schemaOid} ${row.own}`,
+  );
   for (const draft of drafts) {
     const { kind, row, of = '' } = draft;
     if (kind !== 'constraint' || row.contype !== 'n') continue;
     const column = index.find(CATALOG.class, row.ofOid, row.column);
-    const isTheirs = row.isInherited === true && children.has(of);
+    // no column of a child can say a name that is taken
+    const isTaken = names.get(`${row.schemaOid} ${row.own}`)?.some((other) => other !== draft);
+    const isTheirs = (isTaken || row.isInherited === true) && children.has(of);
     if (column && row.isPlainNotNull === true && !isTheirs) draft.saidBy = column;
     else if (column) delete column.parts['not null'];
     else if (row.isPlainNotNull === true) draft.isDropped = true;

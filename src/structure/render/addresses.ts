@@ -10,12 +10,15 @@ export interface Contents {
   partsOf: ReadonlyMap<string, readonly StructureObject[]>;
   /** Keys of what a partition has as a part of what its table has, by the name of that. */
   belongingTo: ReadonlyMap<string, readonly string[]>;
+  /** Names of the tables and domains that have a constraint of a name, by its name with its schema. */
+  constrained: ReadonlyMap<string, readonly string[]>;
 }
 
 export function indexContents(objects: readonly StructureObject[]): Contents {
   const byKey = new Map<string, StructureObject>();
   const partsOf = new Map<string, StructureObject[]>();
   const belongingTo = new Map<string, string[]>();
+  const constrained = new Map<string, string[]>();
   for (const object of objects) {
     if (object.kind !== 'column') byKey.set(objectKeyOf(object), object);
     const whole = object.parts['part of'];
@@ -23,11 +26,16 @@ export function indexContents(objects: readonly StructureObject[]): Contents {
       belongingTo.set(whole, [...(belongingTo.get(whole) ?? []), objectKeyOf(object)]);
     }
     if (object.of === undefined) continue;
+    if (object.kind === 'constraint') {
+      const owner = byKey.get(object.of);
+      const name = besideOwner(object.own, owner);
+      constrained.set(name, [...(constrained.get(name) ?? []), owner?.name ?? '']);
+    }
     const parts = partsOf.get(object.of);
     if (parts) parts.push(object);
     else partsOf.set(object.of, [object]);
   }
-  return { objects, byKey, partsOf, belongingTo };
+  return { objects, byKey, partsOf, belongingTo, constrained };
 }
 
 /** How statements name the kind; the others are named as they are. */
@@ -106,9 +114,29 @@ function tiedName(object: StructureObject, contents: Contents): string {
 
 /** The index behind a constraint has its name, in the schema of the table. */
 export function indexOfConstraint(object: StructureObject, { byKey }: Contents): string {
-  const table = byKey.get(object.of ?? '')?.name ?? '';
-  const own = byKey.get(object.of ?? '')?.own ?? '';
-  return `${table.slice(0, table.length - own.length)}${object.own}`;
+  return besideOwner(object.own, byKey.get(object.of ?? ''));
+}
+
+function besideOwner(own: string, owner: StructureObject | undefined): string {
+  const table = owner?.name ?? '';
+  return `${table.slice(0, table.length - (owner?.own ?? '').length)}${own}`;
+}
+
+/**
+ * The name that PostgreSQL 18 gives to a not-null constraint, where it would not give it because
+ * something else of the schema has it: the name is to be written then. Versions before take it and
+ * forget it.
+ */
+export function takenNotNullName(
+  owner: StructureObject,
+  column: string | undefined,
+  { constrained }: Contents,
+): string | undefined {
+  const words = [unquoteIdent(owner.own), ...(column === undefined ? [] : [unquoteIdent(column)])];
+  const name = quoteWhereNeeded([...words, 'not_null'].join('_'));
+  const holders = constrained.get(besideOwner(name, owner)) ?? [];
+  // a constraint of its own that has the name is another one, of a version before 18
+  return holders.length > 0 && !holders.includes(owner.name) ? name : undefined;
 }
 
 /** Between the privileges, which may be of columns, and the role. */

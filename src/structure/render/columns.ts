@@ -1,5 +1,10 @@
 import { objectKeyOf, type StructureObject } from '../structure.ts';
-import { type Contents, indexOfConstraint, renderAttachments } from './addresses.ts';
+import {
+  type Contents,
+  indexOfConstraint,
+  renderAttachments,
+  takenNotNullName,
+} from './addresses.ts';
 import { ancestorNames } from './inheritance.ts';
 import { SECTION_FOREIGN_KEYS, SECTION_PARTITION_INDEXES, SECTIONS, type Unit } from './unit.ts';
 
@@ -10,6 +15,7 @@ export function renderColumn(
   { isTyped = false, leaveDefault = false } = {},
 ): string {
   const { parts, own } = column;
+  const notNullName = parts['not null'] && nameOfNotNull(column, contents);
   const words = isTyped
     ? [own, 'with options']
     : [
@@ -24,11 +30,16 @@ export function renderColumn(
     parts.default !== undefined && !leaveDefault && `default ${parts.default}`,
     parts.generated && `generated ${parts.generated}`,
     parts.identity && renderIdentity(column, contents),
-    parts['not null'] && parts['not null name'] && `constraint ${parts['not null name']}`,
+    notNullName && `constraint ${notNullName}`,
     parts['not null'] && 'not null',
   ]
     .filter(Boolean)
     .join(' ');
+}
+
+function nameOfNotNull({ parts, own, of = '' }: StructureObject, contents: Contents) {
+  const table = contents.byKey.get(of);
+  return parts['not null name'] ?? (table && takenNotNullName(table, own, contents));
 }
 
 function renderIdentity(column: StructureObject, { partsOf }: Contents): string {

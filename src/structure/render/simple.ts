@@ -1,5 +1,11 @@
 import { objectKeyOf, type StructureKind, type StructureObject } from '../structure.ts';
-import { beforeParenthesis, type Contents, renderAttachments, splitNames } from './addresses.ts';
+import {
+  beforeParenthesis,
+  type Contents,
+  renderAttachments,
+  splitNames,
+  takenNotNullName,
+} from './addresses.ts';
 import {
   constraintClause,
   renderColumn,
@@ -203,7 +209,7 @@ export function domainUnits(domain: StructureObject, contents: Contents, reaches
     parts.collation && `collate ${parts.collation}`,
     parts.default !== undefined && `default ${parts.default}`,
     // from PostgreSQL 17 on it is a constraint with a name
-    parts['not null'] && !constraints.some(isNotNull) && 'not null',
+    parts['not null'] && !constraints.some(isNotNull) && plainNotNull(domain, contents),
     ...inline.map(constraintClause),
   ].filter(Boolean);
   const late = constraints.filter((one) => !inline.includes(one));
@@ -220,6 +226,11 @@ export function domainUnits(domain: StructureObject, contents: Contents, reaches
     },
     ...late.map((constraint) => lateCheck(constraint, domain, contents)),
   ];
+}
+
+function plainNotNull(domain: StructureObject, contents: Contents): string {
+  const name = takenNotNullName(domain, undefined, contents);
+  return name === undefined ? 'not null' : `constraint ${name} not null`;
 }
 
 const isNotNull = ({ parts }: StructureObject) => parts.definition?.startsWith('NOT NULL') === true;
