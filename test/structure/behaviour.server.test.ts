@@ -428,6 +428,32 @@ const PRIVILEGES: Behaviour[] = [
 
 const PUBLISHED = `select pubname, tablename from pg_publication_tables order by 1, 2`;
 
+const TYPE_PRIVILEGES = `select typname, typtype, has_type_privilege('evdb_reader', oid, 'usage'), has_type_privilege('evdb_writer', oid, 'usage'), obj_description(oid, 'pg_type') from pg_type where typnamespace = 2200 order by 1`;
+
+const RANGES: Behaviour[] = [
+  {
+    title: 'a range has the privileges of its default once',
+    setup: `
+      alter default privileges revoke usage on types from public; alter default privileges grant usage on types to evdb_reader;
+      create type r as range (subtype = float8); alter default privileges grant usage on types to evdb_writer; create type s as range (subtype = float8)`,
+    // those of the multirange alone would fail on PostgreSQL 17
+    asks: [`select * from (${TYPE_PRIVILEGES}) as p where typtype = 'r'`],
+  },
+  {
+    title: 'the multirange of a range has its own comment',
+    setup: `create type r as range (subtype = float8, multirange_type_name = "to m"); comment on type "to m" is 'many'; create type s as range (subtype = float8); comment on type s is 'one'`,
+    asks: [TYPE_PRIVILEGES],
+  },
+  {
+    title: 'the multirange of a range has its own privileges',
+    setup: `
+      create type r as range (subtype = float8, multirange_type_name = "to m"); create type s as range (subtype = float8); grant usage on type s to evdb_reader;
+      revoke usage on type "to m" from public; grant usage on type "to m" to evdb_reader with grant option`,
+    asks: [TYPE_PRIVILEGES],
+    until: 170000,
+  },
+];
+
 const AGGREGATES: Behaviour[] = [
   {
     title: 'an aggregate over a sorted set has what is said of it',
@@ -484,6 +510,7 @@ const BEHAVIOURS: Behaviour[] = [
   ...EXPRESSIONS,
   ...CONSTRAINTS,
   ...PRIVILEGES,
+  ...RANGES,
   ...AGGREGATES,
   ...KINDS,
   ...WORDS,

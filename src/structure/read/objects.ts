@@ -92,7 +92,7 @@ export function makeObjects(
   inheritParts(drafts, index);
   addComments(shared.comments, index);
   addDistributions(shared.distributions, index);
-  addPrivileges(shared.privileges, index);
+  addPrivileges(shared.privileges, drafts, index);
   drafts.push(...makeForeignPrivileges(shared.foreignPrivileges, index));
   addExtensionTies(shared.extensionTies, index);
   addDependencies(shared, index);
@@ -177,7 +177,8 @@ function addComments(rows: Row[], index: DraftIndex): void {
     if (!object) continue;
     // an index behind a constraint has a comment of its own
     const isIndex = catalog === CATALOG.class && object.kind === 'constraint';
-    object.parts[isIndex ? 'comment on index' : 'comment'] = String(comment);
+    const part = isIndex ? 'comment on index' : 'comment';
+    object.parts[isMultirange(object, oid) ? 'comment on multirange' : part] = String(comment);
   }
 }
 
@@ -192,13 +193,28 @@ function addDistributions(rows: Row[], index: DraftIndex): void {
   }
 }
 
-function addPrivileges(rows: Row[], index: DraftIndex): void {
+function addPrivileges(rows: Row[], drafts: DraftObject[], index: DraftIndex): void {
   for (const { catalog, oid, sub, direction, grantee, privileges, isGrantable } of rows) {
     const object = index.find(catalog, oid, sub);
     if (!object) continue;
+    const part = isMultirange(object, oid) ? GRANTS_ON_MULTIRANGE : 'grants';
     const said = sayGrant({ direction, privileges, grantee, isGrantable });
-    object.parts.grants = [object.parts.grants, said].filter(Boolean).join('\n');
+    object.parts[part] = [object.parts[part], said].filter(Boolean).join('\n');
   }
+  for (const { parts } of drafts) {
+    if (parts[GRANTS_ON_MULTIRANGE] === parts.grants) delete parts[GRANTS_ON_MULTIRANGE];
+  }
+}
+
+/**
+ * Before PostgreSQL 17 a multirange has privileges of its own, after that those of its range. They are
+ * told where it has others: default privileges give both the same.
+ */
+const GRANTS_ON_MULTIRANGE = 'grants on multirange';
+
+/** Whether what the catalogs mean is not the range itself. */
+function isMultirange({ kind, row }: DraftObject, oid: unknown): boolean {
+  return kind === 'range' && Number(row.oid) !== Number(oid);
 }
 
 function sayGrant({ direction, privileges, grantee, isGrantable }: Row): string {

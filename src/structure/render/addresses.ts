@@ -86,9 +86,23 @@ export function renderAttachments(object: StructureObject, contents: Contents): 
     ...(grants === undefined
       ? []
       : grants.split('\n').map((grant) => renderGrant(grant, object, contents))),
+    ...renderMultirange(object),
     ...splitNames(object.parts['depends on extension'] ?? '').map(
       (extension) => `alter ${tiedName(object, contents)} depends on extension ${extension};`,
     ),
+  ];
+}
+
+/** What is said of the type that comes with a range. */
+function renderMultirange({ parts }: StructureObject): string[] {
+  const { 'comment on multirange': comment, 'grants on multirange': grants = '' } = parts;
+  const name = /multirange_type_name = (.*)$/s.exec(parts.definition ?? '')?.[1];
+  return [
+    ...(comment === undefined ? [] : [`comment on type ${name} is ${literal(comment)};`]),
+    ...grants
+      .split('\n')
+      .filter(Boolean)
+      .map((grant) => `${grant.replace(/ (?=(?:to|from) )/, ` on type ${name} `)};`),
   ];
 }
 
