@@ -301,6 +301,24 @@ const WORDS: Behaviour[] = [
       "select 'z'::letter",
     ],
   },
+  {
+    title: 'a list of values that PostgreSQL words anew when it reads it is worded the same',
+    setup: `
+    create view v (x, y) as values (1, '(VALUES (1'), (2, '(ARRAY['); create view u (q) as select 1 union values (2);
+    create view plain as values (1), (2); create view named as select * from (values (1, 2), (3, 4)) as "(VALUES " (a, b);
+    create view inside as with w (k) as (values (1)) select k, k in (values (1), (2)) as i, (select max(z) from (values (k), (k + 1)) as m (z)) as m from w;
+    create materialized view mat (a) as values ('a'::text); create table t (a integer, b text);
+    create rule r as on insert to t where new.a = 5 do instead update t set b = s.x from (values ('x')) as s (x);
+    create function atomic() returns table (x integer) language sql begin atomic values (1), (2); end;
+    create function kept() returns text language sql as $f$ select '(VALUES (1' $f$`,
+    asks: [
+      'select * from v',
+      'select * from u',
+      'select * from named',
+      'select * from inside',
+      'select atomic(), kept()',
+    ],
+  },
 ];
 
 const SETTINGS: Behaviour[] = [

@@ -183,10 +183,11 @@ const ARRAY_CAST = /^::((?:"(?:[^"]|"")*"|[^"'()[\],])+(?:\(\d+(?:, ?\d+)?\)[a-z
  * Words an expression as PostgreSQL words it once it has read its own words: some trees come out as a
  * text that makes another tree. It moves the cast of an array into its elements
  * (`(ARRAY['a'::character varying])::text[]`, as `in (…)` on a varchar makes it), and reads
- * `((a OR b) OR c)` as one list. So a structure is worded the same before and after it was loaded.
+ * `((a OR b) OR c)` as one list. A list of values in `from` is a query of its own to it then, which it
+ * words with a blank before `VALUES`. So a structure is worded the same before and after it was loaded.
  */
 export function settleExpression(text: string): string {
-  if (!text.includes('(ARRAY[') && !/\) (?:OR|AND) /.test(text)) return text;
+  if (!/\(ARRAY\[|\(VALUES |\) (?:OR|AND) /.test(text)) return text;
   const pairs = findPairs(text);
   return pairs ? settleBetween(text, 0, text.length, pairs) : text;
 }
@@ -236,7 +237,8 @@ function settleBetween(text: string, from: number, to: number, pairs: Pairs): st
     } else {
       const inside = settleBetween(text, at + 1, end, pairs);
       const isPartOfList = isListInList(text, at, { from, to }, pairs);
-      written.push(isPartOfList ? inside : `${text[at]}${inside}${text[end]}`);
+      const blank = text.startsWith('(VALUES ', at) ? ' ' : '';
+      written.push(isPartOfList ? inside : `${text[at]}${blank}${inside}${text[end]}`);
       at = end + 1;
     }
   }
