@@ -1,13 +1,5 @@
-import type { Node } from '@pgsql/types';
-import type {
-  Catalog,
-  CatalogColumn,
-  CatalogConstraint,
-  CatalogIndex,
-  ColumnType,
-} from '../catalog/catalog.ts';
-import { baseTypeOf, columnTypeOf, isConstrainedDomain, showType } from '../catalog/column-type.ts';
-import { columnOf, withoutCasts } from '../catalog/expression.ts';
+import type { CatalogConstraint, ObjectKey } from '../catalog/catalog.ts';
+import { columnTypeOf, showType } from '../catalog/column-type.ts';
 import { collationOf } from '../catalog/replay/column.ts';
 import { type Reference, referencesTo } from '../catalog/replay/relation.ts';
 import { asKind } from '../sql/tree.ts';
@@ -22,8 +14,10 @@ import {
   storedTables,
   type Target,
 } from './draft.ts';
+import type { Build } from './impact.ts';
 import { lockSequences } from './objects.ts';
 import { isProvenNotNull } from './proven.ts';
+import { changeOfType, keepsIndex } from './type-change.ts';
 
 /** What changes a column that is there. */
 export function impactOfColumnChange(at: AlterCommand): void {
@@ -80,11 +74,13 @@ function changeType(at: AlterCommand, name: string): void {
   const from = target.relation?.columns.get(name)?.type;
   const using = { column: name, using: definition?.raw_default };
   const change = changeOfType(from, to, using, draft);
+  const isPartitioned = target.relation?.kind === 'partitioned table';
   lockKeysOf(at, name);
   if (target.relation?.columns.get(name)?.generated === 'identity') {
     lockSequences(draft, target.key, 'ShareRowExclusive', name);
   }
   for (const table of storedTables(draft, target, at.isOnly)) {
+    if (isPartitioned) fillIndexes(at, table, name);
     if (change === 'none') {
       verifyChecks(at, table, name);
       rebuildIndexes(at, table, name);
@@ -118,7 +114,7 @@ function verifyChecks(at: AlterCommand, table: Target, name: string): void {
 
 /** The indexes that are built anew though the values stay as they are. */
 function rebuildIndexes(at: AlterCommand, table: Target, name: string): void {
-  const { catalog, impact } = at.draft;
+  const { catalog } = at.draft;
   const column = table.relation?.columns.get(name);
   const definition = asKind(at.command.def, 'ColumnDef');
   if (column === undefined || definition === undefined) return;
@@ -126,10 +122,38 @@ function rebuildIndexes(at: AlterCommand, table: Target, name: string): void {
   const change = { column, to, collation: collationOf(catalog, definition, to) };
   for (const key of table.relation?.indexes ?? []) {
     const index = catalog.indexes.get(key);
-    const isDone = impact.builds.some(({ subject }) => subject === key);
-    if (isDone || !index?.mentions.includes(name) || keepsIndex(catalog, index, change)) continue;
-    const rebuilt = { reason: 'type change', subject: key, isCertain: true } as const;
-    build(at.draft, { ...about(at, table), ...rebuilt, isConcurrent: false });
+    if (!index?.mentions.includes(name) || keepsIndex(catalog, index, change)) continue;
+    rebuild(at, table, key);
+  }
+}
+
+function rebuild(at: AlterCommand, table: Target, subject: ObjectKey): void {
+  const isThis = (one: Build) => one.subject === subject && one.relation === table.key;
+  if (at.draft.impact.builds.some(isThis)) return;
+  const rebuilt = { reason: 'type change', subject, isCertain: true } as const;
+  build(at.draft, { ...about(at, table), ...rebuilt, isConcurrent: false });
+}
+
+/**
+ * The index of a partitioned table is made again for all partitions, also for those that had none
+ * because it was made with `only`.
+ */
+function fillIndexes(at: AlterCommand, table: Target, name: string): void {
+  const { catalog } = at.draft;
+  const covered = new Set<ObjectKey>();
+  for (const one of table.relation?.indexes ?? []) {
+    for (let key = catalog.indexes.get(one)?.parent; key; key = catalog.indexes.get(key)?.parent) {
+      covered.add(key);
+    }
+  }
+  let above = table.relation;
+  while (above && above !== at.target.relation) {
+    above = catalog.relations.get(above.parent ?? '');
+    for (const key of above?.indexes ?? []) {
+      const index = catalog.indexes.get(key);
+      const isRoot = index?.parent === undefined;
+      if (isRoot && index?.mentions.includes(name) && !covered.has(key)) rebuild(at, table, key);
+    }
   }
 }
 
@@ -195,201 +219,3 @@ function dropColumn(at: AlterCommand, name: string): void {
     if (used === undefined || used.has(name)) dropDependent(draft, view);
   }
 }
-
-/** `unknown` where it depends on the session's time zone, or on a type that the catalog lacks. */
-type TypeChange = 'none' | 'rewrite' | 'unknown';
-
-interface TypeChangeContext {
-  catalog: Catalog;
-  timeZoneIsUtc: boolean | undefined;
-}
-
-/**
- * Whether a table is written anew when a column's type changes.
- *
- * @param using the expression behind `using`, which changes nothing where it only casts the column
- */
-function changeOfType(
-  from: ColumnType | undefined,
-  to: ColumnType,
-  { column, using }: { column: string; using: Node | undefined },
-  context: TypeChangeContext,
-): TypeChange {
-  if (from === undefined || from.name === 'unknown') return 'unknown';
-  const steps = using === undefined ? [] : castsOf(context.catalog, using, column);
-  if (steps === undefined) return 'rewrite';
-  let result: TypeChange = 'none';
-  let at = from;
-  for (const step of [...steps, to]) {
-    result = worse(result, castOf(at, step, context));
-    at = step;
-  }
-  return result;
-}
-
-/** The types that a chain of casts around the column goes through; undefined for any other expression. */
-function castsOf(catalog: Catalog, expression: Node, column: string): ColumnType[] | undefined {
-  if (columnOf(withoutCasts(expression)) !== column) return undefined;
-  const types: ColumnType[] = [];
-  let cast = asKind(expression, 'TypeCast');
-  for (; cast; cast = asKind(cast.arg, 'TypeCast'))
-    types.push(columnTypeOf(catalog, cast.typeName));
-  return types.reverse();
-}
-
-function worse(a: TypeChange, b: TypeChange): TypeChange {
-  if (a === 'rewrite' || b === 'rewrite') return 'rewrite';
-  return a === 'none' ? b : a;
-}
-
-function castOf(from: ColumnType, to: ColumnType, context: TypeChangeContext): TypeChange {
-  const { catalog } = context;
-  if (isSame(from, to)) return 'none';
-  if (isConstrainedDomain(catalog, to)) return 'rewrite';
-  const [source, target] = [baseTypeOf(catalog, from), baseTypeOf(catalog, to)];
-  if (isSame(source, target)) return 'none';
-  if (isUnknownDomain(catalog, from) || isUnknownDomain(catalog, to)) return 'unknown';
-  if (source.isArray !== target.isArray) return 'rewrite';
-  if (source.isArray) {
-    // Only an array that loses its limits is taken as it is: no function adapts one's elements.
-    return source.name === target.name && target.modifiers.length === 0 ? 'none' : 'rewrite';
-  }
-  if (source.name === target.name) return isWidening(source, target) ? 'none' : 'rewrite';
-  return castBetween(source, target, context);
-}
-
-function isSame(a: ColumnType, b: ColumnType): boolean {
-  return a.name === b.name && a.isArray === b.isArray && a.modifiers.join() === b.modifiers.join();
-}
-
-/** A type of the user's that may be a domain over the other one. */
-function isUnknownDomain({ types }: Catalog, { name }: ColumnType): boolean {
-  return name.includes('.') && !types.has(name);
-}
-
-/** Whether every value that fits `from` fits `to`, both of one type, so that PostgreSQL looks at none. */
-function isWidening(from: ColumnType, to: ColumnType): boolean {
-  const [before, after] = [from.modifiers, to.modifiers];
-  if (from.name === 'bpchar') return after.length === 0;
-  if (after.length === 0) return true;
-  if (from.name === 'interval') return isWideningInterval(before, after);
-  const [a, b = 0] = before;
-  const [c = 0, d = 0] = after;
-  if (FRACTIONS.has(from.name)) return c >= MAX_FRACTION || (a !== undefined && c >= a);
-  if (a === undefined) return false;
-  return from.name === 'bit' ? a === c : c >= a && b === d;
-}
-
-const FRACTIONS = new Set(['timestamp', 'timestamptz', 'time', 'timetz']);
-const MAX_FRACTION = 6;
-
-/** The fields of an interval from the finest on, as bits of its range. */
-const INTERVAL_FIELDS = [4096, 2048, 1024, 8, 2, 4];
-const FULL_PRECISION = 0xffff;
-
-function isWideningInterval(before: readonly number[], after: readonly number[]): boolean {
-  const [from, to] = [finenessOf(before), finenessOf(after)];
-  const hasNoSeconds = from.finest > 0;
-  return (
-    to.finest <= from.finest &&
-    (hasNoSeconds || to.precision >= MAX_FRACTION || to.precision >= from.precision)
-  );
-}
-
-/** The finest field of an interval, 0 for seconds, and the digits of those. */
-function finenessOf(modifiers: readonly number[]): { finest: number; precision: number } {
-  const [first = FULL_PRECISION, second] = modifiers;
-  if (second === undefined) return { finest: 0, precision: first };
-  const finest = INTERVAL_FIELDS.findIndex((bit) => (first & bit) !== 0);
-  return { finest, precision: second };
-}
-
-function castBetween(
-  source: ColumnType,
-  target: ColumnType,
-  { timeZoneIsUtc }: TypeChangeContext,
-): TypeChange {
-  const hasNoModifier = target.modifiers.length === 0;
-  const pair = `${source.name} ${target.name}`;
-  if (pair === 'timestamp timestamptz' || pair === 'timestamptz timestamp') {
-    if (!hasNoModifier && target.modifiers[0] !== MAX_FRACTION) return 'rewrite';
-    return timeZoneIsUtc === undefined ? 'unknown' : timeZoneIsUtc ? 'none' : 'rewrite';
-  }
-  return hasNoModifier && isBinaryCoercible(source.name, target.name) ? 'none' : 'rewrite';
-}
-
-const COERCIBLE = new Set([
-  'text varchar',
-  'text bpchar',
-  'varchar text',
-  'varchar bpchar',
-  'cidr inet',
-  'bit varbit',
-  'varbit bit',
-  'xml text',
-  'xml varchar',
-  'xml bpchar',
-  'regproc regprocedure',
-  'regprocedure regproc',
-  'regoper regoperator',
-  'regoperator regoper',
-]);
-
-/** Types that are an object's number, and can stand for each other and for `int4`. */
-const OBJECT_TYPES = new Set([
-  'oid',
-  'regproc',
-  'regprocedure',
-  'regoper',
-  'regoperator',
-  'regclass',
-  'regcollation',
-  'regtype',
-  'regconfig',
-  'regdictionary',
-  'regrole',
-  'regnamespace',
-]);
-
-function isBinaryCoercible(from: string, to: string): boolean {
-  if (COERCIBLE.has(`${from} ${to}`)) return true;
-  const isNumber = (name: string) => name === 'oid' || name === 'int4';
-  return (isNumber(from) && OBJECT_TYPES.has(to)) || (isNumber(to) && OBJECT_TYPES.has(from));
-}
-
-/** What becomes of a column whose values stay as they are. */
-interface KeptValues {
-  /** As it is before. */
-  column: CatalogColumn;
-  to: ColumnType;
-  collation: string | undefined;
-}
-
-/**
- * Whether PostgreSQL takes an index of the column over as it is: one without expressions and
- * predicate, whose key columns are compared by the same operators in the same collation.
- */
-function keepsIndex(
-  catalog: Catalog,
-  { columns, collations, isPartial, method }: CatalogIndex,
-  { column, to, collation }: KeptValues,
-): boolean {
-  if (isPartial || columns.some((name) => name === undefined)) return false;
-  return columns.every((name, i) => {
-    if (name !== column.name) return true;
-    const own = collations?.[i];
-    const follows = own === undefined || (own === 'default' ? undefined : own) === column.collation;
-    if (follows && collation !== column.collation) return false;
-    // The entries are of the elements' type, which is then not that of the column any more.
-    if (method === 'gin' && column.type.isArray && !isSame(column.type, to)) return false;
-    return operatorClassOf(catalog, column.type) === operatorClassOf(catalog, to);
-  });
-}
-
-function operatorClassOf(catalog: Catalog, type: ColumnType): string {
-  const { name } = baseTypeOf(catalog, type);
-  return OBJECT_TYPES.has(name) ? 'oid' : (OPERATOR_CLASSES[name] ?? name);
-}
-
-/** Types that are indexed by the operators of another one. */
-const OPERATOR_CLASSES: Record<string, string> = { varchar: 'text', cidr: 'inet' };

@@ -1,48 +1,11 @@
 import { readFileSync } from 'node:fs';
-import postgres from 'postgres';
-import { beforeAll, expect } from 'vitest';
-import { readCatalog } from '../../src/catalog/read/catalog.ts';
-import { impactOf } from '../../src/impact/impact-of.ts';
-import { loadSqlParser, type SqlParser } from '../../src/sql/parser.ts';
+import { expect } from 'vitest';
 import { splitStatements } from '../../src/sql/statements.ts';
 import { test } from '../support/fixture.ts';
-import { differencesFrom } from '../support/lock-facts/impact-differences.ts';
-import { observe } from '../support/lock-facts/observe.ts';
-import { inspect } from '../support/sessions.ts';
-
-let parser: SqlParser;
-beforeAll(async () => {
-  parser = await loadSqlParser();
-});
+import { differencesOn } from '../support/impact-corpus/differences.ts';
 
 const script = (name: string) =>
   readFileSync(new URL(`../support/impact-corpus/${name}.sql`, import.meta.url), 'utf8');
-
-/** Where impact and server differ, by statement; what the server refuses tells nothing. */
-async function differencesOn(url: string, statements: readonly string[]) {
-  const notices: string[] = [];
-  const sql = postgres(url, { max: 1, onnotice: ({ message = '' }) => notices.push(message) });
-  const { catalog, serverVersion } = await inspect(url, async (session) => ({
-    catalog: await readCatalog(session, { parser }),
-    serverVersion: session.facts.serverVersion,
-  }));
-  const before = new Set([...catalog.relations.keys(), ...catalog.indexes.keys()]);
-  await sql.unsafe("set timezone = 'UTC'");
-  const found: Record<string, string[]> = {};
-  let judged = 0;
-  for (const text of statements) {
-    const fact = { database: 'plain', statement: text, results: [] } as const;
-    const seen = await observe(sql, { ...fact, results: [] }, notices);
-    const tree = seen.error === undefined ? parser.parse(text) : null;
-    if (tree === null) continue;
-    judged++;
-    const impact = impactOf({ tree, text, catalog, serverVersion, timeZoneIsUtc: true });
-    const differences = differencesFrom(impact, seen, { catalog, before, held: new Map() });
-    if (differences.length > 0) found[text] = differences;
-  }
-  await sql.end();
-  return { found, judged };
-}
 
 /** What depends on the rows, on the planner, or on what the catalog does not hold. */
 const UNKNOWABLE = [

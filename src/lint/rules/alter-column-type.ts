@@ -115,7 +115,7 @@ function effectOf(at: StatementInContext, { rewrite, scan, builds }: Change): Ef
     return {
       effect: `rewrites nothing, but ${tried ? `${tried} and ` : ''}${indexes} ${underLock('AccessExclusive', pronounFor(tables))}`,
       severity: 'error',
-      hint: BUILD_HINT,
+      hint: isPartitioned(at, builds) ? PARTITIONED_HINT : BUILD_HINT,
     };
   }
   if (scan !== undefined) {
@@ -131,6 +131,14 @@ function effectOf(at: StatementInContext, { rewrite, scan, builds }: Change): Ef
     severity: 'info',
     hint: NOTHING_HINT,
   };
+}
+
+/** Whether the indexes are those of a partitioned table, which cannot be dropped concurrently. */
+function isPartitioned({ catalog }: StatementInContext, builds: readonly Build[]): boolean {
+  return builds.some(({ relation, subject = '' }) => {
+    const index = catalog.indexes.get(subject);
+    return index?.parent !== undefined || index?.table !== relation;
+  });
 }
 
 function checkOf({ subject }: Scan): string {
@@ -204,6 +212,7 @@ function usersOf(relation: Relation | undefined, column: string): string[] {
 const NOTHING_HINT =
   'Nothing has to be done; the lock is waited for as for any other change of the table.';
 const BUILD_HINT = `Drop the indexes concurrently before and create them concurrently after it, each ${IN_NO_TRANSACTION_FILE}, where queries can be without them; else add a column of the new type and move over to it.`;
+const PARTITIONED_HINT = `Drop the indexes of the partitioned table before it, and after it create them "on only" that table, concurrently on each partition ${IN_NO_TRANSACTION_FILE}, and attach them, where queries can be without them; else add a column of the new type and move over to it.`;
 const HINT =
   'Add a column of the new type, keep it in step by a trigger, fill it in batches, let the application use it, and drop the old one in a later release.';
 

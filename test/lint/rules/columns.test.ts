@@ -244,6 +244,18 @@ describe('alter-column-type', () => {
     expect(finding?.message).toContain('builds index public.i of public.t again');
   });
 
+  test('tells that the indexes of a partitioned table are built again, and which are not', async () => {
+    const parted = `create table p (id int, b varchar(10)) partition by range (id);
+      create table p1 partition of p for values from (0) to (9); create index own on p1 (b);`;
+    const text = 'alter table p alter b type text';
+    expect(await verdictsOf(rule, text, { setup: parted })).toEqual(['info: alter b type text']);
+    const setup = `${parted} drop index own; create index i on p (b);`;
+    const [finding] = await findingsOf(rule, text, { setup });
+    expect(finding?.severity).toBe('error');
+    expect(finding?.message).toContain('builds index public.p1_b_idx of public.p1 again');
+    expect(finding?.hint).toContain('Drop the indexes of the partitioned table before it');
+  });
+
   test.each([
     'create index i on t (b)',
     'create index i on t (b varchar_pattern_ops)',
