@@ -17,6 +17,7 @@ import {
   targetOfRange,
   touchedTables,
 } from './draft.ts';
+import { droppedBy } from './dropped.ts';
 import { isStronger, type LockMode, type RewriteReason } from './impact.ts';
 import { lockSequences } from './objects.ts';
 import { attachPartition, detachPartition } from './partition.ts';
@@ -33,9 +34,8 @@ export function impactOfAlterTable(draft: Draft, statement: AlterTableStmt): voi
   const isOnly = statement.objtype !== 'OBJECT_TYPE' && statement.relation?.inh !== true;
   lock(draft, target.key, mode, 'target');
   lockChildren(draft, target, { all, mode, isOnly });
-  const dropped = new Set(
-    all.flatMap(({ subtype, name = '' }) => (subtype === 'AT_DropConstraint' ? [name] : [])),
-  );
+  const { constraints: dropped, indexes } = droppedBy(draft, target, commands);
+  for (const key of indexes) draft.droppedIndexes.add(key);
   for (const { command, index, offset } of commands) {
     impactOfCommand({ draft, target, command, index, offset, mode, isOnly, dropped });
   }

@@ -103,6 +103,7 @@ function changeType(at: AlterCommand, name: string): void {
 function verifyChecks(at: AlterCommand, table: Target, name: string): void {
   for (const one of table.relation?.constraints.values() ?? []) {
     if (one.kind !== 'check' || !one.isValidated || !one.columns.includes(name)) continue;
+    if (at.dropped.has(one)) continue;
     scan(at.draft, {
       ...about(at, table),
       reason: 'check of a column whose type changes',
@@ -128,6 +129,7 @@ function rebuildIndexes(at: AlterCommand, table: Target, name: string): void {
 }
 
 function rebuild(at: AlterCommand, table: Target, subject: ObjectKey): void {
+  if (at.draft.droppedIndexes.has(subject)) return;
   const isThis = (one: Build) => one.subject === subject && one.relation === table.key;
   if (at.draft.impact.builds.some(isThis)) return;
   const rebuilt = { reason: 'type change', subject, isCertain: true } as const;
@@ -184,11 +186,9 @@ function verifyKeys(
   table: Target,
   { name, isCertain }: { name: string; isCertain: boolean },
 ): void {
-  const verify = (
-    relation: string,
-    { name: subject, isValidated, references }: CatalogConstraint,
-  ) => {
-    if (!isValidated) return;
+  const verify = (relation: string, constraint: CatalogConstraint) => {
+    const { name: subject, isValidated, references } = constraint;
+    if (!isValidated || at.dropped.has(constraint)) return;
     const place = {
       ...about(at, table),
       reason: 'validate constraint',

@@ -1,5 +1,11 @@
 import type { AlterTableCmd, Constraint, RangeVar } from '@pgsql/types';
-import { type Catalog, type ObjectKey, type Relation, resolveKey } from '../catalog/catalog.ts';
+import {
+  type Catalog,
+  type CatalogConstraint,
+  type ObjectKey,
+  type Relation,
+  resolveKey,
+} from '../catalog/catalog.ts';
 import { withDescendants } from '../catalog/replay/relation.ts';
 import { offsetOfByte } from '../sql/position.ts';
 import { relationNameOf, type WrittenName } from '../sql/tree.ts';
@@ -27,17 +33,24 @@ export interface Draft {
   readonly timeZoneIsUtc: boolean | undefined;
   readonly impact: Impact;
   readonly locks: Map<ObjectKey, LockTaken>;
+  /** Indexes that the statement drops first, and so does not build again. */
+  readonly droppedIndexes: Set<ObjectKey>;
 }
 
-export function openDraft(context: Omit<Draft, 'impact' | 'locks'>): Draft {
+export function openDraft(context: Omit<Draft, 'impact' | 'locks' | 'droppedIndexes'>): Draft {
   const { catalog, text, serverVersion, timeZoneIsUtc } = context;
-  return { catalog, text, serverVersion, timeZoneIsUtc, impact: emptyImpact(), locks: new Map() };
+  return {
+    ...{ catalog, text, serverVersion, timeZoneIsUtc },
+    impact: emptyImpact(),
+    locks: new Map(),
+    droppedIndexes: new Set(),
+  };
 }
 
 const NOTHING = new Map<ObjectKey, Rewrite>();
 
 /** The impact with its locks, strongest first, and the indexes that go with rewritten tables. */
-export function closeDraft({ catalog, impact, locks }: Draft): Impact {
+export function closeDraft({ catalog, impact, locks, droppedIndexes }: Draft): Impact {
   const rewritten =
     impact.rewrites.length === 0
       ? NOTHING
@@ -46,6 +59,7 @@ export function closeDraft({ catalog, impact, locks }: Draft): Impact {
     // The table's own reason says it all where its work is to build indexes.
     if (reason === 'reindex') continue;
     for (const index of catalog.relations.get(key)?.indexes ?? []) {
+      if (droppedIndexes.has(index)) continue;
       addBuild(impact.builds, {
         relation: key,
         reason: 'rewrite',
@@ -168,7 +182,7 @@ export interface AlterCommand {
   mode: LockMode;
   isOnly: boolean;
   /** Constraints that the statement drops, which it does first: they prove nothing. */
-  dropped: ReadonlySet<string>;
+  dropped: ReadonlySet<CatalogConstraint>;
 }
 
 /** Where and in which subcommand something is, for each of the tables that hold the rows. */

@@ -11,6 +11,7 @@ import type {
   TruncateStmt,
 } from '@pgsql/types';
 import {
+  type CatalogConstraint,
   type CatalogIndex,
   findRelation,
   type ObjectKey,
@@ -21,6 +22,7 @@ import { referencesTo } from '../catalog/replay/relation.ts';
 import { commandsOf } from '../sql/list-items.ts';
 import { asKind, relationNameOf, type WrittenName, writtenNameOf } from '../sql/tree.ts';
 import type { Draft } from './draft.ts';
+import { primaryKeyAfter } from './dropped.ts';
 import type { Refusal } from './impact.ts';
 import {
   refuseColumnChange,
@@ -283,7 +285,7 @@ function refuseAlter(question: Question, statement: AlterTableStmt): Refusal[] {
   if (table === undefined) return [];
   const all = commandsOf(statement, question.text);
   return all.flatMap((change): Refusal[] => {
-    const { command, offset } = change;
+    const { command, index, offset } = change;
     switch (command.subtype) {
       case 'AT_DetachPartition':
         return refuseDetach(table, command.def, offset);
@@ -297,7 +299,12 @@ function refuseAlter(question: Question, statement: AlterTableStmt): Refusal[] {
       case 'AT_DropConstraint':
         return refuseKeyDrop(question.catalog, table, change);
       case 'AT_DropNotNull':
-        return refuseNullable(table, command.name ?? '', offset);
+        // What is written before it is dropped by then: both are of one pass.
+        return refuseNullable(primaryKeyAfter(question, table, all.slice(0, index)), {
+          table,
+          column: command.name ?? '',
+          offset,
+        });
       case 'AT_AlterColumnType':
       case 'AT_DropColumn':
         return refuseColumnChange(question.catalog, table, change);
@@ -367,16 +374,16 @@ function refuseConstraint(
   );
 }
 
-function refuseNullable(table: Relation, column: string, offset: number): Refusal[] {
-  const key = [...table.constraints.values()].find(
-    ({ kind, columns }) => kind === 'primary key' && columns.includes(column),
-  );
-  if (key === undefined) return [];
+function refuseNullable(
+  key: CatalogConstraint | undefined,
+  { table, column, offset }: { table: Relation; column: string; offset: number },
+): Refusal[] {
+  if (!key?.columns.includes(column)) return [];
   return [
     {
       sqlstate: '42P16',
       message: `column ${column} is in the primary key ${key.name} of ${table.key}, so it cannot be null`,
-      hint: `Drop constraint ${key.name} first.`,
+      hint: `Drop constraint ${key.name} first; in the same statement it stands before.`,
       relation: table.key,
       offset,
     },

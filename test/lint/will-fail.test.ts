@@ -27,6 +27,15 @@ describe('what PostgreSQL always refuses', () => {
     );
   });
 
+  test('depends on what the same statement has dropped by then', () => {
+    const only = ['will-fail'];
+    const [drop, free] = ['drop constraint t_pkey', 'alter column id drop not null'];
+    expect(lint(`alter table t ${drop}, ${free};`, { before: BEFORE, only }).findings).toEqual([]);
+    expect(verdicts(lint(`alter table t ${free}, ${drop};`, { before: BEFORE, only }))).toEqual([
+      'will-fail error',
+    ]);
+  });
+
   test('is a warning in a block, which may catch it or never come to it', () => {
     const text = 'do $$ begin truncate t; exception when others then null; end $$;';
     const before = `${BEFORE} create table r (t_id int references t);`;

@@ -257,6 +257,16 @@ describe('alter-column-type', () => {
   });
 
   test.each([
+    'drop column g, alter b type text',
+    'alter b type text, drop column g',
+    'alter b type text, alter g drop expression',
+  ])('knows that no generated column is in the way of "%s"', async (commands) => {
+    const generated = `${setup} alter table t add g text generated always as (b || '') stored;`;
+    const findings = await findingsOf(rule, `alter table t ${commands}`, { setup: generated });
+    expect(findings.map(({ message }) => message.includes('refuses'))).toEqual([false]);
+  });
+
+  test.each([
     'create index i on t (b)',
     'create index i on t (b varchar_pattern_ops)',
     'create index i on t (a) include (b)',
