@@ -1,7 +1,7 @@
 import type { CatalogConstraint, ObjectKey } from '../catalog/catalog.ts';
 import { columnTypeOf, showType } from '../catalog/column-type.ts';
 import { collationOf } from '../catalog/replay/column.ts';
-import { type Reference, referencesTo } from '../catalog/replay/relation.ts';
+import { type Reference, referencesBelow } from '../catalog/replay/relation.ts';
 import { asKind } from '../sql/tree.ts';
 import { lockOther, lockTriggersOf } from './constraint.ts';
 import { dropDependent } from './create-drop.ts';
@@ -166,7 +166,7 @@ function foreignKeysOn({ relation }: Target, name: string): CatalogConstraint[] 
 }
 
 function referencesOn({ draft, target }: AlterCommand, name: string): Reference[] {
-  return referencesTo(draft.catalog, target.key).filter(({ constraint }) =>
+  return referencesBelow(draft.catalog, target.key).filter(({ constraint }) =>
     constraint.referencedColumns?.includes(name),
   );
 }

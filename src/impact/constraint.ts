@@ -1,7 +1,7 @@
 import type { ATAlterConstraint, Constraint } from '@pgsql/types';
 import { type CatalogConstraint, objectKey, splitKey } from '../catalog/catalog.ts';
 import { type ConstraintPlace, nameOfConstraint } from '../catalog/replay/constraint-name.ts';
-import { referencesTo } from '../catalog/replay/relation.ts';
+import { referencesBelow } from '../catalog/replay/relation.ts';
 import { asKind, stringsOf } from '../sql/tree.ts';
 import {
   type AlterCommand,
@@ -268,7 +268,7 @@ function lockReferencing(
   { index, columns }: CatalogConstraint,
 ): void {
   if (index === undefined) return;
-  for (const { relation, constraint } of referencesTo(draft.catalog, target.key)) {
+  for (const { relation, constraint } of referencesBelow(draft.catalog, target.key)) {
     const isOnIt = constraint.referencedColumns?.join() === columns.join();
     if (isOnIt)
       lockTree(draft, { key: relation.key, relation }, 'AccessExclusive', 'referencing table');

@@ -9,7 +9,7 @@ import {
 import { chooseRelationName, joinColumnNames } from '../catalog/object-names.ts';
 import { inlineConstraints } from '../catalog/replay/column.ts';
 import { shapeOfIndex } from '../catalog/replay/indexes.ts';
-import { newRelationName, referencesTo, withDescendants } from '../catalog/replay/relation.ts';
+import { newRelationName, referencesToRows, withDescendants } from '../catalog/replay/relation.ts';
 import { asKind, objectNameOf, type WrittenName, writtenNameOf } from '../sql/tree.ts';
 import { lockTriggersOf } from './constraint.ts';
 import {
@@ -271,8 +271,10 @@ function dropRelation(
 }
 
 function dropWhatNeeds(draft: Draft, { key, dependents }: Relation): void {
-  for (const { relation } of referencesTo(draft.catalog, key)) {
+  for (const { relation, constraint } of referencesToRows(draft.catalog, key)) {
     lockTree(draft, { key: relation.key, relation }, 'AccessExclusive', 'referencing table');
+    // One to a partitioned table goes away as a whole, with its triggers on all partitions.
+    if (constraint.references !== key) lockTriggersOf(draft, constraint);
   }
   for (const view of dependents) dropDependent(draft, view);
 }

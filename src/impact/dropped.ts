@@ -2,6 +2,7 @@ import type { CatalogConstraint, ObjectKey, Relation } from '../catalog/catalog.
 import { withDescendants } from '../catalog/replay/relation.ts';
 import type { AlterTableCommand } from '../sql/list-items.ts';
 import type { Draft, Target } from './draft.ts';
+import type { Refusal } from './impact.ts';
 
 /** What an `alter table` drops, which it does before all else: it proves nothing and is not tried again. */
 export interface Dropped {
@@ -65,14 +66,25 @@ function isLikeOneOf(
   return false;
 }
 
-/** The primary key of a table that is still there when the last of some subcommands ran. */
-export function primaryKeyAfter(
+/** A column of the primary key cannot be null; what is written before it is dropped by then, in one pass. */
+export function refuseNullable(
   draft: Pick<Draft, 'catalog'>,
   table: Relation,
-  commands: readonly AlterTableCommand[],
-): CatalogConstraint | undefined {
-  const { constraints } = droppedBy(draft, { key: table.key, relation: table }, commands);
-  return [...table.constraints.values()].find(
+  at: { column: string; before: readonly AlterTableCommand[]; offset: number },
+): Refusal[] {
+  const { column, before, offset } = at;
+  const { constraints } = droppedBy(draft, { key: table.key, relation: table }, before);
+  const key = [...table.constraints.values()].find(
     (one) => one.kind === 'primary key' && !constraints.has(one),
   );
+  if (!key?.columns.includes(column)) return [];
+  return [
+    {
+      sqlstate: '42P16',
+      message: `column ${column} is in the primary key ${key.name} of ${table.key}, so it cannot be null`,
+      hint: `Drop constraint ${key.name} first; in the same statement it stands before.`,
+      relation: table.key,
+      offset,
+    },
+  ];
 }

@@ -8,7 +8,11 @@ import type {
   VacuumStmt,
 } from '@pgsql/types';
 import { type ObjectKey, type Relation, resolveKey, splitKey } from '../catalog/catalog.ts';
-import { referencesTo, withDescendants } from '../catalog/replay/relation.ts';
+import {
+  referencesToAllRows,
+  referencesToRows,
+  withDescendants,
+} from '../catalog/replay/relation.ts';
 import { asKind, relationNameOf } from '../sql/tree.ts';
 import {
   build,
@@ -38,7 +42,8 @@ export function impactOfTruncate(draft: Draft, statement: TruncateStmt): void {
     for (const { key } of storedTables(draft, target, isOnly)) {
       rewrite(draft, { relation: key, reason: 'truncate', isCertain: true });
     }
-    for (const { relation } of isCascade ? referencesTo(catalog, target.key) : []) {
+    const find = isOnly ? referencesToRows : referencesToAllRows;
+    for (const { relation } of isCascade ? find(catalog, target.key) : []) {
       empty({ key: relation.key, relation }, 'referencing table', false);
     }
   };

@@ -2,7 +2,7 @@ import type { Node, PartitionBoundSpec } from '@pgsql/types';
 import type { CatalogConstraint, CatalogIndex, Relation } from '../catalog/catalog.ts';
 import { columnOf, conjunctsOf, provenNotNull, withoutCasts } from '../catalog/expression.ts';
 import { isAlike } from '../catalog/replay/indexes.ts';
-import { referencesTo } from '../catalog/replay/relation.ts';
+import { referencesToRows } from '../catalog/replay/relation.ts';
 import { hasAlike } from '../catalog/replay/table.ts';
 import { asKind, openNode, stringsOf } from '../sql/tree.ts';
 import { lockOther } from './constraint.ts';
@@ -111,8 +111,10 @@ export function lockKeysOfNewPartition(
     lockOther(draft, constraint.references, mode, 'referenced table');
   }
   if (draft.serverVersion < 150_000) return;
-  for (const { relation } of referencesTo(draft.catalog, key)) {
-    lockTree(draft, { key: relation.key, relation }, 'ShareRowExclusive', 'referencing table');
+  for (const { relation, constraint } of referencesToRows(draft.catalog, key)) {
+    // Those of the partitions on the other side hang on that of their table.
+    if (constraint.isInherited) continue;
+    lock(draft, relation.key, 'ShareRowExclusive', 'referencing table');
   }
 }
 
@@ -127,7 +129,8 @@ export function detachPartition(at: AlterCommand, partition: Target): void {
   for (const { references } of foreignKeysOf(partition.relation)) {
     lockOther(draft, references, 'ShareRowExclusive', 'referenced table');
   }
-  for (const { relation, constraint } of referencesTo(draft.catalog, target.key)) {
+  for (const { relation, constraint } of referencesToRows(draft.catalog, target.key)) {
+    if (constraint.isInherited) continue;
     const other = { key: relation.key, relation };
     const about = {
       subject: constraint.name,
@@ -135,7 +138,7 @@ export function detachPartition(at: AlterCommand, partition: Target): void {
       command: at.index,
       offset: at.offset,
     };
-    lockTree(draft, other, 'AccessExclusive', 'referencing table');
+    lock(draft, other.key, 'AccessExclusive', 'referencing table');
     for (const table of storedTables(draft, other)) {
       scan(draft, { ...about, relation: table.key, reason: 'validate constraint' });
     }

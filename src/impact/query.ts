@@ -1,7 +1,7 @@
 import type { Node, RangeVar } from '@pgsql/types';
 import type { Catalog, CatalogConstraint, Relation } from '../catalog/catalog.ts';
 import { rangesIn } from '../catalog/query-relations.ts';
-import { referencesTo } from '../catalog/replay/relation.ts';
+import { referencesToAllRows } from '../catalog/replay/relation.ts';
 import { asKind, openNode, type TreeObject, walkTree } from '../sql/tree.ts';
 import { lockOther } from './constraint.ts';
 import {
@@ -158,7 +158,7 @@ function lockReferencing(
   { key }: Target,
   { kind, written }: { kind: string; written: Set<string> | undefined },
 ): void {
-  for (const { relation, constraint } of referencesTo(draft.catalog, key)) {
+  for (const { relation, constraint } of referencesToAllRows(draft.catalog, key)) {
     const isTouched =
       kind !== 'UpdateStmt' ||
       constraint.referencedColumns?.some((name) => written?.has(name) === true);

@@ -11,18 +11,17 @@ import type {
   TruncateStmt,
 } from '@pgsql/types';
 import {
-  type CatalogConstraint,
   type CatalogIndex,
   findRelation,
   type ObjectKey,
   type Relation,
   resolveKey,
 } from '../catalog/catalog.ts';
-import { referencesTo } from '../catalog/replay/relation.ts';
+import { referencesToRows, withDescendants } from '../catalog/replay/relation.ts';
 import { commandsOf } from '../sql/list-items.ts';
 import { asKind, relationNameOf, type WrittenName, writtenNameOf } from '../sql/tree.ts';
 import type { Draft } from './draft.ts';
-import { primaryKeyAfter } from './dropped.ts';
+import { refuseNullable } from './dropped.ts';
 import type { Refusal } from './impact.ts';
 import {
   refuseColumnChange,
@@ -82,9 +81,9 @@ function refuseIndex(question: Question, statement: IndexStmt): Refusal[] {
       },
     ];
   }
+  if (!statement.unique) return [];
   const columns = (statement.indexParams ?? []).map((node) => asKind(node, 'IndexElem')?.name);
-  const missing = missingKeyColumn(table, columns);
-  return statement.unique && missing !== undefined ? [mustHaveKey(table, missing)] : [];
+  return missingKeys(question, table, { columns, isOnly: statement.relation?.inh !== true });
 }
 
 /** A column of the partition key that a unique index would have to have. */
@@ -93,6 +92,23 @@ function missingKeyColumn(
   columns: readonly (string | undefined)[],
 ): string | undefined {
   return partitionKey?.columns.find((name) => name !== undefined && !columns.includes(name));
+}
+
+/** A unique index goes to the partitions too, which may be partitioned by other columns. */
+function missingKeys(
+  { catalog }: Question,
+  table: Relation,
+  {
+    columns,
+    isOnly,
+    offset,
+  }: { columns: readonly (string | undefined)[]; isOnly: boolean; offset?: number },
+): Refusal[] {
+  for (const one of isOnly ? [table] : withDescendants(catalog, table)) {
+    const missing = missingKeyColumn(one, columns);
+    if (missing !== undefined) return [mustHaveKey(one, missing, offset)];
+  }
+  return [];
 }
 
 function mustHaveKey({ key }: Relation, column: string, offset?: number): Refusal {
@@ -239,13 +255,17 @@ function refuseRefresh(
 
 function refuseTruncate(question: Question, { relations, behavior }: TruncateStmt): Refusal[] {
   if (behavior === 'DROP_CASCADE') return [];
-  const emptied = (relations ?? []).flatMap(
-    (node) => relationOf(question, asKind(node, 'RangeVar')) ?? [],
+  const { catalog } = question;
+  const emptied = new Set(
+    (relations ?? []).flatMap((node) => {
+      const range = asKind(node, 'RangeVar');
+      const relation = relationOf(question, range);
+      if (relation === undefined) return [];
+      return range?.inh ? withDescendants(catalog, relation) : [relation];
+    }),
   );
-  const isEmptied = ({ key, parent }: Relation) =>
-    emptied.some((one) => one.key === key || one.key === parent);
   for (const { key } of emptied) {
-    const other = referencesTo(question.catalog, key).find(({ relation }) => !isEmptied(relation));
+    const other = referencesToRows(catalog, key).find(({ relation }) => !emptied.has(relation));
     if (other === undefined) continue;
     return [
       {
@@ -284,6 +304,7 @@ function refuseAlter(question: Question, statement: AlterTableStmt): Refusal[] {
   const table = relationOf(question, statement.relation);
   if (table === undefined) return [];
   const all = commandsOf(statement, question.text);
+  const isOnly = statement.relation?.inh !== true;
   return all.flatMap((change): Refusal[] => {
     const { command, index, offset } = change;
     switch (command.subtype) {
@@ -292,18 +313,15 @@ function refuseAlter(question: Question, statement: AlterTableStmt): Refusal[] {
       case 'AT_AddConstraint':
         return [
           ...(isPrimary(command.def) ? refuseSecond(table, change, all) : []),
-          ...refuseConstraint(question, table, { definition: command.def, offset }),
+          ...refuseConstraint(question, table, { definition: command.def, isOnly, offset }),
         ].slice(0, 1);
       case 'AT_AddColumn':
         return refuseSecond(table, change, all);
       case 'AT_DropConstraint':
         return refuseKeyDrop(question.catalog, table, change);
       case 'AT_DropNotNull':
-        // What is written before it is dropped by then: both are of one pass.
-        return refuseNullable(primaryKeyAfter(question, table, all.slice(0, index)), {
-          table,
-          column: command.name ?? '',
-          offset,
+        return refuseNullable(question, table, {
+          ...{ column: command.name ?? '', before: all.slice(0, index), offset },
         });
       case 'AT_AlterColumnType':
       case 'AT_DropColumn':
@@ -335,7 +353,7 @@ function refuseDetach(table: Relation, definition: Node | undefined, offset: num
 function refuseConstraint(
   question: Question,
   table: Relation,
-  { definition, offset }: { definition: Node | undefined; offset: number },
+  { definition, isOnly, offset }: { definition: Node | undefined; isOnly: boolean; offset: number },
 ): Refusal[] {
   const constraint = asKind(definition, 'Constraint');
   const isKey = constraint?.contype === 'CONSTR_PRIMARY' || constraint?.contype === 'CONSTR_UNIQUE';
@@ -343,9 +361,7 @@ function refuseConstraint(
   const { indexname } = constraint;
   if (indexname === undefined) {
     const columns = (constraint.keys ?? []).map((node) => asKind(node, 'String')?.sval);
-    const missing =
-      table.kind === 'partitioned table' ? missingKeyColumn(table, columns) : undefined;
-    return missing === undefined ? [] : [mustHaveKey(table, missing, offset)];
+    return isPartitioned(table) ? missingKeys(question, table, { columns, isOnly, offset }) : [];
   }
   const refused = (sqlstate: string, message: string, hint: string): Refusal[] => [
     { sqlstate, message, hint, relation: table.key, offset },
@@ -372,20 +388,4 @@ function refuseConstraint(
     `index ${index.key} ${why}, so no constraint can use it`,
     'Build a unique index over plain columns for it.',
   );
-}
-
-function refuseNullable(
-  key: CatalogConstraint | undefined,
-  { table, column, offset }: { table: Relation; column: string; offset: number },
-): Refusal[] {
-  if (!key?.columns.includes(column)) return [];
-  return [
-    {
-      sqlstate: '42P16',
-      message: `column ${column} is in the primary key ${key.name} of ${table.key}, so it cannot be null`,
-      hint: `Drop constraint ${key.name} first; in the same statement it stands before.`,
-      relation: table.key,
-      offset,
-    },
-  ];
 }

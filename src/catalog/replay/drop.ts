@@ -9,7 +9,7 @@ import {
   splitKey,
 } from '../catalog.ts';
 import { removeIndex } from './indexes.ts';
-import { dropPublication, dropUses, referencesTo } from './relation.ts';
+import { dropPublication, dropUses, referencesTo, referencesToRows } from './relation.ts';
 import { detachChild } from './table.ts';
 
 /** `drop …`; what only `cascade` takes along goes too, as without it nothing would have been there. */
@@ -82,7 +82,8 @@ export function dropRelation(catalog: Catalog, key: ObjectKey): void {
 function dropOne(catalog: Catalog, key: ObjectKey): void {
   const relation = catalog.relations.get(key);
   if (relation === undefined) return;
-  for (const { relation: other, constraint } of referencesTo(catalog, key)) {
+  // A foreign key to a partitioned table goes away with any of its partitions.
+  for (const { relation: other, constraint } of referencesToRows(catalog, key)) {
     other.constraints.delete(constraint.name);
   }
   catalog.relations.delete(key);

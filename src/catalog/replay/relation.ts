@@ -93,6 +93,35 @@ export function referencesTo({ relations }: Catalog, key: ObjectKey): Reference[
   return found;
 }
 
+/** The partitioned tables that a partition belongs to, from the nearest on. */
+function partitionedAbove({ relations }: Catalog, relation: Relation | undefined): Relation[] {
+  const found = new Set<Relation>();
+  let above = relations.get(relation?.parent ?? '');
+  while (above?.kind === 'partitioned table' && !found.has(above)) {
+    found.add(above);
+    above = relations.get(above.parent ?? '');
+  }
+  return [...found];
+}
+
+/** The foreign keys that point at rows of a table: also those to tables that it is a partition of. */
+export function referencesToRows(catalog: Catalog, key: ObjectKey): Reference[] {
+  const above = partitionedAbove(catalog, catalog.relations.get(key));
+  return [key, ...above.map((one) => one.key)].flatMap((one) => referencesTo(catalog, one));
+}
+
+/** The foreign keys that point at a table or at what hangs below it. */
+export function referencesBelow(catalog: Catalog, key: ObjectKey): Reference[] {
+  const relation = catalog.relations.get(key);
+  if (relation === undefined) return referencesTo(catalog, key);
+  return withDescendants(catalog, relation).flatMap((one) => referencesTo(catalog, one.key));
+}
+
+/** The foreign keys that point at rows of a table or of what hangs below it. */
+export function referencesToAllRows(catalog: Catalog, key: ObjectKey): Reference[] {
+  return [...new Set([...referencesToRows(catalog, key), ...referencesBelow(catalog, key)])];
+}
+
 /** The columns of a table's primary key; none where it has none. */
 export function primaryKeyColumns({ constraints }: Relation): readonly string[] {
   for (const one of constraints.values()) if (one.kind === 'primary key') return one.columns;

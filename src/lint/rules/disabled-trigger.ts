@@ -1,6 +1,6 @@
 import type { AlterTableCmd, Node, RangeVar, VariableSetStmt } from '@pgsql/types';
 import { quoteWhereNeeded } from '../../catalog/catalog.ts';
-import { referencesTo } from '../../catalog/replay/relation.ts';
+import { referencesToRows } from '../../catalog/replay/relation.ts';
 import { commandsOf } from '../../sql/list-items.ts';
 import { asKind, stringsOf, walkTree } from '../../sql/tree.ts';
 import {
@@ -114,7 +114,7 @@ function mayHaveKeys(at: StatementInContext, table: string): boolean {
   const relation = relationOf(at, table);
   if (relation === undefined) return true;
   const own = [...relation.constraints.values()].some(({ kind }) => kind === 'foreign key');
-  return own || referencesTo(at.catalog, table).length > 0;
+  return own || referencesToRows(at.catalog, table).length > 0;
 }
 
 function switchesOn(
