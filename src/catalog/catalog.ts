@@ -180,6 +180,8 @@ export interface Relation {
   reads?: Map<ObjectKey, ReadonlySet<string>>;
   /** Whether the database says so, and not the text of the view. */
   areReadsSure?: boolean;
+  /** What its policies and rules read besides itself, by `kind name`; of a view's own query see `reads`. */
+  rulesRead?: Map<string, Set<ObjectKey>>;
   /** What else than views and indexes uses columns of it, by `kind name`. */
   uses?: Map<string, ColumnUse>;
   /** The publications that name it. */

@@ -277,6 +277,16 @@ function dropWhatNeeds(draft: Draft, { key, dependents }: Relation): void {
     if (constraint.references !== key) lockTriggersOf(draft, constraint);
   }
   for (const view of dependents) dropDependent(draft, view);
+  lockRulesOn(draft, key);
+}
+
+/** The policies and rules of other tables that read what goes away go too. */
+function lockRulesOn(draft: Draft, key: ObjectKey): void {
+  for (const { key: other, rulesRead } of draft.catalog.relations.values()) {
+    for (const read of rulesRead?.values() ?? []) {
+      if (read.has(key)) lock(draft, other, 'AccessExclusive', 'dependent');
+    }
+  }
 }
 
 /** A view goes away with all views that read it. */
@@ -287,6 +297,7 @@ export function dropDependent(draft: Draft, key: ObjectKey): void {
     if (view === undefined || draft.locks.get(one)?.mode === 'AccessExclusive') continue;
     lock(draft, one, 'AccessExclusive', 'dependent');
     for (const dependent of view.dependents) views.add(dependent);
+    lockRulesOn(draft, one);
   }
 }
 

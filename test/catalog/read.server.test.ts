@@ -67,6 +67,9 @@ function describeRelation(relation: Relation, namesNotNull: boolean): string[] {
         .map(([name, routine]) => `${name}>${routine}`)
         .sort(),
       dependents: [...relation.dependents].sort(),
+      rules: [...(relation.rulesRead ?? [])]
+        .map(([rule, read]) => `${rule}>${[...read].sort().join('+')}`)
+        .sort(),
       reads: [...(relation.reads ?? [])]
         .map(([table, columns]) => `${table}(${[...columns].sort()})`)
         .sort(),

@@ -40,6 +40,7 @@ export async function readCatalog(
     readTypes(session, catalog, parser),
     readIndexes(session, catalog, relations),
     readConstraints(session, relations, parser),
+    readRules(session, relations),
     readViews(session, relations),
     readRoutines(session, catalog),
     readTriggers(session, relations),
@@ -168,6 +169,35 @@ async function readTriggers(session: Session, relations: Promise<ReadRelations>)
     if (relation === undefined) continue;
     relation.triggers ??= new Map();
     relation.triggers.set(String(row.name), objectKey(String(row.schema), String(row.routine)));
+  }
+}
+
+/** Notes what policies and rules read besides their own table. */
+async function readRules(session: Session, relations: Promise<ReadRelations>): Promise<void> {
+  const query = session.run(`
+    select r.own::text as "own", r.rule, d.refobjid::text as "read"
+    from (
+        select 'pg_catalog.pg_rewrite'::pg_catalog.regclass as catalog, oid, ev_class as own,
+            'rule ' || rulename as rule
+        from pg_catalog.pg_rewrite
+        where rulename <> '_RETURN'
+        union all
+        select 'pg_catalog.pg_policy'::pg_catalog.regclass, oid, polrelid, 'policy ' || polname
+        from pg_catalog.pg_policy
+    ) as r
+    join pg_catalog.pg_depend as d
+        on d.classid = r.catalog
+        and d.objid = r.oid
+        and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+        and d.refobjid <> r.own`);
+  const [byId, rows] = await Promise.all([relations, query]);
+  for (const row of rows) {
+    const own = byId.get(String(row.own))?.relation;
+    const read = byId.get(String(row.read))?.relation;
+    if (own === undefined || read === undefined) continue;
+    const rule = String(row.rule);
+    own.rulesRead ??= new Map();
+    own.rulesRead.set(rule, (own.rulesRead.get(rule) ?? new Set()).add(read.key));
   }
 }
 

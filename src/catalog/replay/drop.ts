@@ -61,6 +61,7 @@ function dropObject(catalog: Catalog, { removeType }: DropStmt, object: Node): v
       const kind = ON_TABLES[removeType];
       if (kind === 'trigger') table?.triggers?.delete(name);
       table?.uses?.delete(`${kind} ${name}`);
+      table?.rulesRead?.delete(`${kind} ${name}`);
       return;
     }
   }
@@ -93,6 +94,11 @@ function dropOne(catalog: Catalog, key: ObjectKey): void {
   for (const other of relation.everLinked ?? catalog.relations.values()) {
     other.dependents.delete(key);
     other.children.delete(key);
+    for (const [rule, read] of other.rulesRead ?? []) {
+      if (!read.has(key)) continue;
+      other.rulesRead?.delete(rule);
+      other.uses?.delete(rule);
+    }
     if (other.ownedBy?.table === key && isThere(catalog, other)) {
       catalog.relations.delete(other.key);
     }

@@ -165,6 +165,7 @@ export function noteUses(
 ): void {
   const read = new Set([...(own ? [own] : []), ...relationsRead(catalog, expression)]);
   const mentioned = columnsIn(expression);
+  if (own && (kind === 'policy' || kind === 'rule')) noteReads(own, `${kind} ${name}`, read);
   for (const relation of read) {
     const columns = mentioned.filter((column) => {
       const holders = [...read].filter((one) => one.columns.has(column));
@@ -176,12 +177,26 @@ export function noteUses(
   }
 }
 
+/** Notes what a policy or a rule of a table reads, with which it goes away. */
+function noteReads(own: Relation, rule: string, read: ReadonlySet<Relation>): void {
+  for (const relation of read) {
+    if (relation === own) continue;
+    own.rulesRead ??= new Map();
+    own.rulesRead.set(rule, (own.rulesRead.get(rule) ?? new Set()).add(relation.key));
+    relation.everLinked?.add(own);
+  }
+}
+
 /** Gives what uses columns of a table another name. */
 export function renameUse(
   relation: Relation,
   kind: ColumnUse['kind'],
   { from, to }: { from: string; to: string },
 ): void {
+  const read = relation.rulesRead?.get(`${kind} ${from}`);
+  if (read && relation.rulesRead?.delete(`${kind} ${from}`)) {
+    relation.rulesRead.set(`${kind} ${to}`, read);
+  }
   const use = relation.uses?.get(`${kind} ${from}`);
   if (use && relation.uses?.delete(`${kind} ${from}`)) useColumns(relation, { ...use, name: to });
 }

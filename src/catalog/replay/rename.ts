@@ -205,6 +205,7 @@ function moveRelation(catalog: Catalog, relation: Relation, to: ObjectKey): void
     swapIn(other.dependents);
     const used = other.reads?.get(from);
     if (used && other.reads?.delete(from)) other.reads.set(to, used);
+    for (const read of other.rulesRead?.values() ?? []) swapIn(read);
     swapIn(other.children);
     if (other.parent !== undefined) other.parent = swap(other.parent);
     if (other.defaultPartition !== undefined) other.defaultPartition = swap(other.defaultPartition);
