@@ -29,7 +29,7 @@ test.for([
   ['--help', 'help', 345],
   ['migrate status', 'status', 632],
   ['migrate up', 'up', 848],
-  ['lint', 'lint', 948],
+  ['lint', 'lint', 960],
 ] as const)(
   'loads for `evdb %s` only the chunks that are made for it',
   async ([line, command, limitKb], { project, emptyDb }) => {

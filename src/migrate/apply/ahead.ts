@@ -5,13 +5,13 @@ import { isMarkedSql, type LedgerEntry, recordUpOrFailSql } from '../ledger/reco
 import type { MigrationStep } from '../plan/prepare.ts';
 import {
   type ApplyContext,
+  explainFailure,
   ladderFor,
   lockTimeouts,
   stepName,
   tellWhoIsInTheWay,
   withBlockersWatched,
 } from './context.ts';
-import { describeFailure } from './failure.ts';
 import { createQuickCheck } from './messages.ts';
 import { resolveOutcome } from './outcome.ts';
 import { beginStatements, createLockLimit, makeClean, rollBack } from './worker-session.ts';
@@ -219,11 +219,11 @@ async function settle(
       listener.onStarted(step);
       tellDone(step, 0, context, listener);
     }
-    throw await describeFailure(outcome, { step: steps[index] as QuickStep, context, seen });
+    throw await explainFailure(outcome, { step: steps[index] as QuickStep, context, seen });
   }
   await rollBack(context);
   if (signal?.aborted) {
-    throw await describeFailure(error, { step: steps[0] as QuickStep, context, seen });
+    throw await explainFailure(error, { step: steps[0] as QuickStep, context, seen });
   }
   return 0;
 }

@@ -21,8 +21,7 @@ import type { MigrationStep } from '../plan/prepare.ts';
 import type { ResumePoint } from '../plan/resume-point.ts';
 import type { MigrationStepName } from '../progress.ts';
 import type { BackfillStep } from './backfill.ts';
-import { type ApplyContext, stepName, tellWhoIsInTheWay } from './context.ts';
-import { describeFailure } from './failure.ts';
+import { type ApplyContext, explainFailure, stepName, tellWhoIsInTheWay } from './context.ts';
 import {
   type Running,
   recordEnd,
@@ -90,7 +89,7 @@ async function applyStatements(step: MigrationStep, context: ApplyContext): Prom
     await recordEnd(step, durationMs, context);
     return durationMs;
   } catch (error) {
-    throw await describeFailure(error, { step, context, seen });
+    throw await explainFailure(error, { step, context, seen });
   } finally {
     const { worker } = context;
     if (!worker.isClosed) await worker.run(resetSessionSql(worker.facts)).catch(() => undefined);

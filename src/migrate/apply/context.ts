@@ -157,3 +157,12 @@ export function toldOf(
     ...(untold > 0 && { noticesLeftOut: untold }),
   };
 }
+
+/** Says what a failure means for the database, and writes it down. Loaded late: most runs have none. */
+export async function explainFailure(
+  error: unknown,
+  at: { step: MigrationStep; context: ApplyContext; seen: SeenBlockers },
+): Promise<unknown> {
+  const { describeFailure } = await import('./failure.ts');
+  return describeFailure(error, at);
+}

@@ -20,13 +20,13 @@ import {
 } from '../plan/transaction-modes.ts';
 import {
   type ApplyContext,
+  explainFailure,
   lockTimeouts,
   retryOptions,
   stepName,
   tellWhoIsInTheWay,
   withBlockersWatched,
 } from './context.ts';
-import { describeFailure } from './failure.ts';
 import { createOutbox, createQuickCheck, type Part } from './messages.ts';
 import { resolveOutcome } from './outcome.ts';
 import {
@@ -75,7 +75,7 @@ export async function applyInTransaction(
     // Where the step before did not commit, that is what happened.
     await context.previous;
     const cause = context.signal?.aborted ? error : unlessChanged(error, step);
-    throw await describeFailure(cause, { step, context, seen });
+    throw await explainFailure(cause, { step, context, seen });
   }
 }
 
@@ -315,6 +315,6 @@ async function commit(
     const outcome = isConnectionLoss(error)
       ? (await resolveOutcome([step], { cause: error, transactionId }, context)).error
       : error;
-    throw await describeFailure(outcome, { step, context, seen: createSeenBlockers() });
+    throw await explainFailure(outcome, { step, context, seen: createSeenBlockers() });
   }
 }
