@@ -402,7 +402,7 @@ as $$
 $$;
 
 comment on function get_duplicate_indexes() is
-    'Indexes of this schema that can go because kept_index does all they do, the largest first. kind: duplicate (the same columns) or prefix (kept_index has more). The same means columns, operator classes, collations, order, expressions, predicate, included columns and access method. What enforces a constraint, what a foreign key refers to, the replica identity and a part of a partitioned index are never named. A kept index with more columns is larger, so a prefix may still be the faster one to read.';
+    'Indexes of this schema that can go because kept_index does all they do, the largest first. kind: duplicate (the same columns) or prefix (kept_index has more). The same means columns, operator classes, collations, order, expressions, predicate, included columns and access method. What enforces a constraint, what a foreign key refers to, the replica identity and a part of a partitioned index are never named. A kept index with more columns is larger, so a prefix may still be the faster one to read. Everything named can go at once; the kept index of a duplicate may be a prefix itself.';
 
 create function update_table_statistics()
 returns table (

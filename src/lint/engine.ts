@@ -1,4 +1,5 @@
 import { type Catalog, createCatalog, type ObjectKey } from '../catalog/catalog.ts';
+import { dropRelation } from '../catalog/replay/drop.ts';
 import type { SqlParser } from '../sql/parser.ts';
 import type { Statement } from '../sql/statements.ts';
 import { renderCount } from '../text/units.ts';
@@ -102,12 +103,18 @@ export function judgeScripts(
   };
   const catalog = createCatalog(options.searchPath);
   const settled = new Map<LintScript, SettledFile>();
-  for (const direction of ['up', 'down'] as const) {
-    const judged = inOrder(scripts, direction).map((script) => readFile(script, catalog, run));
-    for (const file of judged) {
-      if (file) settled.set(file.script, settleFile(file, catalog, run.chosen));
-    }
-  }
+  const judge = (some: readonly LintScript[]) =>
+    some.flatMap((script) => readFile(script, catalog, run) ?? []);
+  const settle = (judged: readonly JudgedFile[]) => {
+    for (const file of judged) settled.set(file.script, settleFile(file, catalog, run.chosen));
+  };
+  const ups = inOrder(scripts, 'up');
+  const migrations = judge(ups.filter(({ isRepeatable }) => !isRepeatable));
+  const known = new Set(catalog.relations.keys());
+  settle([...migrations, ...judge(ups.filter(({ isRepeatable }) => isRepeatable))]);
+  // A down script may count on it that repeatables are rolled back first.
+  for (const key of [...catalog.relations.keys()]) if (!known.has(key)) dropRelation(catalog, key);
+  settle(judge(inOrder(scripts, 'down')));
   return settled;
 }
 

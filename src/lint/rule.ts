@@ -157,6 +157,8 @@ export interface LintScript {
   isGatedContract?: boolean;
   /** Whether its findings are wanted; the others only show what the database contains by then. */
   isJudged: boolean;
+  /** Whether it is a repeatable, which down scripts do without; default false. */
+  isRepeatable?: boolean;
   /** Of the variables in it; default none. */
   values?: VariableValues;
   /** Whether another tool runs it, which may leave transactions to the script; default false. */

@@ -223,6 +223,7 @@ export function lintScriptOf(
     ...(directives.backfill && { isBackfill: true }),
     ...(directives.isContract && directives.gates && { isGatedContract: true }),
     isJudged,
+    ...(basename(dirname(path)) === REPEATABLE_FOLDER && { isRepeatable: true }),
     ...(values && { values }),
     ...(large && { isOutline: true }),
   };

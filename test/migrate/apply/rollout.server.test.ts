@@ -80,7 +80,7 @@ insert into events (location) select 'Hall ' || i from generate_series(1, ${ROWS
   const young = startBuild(stage, '2.0.0', 'venue', (id) => id % 3 !== 1);
   expect(await migrateUp(expand)).toMatchObject({
     steps: [{ label: '021' }, { label: '022' }],
-    waiting: { label: '023', gates: { length: 2 } },
+    waiting: { label: '023', gates: ['require-build api >= 2.0'] },
   });
   expect(await failureOf(migrateUp(stage.options))).toMatchObject({
     code: 'GATE_CLOSED',

@@ -92,6 +92,8 @@ test('lint judges them behind the migrations, together and one by one', async ({
   expect(await found()).toEqual(['row-security']);
   expect(await found([`${directory}/repeatable/b.sql`])).toEqual(['row-security']);
   expect(await found([`${directory}/repeatable/active_users.sql`])).toEqual([]);
+  // The view of a repeatable is no reason why the table of 001 could not be dropped by its down script.
+  expect(await found([`${directory}/001_users.down.sql`])).toEqual([]);
 });
 
 test('create writes the skeleton of one, and overwrites nothing', async ({ stage }) => {
