@@ -3775,6 +3775,11 @@ begin
         into v_user_id, v_event_id, v_is_plain
         from new_rows n;
 
+        -- Before the queue, where nobody waits for it.
+        if v_is_plain then
+            v_is_plain := (select u.is_active from users u where u.id = v_user_id)
+                and not exists (select from registrations w where w.event_id = v_event_id and w.status = 'waitlist');
+        end if;
         if v_is_plain then
             -- enter_queue() spelt out. Whoever is called by a trigger has locked an event already.
             v_ignored := case
@@ -3786,9 +3791,7 @@ begin
             where e.id = v_event_id
                 and e.is_active
                 and e.date_time > statement_timestamp()
-                and e.current_registrations + e.held_seats < e.capacity
-                and (select u.is_active from users u where u.id = v_user_id)
-                and not exists (select from registrations w where w.event_id = v_event_id and w.status = 'waitlist');
+                and e.current_registrations + e.held_seats < e.capacity;
             if found then
                 return null;
             end if;
@@ -3823,16 +3826,16 @@ begin
             end if;
             continue when not v_change.joins;
 
-            if v_has_to_queue then
-                v_ignored := enter_queue(v_change.event_id);
-                v_has_to_queue := false;
-            end if;
             v_users_are_active := (select bool_and(u.is_active) from users u where u.id = any (v_change.user_ids));
             v_finds_waiters := not v_change.starts_waiting and exists (
                 select
                 from registrations w
                 where w.event_id = v_change.event_id and w.status = 'waitlist'
             );
+            if v_has_to_queue then
+                v_ignored := enter_queue(v_change.event_id);
+                v_has_to_queue := false;
+            end if;
             if v_finds_waiters then
                 v_ignored := seat_waiters_first(v_change.event_id);
             elsif not v_change.starts_waiting then
@@ -3885,24 +3888,23 @@ begin
             having bool_or(c.joins) or sum(c.confirmed) <> 0 or sum(c.held) <> 0
             order by c.event_id
         loop
-            if v_has_to_queue then
-                v_ignored := enter_queue(v_change.event_id);
-                v_has_to_queue := false;
-            end if;
+            v_users_are_active := v_change.joins
+                and (select bool_and(u.is_active) from users u where u.id = any (v_change.user_ids));
             v_finds_waiters := v_change.may_find_waiters and exists (
                 select
                 from registrations w
                 where w.event_id = v_change.event_id and w.status = 'waitlist'
             );
+            if v_has_to_queue then
+                v_ignored := enter_queue(v_change.event_id);
+                v_has_to_queue := false;
+            end if;
             if v_finds_waiters then
                 v_ignored := seat_waiters_first(v_change.event_id);
             end if;
             if v_change.joins then
                 v_ignored := take_event_seats(
-                    v_change.event_id,
-                    v_change.confirmed,
-                    v_change.held,
-                    (select bool_and(u.is_active) from users u where u.id = any (v_change.user_ids))
+                    v_change.event_id, v_change.confirmed, v_change.held, v_users_are_active
                 );
             else
                 v_ignored := move_event_seats(v_change.event_id, v_change.confirmed, v_change.held);

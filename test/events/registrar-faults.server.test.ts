@@ -23,7 +23,8 @@ describe('the registrar, when something is in the way', () => {
     const lock = await lockEvent(db.url, event);
     await withPool(db.url, async (pool) => {
       const { register, metrics } = createRegistrar(pool);
-      const lost = users.slice(0, 3).map((user) => register(user, event));
+      // Listened to at once: they fail while the termination is still being answered.
+      const lost = Promise.allSettled(users.slice(0, 3).map((user) => register(user, event)));
       await until(async () => (await listBlocked(db.sql, batchCall)).length === 1);
       const next = users.slice(3, 6).map((user) => register(user, event));
       const elsewhere = users.slice(6).map((user) => register(user, other));
@@ -31,8 +32,9 @@ describe('the registrar, when something is in the way', () => {
       const [pid = 0] = await listBlocked(db.sql, batchCall);
       await db.sql`select pg_terminate_backend(${pid})`;
 
-      const settled = await Promise.allSettled(lost);
-      const errors = settled.map((one) => (one.status === 'rejected' ? one.reason : one.value));
+      const errors = (await lost).map((one) =>
+        one.status === 'rejected' ? one.reason : one.value,
+      );
       expect(errors).toMatchObject(
         users.slice(0, 3).map((userId) => ({
           code: 'CONNECTION_LOST',
