@@ -66,6 +66,18 @@ function isLikeOneOf(
   return false;
 }
 
+/** The primary key that a table still has behind subcommands that drop some of it. */
+export function primaryKeyBehind(
+  draft: Pick<Draft, 'catalog'>,
+  table: Relation,
+  commands: readonly AlterTableCommand[],
+): CatalogConstraint | undefined {
+  const { constraints } = droppedBy(draft, { key: table.key, relation: table }, commands);
+  return [...table.constraints.values()].find(
+    (one) => one.kind === 'primary key' && !constraints.has(one),
+  );
+}
+
 /** A column of the primary key cannot be null; what is written before it is dropped by then, in one pass. */
 export function refuseNullable(
   draft: Pick<Draft, 'catalog'>,
@@ -73,10 +85,7 @@ export function refuseNullable(
   at: { column: string; before: readonly AlterTableCommand[]; offset: number },
 ): Refusal[] {
   const { column, before, offset } = at;
-  const { constraints } = droppedBy(draft, { key: table.key, relation: table }, before);
-  const key = [...table.constraints.values()].find(
-    (one) => one.kind === 'primary key' && !constraints.has(one),
-  );
+  const key = primaryKeyBehind(draft, table, before);
   if (!key?.columns.includes(column)) return [];
   return [
     {

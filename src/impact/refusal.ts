@@ -312,11 +312,11 @@ function refuseAlter(question: Question, statement: AlterTableStmt): Refusal[] {
         return refuseDetach(table, command.def, offset);
       case 'AT_AddConstraint':
         return [
-          ...(isPrimary(command.def) ? refuseSecond(table, change, all) : []),
+          ...(isPrimary(command.def) ? refuseSecond(question, table, change, all) : []),
           ...refuseConstraint(question, table, { definition: command.def, isOnly, offset }),
         ].slice(0, 1);
       case 'AT_AddColumn':
-        return refuseSecond(table, change, all);
+        return refuseSecond(question, table, change, all);
       case 'AT_DropConstraint':
         return refuseKeyDrop(question.catalog, table, change);
       case 'AT_DropNotNull':

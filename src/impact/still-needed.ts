@@ -2,6 +2,8 @@ import type { Catalog, Relation } from '../catalog/catalog.ts';
 import { referencesTo, withDescendants } from '../catalog/replay/relation.ts';
 import type { AlterTableCommand } from '../sql/list-items.ts';
 import { asKind } from '../sql/tree.ts';
+import type { Draft } from './draft.ts';
+import { primaryKeyBehind } from './dropped.ts';
 import type { Refusal } from './impact.ts';
 
 /**
@@ -101,28 +103,28 @@ export function refuseKeyDrop(
 
 /** What there is already; a statement that drops it itself may add it. */
 export function refuseSecond(
+  draft: Pick<Draft, 'catalog'>,
   table: Relation,
   { command, offset }: AlterTableCommand,
   all: readonly AlterTableCommand[],
 ): Refusal[] {
-  const isDropped = (name: string, subtype: string) =>
-    all.some((one) => one.command.subtype === subtype && one.command.name === name);
   const refused = (sqlstate: string, message: string, hint: string): Refusal[] => [
     { sqlstate, message, hint, relation: table.key, offset },
   ];
   const column = asKind(command.def, 'ColumnDef')?.colname ?? '';
   if (command.subtype === 'AT_AddColumn') {
     if (command.missing_ok || !table.columns.has(column)) return [];
-    if (isDropped(column, 'AT_DropColumn')) return [];
+    const drops = ({ command: { subtype, name } }: AlterTableCommand) =>
+      subtype === 'AT_DropColumn' && name === column;
+    if (all.some(drops)) return [];
     return refused(
       '42701',
       `${table.key} has a column ${column} already`,
       'Give the new column another name, or leave it out.',
     );
   }
-  const key = [...table.constraints.values()].find(({ kind }) => kind === 'primary key');
-  if (key === undefined || isDropped(key.name, 'AT_DropConstraint')) return [];
-  if (key.columns.some((name) => isDropped(name, 'AT_DropColumn'))) return [];
+  const key = primaryKeyBehind(draft, table, all);
+  if (key === undefined) return [];
   return refused(
     '42P16',
     `${table.key} has a primary key already (${key.name})`,
