@@ -29,7 +29,8 @@ async function blockLedger({ sql, openOther }: AdoptStage) {
       async () => {
         const [row] = await sql`
           select pid from pg_locks
-          where not granted and relation = 'evdb.history'::regclass`;
+          where not granted and relation = 'evdb.history'::regclass
+            and database = (select oid from pg_database where datname = current_database())`;
         return row?.pid as number | undefined;
       },
       { timeout: 30_000, interval: 10 },

@@ -63,7 +63,7 @@ test('closes what is just being opened', async ({ manager, emptyDb }) => {
   const pool = await initializing;
   expect(await failureOf(pool.query('select 1'))).toMatchObject({ code: 'POOL_CLOSED' });
   const left = await emptyDb.sql`
-    select from pg_stat_activity where application_name = 'half-open'`;
+    select from pg_stat_activity where datname = current_database() and application_name = 'half-open'`;
   expect(left).toHaveLength(0);
 });
 

@@ -195,7 +195,8 @@ test('looks at the migrations of the project, where there are any', async ({
   expect((await doctor()).stdout).toContain(
     '! warning  migrations\n    1 migration is pending\n      fix: evdb migrate up',
   );
-  await runCli(['migrate', 'up'], { cwd: oneFile.dir, env });
+  const up = await runCli(['migrate', 'up'], { cwd: oneFile.dir, env });
+  expect(up, up.stderr).toMatchObject({ code: 0 });
   expect((await doctor()).stdout).toContain(
     '✓ ok       migrations: 1 migration applied, none is pending',
   );

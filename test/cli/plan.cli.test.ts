@@ -2,6 +2,7 @@ import { describe, expect } from 'vitest';
 import { test as base } from '../support/fixture.ts';
 import { type CliResult, runCli, startCli } from '../support/run-cli.ts';
 import { createTerminal } from '../support/terminal.ts';
+import { listScratchSessions } from '../support/waiting.ts';
 import { parseJson } from './cli-kit.ts';
 
 interface Shop {
@@ -265,37 +266,33 @@ describe('a traced plan', () => {
   });
 
   test('leaves no database behind on Ctrl-C', async ({ shop, project, emptyDb }) => {
-    await project.migration('003_slow', 'select pg_sleep(61)');
+    await project.migration('003_slow', `select pg_sleep(61 /* ${emptyDb.name} */)`);
     const running = startCli(['migrate', 'plan', '--trace'], {
       cwd: shop.dir,
       env: { EVDB_URL: emptyDb.url },
     });
-    const scratch = async () =>
-      emptyDb.sql`select datname from pg_stat_activity
-        where query like 'select pg_sleep(61)%' and datname like 'evdb_scratch_%'`;
+    const scratch = () => listScratchSessions(emptyDb.sql, emptyDb.name);
     await expect.poll(scratch, { timeout: 20_000 }).toHaveLength(1);
     const [{ datname } = {}] = await scratch();
     running.child.kill('SIGINT');
     expect((await running.result).code).toBe(130);
-    expect(await emptyDb.sql`select from pg_database where datname = ${datname}`).toEqual([]);
+    expect(await emptyDb.sql`select from pg_database where datname = ${datname ?? ''}`).toEqual([]);
   });
 
   test('drops what a killed one has left', async ({ shop, project, emptyDb }) => {
-    await project.migration('003_slow', 'select pg_sleep(62)');
+    await project.migration('003_slow', `select pg_sleep(62 /* ${emptyDb.name} */)`);
     const running = startCli(['migrate', 'plan', '--trace'], {
       cwd: shop.dir,
       env: { EVDB_URL: emptyDb.url },
     });
-    const scratch = async () =>
-      emptyDb.sql`select pid, datname from pg_stat_activity
-        where query like 'select pg_sleep(62)%' and datname like 'evdb_scratch_%'`;
+    const scratch = () => listScratchSessions(emptyDb.sql, emptyDb.name);
     await expect.poll(scratch, { timeout: 20_000 }).toHaveLength(1);
     const [{ pid, datname } = {}] = await scratch();
     running.child.kill('SIGKILL');
     await running.result;
-    await emptyDb.sql`select pg_terminate_backend(${pid}, 10000)`;
+    await emptyDb.sql`select pg_terminate_backend(${pid ?? 0}, 10000)`;
     await project.migration('003_slow', 'select 1');
     expect((await shop.plan('--trace')).code).toBe(0);
-    expect(await emptyDb.sql`select from pg_database where datname = ${datname}`).toEqual([]);
+    expect(await emptyDb.sql`select from pg_database where datname = ${datname ?? ''}`).toEqual([]);
   });
 });

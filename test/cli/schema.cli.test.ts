@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import { test } from '../support/migrate-kit.ts';
 import { runCli, startCli } from '../support/run-cli.ts';
+import { listScratchSessions } from '../support/waiting.ts';
 import { expectError, expectHint, parseJson } from './cli-kit.ts';
 
 const USERS = `create table users (id integer primary key, name text default 'nobody');`;
@@ -202,11 +203,19 @@ test('says which privilege a role needs, and uses the embedded server where it l
   });
 });
 
-test('Ctrl-C ends a comparison and drops the scratch database', async ({ stage, project }) => {
-  await stage.migration('001_slow', `create table t (); select pg_sleep(60)`, 'drop table t');
+test('Ctrl-C ends a comparison and drops the scratch database', async ({
+  stage,
+  emptyDb,
+  project,
+}) => {
+  const mark = `/* ${emptyDb.name} */`;
+  await stage.migration(
+    '001_slow',
+    `create table t (); select pg_sleep(60 ${mark})`,
+    'drop table t',
+  );
   const running = startCli(['schema', 'diff'], { cwd: project.dir, env: { EVDB_URL: stage.url } });
-  const scratches = () => stage.sql<{ datname: string }[]>`
-    select datname from pg_stat_activity where query like '%pg_sleep(60)%' and datname like 'evdb_scratch%'`;
+  const scratches = () => listScratchSessions(stage.sql, mark);
   await expect.poll(async () => (await scratches()).length, { timeout: 30_000 }).toBe(1);
   const [scratch] = await scratches();
   running.child.kill('SIGINT');
@@ -217,13 +226,18 @@ test('Ctrl-C ends a comparison and drops the scratch database', async ({ stage, 
 
 test('a killed comparison leaves a database that the next one drops', async ({
   stage,
+  emptyDb,
   project,
 }) => {
-  await stage.migration('001_slow', `create table t (); select pg_sleep(60)`, 'drop table t');
+  const mark = `/* ${emptyDb.name} */`;
+  await stage.migration(
+    '001_slow',
+    `create table t (); select pg_sleep(60 ${mark})`,
+    'drop table t',
+  );
   const options = { cwd: project.dir, env: { EVDB_URL: stage.url } };
   const running = startCli(['schema', 'diff'], options);
-  const scratches = () => stage.sql<{ datname: string; pid: number }[]>`
-    select datname, pid from pg_stat_activity where query like '%pg_sleep(60)%' and datname like 'evdb_scratch%'`;
+  const scratches = () => listScratchSessions(stage.sql, mark);
   await expect.poll(async () => (await scratches()).length, { timeout: 30_000 }).toBe(1);
   const [scratch] = await scratches();
   running.child.kill('SIGKILL');

@@ -191,7 +191,8 @@ describe.skipIf(whyNoTmux() !== undefined || whyNoOwnServer() !== undefined)('an
         .catch(() => undefined);
       await until(async () => {
         const [row] = await watcher<{ count: number }[]>`
-          select count(*)::int from pg_stat_activity where wait_event_type = 'Lock'`;
+          select count(*)::int from pg_stat_activity
+          where datname = current_database() and wait_event_type = 'Lock'`;
         return row?.count === at + 1;
       });
     }

@@ -106,7 +106,7 @@ describe('on a server that does not vacuum on its own', () => {
     expect(
       (await inspect(withLogin(server.url, 'plain', 'secret'), readVacuum)).isAutovacuumOn,
     ).toBe(false);
-    await sql`select pg_cancel_backend(pid) from pg_stat_progress_vacuum`;
+    await sql`select pg_cancel_backend(pid) from pg_stat_progress_vacuum where datname = 'other'`;
     await vacuum;
     await Promise.all([sql, other].map(closeSql));
   });

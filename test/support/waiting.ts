@@ -20,6 +20,16 @@ export function listAwaitedLocks(sql: postgres.Sql): postgres.PendingQuery<postg
       and database = (select oid from pg_database where datname = current_database())`;
 }
 
+/** The sessions in scratch databases whose statement contains `mark`. */
+export function listScratchSessions(
+  sql: postgres.Sql,
+  mark: string,
+): postgres.PendingQuery<{ datname: string; pid: number }[]> {
+  return sql`
+    select datname, pid from pg_stat_activity
+    where datname like 'evdb\\_scratch\\_%' and query like ${`%${mark}%`}`;
+}
+
 /** Looks until `look` finds something, for at most 20 seconds. */
 export async function eventually<T>(look: () => Promise<T | undefined>): Promise<T> {
   for (let attempt = 0; attempt < 200; attempt++) {

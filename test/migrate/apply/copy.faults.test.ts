@@ -23,7 +23,11 @@ async function nothingIsLeft({ sql }: TestDatabase): Promise<void> {
   expect(await sql`select to_regclass('public.events') as events`).toEqual([{ events: null }]);
   expect(await sql`select label from evdb.migration`).toEqual([{ label: '001' }]);
   await expect
-    .poll(() => sql`select pid from pg_stat_activity where query ilike 'copy%' and state <> 'idle'`)
+    .poll(
+      () => sql`
+        select pid from pg_stat_activity
+        where datname = current_database() and query ilike 'copy%' and state <> 'idle'`,
+    )
     .toEqual([]);
 }
 

@@ -120,7 +120,9 @@ describe('an interrupted create index concurrently', () => {
     await old.unsafe('begin isolation level repeatable read; select * from t');
     const build = stage.openOther().unsafe('create index concurrently i on t (a)').execute();
     const building = () =>
-      stage.sql`select from pg_stat_progress_create_index where phase like 'waiting%'`;
+      stage.sql`
+        select from pg_stat_progress_create_index
+        where datname = current_database() and phase like 'waiting%'`;
     await expect.poll(building).toHaveLength(1);
     await expect(migrateUp(stage.options)).rejects.toMatchObject({
       code: 'LOCKED',

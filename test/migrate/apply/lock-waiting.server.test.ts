@@ -203,7 +203,8 @@ describe('before the first try', () => {
       .poll(
         () => stage.sql`
           select from pg_stat_activity
-          where query = 'begin; select * from busy' and now() - xact_start > interval '5 s'`,
+          where datname = current_database() and query = 'begin; select * from busy'
+            and now() - xact_start > interval '5 s'`,
         { timeout: 20_000 },
       )
       .toHaveLength(1);

@@ -53,7 +53,9 @@ insert into seen values (2);
     const holder = await holdSnapshot(server.url);
     const running = startCli(['migrate', 'up'], options);
     const building = () =>
-      before`select from pg_stat_progress_create_index where phase = 'waiting for old snapshots'`;
+      before`
+        select from pg_stat_progress_create_index
+        where datname = current_database() and phase = 'waiting for old snapshots'`;
     await expect.poll(async () => (await building()).length, { timeout: 30_000 }).toBe(1);
     await crash(server);
     expect(await running.result).toMatchObject({

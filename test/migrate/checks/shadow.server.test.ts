@@ -1,6 +1,7 @@
 import { expect } from 'vitest';
 import { type ValidateOptions, validateMigrations } from '../../../src/index.ts';
 import { type MigrateStage, test } from '../../support/migrate-kit.ts';
+import { listScratchSessions, POLL } from '../../support/waiting.ts';
 
 const UP = `
   create table users (id integer primary key, name text);
@@ -190,15 +191,23 @@ test('roles of the server stay as they are', async ({ stage }) => {
   ]);
 });
 
-test('an interruption ends it, and drops the scratch database', async ({ stage }) => {
-  await stage.migration('001_slow', `create table t (); select pg_sleep(60)`, 'drop table t');
+test('an interruption ends it, and drops the scratch database', async ({ stage, emptyDb }) => {
+  const mark = `/* ${emptyDb.name} */`;
+  await stage.migration(
+    '001_slow',
+    `create table t (); select pg_sleep(60 ${mark})`,
+    'drop table t',
+  );
   const controller = new AbortController();
   const work = prove(stage, { signal: controller.signal });
-  setTimeout(() => controller.abort(new Error('interrupted')), 1500);
-  await expect(work).rejects.toThrow('interrupted');
-  expect(
-    await stage.sql`select datname from pg_database as d join pg_stat_activity as a using (datname) where d.datname like 'evdb_scratch%' and a.query like '%pg_sleep(60)%'`,
-  ).toEqual([]);
+  const rejected = expect(work).rejects.toThrow('interrupted');
+  const sleeping = () => listScratchSessions(stage.sql, mark);
+  await expect.poll(sleeping, POLL).toHaveLength(1);
+  const [scratch] = await sleeping();
+  controller.abort(new Error('interrupted'));
+  await rejected;
+  const left = await stage.sql`select from pg_database where datname = ${scratch?.datname ?? ''}`;
+  expect(left).toEqual([]);
 });
 
 /** A role that no server has, made and used in every way that a migration may write. */

@@ -119,11 +119,9 @@ describe('a lease', () => {
     };
     const sql = openSql(server.url);
     const run = failureOf(migrateUp(options));
-    await vi.waitUntil(
-      async () =>
-        (await sql`select from pg_stat_activity where wait_event = 'PgSleep'`).length === 1,
-      POLL,
-    );
+    const sleeping = () => sql`
+      select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`;
+    await vi.waitUntil(async () => (await sleeping()).length === 1, POLL);
     await closeSql(sql);
     await server.stop();
     expect(await run).toMatchObject({ code: expect.stringMatching(/^[A-Z_]+$/) });
