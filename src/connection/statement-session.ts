@@ -153,7 +153,8 @@ const WRITER = new MessageWriter();
 
 const SYNC = Buffer.from([0x53, 0, 0, 0, 4]);
 
-/** The letter of a transaction that failed, in the message that ends an answer. */
+/** In the message that ends an answer: no transaction is open, and one that is open has failed. */
+const IDLE = 0x49;
 const FAILED = 0x45;
 
 /**
@@ -169,6 +170,7 @@ export class StatementChannel {
   readonly #codec: Codec;
   readonly #waiting: Exchange[] = [];
   #current: Exchange | undefined;
+  #state = IDLE;
   /** The last one; the next is often the same. */
   #tag = NO_TAG;
   // Behind a pooler that keeps them to itself a name must not be another client's.
@@ -195,6 +197,11 @@ export class StatementChannel {
     return new Promise((resolve, reject) =>
       this.#add(new Exchange(text, values, prepare, memory, resolve, reject)),
     );
+  }
+
+  /** Whether a transaction was open behind the last answer. */
+  get isInTransaction(): boolean {
+    return this.#state !== IDLE;
   }
 
   /** Runs text without parameters, several statements at will, and gives the last one's tag. */
@@ -282,7 +289,8 @@ export class StatementChannel {
         exchange.tag = this.#tag;
         return;
       case 0x5a: // ReadyForQuery
-        this.#finish(exchange, bytes[end - 1] === FAILED);
+        this.#state = bytes[end - 1] ?? IDLE;
+        this.#finish(exchange, this.#state === FAILED);
         return;
       case 0x32: // BindComplete
         exchange.hasBegun = true;

@@ -25,11 +25,10 @@ const QUERY_CANCELED = '57014';
 
 /**
  * Resets what a caller may have left. Not `discard all`, which would forget the statements
- * that the driver believes prepared. `rollback` comes first: everything else would fail in an
- * aborted transaction.
+ * that the driver believes prepared.
  */
 const RESET =
-  'rollback; reset session authorization; reset role; reset all; close all; unlisten *; select pg_catalog.pg_advisory_unlock_all(); discard sequences; discard temp';
+  'reset session authorization; reset role; reset all; close all; unlisten *; select pg_catalog.pg_advisory_unlock_all(); discard sequences; discard temp';
 
 export interface PooledConnectionOptions {
   settings: PoolSettings;
@@ -158,7 +157,8 @@ export class PooledConnection {
   }
 
   async reset(): Promise<void> {
-    await this.run(RESET);
+    // Without a transaction the server would log a warning each time.
+    await this.run(this.session.channel.isInTransaction ? `rollback; ${RESET}` : RESET);
     this.needsReset = false;
   }
 

@@ -22,7 +22,8 @@ const TRANSACTION_CONTROL =
   /^(?:begin|start\s+transaction|(?:commit|rollback)(?!\s+prepared\b)|end|abort|savepoint|release|prepare\s+transaction)\b/i;
 const COPY = /^copy\b[\s\S]*\b(?:stdin|stdout)\b/i;
 // What `set_config` sets for its transaction alone is gone with it.
-const TRACES = /set_config(?!\s*\([^()]*,\s*true\s*\))|advisory|temp/i;
+const TRACES =
+  /set_config(?!\s*\([^()]*,\s*true\s*\))|advisory|(?<!\w)(?:pg_temp(?:_\d+)?|temp(?:orary)?)(?!\w)/i;
 
 /**
  * Remembers texts, so that each is looked at once, and so that only what comes again is prepared:

@@ -106,6 +106,25 @@ test('lets a connection keep what it was given for as long as it is held', async
   });
 });
 
+test('rolls back only what is open, because the server logs a warning otherwise', async ({
+  stage,
+}) => {
+  const wire = await stage.wire();
+  const pool = stage.pool({ connectionString: wire.url, max: 1 });
+  const sentBehind = async (...texts: string[]) => {
+    await pool.withConnection(async (connection) => {
+      for (const text of texts) await connection.query(text).catch(() => undefined);
+    });
+    await pool.query('show work_mem');
+    return wire.news().flatMap((text) => /^(?:rollback; )?reset/.exec(text) ?? []);
+  };
+  expect(await sentBehind('set work_mem = 12345')).toEqual(['reset']);
+  expect(await sentBehind('set work_mem = 12345', 'select 1 / 0')).toEqual(['reset']);
+  expect(await sentBehind('begin', 'select 1')).toEqual(['rollback; reset']);
+  expect(await sentBehind('begin', 'select 1 / 0')).toEqual(['rollback; reset']);
+  expect(await sentBehind('begin', 'select 1', 'commit')).toEqual(['reset']);
+});
+
 test('sends nothing else beside plain statements and transactions', async ({ stage }) => {
   const wire = await stage.wire();
   const pool = stage.pool({ connectionString: wire.url, max: 1 });

@@ -97,6 +97,8 @@ describe('the statement cache', () => {
     'select 1 into temp t',
     'select * into pg_temp.t from x',
     'SELECT 1 INTO TEMPORARY t',
+    'select 1 into "pg_temp".t',
+    'insert into pg_temp_3.t values (1)',
   ])('sees that %j may leave something', (text) => {
     expect(look(text).leavesTraces).toBe(true);
   });
@@ -107,6 +109,8 @@ describe('the statement cache', () => {
     `select set_config('a.b', 'c', true)`,
     `select set_config ( 'a.b' , $1 , TRUE )`,
     'update t set config = 1',
+    'select count from login_attempts',
+    'select temperature, template from contemporary',
   ])('sees that %j leaves nothing', (text) => {
     expect(look(text).leavesTraces).toBe(false);
   });
