@@ -23,8 +23,8 @@ export interface SessionKeeper {
 interface Kept {
   key: string;
   session: Session;
-  /** Settles when nothing of its last user is left in it. */
-  clean: Promise<unknown>;
+  /** Whether nothing of its last user is left in it. */
+  clean: Promise<boolean>;
   /** One object, so that what the driver calls back finds the user of the moment. */
   use: { user: OpenSessionOptions };
 }
@@ -35,9 +35,11 @@ const MOST_IDLE = 2;
 /** A session that does not answer by then is given up. */
 const CLEAN_WITHIN_MS = 2_000;
 
-/** What a session is left with by its user; one message. */
+/**
+ * Takes away what a user leaves in a session; one message. A transaction that is still open began before it:
+ * such a session is given up, because a `rollback` without one would leave a warning in the server's log each time.
+ */
 const CLEAN_UP = [
-  'rollback',
   'reset session authorization',
   'reset role',
   'reset all',
@@ -45,7 +47,7 @@ const CLEAN_UP = [
   'discard temp',
   'discard sequences',
   'unlisten *',
-  'select pg_catalog.pg_advisory_unlock_all()',
+  'select pg_catalog.now() = pg_catalog.statement_timestamp() as "isOutside", pg_catalog.pg_advisory_unlock_all()',
 ].join('; ');
 
 /**
@@ -84,7 +86,7 @@ class Keeper implements SessionKeeper {
     const onClose = () => use.user.onClose?.();
     const session = await connect({ ...opening, onNotice: undefined, onClose });
     if (this.#isDestroyed) await session.close({ force: true });
-    return this.#lend({ key, session, clean: Promise.resolve(), use }, opening);
+    return this.#lend({ key, session, clean: Promise.resolve(true), use }, opening);
   }
 
   async release(): Promise<void> {
@@ -130,23 +132,24 @@ class Keeper implements SessionKeeper {
       const at = this.#idle.findLastIndex((one) => one.key === key);
       const [found] = at < 0 ? [] : this.#idle.splice(at, 1);
       if (!found) return undefined;
-      const isClean = await Promise.race([found.clean.then(isTrue, isFalse), isLate()]);
+      const isClean = await Promise.race([found.clean.catch(isFalse), isLate()]);
       if (isClean && !found.session.isClosed) return found;
       void found.session.close({ force: true, cancel: true });
     }
   }
 }
 
-function cleanUp(session: Session): Promise<unknown> {
+function cleanUp(session: Session): Promise<boolean> {
   session.onNotice(() => undefined);
-  const clean = session.run(`${CLEAN_UP}; ${liftTimeLimitsSql(session.facts)}`);
+  const clean = session
+    .run(`${CLEAN_UP}; ${liftTimeLimitsSql(session.facts)}`)
+    .then(([row]) => row?.isOutside === true);
   // It is heard by the next user.
   clean.catch(() => undefined);
   return clean;
 }
 
-const isTrue = async () => true;
-const isFalse = async () => false;
+const isFalse = () => false;
 const isLate = () => sleep(CLEAN_WITHIN_MS, false, { ref: false });
 
 /** Sessions of the same key are the same to whoever asks for one. */

@@ -1,4 +1,5 @@
 import { EvdbError } from '../errors.ts';
+import { quoteLiteral } from '../sql/quote.ts';
 import { connectError } from './connection-error.ts';
 import {
   type BackendKey,
@@ -32,6 +33,8 @@ export interface SessionFacts {
   isCitus: boolean;
   /** Whether there is a pooler in between: it gives out its own keys instead of the server's. */
   isPooled: boolean;
+  /** The table that was asked for, such as `evdb.history`, where it was not there as the session opened. */
+  lacksTable?: string;
 }
 
 /** What the server says beside its answer, such as by `raise warning`. */
@@ -108,6 +111,11 @@ export interface OpenSessionOptions {
    * default: they are taken away, but for a session of a pooler, whose settings others would get.
    */
   keepsTimeLimits?: boolean | undefined;
+  /**
+   * A table of which `facts` say whether it is missing. Who knows it reads nothing in vain: a failed
+   * statement would take a round trip, and leave an error in the server's log.
+   */
+  table?: { schema: string; name: string } | undefined;
   /** Whether the socket will be handed over, see `Driver`; default false. */
   handsOver?: boolean | undefined;
 }
@@ -120,6 +128,19 @@ const FACTS = `select pg_catalog.pg_backend_pid() as "pid",
   pg_catalog.current_setting('transaction_read_only') = 'on' as "isReadOnly",
   pg_catalog.version() like '%linux%' as "canCheckClient",
   pg_catalog.to_regclass('pg_catalog.pg_dist_partition') is not null as "isCitus"`;
+
+type AskedFacts = Omit<SessionFacts, 'isPooled' | 'lacksTable'> & { isMissing?: boolean };
+
+/** Not by `to_regclass`, which fails where the role may not use the schema. */
+function factsSql(table: OpenSessionOptions['table']): string {
+  if (!table) return FACTS;
+  return `${FACTS},
+  not exists (
+    select from pg_catalog.pg_class
+    where relname = ${quoteLiteral(table.name)}
+      and relnamespace = (select oid from pg_catalog.pg_namespace where nspname = ${quoteLiteral(table.schema)})
+  ) as "isMissing"`;
+}
 
 /** Such as `user "app"`; where its privileges are those of another role, that one first. */
 export function describeUser({ user, sessionUser }: SessionFacts): string {
@@ -170,7 +191,7 @@ export async function openDriver(
         const isAsked = typeof options.password === 'function';
         const login = isAsked ? await askPassword(options, address, signal) : options;
         const driver = await createDriver(login, address, opening);
-        const facts = await readFacts(driver, options, address, signal);
+        const facts = await readFacts(driver, options, address, opening);
         if (fits(facts, round)) {
           if (!opening.keepsTimeLimits) liftTimeLimits(driver, facts);
           return { driver, facts, options, address };
@@ -206,7 +227,7 @@ async function readFacts(
   driver: Driver,
   options: ConnectionOptions,
   address: HostAddress,
-  signal: AbortSignal | undefined,
+  { signal, table }: OpenSessionOptions,
 ): Promise<SessionFacts> {
   let timer: NodeJS.Timeout | undefined;
   let abort: (() => void) | undefined;
@@ -219,9 +240,13 @@ async function readFacts(
     );
   });
   try {
-    const rows = await Promise.race([driver.run(FACTS), deadline]);
-    const asked = rows[0] as unknown as Omit<SessionFacts, 'isPooled'>;
-    const facts = { ...asked, isPooled: driver.backendKey?.pid !== asked.pid };
+    const rows = await Promise.race([driver.run(factsSql(table)), deadline]);
+    const { isMissing, ...asked } = rows[0] as unknown as AskedFacts;
+    const facts = {
+      ...asked,
+      isPooled: driver.backendKey?.pid !== asked.pid,
+      ...(isMissing && table && { lacksTable: `${table.schema}.${table.name}` }),
+    };
     if (facts.serverVersion < 140000) throw tooOld(facts, address);
     return facts;
   } catch (error) {

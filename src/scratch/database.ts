@@ -199,17 +199,28 @@ async function removeLeftovers(keeper: Session): Promise<void> {
   }
 }
 
+/** object_in_use */
+const IN_USE = '55006';
+
+/** By force only where somebody stays: who is about to leave would be ended, which the server logs as fatal. */
+async function dropBy(session: Session, name: string): Promise<void> {
+  const drop = `drop database if exists ${quoteIdent(name)}`;
+  await session.run(drop).catch(async (error: unknown) => {
+    if (codeOf(error) !== IN_USE) throw error;
+    await session.run(`${drop} with (force)`);
+  });
+}
+
 async function dropScratch(
   keeper: Session,
   name: string,
   onProgress: ScratchDatabaseOptions['onProgress'],
 ): Promise<void> {
-  const drop = `drop database if exists ${quoteIdent(name)} with (force)`;
   try {
-    await keeper.run(drop).catch(async (error: unknown) => {
+    await dropBy(keeper, name).catch(async (error: unknown) => {
       if (!isConnectionLoss(error)) throw error;
       const again = await openSession(keeper.options);
-      await again.run(drop).finally(() => again.close());
+      await dropBy(again, name).finally(() => again.close());
     });
   } catch (error) {
     const said = error instanceof Error ? error.message : String(error);

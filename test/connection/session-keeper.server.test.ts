@@ -26,8 +26,7 @@ test('gives the next user the same session, and nothing of the one before', asyn
   await first.run(`create temp table "left" (id int); select pg_advisory_lock(1, 2);
     set search_path = pg_catalog; set lock_timeout = '7s'; set default_transaction_read_only = on;
     set role pg_read_all_data`);
-  await first.run('begin');
-  await first.run('declare c cursor for select 1');
+  await first.run('begin; declare c cursor with hold for select 1; commit');
   await expect(first.run('no such statement')).rejects.toThrow();
   const { pid } = first.facts;
   await first.close();
@@ -43,6 +42,23 @@ test('gives the next user the same session, and nothing of the one before', asyn
     .poll(() => emptyDb.sql`select pid from pg_stat_activity where pid = ${pid}`, POLL)
     .toEqual([]);
 });
+
+test.for(['begin', 'begin; select 1 / 0'])(
+  'keeps no session with an open transaction: %s',
+  async (left, { emptyDb }) => {
+    const keeper = createSessionKeeper();
+    const connection = { ...(await connectionTo(emptyDb.url)), keeper };
+    const first = await openSession(connection);
+    const { pid } = first.facts;
+    await first.run(left).catch(() => undefined);
+    await first.close();
+    const second = await openSession(connection);
+    expect(second.facts.pid).not.toBe(pid);
+    expect(await second.run('select 1 as one')).toEqual([{ one: 1 }]);
+    await second.close();
+    await keeper.release();
+  },
+);
 
 test('keeps no session that died, and none of another database', async ({ emptyDb, db }) => {
   const keeper = createSessionKeeper();

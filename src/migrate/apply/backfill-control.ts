@@ -1,11 +1,11 @@
 import { codeOf } from '../../connection/connection-error.ts';
-import type { Asked } from '../../connection/session.ts';
+import type { Asked, Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts';
 import { commandLine } from '../../text/command-line.ts';
 import { isVersion, parseVersion, type Version } from '../files/version.ts';
 import { type Wanted, wantSql } from '../ledger/backfill.ts';
-import type { LedgerKey } from '../ledger/ledger.ts';
+import { isNotThereYet, type LedgerKey } from '../ledger/ledger.ts';
 import { isHeldSql, type LockKind } from '../ledger/lock.ts';
 import { ledgerKey, type MigrateOptions } from '../options.ts';
 import { withSession } from '../plan/read.ts';
@@ -93,10 +93,11 @@ export function requestBackfill(options: RequestBackfillOptions): Promise<Backfi
 
 /** The backfills of a ledger that are not done. */
 async function listBackfills(
-  session: Asked,
+  session: Session,
   key: LedgerKey,
   lock: LockKind | undefined,
 ): Promise<BackfillStatus[]> {
+  if (isNotThereYet(session, key)) return [];
   try {
     const rows = await readRows(session, key, lock);
     return rows.map((row) => row as unknown as BackfillStatus);
@@ -193,7 +194,7 @@ order by b.version`;
 }
 
 async function askBackfill(
-  session: Asked,
+  session: Session,
   key: LedgerKey,
   {
     version,

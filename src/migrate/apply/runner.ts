@@ -10,7 +10,13 @@ import { renderDuration } from '../../text/units.ts';
 import { areKept, type EnginePromise, writePromises } from '../engine/judge.ts';
 import type { LeaseOptions } from '../ledger/hold-lease.ts';
 import type { LeaseHolder } from '../ledger/lease.ts';
-import { type Ledger, type LedgerKey, type LedgerRow, readLedger } from '../ledger/ledger.ts';
+import {
+  isNotThereYet,
+  type Ledger,
+  type LedgerKey,
+  type LedgerRow,
+  readLedger,
+} from '../ledger/ledger.ts';
 import {
   createLedger,
   LEDGER_FORMAT,
@@ -217,7 +223,7 @@ async function proveBeforeLease(
   { worker }: Both,
   key: LedgerKey,
 ): Promise<EnginePromise[] | undefined> {
-  const [ledger, known] = await Promise.all([readLedger(worker, key), readEngine(worker, key)]);
+  const [ledger, known] = await readBoth(worker, key);
   if (areKept(known?.promises ?? '', false)) return undefined;
   const { proveEngine } = await import('../engine/probe.ts');
   const hasSchema = ledger.schemaExists;
@@ -230,13 +236,21 @@ interface ReadAll {
   isReady: boolean;
 }
 
-/** Both are sent at once. */
+/** Both are sent at once, but where there may be nothing to read. */
+async function readBoth(worker: Session, key: LedgerKey) {
+  if (!isNotThereYet(worker, key)) {
+    return Promise.all([readLedger(worker, key), readEngine(worker, key)]);
+  }
+  const ledger = await readLedger(worker, key);
+  return [ledger, ledger.exists ? await readEngine(worker, key) : undefined] as const;
+}
+
 async function readAll(
   worker: Session,
   key: LedgerKey,
   proven: EnginePromise[] | undefined,
 ): Promise<ReadAll> {
-  const [ledger, known] = await Promise.all([readLedger(worker, key), readEngine(worker, key)]);
+  const [ledger, known] = await readBoth(worker, key);
   const needsLock = key.lease === undefined;
   if (known?.isLeased && needsLock) throw leasedByOther();
   const isProven = proven === undefined && areKept(known?.promises ?? '', needsLock);

@@ -42,12 +42,18 @@ export async function readMigrationHistory(
   session: Session,
   { ledgerSchema = 'evdb', schema = 'public' }: ReadMigrationHistoryOptions = {},
 ): Promise<MigrationHistoryRow[] | null> {
+  const history = `${quoteIdent(ledgerSchema)}.history`;
   try {
+    // Asked first: a statement that fails leaves an error in the server's log.
+    const [found] = await session.run(
+      `select pg_catalog.to_regclass(${quoteLiteral(history)}) is not null as "isThere"`,
+    );
+    if (found?.isThere !== true) return null;
     const rows = (await session.run(`select label, name, action, occurred_at as "occurredAt",
         duration_ms as "durationMs", database_user as "databaseUser", os_user as "osUser",
         host_name as "hostName", tool_version as "toolVersion", git_commit as "gitCommit",
         ci_url as "ciUrl", error
-      from ${quoteIdent(ledgerSchema)}.history
+      from ${history}
       where target_schema = ${quoteLiteral(schema)}
       order by id`)) as unknown as MigrationHistoryRow[];
     return rows.map((row) => ({ ...row, error: row.error && maskSecrets(row.error) }));

@@ -1,4 +1,4 @@
-import { describeUser, type Session } from '../../connection/session.ts';
+import { describeUser, type Session, type SessionFacts } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 import { tokenChecksum } from '../../sql/lexical.ts';
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts';
@@ -62,28 +62,18 @@ export interface Ledger {
  * @throws {EvdbError} LEDGER_TOO_NEW, PERMISSION_DENIED
  */
 export async function readLedger(session: Session, key: LedgerKey): Promise<Ledger> {
+  if (isNotThereYet(session, key)) {
+    const absent = await readAbsent(session, key);
+    if (absent) return absent;
+    madeSince.add(session.facts);
+  }
   try {
-    const { row, isWhole } = await readTables(session, key);
-    const { format, targetExists, tables, rows, repeatables } = row as {
-      format: number;
-      targetExists: boolean;
-      tables: string;
-      rows: string | null;
-      repeatables: string | null;
-    };
-    if (format > LEDGER_FORMAT) throw tooNew(format, key);
-    refuseDamaged(tables, key, isWhole || format >= REPEATABLES_SINCE);
-    return {
-      ...{ exists: true, format, targetExists, schemaExists: true },
-      rows: rows?.split(RECORD).map(parseRow) ?? [],
-      repeatables: parseRepeatables(repeatables),
-    };
+    return await readTables(session, key, repeatablesSql(key));
   } catch (error) {
     const { code } = error as { code?: string };
     if (code === '42P01' || code === '3F000') {
-      await refuseRemains(session, key);
-      const schemas = await readSchemas(session, key);
-      return { exists: false, format: LEDGER_FORMAT, ...schemas, rows: [], repeatables: [] };
+      // One that is older than the repeatables has no table of them.
+      return (await readAbsent(session, key)) ?? (await readTables(session, key, 'null::text'));
     }
     if (code === '42501') throw denied(session, key, error);
     if (code === '42703') await refuseOtherLayout(session, key);
@@ -91,21 +81,64 @@ export async function readLedger(session: Session, key: LedgerKey): Promise<Ledg
   }
 }
 
-/** A ledger that is older than the repeatables has no table of them. */
-async function readTables(session: Session, key: LedgerKey) {
-  try {
-    const [row] = await session.run(readLedgerSql(key, repeatablesSql(key)));
-    return { row, isWhole: true };
-  } catch (error) {
-    if ((error as { code?: string }).code !== '42P01') throw error;
-    const [row] = await session.run(readLedgerSql(key, 'null::text'));
-    return { row, isWhole: false };
+/** The one that is there in a ledger of any format. */
+export const LEDGER_TABLE = 'ledger_format';
+
+/** Sessions that saw a ledger which was not there as they opened. */
+const madeSince = new WeakSet<SessionFacts>();
+
+/** Whether there was no ledger as the session opened, and none was seen since. */
+export function isNotThereYet({ facts }: Session, { ledgerSchema }: LedgerKey): boolean {
+  return facts.lacksTable === `${ledgerSchema}.${LEDGER_TABLE}` && !madeSince.has(facts);
+}
+
+/**
+ * What a database without a ledger reads as; undefined where there is one.
+ *
+ * @throws {EvdbError} LEDGER_DAMAGED where only some of its tables are there
+ */
+async function readAbsent(session: Session, key: LedgerKey): Promise<Ledger | undefined> {
+  const [row] = await session.run(`select
+    ${tablesSql(key.ledgerSchema)} as "tables",
+    ${schemaExistsSql(key.targetSchema)} as "targetExists",
+    ${schemaExistsSql(key.ledgerSchema)} as "schemaExists"`);
+  const { tables, targetExists, schemaExists } = row as {
+    tables: string;
+    targetExists: boolean;
+    schemaExists: boolean;
+  };
+  if (tables !== '') {
+    refuseDamaged(tables, key);
+    return undefined;
   }
+  return {
+    ...{ exists: false, format: LEDGER_FORMAT, targetExists, schemaExists },
+    ...{ rows: [], repeatables: [] },
+  };
+}
+
+async function readTables(session: Session, key: LedgerKey, repeatables: string): Promise<Ledger> {
+  const [row] = await session.run(readLedgerSql(key, repeatables));
+  const found = row as {
+    format: number;
+    targetExists: boolean;
+    tables: string;
+    rows: string | null;
+    repeatables: string | null;
+  };
+  const { format, targetExists } = found;
+  if (format > LEDGER_FORMAT) throw tooNew(format, key);
+  refuseDamaged(found.tables, key, format >= REPEATABLES_SINCE);
+  return {
+    ...{ exists: true, format, targetExists, schemaExists: true },
+    rows: found.rows?.split(RECORD).map(parseRow) ?? [],
+    repeatables: parseRepeatables(found.repeatables),
+  };
 }
 
 const REPEATABLES_SINCE = 9;
 
-const TABLES = ['ledger_format', 'migration', 'migration_text', 'history'];
+const TABLES = [LEDGER_TABLE, 'migration', 'migration_text', 'history'];
 const REPEATABLE_TABLES = ['repeatable', 'repeatable_text'];
 
 /** The ledger's tables that there are, as one text. Looked up by name: a join of the catalog takes longer to plan. */
@@ -115,12 +148,6 @@ function tablesSql(ledgerSchema: string): string {
     return `case when pg_catalog.to_regclass(${name}) is not null then ${quoteLiteral(table)} end`;
   });
   return `pg_catalog.concat_ws(' ', ${tables.join(', ')})`;
-}
-
-/** Where some of its tables are there, it was not that nothing is applied. */
-async function refuseRemains(session: Session, key: LedgerKey): Promise<void> {
-  const [row] = await session.run(`select ${tablesSql(key.ledgerSchema)} as "tables"`);
-  if (row?.tables !== '') refuseDamaged(String(row?.tables), key);
 }
 
 function refuseDamaged(tables: string, { ledgerSchema }: LedgerKey, hasRepeatables = false): void {
@@ -213,13 +240,6 @@ type Fields = [
 
 function numberOrNull(text: string): number | null {
   return text === '' ? null : Number(text);
-}
-
-async function readSchemas(session: Session, { targetSchema, ledgerSchema }: LedgerKey) {
-  const [row] = await session.run(
-    `select ${schemaExistsSql(targetSchema)} as "targetExists", ${schemaExistsSql(ledgerSchema)} as "schemaExists"`,
-  );
-  return { targetExists: row?.targetExists === true, schemaExists: row?.schemaExists === true };
 }
 
 interface StoredText {

@@ -14,7 +14,7 @@ import {
   readSmallChecksum,
   readTokenChecksum,
 } from '../files/source.ts';
-import { type Ledger, readLedger } from '../ledger/ledger.ts';
+import { LEDGER_TABLE, type Ledger, readLedger } from '../ledger/ledger.ts';
 import { ledgerKey, type MigrateOptions } from '../options.ts';
 import { compareWithLedger, type FileChecksums, type MigrationStatus } from './compare.ts';
 import { compareRepeatables, type RepeatableStatus } from './repeatables.ts';
@@ -34,7 +34,10 @@ export async function withSession<T>(
 ): Promise<T> {
   let session: Session | undefined;
   try {
-    session = await openSession(options.connection, { signal: options.signal });
+    session = await openSession(options.connection, {
+      signal: options.signal,
+      table: { schema: ledgerKey(options).ledgerSchema, name: LEDGER_TABLE },
+    });
     return await work(session);
   } catch (error) {
     // A commit whose outcome is told, or unknown, must not be called interrupted.
