@@ -7,20 +7,14 @@ import { liftTimeLimitsSql } from '../../connection/options.ts';
 import type { Session, SessionFacts } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 import { renderDuration } from '../../text/units.ts';
-import { areKept, type EnginePromise, writePromises } from '../engine/judge.ts';
+import { type EnginePromise, writePromises } from '../engine/judge.ts';
+import { proveBeforeLease, type ReadAll, readAll } from '../engine/readiness.ts';
 import type { LeaseOptions } from '../ledger/hold-lease.ts';
 import type { LeaseHolder } from '../ledger/lease.ts';
-import {
-  isNotThereYet,
-  type Ledger,
-  type LedgerKey,
-  type LedgerRow,
-  readLedger,
-} from '../ledger/ledger.ts';
+import { type Ledger, type LedgerKey, type LedgerRow, readLedger } from '../ledger/ledger.ts';
 import {
   createLedger,
   LEDGER_FORMAT,
-  readEngine,
   rememberEngineSql,
   upgradeLedger,
 } from '../ledger/ledger-schema.ts';
@@ -154,7 +148,7 @@ async function withLock<T>(
   };
   if (options.lock === 'lease') {
     // Before the lease, which leaves its table: nothing is to be left where the server is refused.
-    const proven = await proveBeforeLease(both, key);
+    const proven = await proveBeforeLease(worker, key);
     return withRunnersLease(both, key, { ...options, ...waiting }, (held) =>
       work(held, { proven }),
     );
@@ -216,51 +210,6 @@ async function withRunnersLease<T>(
 function describeTakeover({ pid, user, client, leftMs }: LeaseHolder): string {
   const who = [user, client].filter(Boolean).join('@') || 'another runner';
   return `took over the lease of ${who} (pid ${pid}), which ended ${renderDuration(Math.abs(leftMs))} ago without being released: that runner is stopped or gone, and can commit nothing any more`;
-}
-
-/** @returns undefined where the ledger remembers it */
-async function proveBeforeLease(
-  { worker }: Both,
-  key: LedgerKey,
-): Promise<EnginePromise[] | undefined> {
-  const [ledger, known] = await readBoth(worker, key);
-  if (areKept(known?.promises ?? '', false)) return undefined;
-  const { proveEngine } = await import('../engine/probe.ts');
-  const hasSchema = ledger.schemaExists;
-  return proveEngine({ worker, observer: undefined, key, hasSchema });
-}
-
-/** The ledger, and whether it and the server are fit to work with. */
-interface ReadAll {
-  ledger: Ledger;
-  isReady: boolean;
-}
-
-/** Both are sent at once, but where there may be nothing to read. */
-async function readBoth(worker: Session, key: LedgerKey) {
-  if (!isNotThereYet(worker, key)) {
-    return Promise.all([readLedger(worker, key), readEngine(worker, key)]);
-  }
-  const ledger = await readLedger(worker, key);
-  return [ledger, ledger.exists ? await readEngine(worker, key) : undefined] as const;
-}
-
-async function readAll(
-  worker: Session,
-  key: LedgerKey,
-  proven: EnginePromise[] | undefined,
-): Promise<ReadAll> {
-  const [ledger, known] = await readBoth(worker, key);
-  const needsLock = key.lease === undefined;
-  if (known?.isLeased && needsLock) throw leasedByOther();
-  const isProven = proven === undefined && areKept(known?.promises ?? '', needsLock);
-  return { ledger, isReady: isProven && ledger.exists && ledger.format === LEDGER_FORMAT };
-}
-
-function leasedByOther(): EvdbError {
-  return new EvdbError('LOCKED', 'another runner is at work, which excludes others by a lease', {
-    hint: "Give all runners of this database the same `lock` in their configuration: lock: 'lease', or EVDB_LOCK=lease.",
-  });
 }
 
 /** Reads the ledger, and makes it ready where it is not; leaves the worker clean. */
