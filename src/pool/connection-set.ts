@@ -210,9 +210,11 @@ export class ConnectionSet {
     const countNoLonger = () => {
       if (counts) this.#validating -= 1;
       counts = false;
-      this.fill();
     };
-    const timer = setTimeout(countNoLonger, SLOW_VALIDATION_MILLIS);
+    const timer = setTimeout(() => {
+      countNoLonger();
+      this.fill();
+    }, SLOW_VALIDATION_MILLIS);
     try {
       await connection.probe(
         Math.min(VALIDATION_MILLIS, this.#options.settings.connectionTimeoutMillis),
@@ -226,6 +228,7 @@ export class ConnectionSet {
     }
     clearTimeout(timer);
     countNoLonger();
+    // Before more are opened, so that none is opened for who gets this one.
     if (this.#open.has(connection)) this.restore(connection);
     this.#serveWaiters();
   }

@@ -134,6 +134,16 @@ test('tries a connection before it is used only after it idled', async ({ stage 
   expect(doubtful.metrics()).toMatchObject({ totalQueries: 2, connectionsCreated: 1 });
 });
 
+test('opens no other connection beside one that was tried and works', async ({ stage }) => {
+  const pool = stage.pool({ validateAfterIdleMillis: 1 });
+  for (let n = 0; n < 5; n++) {
+    await pool.query('select 1');
+    await sleep(20);
+  }
+  await sleep(100);
+  expect(pool.metrics()).toMatchObject({ total: 1, connecting: 0, connectionsCreated: 1 });
+});
+
 test('replaces unnoticed a connection that was lost while it idled', async ({ stage, admin }) => {
   const pool = stage.pool({ max: 2, validateAfterIdleMillis: 1 });
   const reasons = noteReasons(pool);
