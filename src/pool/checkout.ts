@@ -102,6 +102,8 @@ export class Checkouts {
     const abort = () => end.abandon(signal?.reason);
     signal?.addEventListener('abort', abort, { once: true });
     try {
+      // In the meantime, when nothing listened yet.
+      signal?.throwIfAborted();
       return await this.held.runAs(checkout, () => use(connection, end.promise));
     } finally {
       signal?.removeEventListener('abort', abort);

@@ -29,7 +29,7 @@ import {
   resolvePoolSettings,
 } from './options.ts';
 import type { PooledConnection } from './pooled-connection.ts';
-import { createStatementRunner, type StatementRunner } from './statement-runner.ts';
+import { cancellable, createStatementRunner, type StatementRunner } from './statement-runner.ts';
 import {
   planBegin,
   requireTime,
@@ -130,12 +130,14 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
     const checkedOutAt = this.#checkouts.begin(connection, hasWaited ? askedAt : undefined);
     try {
       if (statementTimeoutMillis !== undefined) {
-        await connection.limitStatements(statementTimeoutMillis, false);
+        const limited = connection.limitStatements(statementTimeoutMillis, false);
+        await (signal ? cancellable(connection, signal, limited) : limited);
       }
       onSend?.();
       return await this.#runner.run<T>(connection, statement, signal);
     } finally {
       this.#checkouts.release(connection, checkedOutAt);
+      signal?.throwIfAborted();
     }
   }
 
@@ -164,7 +166,8 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
         let isOver = false;
         connection.needsReset = true;
         if (statementTimeoutMillis !== undefined) {
-          await connection.limitStatements(statementTimeoutMillis, false);
+          const limited = connection.limitStatements(statementTimeoutMillis, false);
+          await Promise.race([limited, abandoned]);
         }
         const query: Queryable['query'] = async <R = ResultRow>(
           text: string,

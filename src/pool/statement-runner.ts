@@ -68,6 +68,8 @@ export function createStatementRunner({
       return statement;
     },
     run: <T>(connection: PooledConnection, statement: PoolStatement, signal?: AbortSignal) => {
+      // One that has aborted tells nobody any more.
+      signal?.throwIfAborted();
       // What the rows hold is the caller's word.
       const answer = connection.query(statement, report) as Promise<QueryResult<T>>;
       return signal ? cancellable(connection, signal, answer) : answer;
@@ -87,8 +89,8 @@ function holdsNul(): EvdbError {
   });
 }
 
-/** Gives up the connection where the caller gives up the statement. */
-async function cancellable<T>(
+/** Gives up the connection where the caller gives up what runs on it. */
+export async function cancellable<T>(
   connection: PooledConnection,
   signal: AbortSignal,
   answer: Promise<T>,

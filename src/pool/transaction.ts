@@ -44,7 +44,8 @@ export async function runTransaction<T>({
     return value;
   };
   try {
-    await connection.run(begin(connection.session.facts.isPooled));
+    const begun = connection.run(begin(connection.session.facts.isPooled));
+    await Promise.race([begun, abandoned]);
     const value = await Promise.race([runWork(), abandoned]);
     scope.close();
     if (scope.refusal) throw rolledBack(scope.refusal);

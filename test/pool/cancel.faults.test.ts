@@ -90,3 +90,57 @@ test('gives a connection that arrives after its caller’s deadline to the next'
   await holder;
   expect(await outcomeOf(pool.query('select 1'))).toBe('ok');
 });
+
+test('ends for its signal what has a connection and is not sent yet', async ({ stage }) => {
+  const pool = stage.pool({ max: 1 });
+  const aborted = (call: (signal: AbortSignal, abort: () => void) => Promise<unknown>) => {
+    const controller = new AbortController();
+    const abort = () => controller.abort(Object.assign(new Error('given up'), { code: 'MINE' }));
+    return outcomeOf(call(controller.signal, abort));
+  };
+  const insert = `insert into kept values (1, 'a')`;
+  expect(await aborted((signal, onSend) => pool.query(insert, [], { signal, onSend }))).toBe(
+    'MINE',
+  );
+  expect(
+    await aborted((signal, abort) => {
+      pool.once('acquire', abort);
+      return pool.query(insert, [], { signal });
+    }),
+  ).toBe('MINE');
+  expect(
+    await aborted((signal, abort) => {
+      pool.once('acquire', abort);
+      return pool.withTransaction((tx) => tx.query(insert), { signal });
+    }),
+  ).toBe('MINE');
+  expect(await stage.kept()).toEqual([]);
+});
+
+test('throws the reason of a signal that aborts before the first statement is sent', async ({
+  stage,
+}) => {
+  const proxy = await stage.proxy();
+  const pool = stage.pool({ connectionString: proxy.url, max: 1 });
+  const insert = `insert into kept values (1, 'a')`;
+  const reason = Object.assign(new Error('given up'), { code: 'MINE' });
+  const calls: ((signal: AbortSignal) => Promise<unknown>)[] = [
+    (signal) => pool.query(insert, [], { signal, statementTimeoutMillis: 5_000 }),
+    (signal) =>
+      pool.withConnection((connection) => connection.query(insert), {
+        signal,
+        statementTimeoutMillis: 5_000,
+      }),
+    (signal) => pool.withTransaction((tx) => tx.query(insert), { signal }),
+  ];
+  for (const call of calls) {
+    await pool.query('select 1');
+    proxy.delay(150);
+    const controller = new AbortController();
+    const outcome = outcomeOf(call(controller.signal));
+    setTimeout(() => controller.abort(reason), 50);
+    expect(await outcome).toBe('MINE');
+    proxy.delay(0);
+  }
+  expect(await stage.kept()).toEqual([]);
+});
