@@ -39,7 +39,7 @@ export async function runTransaction<T>({
 }: TransactionRun<T>): Promise<T> {
   const scope = new TransactionScope(connection, runner);
   const runWork = async () => {
-    const value = await work(scope.makeTransaction());
+    const value = await work(scope.transaction);
     await scope.settle();
     return value;
   };
@@ -90,12 +90,24 @@ async function rollBack(connection: PooledConnection): Promise<void> {
   }
 }
 
+/** What a callback was given: the transaction, or one of its savepoints. */
+interface Level {
+  readonly outer: Level | undefined;
+  isOver: boolean;
+  /** The one that is open inside. */
+  savepoint: Promise<unknown> | undefined;
+}
+
+function isOver({ isOver: isEnded, outer }: Level): boolean {
+  return isEnded || (outer !== undefined && isOver(outer));
+}
+
 /** Keeps account of what runs in one transaction, and ends its use when it is over. */
 class TransactionScope {
   readonly #connection: PooledConnection;
   readonly #runner: StatementRunner;
   readonly #pending = new Set<Promise<unknown>>();
-  readonly #end = { isReached: false };
+  readonly #level: Level = { outer: undefined, isOver: false, savepoint: undefined };
   #depth = 0;
   /** What failed first and was not rolled back to a savepoint. */
   failure: unknown;
@@ -107,26 +119,25 @@ class TransactionScope {
     this.#runner = runner;
   }
 
-  /** A handle for a callback, of use until `end`; each savepoint inside has one of its own. */
-  makeTransaction(end: { isReached: boolean } = this.#end): Transaction {
-    let isBusy = false;
-    const isOver = () => this.#end.isReached || end.isReached;
+  get transaction(): Transaction {
+    return this.#makeTransaction(this.#level);
+  }
+
+  /** A handle for a callback, of use until its level is over. */
+  #makeTransaction(level: Level): Transaction {
     return {
       ...withTemplate((text, params) => {
-        if (isOver()) return Promise.reject(returned('transaction'));
+        if (isOver(level)) return Promise.reject(returned('transaction'));
         // It would be rolled back with the savepoint, although its sender was told that it is done.
-        if (isBusy) return this.#refuse(besideSavepoint());
+        if (level.savepoint) return this.#refuse(besideSavepoint());
         return this.#query(text, params);
       }),
-      savepoint: async (work) => {
-        if (isOver()) throw returned('transaction');
-        if (isBusy) throw besideSavepoint();
-        isBusy = true;
-        try {
-          return await this.#runSavepoint(work);
-        } finally {
-          isBusy = false;
-        }
+      savepoint: (work) => {
+        if (isOver(level)) return Promise.reject(returned('transaction'));
+        if (level.savepoint) return Promise.reject(besideSavepoint());
+        const savepoint = this.#runSavepoint(work, level);
+        level.savepoint = savepoint;
+        return savepoint;
       },
     };
   }
@@ -139,13 +150,27 @@ class TransactionScope {
     return refused;
   }
 
-  /** Waits for statements that the callback did not await. */
-  async settle(): Promise<void> {
+  /**
+   * Waits for what the callback did not await. Of a savepoint that fails then nobody has heard: so its
+   * failure is that of what it is part of.
+   */
+  async settle(level = this.#level): Promise<void> {
+    do {
+      await level.savepoint?.catch((error) => {
+        throw rolledBack(error);
+      });
+      await this.#settleStatements();
+    } while (level.savepoint);
+  }
+
+  async #settleStatements(): Promise<void> {
     while (this.#pending.size > 0) await Promise.allSettled(this.#pending);
   }
 
-  close(): void {
-    this.#end.isReached = true;
+  close(level = this.#level): void {
+    level.isOver = true;
+    // What it was part of has failed, and its caller heard of that.
+    level.savepoint?.catch(() => undefined);
   }
 
   #query<T>(text: string, params: readonly unknown[] = []): Promise<QueryResult<T>> {
@@ -177,30 +202,31 @@ class TransactionScope {
     }
   }
 
-  async #runSavepoint<T>(work: (inner: Transaction) => Promise<T>): Promise<T> {
+  async #runSavepoint<T>(work: (inner: Transaction) => Promise<T>, outer: Level): Promise<T> {
     const failedBefore = this.failure;
     this.#depth += 1;
     const name = `evdb_${this.#depth}`;
-    const end = { isReached: false };
+    const level: Level = { outer, isOver: false, savepoint: undefined };
     try {
       await this.#connection.run(`savepoint ${name}`);
-      const value = await work(this.makeTransaction(end));
-      await this.settle();
+      const value = await work(this.#makeTransaction(level));
+      await this.settle(level);
       if (this.failure !== failedBefore) throw rolledBack(this.failure);
-      if (this.#end.isReached) throw returned('transaction');
-      end.isReached = true;
+      if (isOver(level)) throw returned('transaction');
+      level.isOver = true;
       await this.#connection.run(`release savepoint ${name}`);
       return value;
     } catch (error) {
-      end.isReached = true;
-      await this.settle();
-      if (!this.#end.isReached && !this.#connection.isDead) {
+      this.close(level);
+      await this.#settleStatements();
+      if (!isOver(outer) && !this.#connection.isDead) {
         await this.#connection.run(`rollback to savepoint ${name}; release savepoint ${name}`);
         this.failure = failedBefore;
       }
       throw error;
     } finally {
       this.#depth -= 1;
+      outer.savepoint = undefined;
     }
   }
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { Transaction } from '../../src/pool/transaction.ts';
 import { failureOf } from '../support/waiting.ts';
@@ -165,4 +166,67 @@ test('says that it was rolled back where the error of a statement was swallowed'
     cause: { sqlstate: '22012' },
   });
   expect((await pool.query(IDS)).rows).toEqual([{ ids: [] }]);
+});
+
+test('waits for a savepoint that nobody awaits, and fails with it', async ({ stage }) => {
+  const pool = stage.pool({ max: 1 });
+  await pool.query('create table t (id integer)');
+  const addSlowly = async (tx: Transaction, id: number) => {
+    await tx.query('select pg_sleep(0.05)');
+    await add(tx, id);
+  };
+  await pool.withTransaction(async (tx) => {
+    void tx.savepoint(async (inner) => {
+      await addSlowly(inner, 1);
+      void inner.savepoint((deep) => addSlowly(deep, 2));
+    });
+  });
+  expect((await pool.query(IDS)).rows).toEqual([{ ids: [1, 2] }]);
+  for (const wrap of [
+    (tx: Transaction, work: (inner: Transaction) => Promise<unknown>) => work(tx),
+    (tx: Transaction, work: (inner: Transaction) => Promise<unknown>) => tx.savepoint(work),
+  ]) {
+    const error = await failureOf(
+      pool.withTransaction((tx) =>
+        wrap(tx, async (inner) => {
+          await add(inner, 3);
+          void inner.savepoint(async (deep) => {
+            await addSlowly(deep, 4);
+            await breakIt(deep);
+          });
+        }),
+      ),
+    );
+    expect(error).toMatchObject({
+      code: 'TRANSACTION_ROLLED_BACK',
+      cause: { sqlstate: '22012' },
+    });
+  }
+  expect((await pool.query(IDS)).rows).toEqual([{ ids: [1, 2] }]);
+});
+
+test('lets no savepoint outlive the callback that opened it', async ({ stage }) => {
+  const pool = stage.pool({ max: 1 });
+  await pool.query('create table t (id integer)');
+  const late: Promise<unknown>[] = [];
+  const openAndFail = async (tx: Transaction) => {
+    void tx.savepoint((inner) => {
+      const added = inner.query('select pg_sleep(0.05)').then(() => add(inner, 1));
+      late.push(failureOf(added));
+      return added;
+    });
+    await sleep(20);
+    throw new Error('of its own');
+  };
+  expect(await failureOf(pool.withTransaction(openAndFail))).toMatchObject({
+    message: 'of its own',
+  });
+  await pool.withTransaction(async (tx) => {
+    await failureOf(tx.savepoint(openAndFail));
+    await tx.query('select pg_sleep(0.1)');
+  });
+  expect((await pool.query(IDS)).rows).toEqual([{ ids: [] }]);
+  for (const error of await Promise.all(late)) {
+    expect(error).toMatchObject({ code: 'CONNECTION_RETURNED' });
+  }
 });
