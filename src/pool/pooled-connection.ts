@@ -6,6 +6,7 @@ import {
 } from '../connection/connection-error.ts';
 import type { StatementAnswer, StatementSession } from '../connection/statement-session.ts';
 import { EvdbError } from '../errors.ts';
+import { quoteLiteral } from '../sql/quote.ts';
 import { controlledByHand } from './handle.ts';
 import type { PoolSettings } from './options.ts';
 import { CONTROL_TAGS, isKeepable, type StatementFacts, TRACELESS } from './statement-cache.ts';
@@ -29,6 +30,14 @@ const QUERY_CANCELED = '57014';
  */
 const RESET =
   'reset session authorization; reset role; reset all; close all; unlisten *; select pg_catalog.pg_advisory_unlock_all(); discard sequences; discard temp';
+
+/**
+ * What the session began with. A pooler sets that on a session of the server which began with nothing,
+ * and that is what `reset all` goes back to.
+ */
+function beginAgain(applicationName: string): string {
+  return `; set client_encoding = 'UTF8'; set datestyle = 'ISO'; set application_name = ${quoteLiteral(applicationName)}`;
+}
 
 export interface PooledConnectionOptions {
   settings: PoolSettings;
@@ -157,8 +166,11 @@ export class PooledConnection {
   }
 
   async reset(): Promise<void> {
+    const { facts, options, channel } = this.session;
     // Without a transaction the server would log a warning each time.
-    await this.run(this.session.channel.isInTransaction ? `rollback; ${RESET}` : RESET);
+    const rollback = channel.isInTransaction ? 'rollback; ' : '';
+    const again = facts.isPooled ? beginAgain(options.applicationName) : '';
+    await this.run(rollback + RESET + again);
     this.needsReset = false;
   }
 

@@ -190,3 +190,33 @@ test('works through a pooler in session mode, and refuses transactions in none',
   }
   expect(await stage.kept()).toEqual(['1 session']);
 });
+
+test('begins again behind a pooler as it began, after a connection was reset', async ({
+  stage,
+  pooler,
+}) => {
+  const { pathname } = new URL(stage.url);
+  await stage.sql.unsafe(`alter database "${pathname.slice(1)}" set datestyle = 'SQL, DMY'`);
+  await stage.sql.unsafe(`alter database "${pathname.slice(1)}" set client_encoding = 'LATIN1'`);
+  const pool = stage.pool({ max: 1, connectionString: pooler.url }, NOT_OURS);
+  const look = async () => {
+    const { rows } = await pool.query(
+      `select '2020-02-01 10:00+00'::timestamptz as at,
+      '2020-02-01'::date as day, $1::text as text, octet_length($1::text) as bytes,
+      current_setting('application_name') as name`,
+      ['é'],
+    );
+    return rows[0];
+  };
+  const expected = {
+    at: new Date('2020-02-01T10:00:00Z'),
+    day: '2020-02-01',
+    text: 'é',
+    bytes: 2,
+    name: stage.applicationName,
+  };
+  expect(await look()).toEqual(expected);
+  await pool.withConnection((connection) => connection.query('set work_mem = 12345'));
+  expect(await look()).toEqual(expected);
+  await pool.close();
+});
