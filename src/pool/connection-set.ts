@@ -97,7 +97,7 @@ export class ConnectionSet {
   /** Takes a connection back from a caller; it is cleaned first where that is needed. */
   release(connection: PooledConnection, now: number): void {
     connection.idleSince = now;
-    connection.restoreLimit();
+    connection.restoreUsual();
     if (!connection.needsReset || connection.isDead) {
       this.restore(connection, now);
       return;

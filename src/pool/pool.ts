@@ -1,6 +1,10 @@
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { transactionConflict, withConflictRetries } from '../connection/retry.ts';
+import {
+  TRANSACTION_CONFLICTS,
+  transactionConflict,
+  withConflictRetries,
+} from '../connection/retry.ts';
 import { Checkouts } from './checkout.ts';
 import { ConnectionSet } from './connection-set.ts';
 import { connectionSource } from './connection-source.ts';
@@ -133,11 +137,11 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
         const limited = connection.limitStatements(statementTimeoutMillis, false);
         await (signal ? cancellable(connection, signal, limited) : limited);
       }
+      signal?.throwIfAborted();
       onSend?.();
       return await this.#runner.run<T>(connection, statement, signal);
     } finally {
       this.#checkouts.release(connection, checkedOutAt);
-      signal?.throwIfAborted();
     }
   }
 
@@ -200,10 +204,12 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
   ): Promise<T> {
     const begin = planBegin(options, this.#settings);
     const { signal, timeoutMillis, statementTimeoutMillis } = options;
+    let prepares = true;
     const attempt = () =>
       this.#checkouts.withConnection(
         { isTransaction: true, signal, timeoutMillis },
         async (connection, abandoned) => {
+          if (!prepares) connection.prepareNothing();
           if (typeof statementTimeoutMillis === 'number') {
             await connection.limitStatements(statementTimeoutMillis, true);
           }
@@ -214,7 +220,12 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
       attempts: 1 + (options.retries ?? DEFAULT_RETRIES),
       isWorthARetry: (error) => transactionConflict(error) !== undefined,
       backOff: TRANSACTION_BACK_OFF,
-      onRetry: ({ cause }) => this.#metrics.recordRetry(transactionConflict(cause) ?? ''),
+      onRetry: ({ cause }) => {
+        const state = transactionConflict(cause) ?? '';
+        this.#metrics.recordRetry(state);
+        // What was prepared no longer fits, and would not again where the callback itself is why.
+        if (!TRANSACTION_CONFLICTS.includes(state)) prepares = false;
+      },
       signal,
     });
   }

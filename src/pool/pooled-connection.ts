@@ -72,7 +72,8 @@ export class PooledConnection {
   readonly #usualLimitMillis: number;
   readonly #allowsExit: boolean;
   #isUnwatched = false;
-  readonly #prepares: boolean;
+  #prepares: boolean;
+  readonly #usuallyPrepares: boolean;
   #running = 0;
   /** When the server must have answered; one timer for all, the reaper's, is cheaper than one each. */
   #deadlineAt = Number.POSITIVE_INFINITY;
@@ -86,6 +87,7 @@ export class PooledConnection {
     this.isDead = session.isClosed;
     this.expiresAt = expiresAt;
     this.#prepares = prepares;
+    this.#usuallyPrepares = prepares;
     this.#usualLimitMillis = settings.statementTimeoutMillis || Number.POSITIVE_INFINITY;
     this.#limitMillis = this.#usualLimitMillis;
     this.#allowsExit = settings.allowExitOnIdle;
@@ -153,9 +155,15 @@ export class PooledConnection {
     await this.run(`set statement_timeout = ${Math.ceil(limitMillis)}`);
   }
 
-  /** Goes back to the usual limit for statements. */
-  restoreLimit(): void {
+  /** Has the server parse every statement until the connection is given back. */
+  prepareNothing(): void {
+    this.#prepares = false;
+  }
+
+  /** Goes back to how it usually runs statements. */
+  restoreUsual(): void {
     this.#limitMillis = this.#usualLimitMillis;
+    this.#prepares = this.#usuallyPrepares;
   }
 
   /** Whether it keeps the process alive: not while nobody has it, where that is wished. */

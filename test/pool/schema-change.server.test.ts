@@ -246,3 +246,31 @@ test('runs nothing twice that had begun when a statement inside of it was void',
     expect((await pool.query('select count(*)::int as n from steps')).rows).toEqual([{ n }]);
   }
 });
+
+test('gets a transaction through that changes what its own statements mean', async ({ stage }) => {
+  const pool = stage.pool({ max: 1 });
+  await pool.query('create table t (v integer)');
+  await pool.query('create schema other create table t (v text)');
+  const read = 'select * from t';
+  for (let n = 0; n < 3; n++) await pool.query(read);
+  let calls = 0;
+  const alter = pool.withTransaction(async (tx) => {
+    calls += 1;
+    await tx.query(read);
+    await tx.query('alter table t add column w integer');
+    await tx.query('insert into t values (1, 2)');
+    return (await tx.query(read)).rows;
+  });
+  expect(await alter).toEqual([{ v: 1, w: 2 }]);
+  const switched = pool.withTransaction(async (tx) => {
+    await tx.query(read);
+    await tx.query('set local search_path = other');
+    return (await tx.query(read)).rows;
+  });
+  expect(await switched).toEqual([]);
+  expect(calls).toBe(2);
+  // Afterwards it is prepared again.
+  for (let n = 0; n < 3; n++) expect((await pool.query(read)).rows).toEqual([{ v: 1, w: 2 }]);
+  const { rows } = await pool.query(`select statement from pg_prepared_statements`);
+  expect(rows).toEqual([{ statement: read }]);
+});
