@@ -41,6 +41,9 @@ export async function probeHealth(
   const error = lastError ?? failure ?? (counts.pending > 0 ? noneFree() : undefined);
   const isBusy = failure?.code === 'ACQUIRE_TIMEOUT' && !lastError && counts.total > 0;
   const isDown = latencyMs === null && !isBusy;
+  // Whether it still holds only another attempt can tell, and nobody may need one for hours.
+  const isStale = latencyMs !== null && counts.pending + counts.connecting === 0;
+  if (lastError && isStale) connections.connector.connect().catch(() => undefined);
   return {
     status: isDown ? 'down' : error ? 'degraded' : 'ok',
     latencyMs,

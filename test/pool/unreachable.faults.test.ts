@@ -1,5 +1,6 @@
 import { createServer, type Socket } from 'node:net';
 import { expect } from 'vitest';
+import { POLL } from '../support/waiting.ts';
 import { countOpen, outcomeOf, faultsTest as test } from './pool-kit.ts';
 
 interface BadServer {
@@ -178,4 +179,21 @@ test('closes while it connects', async ({ stage, onTestFinished }) => {
   expect(await query).toBe('POOL_CLOSED');
   expect(await warm).not.toBe('pending');
   expect(await outcomeOf(pool.query('select 1'))).toBe('POOL_CLOSED');
+});
+
+test('is healthy again when connections can be opened, although nobody needs one', async ({
+  stage,
+}) => {
+  const proxy = await stage.proxy();
+  const pool = stage.pool({ connectionString: proxy.url, max: 2 });
+  await pool.query('select 1');
+  proxy.refuse();
+  await Promise.all([pool.query('select pg_sleep(0.1)'), pool.query('select 1')]);
+  expect(await pool.health()).toMatchObject({
+    status: 'degraded',
+    error: { code: 'CONNECTION_REFUSED' },
+  });
+  await proxy.accept();
+  await expect.poll(async () => (await pool.health()).status, POLL).toBe('ok');
+  expect(pool.metrics()).toMatchObject({ waiting: 0, failedQueries: 0 });
 });
