@@ -229,3 +229,34 @@ test('says which rule a statement broke', async ({ stage }) => {
     column: 'id',
   });
 });
+
+test('makes arrays of the arrays of every type that comes with PostgreSQL, its tables aside', async ({
+  stage,
+}) => {
+  const pool = stage.pool({ max: 1 });
+  const { rows: types } = await pool.query<{ name: string }>(
+    `select a.typname as name from pg_type a join pg_type e on e.typarray = a.oid
+     where a.oid < 10000 and e.typtype <> 'c' order by a.typname`,
+  );
+  expect(types.length).toBeGreaterThan(70);
+  const empty = types.map(({ name }) => `'{}'::pg_catalog.${name} as ${name}`);
+  const { rows } = await pool.query(`select ${empty.join(', ')}`);
+  expect(rows).toEqual([Object.fromEntries(types.map(({ name }) => [name, []]))]);
+  const { rows: values } = await pool.query(`select
+    array[row(1, 'a,b'), null] as records,
+    '{=r/postgres}'::aclitem[] as acls,
+    array['((0,0),(1,1))'::polygon] as polygons,
+    array['<(0,0),1>'::circle] as circles,
+    array['1 2'::oidvector] as vectors,
+    array['pg_catalog'::regnamespace] as schemas`);
+  expect(values).toEqual([
+    {
+      records: ['(1,"a,b")', null],
+      acls: ['=r/postgres'],
+      polygons: ['((0,0),(1,1))'],
+      circles: ['<(0,0),1>'],
+      vectors: ['1 2'],
+      schemas: ['pg_catalog'],
+    },
+  ]);
+});
