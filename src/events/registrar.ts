@@ -1,4 +1,5 @@
 import { EvdbError } from '../errors.ts';
+import { MAX_MILLIS } from '../pool/options.ts';
 import { createLanes } from './registrar-lanes.ts';
 import type { Call, RegistrarPool } from './registrar-turn.ts';
 import {
@@ -68,10 +69,13 @@ export function createRegistrar(pool: RegistrarPool, options: RegistrarOptions =
     },
     close({ timeoutMs = 10_000 } = {}) {
       closing ??= new Promise((resolve) => {
-        const timer = setTimeout(() => {
-          backlog.abandon();
-          lanes.abandon(registrarClosed());
-        }, timeoutMs);
+        const timer = setTimeout(
+          () => {
+            backlog.abandon();
+            lanes.abandon(registrarClosed());
+          },
+          Math.min(timeoutMs, MAX_MILLIS),
+        );
         backlog.onceEmpty(() => {
           clearTimeout(timer);
           resolve();

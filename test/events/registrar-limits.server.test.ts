@@ -61,6 +61,17 @@ describe('closing a registrar', () => {
     });
   });
 
+  test('waits for answers as long as it is told to, be it for ever', async ({ db }) => {
+    const [ann = 0] = await addUsers(db.sql, 1);
+    const event = await addEvent(db.sql);
+    await withPool(db.url, async (pool) => {
+      const registrar = createRegistrar(pool);
+      const call = registrar.register(ann, event);
+      await registrar.close({ timeoutMs: Number.POSITIVE_INFINITY });
+      expect(await call).toMatchObject({ success: true });
+    });
+  });
+
   test('does not wait for company any more', async ({ db }) => {
     const [ann = 0] = await addUsers(db.sql, 1);
     const event = await addEvent(db.sql);
