@@ -1,4 +1,5 @@
 import { EvdbError } from '../errors.ts';
+import { refuseUnknown } from '../pool/options.ts';
 import { quoteIdent } from '../sql/quote.ts';
 import { type Answering, schemaMissingOr } from './event-schema.ts';
 import {
@@ -61,9 +62,10 @@ export interface RegistrationClient {
  */
 export function createRegistrationClient(
   queryable: Answering,
-  { schema }: RegistrationClientOptions = {},
+  options: RegistrationClientOptions = {},
 ): RegistrationClient {
-  const statements = renderStatements(schema);
+  refuseUnknown(options, ['schema'], { what: "the registration client's option", code: 'USAGE' });
+  const statements = renderStatements(options.schema);
   return {
     async register(userId, eventId, options) {
       requireUserAndEvent(userId, eventId);
@@ -288,7 +290,7 @@ function isId(value: unknown): boolean {
  * Refuses invalid options, before anything is sent.
  *
  * @returns the options, or undefined if they ask only for a plain registration
- * @throws EvdbError `USAGE`
+ * @throws EvdbError `USAGE`, also for an option that does not exist
  * @example
  * checkRegistrationOptions({ joinWaitlist: true });
  */
@@ -296,6 +298,10 @@ export function checkRegistrationOptions(
   options: RegistrationOptions | undefined,
 ): RegistrationOptions | undefined {
   if (options === undefined) return undefined;
+  refuseUnknown(options, ['joinWaitlist', 'holdMs'], {
+    what: "the registration's option",
+    code: 'USAGE',
+  });
   const { joinWaitlist = false, holdMs } = options;
   if (typeof joinWaitlist !== 'boolean') {
     throw new EvdbError('USAGE', `joinWaitlist is ${describe(joinWaitlist)}, not a boolean`, {
@@ -312,7 +318,9 @@ export function checkRegistrationOptions(
 }
 
 /** @throws EvdbError `USAGE` */
-function checkKeep({ keep = false }: UnregistrationOptions = {}): boolean {
+function checkKeep(options: UnregistrationOptions = {}): boolean {
+  refuseUnknown(options, ['keep'], { what: "the unregistration's option", code: 'USAGE' });
+  const { keep = false } = options;
   if (typeof keep === 'boolean') return keep;
   throw new EvdbError('USAGE', `keep is ${describe(keep)}, not a boolean`, {
     hint: 'Give true to keep the row as cancelled.',

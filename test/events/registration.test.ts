@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   createRegistrationClient,
   getEventStats,
+  type RegistrationOptions,
   safeEventRegistration,
   safeEventUnregistration,
 } from '../../src/events/registration.ts';
@@ -60,10 +61,25 @@ describe('the registration client', () => {
     { holdMs: Number.NaN },
     { holdMs: '10 minutes' as unknown as number },
     { joinWaitlist: 'yes' as unknown as boolean },
+    { holdMS: 60_000 } as RegistrationOptions,
+    null as unknown as RegistrationOptions,
   ])('sends nothing for the options %o', async (options) => {
     const { sent, queryable } = answering({});
     const { register } = createRegistrationClient(queryable);
     await expect(register(1, 1, options)).rejects.toMatchObject({ code: 'USAGE' });
+    expect(sent).toEqual([]);
+  });
+
+  it('refuses options that do not exist', async () => {
+    const { sent, queryable } = answering({});
+    const { unregister } = createRegistrationClient(queryable);
+    await expect(unregister(1, 1, { keeps: true } as object)).rejects.toMatchObject({
+      code: 'USAGE',
+      message: expect.stringContaining('keep'),
+    });
+    expect(() => createRegistrationClient(queryable, { shema: 'a' } as object)).toThrow(
+      expect.objectContaining({ code: 'USAGE' }),
+    );
     expect(sent).toEqual([]);
   });
 
