@@ -141,6 +141,14 @@ export function timeLimitStatements({
   return names.map((name) => `set ${name} = 0`);
 }
 
+/**
+ * Goes behind `reset all`, which through a pooler comes back to the encoding of the database: the pooler
+ * set the client's on a session of the server that began without.
+ */
+export function encodingStatements({ isPooled }: Pick<SessionFacts, 'isPooled'>): string[] {
+  return isPooled ? ["set client_encoding = 'UTF8'"] : [];
+}
+
 /** An expression that makes commits of the transaction, or of the session, wait for the disk. */
 export function synchronousSql(isLocal: boolean): string {
   return `case when pg_catalog.current_setting('synchronous_commit') = 'off'

@@ -1,7 +1,7 @@
 import { adaptToScratch } from '../citus/model.ts';
 import { codeOf, isConnectionLoss } from '../connection/connection-error.ts';
 import { withAbortableSession } from '../connection/inspection.ts';
-import type { ConnectionOptions } from '../connection/options.ts';
+import { type ConnectionOptions, encodingStatements } from '../connection/options.ts';
 import type { Session } from '../connection/session.ts';
 import { splitStatements } from '../sql/statements.ts';
 import { readStructure } from '../structure/read/structure.ts';
@@ -43,7 +43,7 @@ export async function copyStructure(
 /** Runs what a dump says; the first statement that fails ends it. */
 export async function loadStructure(session: Session, text: string): Promise<void> {
   for await (const batch of batchesOf(text, session)) await session.run(batch.join(';\n'));
-  await session.run('reset all');
+  await session.run(['reset all', ...encodingStatements(session.facts)].join('; '));
 }
 
 /** So many statements go in one message: all at once would need more locks than a server has room for. */

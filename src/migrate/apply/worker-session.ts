@@ -1,5 +1,9 @@
 import { keepFromWorkers, reachWorkers } from '../../citus/timeouts.ts';
-import { liftTimeLimitsSql, timeLimitStatements } from '../../connection/options.ts';
+import {
+  encodingStatements,
+  liftTimeLimitsSql,
+  timeLimitStatements,
+} from '../../connection/options.ts';
 import type { Session, SessionFacts } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 import { KEEP_UTF8_SQL, NAMES_ENCODING, quoteIdent, quoteLiteral } from '../../sql/quote.ts';
@@ -12,7 +16,7 @@ import type { ApplyContext } from './context.ts';
 import type { Part } from './messages.ts';
 import type { Notices } from './notices.ts';
 
-type ResetFacts = Pick<SessionFacts, 'canCheckClient' | 'serverVersion'>;
+type ResetFacts = Pick<SessionFacts, 'canCheckClient' | 'isPooled' | 'serverVersion'>;
 
 /**
  * Resets what a migration may have left in the session. Not `discard all`: that would drop
@@ -26,6 +30,7 @@ function resetStatements(facts: ResetFacts): string[] {
     'reset session authorization',
     'reset role',
     'reset all',
+    ...encodingStatements(facts),
     'close all',
     'deallocate all',
     'discard sequences',

@@ -3,6 +3,7 @@ import { openSession } from '../../../src/connection/session.ts';
 import { type EvdbError, migrateDown, migrateUp } from '../../../src/index.ts';
 import { beginSql, resetSessionSql } from '../../../src/migrate/apply/worker-session.ts';
 import { isSuperuser, test } from '../../support/migrate-kit.ts';
+import { startPgBouncer, whyNoPgBouncer } from '../../support/pgbouncer.ts';
 
 describe('a migration', () => {
   test('leaves nothing in the session for the next one', async ({ stage }) => {
@@ -51,6 +52,27 @@ listen leftover;`,
     ]);
     expect(await stage.sql`select * from heard`).toEqual([]);
     expect(await stage.ledger()).toEqual(['001 applied', '002 applied', '003 applied']);
+  });
+
+  test('has its text in UTF8 behind a pooler too, whatever encoding the database asks for', async ({
+    stage,
+    skip,
+  }) => {
+    const reason = whyNoPgBouncer();
+    skip(reason !== undefined, reason);
+    const name = new URL(stage.url).pathname.slice(1);
+    await stage.sql.unsafe(`alter database "${name}" set client_encoding = 'LATIN1'`);
+    const pooler = await startPgBouncer(stage.url, { poolMode: 'session' });
+    try {
+      await stage.migration('001_a', `create table t as select 'é' as v;`);
+      await stage.migration('002_b', `insert into t values ('ü');`);
+      await stage.migration('003_c', `-- evdb: no-transaction\ninsert into t values ('ß');`);
+      await migrateUp(await stage.optionsFor(pooler.url));
+    } finally {
+      await pooler.stop();
+    }
+    const rows = await stage.sql`select octet_length(v) as bytes from t`;
+    expect(rows).toEqual([{ bytes: 2 }, { bytes: 2 }, { bytes: 2 }]);
   });
 
   test('leaves nothing in the session for the next one without a transaction either', async ({
