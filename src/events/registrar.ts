@@ -1,5 +1,5 @@
 import { EvdbError } from '../errors.ts';
-import { MAX_MILLIS } from '../pool/options.ts';
+import { describeGiven, MAX_MILLIS } from '../pool/options.ts';
 import { createLanes } from './registrar-lanes.ts';
 import type { Call, RegistrarPool } from './registrar-turn.ts';
 import {
@@ -155,11 +155,11 @@ export function resolveRegistrarOptions(
   for (const [name, [least, most]] of Object.entries(LIMITS)) {
     const value = settings[name as keyof typeof LIMITS];
     if (!Number.isInteger(value) || value < least || value > most) {
-      throw misused(name, String(value), `a whole number from ${least} to ${most}`);
+      throw misused(name, describeGiven(value), `a whole number from ${least} to ${most}`);
     }
   }
   if (settings.whenFull !== 'reject' && settings.whenFull !== 'wait') {
-    throw misused('whenFull', String(settings.whenFull), `'reject' or 'wait'`);
+    throw misused('whenFull', describeGiven(settings.whenFull), `'reject' or 'wait'`);
   }
   return settings;
 }

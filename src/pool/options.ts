@@ -197,9 +197,10 @@ export function resolvePoolSettings(options: PoolOptions) {
     throw invalid('min', `${numbers.min}, more than max, which is ${numbers.max}`);
   }
   const { prepare = 'auto', name = 'evdb', allowExitOnIdle = false } = options;
-  if (prepare !== 'auto' && typeof prepare !== 'boolean') throw invalid('prepare', String(prepare));
+  if (prepare !== 'auto' && typeof prepare !== 'boolean')
+    throw invalid('prepare', describeGiven(prepare));
   if (typeof allowExitOnIdle !== 'boolean') {
-    throw invalid('allowExitOnIdle', String(allowExitOnIdle));
+    throw invalid('allowExitOnIdle', describeGiven(allowExitOnIdle));
   }
   return { ...numbers, prepare, name, allowExitOnIdle };
 }
@@ -210,8 +211,13 @@ function readNumber(key: NumericKey, given: unknown): number {
   const least = POSITIVE.has(key) ? 1 : 0;
   const most = isCount ? MAX_CONNECTIONS : MAX_MILLIS;
   const isFit = typeof given === 'number' && given >= least && given <= most;
-  if (!isFit || (isCount && !Number.isInteger(given))) throw invalid(key, String(given));
+  if (!isFit || (isCount && !Number.isInteger(given))) throw invalid(key, describeGiven(given));
   return given;
+}
+
+/** A number of the environment is a text, and would look like one that fits. */
+export function describeGiven(value: unknown): string {
+  return typeof value === 'string' ? `the text ${JSON.stringify(value)}` : String(value);
 }
 
 function invalid(key: string, what: string): EvdbError {

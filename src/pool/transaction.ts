@@ -2,7 +2,7 @@ import { isConnectionLoss } from '../connection/connection-error.ts';
 import { EvdbError } from '../errors.ts';
 import { quoteLiteral } from '../sql/quote.ts';
 import { type PoolConnection, type QueryResult, returned, withTemplate } from './handle.ts';
-import { type PoolSettings, refuseUnknown } from './options.ts';
+import { describeGiven, type PoolSettings, refuseUnknown } from './options.ts';
 import type { PooledConnection } from './pooled-connection.ts';
 import type { PoolStatement, StatementRunner } from './statement-runner.ts';
 
@@ -335,5 +335,5 @@ export function requireTime(name: string, value: unknown): void {
 }
 
 function badOption(name: string, value: unknown, hint: string): EvdbError {
-  return new EvdbError('USAGE', `the option ${name} is ${String(value)}`, { hint });
+  return new EvdbError('USAGE', `the option ${name} is ${describeGiven(value)}`, { hint });
 }

@@ -77,6 +77,16 @@ describe('the options of a pool', () => {
     }
   });
 
+  it('say that a number is a text, as those of the environment are', () => {
+    const max = '5' as unknown as number;
+    expect(failureOf(() => resolvePoolSettings({ max })).message).toBe(
+      `the pool's option max is the text "5"`,
+    );
+    expect(failureOf(() => planBegin({ retries: max }, resolvePoolSettings({}))).message).toBe(
+      'the option retries is the text "5"',
+    );
+  });
+
   it.each(['max', 'connectionTimeoutMillis', 'acquireTimeoutMillis'])('refuse 0 as %s', (key) => {
     expect(failureOf(() => resolvePoolSettings({ [key]: 0 })).message).toContain(key);
   });
