@@ -106,6 +106,8 @@ function encodeObject(value: object, where: () => string): EncodedValue {
     throw cannotBeSent(where(), 'an object that JSON cannot hold', cause);
   }
   if (text === undefined) throw cannotBeSent(where(), 'an object that JSON cannot hold');
+  // Most texts hold none, and cost no look at all that is inside.
+  if (text.includes('{}')) refuseHiddenInside(value, () => `a part of ${where()}`);
   // What says of itself that it is a text, such as a URL or a decimal number, has no quotes in SQL.
   return text.startsWith('"') ? new TypedValue(JSON.parse(text), () => text) : text;
 }
@@ -127,6 +129,22 @@ function refuseHidden(value: object, where: () => string): void {
   // Whatever is more than its properties bears a tag or gives its items one by one.
   const isSpecial = Symbol.toStringTag in value || Symbol.iterator in value;
   if (isSpecial && Object.keys(value).length === 0) throw cannotBeSent(where(), nameOf(value));
+}
+
+/** The same for whatever is inside, where that is what JSON wrote; what has `toJSON` knows better. */
+function refuseHiddenInside(value: object, where: () => string): void {
+  if (writesItself(value)) return;
+  for (const item of Object.values(value)) {
+    if (typeof item !== 'object' || item === null || writesItself(item)) continue;
+    if (Object.keys(item).length > 0) refuseHiddenInside(item, where);
+    else if (!Array.isArray(item)) refuseHidden(item, where);
+  }
+}
+
+function writesItself(value: object): boolean {
+  return (
+    types.isBoxedPrimitive(value) || typeof (value as { toJSON?: unknown }).toJSON === 'function'
+  );
 }
 
 function nameOf(value: object): string {

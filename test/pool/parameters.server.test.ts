@@ -33,6 +33,29 @@ test('refuses a hole in the parameters, which would move the others', async ({ s
   }
 });
 
+test('refuses what JSON would write as an empty object inside of another one too', async ({
+  stage,
+}) => {
+  const pool = stage.pool({ max: 1 });
+  const insides: [value: unknown, says: string][] = [
+    [{ user: Promise.resolve(1) }, 'a part of parameter $1 is a Promise that was not awaited'],
+    [{ a: { b: [new Map([[1, 2]])] } }, 'a part of parameter $1 is a Map'],
+    [[{ tags: new Set(['a']) }], 'a part of an element of parameter $1 is a Set'],
+    [{ error: new Error('lost') }, 'a part of parameter $1 is an Error'],
+  ];
+  for (const [value, says] of insides) {
+    const error = await failureOf(pool.query('select $1::jsonb', [value]));
+    expect(error).toMatchObject({ code: 'USAGE' });
+    expect(error.message).toContain(says);
+  }
+  const fine = {
+    ...{ empty: {}, list: [], lists: [[], {}], text: '{}', none: null, no: undefined },
+    ...{ at: new Date(0), boxed: Object(''), bytes: Buffer.alloc(0), own: { toJSON: () => ({}) } },
+  };
+  const { rows } = await pool.query('select $1::jsonb as doc', [fine]);
+  expect(rows).toEqual([{ doc: JSON.parse(JSON.stringify(fine)) }]);
+});
+
 test('refuses a statement as a part of another one, whose failure is not left unheard', async ({
   stage,
 }) => {
