@@ -1,6 +1,7 @@
 import { queryError } from '../connection/connection-error.ts';
 import { describeUser, type Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
+import { writeDate } from '../pool/date-text.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { commandLine } from '../text/command-line.ts';
 
@@ -63,7 +64,11 @@ export async function onEventSchema<T>(
 
 function asText(value: unknown): string | null {
   if (value === null || value === undefined) return null;
-  return value instanceof Date ? value.toISOString() : String(value);
+  if (!(value instanceof Date)) return String(value);
+  if (!Number.isNaN(value.getTime())) return writeDate(value);
+  throw new EvdbError('USAGE', 'a time is an invalid Date', {
+    hint: 'Pass a Date that holds a time, or leave the option out.',
+  });
 }
 
 /** By name and not by `to_regprocedure`, which asks for privileges on the schema. */

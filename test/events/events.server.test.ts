@@ -57,6 +57,15 @@ describe('findEvents', () => {
     expect(idsOf(await find(url, { until: inDays(3.5) }))).toEqual([full]);
   });
 
+  test('takes any time that a Date holds as a bound', async ({ db }) => {
+    await addEvent(db.sql);
+    const bounds = { from: new Date('-000500-01-01T00:00:00Z'), until: new Date(8.64e15) };
+    expect((await find(db.url, bounds)).rows).toHaveLength(1);
+    await expect(find(db.url, { from: new Date(Number.NaN) })).rejects.toMatchObject({
+      code: 'USAGE',
+    });
+  });
+
   test('finds by words, and shows where', async ({ db }) => {
     const jazz = await addEvent(db.sql, { title: 'Jazz Night', location: 'Köln' });
     await addEvent(db.sql, { title: 'Blues' });
