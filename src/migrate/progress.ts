@@ -2,8 +2,31 @@ import type { BlockedSessions, Blocker } from '../connection/blockers.ts';
 import type { RestReason } from './backfill/throttle.ts';
 import type { Version } from './files/version.ts';
 
-/** Called with the runner's progress. */
+/** Called with the runner's progress. What it throws becomes a warning of the process. */
 export type OnMigrationProgress = (progress: MigrationProgress) => void;
+
+/** A listener that fails must not end what it listens to, be it behind a commit. */
+export function listenSafely(listener: OnMigrationProgress | undefined): OnMigrationProgress {
+  if (!listener) return () => undefined;
+  const warn = (error: unknown) => process.emitWarning(`onProgress failed: ${String(error)}`);
+  return (progress) => {
+    try {
+      const heard: unknown = listener(progress);
+      if (heard instanceof Promise) heard.catch(warn);
+    } catch (error) {
+      warn(error);
+    }
+  };
+}
+
+/** Tells of the remarks about a plan. */
+export function tellWarnings(
+  warnings: MigrationPlanWarning[],
+  { onProgress }: { onProgress?: OnMigrationProgress | undefined },
+): void {
+  const tell = listenSafely(onProgress);
+  for (const warning of warnings) tell({ kind: 'warning', warning });
+}
 
 /** The runner's progress. */
 export type MigrationProgress =

@@ -18,7 +18,12 @@ import {
 import { type MigrationStep, prepareSteps, readStoredDownScripts } from '../plan/prepare.ts';
 import type { HeldRepeatables, RepeatableStep } from '../plan/prepare-repeatables.ts';
 import { readStanding, type Standing, withSession } from '../plan/read.ts';
-import type { MigrationDirection, MigrationNotice, MigrationPlanWarning } from '../progress.ts';
+import {
+  type MigrationDirection,
+  type MigrationNotice,
+  type MigrationPlanWarning,
+  tellWarnings,
+} from '../progress.ts';
 import { applyAhead, quickStepsFrom } from './ahead.ts';
 import { applyStep, type MigrationStepResult } from './apply.ts';
 import type { BackfillStep } from './backfill.ts';
@@ -250,10 +255,6 @@ function refuseOthers(steps: readonly MigrationStep[], agreed: RunOptions['agree
     `another runner has changed the database since the question: ${fullName(first)} would be rolled back`,
     { hint: 'Nothing was changed. Run the command again.', details: { version: first.version } },
   );
-}
-
-export function tellWarnings(warnings: MigrationPlanWarning[], { onProgress }: RunOptions): void {
-  for (const warning of warnings) onProgress?.({ kind: 'warning', warning });
 }
 
 export interface Planned {

@@ -34,6 +34,7 @@ import {
   ledgerKey,
   type MigrateOptions,
 } from '../options.ts';
+import { listenSafely } from '../progress.ts';
 import type { ApplyContext } from './context.ts';
 import { listenToNotices } from './notices.ts';
 import { createPreflight } from './observations.ts';
@@ -49,9 +50,10 @@ import { type Cleanness, makeClean } from './worker-session.ts';
  */
 export async function withRunner<T>(
   session: Session,
-  options: MigrateOptions,
+  given: MigrateOptions,
   work: (context: ApplyContext, rows: LedgerRow[], ledger: Ledger) => Promise<T>,
 ): Promise<T> {
+  const options = { ...given, onProgress: listenSafely(given.onProgress) };
   const worker = hearWorkers(session);
   refuseReadOnly(worker);
   await requireCoordinator(worker);
@@ -293,7 +295,7 @@ function makeContext(from: {
   cleanness: Cleanness;
   key: LedgerKey;
   ledger: Ledger;
-  options: MigrateOptions;
+  options: MigrateOptions & Pick<ApplyContext, 'onProgress'>;
 }): ApplyContext {
   const { worker, observer, key, ledger, options, cleanness } = from;
   return {
@@ -302,7 +304,7 @@ function makeContext(from: {
     observer,
     key,
     settings: applySettings(options),
-    notices: listenToNotices(worker, options.onProgress ?? (() => undefined)),
+    notices: listenToNotices(worker, options.onProgress),
     server: identify(worker, observer),
     createTarget: !ledger.targetExists,
     previous: Promise.resolve(),
@@ -312,7 +314,7 @@ function makeContext(from: {
       schemas: [ledgerKey(options).targetSchema, ...(options.searchPath ?? [])],
     }),
     provenance: readProvenance(options.directory, options.env),
-    onProgress: options.onProgress ?? (() => undefined),
+    onProgress: options.onProgress,
     signal: options.signal,
   };
 }

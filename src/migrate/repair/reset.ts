@@ -6,12 +6,7 @@ import { EvdbError } from '../../errors.ts';
 import { quoteLiteral } from '../../sql/quote.ts';
 import { commandLine, sameCommand } from '../../text/command-line.ts';
 import type { ApplyContext } from '../apply/context.ts';
-import {
-  applyRepeatables,
-  applySteps,
-  type MigrationResult,
-  tellWarnings,
-} from '../apply/migrator.ts';
+import { applyRepeatables, applySteps, type MigrationResult } from '../apply/migrator.ts';
 import { withRunner } from '../apply/runner.ts';
 import { resetSessionSql } from '../apply/worker-session.ts';
 import { listRepeatables } from '../files/repeatables.ts';
@@ -29,7 +24,7 @@ import {
 } from '../plan/prepare-repeatables.ts';
 import { requireMigrations, withSession } from '../plan/read.ts';
 import { compareRepeatables } from '../plan/repeatables.ts';
-import type { DroppedObjects } from '../progress.ts';
+import { type DroppedObjects, tellWarnings } from '../progress.ts';
 import { dropDefaultPrivilegesSql, type Outside, readOutside } from './reset-outside.ts';
 
 const DEPENDENT_OBJECTS = '2BP01';

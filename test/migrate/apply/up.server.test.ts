@@ -23,6 +23,31 @@ describe('up', () => {
     expect(await stage.history()).toEqual(['up 001', 'up 2', 'up 10']);
   });
 
+  test('goes on where what listens to its progress fails', async ({ stage, onTestFinished }) => {
+    const warnings: string[] = [];
+    const hear = ({ message }: Error) => void warnings.push(message);
+    process.on('warning', hear);
+    onTestFinished(() => void process.off('warning', hear));
+    const listeners = [
+      () => {
+        throw new Error('no log');
+      },
+      () => Promise.reject(new Error('no log')),
+    ];
+    for (const [index, onProgress] of listeners.entries()) {
+      await stage.migration(`${2 * index + 1}_a`, `create table t${index} (id integer);`);
+      await stage.migration(
+        `${2 * index + 2}_b`,
+        `-- evdb: no-transaction\ncreate index concurrently i${index} on t${index} (id);`,
+      );
+      const { steps } = await migrateUp({ ...stage.options, onProgress });
+      expect(steps).toHaveLength(2);
+    }
+    await expect
+      .poll(() => new Set(warnings))
+      .toEqual(new Set(['onProgress failed: Error: no log']));
+  });
+
   test('begins at version 0, beside which there may be a 1', async ({ stage }) => {
     await stage.migration('1_b', 'create table b ();', 'drop table b;');
     await stage.migration('00000000000000_setup', 'create table z ();', 'drop table z;');
