@@ -88,6 +88,7 @@ const BENCHMARKS = [
   { name: 'event-growth' },
   { name: 'audit-cleanup' },
   { name: 'backfill' },
+  { name: 'backfill-load' },
   { name: 'repeatables' },
   { name: 'event-rules' },
   { name: 'plan' },

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { interruption } from './process.mjs';
 
@@ -30,6 +30,35 @@ export async function runPgbench({ url, workload, clients, seconds, settings = {
     callsPerSecond: readProgress(stderr),
     calls: Number(/actually processed: (\d+)/.exec(stdout)?.[1]),
   };
+}
+
+/**
+ * Runs a script in all clients for so long, and tells of each transaction when it ended and what it took.
+ *
+ * @param {{ url: string, script: string, clients: number, seconds: number, directory: string }} options
+ * @returns {Promise<{ at: number, tookMs: number }[]>} `at` in ms since 1970
+ */
+export async function recordTransactions({ url, script, clients, seconds, directory }) {
+  const file = join(directory, 'load.sql');
+  writeFileSync(file, script);
+  const prefix = `transactions-${Date.now()}`;
+  await run(
+    [
+      ['--no-vacuum', '--protocol', 'prepared', '--file', file, '--time', seconds],
+      ['--client', clients, '--jobs', Math.min(clients, 2)],
+      ['--log', '--log-prefix', join(directory, prefix), url],
+    ].flat(),
+    '',
+  );
+  // client, transaction, µs, script, seconds since 1970, µs of the second
+  return readdirSync(directory)
+    .filter((name) => name.startsWith(prefix))
+    .flatMap((name) => readFileSync(join(directory, name), 'utf8').trimEnd().split('\n'))
+    .map((line) => line.split(' ').map(Number))
+    .map(([, , took, , second, micro]) => ({
+      at: 1000 * second + micro / 1000,
+      tookMs: took / 1000,
+    }));
 }
 
 /** @param {import('./load.mjs').Workload} workload */

@@ -67,6 +67,28 @@ export function timeProcess(command, args, { cwd, env = {} }) {
 }
 
 /**
+ * Starts a Node program that is ended from outside; how it ends is not looked at.
+ *
+ * @param {string[]} args
+ * @param {{ cwd: string, env?: Record<string, string> }} options
+ * @returns {{ kill: (signal: NodeJS.Signals) => void, ended: Promise<void> }}
+ */
+export function startNode(args, { cwd, env = {} }) {
+  const child = spawn(process.execPath, args, {
+    cwd,
+    env: { ...BASE_ENV, ...env },
+    stdio: 'ignore',
+    timeout: TIMEOUT_MS,
+    signal: interruption.signal,
+  });
+  const ended = new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', () => resolve());
+  });
+  return { kill: (signal) => void child.kill(signal), ended };
+}
+
+/**
  * The same for a Node program, which also tells what it used at its end.
  *
  * @param {string[]} args
