@@ -1,6 +1,6 @@
 import { type DraftMigration, HELD_SHORTLY, type Recipe } from './draft.ts';
 import { columnNamed, type TableFacts } from './facts.ts';
-import { fileWord, fitName } from './names.ts';
+import { fitName, plainWord } from './names.ts';
 import { refused, requirePlainTable } from './refusals.ts';
 
 /*
@@ -25,7 +25,7 @@ export function addForeignKey(table: TableFacts, request: AddForeignKey): Recipe
   const target = columnNamed(references.table, references.column);
   requireKey(references.table, references.column);
   requireNoForeignKey(table, column.name);
-  const base = `${fileWord(table.name)}_${fileWord(column.name)}`;
+  const base = `${plainWord(table.name)}_${plainWord(column.name)}`;
   const index = isFound(table, column.sql) ? undefined : freeName(table, base, 'idx');
   const name = freeName(table, base, 'fkey');
   const actions = [
@@ -46,7 +46,7 @@ export function addForeignKey(table: TableFacts, request: AddForeignKey): Recipe
         ],
         down: [
           `alter table ${child} drop constraint ${name}`,
-          ...(index ? [`drop index concurrently ${index}`] : []),
+          ...(index ? [`drop index concurrently ${table.qualifier}${index}`] : []),
         ],
       }),
     ],
@@ -58,7 +58,7 @@ export function addForeignKey(table: TableFacts, request: AddForeignKey): Recipe
 export function addUnique(table: TableFacts, names: readonly string[]): Recipe {
   requirePlainTable(table);
   const keys = names.map((name) => columnNamed(table, name).sql).join(', ');
-  const base = [table.name, ...names].map(fileWord).join('_');
+  const base = [table.name, ...names].map(plainWord).join('_');
   const name = freeName(table, base, 'key');
   const alter = `alter table ${table.sql}`;
   return {
@@ -89,7 +89,7 @@ export interface AddCheck {
 /** A check of new and of old rows. */
 export function addCheck(table: TableFacts, { condition, name: given }: AddCheck): Recipe {
   requirePlainTable(table);
-  const name = given ?? freeName(table, fileWord(table.name), 'check');
+  const name = given ?? freeName(table, plainWord(table.name), 'check');
   if (table.constraints.some(({ sql }) => sql === name)) {
     throw refused(`table ${table.sql} has a constraint ${name} already`, 'Give another --name.');
   }
@@ -97,7 +97,7 @@ export function addCheck(table: TableFacts, { condition, name: given }: AddCheck
   return {
     drafts: [
       alone({
-        name: `add_${fileWord(name)}`,
+        name: `add_${plainWord(name)}`,
         about: 'Checks new rows at once, and those that are there while others write.',
         up: [
           `${alter} add constraint ${name} check (${condition}) not valid`,

@@ -1,7 +1,7 @@
 import { partsOf } from './column-parts.ts';
 import type { Recipe } from './draft.ts';
 import { type ColumnFacts, columnNamed, type TableFacts } from './facts.ts';
-import { fileWord, mentionsColumn } from './names.ts';
+import { mentionsColumn, plainWord } from './names.ts';
 import { notesOf, refused, requireFreeColumn, requireReplaceable } from './refusals.ts';
 import { replaceColumn } from './replace-column.ts';
 import type { ColumnName } from './replacement.ts';
@@ -37,11 +37,11 @@ export function changeType(table: TableFacts, request: ChangeType): Recipe {
   requireReplaceable(table, old, partsOf(table, old));
   requireFreeColumn(table, young.name);
   requireCast(old, request);
-  const [word, of] = [fileWord(old.name), fileWord(table.name)];
+  const [word, of] = [plainWord(old.name), plainWord(table.name)];
   const names = {
-    add: `add_${of}_${fileWord(young.name)}`,
-    fill: `fill_${of}_${fileWord(young.name)}`,
-    constrain: `constrain_${of}_${fileWord(young.name)}`,
+    add: `add_${of}_${plainWord(young.name)}`,
+    fill: `fill_${of}_${plainWord(young.name)}`,
+    constrain: `constrain_${of}_${plainWord(young.name)}`,
     drop: `change_type_of_${of}_${word}`,
   };
   const forward = using ?? old.sql;

@@ -76,12 +76,12 @@ export function restorePartsSql(table: TableFacts, parts: ColumnParts): string[]
         createIndexSql(index, table, { name: index.sql, concurrently: false }),
         `${alter} add constraint ${constraint.sql} ${kind} using index ${index.sql}${deferrability(constraint)}`,
         ...commentSql(`constraint ${constraint.sql} on ${table.sql}`, constraint.comment),
-        ...commentSql(`index ${index.sql}`, index.comment),
+        ...commentSql(`index ${table.qualifier}${index.sql}`, index.comment),
       ];
     }),
     ...indexes.flatMap((index) => [
       createIndexSql(index, table, { name: index.sql, concurrently: false }),
-      ...commentSql(`index ${index.sql}`, index.comment),
+      ...commentSql(`index ${table.qualifier}${index.sql}`, index.comment),
     ]),
     ...[...checks, ...foreignKeys].flatMap((constraint) => [
       `${alter} add constraint ${constraint.sql} ${constraintSql(constraint)}${constraint.isValidated ? '' : ' not valid'}`,

@@ -67,6 +67,8 @@ export interface TableFacts {
   name: string;
   /** As a migration writes it: `events`, or `other.events`. */
   sql: string;
+  /** What stands before the name of its indexes: `other.`, or nothing in the schema of the migrations. */
+  qualifier: string;
   columns: ColumnFacts[];
   indexes: IndexFacts[];
   constraints: ConstraintFacts[];
@@ -81,7 +83,7 @@ export interface TableFacts {
   triggers: { name: string; isBefore: boolean }[];
   /** The columns by which a backfill walks; empty for the primary key, undefined where there is no key. */
   walk: string[] | undefined;
-  /** All names of its schema that are taken, for relations and functions. */
+  /** Names that are taken: by relations of its schema, and by functions of that of the migrations. */
   taken: Set<string>;
   /** As in server_version_num. */
   serverVersion: number;

@@ -57,9 +57,10 @@ export function fitName(base: string, suffix: string): string {
   return `${kept}_${suffix}`;
 }
 
-/** What may stand in the name of a file on every system. */
-export function fileWord(name: string): string {
-  return name.replace(/[^A-Za-z0-9]+/g, '_').replace(/^_+|_+$/g, '') || 'column';
+/** What may stand in the name of a file on every system, and without quotes in one of SQL. */
+export function plainWord(name: string): string {
+  const word = name.replace(/[^A-Za-z0-9]+/g, '_').replace(/^_+|_+$/g, '') || 'column';
+  return word.toLowerCase().replace(/^(?=\d)/, '_');
 }
 
 interface Token {

@@ -43,14 +43,16 @@ export async function readTable(
       usersSql(oid),
       mentionsSql(oid),
       `select tgname::text as "name", tgtype & 2 <> 0 as "isBefore" from pg_catalog.pg_trigger where tgrelid = ${oid} and not tgisinternal and tgtype & 1 <> 0 and tgtype & 20 <> 0 order by 1`,
-      `select relname::text as "name" from pg_catalog.pg_class where relnamespace = ${quoteLiteral(quoteIdent(home))}::pg_catalog.regnamespace union all select proname::text from pg_catalog.pg_proc where pronamespace = ${quoteLiteral(quoteIdent(home))}::pg_catalog.regnamespace`,
+      `select relname::text as "name" from pg_catalog.pg_class where relnamespace = ${quoteLiteral(quoteIdent(home))}::pg_catalog.regnamespace union all select proname::text from pg_catalog.pg_proc as p join pg_catalog.pg_namespace as n on n.oid = p.pronamespace where n.nspname = ${quoteLiteral(targetSchema)}`,
     ]);
   const [written] = names as Row[];
+  const qualifier = home === targetSchema ? '' : `${written?.schema}.`;
   const local = (text: unknown) => withoutSchema(String(text), targetSchema);
   const ofConstraints = (constraints ?? []).map((row) => constraintOf(row, local));
   const facts: TableFacts = {
     name: table,
-    sql: home === targetSchema ? String(written?.table) : `${written?.schema}.${written?.table}`,
+    sql: `${qualifier}${written?.table}`,
+    qualifier,
     columns: (columns ?? []).map((row) => columnOf(row, local)),
     constraints: ofConstraints,
     indexes: (indexes ?? []).map((row) => indexOf(row, ofConstraints, local)),

@@ -1,7 +1,7 @@
 import { partsOf } from './column-parts.ts';
 import type { Recipe } from './draft.ts';
 import { columnNamed, type TableFacts } from './facts.ts';
-import { fileWord } from './names.ts';
+import { plainWord } from './names.ts';
 import { notesOf, requireFreeColumn, requireReplaceable } from './refusals.ts';
 import { replaceColumn } from './replace-column.ts';
 import type { ColumnName } from './replacement.ts';
@@ -23,8 +23,8 @@ export function renameColumn(
   const old = columnNamed(table, column);
   requireReplaceable(table, old, partsOf(table, old));
   requireFreeColumn(table, to.name);
-  const [from, word] = [fileWord(old.name), fileWord(to.name)];
-  const of = fileWord(table.name);
+  const [from, word] = [plainWord(old.name), plainWord(to.name)];
+  const of = plainWord(table.name);
   const names = {
     add: `add_${of}_${word}`,
     fill: `fill_${of}_${word}`,

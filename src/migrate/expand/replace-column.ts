@@ -110,8 +110,8 @@ function keyCopies({ table, parts, nameOf, change }: Plan): PartCopy[] {
     const { constraint } = index;
     const create = createIndexSql(index, table, { name, change, concurrently: true });
     if (constraint?.kind !== 'unique') {
-      const up = [create, ...commentSql(`index ${name}`, index.comment)];
-      return { up, down: `drop index concurrently ${name}` };
+      const up = [create, ...commentSql(`index ${table.qualifier}${name}`, index.comment)];
+      return { up, down: `drop index concurrently ${table.qualifier}${name}` };
     }
     return {
       up: [

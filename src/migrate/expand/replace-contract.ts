@@ -92,7 +92,10 @@ function renamesSql(plan: Plan, to: 'final' | 'temporary'): string[] {
   const constraints = [...parts.checks, ...parts.foreignKeys].map(({ name }) => name);
   return [
     ...parts.indexes.flatMap(({ name }) =>
-      renamed(name, (names) => `alter index ${names[from]} rename to ${names[to]}`),
+      renamed(
+        name,
+        (names) => `alter index ${table.qualifier}${names[from]} rename to ${names[to]}`,
+      ),
     ),
     ...[...parts.unique.map(({ name }) => name), ...constraints].flatMap((name) =>
       renamed(name, (names) => `${alter} rename constraint ${names[from]} to ${names[to]}`),

@@ -2,7 +2,7 @@ import { quoteWhereNeeded } from '../../catalog/catalog.ts';
 import { type ColumnParts, partsOf } from './column-parts.ts';
 import type { ColumnChange } from './definitions.ts';
 import type { ColumnFacts, TableFacts } from './facts.ts';
-import { fileWord, fitName, substituteColumn } from './names.ts';
+import { fitName, plainWord, substituteColumn } from './names.ts';
 import { type SyncedColumns, triggerName } from './sync-trigger.ts';
 
 /** A column that takes the place of another one. Expressions are over the bare names of the columns. */
@@ -56,7 +56,7 @@ export interface Plan extends Replacement {
 export function planReplacement(replacement: Replacement): Plan {
   const { table, old, young, final, forward, compared, back, castToCompare } = replacement;
   const parts = partsOf(table, old);
-  const base = `${fileWord(table.name)}_${fileWord(young.name)}`;
+  const base = `${plainWord(table.name)}_${plainWord(young.name)}`;
   const standard = replacement.hasDefaultAtOnce && old.isDefaultConstant ? old.default : undefined;
   const inTrigger = (text: string, column: ColumnName) =>
     substituteColumn(text, column.name, `new.${column.sql}`);
@@ -72,7 +72,7 @@ export function planReplacement(replacement: Replacement): Plan {
     nameOf: namerOf(replacement),
     sync: {
       table: table.sql,
-      name: triggerName(table, `${fileWord(table.name)}_keep_${fileWord(young.name)}`),
+      name: triggerName(table, `${plainWord(table.name)}_keep_${plainWord(young.name)}`),
       old: { sql: old.sql, from: '', standard, castToCompare },
       young: [{ sql: young.sql, standard, ...follower }],
       back: inTrigger(back, young),

@@ -6,7 +6,7 @@ import {
   type Recipe,
 } from './draft.ts';
 import { type ColumnFacts, columnNamed, type TableFacts } from './facts.ts';
-import { fileWord, fitName } from './names.ts';
+import { fitName, plainWord } from './names.ts';
 import { notesOf, refused, requirePlainTable, requireWalk } from './refusals.ts';
 import { createRowTriggerSql, dropRowTriggerSql, triggerName } from './sync-trigger.ts';
 
@@ -26,11 +26,11 @@ export function setNotNull(table: TableFacts, request: SetNotNull): Recipe {
     const why = column.isNotNull ? 'is not null already' : 'is generated from others';
     throw refused(`${column.sql} of ${table.sql} ${why}`, 'Choose another column.');
   }
-  const base = `${fileWord(table.name)}_${fileWord(column.name)}`;
+  const base = `${plainWord(table.name)}_${plainWord(column.name)}`;
   const facts = { table, column, base, check: fitName(base, 'filled'), gates: request.gates };
   if (request.default === undefined) return { drafts: proofDrafts(facts, undefined), notes: [] };
   requireWalk(table);
-  const name = triggerName(table, `${fileWord(table.name)}_fill_${fileWord(column.name)}`);
+  const name = triggerName(table, `${plainWord(table.name)}_fill_${plainWord(column.name)}`);
   const filling = { name, value: request.default };
   return {
     drafts: [...fillDrafts(facts, filling), ...proofDrafts(facts, filling)],

@@ -9,7 +9,7 @@ import {
   SMALL_TABLE,
 } from './draft.ts';
 import { type ColumnFacts, columnNamed, type TableFacts } from './facts.ts';
-import { fileWord, mentionsColumn, substituteColumn } from './names.ts';
+import { mentionsColumn, plainWord, substituteColumn } from './names.ts';
 import { notesOf, refused, requireFreeColumn, requireReplaceable } from './refusals.ts';
 import type { ColumnName } from './replacement.ts';
 import {
@@ -42,10 +42,10 @@ export function splitColumn(table: TableFacts, request: SplitColumn): Recipe {
   const { into, join, gates } = request;
   const old = columnNamed(table, request.column);
   requireSplittable(table, old, request);
-  const [of, word] = [fileWord(table.name), fileWord(old.name)];
+  const [of, word] = [plainWord(table.name), plainWord(old.name)];
   const names = {
     add: `split_${of}_${word}`,
-    fill: `fill_${of}_${fileWord(into[0]?.name ?? '')}`,
+    fill: `fill_${of}_${plainWord(into[0]?.name ?? '')}`,
     drop: `drop_${of}_${word}`,
   };
   const sync: SyncedColumns = {

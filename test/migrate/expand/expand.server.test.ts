@@ -123,6 +123,43 @@ insert into docs (body) values ('{"a": 1}');`,
     expect(await stage.sql`select body->>'a' as a from docs where id = 1`).toEqual([{ a: '1' }]);
   });
 
+  test('works in another schema, with names that need quotes and triggers on the table', async ({
+    stage,
+  }) => {
+    await start(
+      stage,
+      `create schema "Odd One";
+create table "Odd One"."2 Items" (
+    "Id" int, "No" int, "Full Name" text not null default 'x', count int, primary key ("Id", "No"));
+create unique index "Full ix" on "Odd One"."2 Items" ("Full Name", "Id") where count > 0;
+create index on "Odd One"."2 Items" (lower("Full Name"));
+comment on index "Odd One"."Full ix" is 'once each';
+create function keep() returns trigger language plpgsql as 'begin return new; end';
+create trigger zzz before insert or update on "Odd One"."2 Items" for each row execute function keep();
+create table kinds (id int primary key);
+insert into "Odd One"."2 Items" values (1, 1, 'a', 1), (1, 2, 'b', 1);`,
+    );
+    const table = '"Odd One"."2 Items"';
+    await runExpansion(stage, {
+      ...({ recipe: 'rename-column', column: `${table}."Full Name"`, to: 'Title' } as const),
+    });
+    await stage.sql`insert into "Odd One"."2 Items" (title, "Id", "No") values ('c', 2, 1)`;
+    const key = { recipe: 'add-foreign-key', column: `${table}.count` } as const;
+    await writeExpansion({ ...stage.options, request: { ...key, references: 'kinds.id' } });
+    await stage.sql`insert into kinds values (1)`;
+    await migrateUp(stage.options);
+    const indexes = await stage.sql`
+      select indexname as name, obj_description(format('%I.%I', schemaname, indexname)::regclass) as comment
+      from pg_indexes where tablename = '2 Items' order by 1`;
+    expect(indexes.map((row) => ({ ...row }))).toEqual([
+      { name: '2 Items_lower_idx', comment: null },
+      { name: '2 Items_pkey', comment: null },
+      { name: 'Full ix', comment: 'once each' },
+      { name: '_2_items_count_idx', comment: null },
+    ]);
+    await migrateDown({ ...stage.options, to: '001' });
+  });
+
   test('forbids null, adds keys and checks, and takes it all back', async ({ stage }) => {
     await start(
       stage,
