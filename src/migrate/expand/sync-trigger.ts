@@ -1,5 +1,6 @@
 import type { TableFacts } from './facts.ts';
 import { fitName } from './names.ts';
+import { refused } from './refusals.ts';
 
 /** Columns that mean the same, and how each side follows from the other. */
 export interface SyncedColumns {
@@ -106,12 +107,24 @@ function row(columns: readonly SyncedColumn[], side: 'new.' | 'was' | 'from'): s
   return values.length === 1 ? String(values[0]) : `(${values.join(', ')})`;
 }
 
+/** Behind it there are names with other letters or signs, or only of the letter z. */
+const LAST_NAME = 'z'.repeat(20);
+
 /**
  * A name for the trigger and its function. PostgreSQL fires triggers in the order of their names, and this one
  * has to see what the others have made of the row.
+ *
+ * @throws {EvdbError} EXPAND_REFUSED where another one is always the last
  */
-export function triggerName({ triggers, taken }: TableFacts, base: string): string {
+export function triggerName({ triggers, taken, sql }: TableFacts, base: string): string {
   const others = triggers.filter(({ isBefore }) => isBefore).map(({ name }) => name);
+  const last = others.find((other) => other > LAST_NAME);
+  if (last !== undefined) {
+    throw refused(
+      `trigger ${last} of ${sql} fires after every trigger that evdb could name`,
+      'Triggers fire in the order of their names: give it a name that begins with a letter from a to y.',
+    );
+  }
   let name = base;
   while (others.some((other) => other >= name))
     name = name.startsWith('z') ? `z${name}` : `zz_${name}`;

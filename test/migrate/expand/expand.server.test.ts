@@ -283,6 +283,20 @@ create table loose (location text);`;
     });
   });
 
+  test('where a trigger always fires last', async ({ stage }) => {
+    await stage.sql.unsafe(`create table t (id int primary key, said text);
+create function f() returns trigger language plpgsql as 'begin return new; end';
+create trigger "~last" before update on t for each row execute function f();`);
+    await stage.migration('001_start', 'select 1;');
+    expect(
+      await failureOf(
+        planExpansion({ ...stage.options, request: { ...RENAME, column: 't.said' } }),
+      ),
+    ).toMatchObject({
+      message: 'trigger ~last of t fires after every trigger that evdb could name',
+    });
+  });
+
   test('where types change by no cast, or by one that the session decides', async ({ stage }) => {
     await stage.sql`create table t (id int primary key, at timestamp, said text)`;
     await stage.migration('001_start', 'select 1;');
