@@ -20,6 +20,8 @@ export interface KeyColumn {
   name: string;
   /** Quoted, with its schema. */
   type: string;
+  /** Where the operators of its index are: `pg_catalog`, or the schema of an extension such as citext. */
+  operators: string;
 }
 
 interface FoundTable {
@@ -87,7 +89,7 @@ export async function findWalkedTable(
   }
   refuseCalls(found);
   const index = chooseIndex(found.indexes ?? [], directive.by, named);
-  const columns = index.columns.map(({ name, type }) => ({ name, type }));
+  const columns = index.columns.map(({ name, type, operators }) => ({ name, type, operators }));
   refuseChangedKey(backfill, columns, named);
   const { oid, schema, name } = found;
   return {
@@ -122,6 +124,16 @@ function findTableSql({ table, calls, orderCalls }: Backfill): string {
                 select pg_catalog.json_agg(pg_catalog.json_build_object(
                     'name', a.attname,
                     'type', pg_catalog.quote_ident(tn.nspname) || '.' || pg_catalog.quote_ident(t.typname),
+                    'operators', coalesce((
+                        select pon.nspname
+                        from pg_catalog.pg_opclass as oc
+                        join pg_catalog.pg_amop as ao on ao.amopfamily = oc.opcfamily
+                            and ao.amoplefttype = oc.opcintype and ao.amoprighttype = oc.opcintype
+                            and ao.amopstrategy = 5
+                        join pg_catalog.pg_operator as po on po.oid = ao.amopopr
+                        join pg_catalog.pg_namespace as pon on pon.oid = po.oprnamespace
+                        where oc.oid = i.indclass[k.place - 1]
+                    ), 'pg_catalog'),
                     'isNotNull', a.attnotnull,
                     'options', i.indoption[k.place - 1]
                 ) order by k.place)
@@ -224,11 +236,43 @@ export interface KeyRange {
 
 /** The condition for a range, such as `"e"."id" > '5'::"pg_catalog"."int8" and …`. */
 export function rangeSql(columns: KeyColumn[], alias: string, { after, upTo }: KeyRange): string {
-  const key = rowOf(columns.map(({ name }) => `${quoteIdent(alias)}.${quoteIdent(name)}`));
-  const values = (of: string[]) =>
-    rowOf(columns.map(({ type }, index) => `${quoteLiteral(of[index] ?? '')}::${type}`));
-  const upper = `${key} <= ${values(upTo)}`;
-  return after === null ? upper : `${key} > ${values(after)} and ${upper}`;
+  const compare = (how: '<' | '>', key: string[]) =>
+    comparisonSql(
+      columns.map(({ name, type, operators }, index) => ({
+        column: `${quoteIdent(alias)}.${quoteIdent(name)}`,
+        value: `${quoteLiteral(key[index] ?? '')}::${type}`,
+        operators,
+      })),
+      how,
+    );
+  const upper = compare('<', upTo);
+  return after === null ? upper : `${compare('>', after)} and ${upper}`;
+}
+
+interface ComparedColumn {
+  column: string;
+  value: string;
+  operators: string;
+}
+
+/**
+ * Whether a key is greater than another one, or less or equal, by the operators that its index has.
+ * PostgreSQL finds operators by the search path: without citext's schema it compares citext as text.
+ */
+function comparisonSql(columns: ComparedColumn[], how: '<' | '>'): string {
+  const [first, ...others] = columns;
+  if (!first) return 'true';
+  const operator = (said: string, { operators }: ComparedColumn) =>
+    operators === 'pg_catalog' ? said : `operator(${quoteIdent(operators)}.${said})`;
+  if (others.every(({ operators }) => operators === first.operators)) {
+    const [keys, values] = [columns.map((one) => one.column), columns.map((one) => one.value)];
+    return `${rowOf(keys)} ${operator(how === '<' ? '<=' : '>', first)} ${rowOf(values)}`;
+  }
+  // A row has one operator for all columns. The first line is what the index is searched by.
+  const said = (operation: string) =>
+    `${first.column} ${operator(operation, first)} ${first.value}`;
+  return `${said(`${how}=`)}
+    and (${said(how)} or ${comparisonSql(others, how)})`;
 }
 
 /** The range as it is shown, with names for its ends. */

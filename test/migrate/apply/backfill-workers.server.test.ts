@@ -75,6 +75,43 @@ describe('several workers', () => {
     expect(last).toMatchObject({ workers, rowsWalked: ROWS, rowsChanged: ROWS, batches: ROWS / 5 });
   });
 
+  /** A type with an order of its own, as citext has it, that no search path of a migration finds. */
+  const WORD = `create schema other;
+create type other.word as (said text);
+create function other.cmp(a other.word, b other.word) returns int language sql immutable
+  as 'select pg_catalog.bttextcmp(pg_catalog.lower((a).said), pg_catalog.lower((b).said))';
+${['<', '<=', '=', '>=', '>']
+  .map(
+    (sign, index) => `create function other.is${index}(a other.word, b other.word) returns bool
+  language sql immutable as 'select other.cmp(a, b) ${sign} 0';
+create operator other.${sign} (leftarg = other.word, rightarg = other.word, function = other.is${index});`,
+  )
+  .join('\n')}
+create operator class other.word_ops default for type other.word using btree as
+  operator 1 other.<, operator 2 other.<=, operator 3 other.=, operator 4 other.>=, operator 5 other.>,
+  function 1 other.cmp(other.word, other.word);
+create table events (
+  id other.word, part int, n int not null default 0, primary key (id, part), unique (id));
+insert into events select row(w)::other.word, i % 3 from (
+  select case i % 4 when 0 then 'Z' when 1 then 'b' when 2 then 'B' else 'a' end || i as w, i
+  from generate_series(1, ${ROWS}) i) as made;`;
+
+  test.for([
+    ['id', 1],
+    ['id', 3],
+    ['id, part', 1],
+    ['id, part', 3],
+  ] as const)('compare by the operators of the key: %s, %i', async ([key, workers], { stage }) => {
+    await stage.sql.unsafe(WORD);
+    await stage.migration('001_n', INCREMENT.replace('events\n', `events by ${key}\n`));
+    await migrateUp(withWorkers(stage, workers));
+    expect(await counts(stage)).toEqual({ 1: ROWS });
+    const [done] = await stage.sql`select detail from evdb.history`;
+    expect(done).toEqual({
+      detail: `backfill of public.events: ${ROWS} rows changed in ${ROWS / 5} batches`,
+    });
+  });
+
   test('roll back as well', async ({ stage }) => {
     await makeEvents(stage);
     await migrateUp(withWorkers(stage, 4));
