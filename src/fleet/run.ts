@@ -173,7 +173,8 @@ function judge(wave: Wave, run: Run): void {
   stopIfInterrupted(run);
   // The canary group is there to fail before others do.
   const budget = wave.isCanary && Number.isFinite(failureBudget) ? 0 : failureBudget;
-  if (run.failures <= budget || run.stopped) return;
+  // Those that were under way when the first ones failed may fail too.
+  if (run.failures <= budget || run.stopped?.by === 'interrupt') return;
   const most = budget === 0 ? 'none may' : `at most ${budget} may`;
   const where = wave.isCanary ? ' in the canary group' : '';
   const failed = run.failures === 1 ? '1 member failed' : `${run.failures} members failed`;

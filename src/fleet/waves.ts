@@ -25,12 +25,16 @@ export function selectMembers(
   only: readonly string[],
   fleet = '<fleet>',
 ): FleetMember[] {
-  const conditions = only.map((text) => parseCondition(text, members));
-  const selected = members.filter((member) => conditions.every((holds) => holds(member)));
+  const selected = thoseThatFit(members, only);
   if (selected.length > 0) return selected;
   throw new EvdbError('USAGE', `no member of the fleet fits --only ${only.join(' --only ')}`, {
     hint: `The fleet has ${renderCount(members.length, 'member')}; \`${commandLine('fleet list', {}, { args: [fleet] })}\` shows them with their labels.`,
   });
+}
+
+function thoseThatFit(members: readonly FleetMember[], said: readonly string[]): FleetMember[] {
+  const conditions = said.map((text) => parseCondition(text, members));
+  return members.filter((member) => conditions.every((holds) => holds(member)));
 }
 
 function parseCondition(
@@ -88,7 +92,13 @@ export function planWaves(members: readonly FleetMember[], { canary, waveSize }:
 }
 
 function canaryOf(members: readonly FleetMember[], canary: string): FleetMember[] {
-  if (canary.includes('=')) return selectMembers(members, [canary]);
+  if (canary.includes('=')) {
+    const selected = thoseThatFit(members, [canary]);
+    if (selected.length > 0) return selected;
+    throw new EvdbError('USAGE', `no member of this run fits --canary ${canary}`, {
+      hint: 'Name a label that some of them have, or a number of members, such as --canary 1.',
+    });
+  }
   return members.slice(0, countOf(canary, members.length, '--canary'));
 }
 

@@ -150,6 +150,7 @@ describe('waves', () => {
       false,
     ]);
     expect(cut({ canary: '9' })).toEqual(['a_1 a_2 b_1 b_2']);
+    expect(() => cut({ canary: 'region=none' })).toThrow('fits --canary region=none');
   });
 
   it('count shares upwards, and refuse what is no number', () => {

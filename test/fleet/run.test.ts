@@ -67,6 +67,13 @@ describe('a run over a fleet', () => {
     expect(one.members[1]?.error).toMatchObject({ code: 'MIGRATION_FAILED' });
   });
 
+  it('counts those that fail while the others end', async () => {
+    const { stopped } = await run(4, { concurrency: 3, failureBudget: 0 }, async () => {
+      throw failed();
+    });
+    expect(stopped?.reason).toBe('3 members failed, and none may');
+  });
+
   it('lets nobody fail in the canary group', async () => {
     const { states, stopped } = await run(9, { canary: '2', failureBudget: 5 }, async (name) => {
       if (name === 'm1') throw failed();
