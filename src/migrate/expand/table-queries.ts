@@ -20,6 +20,12 @@ select a.attname::text as "name",
     pg_catalog.format_type(s.seqtypid, null) as "sequenceType",
     pg_catalog.concat_ws(' ',
         case when s.seqincrement <> 1 then 'increment by ' || s.seqincrement end,
+        case when s.seqmin <> case when s.seqincrement > 0 then 1 else -l.top - 1 end
+            then 'minvalue ' || s.seqmin end,
+        case when s.seqmax <> case when s.seqincrement > 0 then l.top else -1 end
+            then 'maxvalue ' || s.seqmax end,
+        case when s.seqstart <> case when s.seqincrement > 0 then s.seqmin else s.seqmax end
+            then 'start with ' || s.seqstart end,
         case when s.seqcache <> 1 then 'cache ' || s.seqcache end,
         case when s.seqcycle then 'cycle' end
     ) as "sequenceOptions",
@@ -52,6 +58,10 @@ left join pg_catalog.pg_depend as p
     and p.refobjsubid = a.attnum and p.classid = p.refclassid and p.deptype in ('a', 'i')
     and exists (select from pg_catalog.pg_sequence where seqrelid = p.objid)
 left join pg_catalog.pg_sequence as s on s.seqrelid = p.objid
+cross join lateral (
+    select case pg_catalog.format_type(s.seqtypid, null)
+        when 'smallint' then 32767 when 'integer' then 2147483647 else 9223372036854775807 end as top
+) as l
 left join pg_catalog.pg_class as sc on sc.oid = s.seqrelid
 left join pg_catalog.pg_namespace as sn on sn.oid = sc.relnamespace
 where a.attrelid = ${oid} and a.attnum > 0 and not a.attisdropped
