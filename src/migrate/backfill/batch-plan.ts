@@ -80,9 +80,13 @@ async function readBatchPlan(
   ];
   const live = await readLiveRows(session, table);
   const end = await readEnd(session, table);
+  const rowsToWalk = live ?? all['Plan Rows'] ?? null;
+  const planned = whole.Plans?.[0]?.['Plan Rows'] ?? null;
+  // A join finds a row as often as it has partners, but only an insert makes as many rows of it.
+  const isAtMostOnce = backfill.verb !== 'insert' && planned !== null && rowsToWalk !== null;
   const rows = {
-    rowsToChange: whole.Plans?.[0]?.['Plan Rows'] ?? null,
-    rowsToWalk: live ?? all['Plan Rows'] ?? null,
+    rowsToChange: isAtMostOnce ? Math.min(planned, rowsToWalk) : planned,
+    rowsToWalk,
   };
   if (end === null) return { index: table.index, ...rows };
   const sample = Math.min(SAMPLE_ROWS, backfill.directive.batchRows ?? SAMPLE_ROWS);

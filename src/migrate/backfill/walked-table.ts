@@ -84,7 +84,7 @@ export async function findWalkedTable(
   if (found.kind === 'r' && found.hasChildren) {
     throw refused(
       `other tables inherit from ${named}, and no key is unique in all of them`,
-      'Write a backfill for each of them, with `only`.',
+      'Run the statement in one transaction, without the directive. The tables that inherit may each have a backfill.',
     );
   }
   refuseCalls(found);
@@ -201,11 +201,14 @@ function chooseIndex(indexes: FoundIndex[], by: string[], table: string): FoundI
   const other = indexes.find(
     ({ columns }) => columns.length === by.length && columns.every(({ name }) => by.includes(name)),
   );
+  const primary = indexes.some(({ isPrimary }) => isPrimary)
+    ? `Use its primary key (-- evdb: backfill ${table}), or make`
+    : 'Make';
   throw refused(
     `${table} has no unique index on (${list})`,
     other
       ? `There is one in a different order: -- evdb: backfill ${table} by ${namesOf(other)}`
-      : `Use its primary key (-- evdb: backfill ${table}), or make the index first: create unique index concurrently on ${table} (${list});`,
+      : `${primary} the index first: create unique index concurrently on ${table} (${list});`,
   );
 }
 

@@ -338,6 +338,14 @@ describe('a backfill is refused before anything runs', () => {
     expect(await stage.ledger()).toEqual([]);
   });
 
+  test('for a key, without naming a primary key that is not there', async ({ stage }) => {
+    await stage.sql`create table events (id int not null, n int not null)`;
+    await stage.migration('001_n', backfill('update events set n = n + 1', 'events by id'));
+    expect((await failUp(stage.options)).hint).toBe(
+      'Make the index first: create unique index concurrently on events (id);',
+    );
+  });
+
   test.for([
     ['insert into copy select max(id) from events', /max\(\) is an aggregate/],
     ['insert into copy select id from events order by random()', /order by random\(\)/],
@@ -474,6 +482,18 @@ describe('the plan of a backfill', () => {
       },
     });
     expect(await counts(stage)).toEqual({ 0: 2000 });
+  });
+
+  test('counts a row once that a join finds several times', async ({ stage }) => {
+    await makeEvents(stage, 100);
+    await stage.sql`create table places (n int)`;
+    await stage.sql`insert into places select 0 from generate_series(1, 50)`;
+    await stage.sql`analyze events, places`;
+    const update = 'update events set n = 1 from places as p where p.n = events.n';
+    await stage.migration('001_n', backfill(update));
+    const { steps } = await planImpact(stage.options);
+    expect(steps[0]?.backfill?.rowsToWalk).toBe(100);
+    expect(steps[0]?.backfill?.rowsToChange).toBe(100);
   });
 
   test('refuses what up would refuse', async ({ stage }) => {
