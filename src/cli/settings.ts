@@ -297,6 +297,9 @@ export async function findConnection(
   const { connection, migrationConnection } = config;
   if (migrationConnection) return { connection: migrationConnection.options };
   if (connection.kind === 'server') return { connection: connection.options };
+  if (connection.emptyUrlIn !== undefined) {
+    return { noConnectionReason: `"url" of ${connection.emptyUrlIn} is empty` };
+  }
   if (!connection.implicit) assertConnectionConfigured(config, env);
   const { readEmbeddedServer } = await import('../embedded/stop.ts');
   const directory = embeddedDirectory(config);

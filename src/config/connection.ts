@@ -14,6 +14,11 @@ export interface ServerConnection {
 export interface EmbeddedConnection {
   kind: 'embedded';
   implicit: boolean;
+  /**
+   * The environment of the config file that was chosen and has a `url` without a value. A command that needs a
+   * database is refused then: neither this server nor another source is meant.
+   */
+  emptyUrlIn?: string;
 }
 
 /** The connections that a configuration comes to. */
@@ -37,7 +42,8 @@ export async function resolveConnections(
 ): Promise<ResolvedConnections> {
   const choice = chooseConnection(layers, environment, embeddedFlag);
   const migration = chooseMigrationConnection(layers, choice);
-  const isOnlyMigration = choice.rank === RANK.none && migration.choice !== undefined;
+  const isNothingNamed = choice.rank === RANK.none || choice.emptyUrlIn !== undefined;
+  const isOnlyMigration = isNothingNamed && migration.choice !== undefined;
   const secret = findSecret(layers);
   const main = await resolveMain(
     (isOnlyMigration && migration.choice) || choice,
@@ -69,9 +75,12 @@ async function resolveMain(
   secret: Secret | undefined,
 ): Promise<ResolvedConnections> {
   if (choice.kind === 'embedded') {
+    const { rank, source, emptyUrlIn } = choice;
+    const isEmpty = emptyUrlIn !== undefined;
+    const implicit = rank === RANK.none || isEmpty;
     return {
-      connection: { kind: 'embedded', implicit: choice.rank === RANK.none },
-      entries: [{ key: 'connection', value: 'embedded', source: choice.source }],
+      connection: { kind: 'embedded', implicit, ...(isEmpty && { emptyUrlIn }) },
+      entries: [{ key: 'connection', value: isEmpty ? 'none' : 'embedded', source }],
       warnings: [],
     };
   }
@@ -94,6 +103,7 @@ export interface ConnectionChoice {
   source: string;
   /** Not checked yet. */
   url?: string;
+  emptyUrlIn?: string;
 }
 
 /**
@@ -237,7 +247,8 @@ function commandInDotenv({ source }: FoundSetting): EvdbError {
 }
 
 function fromSetting(found: FoundSetting): ConnectionChoice {
-  return fromUrl(found.rank, found.source, String(found.raw));
+  if (found.raw !== '') return fromUrl(found.rank, found.source, String(found.raw));
+  return { kind: 'embedded', rank: found.rank, source: found.source, emptyUrlIn: found.source };
 }
 
 function fromUrl(rank: number, source: string, url: string): ConnectionChoice {
@@ -253,7 +264,7 @@ function renderUnusedSources(
 ): string[] {
   const warnings: string[] = [];
   const own = layers.find((layer) => layer.rank === RANK.fileEnvironment)?.find('url');
-  if (own !== undefined && choice.rank > RANK.flag && choice.rank < RANK.fileEnvironment) {
+  if (own?.raw && choice.rank > RANK.flag && choice.rank < RANK.fileEnvironment) {
     warnings.push(`${choice.source} names the database, not the url of ${own.source}`);
   }
   const stray = findVariable(environment, 'DB_USER') ?? findVariable(environment, 'DB_PASSWORD');

@@ -199,8 +199,12 @@ function checkEnvironments(value: unknown, problems: string[]): Map<string, File
   }
   for (const [name, entry] of Object.entries(value)) {
     const key = `environments.${name}`;
-    if (isRecord(entry)) environments.set(name, checkSettings(entry, `${key}.`, [], problems));
-    else problems.push(`"${key}" must be an object with settings`);
+    if (isRecord(entry)) {
+      const settings = checkSettings(entry, `${key}.`, [], problems);
+      // Whoever chooses an environment with a database of its own does not mean that of another one.
+      const isEmptyUrl = Object.hasOwn(entry, 'url') && !isSet(entry.url);
+      environments.set(name, isEmptyUrl ? { ...settings, url: '' } : settings);
+    } else problems.push(`"${key}" must be an object with settings`);
   }
   return environments;
 }

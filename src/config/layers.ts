@@ -157,7 +157,8 @@ export function findSetting(layers: readonly Layer[], key: SettingKey): FoundSet
 
 /**
  * Refuses the implicit embedded PostgreSQL if a forgotten connection string would look like
- * success: in a pipeline (`CI`) and in production (`NODE_ENV=production`). Commands that need a
+ * success: in a pipeline (`CI`), in production (`NODE_ENV=production`), and where the chosen
+ * environment of the config file has a `url` without a value. Commands that need a
  * database call it first; `CI=false` counts as not set.
  *
  * @param env default `process.env`
@@ -171,6 +172,12 @@ export function assertConnectionConfigured(
   env: Variables = process.env,
 ): void {
   if (config.connection.kind !== 'embedded' || !config.connection.implicit) return;
+  const { emptyUrlIn } = config.connection;
+  if (emptyUrlIn !== undefined) {
+    throw new EvdbError('NOT_CONFIGURED', `${emptyUrlIn}: "url" is empty`, {
+      hint: 'Is the variable that it is read from set? To choose a database all the same, pass --url or --embedded.',
+    });
+  }
   const isProduction = env.NODE_ENV === 'production';
   if (!isProduction && !isSwitchedOn(env.CI)) return;
   const reason = isProduction ? 'NODE_ENV is production' : 'CI is set';

@@ -79,6 +79,24 @@ describe('the embedded server', () => {
     expect(config.entries[0]).toEqual({ key: 'connection', value: 'embedded', source });
   });
 
+  it.each([null, ''])('is refused where the chosen environment has the url %j', async (url) => {
+    const file = { url: 'postgres://dev/d', environments: { production: { url } } };
+    const flags = { env: 'production' };
+    const config = await resolve({ file, flags, env: { PGHOST: 'other' } });
+    expect(config.entries[0]).toMatchObject({ key: 'connection', value: 'none' });
+    expect(() => assertConnectionConfigured(config, {})).toThrow(
+      expect.objectContaining({
+        code: 'NOT_CONFIGURED',
+        message: 'evdb.config.json environments.production: "url" is empty',
+      }),
+    );
+    for (const sources of [{ env: { EVDB_URL: 'postgres://h' } }, { env: {}, named: 'h' }]) {
+      const given = 'named' in sources ? { ...flags, url: 'postgres://h' } : flags;
+      const named = await resolve({ file, flags: given, env: sources.env });
+      expect([hostOf(named), named.warnings]).toEqual(['h', []]);
+    }
+  });
+
   it('cannot be asked for together with --url', async () => {
     await expect(resolve({ flags: { embedded: true, url: 'postgres://h' } })).rejects.toMatchObject(
       { code: 'USAGE' },
