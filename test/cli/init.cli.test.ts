@@ -128,14 +128,17 @@ test.for([
   ],
 ] as const)('writes the config file in %s', async ([format, name, head], { project }) => {
   const init = ['init', '--empty', '--yes', '--config-format', format];
-  expect(await runCli(init, { cwd: project.dir })).toMatchObject({ code: 0 });
+  const { code, stdout } = await runCli(init, { cwd: project.dir });
+  expect(code).toBe(0);
   const text = await readFile(join(project.dir, name), 'utf8');
   expect(text).toMatch(head);
   const [, schema] = /\.\/node_modules\/evdb\/(schemas\/[\w-]+\.json)/.exec(text) ?? [];
   if (format !== 'ts')
     await readFile(join(fileURLToPath(import.meta.url), '../../..', schema ?? ''));
   const node = process.env.EVDB_TEST_NODE || process.execPath;
-  if (format === 'ts' && !(await canRunTypes(node))) return;
+  const canRead = format !== 'ts' || (await canRunTypes(node));
+  expect(stdout.includes('needs Node 22.18 or later')).toBe(!canRead);
+  if (!canRead) return;
   const result = await runCli(['config', '--env', 'production'], { cwd: project.dir });
   expect(result).toMatchObject({ code: 0, stderr: '' });
   expect(result.stdout).toMatch(/^protected +true/m);

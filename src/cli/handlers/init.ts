@@ -108,6 +108,9 @@ function describe(
     ...changed.map((path) => `changed  ${path} (${CHANGES[path] ?? 'scripts that call evdb'})`),
     ...kept.map((path) => `kept     ${path} (already there)`),
     ...notFollowed(kept, configFormat),
+    ...created
+      .filter(isNotRead)
+      .map((path) => `${path} needs Node 22.18 or later: this one is ${process.version}`),
     ...(eventSchema === 'notCopied'
       ? ['The event schema was not copied: migrations/ holds migrations of its own']
       : []),
@@ -125,6 +128,12 @@ function notFollowed(kept: readonly string[], format: string | undefined): strin
   const found = kept.find((path) => /^(evdb\.config\.|\.evdbrc$)/.test(path));
   if (format === undefined || found === undefined) return [];
   return [`No config file in ${format} was written: ${found} is there already`];
+}
+
+/** Node says from 22.10 on whether it takes types away. */
+function isNotRead(path: string): boolean {
+  const { typescript } = process.features as { typescript?: unknown };
+  return /^evdb\.config\.[mc]?ts$/.test(path) && !typescript;
 }
 
 function next({ eventSchema }: InitProjectResult, { start }: Answers): string {
