@@ -193,9 +193,10 @@ function planTls(parameters: ParameterSet): Partial<ConnectionOptions> {
   if (isSystem && sslMode !== undefined) parseChoice('sslmode', sslMode, ['verify-full']);
   const binding = parameters.get('channel_binding');
   return {
-    ...(binding !== undefined && {
-      channelBinding: parseChoice('channel_binding', binding, CHANNEL_BINDINGS),
-    }),
+    ...(binding !== undefined &&
+      parseChoice('channel_binding', binding, CHANNEL_BINDINGS) === 'require' && {
+        channelBinding: 'require' as const,
+      }),
     ...(sslMode !== undefined && { sslMode: parseChoice('sslmode', sslMode, SSL_MODES) }),
     ...(isSystem && { sslMode: 'verify-full' as const }),
     ...(rootCert !== undefined && !isSystem && { sslRootCert: rootCert }),
@@ -206,8 +207,8 @@ function planTls(parameters: ParameterSet): Partial<ConnectionOptions> {
 
 const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
 
-/** The other two ask for nothing, and are dropped before. */
-const CHANNEL_BINDINGS = ['require'] as const;
+/** The first two ask for nothing. */
+const CHANNEL_BINDINGS = ['disable', 'prefer', 'require'] as const;
 
 const SESSION_ATTRS = [
   'any',

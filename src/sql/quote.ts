@@ -12,7 +12,7 @@ export function quoteIdent(name: string): string {
   if (name === '' || name.includes('\0')) {
     throw new EvdbError(
       'INVALID_NAME',
-      name === '' ? 'An SQL name cannot be empty.' : 'An SQL name cannot hold a NUL character.',
+      name === '' ? 'an SQL name cannot be empty' : 'an SQL name cannot hold a NUL character',
       { hint: 'Use a name of 1 to 63 bytes without NUL.' },
     );
   }

@@ -208,7 +208,10 @@ describe('the parameters of a URL', () => {
     });
     expect(parseConnectionUrl('postgres://h/d').options).not.toHaveProperty('channelBinding');
     expect(() => parseConnectionUrl(`${url}d`)).toThrow(
-      expect.objectContaining({ code: 'CONFIG_INVALID' }),
+      expect.objectContaining({
+        code: 'CONFIG_INVALID',
+        hint: 'channel_binding is one of: disable, prefer, require.',
+      }),
     );
   });
 
