@@ -53,6 +53,24 @@ export function columnExtrasSql(table: TableFacts, column: ColumnFacts, as = col
   ];
 }
 
+/**
+ * Forbids null in a column again. From PostgreSQL 18 on that is a constraint with a name, which a renamed
+ * column or table keeps from before.
+ */
+export function restoreNotNullSql({ constraints, ...table }: TableFacts, column: ColumnFacts) {
+  if (!column.isNotNull) return [];
+  const alter = `alter table ${table.sql}`;
+  const own = constraints.find(
+    ({ kind, columns }) => kind === 'not null' && columns.join() === column.name,
+  );
+  const usual = `${table.name}_${column.name}_not_null`;
+  if (!own || (own.name === usual && own.isValidated)) {
+    return [`${alter} alter column ${column.sql} set not null`];
+  }
+  const notValid = own.isValidated ? '' : ' not valid';
+  return [`${alter} add constraint ${own.sql} ${constraintSql(own)}${notValid}`];
+}
+
 /** What follows a unique constraint's columns and is no part of its index. */
 export function deferrability({ definition }: ConstraintFacts): string {
   const found = / (?:NOT )?DEFERRABLE.*$/.exec(definition.replace(/ NOT VALID$/, ''));

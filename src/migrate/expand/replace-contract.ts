@@ -4,6 +4,7 @@ import {
   commentSql,
   deferrability,
   keepSequenceSql,
+  restoreNotNullSql,
   restorePartsSql,
   smallTableGate,
   takeOverDefaultSql,
@@ -130,7 +131,7 @@ function restoreSql(plan: Plan): string[] {
     ...(old.sequence && !old.identity
       ? [`alter sequence ${old.sequence.sql} owned by ${table.sql}.${old.sql}`]
       : []),
-    ...(old.isNotNull ? [`${alter} alter column ${old.sql} set not null`] : []),
+    ...restoreNotNullSql(table, old),
     ...takeOverDefaultSql(table, old, old.sql),
     ...columnExtrasSql(table, old),
     ...(primaryKeyCopy

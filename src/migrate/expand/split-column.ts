@@ -1,4 +1,10 @@
-import { columnExtrasSql, partsOf, restorePartsSql, smallTableGate } from './column-parts.ts';
+import {
+  columnExtrasSql,
+  partsOf,
+  restoreNotNullSql,
+  restorePartsSql,
+  smallTableGate,
+} from './column-parts.ts';
 import {
   AS_BEFORE,
   backfillLine,
@@ -191,7 +197,7 @@ function contractDraft({ table, old, into, join, gates, names, sync }: Splitting
       statements: [
         `${alter} add column ${old.sql} ${old.type}${old.collation}`,
         `update ${table.sql} set ${old.sql} = ${join} where not (${allNull})`,
-        ...(old.isNotNull ? [`${alter} alter column ${old.sql} set not null`] : []),
+        ...restoreNotNullSql(table, old),
         ...(old.default === undefined
           ? []
           : [`${alter} alter column ${old.sql} set default ${old.default}`]),

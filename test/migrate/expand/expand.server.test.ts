@@ -146,6 +146,30 @@ insert into b default values;`,
     expect(await stage.sql`select max(id)::int as a from a`).toEqual([{ a: 8 }]);
   });
 
+  test('takes a column back with the name of its not-null constraint', async ({ stage }) => {
+    await start(
+      stage,
+      `create table users (id int primary key, nick text not null, said text not null);
+alter table users rename column nick to handle;
+alter table users rename column said to words;
+insert into users values (1, 'a', 'b c');`,
+    );
+    const names = async () =>
+      (await stage.sql`select conname from pg_constraint where contype = 'n' order by 1`).map(
+        ({ conname }) => conname,
+      );
+    const before = await names();
+    await runExpansion(stage, { ...RENAME, column: 'users.handle', to: 'name' });
+    await runExpansion(stage, {
+      recipe: 'split-column',
+      column: 'users.words',
+      into: ["first = split_part(words, ' ', 1)", "second = split_part(words, ' ', 2)"],
+      join: "concat_ws(' ', first, second)",
+    });
+    await migrateDown({ ...stage.options, to: '001' });
+    expect(await names()).toEqual(before);
+  });
+
   test('works in another schema, with names that need quotes and triggers on the table', async ({
     stage,
   }) => {
