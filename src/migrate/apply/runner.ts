@@ -8,16 +8,16 @@ import type { Session, SessionFacts } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 import { renderDuration } from '../../text/units.ts';
 import { type EnginePromise, writePromises } from '../engine/judge.ts';
-import { proveBeforeLease, type ReadAll, readAll } from '../engine/readiness.ts';
+import { proveBeforeLease, type ReadAll, readAll, rememberEngineSql } from '../engine/readiness.ts';
 import type { LeaseOptions } from '../ledger/hold-lease.ts';
 import type { LeaseHolder } from '../ledger/lease.ts';
-import { type Ledger, type LedgerKey, type LedgerRow, readLedger } from '../ledger/ledger.ts';
 import {
-  createLedger,
   LEDGER_FORMAT,
-  rememberEngineSql,
-  upgradeLedger,
-} from '../ledger/ledger-schema.ts';
+  type Ledger,
+  type LedgerKey,
+  type LedgerRow,
+  readLedger,
+} from '../ledger/ledger.ts';
 import {
   acquireLock,
   ledgerLock,
@@ -255,6 +255,7 @@ async function makeReady(
     const held = options.proven ?? (await proveEngine({ worker, observer, key, hasSchema }));
     const schema = key.ledgerSchema;
     const more = rememberEngineSql(schema, writePromises(held));
+    const { createLedger, upgradeLedger } = await import('../ledger/ledger-schema.ts');
     if (!ledger.exists) {
       await createLedger(worker, schema, { schemaExists: key.lease ? true : hasSchema, more });
       return { ...ledger, exists: true };

@@ -2,18 +2,15 @@ import { NO_TENANT_SCHEMA } from '../../citus/timeouts.ts';
 import { restUnderName } from '../../connection/blockers.ts';
 import { codeOf } from '../../connection/connection-error.ts';
 import { withLockRetries } from '../../connection/retry.ts';
-import { type Asked, describeUser, type Session } from '../../connection/session.ts';
+import { describeUser, type Session } from '../../connection/session.ts';
 import { EvdbError } from '../../errors.ts';
 import { revokeFromOthersSql } from '../../sql/privileges.ts';
-import { quoteIdent, quoteLiteral } from '../../sql/quote.ts';
+import { quoteIdent } from '../../sql/quote.ts';
 import { fingerprintDdl } from './fingerprint.ts';
-import { leaseDdl, leaseIsLiveSql } from './lease.ts';
-import type { LedgerKey } from './ledger.ts';
+import { leaseDdl } from './lease.ts';
+import { LEDGER_FORMAT } from './ledger.ts';
 import { dropOldFunctionsSql, ledgerFunctionsDdl } from './record.ts';
 import { grantLikeMigrationSql, repeatableDdl } from './repeatable-texts.ts';
-
-/** Raised when the layout below changes; a ledger with a higher one belongs to a newer evdb. */
-export const LEDGER_FORMAT = 11;
 
 const HISTORY_ACTIONS =
   "'up', 'down', 'failed', 'repaired', 'baseline', 'reset', 'adopted', 'resumed'";
@@ -292,37 +289,6 @@ export function mayNotCreate({ facts }: Session, schema: string, cause: unknown)
       cause,
     },
   );
-}
-
-/** Keeps what a server was seen to do, so that it is looked at once only. */
-export function rememberEngineSql(schema: string, promises: string): string {
-  return `update ${quoteIdent(schema)}.ledger_format set engine = pg_catalog.version(), engine_promises = ${quoteLiteral(promises)};`;
-}
-
-/** What the ledger remembers of its server. */
-export interface RememberedEngine {
-  /** Empty where it was not looked at yet, or where the server is another one by now. */
-  promises: string;
-  /** Whether a runner holds a lease on the target. */
-  isLeased: boolean;
-}
-
-/** @returns undefined where there is no ledger, or an older one */
-export async function readEngine(
-  session: Asked,
-  key: LedgerKey,
-): Promise<RememberedEngine | undefined> {
-  try {
-    const [row] = await session.run(`select
-    case when engine = pg_catalog.version() then engine_promises else '' end as "promises",
-    ${leaseIsLiveSql(key)} as "isLeased"
-from ${quoteIdent(key.ledgerSchema)}.ledger_format`);
-    return row && { promises: String(row.promises ?? ''), isLeased: row.isLeased === true };
-  } catch (error) {
-    // undefined_table, invalid_schema_name, undefined_column; or it is not for this role
-    if (['42P01', '3F000', '42703', '42501'].includes(codeOf(error) ?? '')) return undefined;
-    throw error;
-  }
 }
 
 /**

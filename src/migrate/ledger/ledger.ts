@@ -6,9 +6,11 @@ import type { Statement } from '../../sql/statements.ts';
 import { commandLine } from '../../text/command-line.ts';
 import type { Script } from '../files/source.ts';
 import type { Version } from '../files/version.ts';
-import { LEDGER_FORMAT } from './ledger-schema.ts';
 import { type LedgerEntry, schemaExistsSql } from './record.ts';
 import { parseRepeatables, type RepeatableRow, repeatablesSql } from './repeatables.ts';
+
+/** Raised when the layout in ledger-schema.ts changes; a ledger with a higher one belongs to a newer evdb. */
+export const LEDGER_FORMAT = 11;
 
 /** Which ledger, and which copy of the schema in it. */
 export interface LedgerKey {

@@ -6,7 +6,8 @@ import {
   readStatus,
   validateMigrations,
 } from '../../../src/index.ts';
-import { LEDGER_FORMAT } from '../../../src/migrate/ledger/ledger-schema.ts';
+import { LEDGER_FORMAT } from '../../../src/migrate/ledger/ledger.ts';
+
 import { type MigrateStage, test } from '../../support/migrate-kit.ts';
 
 async function applyTwo(stage: MigrateStage): Promise<void> {

@@ -11,7 +11,8 @@ import {
   readStatus,
   repairMigrations,
 } from '../../../src/index.ts';
-import { createLedger, LEDGER_FORMAT } from '../../../src/migrate/ledger/ledger-schema.ts';
+import { LEDGER_FORMAT } from '../../../src/migrate/ledger/ledger.ts';
+import { createLedger } from '../../../src/migrate/ledger/ledger-schema.ts';
 import { readCatalog } from '../../support/catalog.ts';
 import { type MigrateStage, test } from '../../support/migrate-kit.ts';
 import { failureOf, POLL } from '../../support/waiting.ts';
