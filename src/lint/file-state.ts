@@ -36,6 +36,7 @@ export function openFileState(
     held: new Map(),
     enumValues: new Map(),
     timeZoneIsUtc: undefined,
+    checksBodies: true,
     statements,
     trees,
   };
@@ -49,6 +50,8 @@ export interface Surroundings {
   isHistoryWhole: boolean;
   /** Whether the statement may not take effect: what it makes is then not surely new. */
   isConditional: boolean;
+  /** The oldest server that the script is for, as in server_version_num. */
+  serverVersion: number;
 }
 
 /** Notes what a statement does to the state of its file. */
@@ -57,12 +60,23 @@ export function advanceFileState(file: FileState, tree: Node, around: Surroundin
   note(file, tree, around);
 }
 
-function noteEnumValue(file: FileState, tree: Node, { catalog }: Surroundings): void {
-  const added = asKind(tree, 'AlterEnumStmt');
-  if (added?.newVal === undefined || added.oldVal !== undefined) return;
-  const type = resolveKey(catalog, writtenNameOf(added.typeName), catalog.types);
+function noteEnumValue(file: FileState, tree: Node, around: Surroundings): void {
+  const { typeName, newVal = '', oldVal, skipIfNewValExists } = asKind(tree, 'AlterEnumStmt') ?? {};
+  const { catalog, serverVersion } = around;
+  const type = resolveKey(catalog, writtenNameOf(typeName), catalog.types);
   const values = file.enumValues.get(type) ?? [];
-  if (!file.freshTypes.has(type)) file.enumValues.set(type, [...values, added.newVal]);
+  if (oldVal !== undefined) {
+    if (!values.includes(oldVal)) return;
+    file.enumValues.set(
+      type,
+      values.map((one) => (one === oldVal ? newVal : one)),
+    );
+    return;
+  }
+  const isThere = skipIfNewValExists && catalog.types.get(type)?.labels.includes(newVal);
+  // Before 17 a value that is added to a type of the same transaction is no safer than others.
+  const isSafe = serverVersion >= 170_000 && file.freshTypes.has(type);
+  if (!isThere && !isSafe) file.enumValues.set(type, [...values, newVal]);
 }
 
 /** Notes the locks that a statement leaves behind until the transaction ends. */
@@ -252,11 +266,14 @@ function noteTransaction(file: FileState, tree: Node): void {
   }
 }
 
-function noteTimeZone(file: FileState, tree: Node): void {
+function noteSetting(file: FileState, tree: Node): void {
   const { name, kind, args } = asKind(tree, 'VariableSetStmt') ?? {};
+  const value = asKind(args?.[0], 'A_Const')?.sval?.sval ?? '';
+  if (name === 'check_function_bodies') {
+    file.checksBodies = kind !== 'VAR_SET_VALUE' || !/^(off|false|no|0)$/i.test(value);
+  }
   if (name !== 'timezone') return;
-  const value = asKind(args?.[0], 'A_Const')?.sval?.sval;
-  file.timeZoneIsUtc = kind === 'VAR_SET_VALUE' ? /^utc$/i.test(value ?? '') : undefined;
+  file.timeZoneIsUtc = kind === 'VAR_SET_VALUE' ? /^utc$/i.test(value) : undefined;
 }
 
 type Note = (file: FileState, tree: Node, around: Surroundings) => void;
@@ -269,7 +286,7 @@ const NOTES: Record<string, Note> = {
   AlterObjectSchemaStmt: noteMoved,
   DropStmt: noteDropped,
   AlterEnumStmt: noteEnumValue,
-  VariableSetStmt: noteTimeZone,
+  VariableSetStmt: noteSetting,
   TransactionStmt: noteTransaction,
   AlterTableStmt: noteAttached,
   InsertStmt: nothing,

@@ -113,7 +113,8 @@ function judgeOne(
   if (isDynamic) return found;
   holdLocks(file, impact.locks, statement.line);
   const isHistoryWhole = run.isHistoryWhole || catalog.isComplete;
-  advanceFileState(file, tree, { catalog, isHistoryWhole, isConditional });
+  const { serverVersion } = run.settings;
+  advanceFileState(file, tree, { catalog, isHistoryWhole, isConditional, serverVersion });
   replayStatement(catalog, tree, one.text);
   return found;
 }
@@ -246,6 +247,7 @@ function judge(
     statement,
     impact,
     catalog,
+    parse: (text) => run.parser.parse(text),
     file,
     settings: run.settings,
   };

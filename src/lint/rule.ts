@@ -36,6 +36,8 @@ export interface StatementInContext {
   impact: Impact;
   /** The database before this statement. */
   catalog: Catalog;
+  /** Reads SQL that stands in a string; null where it is none. */
+  parse(text: string): Node | null;
   file: FileState;
   settings: LintSettings;
 }
@@ -58,6 +60,8 @@ export interface FileState {
   enumValues: Map<ObjectKey, string[]>;
   /** Whether the session's time zone is UTC, which some changes of a type depend on. */
   timeZoneIsUtc: boolean | undefined;
+  /** Whether the server reads the body of a function when it makes it. */
+  checksBodies: boolean;
   /** All statements of the file, for rules that look ahead. */
   statements: Statement[];
   /** Their syntax trees by index; null where a statement could not be parsed. */

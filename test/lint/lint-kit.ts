@@ -173,6 +173,7 @@ export async function checkScript(
       isEmbedded: false,
       impact: { ...emptyImpact(), ...impact },
       catalog,
+      parse: (text) => parser.parse(text),
       file: {
         isTransactional: true,
         isBackfill: false,
@@ -183,6 +184,7 @@ export async function checkScript(
         held: new Map(),
         enumValues: new Map(),
         timeZoneIsUtc: undefined,
+        checksBodies: true,
         statements,
         trees: statements.map(({ text }) => parser.parse(text)),
         ...file,
