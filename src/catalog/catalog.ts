@@ -73,11 +73,15 @@ export interface CatalogColumn {
   reads?: readonly string[];
 }
 
-/** What depends on columns, so that PostgreSQL does not let their types change. */
+/** What depends on columns, so that PostgreSQL lets them neither go nor change their types. */
 export interface ColumnUse {
   kind: 'trigger' | 'policy' | 'rule' | 'function' | 'publication';
   name: string;
   columns: Set<string>;
+  /** The table whose policy or rule it is, where that is another one. */
+  owner?: Relation;
+  /** Whether the database says so, or its text can mean no other columns. */
+  isSure?: boolean;
 }
 
 /** What a publication publishes. */
@@ -182,7 +186,7 @@ export interface Relation {
   areReadsSure?: boolean;
   /** What its policies and rules read besides itself, by `kind name`; of a view's own query see `reads`. */
   rulesRead?: Map<string, Set<ObjectKey>>;
-  /** What else than views and indexes uses columns of it, by `kind name`. */
+  /** What else than views and indexes uses columns of it, by `kind name`, and `kind name of table` for others'. */
   uses?: Map<string, ColumnUse>;
   /** The publications that name it. */
   publishedBy?: Set<string>;

@@ -8,6 +8,7 @@ import { dropDependent } from './create-drop.ts';
 import {
   type AlterCommand,
   build,
+  lock,
   lockTree,
   rewrite,
   scan,
@@ -17,6 +18,7 @@ import {
 import type { Build } from './impact.ts';
 import { lockSequences } from './objects.ts';
 import { isProvenNotNull } from './proven.ts';
+import { generatedFrom } from './still-needed.ts';
 import { changeOfType, keepsIndex } from './type-change.ts';
 
 /** What changes a column that is there. */
@@ -207,15 +209,28 @@ function verifyKeys(
 }
 
 function dropColumn(at: AlterCommand, name: string): void {
+  const { columns = new Map() } = at.target.relation ?? {};
+  const isCascade = at.command.behavior === 'DROP_CASCADE';
+  dropOneColumn(at, name, isCascade);
+  // Before 15 the columns that are generated from it go with it in any case.
+  if (!isCascade && at.draft.serverVersion >= 150_000) return;
+  for (const { name: other } of generatedFrom(columns, name)) dropOneColumn(at, other, isCascade);
+}
+
+function dropOneColumn(at: AlterCommand, name: string, isCascade: boolean): void {
   const { draft, target } = at;
   for (const constraint of foreignKeysOn(target, name)) lockTriggersOf(draft, constraint);
   lockSequences(draft, target.key, 'AccessExclusive', name);
-  if (at.command.behavior !== 'DROP_CASCADE') return;
+  if (!isCascade) return;
   for (const { relation } of referencesOn(at, name)) {
     lockTree(draft, { key: relation.key, relation }, 'AccessExclusive', 'referencing table');
   }
   for (const view of target.relation?.dependents ?? []) {
     const used = draft.catalog.relations.get(view)?.reads?.get(target.key);
     if (used === undefined || used.has(name)) dropDependent(draft, view);
+  }
+  // The policies and rules of other tables that use it go too.
+  for (const { owner, columns } of target.relation?.uses?.values() ?? []) {
+    if (owner && columns.has(name)) lock(draft, owner.key, 'AccessExclusive', 'dependent');
   }
 }

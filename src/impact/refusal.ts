@@ -30,7 +30,7 @@ import {
   refuseSecond,
 } from './still-needed.ts';
 
-type Question = Pick<Draft, 'catalog' | 'text'>;
+type Question = Pick<Draft, 'catalog' | 'text' | 'serverVersion'>;
 
 /**
  * Why PostgreSQL surely refuses a statement, whatever the rows are: what the catalog does not know
@@ -325,7 +325,7 @@ function refuseAlter(question: Question, statement: AlterTableStmt): Refusal[] {
         });
       case 'AT_AlterColumnType':
       case 'AT_DropColumn':
-        return refuseColumnChange(question.catalog, table, change);
+        return refuseColumnChange(question, table, change, all);
       default:
         return [];
     }

@@ -1,55 +1,155 @@
-import type { Catalog, Relation } from '../catalog/catalog.ts';
+import type {
+  Catalog,
+  CatalogColumn,
+  CatalogConstraint,
+  ColumnUse,
+  Relation,
+  RelationKind,
+} from '../catalog/catalog.ts';
 import { referencesTo, withDescendants } from '../catalog/replay/relation.ts';
 import type { AlterTableCommand } from '../sql/list-items.ts';
 import { asKind } from '../sql/tree.ts';
 import type { Draft } from './draft.ts';
-import { primaryKeyBehind } from './dropped.ts';
+import { droppedBy, primaryKeyBehind } from './dropped.ts';
 import type { Refusal } from './impact.ts';
 
-/**
- * Why a column keeps its type, or stays: a view uses it. Only what the database says of a view is sure;
- * its text alone does not always tell which columns are whose.
- */
+type Question = Pick<Draft, 'catalog' | 'serverVersion'>;
+
+/** Why a column keeps its type, or stays. */
 export function refuseColumnChange(
-  catalog: Catalog,
+  question: Question,
   table: Relation,
-  { command, offset }: AlterTableCommand,
+  change: AlterTableCommand,
+  all: readonly AlterTableCommand[],
 ): Refusal[] {
-  const { subtype, name = '', behavior } = command;
+  const { subtype, name = '' } = change.command;
   const isDropped = subtype === 'AT_DropColumn';
-  if (isDropped && behavior === 'DROP_CASCADE') return [];
-  const view = viewOn(catalog, table, name);
-  if (view === undefined) return [];
-  const place = { relation: table.key, offset };
-  const why = `because ${view.kind} ${view.key} uses it`;
-  if (isDropped) {
-    return [
-      {
-        sqlstate: '2BP01',
-        message: `column ${name} of ${table.key} cannot be dropped, ${why}`,
-        hint: `Drop ${view.key} first, or replace it by one without the column.`,
-        ...place,
-      },
-    ];
+  const place = { relation: table.key, offset: change.offset };
+  const fate = isDropped
+    ? `column ${name} of ${table.key} cannot be dropped`
+    : `the type of column ${name} of ${table.key} cannot change`;
+  const parted = withDescendants(question.catalog, table).find((one) =>
+    one.partitionKey?.columns.includes(name),
+  );
+  if (parted) {
+    const message = `${fate}, because it is in the partition key of ${parted.key}`;
+    const hint = 'Make a new table that is partitioned as you need it, and move the rows over.';
+    return [{ sqlstate: '42P16', message, hint, ...place }];
   }
-  return [
-    {
-      sqlstate: '0A000',
-      message: `the type of column ${name} of ${table.key} cannot change, ${why}`,
-      hint: `Drop ${view.key} before and create it after it, in the same migration.`,
-      ...place,
-    },
-  ];
+  const user = isDropped
+    ? userOfDropped(question, table, change, all)
+    : userOfChanged(question, table, name, all);
+  if (user === undefined) return [];
+  const { kind, shown } = user;
+  const message = `${fate}, because ${shown} uses it`;
+  const instead = kind.endsWith('view') ? ', or replace it by one without the column' : '';
+  const first = `Drop ${shown} first${instead}.`;
+  const around = `Drop ${shown} before and create it after it, in the same migration.`;
+  return isDropped
+    ? [{ sqlstate: '2BP01', message, hint: first, ...place }]
+    : [{ sqlstate: '0A000', message, hint: around, ...place }];
 }
 
-function viewOn(catalog: Catalog, table: Relation, column: string): Relation | undefined {
-  for (const { key, dependents } of withDescendants(catalog, table)) {
-    for (const one of dependents) {
-      const view = catalog.relations.get(one);
-      if (view?.areReadsSure && view.reads?.get(key)?.has(column)) return view;
+function userOfDropped(
+  { catalog, serverVersion }: Question,
+  table: Relation,
+  { command: { name = '', behavior }, index }: AlterTableCommand,
+  all: readonly AlterTableCommand[],
+): ColumnUser | undefined {
+  if (behavior === 'DROP_CASCADE') return undefined;
+  const before = all.slice(0, index);
+  // A child that is no partition may have the column for itself too, and then keeps it.
+  const where = table.kind === 'partitioned table' ? withDescendants(catalog, table) : [table];
+  // Before 15 the columns that are generated from it go with it.
+  const goes = serverVersion < 150_000 ? generatedFrom(table.columns, name) : [];
+  const columns = [name, ...goes.map((one) => one.name)];
+  const { constraints } = droppedBy({ catalog }, { key: table.key, relation: table }, before);
+  for (const one of where) {
+    for (const column of columns) {
+      const generated = goes.length > 0 ? [] : generatedUsers(one, column, before);
+      const keys = keysOn(catalog, one, column, constraints);
+      const [user] = [...usersOf(catalog, one, column), ...generated, ...keys];
+      if (user) return user;
     }
   }
   return undefined;
+}
+
+/** A foreign key gets the new type's operators; all that the statement drops is gone by then. */
+function userOfChanged(
+  { catalog }: Question,
+  table: Relation,
+  column: string,
+  all: readonly AlterTableCommand[],
+): ColumnUser | undefined {
+  for (const one of withDescendants(catalog, table)) {
+    const [user] = [...usersOf(catalog, one, column), ...generatedUsers(one, column, all)];
+    if (user) return user;
+  }
+  return undefined;
+}
+
+/** What uses a column. */
+interface ColumnUser {
+  kind: RelationKind | ColumnUse['kind'] | 'generated column' | 'constraint';
+  shown: string;
+}
+
+/**
+ * What surely uses a column: the text of a view or a function alone does not always tell which columns
+ * are whose.
+ */
+function usersOf(catalog: Catalog, { key, dependents, uses }: Relation, column: string) {
+  const users: ColumnUser[] = [];
+  for (const one of dependents) {
+    const view = catalog.relations.get(one);
+    if (!view?.areReadsSure || !view.reads?.get(key)?.has(column)) continue;
+    users.push({ kind: view.kind, shown: `${view.kind} ${view.key}` });
+  }
+  for (const { kind, name, columns, owner, isSure } of uses?.values() ?? []) {
+    if (!isSure || !columns.has(column)) continue;
+    const isOfTable = kind !== 'function' && kind !== 'publication';
+    const shown = `${kind} ${name}${isOfTable ? ` on ${owner?.key ?? key}` : ''}`;
+    users.push({ kind, shown });
+  }
+  return users;
+}
+
+/** @param before what the same statement does by then */
+function generatedUsers(
+  { key, columns }: Relation,
+  column: string,
+  before: readonly AlterTableCommand[],
+): ColumnUser[] {
+  const isFreed = (name: string) =>
+    before.some(
+      ({ command }) =>
+        command.name === name &&
+        (command.subtype === 'AT_DropColumn' || command.subtype === 'AT_DropExpression'),
+    );
+  return generatedFrom(columns, column)
+    .filter(({ name }) => !isFreed(name))
+    .map(({ name }) => ({ kind: 'generated column', shown: `generated column ${name} of ${key}` }));
+}
+
+/** The columns that are generated from one, which no other one can be generated from. */
+export function generatedFrom(columns: Relation['columns'], name: string): CatalogColumn[] {
+  return [...columns.values()].filter((one) => one.name !== name && one.reads?.includes(name));
+}
+
+function keysOn(
+  catalog: Catalog,
+  { key }: Relation,
+  column: string,
+  dropped: ReadonlySet<CatalogConstraint>,
+): ColumnUser[] {
+  return referencesTo(catalog, key)
+    .filter(({ constraint }) => constraint.referencedColumns?.includes(column))
+    .filter(({ constraint }) => !constraint.isInherited && !dropped.has(constraint))
+    .map(({ relation, constraint }) => ({
+      kind: 'constraint',
+      shown: `constraint ${constraint.name} of ${relation.key}`,
+    }));
 }
 
 /** Why a relation stays that a statement drops without cascade. */

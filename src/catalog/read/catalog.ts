@@ -1,6 +1,14 @@
 import type { Row, Session } from '../../connection/session.ts';
 import { loadSqlParser, type SqlParser } from '../../sql/parser.ts';
-import { type Catalog, createCatalog, objectKey, type Routine, type UserType } from '../catalog.ts';
+import {
+  type Catalog,
+  type ColumnUse,
+  createCatalog,
+  objectKey,
+  type Routine,
+  type UserType,
+} from '../catalog.ts';
+import { noteReads, useColumns } from '../replay/uses.ts';
 import { parseExpression, readConstraints, readIndexes } from './constraints.ts';
 import {
   numbersIn,
@@ -40,7 +48,7 @@ export async function readCatalog(
     readTypes(session, catalog, parser),
     readIndexes(session, catalog, relations),
     readConstraints(session, relations, parser),
-    readRules(session, relations),
+    readUses(session, relations),
     readViews(session, relations),
     readRoutines(session, catalog),
     readTriggers(session, relations),
@@ -172,32 +180,89 @@ async function readTriggers(session: Session, relations: Promise<ReadRelations>)
   }
 }
 
-/** Notes what policies and rules read besides their own table. */
-async function readRules(session: Session, relations: Promise<ReadRelations>): Promise<void> {
+/**
+ * Notes what uses columns of a table besides views, indexes and constraints, and what policies and
+ * rules read besides their own table.
+ */
+async function readUses(session: Session, relations: Promise<ReadRelations>): Promise<void> {
   const query = session.run(`
-    select r.own::text as "own", r.rule, d.refobjid::text as "read"
+    select u.kind,
+        u.schema,
+        u.name,
+        u.own::text as "own",
+        coalesce(d.refobjid, u.own)::text as "relation",
+        pg_catalog.string_agg(d.refobjsubid::text, ' ') as "columns"
     from (
-        select 'pg_catalog.pg_rewrite'::pg_catalog.regclass as catalog, oid, ev_class as own,
-            'rule ' || rulename as rule
+        select 'pg_catalog.pg_trigger'::pg_catalog.regclass as catalog, oid, 0 as part, tgrelid as own,
+            'trigger' as kind, null as schema, tgname::text as name
+        from pg_catalog.pg_trigger
+        where not tgisinternal or (tgparentid <> 0 and tgconstraint = 0)
+        union all
+        select 'pg_catalog.pg_policy'::pg_catalog.regclass, oid, 0, polrelid, 'policy', null, polname
+        from pg_catalog.pg_policy
+        union all
+        select 'pg_catalog.pg_rewrite'::pg_catalog.regclass, oid, 0, ev_class, 'rule', null, rulename
         from pg_catalog.pg_rewrite
         where rulename <> '_RETURN'
         union all
-        select 'pg_catalog.pg_policy'::pg_catalog.regclass, oid, polrelid, 'policy ' || polname
-        from pg_catalog.pg_policy
-    ) as r
-    join pg_catalog.pg_depend as d
-        on d.classid = r.catalog
-        and d.objid = r.oid
+        select 'pg_catalog.pg_publication_rel'::pg_catalog.regclass, r.oid, 0, r.prrelid,
+            'publication', null, p.pubname
+        from pg_catalog.pg_publication_rel as r
+        join pg_catalog.pg_publication as p on p.oid = r.prpubid
+        union all
+        select 'pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, 0, null, 'function', n.nspname,
+            p.proname
+        from pg_catalog.pg_proc as p
+        join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
+        where p.prosqlbody is not null
+        union all
+        -- What a generated column reads depends on its expression, and before 15 on itself.
+        select 'pg_catalog.pg_attrdef'::pg_catalog.regclass, k.oid, 0, a.attrelid, 'column', null,
+            a.attname
+        from pg_catalog.pg_attribute as a
+        join pg_catalog.pg_attrdef as k on k.adrelid = a.attrelid and k.adnum = a.attnum
+        where a.attgenerated <> ''
+        union all
+        select 'pg_catalog.pg_class'::pg_catalog.regclass, a.attrelid, a.attnum, a.attrelid, 'column',
+            null, a.attname
+        from pg_catalog.pg_attribute as a
+        where a.attgenerated <> ''
+    ) as u
+    left join pg_catalog.pg_depend as d
+        on d.classid = u.catalog
+        and d.objid = u.oid
+        and d.objsubid = u.part
         and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-        and d.refobjid <> r.own`);
+    group by 1, 2, 3, 4, 5`);
   const [byId, rows] = await Promise.all([relations, query]);
-  for (const row of rows) {
-    const own = byId.get(String(row.own))?.relation;
-    const read = byId.get(String(row.read))?.relation;
-    if (own === undefined || read === undefined) continue;
-    const rule = String(row.rule);
-    own.rulesRead ??= new Map();
-    own.rulesRead.set(rule, (own.rulesRead.get(rule) ?? new Set()).add(read.key));
+  for (const row of rows) noteUse(row, byId);
+}
+
+function noteUse(row: Row, byId: ReadRelations): void {
+  const own = byId.get(String(row.own))?.relation;
+  const read = byId.get(String(row.relation));
+  if (read === undefined) return;
+  const columns = numbersIn(row.columns).flatMap((number) => read.columns.get(number) ?? []);
+  const name = String(row.name);
+  if (row.kind === 'column') {
+    const column = own?.columns.get(name);
+    const others = columns.filter((one) => one !== name);
+    if (column) column.reads = [...new Set([...(column.reads ?? []), ...others])];
+    return;
+  }
+  const kind = String(row.kind) as ColumnUse['kind'];
+  const shown = kind === 'function' ? objectKey(String(row.schema), name) : name;
+  const before = kind === 'function' ? read.relation.uses?.get(`${kind} ${shown}`)?.columns : [];
+  const use = {
+    kind,
+    name: shown,
+    columns: new Set([...(before ?? []), ...columns]),
+    isSure: true,
+  };
+  const isOther = own !== undefined && own !== read.relation;
+  useColumns(read.relation, isOther ? { ...use, owner: own } : use);
+  if (own && (kind === 'policy' || kind === 'rule')) {
+    noteReads(own, `${kind} ${name}`, [read.relation]);
   }
 }
 

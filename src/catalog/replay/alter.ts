@@ -8,6 +8,7 @@ import type {
 import { asKind, relationNameOf, writtenNameOf } from '../../sql/tree.ts';
 import { type Catalog, findRelation, type Relation, resolveKey } from '../catalog.ts';
 import { columnTypeOf } from '../column-type.ts';
+import { columnsIn } from '../expression.ts';
 import { addColumn, addColumnConstraints, addOwnedSequence, collationOf } from './column.ts';
 import { addConstraint, addNotNull, notNullOf } from './constraint.ts';
 import { dropColumn, dropConstraint, dropOwnedSequences } from './drop.ts';
@@ -131,6 +132,13 @@ function replayColumnCommand(
       for (const one of withDescendants(catalog, relation)) {
         const plain = one.columns.get(name);
         if (plain) Object.assign(plain, { generated: undefined, hasDefault: false });
+        delete plain?.reads;
+      }
+      return;
+    case 'AT_SetExpression':
+      for (const one of withDescendants(catalog, relation)) {
+        const generated = one.columns.get(name);
+        if (generated) generated.reads = columnsIn(def);
       }
       return;
     default:

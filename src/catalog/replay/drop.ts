@@ -9,8 +9,9 @@ import {
   splitKey,
 } from '../catalog.ts';
 import { removeIndex } from './indexes.ts';
-import { dropPublication, dropUses, referencesTo, referencesToRows } from './relation.ts';
+import { dropPublication, referencesTo, referencesToRows, withDescendants } from './relation.ts';
 import { detachChild } from './table.ts';
+import { dropUses, forgetUse } from './uses.ts';
 
 /** `drop …`; what only `cascade` takes along goes too, as without it nothing would have been there. */
 export function replayDrop(catalog: Catalog, statement: DropStmt): void {
@@ -59,12 +60,19 @@ function dropObject(catalog: Catalog, { removeType }: DropStmt, object: Node): v
       const table = findRelation(catalog, writtenNameOf(items?.slice(0, -1)));
       const name = stringsOf(items).at(-1) ?? '';
       const kind = ON_TABLES[removeType];
-      if (kind === 'trigger') table?.triggers?.delete(name);
-      table?.uses?.delete(`${kind} ${name}`);
-      table?.rulesRead?.delete(`${kind} ${name}`);
+      for (const one of table === undefined ? [] : ownersOf(catalog, table, kind)) {
+        if (kind === 'trigger') one.triggers?.delete(name);
+        forgetUse(catalog, one, `${kind} ${name}`);
+      }
       return;
     }
   }
+}
+
+/** The tables that have a trigger, policy or rule: partitions have the triggers of their table. */
+function ownersOf(catalog: Catalog, table: Relation, kind: string): Relation[] {
+  const isShared = kind === 'trigger' && table.kind === 'partitioned table';
+  return isShared ? withDescendants(catalog, table) : [table];
 }
 
 /** Takes a relation away with all that cannot be without it. */
@@ -87,6 +95,7 @@ function dropOne(catalog: Catalog, key: ObjectKey): void {
   for (const { relation: other, constraint } of referencesToRows(catalog, key)) {
     other.constraints.delete(constraint.name);
   }
+  for (const rule of relation.rulesRead?.keys() ?? []) forgetUse(catalog, relation, rule);
   catalog.relations.delete(key);
   for (const index of relation.indexes) catalog.indexes.delete(index);
   const parent = catalog.relations.get(relation.parent ?? '');
@@ -95,9 +104,7 @@ function dropOne(catalog: Catalog, key: ObjectKey): void {
     other.dependents.delete(key);
     other.children.delete(key);
     for (const [rule, read] of other.rulesRead ?? []) {
-      if (!read.has(key)) continue;
-      other.rulesRead?.delete(rule);
-      other.uses?.delete(rule);
+      if (read.has(key)) forgetUse(catalog, other, rule);
     }
     if (other.ownedBy?.table === key && isThere(catalog, other)) {
       catalog.relations.delete(other.key);
@@ -113,8 +120,14 @@ function isThere({ relations }: Catalog, one: Relation): boolean {
 /** Takes a column of one table away, with its indexes, constraints and sequence. */
 export function dropColumn(catalog: Catalog, relation: Relation, name: string): void {
   if (!relation.columns.delete(name)) return;
-  for (const [key, { columns }] of relation.uses ?? []) {
-    if (columns.has(name)) relation.uses?.delete(key);
+  for (const [key, { kind, name: user, columns, owner = relation }] of relation.uses ?? []) {
+    if (!columns.has(name)) continue;
+    relation.uses?.delete(key);
+    if (kind === 'trigger') relation.triggers?.delete(user);
+    if (kind === 'policy' || kind === 'rule') forgetUse(catalog, owner, `${kind} ${user}`);
+  }
+  for (const one of [...relation.columns.values()]) {
+    if (one.reads?.includes(name)) dropColumn(catalog, relation, one.name);
   }
   for (const view of [...relation.dependents]) {
     if (catalog.relations.get(view)?.reads?.get(relation.key)?.has(name)) {
@@ -195,8 +208,12 @@ function dropType(catalog: Catalog, key: ObjectKey): void {
 function dropRoutine(catalog: Catalog, key: ObjectKey): void {
   catalog.routines.delete(key);
   dropUses(catalog, 'function', key);
-  for (const { triggers } of catalog.relations.values()) {
-    for (const [name, routine] of triggers ?? []) if (routine === key) triggers?.delete(name);
+  for (const relation of catalog.relations.values()) {
+    for (const [name, routine] of relation.triggers ?? []) {
+      if (routine !== key) continue;
+      relation.triggers?.delete(name);
+      forgetUse(catalog, relation, `trigger ${name}`);
+    }
   }
 }
 

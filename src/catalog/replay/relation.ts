@@ -1,19 +1,15 @@
 import type {
-  AlterPolicyStmt,
   AlterPublicationStmt,
-  CreatePolicyStmt,
   CreatePublicationStmt,
   Node,
   RangeVar,
   ReplicaIdentityStmt,
-  RuleStmt,
 } from '@pgsql/types';
 import { asKind, relationNameOf, stringsOf } from '../../sql/tree.ts';
 import {
   type Catalog,
   type CatalogColumn,
   type CatalogConstraint,
-  type ColumnUse,
   findRelation,
   type ObjectKey,
   objectKey,
@@ -24,7 +20,7 @@ import {
   TEMPORARY_SCHEMA,
 } from '../catalog.ts';
 import { columnsIn } from '../expression.ts';
-import { relationsRead } from '../query-relations.ts';
+import { renameUse, useColumns } from './uses.ts';
 
 /** Where a new relation lands: in its own schema, the first of the search path, or among the temporary ones. */
 export function newRelationName(
@@ -145,91 +141,6 @@ export function putConstraint(relation: Relation, made: MadeConstraint, isInheri
   relation.constraints.set(made.name, constraint);
 }
 
-/** Notes that something uses columns of a table, which then keep their types. */
-export function useColumns(relation: Relation, use: ColumnUse): void {
-  relation.uses ??= new Map();
-  relation.uses.set(`${use.kind} ${use.name}`, use);
-}
-
-/**
- * Notes what a query or expression uses of the relations that it names. A column whose name several
- * of them have is left out: what it belongs to is not known.
- *
- * @param own the table that the expression is about, which it need not name
- */
-export function noteUses(
-  catalog: Catalog,
-  { kind, name }: Pick<ColumnUse, 'kind' | 'name'>,
-  expression: unknown,
-  own?: Relation,
-): void {
-  const read = new Set([...(own ? [own] : []), ...relationsRead(catalog, expression)]);
-  const mentioned = columnsIn(expression);
-  if (own && (kind === 'policy' || kind === 'rule')) noteReads(own, `${kind} ${name}`, read);
-  for (const relation of read) {
-    const columns = mentioned.filter((column) => {
-      const holders = [...read].filter((one) => one.columns.has(column));
-      return holders.length === 1 && holders[0] === relation;
-    });
-    if (columns.length > 0 || relation === own) {
-      useColumns(relation, { kind, name, columns: new Set(columns) });
-    }
-  }
-}
-
-/** Notes what a policy or a rule of a table reads, with which it goes away. */
-function noteReads(own: Relation, rule: string, read: ReadonlySet<Relation>): void {
-  for (const relation of read) {
-    if (relation === own) continue;
-    own.rulesRead ??= new Map();
-    own.rulesRead.set(rule, (own.rulesRead.get(rule) ?? new Set()).add(relation.key));
-    relation.everLinked?.add(own);
-  }
-}
-
-/** Gives what uses columns of a table another name. */
-export function renameUse(
-  relation: Relation,
-  kind: ColumnUse['kind'],
-  { from, to }: { from: string; to: string },
-): void {
-  const read = relation.rulesRead?.get(`${kind} ${from}`);
-  if (read && relation.rulesRead?.delete(`${kind} ${from}`)) {
-    relation.rulesRead.set(`${kind} ${to}`, read);
-  }
-  const use = relation.uses?.get(`${kind} ${from}`);
-  if (use && relation.uses?.delete(`${kind} ${from}`)) useColumns(relation, { ...use, name: to });
-}
-
-/** Forgets what something used, wherever that was. */
-export function dropUses({ relations }: Catalog, kind: ColumnUse['kind'], name: string): void {
-  for (const { uses } of relations.values()) uses?.delete(`${kind} ${name}`);
-}
-
-/** `create policy` */
-export function replayPolicy(catalog: Catalog, statement: CreatePolicyStmt): void {
-  const { table, policy_name: name = '', qual, with_check } = statement;
-  const relation = table && findRelation(catalog, relationNameOf(table));
-  if (relation) noteUses(catalog, { kind: 'policy', name }, [qual, with_check], relation);
-}
-
-/** `alter policy`, whose expressions take the place of those before. */
-export function replayPolicyChange(catalog: Catalog, statement: AlterPolicyStmt): void {
-  const { table, policy_name: name = '', qual, with_check } = statement;
-  const relation = table && findRelation(catalog, relationNameOf(table));
-  // What the other expression uses, where only one is changed, is not kept apart.
-  if (relation && (qual ?? with_check)) {
-    noteUses(catalog, { kind: 'policy', name }, [qual, with_check], relation);
-  }
-}
-
-/** `create rule` */
-export function replayRule(catalog: Catalog, statement: RuleStmt): void {
-  const { relation: range, rulename: name = '', whereClause, actions } = statement;
-  const relation = range && findRelation(catalog, relationNameOf(range));
-  if (relation) noteUses(catalog, { kind: 'rule', name }, [whereClause, actions], relation);
-}
-
 /** `create publication` */
 export function replayPublication(catalog: Catalog, statement: CreatePublicationStmt): void {
   const { pubname: name = '', for_all_tables, pubobjects, options } = statement;
@@ -277,7 +188,7 @@ export function renamePublication(catalog: Catalog, from: string, to: string): v
   catalog.publications.set(to, { ...publication, name: to });
   for (const relation of catalog.relations.values()) {
     if (relation.publishedBy?.delete(from)) relation.publishedBy.add(to);
-    renameUse(relation, 'publication', { from, to });
+    renameUse(catalog, relation, 'publication', { from, to });
   }
 }
 
@@ -307,7 +218,7 @@ function addObjects(
     table.publishedBy ??= new Set();
     table.publishedBy.add(name);
     if (columns.length > 0) {
-      useColumns(table, { kind: 'publication', name, columns: new Set(columns) });
+      useColumns(table, { kind: 'publication', name, columns: new Set(columns), isSure: true });
     }
   }
 }

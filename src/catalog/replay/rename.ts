@@ -10,7 +10,8 @@ import {
   splitKey,
 } from '../catalog.ts';
 import { moveIndex, renameIndex } from './indexes.ts';
-import { referencesTo, renamePublication, renameUse, withDescendants } from './relation.ts';
+import { referencesTo, renamePublication, withDescendants } from './relation.ts';
+import { renameUse } from './uses.ts';
 
 /** `alter … rename` */
 export function replayRename(catalog: Catalog, statement: RenameStmt): void {
@@ -30,14 +31,14 @@ export function replayRename(catalog: Catalog, statement: RenameStmt): void {
       if (routine !== undefined && relation?.triggers?.delete(subname)) {
         relation.triggers.set(newname, routine);
       }
-      if (relation) renameUse(relation, 'trigger', { from: subname, to: newname });
+      if (relation) renameUse(catalog, relation, 'trigger', { from: subname, to: newname });
       return;
     }
     case 'OBJECT_POLICY':
     case 'OBJECT_RULE':
       if (relation) {
         const kind = renameType === 'OBJECT_POLICY' ? 'policy' : 'rule';
-        renameUse(relation, kind, { from: subname, to: newname });
+        renameUse(catalog, relation, kind, { from: subname, to: newname });
       }
       return;
     case 'OBJECT_SCHEMA':
@@ -246,7 +247,7 @@ function moveRoutine(catalog: Catalog, from: ObjectKey, to: ObjectKey): void {
   for (const relation of catalog.relations.values()) {
     const { triggers } = relation;
     for (const [name, called] of triggers ?? []) if (called === from) triggers?.set(name, to);
-    renameUse(relation, 'function', { from, to });
+    renameUse(catalog, relation, 'function', { from, to });
   }
 }
 

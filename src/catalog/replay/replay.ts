@@ -37,15 +37,9 @@ import { dropRelation, replayDrop } from './drop.ts';
 import { replayIndex } from './indexes.ts';
 import {
   createRelation,
-  dropUses,
   newRelationName,
-  noteUses,
-  replayPolicy,
-  replayPolicyChange,
   replayPublication,
   replayPublicationChange,
-  replayRule,
-  useColumns,
   withDescendants,
 } from './relation.ts';
 import { replayRename, replaySetSchema } from './rename.ts';
@@ -59,6 +53,14 @@ import {
   replayEnumChange,
   replayRange,
 } from './type.ts';
+import {
+  dropUses,
+  noteUses,
+  replayPolicy,
+  replayPolicyChange,
+  replayRule,
+  useColumns,
+} from './uses.ts';
 
 /**
  * Changes a catalog in place as a statement of a migration changes a database that accepts it.
@@ -326,7 +328,7 @@ function replayTrigger(catalog: Catalog, statement: CreateTrigStmt): void {
     one.triggers.set(statement.trigname ?? '', routine);
     const name = statement.trigname ?? '';
     const columns = [...stringsOf(statement.columns), ...columnsIn(statement.whenClause)];
-    useColumns(one, { kind: 'trigger', name, columns: new Set(columns) });
+    useColumns(one, { kind: 'trigger', name, columns: new Set(columns), isSure: true });
   }
 }
 

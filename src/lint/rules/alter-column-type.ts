@@ -1,4 +1,4 @@
-import type { AlterTableStmt, TypeName } from '@pgsql/types';
+import type { TypeName } from '@pgsql/types';
 import { quoteWhereNeeded, type Relation } from '../../catalog/catalog.ts';
 import type { Build, Rewrite, Scan } from '../../impact/impact.ts';
 import { type AlterTableCommand, commandsOf } from '../../sql/list-items.ts';
@@ -51,7 +51,7 @@ export const alterColumnType: LintRule = {
           builds: builds.filter(({ command }) => command === change.index),
         }))
         .filter((found) => alter.objtype !== 'OBJECT_TYPE' || touchesTables(found))
-        .map((found) => judge(at, { table, alter }, found))
+        .map((found) => judge(at, table, found))
     );
   },
 };
@@ -69,13 +69,9 @@ function touchesTables({ rewrite, scan, builds }: Change): boolean {
   return rewrite !== undefined || scan !== undefined || builds.length > 0;
 }
 
-function judge(
-  at: StatementInContext,
-  { table, alter }: { table: string; alter: AlterTableStmt },
-  found: Change,
-): RuleFinding {
+function judge(at: StatementInContext, table: string, found: Change): RuleFinding {
   const relation = relationOf(at, table);
-  const refusal = refusalOf(at, { table, alter }, found.change.command.name ?? '');
+  const refusal = refusalOf(at, table, found.change.command.name ?? '');
   const { effect, severity, hint } = effectOf(at, found);
   const isRefused = refusal.message !== '';
   return {
@@ -176,14 +172,11 @@ function shownType({
 /** Why PostgreSQL does not change the type at all; '' where nothing is known to keep it from that. */
 function refusalOf(
   at: StatementInContext,
-  { table, alter }: { table: string; alter: AlterTableStmt },
+  table: string,
   column: string,
 ): { message: string; hint: string } {
   const views = viewsOn(at, table, column);
-  const users = [
-    ...views,
-    ...usersOf(relationOf(at, table), { column, freed: freedBy(at, alter) }),
-  ];
+  const users = [...views, ...usersOf(relationOf(at, table), column)];
   if (users.length === 0) return { message: '', hint: '' };
   const uses = users.length === 1 ? 'uses' : 'use';
   const isKnown =
@@ -204,29 +197,10 @@ function viewsOn(at: StatementInContext, table: string, column: string): string[
   });
 }
 
-/** Columns that the same statement drops, or whose expression it drops, before it changes types. */
-function freedBy({ text }: StatementInContext, alter: AlterTableStmt): Set<string> {
-  const isDrop = (subtype = '') => subtype === 'AT_DropColumn' || subtype === 'AT_DropExpression';
-  return new Set(
-    commandsOf(alter, text).flatMap(({ command: { subtype, name = '' } }) =>
-      isDrop(subtype) ? [name] : [],
-    ),
-  );
-}
-
-/** What else uses the column: triggers, policies, rules, publications, functions, other columns. */
-function usersOf(
-  relation: Relation | undefined,
-  { column, freed }: { column: string; freed: ReadonlySet<string> },
-): string[] {
+/** What else may use the column; what surely does, will-fail tells. */
+function usersOf(relation: Relation | undefined, column: string): string[] {
   const used = [...(relation?.uses?.values() ?? [])].filter(({ columns }) => columns.has(column));
-  const generated = [...(relation?.columns.values() ?? [])].filter(
-    ({ name, reads }) => reads?.includes(column) && !freed.has(name),
-  );
-  return [
-    ...used.map(({ kind, name }) => `${kind} ${kind === 'function' ? `${name}()` : name}`),
-    ...generated.map(({ name }) => `generated column ${quoteWhereNeeded(name)}`),
-  ];
+  return used.map(({ kind, name }) => `${kind} ${kind === 'function' ? `${name}()` : name}`);
 }
 
 const NOTHING_HINT =
