@@ -47,7 +47,12 @@ export function refuseColumnChange(
   const around = `Drop ${shown} before and create it after it, in the same migration.`;
   return isDropped
     ? [{ sqlstate: '2BP01', message, hint: first, ...place }]
-    : [{ sqlstate: '0A000', message, hint: around, ...place }];
+    : [{ sqlstate: codeOfChange(kind, question), message, hint: around, ...place }];
+}
+
+/** Early versions call the one of a generated column a syntax error. */
+function codeOfChange(kind: ColumnUser['kind'], { serverVersion }: Question): string {
+  return kind === 'generated column' && serverVersion < 150_000 ? '42601' : '0A000';
 }
 
 function userOfDropped(

@@ -106,8 +106,12 @@ describe('a plan', () => {
       await migrateUp(stage.options);
       const refused = `alter table t ${change}`;
       await stage.migration('002_n', `${refused};`);
-      expect(await planned(stage)).toMatchObject([{ refusals: [{ sqlstate }] }]);
-      await expect(stage.sql.unsafe(refused)).rejects.toMatchObject({ code: sqlstate });
+      const [told] = await planned(stage);
+      expect(told?.refusals).toHaveLength(1);
+      const [code] = told?.refusals.map((one) => one.sqlstate) ?? [];
+      await expect(stage.sql.unsafe(refused)).rejects.toMatchObject({ code });
+      // Before 15 a column that another one is generated from has a code of its own.
+      if (!change.startsWith('alter g')) expect(code).toBe(sqlstate);
       const goes = fits.startsWith('drop column') ? `alter table t ${fits}` : fits;
       await stage.migration('002_n', `${goes};`);
       const statements = await planned(stage);
