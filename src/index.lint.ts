@@ -15,7 +15,7 @@ export type {
 } from './lint/rule.ts';
 export { LINT_RULES } from './lint/rules.ts';
 export type { LintMigrationsOptions, LintSettingsOptions } from './migrate/checks/lint.ts';
-export { lintMigrations, readLintRulePage } from './migrate/checks/lint.ts';
+export { lintMigrations } from './migrate/checks/lint.ts';
 export type {
   LintFixedFile,
   LintFixPlan,
@@ -23,4 +23,5 @@ export type {
   UnfixedFinding,
 } from './migrate/checks/lint-fix.ts';
 export { planLintFixes, withFixRefusals, writeLintFixes } from './migrate/checks/lint-fix.ts';
+export { readLintRulePage } from './migrate/checks/lint-pages.ts';
 export { loadSqlParser, type SqlParseFailure, type SqlParser } from './sql/parser.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { packagePath } from '../file-system.ts';
 import { LINT_RULES } from '../lint/rules.ts';
-import { readLintRulePage } from '../migrate/checks/lint.ts';
+import { readLintRulePage } from '../migrate/checks/lint-pages.ts';
 import type { RuleHelp } from '../report/pipeline.ts';
 
 /** Pages whose tables say, a line each, what a code means. */

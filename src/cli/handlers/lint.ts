@@ -1,19 +1,18 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { assertKnownLintRules } from '../../lint/choice.ts';
 import type { LintReport } from '../../lint/engine.ts';
 import { renderLint } from '../../lint/report.ts';
-import { LINT_RULES } from '../../lint/rules.ts';
-import { lintMigrations, readLintRulePage } from '../../migrate/checks/lint.ts';
+import { lintMigrations } from '../../migrate/checks/lint.ts';
 import type { CommandInput, CommandResult } from '../define.ts';
 import { EXIT } from '../exit-codes.ts';
 import { holdsNoMigration, lintOptionsOf, loadConfig, noMigrationsYet } from '../settings.ts';
 
 export async function handleLint(input: CommandInput): Promise<CommandResult> {
   const { context, flags } = input;
-  if (typeof flags.explain === 'string')
-    return explainRule(flags.explain, context.outSize().columns);
-  if (flags.listRules || asksForRules(input)) return listRules(input);
+  if (typeof flags.explain === 'string' || flags.listRules || asksForRules(input)) {
+    const { tellRules } = await import('./lint-rules.ts');
+    return tellRules(input);
+  }
   const config = await loadConfig(input);
   if (flags.fix) {
     const { fixMigrations } = await import('./lint-fix.ts');
@@ -48,25 +47,4 @@ function isFailure({ counts }: LintReport, isStrict: boolean): boolean {
 /** `evdb lint rules`, unless there is something to lint with that name. */
 function asksForRules({ args, context }: CommandInput): boolean {
   return args.length === 1 && args[0] === 'rules' && !existsSync(resolve(context.cwd, 'rules'));
-}
-
-async function listRules({ style }: CommandInput): Promise<CommandResult> {
-  const { renderLintRules } = await import('../../lint/rule-report.ts');
-  const rules = LINT_RULES.map(({ name, group, severity, summary, isOptional = false }) => ({
-    name,
-    group,
-    severity,
-    summary,
-    isOptional,
-    page: `docs/rules/${name}.md`,
-  }));
-  return { data: { rules }, text: renderLintRules(rules, style) };
-}
-
-async function explainRule(rule: string, width: number | undefined): Promise<CommandResult> {
-  const names = LINT_RULES.map(({ name }) => name);
-  assertKnownLintRules([rule], names, { source: '--explain', code: 'USAGE' });
-  const page = readLintRulePage(rule);
-  const { renderRulePage } = await import('../../lint/rule-report.ts');
-  return { data: { rule, page }, text: renderRulePage(page, width) };
 }
