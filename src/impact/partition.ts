@@ -134,6 +134,7 @@ export function detachPartition(at: AlterCommand, partition: Target): void {
     const other = { key: relation.key, relation };
     const about = {
       subject: constraint.name,
+      detail: `no row may reference ${partition.key}`,
       isCertain: true,
       command: at.index,
       offset: at.offset,

@@ -6,7 +6,7 @@ import type {
   Relation,
   RelationKind,
 } from '../catalog/catalog.ts';
-import { referencesTo, withDescendants } from '../catalog/replay/relation.ts';
+import { referencesTo, referencesToRows, withDescendants } from '../catalog/replay/relation.ts';
 import type { AlterTableCommand } from '../sql/list-items.ts';
 import { asKind } from '../sql/tree.ts';
 import type { Draft } from './draft.ts';
@@ -161,21 +161,54 @@ function keysOn(
 export function refuseRelationDrop(catalog: Catalog, dropped: readonly Relation[]): Refusal[] {
   const goes = new Set(dropped.flatMap((one) => withDescendants(catalog, one)));
   return dropped.flatMap((relation): Refusal[] => {
-    const { key, kind, dependents } = relation;
-    const view = [...dependents]
-      .flatMap((one) => catalog.relations.get(one) ?? [])
-      .find((one) => !goes.has(one));
-    const foreign = referencesTo(catalog, key).find((one) => !goes.has(one.relation));
-    const user = view
-      ? `${view.kind} ${view.key} reads it`
-      : foreign && `constraint ${foreign.constraint.name} of ${foreign.relation.key} references it`;
+    const { key, kind } = relation;
+    const [user] = withDescendants(catalog, relation).flatMap((one) => [
+      ...readersOf(catalog, one, goes),
+      ...keysToRows(catalog, one, goes),
+    ]);
     if (user === undefined) return [];
-    const hint = view
-      ? `Drop ${view.key} first.`
-      : `Drop constraint ${foreign?.constraint.name} of ${foreign?.relation.key} first.`;
-    const message = `${kind} ${key} cannot be dropped, because ${user}`;
+    const message = `${kind} ${key} cannot be dropped, because ${user.shown} ${user.does}`;
+    const hint = `Drop ${user.shown} first.`;
     return [{ sqlstate: '2BP01', message, hint, relation: key }];
   });
+}
+
+/** What stays when a relation goes, and does not let it. */
+interface RelationUser {
+  shown: string;
+  does: string;
+}
+
+function readersOf(
+  catalog: Catalog,
+  { dependents, uses }: Relation,
+  goes: ReadonlySet<Relation>,
+): RelationUser[] {
+  const readers: RelationUser[] = [];
+  for (const one of dependents) {
+    const view = catalog.relations.get(one);
+    if (view && !goes.has(view)) readers.push({ shown: `${view.kind} ${one}`, does: 'reads it' });
+  }
+  for (const { kind, name, owner, isSure } of uses?.values() ?? []) {
+    const stays = kind === 'function' || (owner !== undefined && !goes.has(owner));
+    if (!isSure || !stays) continue;
+    readers.push({ shown: `${kind} ${name}${owner ? ` on ${owner.key}` : ''}`, does: 'reads it' });
+  }
+  return readers;
+}
+
+/** A foreign key to a partitioned table needs each of its partitions; those of partitions go with it. */
+function keysToRows(
+  catalog: Catalog,
+  { key }: Relation,
+  goes: ReadonlySet<Relation>,
+): RelationUser[] {
+  return referencesToRows(catalog, key)
+    .filter(({ relation, constraint }) => !goes.has(relation) && !constraint.isInherited)
+    .map(({ relation, constraint }) => ({
+      shown: `constraint ${constraint.name} of ${relation.key}`,
+      does: `references ${constraint.references === key ? 'it' : constraint.references}`,
+    }));
 }
 
 /** Why a key stays: a foreign key of another table rests on it, and on no other one of the same columns. */
