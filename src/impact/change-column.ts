@@ -19,7 +19,7 @@ import type { Build } from './impact.ts';
 import { lockSequences } from './objects.ts';
 import { isProvenNotNull } from './proven.ts';
 import { generatedFrom } from './still-needed.ts';
-import { changeOfType, keepsIndex } from './type-change.ts';
+import { changeOfType, comparesAlike, keepsIndex } from './type-change.ts';
 
 /** What changes a column that is there. */
 export function impactOfColumnChange(at: AlterCommand): void {
@@ -86,6 +86,8 @@ function changeType(at: AlterCommand, name: string): void {
     if (change === 'none') {
       verifyChecks(at, table, name);
       rebuildIndexes(at, table, name);
+      const isAlike = from === undefined || comparesAlike(draft.catalog, from, to);
+      if (!isAlike) verifyKeys(at, table, { name, isCertain: true });
       continue;
     }
     const isCertain = change === 'rewrite';
@@ -97,7 +99,7 @@ function changeType(at: AlterCommand, name: string): void {
       detail,
       isCertain,
     });
-    if (from?.name !== to.name) verifyKeys(at, table, { name, isCertain });
+    verifyKeys(at, table, { name, isCertain });
   }
 }
 

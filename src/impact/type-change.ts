@@ -191,8 +191,13 @@ export function keepsIndex(
     if (follows && collation !== column.collation) return false;
     // The entries are of the elements' type, which is then not that of the column any more.
     if (method === 'gin' && column.type.isArray && !isSame(column.type, to)) return false;
-    return operatorClassOf(catalog, column.type) === operatorClassOf(catalog, to);
+    return comparesAlike(catalog, column.type, to);
   });
+}
+
+/** Whether values of two types are compared by the same operators, so that what held for keys still does. */
+export function comparesAlike(catalog: Catalog, from: ColumnType, to: ColumnType): boolean {
+  return operatorClassOf(catalog, from) === operatorClassOf(catalog, to);
 }
 
 function operatorClassOf(catalog: Catalog, type: ColumnType): string {

@@ -86,3 +86,54 @@ test('says what a partition that is detached has to do without', async ({ emptyD
   expect(scans).toMatchObject([{ ...told, detail: 'no row may reference public.p1' }]);
   await expect(emptyDb.sql.unsafe(text)).rejects.toMatchObject({ code: '23503' });
 });
+
+test('knows which changes of a type have foreign keys checked again', async ({ emptyDb }) => {
+  const pairs = [
+    ...[
+      ['numeric(10, 2)', 'numeric(12, 4)'],
+      ['numeric(10, 2)', 'numeric(12, 2)'],
+    ],
+    ...[
+      ['varchar(10)', 'varchar(5)'],
+      ['varchar(5)', 'varchar(10)'],
+      ['varchar(5)', 'text'],
+    ],
+    ...[
+      ['text', 'varchar(5)'],
+      ['text', 'varchar'],
+      ['text', 'bpchar'],
+      ['text', 'char(5)'],
+    ],
+    ...[
+      ['varchar', 'bpchar'],
+      ['char(5)', 'text'],
+      ['char(5)', 'bpchar'],
+      ['int', 'bigint'],
+    ],
+  ];
+  for (const [from, to] of pairs) {
+    await emptyDb.sql
+      .unsafe(`
+        drop table if exists p, r;
+        create table p (k ${from} primary key);
+        create table r (k ${from} references p);
+        alter table r disable trigger all;
+        insert into r values ('1')`)
+      .simple();
+    for (const table of ['p', 'r']) {
+      const text = `alter table ${table} alter k type ${to}`;
+      const { scans } = await impactOn(emptyDb, text);
+      const isTold = scans.some((one) => one.reason === 'validate constraint');
+      // The row that references nothing is only noticed by who looks.
+      const answer = emptyDb.sql.begin(async (tx) => {
+        await tx.unsafe(text);
+        await tx.unsafe('rollback');
+      });
+      const isChecked = await answer.then(
+        () => false,
+        (error: { code: string }) => error.code === '23503',
+      );
+      expect(isTold, `${text} from ${from}`).toBe(isChecked);
+    }
+  }
+});
