@@ -8,7 +8,7 @@ import type { Statement } from '../../sql/statements.ts';
 import { beginSql, openSessionSql, searchPathSql, sendStatement } from '../apply/worker-session.ts';
 import { batchesOf } from '../files/batches.ts';
 import { readRepeatable } from '../files/repeatables.ts';
-import { statementError } from '../files/script-error.ts';
+import { ScriptError, statementError } from '../files/script-error.ts';
 import { type MigrationFile, readScript, type Script, scriptFromText } from '../files/source.ts';
 import { bindVariables, statementsOf } from '../files/variables.ts';
 import { readStoredTexts } from '../ledger/ledger.ts';
@@ -45,30 +45,35 @@ export async function replayApplied(
     statuses: statuses.filter(isApplied),
   });
   const again = await readAppliedRepeatables(target, repeatables, options);
-  for (const [index, { status, script }] of scripts.entries()) {
+  const parts = [
+    ...scripts.map(({ status, script }) => ({ name: fullName(status), script })),
+    ...again.map((script) => ({ name: script.path, script })),
+  ];
+  for (const [index, { name, script }] of parts.entries()) {
     try {
       await runScript(scratch, script, { options, createTarget: index === 0 });
     } catch (cause) {
-      if (options.signal?.aborted) throw options.signal.reason;
-      throw new EvdbError(
-        'REPLAY_FAILED',
-        `${fullName(status)} is applied, and cannot be run again in a scratch database: ${cause instanceof Error ? cause.message : cause}`,
-        { hint: REPLAY_HINT, cause },
-      );
+      const what = `${name} is applied, and cannot be run again in a scratch database`;
+      throw replayFailed(what, { script, cause, signal: options.signal });
     }
   }
-  for (const script of again) {
-    try {
-      await runScript(scratch, script, { options, createTarget: scripts.length === 0 });
-    } catch (cause) {
-      if (options.signal?.aborted) throw options.signal.reason;
-      throw new EvdbError(
-        'REPLAY_FAILED',
-        `${script.path} is applied, and cannot be run again in a scratch database: ${cause instanceof Error ? cause.message : cause}`,
-        { hint: REPLAY_HINT, cause },
-      );
-    }
-  }
+}
+
+/** Why a script does not run in a scratch database, at its place where that is known; an interruption stays one. */
+export function replayFailed(
+  what: string,
+  { script, cause, signal }: { script: Script; cause: unknown; signal: AbortSignal | undefined },
+): unknown {
+  if (signal?.aborted) return signal.reason;
+  const message = `${what}: ${cause instanceof Error ? cause.message : cause}`;
+  const options = { hint: REPLAY_HINT, cause };
+  if (!(cause instanceof ScriptError)) return new EvdbError('REPLAY_FAILED', message, options);
+  const { location, excerpt, server } = cause;
+  const place = { script, ...location, excerpt };
+  return new ScriptError('REPLAY_FAILED', message, place, {
+    ...options,
+    ...(server && { server }),
+  });
 }
 
 /** The texts of the ledger, in their order; of one that it did not keep, or may not be read, the file's. */

@@ -1,11 +1,11 @@
 import type { Session } from '../../connection/session.ts';
-import { EvdbError } from '../../errors.ts';
+import type { EvdbError } from '../../errors.ts';
 import { roleStandInOf } from '../../scratch/roles.ts';
 import { withScratch } from '../../scratch/scratch.ts';
 import type { Statement } from '../../sql/statements.ts';
 import { readStructure } from '../../structure/read/structure.ts';
 import { objectKeyOf, type Structure } from '../../structure/structure.ts';
-import { REPLAY_HINT, runScript, staysInDatabase } from '../checks/replay.ts';
+import { replayFailed, runScript, staysInDatabase } from '../checks/replay.ts';
 import type { Script } from '../files/source.ts';
 import { bindVariables, statementsOf } from '../files/variables.ts';
 import { ledgerKey } from '../options.ts';
@@ -72,12 +72,8 @@ async function runOne(
   try {
     await runScript(session, script, { options: { ...options, schema }, createTarget: isFirst });
   } catch (cause) {
-    if (options.signal?.aborted) throw options.signal.reason;
-    throw new EvdbError(
-      'REPLAY_FAILED',
-      `${script.path} cannot be run in a scratch database: ${cause instanceof Error ? cause.message : cause}`,
-      { hint: REPLAY_HINT, cause },
-    );
+    const what = `${script.path} cannot be run in a scratch database`;
+    throw replayFailed(what, { script, cause, signal: options.signal });
   }
 }
 

@@ -39,6 +39,26 @@ async function contentsOf({ url }: MigrateStage, schema: string): Promise<string
 }
 
 describe('evdb migrate squash', () => {
+  test('names file, line and column of what does not run in a scratch database', async ({
+    stage,
+  }) => {
+    await stage.sql.unsafe(
+      'create schema elsewhere; create table elsewhere.o (id int primary key)',
+    );
+    await stage.migration('001_t', 'create table t (id int);');
+    await stage.migration('002_o', 'create table u (id int);\nselect id from elsewhere.o;');
+    await migrateUp(stage.options);
+    const error = await failureOf(squash(stage, { to: '2' }));
+    expect(error).toMatchObject({
+      code: 'REPLAY_FAILED',
+      location: { line: 2, column: 16 },
+      server: { sqlstate: '42P01' },
+      details: { line: 2, column: 16, sqlstate: '42P01' },
+    });
+    expect(error).toHaveProperty('location.file', expect.stringMatching(/002_o\.sql$/));
+    expect(error).toHaveProperty('excerpt', expect.stringContaining('select id from elsewhere.o;'));
+  });
+
   test('makes one file of the event schema, equal in any schema', async ({ stage }) => {
     await cp('migrations', stage.options.directory, {
       recursive: true,
