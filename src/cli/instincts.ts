@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { sameCommand, withCommandRenderer } from '../text/command-line.ts';
 import { createCommandRenderer, type Given, readGiven } from './command-renderer.ts';
+import { ADOPTABLE_TOOLS } from './commands/migrate.ts';
 import type { CliContext } from './context.ts';
 
 /** The groups whose commands other tools have too, by what they, and habit, call them. */
@@ -143,12 +144,13 @@ function hasCommand(program: Command, path: string): boolean {
 }
 
 /** Of arguments that a command does not take, but one of its options does. */
-function hintAtSurplus({ path, args }: Given): string | undefined {
+function hintAtSurplus({ path, args, flags }: Given): string | undefined {
   if (path === 'migrate create' && args.length > 1) {
     return `Put the name into quotes: ${sameCommand(path, {}, { args: [args.join(' ')] })}`;
   }
   const says = TO_VERSION[path];
   const [word = '', ...others] = args;
+  if (path === 'migrate adopt' && others.length === 0) return hintAtSource(word, flags);
   // Some give the name of the file.
   const [, version] = /^(\d+)(?:_.*)?$/.exec(word) ?? [];
   if (says === undefined || others.length > 0 || version === undefined) return undefined;
@@ -156,4 +158,16 @@ function hintAtSurplus({ path, args }: Given): string | undefined {
   if (!FEW.test(version)) return `${says}: ${line}`;
   const few = sameCommand(path, { steps: version }, { args: [], without: ['to'] });
   return `${says}: ${line}. For a number of migrations: ${few}`;
+}
+
+/** Of what is adopted: a tool, or the folder of one. */
+function hintAtSource(word: string, flags: Given['flags']): string {
+  const tool = ADOPTABLE_TOOLS.find((one) => one === word.toLowerCase());
+  const isSaid = flags.some(({ name }) => name === 'from');
+  if (tool !== undefined && !isSaid) {
+    return `The tool is given with --from: ${sameCommand('migrate adopt', { from: tool }, { args: [] })}`;
+  }
+  const line = sameCommand('migrate adopt', { 'from-dir': word }, { args: [] });
+  const tools = isSaid ? '' : `. The tool is given with --from: ${ADOPTABLE_TOOLS.join(', ')}`;
+  return `The other tool's folder is given with --from-dir: ${line}${tools}`;
 }

@@ -140,6 +140,26 @@ describe('a version behind a command', () => {
   );
 });
 
+describe('a word behind migrate adopt', () => {
+  it('is a tool, which is given with --from', () => {
+    expect(explain('migrate adopt flyway')?.hint).toBe(
+      'The tool is given with --from: evdb migrate adopt --from flyway',
+    );
+    expect(explain('migrate import Prisma --dry-run')?.hint).toBe(
+      'The tool is given with --from: evdb migrate adopt --dry-run --from prisma',
+    );
+  });
+
+  it('is else the folder of one, which is given with --from-dir', () => {
+    expect(explain('migrate adopt db/migrate')?.hint).toMatch(
+      /^The other tool's folder is given with --from-dir: evdb migrate adopt --from-dir db\/migrate\. The tool is given with --from: dbmate, /,
+    );
+    expect(explain('migrate adopt --from goose sql')?.hint).toBe(
+      "The other tool's folder is given with --from-dir: evdb migrate adopt --from goose --from-dir sql",
+    );
+  });
+});
+
 it('puts a name of several words into quotes', () => {
   expect(explain('migrate create add venues')?.hint).toBe(
     "Put the name into quotes: evdb migrate create 'add venues'",
