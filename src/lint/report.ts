@@ -34,18 +34,29 @@ export function listed<T extends Pick<Finding, 'severity'>>(
   return isVerbose ? findings : findings.filter(({ severity }) => severity !== 'info');
 }
 
-/** Without the line that counts; what explains a rule is named once. */
-export function renderLintFindings(findings: readonly LintFinding[], style: Style): string[] {
+/**
+ * Without the line that counts; what explains a rule is named once.
+ *
+ * @param fixer what fixes them; default: the same command with `--fix`
+ */
+export function renderLintFindings(
+  findings: readonly LintFinding[],
+  style: Style,
+  fixer = '--fix',
+): string[] {
   const explained = new Set<string>();
   return findings.map((finding) => {
     const { code, details } = finding;
     const isFirst = details.page !== undefined && !explained.has(code);
     explained.add(code);
-    return renderFinding(finding, isFirst, style);
+    return renderFinding(finding, { isExplained: isFirst, style, fixer });
   });
 }
 
-function renderFinding(finding: LintFinding, isExplained: boolean, style: Style): string {
+function renderFinding(
+  finding: LintFinding,
+  { isExplained, style, fixer }: { isExplained: boolean; style: Style; fixer: string },
+): string {
   const { severity, code, message, hint, fix, details } = finding;
   const { file, line, column, excerpt } = finding.location;
   const colour = style[COLOURS[severity]];
@@ -53,10 +64,10 @@ function renderFinding(finding: LintFinding, isExplained: boolean, style: Style)
     `${colour(severity)} ${style.dim(code)}  ${file}:${line}:${column}: ${message}`,
     ...(excerpt === '' ? [] : [excerpt]),
     ...(hint === '' ? [] : [`  ${style.bold('hint:')} ${hint}`]),
-    ...(fix === undefined ? [] : [style.dim(`  --fix can ${fix}`)]),
+    ...(fix === undefined ? [] : [style.dim(`  ${fixer} can ${fix}`)]),
     ...(details.fixRefusal === undefined
       ? []
-      : [style.dim(`  --fix leaves it: ${details.fixRefusal}`)]),
+      : [style.dim(`  ${fixer} leaves it: ${details.fixRefusal}`)]),
     ...(isExplained ? [style.dim(`  more: ${commandLine('lint', { explain: code })}`)] : []),
   ].join('\n');
 }

@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import {
@@ -7,7 +7,9 @@ import {
   withFixRefusals,
   writeLintFixes,
 } from '../../src/index.lint.ts';
-import { migrateDown, migrateUp } from '../../src/index.ts';
+import { migrateDown, migrateUp, validateMigrations } from '../../src/index.ts';
+import { renderValidation } from '../../src/migrate/checks/report.ts';
+import { PLAIN } from '../../src/report/table.ts';
 import { readCatalog } from '../support/catalog.ts';
 import { type MigrateStage, test } from '../support/migrate-kit.ts';
 
@@ -197,4 +199,50 @@ test('leaves alone what is not certain, and says why', async ({ stage }) => {
   expect(findings.flatMap(({ details }) => details.fixRefusal ?? [])).toEqual(
     left.map(({ reason }) => reason),
   );
+});
+
+test('validate offers only the fixes that lint --fix makes', async ({ stage }) => {
+  await stage.migration(
+    '001_t',
+    'create table t (id bigint primary key, a text);',
+    'drop table t;',
+  );
+  await stage.migration('002_applied', 'create index t_a_idx on t (a);', 'drop index t_a_idx;');
+  await migrateUp(stage.options);
+  await stage.migration(
+    '003_pending',
+    'create index t_a2_idx on t (a, id);',
+    'drop index t_a2_idx;',
+  );
+  const { findings } = await validateMigrations(stage.options);
+  const told = findings
+    .filter(({ code }) => code === 'index-not-concurrent')
+    .map(({ location, fix, details }) => [location?.file.slice(-15), fix, details?.fixRefusal]);
+  const offered = 'build it concurrently, in a no-transaction migration';
+  expect(told).toEqual([
+    ['002_applied.sql', undefined, 'the migration is applied'],
+    ['003_pending.sql', offered, undefined],
+  ]);
+  const text = renderValidation(await validateMigrations(stage.options), PLAIN);
+  expect(text).toContain('evdb lint --fix leaves it: the migration is applied');
+  expect(text).toContain(`evdb lint --fix can ${offered}`);
+});
+
+test('no fix is offered for what stands in a repeatable', async ({ stage }) => {
+  await stage.migration(
+    '001_t',
+    'create table t (id bigint primary key, a text);',
+    'drop table t;',
+  );
+  const folder = join(stage.options.directory, 'repeatable');
+  await mkdir(folder);
+  const text = 'alter table t add constraint positive check (id > 0);';
+  await writeFile(join(folder, 'r.sql'), text);
+  const report = await lintMigrations(stage.options);
+  expect(report.findings.filter(({ fix }) => fix !== undefined)).toHaveLength(1);
+  const { findings } = await withFixRefusals(report, stage.options);
+  expect(findings.map(({ fix, details }) => [fix, details.fixRefusal])).toContainEqual([
+    undefined,
+    'it is not in a migration',
+  ]);
 });

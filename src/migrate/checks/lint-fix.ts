@@ -91,8 +91,13 @@ export async function withFixRefusals(
 ): Promise<LintReport> {
   if (report.findings.every(({ fix }) => fix === undefined)) return report;
   try {
-    const { left } = await planLintFixes(options);
-    return withRefusals(report, left, { isMoved: false });
+    const { left, report: after } = await planLintFixes(options);
+    const files = new Set(after.files);
+    // What stands elsewhere, such as in a repeatable, is none of its affair.
+    const elsewhere = report.findings
+      .filter(({ fix, location }) => fix !== undefined && !files.has(location.file))
+      .map(({ code, location }) => ({ code, location, reason: 'it is not in a migration' }));
+    return withRefusals(report, [...left, ...elsewhere], { isMoved: false });
   } catch (error) {
     if (error instanceof EvdbError) return report;
     throw error;

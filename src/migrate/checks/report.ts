@@ -38,7 +38,7 @@ function renderProven(count: number, style: Style): string {
 
 function renderFindings(findings: readonly ValidationFinding[], style: Style): string[] {
   const linted = findings.filter(isLinted);
-  const shown = renderLintFindings(linted, style);
+  const shown = renderLintFindings(linted, style, commandLine('lint', { fix: true }));
   const texts = new Map<ValidationFinding, string>();
   for (const [index, finding] of linted.entries()) texts.set(finding, shown[index] ?? '');
   return findings.map((finding) => texts.get(finding) ?? renderFinding(finding, style));

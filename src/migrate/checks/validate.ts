@@ -1,9 +1,8 @@
 import { isAbsolute } from 'node:path';
-import type { ObjectKey } from '../../catalog/catalog.ts';
 import { readTableRows } from '../../catalog/read/sizes.ts';
 import { EvdbError } from '../../errors.ts';
 import type { Finding, FindingLocation } from '../../finding.ts';
-import { type LintReport, lintScripts } from '../../lint/engine.ts';
+import type { LintReport } from '../../lint/engine.ts';
 import type { LintDetails, LintFinding } from '../../lint/finding.ts';
 import { GRAMMAR_MAJOR, loadSqlParser, type SqlParser } from '../../sql/parser.ts';
 import type { VariableValues } from '../../sql/variables.ts';
@@ -24,7 +23,8 @@ import { partialBaseline, problemOfBaseline } from '../plan/replaced.ts';
 import { STATE_SAYS } from '../plan/status.ts';
 import { checkBase, type MigrationRename, newAgainst } from './base-branch.ts';
 import type { ProveDownsOptions } from './downs.ts';
-import { isAfter, type LintSettingsOptions, readLintScripts, withoutShipped } from './lint.ts';
+import type { LintSettingsOptions } from './lint.ts';
+import { lintChecked } from './lint-checked.ts';
 
 /** What `validate` adds to a finding; if it has a `group`, a rule of the linter found it. */
 export interface ValidationDetails extends LintDetails {
@@ -131,8 +131,10 @@ async function validateFiles(options: ValidateOptions): Promise<ValidationResult
     .flatMap(({ upPath, downPath }) => [upPath, downPath ?? []].flat())
     .concat(again.map(({ path }) => path))
     .map(displayPath);
-  const lint = { ...options.lint, variables, parser, rows: ledger?.rows };
-  const linted = lintChecked(listed.files, again, lint);
+  const linted = await lintChecked(listed.files, again, {
+    ...{ ...options.lint, directory: options.directory, variables, parser },
+    ...{ rows: ledger?.rows, applied: ledger?.applied },
+  });
   const reason = options.noConnectionReason ?? 'no database is configured';
   return {
     migrations: listed.files.length,
@@ -294,7 +296,9 @@ async function checkOnServer(options: MigrateOptions, files: MigrationFile[], pa
       ...statuses.flatMap((status) => ledgerFinding(status, diffs.get(status.version))),
       ...findMissing(repeatables),
     ];
-    return { checked, again, findings, rows: await readTableRows(session) };
+    const isThere = ({ state }: MigrationStatus) => state !== 'pending' && state !== 'outOfOrder';
+    const applied = new Set(statuses.filter(isThere).map(({ version }) => version));
+    return { checked, again, findings, applied, rows: await readTableRows(session) };
   });
 }
 
@@ -323,33 +327,6 @@ function ledgerFinding(status: MigrationStatus, diff: string | undefined): Valid
       ...(diff !== undefined && { details: { diff } }),
     },
   ];
-}
-
-interface LintCheckedOptions extends LintSettingsOptions {
-  parser: SqlParser;
-  /** How many rows the tables of the database have. */
-  rows?: ReadonlyMap<ObjectKey, number> | undefined;
-}
-
-/** Lints migrations that were checked already: what cannot be read was told by that. */
-function lintChecked(
-  files: readonly MigrationFile[],
-  again: readonly RepeatableFile[],
-  options: LintCheckedOptions,
-) {
-  const migrations = files.flatMap((file) => {
-    const isJudged = isAfter(file, options.startAfter);
-    const { upPath, downPath } = file;
-    const up = { path: upPath, isDown: false, isJudged };
-    return downPath === undefined ? [up] : [up, { path: downPath, isDown: true, isJudged }];
-  });
-  const listed = [
-    ...migrations,
-    ...again.map(({ path }) => ({ path, isDown: false, isJudged: true })),
-  ];
-  const { scripts } = readLintScripts(listed, options);
-  const report = lintScripts(scripts, { ...options, isHistoryWhole: true });
-  return { ...report, findings: withoutShipped(report.findings, scripts) };
 }
 
 /**
