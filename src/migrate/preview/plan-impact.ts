@@ -11,6 +11,7 @@ import type { LedgerRow } from '../ledger/ledger.ts';
 import { applySettings, ledgerKey } from '../options.ts';
 import type { MigrationStep } from '../plan/prepare.ts';
 import type { RepeatableStep } from '../plan/prepare-repeatables.ts';
+import { addLackingCharacter } from './encoding.ts';
 import {
   type BackfillImpact,
   estimateMs,
@@ -108,6 +109,7 @@ async function askServer(
   for (const [index, step] of steps.entries()) {
     const impact = impacts[index];
     if (!impact) continue;
+    await addLackingCharacter(impact, step, session);
     impact.heldBy = await preflight.look(step.statements);
     impact.backfill = await readBackfillImpact(step, session, { options, isFirst: index === 0 });
     if (!step.script.directives.gates) continue;

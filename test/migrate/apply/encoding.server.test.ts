@@ -5,6 +5,7 @@ import {
   type MigrateOptions,
   migrateDown,
   migrateUp,
+  planImpact,
   proveDowns,
   readDrift,
   readStatus,
@@ -166,6 +167,25 @@ describe('a character that the encoding lacks', () => {
       expect(await sql`select to_regclass('public.a') as a`).toEqual([{ a: null }]);
     });
   });
+
+  test.for([
+    ["create table a ();\nselect 'é',\n  '🎈';", 1, 'at line 3, column 4'],
+    ['create table a ();\n-- é 🎈\n', 0, 'at line 2, column 6, which the ledger keeps'],
+  ] as const)(
+    'is told by plan as up tells it: %s',
+    async ([text, index, where], { stage, admin }) => {
+      await inEncoding('LATIN1', { stage, admin }, async ({ options }) => {
+        await stage.migration('001_a', text);
+        await stage.migration('002_b', "comment on table a is 'é';");
+        const { steps } = await planImpact(options);
+        const told = steps.map((step) => step.statements.map((one) => one.refusals));
+        const refusal = { sqlstate: '22P05', message: expect.stringContaining(where) };
+        expect(told[0]?.[index]).toMatchObject([refusal]);
+        expect(told.flat(2)).toHaveLength(1);
+        await expect(migrateUp(options)).rejects.toMatchObject({ server: { sqlstate: '22P05' } });
+      });
+    },
+  );
 
   test('in one of several statements that are sent together is shown at its place', async ({
     stage,
