@@ -56,7 +56,10 @@ function lockChildren(draft: Draft, target: Target, { all, mode, isOnly }: Comma
   );
   if (goesDown && !isOnly) lockTree(draft, target, mode, 'target');
   // What the children have of it is theirs alone from then on.
-  const isLeft = all.some(({ subtype }) => subtype === 'AT_DropColumn');
+  const isLeft = all.some(
+    (command) =>
+      leavesToChildren(command, draft.serverVersion) && !staysHere(draft, target, command),
+  );
   for (const key of isOnly && isLeft ? (target.relation?.children ?? []) : []) {
     lock(draft, key, mode, 'partition');
   }
@@ -194,6 +197,12 @@ function isInherited({ subtype, def }: AlterTableCmd, serverVersion: number): bo
     default:
       return false;
   }
+}
+
+/** Whether children keep what the table loses: with `only` they are locked to be told so. */
+function leavesToChildren({ subtype }: AlterTableCmd, serverVersion: number): boolean {
+  if (subtype === 'AT_DropNotNull') return serverVersion >= 180_000;
+  return subtype === 'AT_DropColumn' || subtype === 'AT_DropConstraint';
 }
 
 /** Whether the children are left alone because they, or the table itself, have nothing to change. */

@@ -6,7 +6,7 @@ const OWN = "n.nspname = 'app'";
 const LINES: Record<string, string> = {
   relations: `
     select c.oid::regclass, c.relkind, c.relpersistence, c.reloptions, c.relreplident, c.relrowsecurity,
-      c.relforcerowsecurity, c.relhasindex, pg_get_expr(c.relpartbound, c.oid), pg_get_partkeydef(c.oid),
+      c.relforcerowsecurity, pg_get_expr(c.relpartbound, c.oid), pg_get_partkeydef(c.oid),
       c.reloftype::regtype, obj_description(c.oid, 'pg_class')
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where ${OWN} and c.relkind not in ('i', 'I')`,
