@@ -1,6 +1,7 @@
 import { partsOf } from './column-parts.ts';
 import type { Recipe } from './draft.ts';
 import { type ColumnFacts, columnNamed, type TableFacts } from './facts.ts';
+import { lossWarning } from './kept-values.ts';
 import { mentionsColumn, plainWord } from './names.ts';
 import { notesOf, refused, requireFreeColumn, requireReplaceable } from './refusals.ts';
 import { replaceColumn } from './replace-column.ts';
@@ -12,6 +13,8 @@ export interface WantedType {
   sql: string;
   /** How a value of the old type becomes one: not at all without `--using`, or by settings of the session. */
   cast: 'plain' | 'none' | 'by settings';
+  /** Whether it holds all values of the old type: where it has no length, or where that is no shorter. */
+  keeps: 'whole' | 'by length' | 'unknown';
   /** Whether its values and those of the old type can be compared: not those of `json`. */
   isComparable: boolean;
   isCollatable: boolean;
@@ -45,6 +48,8 @@ export function changeType(table: TableFacts, request: ChangeType): Recipe {
     drop: `change_type_of_${of}_${word}`,
   };
   const forward = using ?? old.sql;
+  const castToCompare = type.isComparable ? '' : '::text';
+  const loss = lossWarning({ table, old, young, type, using, back: request.back, castToCompare });
   const recipe = replaceColumn({
     ...{ table, old, young, final: { name: old.name, sql: old.sql }, type: type.sql },
     collation: type.isCollatable ? old.collation : '',
@@ -55,11 +60,17 @@ export function changeType(table: TableFacts, request: ChangeType): Recipe {
     default: old.default,
     hasDefaultAtOnce: false,
     isExact: using === undefined,
-    castToCompare: type.isComparable ? '' : '::text',
-    ...{ gates, names },
+    ...{ castToCompare, gates, names, loss },
     aboutDrop: `Puts the column of type ${type.sql} in the place of ${old.sql}. Statements that name ${old.sql} go on; no build may rely on its type ${old.type} any more.`,
   });
-  return { ...recipe, notes: [...notesOf(table, old, names.drop), ...keyNotes(table, old, type)] };
+  return {
+    ...recipe,
+    notes: [
+      ...(loss ? [`${loss.text} ${loss.query}`] : []),
+      ...notesOf(table, old, names.drop),
+      ...keyNotes(table, old, type),
+    ],
+  };
 }
 
 function requireCast(old: ColumnFacts, { type, using, back, young }: ChangeType): void {

@@ -6,6 +6,8 @@ import type { TableFacts } from './facts.ts';
 export interface DraftScript {
   /** What it does, as sentences. */
   about: string;
+  /** A query that somebody may run before, on a line of its own. */
+  look?: string | undefined;
   /** Such as `no-transaction` or `backfill events`. */
   directives?: string[];
   /** Takes something from running builds. */
@@ -77,7 +79,8 @@ export function renderDraft(
   labelOf: (name: string) => string,
   ignored: readonly string[] = [],
 ): string {
-  const { about, directives = [], isContract, afterBackfill, statements, accepts = [] } = script;
+  const { about, look, directives = [], isContract, afterBackfill, statements } = script;
+  const { accepts = [] } = script;
   const accepted = accepts.flatMap(({ rules, reason }) => {
     const found = ignored.filter((rule) => rules.includes(rule));
     return found.length === 0 ? [] : [`ignore ${found.join(', ')}: ${reason}`];
@@ -90,6 +93,7 @@ export function renderDraft(
   ];
   const header = [
     ...wrapWords(about, COMMENT_WIDTH).map((line) => `-- ${line}`),
+    ...(look === undefined ? [] : look.split('\n').map((line) => `-- ${line}`)),
     ...said.map((line) => `-- evdb: ${line}`),
   ];
   return `${header.join('\n')}\n${inParagraphs(statements)}`;

@@ -56,12 +56,13 @@ function addDraft(plan: Plan): DraftMigration {
 }
 
 function fillDraft(plan: Plan): DraftMigration {
-  const { table, old, young, forward, compared, isExact, names } = plan;
+  const { table, old, young, forward, compared, isExact, names, loss } = plan;
   const isFilled = isExact ? `${old.sql} is not null` : `${compared} is not null`;
   return {
     name: names.fill,
     up: {
-      about: `Fills the rows that were there before the trigger.`,
+      about: `Fills the rows that were there before the trigger.${loss ? ` ${loss.text}` : ''}`,
+      look: loss?.query,
       directives: [backfillLine(table)],
       statements: [
         `update ${table.sql}\nset ${young.sql} = ${forward}\nwhere ${young.sql} is null and ${isFilled}`,

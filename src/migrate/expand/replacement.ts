@@ -2,6 +2,7 @@ import { quoteWhereNeeded } from '../../catalog/catalog.ts';
 import { type ColumnParts, partsOf } from './column-parts.ts';
 import type { ColumnChange } from './definitions.ts';
 import type { ColumnFacts, TableFacts } from './facts.ts';
+import type { LossWarning } from './kept-values.ts';
 import { fitName, plainWord, substituteColumn } from './names.ts';
 import { type SyncedColumns, triggerName } from './sync-trigger.ts';
 
@@ -32,6 +33,8 @@ export interface Replacement {
   /** What the migrations are called, and what the last one is about. */
   names: { add: string; fill: string; constrain: string; drop: string };
   aboutDrop: string;
+  /** What the backfill says of values that may not survive. */
+  loss?: LossWarning | undefined;
 }
 
 /** A name as the catalogs have it, and as SQL writes it. */

@@ -299,7 +299,15 @@ select "isCollatable",
         when y.typcategory <> 'S' then 'none'
         when o.typtype <> 'e' and w.provolatile <> 'i' then 'by settings'
         else 'plain'
-    end as "cast"
+    end as "cast",
+    case
+        when exists (select from pg_type where oid = asked.young and typtype = 'd') then 'unknown'
+        when types.old = types.young then 'by length'
+        when c.castmethod = 'b' or c.oid is null and y.typcategory = 'S' then 'whole'
+        when c.castcontext <> 'i' or y.typname ~ '^(float4|name|oid|reg.*)$' then 'unknown'
+        when y.typname = 'float8' and o.typname not in ('int2', 'int4', 'float4') then 'unknown'
+        else 'whole'
+    end as "keeps"
 from asked, types
 join pg_type as o on o.oid = types.old
 join pg_type as y on y.oid = types.young
@@ -315,6 +323,7 @@ left join pg_proc as f on f.oid = c.castfunc`,
   return {
     sql: sql === 'bpchar' ? written : sql,
     cast: row?.cast as WantedType['cast'],
+    keeps: row?.keeps as WantedType['keeps'],
     isCollatable: row?.isCollatable === true,
     isComparable: (await canCompare(reading, written)) && (await canCompare(reading, from)),
   };

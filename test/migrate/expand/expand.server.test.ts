@@ -358,6 +358,51 @@ create trigger "~last" before update on t for each row execute function f();`);
   });
 });
 
+test('a type that may lose values is named with the query that counts them', async ({ stage }) => {
+  await start(
+    stage,
+    `create domain short as text check (length(value) < 3);
+create table t (id int primary key, total numeric(10, 2), at timestamptz, said text, far double precision, code varchar(5), body json, near real, n bigint);
+insert into t values (1, 1.50, '2026-01-01 10:00Z', 'too long', 0.1, 'a', '{ }', 1, 9007199254740993), (2, 2, '2026-01-01 00:00Z', 'fits', 0.5, 'b', '[]', 1, 1);`,
+  );
+  // Not tried in a scratch database, so that this does not take minutes.
+  const role = await stage.createRole();
+  await stage.sql.unsafe(
+    `grant select on t to ${role.name}; grant usage on schema public, evdb to ${role.name}; grant select on all tables in schema evdb to ${role.name}`,
+  );
+  const options = await stage.optionsFor(role.url);
+  const lossOf = async (column: string, type: string, given: object = {}) => {
+    const request = { recipe: 'change-type', column: `t.${column}`, type, ...given } as const;
+    const { notes, migrations } = await planExpansion({ ...options, request });
+    const [note] = notes;
+    if (note === undefined) return 'keeps all';
+    const query = note.slice(note.indexOf('select count(*)'));
+    expect(note).toContain(`${type} may not hold every value of ${column}: `);
+    expect(migrations[1]?.files[0]?.text).toContain(`\n-- ${query}\n`);
+    const [row] = await stage.sql.unsafe(query);
+    return Number(row?.count);
+  };
+  expect(await lossOf('total', 'integer')).toBe(1);
+  expect(await lossOf('at', 'date', { using: "(at at time zone 'UTC')::date" })).toBe(1);
+  expect(
+    await lossOf('total', 'bigint', { using: 'round(total * 100)', back: 'total_new / 100.0' }),
+  ).toBe(0);
+  expect(await lossOf('said', 'varchar(5)')).toBe(1);
+  expect(await lossOf('far', 'real')).toBe(1);
+  expect(await lossOf('n', 'double precision')).toBe(1);
+  expect(await lossOf('body', 'jsonb')).toBe(1);
+  expect(await lossOf('code', 'short')).toBe(0);
+  expect(await lossOf('code', 'char(4)')).toBe(0);
+  expect(await lossOf('total', 'numeric(10,3)')).toBe(0);
+  expect(await lossOf('total', 'numeric(11,3)')).toBe('keeps all');
+  expect(await lossOf('total', 'numeric')).toBe('keeps all');
+  expect(await lossOf('total', 'text')).toBe('keeps all');
+  expect(await lossOf('code', 'varchar(9)')).toBe('keeps all');
+  expect(await lossOf('code', 'text')).toBe('keeps all');
+  expect(await lossOf('near', 'double precision')).toBe('keeps all');
+  expect(await lossOf('id', 'bigint')).toBe('keeps all');
+});
+
 test('nothing is written where the migrations fail in the scratch database', async ({ stage }) => {
   await start(stage, 'create table t (id int primary key, said text);');
   const request = {
