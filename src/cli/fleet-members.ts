@@ -39,8 +39,12 @@ export async function loadFleet(input: CommandInput, name: string): Promise<Load
   const connect = async () => connectionOf(await baseOf());
   return {
     ...{ name, settings, config },
-    readMembers: async (only = []) =>
-      selectMembers(await readFleet({ name, settings, projectDir, connect }), only, name),
+    readMembers: async (only = []) => {
+      const all = await readFleet({ name, settings, projectDir, connect });
+      const members = selectMembers(all, only, name);
+      refuseSchema(input.flags, members);
+      return members;
+    },
     configOf: async (member, keeper) => {
       const base = member.url === undefined ? await baseOf() : config;
       const { env, cwd } = input.context;
@@ -64,6 +68,17 @@ function findFleet({ fleets, configFile }: Config, name: string): FleetSettings 
           ? `Defined are: ${known.join(', ')}.`
           : `Define it as fleets.${name} in a config file: with members, a file or a query.`,
     },
+  );
+}
+
+/** A member's own schema is what makes it a member, so one for all of them cannot be meant. */
+function refuseSchema({ schema }: Flags, members: readonly FleetMember[]): void {
+  const own = members.find((member) => member.schema !== undefined);
+  if (schema === undefined || own === undefined) return;
+  throw new EvdbError(
+    'USAGE',
+    `--schema ${String(schema)} cannot be used here: the member ${own.name} has a schema of its own`,
+    { hint: 'Leave out --schema, or choose members with --only.' },
   );
 }
 

@@ -166,18 +166,24 @@ async function runWaves(run: Run, waves: readonly Wave[]): Promise<FleetResult> 
   }
 }
 
-/** What is asked after each wave; refused before the first one where it is no check. */
+/** What is asked after each wave, one after the other; refused before the first wave where it is no check. */
 function waveCheckOf({ input: { flags, context }, fleet }: Run, signal: AbortSignal) {
-  const check = (flags.waveCheck as string | undefined) ?? fleet.settings.waveCheck;
-  if (check === undefined) return undefined;
-  parseWaveCheck(check);
+  const { waveCheck = fleet.settings.waveCheck ?? [] } = flags as { waveCheck?: string[] };
+  const checks = [waveCheck].flat();
+  if (checks.length === 0) return undefined;
+  for (const check of checks) parseWaveCheck(check);
   const { env, cwd } = context;
   const onOutput = (text: string) => context.note(text);
-  return (wave: Wave) =>
-    checkFleetWave(wave, {
-      ...{ check, signal, env, cwd, onOutput },
-      ...{ fleet: fleet.name, configOf: (member) => fleet.configOf(member) },
-    });
+  return async (wave: Wave) => {
+    for (const check of checks) {
+      const reason = await checkFleetWave(wave, {
+        ...{ check, signal, env, cwd, onOutput },
+        ...{ fleet: fleet.name, configOf: (member) => fleet.configOf(member) },
+      });
+      if (reason !== undefined) return reason;
+    }
+    return undefined;
+  };
 }
 
 function renderWave({ number, isCanary, members }: Wave, count: number): string {

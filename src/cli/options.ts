@@ -150,9 +150,9 @@ function waveOptions(): Option[] {
     new Option('--canary <members>', 'these go first: a number, or label=value'),
     new Option('--wave-size <members>', 'so many at a time: a number, or a share'),
     new Option('--wave-pause <duration>', 'how long to wait after a wave').argParser(parseSeconds),
-    new Option(
+    repeated(
       '--wave-check <check>',
-      'go on after a wave only if this is fine: doctor, query:… or command:…',
+      'go on after a wave only if this is fine: doctor, query:… or command:…; may be repeated',
     ),
     new Option(
       '--failure-budget <members>',

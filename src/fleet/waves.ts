@@ -80,8 +80,7 @@ export function planWaves(members: readonly FleetMember[], { canary, waveSize }:
   const first = canary === undefined ? [] : canaryOf(members, canary);
   const isFirst = new Set(first);
   const others = members.filter((member) => !isFirst.has(member));
-  const size =
-    waveSize === undefined ? others.length : countOf(waveSize, others.length, '--wave-size');
+  const size = waveSize === undefined ? others.length : waveSizeOf(waveSize, others.length);
   const waves: Wave[] = [];
   if (first.length > 0) waves.push({ number: 1, isCanary: true, members: first });
   for (let from = 0; from < others.length; from += Math.max(1, size)) {
@@ -89,6 +88,15 @@ export function planWaves(members: readonly FleetMember[], { canary, waveSize }:
     waves.push({ number: waves.length + 1, isCanary: false, members: group });
   }
   return waves;
+}
+
+function waveSizeOf(text: string, total: number): number {
+  const size = countOf(text, total, '--wave-size');
+  // A share of no members is 0 too, where the canary group has all of them.
+  if (size > 0 || total === 0) return size;
+  throw new EvdbError('USAGE', `--wave-size ${text}: a wave has at least one member`, {
+    hint: 'Leave it out to have all members in one wave.',
+  });
 }
 
 function canaryOf(members: readonly FleetMember[], canary: string): FleetMember[] {

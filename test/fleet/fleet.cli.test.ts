@@ -92,6 +92,8 @@ test('asks a query and a command between waves', async ({ fleet }) => {
   expect(command.stdout).toContain('the check after wave 2: the command ended with 1');
   expect(await readFile(join(fleet.project.dir, 'seen.txt'), 'utf8')).toBe('seen a\nseen b\n');
   expect(await fleet.evdb(...up, '--wave-check', 'nothing')).toMatchObject({ code: 2 });
+  const both = ['--wave-check', 'query:select false', '--wave-check', 'query:select true'];
+  expect((await fleet.evdb(...up, ...both)).stdout).toContain('a: the query gives false, not true');
   // A server for tests may lose what is committed, which is critical anywhere else.
   const ignore = ['durability', 'password-encryption'].map((check) => ({
     check,
@@ -126,6 +128,19 @@ test('takes members and labels from a query, and selects by them', async ({ flee
   const alone = await fleet.evdb('migrate', 'up', '--canary', '3');
   expect(alone).toMatchObject({ code: 2 });
   expect(alone.stderr).toContain('--canary is for fleets');
+});
+
+test('refuses one schema for members that have schemas of their own', async ({ fleet }) => {
+  const [database = ''] = await fleet.databases(1);
+  await fleet.fleets({ mixed: { members: ['a', { database }] } });
+  const up = ['migrate', 'up', '--fleet', 'mixed', '--schema', 'app'];
+  const refused = await fleet.evdb(...up);
+  expect(refused).toMatchObject({ code: 2, stdout: '' });
+  expect(refused.stderr).toContain(
+    '--schema app cannot be used here: the member a has a schema of its own',
+  );
+  const taken = await fleet.evdb(...up, '--only', `name=${database}`, '--json');
+  expect(readDocuments(taken).members.get(database)).toMatchObject({ ok: true, schema: 'app' });
 });
 
 test('shows outliers first, and how a structure differs from the others', async ({ fleet }) => {

@@ -153,6 +153,12 @@ describe('waves', () => {
     expect(() => cut({ canary: 'region=none' })).toThrow('fits --canary region=none');
   });
 
+  it('refuses a wave of nobody', () => {
+    expect(() => cut({ waveSize: '0' })).toThrow('--wave-size 0: a wave has at least one member');
+    expect(() => cut({ waveSize: '0%' })).toThrow('--wave-size 0%: ');
+    expect(cut({ canary: '4', waveSize: '50%' })).toHaveLength(1);
+  });
+
   it('count shares upwards, and refuse what is no number', () => {
     expect(countOf('1%', 45, '--wave-size')).toBe(1);
     expect(countOf('10%', 45, '--wave-size')).toBe(5);
