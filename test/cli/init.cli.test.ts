@@ -91,6 +91,25 @@ test('gives a project with migrations of its own a config alone, and says so', a
   ]);
 });
 
+test('leaves a folder with files of another tool alone, and says how to go on', async ({
+  project,
+}) => {
+  await project.write('migrations/20240101_users.js', 'export const up = () => {};\n');
+  for (const flags of [[], ['--event-schema']]) {
+    const { code, stdout } = await runCli(['init', ...flags], { cwd: project.dir });
+    expect(code).toBe(0);
+    expect(stdout).toContain(
+      'The event schema was not copied: migrations/ holds what seems to be migrations of another tool\n',
+    );
+    expect(stdout).toContain('Next: evdb migrate adopt --help\n');
+    expect(await readdir(join(project.dir, 'migrations'))).toEqual(['20240101_users.js']);
+  }
+  await rm(join(project.dir, 'migrations/20240101_users.js'));
+  await project.write('migrations/README.md', 'Migrations stand here.\n');
+  const { stdout } = await runCli(['init'], { cwd: project.dir });
+  expect(stdout).toContain('created  migrations/001_');
+});
+
 test('starts without the event schema where that is asked for', async ({ project }) => {
   const first = await runCli(['init', '--empty', '--json'], { cwd: project.dir });
   expect(parseJson(first)).toMatchObject({

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AdoptableTool } from '../../adopt/foreign.ts';
 import {
@@ -35,7 +35,10 @@ export async function handleInit({ context, flags }: CommandInput): Promise<Comm
   });
   return {
     data: result,
-    text: describe(result, answers, flags.configFormat as string | undefined),
+    text: describe(result, answers, {
+      configFormat: flags.configFormat as string | undefined,
+      hasSql: readdirSync(join(context.cwd, 'migrations')).some((name) => name.endsWith('.sql')),
+    }),
   };
 }
 
@@ -100,7 +103,7 @@ const LABELS: Record<string, string> = {
 function describe(
   result: InitProjectResult,
   answers: Answers,
-  configFormat: string | undefined,
+  { configFormat, hasSql }: { configFormat: string | undefined; hasSql: boolean },
 ): string {
   const { created, changed, kept, eventSchema } = result;
   return [
@@ -112,12 +115,14 @@ function describe(
       .filter(isNotRead)
       .map((path) => `${path} needs Node 22.18 or later: this one is ${process.version}`),
     ...(eventSchema === 'notCopied'
-      ? ['The event schema was not copied: migrations/ holds migrations of its own']
+      ? [
+          `The event schema was not copied: migrations/ holds ${hasSql ? 'migrations of its own' : 'what seems to be migrations of another tool'}`,
+        ]
       : []),
     ...created
       .filter((path) => path.startsWith('.gitlab/'))
       .map((path) => `To use ${path}, include it in .gitlab-ci.yml: include: [{ local: ${path} }]`),
-    `Next: ${next(result, answers)}`,
+    `Next: ${next(result, answers, hasSql)}`,
   ].join('\n');
 }
 
@@ -136,11 +141,12 @@ function isNotRead(path: string): boolean {
   return /^evdb\.config\.[mc]?ts$/.test(path) && !typescript;
 }
 
-function next({ eventSchema }: InitProjectResult, { start }: Answers): string {
+function next({ eventSchema }: InitProjectResult, { start }: Answers, hasSql: boolean): string {
   if (start !== 'empty' && start !== 'eventSchema') {
     return commandLine('migrate adopt', { from: start, 'dry-run': true });
   }
   if (eventSchema === 'copied') return commandLine('migrate up', { embedded: true });
-  if (eventSchema === 'notCopied') return commandLine('migrate validate');
+  if (eventSchema === 'notCopied')
+    return hasSql ? commandLine('migrate validate') : commandLine('migrate adopt', { help: true });
   return commandLine('migrate create', {}, { args: ['first table'] });
 }

@@ -29,7 +29,7 @@ export interface InitProjectResult {
   kept: string[];
   /**
    * What became of the event schema: `copied`, `leftOut` on request, or `notCopied` because the
-   * folder already has migrations, whose versions would collide with it.
+   * folder already has migrations, of evdb or of another tool, that it would be mixed with.
    */
   eventSchema: 'copied' | 'leftOut' | 'notCopied';
 }
@@ -91,7 +91,8 @@ export function initProject(projectDir: string, options: InitOptions = {}): Init
 }
 
 /**
- * Whether `migrations/` contains migrations other than the event schema's.
+ * Whether `migrations/` contains files or folders other than the event schema's: another tool's
+ * migrations need not be SQL. Hidden files and notes (`.md`) do not count.
  *
  * @param projectDir absolute path
  * @example
@@ -103,7 +104,7 @@ export function holdsOwnMigrations(projectDir: string): boolean {
   return (
     existsSync(target) &&
     readdirSync(target).some(
-      (name) => name.endsWith('.sql') && name !== STRUCTURE_FILE && !schemaFiles.includes(name),
+      (name) => !/^\.|\.md$/i.test(name) && name !== STRUCTURE_FILE && !schemaFiles.includes(name),
     )
   );
 }
