@@ -226,7 +226,7 @@ function needsNoTransaction(command: string, relation: ObjectKey): Refusal {
   return {
     sqlstate: '25001',
     message: `"${command}" of the partitioned table ${relation} cannot run inside a transaction, as it commits after each partition`,
-    hint: 'Move it into a migration of its own that starts with: -- evdb: no-transaction',
+    hint: 'Run it in a file without other work that starts with the line: -- evdb: no-transaction',
     relation,
     isOnlyInTransaction: true,
   };

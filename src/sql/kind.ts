@@ -16,6 +16,16 @@ interface StatementKind {
 }
 
 /**
+ * What to do about a statement that cannot run inside a transaction. A down script belongs to its
+ * migration, so nothing of it can become one of its own.
+ */
+export function adviseNoTransaction(direction: 'up' | 'down'): string {
+  return direction === 'up'
+    ? 'Move it into a migration of its own that starts with the line: -- evdb: no-transaction'
+    : 'Start this down script with the line: -- evdb: no-transaction. Its statements then run one by one, each in effect at once.';
+}
+
+/**
  * Classifies a statement by its keywords, without a parser and without a database.
  *
  * What depends on the database, such as `drop subscription` or `cluster` of a partitioned table,

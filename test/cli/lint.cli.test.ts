@@ -13,7 +13,7 @@ test('says where, why and what to do, and exits 3', async ({ project }) => {
     `error concurrently-in-tx  migrations/001_users.sql:3:3: "vacuum" fails here: it cannot run inside the migration's transaction
   3 |   vacuum users;
     |   ^
-  hint: Move it into a migration of its own that starts with: -- evdb: no-transaction
+  hint: Move it into a migration of its own that starts with the line: -- evdb: no-transaction
   --fix can move it into a no-transaction migration
   more: evdb lint --explain concurrently-in-tx
 1 file linted: 1 error, 0 warnings

@@ -1,5 +1,8 @@
-import { classifyStatement, readCommand } from '../../sql/kind.ts';
+import { adviseNoTransaction, classifyStatement, readCommand } from '../../sql/kind.ts';
 import type { LintRule } from '../rule.ts';
+
+const OUT_OF_BLOCK =
+  'Write it as a statement of its own, in a down script that starts with the line: -- evdb: no-transaction';
 
 /** What PostgreSQL refuses inside a transaction (SQLSTATE 25001). */
 export const concurrentlyInTx: LintRule = {
@@ -27,6 +30,7 @@ export const concurrentlyInTx: LintRule = {
   check({ text, file, isEmbedded, isDynamic, statement }) {
     if (isDynamic || (!isEmbedded && !file.isTransactional)) return [];
     const command = isEmbedded ? readCommand(text) : statement.command;
+    const { direction } = file;
     const { needsNoTransaction, label } = classifyStatement({ command, text });
     if (!needsNoTransaction) return [];
     const message = isEmbedded
@@ -35,7 +39,7 @@ export const concurrentlyInTx: LintRule = {
     return [
       {
         message,
-        hint: 'Move it into a migration of its own that starts with: -- evdb: no-transaction',
+        hint: isEmbedded && direction === 'down' ? OUT_OF_BLOCK : adviseNoTransaction(direction),
         tables: [],
         ...(!isEmbedded && {
           fix: {

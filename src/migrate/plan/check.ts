@@ -1,6 +1,6 @@
 import type { EvdbErrorCode } from '../../errors.ts';
 import { checkScript, type ScriptProblem as SyntaxProblem } from '../../sql/check.ts';
-import { classifyStatement } from '../../sql/kind.ts';
+import { adviseNoTransaction, classifyStatement } from '../../sql/kind.ts';
 import { advance, isPunctuation, isWord, openCursor } from '../../sql/lexer.ts';
 import { hasGrammarOf, type SqlParser, UNKNOWN_TO_GRAMMAR } from '../../sql/parser.ts';
 import type { Statement } from '../../sql/statements.ts';
@@ -45,7 +45,7 @@ export function checkStatements(
     ...unusedVariables(script, statements).map(neverUsed),
     ...checkControl(statements),
     ...checkCopies(statements),
-    ...(script.directives.noTransaction ? [] : checkTransactional(statements)),
+    ...(script.directives.noTransaction ? [] : checkTransactional(script.path, statements)),
   ].sort((a, b) => a.line - b.line || a.column - b.column);
 }
 
@@ -142,7 +142,7 @@ function isCopyToStdout(statementText: string): boolean {
   return false;
 }
 
-function checkTransactional(statements: Statement[]): ScriptProblem[] {
+function checkTransactional(path: string, statements: Statement[]): ScriptProblem[] {
   return statements
     .map((statement) => ({ statement, kind: classifyStatement(statement) }))
     .filter(({ kind }) => kind.needsNoTransaction)
@@ -152,6 +152,6 @@ function checkTransactional(statements: Statement[]): ScriptProblem[] {
       message: `"${kind.label}" cannot run inside a transaction`,
       line,
       column,
-      hint: 'Move it into a migration of its own that starts with the line: -- evdb: no-transaction',
+      hint: adviseNoTransaction(path.endsWith('.down.sql') ? 'down' : 'up'),
     }));
 }

@@ -39,7 +39,9 @@ describe('concurrently-in-tx', () => {
 
   it('stays an error in a down script, which would fail too', () => {
     const down = script('drop index concurrently i;', { direction: 'down' });
-    expect(verdicts(lint(down, { only }))).toEqual(['concurrently-in-tx error']);
+    const report = lint(down, { only });
+    expect(verdicts(report)).toEqual(['concurrently-in-tx error']);
+    expect(JSON.stringify(report.findings)).toContain('Start this down script with the line: ');
   });
 });
 

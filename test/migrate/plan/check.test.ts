@@ -125,6 +125,18 @@ describe('what is wrong with a script', () => {
     ]);
   });
 
+  it('says of a down script, which cannot be a migration of its own, what fits it', () => {
+    const sql = 'drop index concurrently i';
+    const [problem] = checkStatements(
+      scriptFromText('001_m.down.sql', sql),
+      splitStatements(sql),
+      parser,
+    );
+    expect(problem?.hint).toBe(
+      'Start this down script with the line: -- evdb: no-transaction. Its statements then run one by one, each in effect at once.',
+    );
+  });
+
   it('is the grammar that may be too old only where no server is known', () => {
     const [, , withoutServer] = said('create tabel a ()')[0] ?? [];
     const [, , withServer] = said('create tabel a ()', 180000)[0] ?? [];
