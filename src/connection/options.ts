@@ -1,5 +1,6 @@
 import type { PeerCertificate } from 'node:tls';
 import { EvdbError } from '../errors.ts';
+import { timerMs } from '../text/units.ts';
 import type { SessionFacts } from './session.ts';
 import type { SessionKeeper } from './session-keeper.ts';
 
@@ -116,7 +117,7 @@ export function completeOptions(given: Partial<ConnectionOptions>): ConnectionOp
     user,
     sslMode: given.sslMode ?? 'prefer',
     applicationName: given.applicationName ?? 'evdb',
-    connectTimeoutMs,
+    connectTimeoutMs: timerMs(connectTimeoutMs),
   };
 }
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Row, Session } from '../connection/session.ts';
 import { EvdbError } from '../errors.ts';
+import { timerMs } from '../text/units.ts';
 import { type AuditEntry, type AuditFilter, entryColumns, parseEntry } from './audit-log.ts';
 import {
   type EventSchemaTarget,
@@ -92,7 +93,7 @@ interface Look {
 }
 
 async function pause(intervalMs: number, signal: AbortSignal | undefined): Promise<boolean> {
-  await sleep(intervalMs, undefined, { signal }).catch(() => undefined);
+  await sleep(timerMs(intervalMs), undefined, { signal }).catch(() => undefined);
   return !signal?.aborted;
 }
 

@@ -1,5 +1,6 @@
 import { EvdbError } from '../errors.ts';
-import { describeGiven, MAX_MILLIS } from '../pool/options.ts';
+import { describeGiven } from '../pool/options.ts';
+import { timerMs } from '../text/units.ts';
 import { createLanes } from './registrar-lanes.ts';
 import type { Call, RegistrarPool } from './registrar-turn.ts';
 import {
@@ -69,13 +70,10 @@ export function createRegistrar(pool: RegistrarPool, options: RegistrarOptions =
     },
     close({ timeoutMs = 10_000 } = {}) {
       closing ??= new Promise((resolve) => {
-        const timer = setTimeout(
-          () => {
-            backlog.abandon();
-            lanes.abandon(registrarClosed());
-          },
-          Math.min(timeoutMs, MAX_MILLIS),
-        );
+        const timer = setTimeout(() => {
+          backlog.abandon();
+          lanes.abandon(registrarClosed());
+        }, timerMs(timeoutMs));
         backlog.onceEmpty(() => {
           clearTimeout(timer);
           resolve();

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createSessionKeeper, type SessionKeeper } from '../connection/session-keeper.ts';
 import { EvdbError } from '../errors.ts';
-import { renderDuration } from '../text/units.ts';
+import { renderDuration, timerMs } from '../text/units.ts';
 import type { FleetMember } from './members.ts';
 import type { Wave } from './waves.ts';
 
@@ -242,7 +242,7 @@ function watchEnd({ signal, memberTimeoutMs }: RunFleetOptions) {
   const timer =
     memberTimeoutMs === undefined
       ? undefined
-      : setTimeout(() => abort(tookTooLong(memberTimeoutMs), 'failed'), memberTimeoutMs);
+      : setTimeout(() => abort(tookTooLong(memberTimeoutMs), 'failed'), timerMs(memberTimeoutMs));
   return {
     signal: controller.signal,
     isGivenUp,
@@ -268,7 +268,8 @@ function tookTooLong(timeoutMs: number): EvdbError {
 
 async function pauseAfter(wave: Wave, run: Run): Promise<void> {
   const { wavePauseMs = 0, checkWave, signal } = run.options;
-  if (wavePauseMs > 0) await sleep(wavePauseMs, undefined, { signal }).catch(() => undefined);
+  if (wavePauseMs > 0)
+    await sleep(timerMs(wavePauseMs), undefined, { signal }).catch(() => undefined);
   stopIfInterrupted(run);
   if (run.stopped || checkWave === undefined) return;
   const reason = await checkWave(wave);

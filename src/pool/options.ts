@@ -2,6 +2,7 @@ import type { PeerCertificate } from 'node:tls';
 import type { Variables } from '../config/environment.ts';
 import type { PasswordFunction } from '../connection/options.ts';
 import { EvdbError, type EvdbErrorCode } from '../errors.ts';
+import { LONGEST_MS } from '../text/units.ts';
 import { renderSuggestion } from '../text/words.ts';
 
 /** TLS as in Node's `tls.connect`; `true` encrypts without verifying the server. */
@@ -159,8 +160,6 @@ export function refuseUnknown(
   }
 }
 
-/** What a timer can hold; a longer time would fire at once. */
-export const MAX_MILLIS = 2_147_483_647;
 const MAX_CONNECTIONS = 10_000;
 
 /** Without these nothing would ever be waited for. */
@@ -209,7 +208,7 @@ function readNumber(key: NumericKey, given: unknown): number {
   if (given === undefined || given === null) return DEFAULTS[key];
   const isCount = key === 'max' || key === 'min';
   const least = POSITIVE.has(key) ? 1 : 0;
-  const most = isCount ? MAX_CONNECTIONS : MAX_MILLIS;
+  const most = isCount ? MAX_CONNECTIONS : LONGEST_MS;
   const isFit = typeof given === 'number' && given >= least && given <= most;
   if (!isFit || (isCount && !Number.isInteger(given))) throw invalid(key, describeGiven(given));
   return given;

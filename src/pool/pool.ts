@@ -5,6 +5,7 @@ import {
   transactionConflict,
   withConflictRetries,
 } from '../connection/retry.ts';
+import { timerMs } from '../text/units.ts';
 import { Checkouts } from './checkout.ts';
 import { ConnectionSet } from './connection-set.ts';
 import { connectionSource } from './connection-source.ts';
@@ -26,7 +27,6 @@ import {
   type Tell,
 } from './metrics.ts';
 import {
-  MAX_MILLIS,
   type PoolOptions,
   type PoolSettings,
   refuseUnknown,
@@ -279,8 +279,7 @@ export class DatabasePool extends EventEmitter<PoolEvents> implements Queryable 
     const drained = this.#connections.drained();
     this.#connections.stop();
     const controller = new AbortController();
-    // What a timer cannot hold would fire at once.
-    const limitMillis = Math.min(Math.max(timeoutMillis || 0, 0), MAX_MILLIS);
+    const limitMillis = timerMs(Math.max(timeoutMillis || 0, 0));
     const deadline = sleep(limitMillis, undefined, { signal: controller.signal });
     await Promise.race([drained, deadline.catch(() => undefined)]);
     controller.abort();

@@ -101,7 +101,12 @@ const MS_PER_UNIT: ReadonlyMap<string, number> = new Map([
 ]);
 
 /** PostgreSQL's own limit for its timeouts, and that of Node's timers. */
-const LONGEST_MS = 2_147_483_647;
+export const LONGEST_MS = 2_147_483_647;
+
+/** A time as a timer can hold it: Node takes a longer one, such as `Infinity`, for 1 ms. */
+export function timerMs(durationMs: number): number {
+  return Math.min(durationMs, LONGEST_MS);
+}
 
 /**
  * Reads a duration as PostgreSQL writes them: a number with `ms`, `s`, `min`, `h` or `d`.

@@ -118,6 +118,16 @@ describe('a run over a fleet', () => {
     expect(members[0]?.error?.code).toBe('MEMBER_TIMEOUT');
   });
 
+  it('takes a time that no timer can hold as a long one', async () => {
+    const options = { concurrency: 1, memberTimeoutMs: Number.POSITIVE_INFINITY };
+    const { states } = await run(1, options, async (_, signal) => {
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      signal.throwIfAborted();
+      return undefined;
+    });
+    expect(states).toEqual({ m1: 'done' });
+  });
+
   it('lets what is under way wind up when it is interrupted, and begins nothing more', async () => {
     const controller = new AbortController();
     const { promise, open } = gate();
