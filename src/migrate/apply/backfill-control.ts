@@ -21,6 +21,8 @@ export interface BackfillStatus {
    * one goes on.
    */
   state: 'working' | 'resting' | 'paused' | 'stopped';
+  /** Whether it waits for `backfill resume`; where it is stopped, the next runner does. */
+  isPaused: boolean;
   /** Why it rests; null where it does not. */
   restsFor: string | null;
   /** The table that it walks, such as `public.events`. */
@@ -163,6 +165,7 @@ function listSql(
         when b.rests_for is not null then 'resting'
         else 'working'
     end as "state",
+    coalesce(b.wanted = 'pause', false) as "isPaused",
     case when l.held then b.rests_for end as "restsFor",
     b.table_name as "table",
     case when l.held then ${workers} else 0 end as "workers",
@@ -209,7 +212,8 @@ async function askBackfill(
   // It may have ended meanwhile.
   if (rows.length === 0) throw noSuch(version, []);
   const state = { run: 'working', pause: 'paused', cancel: meant.state } as const;
-  return { ...meant, state: meant.state === 'stopped' ? 'stopped' : state[wanted] };
+  const isPaused = wanted === 'pause';
+  return { ...meant, isPaused, state: meant.state === 'stopped' ? 'stopped' : state[wanted] };
 }
 
 function chooseBackfill(known: BackfillStatus[], version: string | undefined): BackfillStatus {

@@ -1,4 +1,5 @@
 import { renderTable, type Style, type TableRenderer } from '../../report/table.ts';
+import { commandLine } from '../../text/command-line.ts';
 import { renderCount, renderDuration, renderNumber, renderTime } from '../../text/units.ts';
 import type { RestReason } from '../backfill/throttle.ts';
 import type { BackfillProgress } from '../progress.ts';
@@ -54,6 +55,12 @@ export function renderBackfills(
   const rests = backfills.flatMap(({ label, restsFor }) =>
     restsFor === null ? [] : [style.dim(`${label} rests: ${restsFor}`)],
   );
+  const waits = backfills
+    .filter(({ isPaused, state }) => isPaused && state === 'stopped')
+    .map(({ label }) => {
+      const resume = commandLine('backfill resume', {}, { args: [label] });
+      return `${label} is paused too: the next run waits until \`${resume}\``;
+    });
   return [
     table(
       columns.map((title) => ({ title })),
@@ -61,6 +68,7 @@ export function renderBackfills(
       style,
     ),
     ...rests,
+    ...waits,
   ].join('\n');
 }
 

@@ -121,6 +121,9 @@ describe('from another session a backfill', () => {
       code: 0,
       stdout: expect.stringContaining('001_n is paused'),
     });
+    expect((await runCli(['backfill', 'status'], cli)).stdout).toContain(
+      '\n001 is paused too: the next run waits until `evdb backfill resume 001`\n',
+    );
     expect(await runCli(['backfill', 'resume', '001'], cli)).toMatchObject({ code: 0 });
     expect(await runCli(['backfill', 'cancel'], cli)).toMatchObject({
       code: 2,
