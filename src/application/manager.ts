@@ -8,6 +8,7 @@ import type { PoolMetrics } from '../pool/metrics.ts';
 import { type PoolOptions, resolvePoolSettings } from '../pool/options.ts';
 import { DatabasePool } from '../pool/pool.ts';
 import { commandLine } from '../text/command-line.ts';
+import { renderCount } from '../text/units.ts';
 
 /**
  * What `initialize` does about migrations: `up` applies the pending ones, `refuse` fails if there
@@ -163,7 +164,7 @@ async function refusePending(options: {
     'MIGRATIONS_PENDING',
     waiting === 0
       ? `repeatable/${isNew?.name} is not applied`
-      : `${waiting} of ${migrations.length} migrations are not applied, the first is ${first?.label} ${first?.name}`,
+      : `${waiting} of ${renderCount(migrations.length, 'migration')} ${waiting === 1 ? 'is' : 'are'} not applied, the first is ${first?.label} ${first?.name}`,
     {
       hint: `Run \`${commandLine('migrate up')}\` before the application starts.`,
       details: { ...counts },

@@ -148,7 +148,7 @@ function describe(
     case 'notices-left-out':
       return renderLeftOut(progress);
     case 'resumed':
-      return `${renderStepName(progress.step)} continues where it stopped: ${progress.statementsDone} of its ${progress.statementsTotal} statements are done`;
+      return `${renderStepName(progress.step)} continues where it stopped: ${progress.statementsDone} of its ${progress.statementsTotal} statements ${progress.statementsDone === 1 ? 'is' : 'are'} done`;
     case 'backfill-resumed':
       return `${renderStepName(progress.step)} continues where it stopped: ${renderPassed(progress)} are done`;
     case 'backfill-workers':

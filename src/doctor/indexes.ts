@@ -99,7 +99,7 @@ export function judgeUnusedIndexes(rows: UnusedIndexRow[]): DoctorFinding[] {
     .map(
       ({ schema, index, table, sizeBytes, isSizeEstimated, idleSince, tableWrites, dropSql }) => ({
         severity: 'warning',
-        message: `index ${schema}.${index} of ${table} (${isSizeEstimated ? 'about ' : ''}${renderBytes(sizeBytes)}) was ${idleSince ? `not scanned since ${renderTime(idleSince.toISOString())}` : 'never scanned'}, and updated by ${tableWrites} writes`,
+        message: `index ${schema}.${index} of ${table} (${isSizeEstimated ? 'about ' : ''}${renderBytes(sizeBytes)}) was ${idleSince ? `not scanned since ${renderTime(idleSince.toISOString())}` : 'never scanned'}, and updated by ${renderCount(tableWrites, 'write')}`,
         objects: [`${schema}.${index}`],
         fix: `${dropSql} -- after looking at the standbys too`,
       }),

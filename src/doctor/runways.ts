@@ -127,7 +127,7 @@ function judgeDefault({
   return [
     {
       severity: 'warning',
-      message: `about ${defaultRows} rows of ${schema}.${table} are in its default partition ${defaultPartition}`,
+      message: `about ${renderCount(defaultRows, 'row')} of ${schema}.${table} ${defaultRows === 1 ? 'is' : 'are'} in its default partition ${defaultPartition}`,
       objects: [`${schema}.${table}`],
       hint: 'Move them out before you create the partition that they belong in: until then PostgreSQL refuses to create it.',
     },

@@ -1,6 +1,7 @@
 import { createSeenBlockers, type SeenBlockers } from '../../connection/blockers.ts';
 import { EvdbError } from '../../errors.ts';
 import { commandLine } from '../../text/command-line.ts';
+import { renderCount } from '../../text/units.ts';
 import { type PlannedBackfill, planBackfill } from '../backfill/batch-plan.ts';
 import { createPace, createRate, limitsOf, type Rate } from '../backfill/pace.ts';
 import { describeDone, type PreparedBackfill, withPlaceOf } from '../backfill/prepare.ts';
@@ -78,7 +79,7 @@ export async function applyBackfill(step: BackfillStep, context: ApplyContext): 
     const durationMs = performance.now() - startedAt;
     const { row, table } = walk;
     await recordEnd(step, durationMs, context, {
-      detail: `backfill of ${table.name}: ${row.rowsChanged} rows changed in ${row.batches} batches`,
+      detail: `backfill of ${table.name}: ${renderCount(row.rowsChanged, 'row')} changed in ${renderCount(row.batches, 'batch', 'batches')}`,
       sql: deleteBackfillSql(walk.place),
     });
     return durationMs;
@@ -238,7 +239,7 @@ async function recordResumption(
     {
       action: 'resumed',
       ...{ version, label, name, checksum: script.checksum },
-      detail: `${direction}, ${where}; ${rowsChanged} rows changed before`,
+      detail: `${direction}, ${where}; ${renderCount(rowsChanged, 'row')} changed before`,
     },
     provenance,
   );
@@ -282,7 +283,7 @@ async function walkRounds(walk: Walk, workers: Worker[], throttle: Throttle): Pr
         warning: {
           code: 'STILL_MATCHING',
           version: step.version,
-          message: `${left} rows of ${table.name} still match the \`where\` of ${fullName(step)}; evdb does not run it again, because that could change rows twice`,
+          message: `${renderCount(left, 'row')} of ${table.name} still ${left === 1 ? 'matches' : 'match'} the \`where\` of ${fullName(step)}; evdb does not run it again, because that could change rows twice`,
         },
       });
       return;
@@ -299,7 +300,7 @@ function stillMatching({ step, table }: Walk, left: number, rounds: number): Scr
   const { line, column } = backfill.statement;
   const error = new ScriptError(
     'BACKFILL_INCOMPLETE',
-    `${left} rows of ${table.name} still match after ${rounds} rounds`,
+    `${renderCount(left, 'row')} of ${table.name} still ${left === 1 ? 'matches' : 'match'} after ${renderCount(rounds, 'round')}`,
     { script, line, column },
     {
       hint: `Either the statement does not change these rows so that they no longer match, or something keeps writing such rows. Committed batches stay. Correct the rows and run the command again, or roll back with \`${commandLine('migrate down')}\` and correct the file.`,

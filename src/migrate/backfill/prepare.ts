@@ -6,6 +6,7 @@ import { locate } from '../../sql/position.ts';
 import type { Statement } from '../../sql/statements.ts';
 import { writtenOffset } from '../../sql/variables.ts';
 import { commandLine } from '../../text/command-line.ts';
+import { renderCount } from '../../text/units.ts';
 import { ScriptError, statementError } from '../files/script-error.ts';
 import type { Script } from '../files/source.ts';
 import {
@@ -136,7 +137,7 @@ export function describeDone(row: BackfillRow): string {
     cursor === null
       ? ''
       : `, up to ${keyColumns.map((column, index) => `${column} = ${cursor[index]}`).join(', ')}`;
-  return `${rowsChanged} rows of ${tableName} are changed${upTo}`;
+  return `${renderCount(rowsChanged, 'row')} of ${tableName} ${rowsChanged === 1 ? 'is' : 'are'} changed${upTo}`;
 }
 
 /** Gives what refuses the statement its place in the script. */

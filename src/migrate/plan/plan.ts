@@ -291,7 +291,7 @@ function incompleteMigration(status: MigrationStatus): EvdbError {
   const isReverting = state === 'reverting';
   const where = isBackfillRow(status.row)
     ? 'between two of its batches; those before are committed'
-    : `at statement ${Math.min(statementsDone + 1, statementsTotal)} of ${statementsTotal}; the ${statementsDone} before it are committed`;
+    : `at statement ${Math.min(statementsDone + 1, statementsTotal)} of ${statementsTotal}; the ${statementsDone} before it ${statementsDone === 1 ? 'is' : 'are'} committed`;
   const verb = isReverting ? 'rolling back' : 'applying';
   return new EvdbError('INCOMPLETE_MIGRATION', `${verb} ${fullName(status)} stopped ${where}`, {
     hint: wayOn(status, isReverting),

@@ -172,7 +172,7 @@ function renderBackfill(backfill: BackfillImpact, options: ImpactPlanRenderOptio
   const lines =
     unknown === null
       ? [
-          `walks ${table} by ${key?.join(', ')}: ${about(rowsToWalk)}, of which ${about(rowsToChange)} change`,
+          `walks ${table} by ${key?.join(', ')}: ${about(rowsToWalk)}, of which ${about(rowsToChange)} ${rowsToChange === 1 ? 'changes' : 'change'}`,
           `in batches of ${limits}, ${how}`,
         ]
       : [`walks ${table} in batches of ${limits}; the rest is known only when it runs: ${unknown}`];

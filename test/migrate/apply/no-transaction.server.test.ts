@@ -118,7 +118,7 @@ describe('a migration without a transaction', () => {
     expect(await stage.ledger()).toEqual(['001 reverting']);
     await expect(migrateUp(stage.options)).rejects.toMatchObject({
       code: 'INCOMPLETE_MIGRATION',
-      message: 'rolling back 001_a stopped at statement 2 of 3; the 1 before it are committed',
+      message: 'rolling back 001_a stopped at statement 2 of 3; the 1 before it is committed',
     });
     await stage.migration(
       '001_a',

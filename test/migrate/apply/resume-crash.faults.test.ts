@@ -72,7 +72,7 @@ insert into seen values (2);
     expect(await runCli(['migrate', 'up'], options)).toMatchObject({
       code: 0,
       stderr: expect.stringContaining(
-        '001_seen continues where it stopped: 1 of its 3 statements are done\n',
+        '001_seen continues where it stopped: 1 of its 3 statements is done\n',
       ),
     });
     expect(await after`select n from seen order by n`.values()).toEqual([[1], [2]]);

@@ -260,7 +260,7 @@ function expectWhole({ code, stderr }: CliResult): void {
     // They make what is there already.
     .replace(/^notice .* already exists, skipping\n/gm, '');
   expect(said).toMatch(
-    /^(002_seen continues where it stopped: \d of its \d statements are done\n)?$/,
+    /^(002_seen continues where it stopped: \d of its \d statements (is|are) done\n)?$/,
   );
   expect(code).toBe(0);
 }

@@ -134,7 +134,7 @@ describe('a script that stopped half way', () => {
     await expect(migrateUp(stage.options)).rejects.toMatchObject({ code: 'MIGRATION_FAILED' });
     await expect(migrateUp({ ...stage.options, to: '1' })).rejects.toMatchObject({
       code: 'INCOMPLETE_MIGRATION',
-      message: 'applying 002_a stopped at statement 2 of 2; the 1 before it are committed',
+      message: 'applying 002_a stopped at statement 2 of 2; the 1 before it is committed',
     });
     await expect(migrateDown(stage.options)).rejects.toMatchObject({ code: 'MIGRATION_FAILED' });
     expect(await stage.ledger()).toEqual(['001 applied', '002 reverting']);

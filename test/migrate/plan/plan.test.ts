@@ -150,7 +150,7 @@ describe('a script that stopped half way', () => {
   it('says where it stopped and how it goes on', () => {
     expect(saidBy(() => planUp(at({}), { to: '1' }))).toEqual({
       code: 'INCOMPLETE_MIGRATION',
-      text: 'applying 002_m stopped at statement 2 of 3; the 1 before it are committed; `evdb migrate up` continues it, `evdb migrate down` rolls it back. The history table of the ledger holds the error.',
+      text: 'applying 002_m stopped at statement 2 of 3; the 1 before it is committed; `evdb migrate up` continues it, `evdb migrate down` rolls it back. The history table of the ledger holds the error.',
       details: { version: '2', state: 'applying', statementsDone: 1, statementsTotal: 3 },
     });
     expect(saidBy(() => planUp(at({ state: 'reverting', statementsDone: 3 })))).toEqual({
