@@ -7,7 +7,7 @@ import type {
   RangeVar,
   RenameStmt,
 } from '@pgsql/types';
-import { type ObjectKey, resolveKey } from '../catalog/catalog.ts';
+import { type CatalogConstraint, type ObjectKey, resolveKey } from '../catalog/catalog.ts';
 import { asKind, relationNameOf, writtenNameOf } from '../sql/tree.ts';
 import {
   type Draft,
@@ -113,13 +113,18 @@ export function impactOfRename(draft: Draft, statement: RenameStmt): void {
   const isInherited =
     renameType === 'OBJECT_COLUMN' ||
     renameType === 'OBJECT_ATTRIBUTE' ||
-    (renameType === 'OBJECT_TABCONSTRAINT' && constraint?.kind === 'check') ||
+    (renameType === 'OBJECT_TABCONSTRAINT' && isHandedDown(constraint)) ||
     (renameType === 'OBJECT_TRIGGER' &&
       target.relation?.kind === 'partitioned table' &&
       draft.serverVersion >= 150_000);
   if (isInherited && (range.inh || renameType === 'OBJECT_ATTRIBUTE'))
     lockTree(draft, target, 'AccessExclusive', 'target');
   else lock(draft, target.key, 'AccessExclusive', 'target');
+}
+
+/** Whether children have the constraint under the same name. */
+function isHandedDown({ kind, isOwnOnly }: Partial<CatalogConstraint> = {}): boolean {
+  return (kind === 'check' || kind === 'not null') && !isOwnOnly;
 }
 
 /** `create` and `alter publication`: the tables that they name. */

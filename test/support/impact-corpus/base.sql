@@ -20,7 +20,7 @@ create table cand (id integer not null, r_id integer);
 insert into cand values (120, 1);
 create table candfk (id integer primary key, r_id integer references r);
 create table candp (id integer not null, r_id integer, a integer, t text, constraint p_a_check check (a > 0));
-create table par (id integer not null, v varchar(10), check (id > 0));
+create table par (id integer not null, v varchar(10), check (id > 0), constraint par_own check (id > -9) no inherit);
 create table kid (k integer) inherits (par);
 create table grand () inherits (kid);
 insert into par select i from generate_series(1,10) i; insert into kid select i from generate_series(1,10) i; insert into grand select i from generate_series(1,10) i;

@@ -92,6 +92,8 @@ alter table par add primary key (id);
 alter table par add unique (id);
 alter table par rename column v to vv;
 alter table par rename constraint par_id_check to z;
+alter table par rename constraint par_id_not_null to z;
+alter table par rename constraint par_own to z;
 alter table kid no inherit par;
 alter table nn inherit par;
 alter table par set unlogged;
