@@ -26,6 +26,10 @@ async function startWaiting(observer: postgres.Sql, sql: postgres.Sql, statement
 /** Other files run on the same server. */
 const of = (rows: LockRow[], database: string) => rows.filter((row) => row.database === database);
 
+/** Sessions of those may wait for each other in a circle. */
+const notesOf = ({ notes }: Awaited<ReturnType<typeof readLocks>>) =>
+  notes.filter(({ text }) => !text.includes('in a circle'));
+
 test('shows a chain of three sessions with what each runs, since when, and on what', async ({
   emptyDb,
   sessions,
@@ -81,7 +85,7 @@ test('shows a chain of three sessions with what each runs, since when, and on wh
     isHidden: false,
   });
   expect(rows[2]).toMatchObject({ depth: 2, object: 'row (0,2) of "Odd one"."my events"' });
-  expect(report.notes).toEqual([]);
+  expect(notesOf(report)).toEqual([]);
 
   await a`rollback`;
   await second.running;
@@ -153,14 +157,14 @@ test('names advisory locks by their keys, and hides from a role what it may not 
     'advisory lock -42',
     'advisory lock (-1, 7)',
   ]);
-  expect(seen.notes).toEqual([]);
+  expect(notesOf(seen)).toEqual([]);
   const hidden = await inspect(live.plainUrl, readLocks);
   expect(of(hidden.rows, name)).toMatchObject([
     { isHidden: true, statement: null, state: null },
     { pid: first.pid, isHidden: true, statement: null, object: 'advisory lock -42' },
     { pid: second.pid, isHidden: true },
   ]);
-  expect(hidden.notes).toEqual([
+  expect(notesOf(hidden)).toEqual([
     {
       level: 'unknown',
       text: expect.stringContaining(`hidden from ${live.plainName}`),
