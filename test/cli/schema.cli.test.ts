@@ -1,7 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { test } from '../support/migrate-kit.ts';
+import type { TestDatabase } from '../support/fixture.ts';
+import { type MigrateStage, test } from '../support/migrate-kit.ts';
+import type { TestProject } from '../support/project.ts';
 import { runCli, startCli } from '../support/run-cli.ts';
 import { listScratchSessions } from '../support/waiting.ts';
 import { expectError, expectHint, parseJson } from './cli-kit.ts';
@@ -203,32 +205,14 @@ test('says which privilege a role needs, and uses the embedded server where it l
   });
 });
 
-test('Ctrl-C ends a comparison and drops the scratch database', async ({
-  stage,
-  emptyDb,
-  project,
-}) => {
-  const mark = `/* ${emptyDb.name} */`;
-  await stage.migration(
-    '001_slow',
-    `create table t (); select pg_sleep(60 ${mark})`,
-    'drop table t',
-  );
-  const running = startCli(['schema', 'diff'], { cwd: project.dir, env: { EVDB_URL: stage.url } });
-  const scratches = () => listScratchSessions(stage.sql, mark);
-  await expect.poll(async () => (await scratches()).length, { timeout: 30_000 }).toBe(1);
-  const [scratch] = await scratches();
-  running.child.kill('SIGINT');
-  expect(await running.result).toMatchObject({ code: 130, stdout: '' });
-  const left = await stage.sql`select from pg_database where datname = ${scratch?.datname ?? ''}`;
-  expect(left).toEqual([]);
-});
+interface SlowStage {
+  stage: MigrateStage;
+  emptyDb: TestDatabase;
+  project: TestProject;
+}
 
-test('a killed comparison leaves a database that the next one drops', async ({
-  stage,
-  emptyDb,
-  project,
-}) => {
+/** Starts a comparison that sleeps, and finds its session in the scratch database. */
+async function startSlowDiff({ stage, emptyDb, project }: SlowStage) {
   const mark = `/* ${emptyDb.name} */`;
   await stage.migration(
     '001_slow',
@@ -240,6 +224,27 @@ test('a killed comparison leaves a database that the next one drops', async ({
   const scratches = () => listScratchSessions(stage.sql, mark);
   await expect.poll(async () => (await scratches()).length, { timeout: 30_000 }).toBe(1);
   const [scratch] = await scratches();
+  return { running, scratch, options };
+}
+
+test('Ctrl-C ends a comparison and drops the scratch database', async ({
+  stage,
+  emptyDb,
+  project,
+}) => {
+  const { running, scratch } = await startSlowDiff({ stage, emptyDb, project });
+  running.child.kill('SIGINT');
+  expect(await running.result).toMatchObject({ code: 130, stdout: '' });
+  const left = await stage.sql`select from pg_database where datname = ${scratch?.datname ?? ''}`;
+  expect(left).toEqual([]);
+});
+
+test('a killed comparison leaves a database that the next one drops', async ({
+  stage,
+  emptyDb,
+  project,
+}) => {
+  const { running, scratch, options } = await startSlowDiff({ stage, emptyDb, project });
   running.child.kill('SIGKILL');
   await running.result;
   await stage.sql`select pg_terminate_backend(${scratch?.pid ?? 0}, 5000)`;

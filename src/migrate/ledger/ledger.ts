@@ -70,17 +70,22 @@ export async function readLedger(session: Session, key: LedgerKey): Promise<Ledg
     madeSince.add(session.facts);
   }
   try {
-    return await readTables(session, key, repeatablesSql(key));
-  } catch (error) {
-    const { code } = error as { code?: string };
-    if (code === '42P01' || code === '3F000') {
+    return await readTables(session, key, repeatablesSql(key)).catch(async (error: unknown) => {
+      if (!isMissing(error)) throw error;
       // One that is older than the repeatables has no table of them.
       return (await readAbsent(session, key)) ?? (await readTables(session, key, 'null::text'));
-    }
+    });
+  } catch (error) {
+    const { code } = error as { code?: string };
     if (code === '42501') throw denied(session, key, error);
     if (code === '42703') await refuseOtherLayout(session, key);
     throw error;
   }
+}
+
+/** undefined_table, invalid_schema_name */
+function isMissing(error: unknown): boolean {
+  return ['42P01', '3F000'].includes((error as { code?: string }).code ?? '');
 }
 
 /** The one that is there in a ledger of any format. */

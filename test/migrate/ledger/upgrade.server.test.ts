@@ -125,6 +125,16 @@ test('a role that may not upgrade the ledger is told what its owner has to run',
   expect(await stage.ledger()).toEqual(['001 applied', '002 applied']);
 });
 
+test('a role that may not read a ledger of format 1 is told so', async ({ stage }) => {
+  await applyWithFormat1(stage);
+  const { name, url } = await stage.createRole();
+  await stage.sql.unsafe(`grant usage on schema evdb to ${name}`);
+  await expect(readStatus(await stage.optionsFor(url))).rejects.toMatchObject({
+    code: 'PERMISSION_DENIED',
+    message: `user "${name}" may not read the ledger in schema "evdb"`,
+  });
+});
+
 test('what stopped half way in format 1 can only be rolled back', async ({ stage }) => {
   await applyWithFormat1(stage);
   await stage.sql`update evdb.migration set state = 'applying', statements_done = 0`;
